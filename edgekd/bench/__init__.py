@@ -1,0 +1,1 @@
+"""Plans, launches, statistics of latency; never imports TensorFlow."""

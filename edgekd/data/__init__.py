@@ -1,0 +1,1 @@
+"""Photos and labels: reading, checking, splitting and the seeded views of them."""

@@ -1,0 +1,1 @@
+"""Where a model can be measured: one protocol, one file a transport."""

@@ -1,0 +1,1 @@
+"""Objectives and the one training loop that serves them all."""

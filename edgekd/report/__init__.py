@@ -1,0 +1,1 @@
+"""Renders what a run directory holds; decides nothing."""

@@ -1,0 +1,1 @@
+"""Run a .tflite or .onnx; never imports TensorFlow."""

@@ -1,0 +1,1 @@
+"""Small networks: the zoo, slices of a teacher, and the user's own."""
