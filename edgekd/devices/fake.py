@@ -1,0 +1,64 @@
+"""A device that only a script answers for: to test what talks to devices without one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd import storage
+from edgekd.devices.protocol import Completed
+from edgekd.errors import DeviceError
+
+Script = Callable[[Sequence[str], dict[str, bytes]], Completed]
+
+
+class FakeDevice:
+    """Keeps files in memory and answers every command by calling ``script(argv, files)``.
+
+    ``files`` maps remote paths to bytes; the script may read and change it, or raise a DeviceError.
+    ``calls`` lists the argv of every command, ``workspaces_left`` the workspaces not removed yet.
+    """
+
+    python = "python3"
+
+    def __init__(self, script: Script, facts: Mapping[str, Any] | None = None, address: str = "fake") -> None:
+        self.address = address
+        self.files: dict[str, bytes] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.workspaces_left: list[str] = []
+        self._script = script
+        self._facts = dict(facts or {"address": address, "cpu": "Fake", "cores": 1})
+        self._workspaces_made = 0
+
+    def facts(self) -> dict[str, Any]:
+        """The facts it was given."""
+        return dict(self._facts)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Record the call and let the script answer."""
+        self.calls.append(tuple(argv))
+        return self._script(argv, self.files)
+
+    def push(self, local: Path, remote: str) -> None:
+        """Keep the file's bytes."""
+        self.files[remote] = local.read_bytes()
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Write the bytes that were kept. Raises: DeviceError if there are none."""
+        if remote not in self.files:
+            raise DeviceError(f"{self.address}: {remote} does not exist there", address=self.address)
+        storage.write_bytes(local, self.files[remote])
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[str]:
+        """A prefix for names; its files go away with it."""
+        self._workspaces_made += 1
+        folder = f"/fake/{self._workspaces_made}"
+        self.workspaces_left.append(folder)
+        try:
+            yield folder
+        finally:
+            self.workspaces_left.remove(folder)
+            self.files = {name: kept for name, kept in self.files.items() if not name.startswith(f"{folder}/")}

@@ -1,0 +1,186 @@
+"""``host``: the machine that edgekd itself runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd import storage
+from edgekd.devices import facts as read
+from edgekd.devices.protocol import Completed, Device
+from edgekd.errors import DeviceError, DeviceTimeout, UsageError
+
+
+def open_device(address: str) -> Device:
+    """The host. Raises: UsageError for ``host:anything``, which means nothing."""
+    if address != "host":
+        raise UsageError(f"device address {address!r}: the host takes nothing after its name. Write: host")
+    return HostDevice()
+
+
+def reachable() -> tuple[str, ...]:
+    """The host is always there."""
+    return ("host",)
+
+
+class HostDevice:
+    """This machine, through subprocesses in sessions of their own."""
+
+    @property
+    def address(self) -> str:
+        """Always ``host``."""
+        return "host"
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs edgekd."""
+        return sys.executable
+
+    def facts(self) -> dict[str, Any]:
+        """What this machine is and how it stands now; see ``edgekd.devices.facts`` for the keys."""
+        cpuinfo, meminfo = _text("/proc/cpuinfo"), _text("/proc/meminfo")
+        times = read.parse_cpu_times(_text("/proc/stat"), os.sysconf("SC_CLK_TCK"))
+        return {
+            "address": self.address,
+            "cpu": read.parse_cpu_model(cpuinfo),
+            "architecture": platform.machine(),
+            "cores": _usable_cores(),
+            "cpu_flags": read.parse_cpu_flags(cpuinfo),
+            "os": read.parse_os_name(_text("/etc/os-release")) or platform.system(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "runtimes": _runtimes(),
+            "memory_total_bytes": read.parse_memory_bytes(meminfo, "MemTotal"),
+            "memory_available_bytes": read.parse_memory_bytes(meminfo, "MemAvailable"),
+            "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+            "frequency_mhz": _frequency_mhz(cpuinfo),
+            "temperature_c": _temperature_c(),
+            "load_1min": round(os.getloadavg()[0], 2),
+            "disk_free_bytes": shutil.disk_usage(tempfile.gettempdir()).free,
+            "cpu_busy_s": times.busy_s if times else None,
+            "cpu_steal_s": times.steal_s if times else None,
+            "cpu_total_s": times.total_s if times else None,
+            "time_utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command to its end; the whole process group is killed at ``timeout_s``."""
+        try:
+            process = subprocess.Popen(  # noqa: S603  the caller's own argv, and no shell
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DeviceError(
+                f"host: {argv[0]!r} cannot be started: {error.strerror}. Check that it exists and may be executed",
+                address=self.address,
+                argv=argv,
+            ) from None
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            stdout, stderr = process.communicate()
+            raise DeviceTimeout(
+                f"host: {Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. Allow more time",
+                address=self.address,
+                argv=argv,
+                stdout=_decode(stdout),
+                stderr=_decode(stderr),
+            ) from None
+        except BaseException:
+            _kill_group(process)
+            process.wait()
+            raise
+        return Completed(process.returncode, _decode(stdout), _decode(stderr))
+
+    def push(self, local: Path, remote: str) -> None:
+        """Copy ``local`` to ``remote``, both on this machine."""
+        self._copy(local, Path(remote), "push")
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy ``remote`` to ``local``, both on this machine."""
+        self._copy(Path(remote), local, "pull")
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[str]:
+        """A temporary folder under $TMPDIR, readable by this user alone."""
+        try:
+            folder = tempfile.mkdtemp(prefix="edgekd-")
+        except OSError as error:
+            raise DeviceError(
+                f"host: no workspace can be made under {tempfile.gettempdir()}: {error.strerror}. Set TMPDIR",
+                address=self.address,
+            ) from None
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _copy(self, source: Path, destination: Path, verb: str) -> None:
+        try:
+            with storage.replacing(destination) as temporary:
+                shutil.copyfile(source, temporary)
+        except OSError as error:
+            raise DeviceError(
+                f"host: cannot {verb} {source} to {destination}: {error.strerror}. Check the path and the free space",
+                address=self.address,
+                argv=(verb, str(source), str(destination)),
+            ) from None
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")
+
+
+def _text(path: str) -> str:
+    """A file of /proc, /sys or /etc, empty where this machine has none."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _usable_cores() -> int:
+    # A container or taskset may leave fewer than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _frequency_mhz(cpuinfo: str) -> float | None:
+    current = _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").strip()
+    return int(current) / 1000 if current.isdigit() else read.parse_frequency_mhz(cpuinfo)
+
+
+def _temperature_c() -> float | None:
+    """The hottest thermal zone; millidegrees in sysfs."""
+    values = [_text(str(zone / "temp")).strip() for zone in Path("/sys/class/thermal").glob("thermal_zone*")]
+    degrees = [int(value) / 1000 for value in values if value.lstrip("-").isdigit()]
+    return max(degrees) if degrees else None
+
+
+def _runtimes() -> dict[str, str]:
+    """Versions by the installed packages' metadata: nothing is imported."""
+    found = {}
+    for name in read.RUNTIMES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

@@ -1,0 +1,52 @@
+"""The one table of device addresses. A new transport is a file beside this one and a line here."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import cast
+
+from edgekd.devices.protocol import Device
+from edgekd.errors import DeviceError, UsageError
+
+# Scheme: (module with open_device(address) and reachable(), what an address looks like); None: not there yet.
+SCHEMES: dict[str, tuple[str | None, str]] = {
+    "host": ("edgekd.devices.host", "host"),
+    "ssh": (None, "ssh:pi@pi5"),
+    "adb": (None, "adb:SERIAL"),
+    "emulated": (None, "emulated:cortex-a76"),
+}
+
+
+def open_device(address: str) -> Device:
+    """The device at ``address``, such as ``host``.
+
+    Raises: UsageError for a scheme that does not exist, DeviceError for one that cannot be used.
+    """
+    scheme = address.partition(":")[0]
+    if scheme not in SCHEMES:
+        raise UsageError(f"unknown device {address!r}: {_nearest(scheme)}")
+    module, example = SCHEMES[scheme]
+    if module is None:
+        raise DeviceError(
+            f"{address}: measuring on {scheme}: devices ({example}) is not part of this version of edgekd yet. "
+            "Measure here with: --device host",
+            address=address,
+        )
+    return cast(Device, importlib.import_module(module).open_device(address))
+
+
+def list_devices() -> tuple[Device, ...]:
+    """Every device that can be reached now, the host first."""
+    found: list[Device] = []
+    for module, _ in SCHEMES.values():
+        if module is not None:
+            transport = importlib.import_module(module)
+            found.extend(transport.open_device(address) for address in transport.reachable())
+    return tuple(found)
+
+
+def _nearest(scheme: str) -> str:
+    near = difflib.get_close_matches(scheme.lower(), SCHEMES, n=1, cutoff=0.5)
+    known = ", ".join(example for _, example in SCHEMES.values())
+    return f"did you mean {SCHEMES[near[0]][1]!r}?" if near else f"an address looks like one of: {known}"

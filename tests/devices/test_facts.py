@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from edgekd.devices import facts
+
+# Captured on a Raspberry Pi 5 and on a cloud machine, shortened.
+PI5 = """processor\t: 0
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer\t: 0x41
+CPU part\t: 0xd0b
+"""
+X86 = """processor\t: 0
+model name\t: AMD EPYC 9R14
+cpu MHz\t\t: 2600.000
+flags\t\t: fpu vme avx2 avx512f avx512_vnni ssse3
+processor\t: 1
+cpu MHz\t\t: 3700.000
+"""
+
+
+def test_cpuinfo() -> None:
+    assert facts.parse_cpu_model(PI5) == "Cortex-A76"
+    assert facts.parse_cpu_model(X86) == "AMD EPYC 9R14"
+    assert facts.parse_cpu_model("") is None
+    assert facts.parse_cpu_flags(PI5) == ["asimd", "asimddp", "asimdhp"]
+    assert facts.parse_cpu_flags(X86) == ["avx2", "avx512_vnni", "avx512f"]
+    assert facts.parse_frequency_mhz(X86) == 3150.0
+    assert facts.parse_frequency_mhz(PI5) is None
+
+
+def test_proc_stat_leaves_guest_time_out() -> None:
+    # user nice system idle iowait irq softirq steal guest guest_nice; guest is already in user.
+    times = facts.parse_cpu_times("cpu  100 20 30 800 10 5 5 30 40 0\ncpu0 1 2 3\n", ticks_per_s=100)
+    assert times == facts.CpuTimes(busy_s=1.6, steal_s=0.3, total_s=10.0)
+    assert facts.parse_cpu_times("", 100) is None
+    assert facts.parse_cpu_times("cpu  1 2 3\n", 100) is None
+
+
+def test_memory_and_os() -> None:
+    meminfo = "MemTotal:        8245120 kB\nMemAvailable:    7000000 kB\n"
+    assert facts.parse_memory_bytes(meminfo, "MemAvailable") == 7_168_000_000
+    assert facts.parse_memory_bytes(meminfo, "Absent") is None
+    release = 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'
+    assert facts.parse_os_name(release) == "Debian GNU/Linux 13 (trixie)"

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from edgekd.devices import list_devices, open_device
+from edgekd.errors import DeviceError, UsageError
+
+
+def test_host_opens_and_is_listed() -> None:
+    assert open_device("host").address == "host"
+    assert [device.address for device in list_devices()] == ["host"]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("hots", "'host'"), ("sssh:pi@pi5", "'ssh:pi@pi5'"), ("ADB:1", "'adb:SERIAL'"), ("", "one of: host, ssh:pi@pi5")],
+)
+def test_unknown_scheme_names_the_nearest(address: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        open_device(address)
+
+
+@pytest.mark.parametrize("address", ["ssh:pi@pi5", "adb:R58", "emulated:cortex-a76"])
+def test_known_but_absent_transports_say_so(address: str) -> None:
+    with pytest.raises(DeviceError, match="not part of this version"):
+        open_device(address)
+
+
+def test_host_takes_no_argument() -> None:
+    with pytest.raises(UsageError, match="Write: host"):
+        open_device("host:1")
