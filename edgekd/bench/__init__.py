@@ -1,1 +1,23 @@
 """Plans, launches, statistics of latency; never imports TensorFlow."""
+
+from __future__ import annotations
+
+from edgekd.bench.harness import BenchTarget, measure
+from edgekd.bench.plan import BenchPlan
+from edgekd.bench.result import BenchResult, Launch, Measurement
+from edgekd.bench.statistics import Comparison, Interval, Summary, compare, latency_ratio, summarize
+
+__all__ = [
+    "BenchPlan",
+    "BenchResult",
+    "BenchTarget",
+    "Comparison",
+    "Interval",
+    "Launch",
+    "Measurement",
+    "Summary",
+    "compare",
+    "latency_ratio",
+    "measure",
+    "summarize",
+]
