@@ -1,0 +1,47 @@
+"""Distillation with softened targets: Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network".
+
+Source: arXiv:1503.02531.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgekd.training.labels import cross_entropy
+
+
+def softened_divergence(teacher: Any, student: Any, softmax_temperature: float) -> Any:
+    """T² · KL(softmax(teacher / T) ‖ softmax(student / T)) of logits [B, C]; gives [B].
+
+    T² keeps the gradient's size independent of T (section 2 of the paper), whatever the weights of the other terms.
+    """
+    import keras
+
+    ops = keras.ops
+    log_p = ops.log_softmax(teacher / softmax_temperature, axis=-1)
+    log_q = ops.log_softmax(student / softmax_temperature, axis=-1)
+    return softmax_temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+class Hinton(BaseModel):
+    """``(1 - label_weight) · T² · KL + label_weight · cross-entropy``; unlabelled photos take part with the KL alone.
+
+    Called with labels int [B] (-1: none) and logits [B, C]; gives the loss of each photo [B]. A photo without a label
+    keeps the full weight of 1 on the divergence.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["hinton"] = "hinton"
+    softmax_temperature: float = Field(2.0, gt=0)
+    label_weight: float = Field(0.3, ge=0, le=1)
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        import keras
+
+        divergence = softened_divergence(teacher, student, self.softmax_temperature)
+        known = keras.ops.cast(labels >= 0, divergence.dtype)
+        return (1 - self.label_weight * known) * divergence + self.label_weight * cross_entropy(labels, student)

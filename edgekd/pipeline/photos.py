@@ -1,0 +1,112 @@
+"""The data stage, and the views of its photos that later stages train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.data.dataset import Dataset, Sample
+from edgekd.data.load import load_dataset
+from edgekd.data.view_store import ViewStore
+from edgekd.errors import DataError
+from edgekd.pipeline.stage import Workspace
+from edgekd.preprocess import Preprocessing, resize
+from edgekd.recipe import Recipe
+from edgekd.storage import digest, write_json
+from edgekd.training.batches import UNLABELLED
+from edgekd.training.loop import Progress, Validation
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The photos that training may look at: labelled ones first, then the unlabelled; ``labels`` int64 [N], -1: none."""
+
+    samples: tuple[Sample, ...]
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def labelled(self) -> npt.NDArray[np.int64]:
+        """Numbers of the labelled photos."""
+        return np.flatnonzero(self.labels != UNLABELLED)
+
+
+def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
+    """Read, check, group and split the photos; writes ``data/dataset.json`` and ``data/summary.json``."""
+    section = recipe.data
+    depends = {
+        "data": section.model_dump(mode="json", exclude={"views", "crop"}),
+        "files": digest(_signatures([section.source, section.images, section.unlabelled])),
+    }
+
+    def do(directory: Path, _key: str) -> None:
+        dataset = load_dataset(
+            section.source,
+            images=section.images,
+            unlabelled=section.unlabelled,
+            policy=section.split,
+            strict=section.strict,
+            progress=work.watcher.progress,
+        )
+        dataset.save(directory / "dataset.json")
+        write_json(directory / "summary.json", dataset.summary())
+
+    directory = work.stage("data", depends, ("dataset.json", "summary.json"), do)
+    dataset = Dataset.load(directory / "dataset.json")
+    for warning in dataset.warnings:
+        work.watcher.note(warning.message)
+    return dataset
+
+
+def pool_of(dataset: Dataset) -> Pool:
+    """Training photos, labelled first. Raises DataError where there is none with a label."""
+    labelled, unlabelled = dataset.split("train"), dataset.split("unlabelled")
+    if not labelled:
+        raise DataError("no labelled photo is left to train on; lower val and test in [data.split]")
+    labels = [s.label if s.label is not None else UNLABELLED for s in labelled] + [UNLABELLED] * len(unlabelled)
+    return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
+
+
+def validation_of(dataset: Dataset, preprocessing: Preprocessing) -> Validation:
+    """The validation photos at a model's input size."""
+    images = images_of(dataset, dataset.split("val"), preprocessing)
+    return Validation(images, dataset.labels("val"))
+
+
+def images_of(dataset: Dataset, samples: tuple[Sample, ...], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Photos as a model takes them, uint8 [N, H, W, 3]."""
+    if not samples:
+        return np.zeros((0, preprocessing.height, preprocessing.width, 3), np.uint8)
+    return np.stack([resize(dataset.read(sample), preprocessing) for sample in samples])
+
+
+def preprocessing_for(recipe: Recipe, model: Any) -> Preprocessing:
+    """How a photo becomes the input of this Keras model."""
+    height, width = model.input_shape[1:3]
+    return Preprocessing(height=int(height), width=int(width), crop=recipe.data.crop)
+
+
+def student_views(
+    directory: Path, dataset: Dataset, pool: Pool, recipe: Recipe, preprocessing: Preprocessing, progress: Progress
+) -> ViewStore:
+    """Every view of every training photo at the student's size, rendered once."""
+    return ViewStore.build(
+        directory, dataset, pool.samples, preprocessing, recipe.data.views, recipe.seed, progress=progress
+    )
+
+
+def _signatures(paths: list[Path | None]) -> list[tuple[str, int, int]]:
+    """Name, size and time of every file, so that an unchanged folder is not decoded again."""
+    found = []
+    for path in paths:
+        files = [] if path is None else sorted(path.rglob("*")) if path.is_dir() else [path]
+        if path is not None and path.suffix == ".csv":
+            files += sorted(p for p in path.parent.rglob("*"))
+        for file in files:
+            if file.is_file():
+                facts = file.stat()
+                found.append((str(file), facts.st_size, facts.st_mtime_ns))
+    return found

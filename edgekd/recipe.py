@@ -1,0 +1,171 @@
+"""The recipe: everything that decides a run's result, typed, in TOML.
+
+Paths in a recipe are relative to the file that it stands in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edgekd.bench.plan import BenchPlan
+from edgekd.data.load import SplitPolicy
+from edgekd.data.views import ViewPolicy
+from edgekd.distill.hinton import Hinton
+from edgekd.errors import RecipeError, UsageError
+from edgekd.export.parity import ParityGates
+from edgekd.storage import digest, write_text
+from edgekd.students.spec import parse_student
+from edgekd.training.schedule import Schedule
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """``source``: a folder a class, a CSV or an .npz; ``images``: where a CSV's photos are; ``unlabelled``: a folder."""
+
+    source: Path
+    images: Path | None = None
+    unlabelled: Path | None = None
+    strict: bool = False
+    crop: Literal["whole", "center"] = "whole"
+    split: SplitPolicy = SplitPolicy()
+    views: ViewPolicy = ViewPolicy()
+
+
+class TeacherSection(_Section):
+    """``model``: efficientnet-lite0, keras:NAME of keras.applications, or the path of a .keras file.
+
+    ``train`` fits a head for the data's classes, and with ``fine_tune_blocks`` its last blocks; a .keras file with
+    ``train = false`` needs ``classes``, its outputs' names in order. ``accept_weak`` goes on with a teacher that failed
+    its gates.
+    """
+
+    model: str = "efficientnet-lite0"
+    input_size: int = Field(224, ge=32, le=1024)
+    weights: str = "imagenet"
+    train: bool = True
+    classes: tuple[str, ...] = ()
+    pixel_range: tuple[float, float] = (0.0, 255.0)
+    fine_tune_blocks: int = Field(0, ge=0)
+    fine_tune: Schedule = Schedule(epochs=10, learning_rate=5e-4)
+    accept_weak: bool = False
+
+
+class StudentSection(_Section):
+    """``model``: slice:8@160, cnn:16@96, a .keras file or module:function."""
+
+    model: str = "slice:8"
+    allow_larger: bool = False
+
+    @field_validator("model")
+    @classmethod
+    def _parses(cls, value: str) -> str:
+        try:
+            return str(parse_student(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+
+class DistillSection(_Section):
+    """``objective`` and the ``schedule`` that both students, with and without the teacher, are trained by."""
+
+    objective: Hinton = Hinton()
+    schedule: Schedule = Schedule()
+
+
+class ExportSection(_Section):
+    """What files to write; ``calibration`` is the number of training views that set the int8 ranges."""
+
+    formats: tuple[Literal["tflite", "onnx"], ...] = ("tflite", "onnx")
+    output: Literal["float32", "uint8"] = "float32"
+    calibration: int = Field(200, ge=8)
+
+
+class Recipe(_Section):
+    """One run, from photos to a measured int8 model. ``digest()`` names everything but where the photos lie."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0)
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    data: DataSection
+    teacher: TeacherSection = TeacherSection()
+    student: StudentSection = StudentSection()
+    distill: DistillSection = DistillSection()
+    export: ExportSection = ExportSection()
+    gates: ParityGates = ParityGates()
+    bench: BenchPlan = BenchPlan()
+
+    def digest(self) -> str:
+        """Hex SHA-256 of what was asked for, without the paths and the name."""
+        facts = self.model_dump(mode="json", exclude={"name": True, "data": {"source", "images", "unlabelled"}})
+        return digest(facts)
+
+    def save(self, path: Path) -> None:
+        """Write the resolved recipe as TOML, every default spelled out."""
+        import tomli_w
+
+        write_text(path, tomli_w.dumps(self.model_dump(mode="json", exclude_none=True)))
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises RecipeError naming the file, the key and the nearest valid name."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{path} does not exist. A recipe is a TOML file; see: edgekd run --help") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path} is not a TOML file that can be read: {error}") from None
+    return parse_recipe(table, path)
+
+
+def parse_recipe(table: dict[str, Any], path: Path) -> Recipe:
+    """Check a recipe's table; ``path`` is where relative paths start and what errors name. Raises RecipeError."""
+    try:
+        recipe = Recipe.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from None
+    return _anchor(recipe, path.resolve().parent)
+
+
+def _anchor(recipe: Recipe, folder: Path) -> Recipe:
+    def absolute(value: Path | None) -> Path | None:
+        return None if value is None else (folder / value.expanduser()).resolve()
+
+    names = ("source", "images", "unlabelled")
+    data = recipe.data.model_copy(update={name: absolute(getattr(recipe.data, name)) for name in names})
+    changes: dict[str, Any] = {"data": data}
+    teacher, student = recipe.teacher.model, parse_student(recipe.student.model)
+    if teacher.endswith(".keras"):
+        changes["teacher"] = recipe.teacher.model_copy(update={"model": str(absolute(Path(teacher)))})
+    if student.kind == "keras":
+        text = f"{absolute(Path(student.argument))}" + (f"@{student.input_size}" if student.input_size else "")
+        changes["student"] = recipe.student.model_copy(update={"model": text})
+    return recipe.model_copy(update=changes)
+
+
+def _explain(item: Any) -> str:
+    """One line about one pydantic error: the key, what is wrong, the nearest valid name."""
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        section: Any = Recipe
+        for part in item["loc"][:-1]:
+            section = section.model_fields[part].annotation
+        valid = list(section.model_fields)
+        near = difflib.get_close_matches(str(item["loc"][-1]), valid, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid here: {', '.join(valid)}"
+        return f"unknown key {where!r}; {hint}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    got = "" if item["type"] == "missing" else f", got {item['input']!r}"
+    return f"{where}: {message}{got}"

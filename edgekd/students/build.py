@@ -1,0 +1,57 @@
+"""From a student's text to a Keras model, checked to be one that the rest can use."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from edgekd.errors import ModelError
+from edgekd.students import cnn
+from edgekd.students import slice as teacher_slice
+from edgekd.students.spec import StudentSpec
+from edgekd.teach.keras_teacher import load_model
+from edgekd.teach.logits import logits_model
+
+
+def build_student(spec: StudentSpec, teacher: Any, classes: int, *, allow_larger: bool = False) -> Any:
+    """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
+
+    ``teacher`` is the Keras teacher: slices are cut from it, and a student that has as many parameters or more is
+    refused unless ``allow_larger``.
+
+    Raises ModelError naming what does not fit and what to change.
+    """
+    size = spec.input_size or int(teacher.input_shape[1])
+    if spec.kind == "slice":
+        student = teacher_slice.build(teacher, int(spec.argument), size, classes)
+    elif spec.kind == "cnn":
+        student = cnn.build(int(spec.argument), size, classes)
+    elif spec.kind == "keras":
+        student = logits_model(load_model(Path(spec.argument)), spec.argument)
+    else:
+        student = logits_model(_call(spec.argument, size, classes), spec.argument)
+    _check(student, spec, classes)
+    if not allow_larger and student.count_params() >= teacher.count_params():
+        raise ModelError(
+            f"the student {spec} has {student.count_params():,} parameters, the teacher {teacher.count_params():,}: "
+            "it would not be smaller. Take a smaller one, or set allow_larger = true in [student]"
+        )
+    return student
+
+
+def _call(reference: str, size: int, classes: int) -> Any:
+    module_name, _, function_name = reference.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"student {reference}: {error}. Is its module on PYTHONPATH?") from error
+    return function(input_size=size, classes=classes)
+
+
+def _check(student: Any, spec: StudentSpec, classes: int) -> None:
+    shape = getattr(student, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise ModelError(f"the student {spec} must be a Keras model of RGB images of a fixed size, not of {shape}")
+    if student.output_shape != (None, classes):
+        raise ModelError(f"the student {spec} gives {student.output_shape} where the data has {classes} classes")

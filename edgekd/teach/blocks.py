@@ -1,0 +1,28 @@
+"""Where a network's blocks end, found by the names of its layers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+# Ours and EfficientNet: block07_, block4c_; MobileNet: expanded_conv_, block_3_, conv_dw_5; ResNet: conv3_block2_.
+_BLOCK = re.compile(r"^(block_?\d+[a-z]?|expanded_conv(?:_\d+)?|conv\d+_block\d+)_")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of layers that share a prefix; ``last_layer`` gives the block's output."""
+
+    name: str
+    last_layer: str
+
+
+def blocks_of(model: Any) -> list[Block]:
+    """The blocks of a flat Keras model in the order of its layers; empty where its names show none."""
+    last: dict[str, str] = {}
+    for layer in model.layers:
+        match = _BLOCK.match(layer.name)
+        if match:
+            last[match.group(1)] = layer.name
+    return [Block(name, layer) for name, layer in last.items()]

@@ -1,0 +1,46 @@
+"""Put what a network expects of its pixels inside the network, so that every model here takes 0..255."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgekd.errors import ModelError
+
+_TOLERANCE = 1e-4
+
+
+def affine_layers(preprocess: Callable[[Any], Any]) -> list[Any]:
+    """Keras layers that do what ``preprocess`` (float [N, H, W, 3] of 0..255, same shape out) does.
+
+    Any map that is affine in the three channels is found by probing it, so no table of networks is needed: a
+    `Rescaling` where channels keep apart, a frozen 1x1 convolution where they mix (BGR networks).
+
+    Raises ModelError where it is not affine.
+    """
+    import keras
+
+    probes = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [17, 130, 244]], np.float32)
+    answers = np.asarray(preprocess(probes.reshape(5, 1, 1, 3).copy()), np.float64).reshape(5, 3)
+    offset = answers[0]
+    matrix = (answers[1:4] - offset) / 255
+    if np.abs(probes[4] @ matrix + offset - answers[4]).max() > _TOLERANCE * max(1.0, float(np.abs(answers).max())):
+        raise ModelError(
+            "the network's preprocess_input is not affine in the pixels, so it can't be put into the graph"
+        )
+    if np.allclose(matrix, np.eye(3)) and np.allclose(offset, 0):
+        return []
+    if np.allclose(matrix, np.diag(np.diag(matrix))):
+        scale, shift = np.diag(matrix), offset
+        same = np.ptp(scale) < 1e-9 and np.ptp(shift) < 1e-6
+        return (
+            [keras.layers.Rescaling(float(scale[0]), float(shift[0]), name="rescale")]
+            if same
+            else [keras.layers.Rescaling(scale.tolist(), shift.tolist(), name="rescale")]
+        )
+    mix = keras.layers.Conv2D(3, 1, name="rescale_mix", trainable=False)
+    mix.build((None, None, None, 3))
+    mix.set_weights([matrix.reshape(1, 1, 3, 3).astype(np.float32), offset.astype(np.float32)])
+    return [mix]

@@ -1,0 +1,87 @@
+"""Which photo, in which view, is in which batch: a pure function of the seed and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+UNLABELLED = -1
+
+
+class ViewSource(Protocol):
+    """Rendered views: ``gather`` gives uint8 [B, H, W, 3] for photo and view numbers [B]."""
+
+    @property
+    def views(self) -> int:
+        """Number of views a photo."""
+
+    def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Views as uint8 [B, H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C]."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int32]
+    teacher: npt.NDArray[np.float32]
+
+
+class BatchStream:
+    """Endless batches over ``photos`` (indices into the view source), each pass in a new seeded order.
+
+    In pass p photo i is seen in view (i + p) mod V, so that every view is met once in V passes. ``teacher`` holds
+    stored logits [N, V, C], or None for training on labels alone.
+    """
+
+    def __init__(
+        self,
+        source: ViewSource,
+        photos: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64],
+        teacher: npt.NDArray[Any] | None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        if len(photos) == 0:
+            raise ValueError("no photos to train on")
+        self._source, self._photos, self._labels, self._teacher = source, photos, labels, teacher
+        self._batch_size, self._seed = batch_size, seed
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimizer step ``step``."""
+        places = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
+        passes, ranks = np.divmod(places, len(self._photos))
+        rows = np.array([self._order(int(p))[r] for p, r in zip(passes, ranks, strict=True)])
+        photos, views = self._photos[rows], (rows + passes) % self._source.views
+        teacher = (
+            np.zeros((len(rows), 0), np.float32)
+            if self._teacher is None
+            else np.asarray(self._teacher[photos, views], np.float32)
+        )
+        return Batch(self._source.gather(photos, views), self._labels[photos].astype(np.int32), teacher)
+
+    def range(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches of steps ``start`` to ``stop``, the next two made in a thread while one is used."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(self.batch, step) for step in range(start, min(start + 2, stop))]
+            for step in range(start, stop):
+                current = ahead.pop(0)
+                if step + 2 < stop:
+                    ahead.append(pool.submit(self.batch, step + 2))
+                yield current.result()
+
+    def _order(self, number: int) -> npt.NDArray[np.int64]:
+        if number not in self._orders:
+            if len(self._orders) > 8:
+                del self._orders[min(self._orders)]
+            self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._photos))
+        return self._orders[number]

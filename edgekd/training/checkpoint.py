@@ -1,0 +1,81 @@
+"""The state of a training run as one file of arrays, whole or absent; nothing in it is executed when it is read."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import RunError
+from edgekd.storage import replacing
+
+Arrays = list[npt.NDArray[Any]]
+
+
+@dataclass
+class TrainingState:
+    """What has to be known to go on after ``epoch`` finished epochs as if nothing had happened."""
+
+    key: str
+    epoch: int = 0
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+    model: Arrays = field(default_factory=list)
+    optimizer: Arrays = field(default_factory=list)
+    best: Arrays = field(default_factory=list)
+
+
+_FACTS = ("key", "epoch", "seconds", "waited_s", "best_epoch", "history")
+_LISTS = ("model", "optimizer", "best")
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write ``state`` to ``path`` (.npz), whole or not at all."""
+    arrays = {f"{name}/{i}": a for name in _LISTS for i, a in enumerate(getattr(state, name))}
+    facts = json.dumps({name: getattr(state, name) for name in _FACTS})
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, facts=np.frombuffer(facts.encode(), np.uint8), **arrays)
+
+
+def load_state(path: Path, key: str) -> TrainingState | None:
+    """Read the state if it is there and belongs to ``key``; None otherwise. Raises RunError on a damaged file."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(stored["facts"].tobytes())
+            if facts["key"] != key:
+                return None
+            lists = {name: _numbered(stored, name) for name in _LISTS}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} is damaged ({error}). Delete it to train from the start.") from None
+    state = TrainingState(key)
+    for name, value in {**facts, **lists}.items():
+        setattr(state, name, value)
+    return state
+
+
+def _numbered(stored: Any, name: str) -> Arrays:
+    count = sum(1 for key in stored.files if key.startswith(f"{name}/"))
+    return [stored[f"{name}/{i}"] for i in range(count)]
+
+
+def values(variables: Sequence[Any]) -> Arrays:
+    """Copies of Keras variables as arrays."""
+    return [np.array(v) for v in variables]
+
+
+def assign(variables: Sequence[Any], arrays: Arrays) -> None:
+    """Set Keras variables from arrays of the same number and shapes. Raises RunError where they differ."""
+    if len(variables) != len(arrays):
+        raise RunError(f"the saved state has {len(arrays)} arrays where the model has {len(variables)}")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

@@ -1,0 +1,164 @@
+"""The training loop: one step function for every model and every objective, resumable to the bit.
+
+The same code trains a Keras 3 and a tf_keras model: it needs a callable, its trainable variables and an optimizer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.training.batches import BatchStream
+from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
+from edgekd.training.schedule import Schedule
+
+Progress = Callable[[int, int], None]
+
+
+class Loss(Protocol):
+    """What training minimizes: labels int32 [B] (-1: none), student and teacher logits [B, C], to losses [B]."""
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N]."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class History:
+    """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input."""
+
+    epochs: list[dict[str, float]]
+    best_epoch: int
+    seconds: float
+    steps: int
+    wait_share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able form, as the run directory stores it."""
+        return dict(vars(self))
+
+
+def deterministic(seed: int) -> None:
+    """Make what TensorFlow does from here on in this process a function of ``seed``."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def train(
+    model: Any,
+    loss: Loss,
+    stream: BatchStream,
+    validation: Validation,
+    schedule: Schedule,
+    *,
+    steps_per_epoch: int,
+    checkpoint: Path,
+    key: str,
+    progress: Progress | None = None,
+) -> History:
+    """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
+
+    Best is the highest validation accuracy, among equals the lowest validation loss. After every epoch the whole
+    state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and ends in the same weights.
+
+    Raises ModelError where the loss stops being a number.
+    """
+    import keras
+
+    optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    optimizer.build(model.trainable_variables)
+    state = load_state(checkpoint, key) or TrainingState(key)
+    if state.epoch:
+        assign(model.variables, state.model)
+        assign(optimizer.variables, state.optimizer)
+    step_fn = _step_function(model, loss, optimizer)
+    total = schedule.epochs * steps_per_epoch
+    for epoch in range(state.epoch, schedule.epochs):
+        started, waited, losses = time.perf_counter(), 0.0, []
+        asked = time.perf_counter()
+        for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
+            waited += time.perf_counter() - asked
+            optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
+            losses.append(float(step_fn(batch.images, batch.labels, batch.teacher)))
+            if progress:
+                progress(epoch * steps_per_epoch + step + 1, total)
+            asked = time.perf_counter()
+        _finish_epoch(state, model, optimizer, losses, validation)
+        state.seconds += time.perf_counter() - started
+        state.waited_s += waited
+        save_state(checkpoint, state)
+    assign(model.variables, state.best)
+    wait_share = state.waited_s / state.seconds if state.seconds else 0.0
+    return History(state.history, state.best_epoch, state.seconds, total, wait_share)
+
+
+def _finish_epoch(state: TrainingState, model: Any, optimizer: Any, losses: list[float], valid: Validation) -> None:
+    mean_loss = float(np.mean(losses))
+    if not np.isfinite(mean_loss):
+        raise ModelError(
+            f"the training loss became {mean_loss} in epoch {state.epoch}. Lower learning_rate in the recipe."
+        )
+    accuracy, val_loss = evaluate(logits_of(model, valid.images), valid.labels)
+    entry = {"epoch": state.epoch, "loss": mean_loss, "val_accuracy": accuracy, "val_loss": val_loss}
+    best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
+    state.history.append(entry)
+    state.model, state.optimizer = values(model.variables), values(optimizer.variables)
+    if best is None or (accuracy, -val_loss) >= (best["val_accuracy"], -best["val_loss"]):
+        state.best, state.best_epoch = state.model, state.epoch
+    state.epoch += 1
+
+
+def _step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(images: Any, labels: Any, teacher: Any) -> Any:
+        with tf.GradientTape() as tape:
+            student = model(tf.cast(images, tf.float32), training=True)
+            value = tf.reduce_mean(loss(labels, student, tf.stop_gradient(teacher)))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+        return value
+
+    return lambda images, labels, teacher: step(*map(tf.convert_to_tensor, (images, labels, teacher)))
+
+
+def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
+    """Run a Keras model over uint8 [N, H, W, 3] in inference mode; float32 [N, C]."""
+    import tensorflow as tf
+
+    # A new tf.function a call would be traced again and again, so it is kept with the model.
+    forward = getattr(model, "_edgekd_forward", None)
+    if forward is None:
+        forward = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False), reduce_retracing=True)
+        model._edgekd_forward = forward
+    parts = [
+        np.asarray(forward(tf.convert_to_tensor(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+
+
+def evaluate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy and mean cross-entropy (nats) of logits [N, C] against labels [N]."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    accuracy = float(np.mean(logits.argmax(axis=1) == labels))
+    return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))

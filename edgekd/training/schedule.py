@@ -1,0 +1,36 @@
+"""How long and how fast to train: typed, checked at birth, part of the recipe."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Schedule(BaseModel):
+    """A budget of optimizer steps: warm-up, then a cosine to zero.
+
+    ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
+    student trained on the labels alone gets the same number of steps.
+    Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=2, description="BatchNorm needs at least 2")
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+
+    def steps_per_epoch(self, photos: int) -> int:
+        """Number of optimizer steps an epoch over ``photos`` photos."""
+        return max(1, math.ceil(photos / self.batch_size))
+
+    def rate(self, step: int, total_steps: int) -> float:
+        """Learning rate of optimizer step ``step`` (from 0) of ``total_steps``."""
+        warmup = max(1, round(self.warmup_share * total_steps))
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        share = (step - warmup) / max(1, total_steps - warmup)
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * min(1.0, share)))
