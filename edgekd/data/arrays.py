@@ -1,0 +1,128 @@
+"""A .npz of photos: ``images`` and ``labels``, or ``x_train``, ``y_train``, ``x_test``, ``y_test`` as in Keras."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.data.listing import SPLITS, Listed, Listing, class_order, split_name
+from edgekd.errors import DataError
+
+Array = NDArray[Any]
+_LOADING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Part:
+    images: Array
+    labels: Array
+    splits: tuple[str | None, ...]
+
+
+def list_npz(path: Path) -> Listing:
+    """List the rows of a .npz: images uint8 [N, H, W, 3] or grey [N, H, W] or [N, H, W, 1], labels [N] or [N, 1].
+
+    Labels are ints or strings. Optional: ``classes`` (names that integer labels index), ``split`` (a name per row).
+    Nothing in the file is unpickled. Raises DataError.
+    """
+    parts, classes = _parts(path)
+    labels = [_label(value, classes, path) for part in parts for value in part.labels.tolist()]
+    splits = [split for part in parts for split in part.splits]
+    items = []
+    for index, (label, split) in enumerate(zip(labels, splits, strict=True)):
+        kept = None if split == "unlabelled" else label
+        items.append(Listed(f"{path.name}#{index}", path, index, kept, split))
+    found = class_order(item.label for item in items if item.label is not None)
+    return Listing(tuple(items), found if classes is None else classes, ())
+
+
+def read_row(path: Path, index: int) -> NDArray[np.uint8]:
+    """Row ``index`` of the .npz as uint8 RGB [H, W, 3], grey replicated. Raises DataError."""
+    parts, _ = _parts(path)
+    for part in parts:
+        if index < len(part.images):
+            row = part.images[index]
+            grey = row.ndim == 2 or row.shape[2] == 1
+            return np.repeat(row.reshape(*row.shape[:2], 1), 3, axis=2) if grey else np.array(row)
+        index -= len(part.images)
+    raise DataError(f"{path} has fewer rows than when it was listed. Load the data again")
+
+
+def _parts(path: Path) -> tuple[tuple[_Part, ...], tuple[str, ...] | None]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}. Give the path of a .npz file") from None
+    with _LOADING:
+        return _load(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path, mtime_ns: int, size_bytes: int) -> tuple[tuple[_Part, ...], tuple[str, ...] | None]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise DataError(f"{path} cannot be read as a .npz of plain arrays: {error}") from None
+    classes = tuple(str(name) for name in arrays["classes"].tolist()) if "classes" in arrays else None
+    if "images" in arrays and "labels" in arrays:
+        splits = _splits(arrays.get("split"), len(arrays["images"]), path)
+        parts = [_part(path, "images", "labels", arrays, splits)]
+    elif "x_train" in arrays and "y_train" in arrays:
+        parts = [_part(path, "x_train", "y_train", arrays, ("train",) * len(arrays["x_train"]))]
+        if "x_test" in arrays and "y_test" in arrays:
+            parts.append(_part(path, "x_test", "y_test", arrays, ("test",) * len(arrays["x_test"])))
+    else:
+        raise DataError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}. It must hold images and labels (and may hold classes and "
+            "split), or x_train, y_train, x_test and y_test"
+        )
+    return tuple(parts), classes
+
+
+def _part(
+    path: Path, images_key: str, labels_key: str, arrays: dict[str, Array], splits: tuple[str | None, ...]
+) -> _Part:
+    images, labels = arrays[images_key], arrays[labels_key]
+    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
+        raise DataError(
+            f"{path}: {images_key} is {images.dtype} {list(images.shape)}. It must be uint8, 0 to 255, of shape "
+            "[N, H, W, 3] (RGB) or [N, H, W] (grey)"
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU" or len(labels) != len(images):
+        raise DataError(
+            f"{path}: {labels_key} is {labels.dtype} {list(labels.shape)}. It must be one whole number or string for "
+            f"each of the {len(images)} photos in {images_key}"
+        )
+    return _Part(images, labels, splits)
+
+
+def _splits(names: Array | None, count: int, path: Path) -> tuple[str | None, ...]:
+    if names is None:
+        return (None,) * count
+    splits: list[str | None] = []
+    for row, name in enumerate(names.tolist()):
+        split = split_name(str(name)) if name else None
+        if name and split is None:
+            raise DataError(f"{path}: split of row {row} is {name!r}, none of {', '.join(SPLITS)}, or empty")
+        splits.append(split)
+    if len(splits) != count:
+        raise DataError(f"{path}: split has {len(splits)} rows and images has {count}. Give one for each")
+    return tuple(splits)
+
+
+def _label(value: int | str, classes: tuple[str, ...] | None, path: Path) -> str:
+    if isinstance(value, str) or classes is None:
+        return str(value)
+    if not 0 <= value < len(classes):
+        raise DataError(f"{path}: label {value} does not index its {len(classes)} classes. Number them from 0")
+    return classes[value]

@@ -1,0 +1,116 @@
+"""Photos with labels and splits: what every later stage reads, and the hash that names it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import storage
+from edgekd.data.duplicates import DuplicateSummary
+from edgekd.data.listing import SPLITS
+from edgekd.data.notices import DataWarning
+from edgekd.data.reading import read_photo
+from edgekd.errors import DataError, UsageError
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photo. ``id`` is its name in the source, ``sha256`` of its file's bytes or, in a .npz, of its pixels.
+
+    ``label`` is None exactly where ``split`` is "unlabelled"; duplicates share a ``group``.
+    """
+
+    id: str
+    path: Path
+    index: int | None
+    sha256: str
+    label: int | None
+    split: str
+    group: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos in an order that depends on their contents only, with what was found on the way."""
+
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    warnings: tuple[DataWarning, ...]
+    duplicates: DuplicateSummary
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """The samples of "train", "val", "test" or "unlabelled". Raises UsageError."""
+        if name not in SPLITS:
+            raise UsageError(f"there is no split {name!r}; the splits are {', '.join(SPLITS)}")
+        return tuple(sample for sample in self.samples if sample.split == name)
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """Class numbers [N] of a split's samples, in their order; -1 for unlabelled ones. Raises UsageError."""
+        return np.array([-1 if s.label is None else s.label for s in self.split(split)], np.int64)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Photos by split and class name, for a table; unlabelled ones under the name ""."""
+        table = {split: dict.fromkeys(self.classes, 0) for split in SPLITS if split != "unlabelled"}
+        table["unlabelled"] = {"": 0}
+        for sample in self.samples:
+            table[sample.split]["" if sample.label is None else self.classes[sample.label]] += 1
+        return table
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """Decode a sample to uint8 RGB [H, W, 3].
+
+        Raises: DataError if the file is gone, or its content is not what it was when it was listed.
+        """
+        sha256, photo = read_photo(sample.path, sample.index, sample.id)
+        if sha256 != sample.sha256:
+            raise DataError(
+                f"{sample.id} ({sample.path}) has changed since it was listed. Load the data again, so that splits "
+                "and everything made from them fit it"
+            )
+        return photo.pixels
+
+    def digest(self) -> str:
+        """Hex SHA-256 of contents, labels, splits and classes; names and places of files have no part in it."""
+        content = sorted((s.sha256, s.split, -1 if s.label is None else s.label) for s in self.samples)
+        return storage.digest({"classes": self.classes, "samples": content})
+
+    def save(self, path: Path) -> None:
+        """Write everything but the pixels as JSON."""
+        samples = [asdict(sample) | {"path": str(sample.path.absolute())} for sample in self.samples]
+        warnings = [asdict(warning) for warning in self.warnings]
+        record = {"version": _VERSION, "digest": self.digest(), "classes": self.classes, "samples": samples}
+        storage.write_json(path, record | {"warnings": warnings, "duplicates": asdict(self.duplicates)})
+
+    @classmethod
+    def load(cls, path: Path) -> Dataset:
+        """Read what ``save`` wrote. Raises DataError if it is not that, EdgekdError if there is no such file."""
+        record = storage.read_json(path)
+        try:
+            if record["version"] != _VERSION:
+                raise DataError(f"{path} is of version {record['version']}, not {_VERSION}. Load the data again")
+            dataset = cls(
+                classes=tuple(record["classes"]),
+                samples=tuple(Sample(**(entry | {"path": Path(entry["path"])})) for entry in record["samples"]),
+                warnings=tuple(_warning(entry) for entry in record["warnings"]),
+                duplicates=_summary(record["duplicates"]),
+            )
+            intact = dataset.digest() == record["digest"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is not a saved dataset ({error!r}). Load the data again") from None
+        if not intact:
+            raise DataError(f"{path} was edited after it was saved. Load the data again")
+        return dataset
+
+
+def _warning(entry: dict[str, Any]) -> DataWarning:
+    return DataWarning(**(entry | {"examples": tuple(entry["examples"])}))
+
+
+def _summary(entry: dict[str, Any]) -> DuplicateSummary:
+    return DuplicateSummary(**(entry | {"examples": tuple(tuple(names) for names in entry["examples"])}))

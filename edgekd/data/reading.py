@@ -1,0 +1,75 @@
+"""From a listed photo to its pixels and the hash that names it; and a look at all of them, in threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.data.arrays import read_row
+from edgekd.data.duplicates import perceptual_hash
+from edgekd.data.listing import Listed
+from edgekd.errors import DataError, DecodeError
+from edgekd.preprocess import Photo, decode
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at a photo gave; ``error`` is None unless it cannot be decoded, and then the rest is empty."""
+
+    sha256: str
+    pixels_sha256: str
+    hash: int
+    thumbnail: NDArray[np.uint8]
+    notes: tuple[str, ...]
+    error: str | None
+
+
+def read_photo(path: Path, index: int | None, name: str) -> tuple[str, Photo]:
+    """The hash of a photo (of its file's bytes, or its row's pixels) and its pixels. Raises DataError, DecodeError."""
+    if index is not None:
+        pixels = read_row(path, index)
+        return pixels_sha256(pixels), Photo(pixels, ())
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{name} cannot be read ({path}: {error.strerror}). Put it back, or load the data again"
+        ) from None
+    return hashlib.sha256(content).hexdigest(), decode(content, name)
+
+
+def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
+    """Hex SHA-256 of uint8 [H, W, 3] pixels and their shape."""
+    state = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
+    state.update(np.ascontiguousarray(pixels).data)
+    return state.hexdigest()
+
+
+def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threads: int | None = None) -> list[Seen]:
+    """Decode every photo once, in threads (Pillow releases the interpreter's lock), in order."""
+    seen: list[Seen] = []
+    with ThreadPoolExecutor(threads or min(32, os.cpu_count() or 1)) as pool:
+        for result in pool.map(_look, items):
+            seen.append(result)
+            if progress is not None:
+                progress(len(seen), len(items))
+    return seen
+
+
+def _look(item: Listed) -> Seen:
+    try:
+        sha256, photo = read_photo(item.path, item.index, item.id)
+    except DecodeError as error:
+        return Seen("", "", 0, np.zeros(0, np.uint8), (), str(error))
+    hashed, thumbnail = perceptual_hash(photo.pixels)
+    same = sha256 if item.index is not None else pixels_sha256(photo.pixels)
+    return Seen(sha256, same, hashed, thumbnail, photo.notes, None)

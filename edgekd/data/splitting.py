@@ -1,0 +1,152 @@
+"""Who trains, who validates, who tests: stratified, seeded, and duplicates kept together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edgekd.data.duplicates import HAMMING_BITS
+from edgekd.errors import SplitError
+
+
+class SplitPolicy(BaseModel):
+    """How to make the splits that the data does not give.
+
+    ``val`` and ``test`` are shares of all labelled photos; 0 makes no such split. ``labelled_per_class`` keeps that
+    many labels of a class in train and val together and makes the other photos there unlabelled ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0)
+    val: float = Field(default=0.15, ge=0, lt=1)
+    test: float = Field(default=0.2, ge=0, lt=1)
+    near_duplicates: bool = True
+    hamming_bits: int = Field(default=HAMMING_BITS, ge=0, le=16)
+    labelled_per_class: int | None = Field(default=None, ge=2)
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> SplitPolicy:
+        if self.val + self.test >= 1:
+            raise ValueError(
+                f"val + test must be below 1, got {self.val} + {self.test}: nothing would be left to train on"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A photo to be put into a split: ``split`` is what the data gives, None if it gives none."""
+
+    sha256: str
+    label: int | None
+    split: str | None
+    group: int
+
+
+def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
+    """Give every photo a split. What the data gives wins; a missing val or test is carved out of train, class by class.
+
+    The choice depends on the seed and the photos' contents, not on names or order. Raises SplitError.
+    """
+    given = {photo.split for photo in photos}
+    done = [replace(photo, split=photo.split or ("unlabelled" if photo.label is None else "train")) for photo in photos]
+    shares = {"test": policy.test, "val": policy.val}
+    carved = {name: share for name, share in shares.items() if share > 0 and name not in given}
+    # A share is of all labelled photos; where the other split is given, the train photos are what remains of them.
+    remaining = 1.0 - sum(share for name, share in shares.items() if name in given)
+    _carve(done, {name: share / remaining for name, share in carved.items()}, classes, policy.seed)
+    _require_every_class(
+        done, [name for name in ("train", "val", "test") if name in given | set(carved) | {"train"}], classes
+    )
+    return done
+
+
+def keep_few_labels(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
+    """Keep ``policy.labelled_per_class`` labels of each class in train and val, val's share of them in val."""
+    wanted = policy.labelled_per_class
+    if wanted is None:
+        return list(photos)
+    has_val = any(photo.split == "val" for photo in photos)
+    in_val = min(wanted - 1, max(1, round(wanted * policy.val / (1 - policy.test)))) if has_val else 0
+    kept: set[int] = set()
+    for split, count in (("train", wanted - in_val), ("val", in_val)):
+        for label in range(len(classes)):
+            members = [i for i, photo in enumerate(photos) if photo.split == split and photo.label == label]
+            members.sort(key=lambda i: (_draw(policy.seed, "label", photos[i].sha256), i))
+            kept.update(members[:count])
+    return [
+        replace(photo, split="unlabelled", label=None) if photo.split in ("train", "val") and i not in kept else photo
+        for i, photo in enumerate(photos)
+    ]
+
+
+def overlapping(photos: Sequence[Candidate]) -> list[int]:
+    """Positions of unlabelled photos that are duplicates of a val or test photo, which would leak it into training."""
+    held_out = {photo.group for photo in photos if photo.split in ("val", "test")}
+    return [i for i, photo in enumerate(photos) if photo.split == "unlabelled" and photo.group in held_out]
+
+
+def _carve(done: list[Candidate], shares: dict[str, float], classes: Sequence[str], seed: int) -> None:
+    held_out = {photo.group for photo in done if photo.split in ("val", "test")}
+    pool: dict[int, list[int]] = {}
+    for position, photo in enumerate(done):
+        if photo.split == "train" and photo.group not in held_out:
+            pool.setdefault(photo.group, []).append(position)
+    by_class: dict[int, list[list[int]]] = {label: [] for label in range(len(classes))}
+    for members in pool.values():
+        by_class[_common(done[i].label for i in members)].append(members)
+    for label, groups in by_class.items():
+        groups.sort(key=lambda members: min(_draw(seed, "split", done[i].sha256) for i in members))
+        _require_groups(groups, shares, classes[label])
+        total = sum(len(members) for members in groups)
+        for number, (name, share) in enumerate(shares.items()):
+            spare = len(groups) - (len(shares) - number)
+            for members in _take(groups, max(1, round(share * total)), spare):
+                groups.remove(members)
+                for i in members:
+                    done[i] = replace(done[i], split=name)
+
+
+def _take(groups: list[list[int]], wanted: int, most_groups: int) -> list[list[int]]:
+    """The first groups that fit into ``wanted`` photos, at least the smallest one."""
+    taken: list[list[int]] = []
+    count = 0
+    for members in groups:
+        if len(taken) < most_groups and count + len(members) <= wanted:
+            taken.append(members)
+            count += len(members)
+    return taken or [min(groups, key=len)]
+
+
+def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], name: str) -> None:
+    needed = 1 + len(shares)
+    if shares and len(groups) < needed:
+        photos = sum(len(members) for members in groups)
+        raise SplitError(
+            f"class {name!r} has {photos} photos to split, in {len(groups)} groups of (near) duplicates, and train, "
+            f"{' and '.join(shares)} need {needed} groups. Add photos of it, or set the share of a split to 0"
+        )
+
+
+def _require_every_class(done: Sequence[Candidate], splits: Sequence[str], classes: Sequence[str]) -> None:
+    present = Counter((photo.split, photo.label) for photo in done)
+    lacking = [f"{name!r} in {s}" for s in splits for i, name in enumerate(classes) if not present[s, i]]
+    if lacking:
+        raise SplitError(
+            f"there are no photos of {', '.join(lacking)}. Every class needs a photo in every split: add some, or "
+            "remove the split from the data so that it is made anew"
+        )
+
+
+def _common(labels: Iterable[int | None]) -> int:
+    counted = Counter(label for label in labels if label is not None)
+    return min(counted, key=lambda label: (-counted[label], label))
+
+
+def _draw(seed: int, purpose: str, sha256: str) -> str:
+    return hashlib.sha256(f"{seed}/{purpose}/{sha256}".encode()).hexdigest()
