@@ -5,14 +5,13 @@ from __future__ import annotations
 from edgekd.bench.harness import BenchTarget, measure
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult, Launch, Measurement
-from edgekd.bench.statistics import Comparison, Interval, Summary, compare, latency_ratio, summarize
+from edgekd.bench.statistics import Comparison, Summary, compare, latency_ratio, summarize
 
 __all__ = [
     "BenchPlan",
     "BenchResult",
     "BenchTarget",
     "Comparison",
-    "Interval",
     "Launch",
     "Measurement",
     "Summary",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.result import BenchResult, Launch, Measurement
+from edgekd.metrics import Interval
 
 Verdict = Literal["baseline", "faster", "slower", "no difference", "inconclusive"]
 
@@ -29,20 +30,6 @@ SPREAD_LIMIT = 0.10
 STEAL_LIMIT = 0.02
 OTHER_LOAD_LIMIT = 0.10
 TEMPERATURE_RISE_LIMIT_C = 15.0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half the interval's width over the estimate."""
-        return (self.high - self.low) / 2 / self.value
 
 
 @dataclass(frozen=True)
@@ -183,9 +170,10 @@ def _conclude(ratio: Interval, disturbances: tuple[str, ...]) -> Comparison:
         return Comparison(ratio.value, ratio, "inconclusive", disturbances)
     if apart:
         return Comparison(ratio.value, ratio, "faster" if ratio.high < 1 else "slower", disturbances)
-    if ratio.half_width <= NO_DIFFERENCE_HALF_WIDTH:
+    half_width = (ratio.high - ratio.low) / 2 / ratio.value
+    if half_width <= NO_DIFFERENCE_HALF_WIDTH:
         return Comparison(ratio.value, ratio, "no difference", disturbances)
-    wide = f"interval too wide: ±{ratio.half_width:.0%} around no difference; more launches would narrow it"
+    wide = f"interval too wide: ±{half_width:.0%} around no difference; more launches would narrow it"
     return Comparison(ratio.value, ratio, "inconclusive", (wide,))
 
 

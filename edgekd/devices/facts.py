@@ -1,7 +1,7 @@
 """Reading Linux's own account of a machine; pure functions of text, so that any transport can feed them.
 
 The keys of a device's facts, None where the device does not say:
-``cpu`` ``architecture`` ``cores`` ``cpu_flags`` ``os`` ``kernel`` ``python`` ``runtimes`` ``memory_total_bytes``
+``cpu_model`` ``machine`` ``cores`` ``cpu_flags`` ``os`` ``kernel`` ``python`` ``runtimes`` ``memory_total_bytes``
 describe it; ``governor`` ``frequency_mhz`` ``temperature_c`` ``load_1min`` ``memory_available_bytes``
 ``disk_free_bytes`` ``cpu_busy_s`` ``cpu_steal_s`` ``cpu_total_s`` ``time_utc`` are how it stands now (the three
 ``cpu_*_s`` are sums over all cores since boot: only differences mean anything).

@@ -29,7 +29,7 @@ class FakeDevice:
         self.calls: list[tuple[str, ...]] = []
         self.workspaces_left: list[str] = []
         self._script = script
-        self._facts = dict(facts or {"address": address, "cpu": "Fake", "cores": 1})
+        self._facts = dict(facts or {"address": address, "cpu_model": "Fake", "cores": 1})
         self._workspaces_made = 0
 
     def facts(self) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class HostDevice:
         times = read.parse_cpu_times(_text("/proc/stat"), os.sysconf("SC_CLK_TCK"))
         return {
             "address": self.address,
-            "cpu": read.parse_cpu_model(cpuinfo),
-            "architecture": platform.machine(),
+            "cpu_model": read.parse_cpu_model(cpuinfo),
+            "machine": platform.machine(),
             "cores": _usable_cores(),
             "cpu_flags": read.parse_cpu_flags(cpuinfo),
             "os": read.parse_os_name(_text("/etc/os-release")) or platform.system(),

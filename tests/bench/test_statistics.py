@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edgekd.bench import BenchPlan, BenchResult, Launch, Measurement, compare, latency_ratio, summarize
-from edgekd.bench.statistics import Comparison, Interval, disturbances_of, instability
+from edgekd.bench.statistics import Comparison, disturbances_of, instability
 from edgekd.errors import EdgekdError
+from edgekd.metrics import Interval
 
 
 def launch(
