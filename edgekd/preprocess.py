@@ -21,9 +21,9 @@ Specification, version 1. All divisions written ``//`` and shifts ``>>`` are of 
 4. *Crop* of the W x H photo for a target of w x h. ``whole``: all of it, the aspect ratio is not kept. ``center``: if
    ``W * h > H * w``, a box of ``max(1, H * w // h)`` by H, else of W by ``max(1, W * h // w)``; its left edge is
    ``(W - box width) // 2`` and its top ``(H - box height) // 2``. What follows sees only the box, from its own (0, 0).
-5. *Resize*, as Pillow's BILINEAR does (a triangle as wide as the reduction, so antialiased; no reducing_gap). First
-   each row from width W to w, rounded to uint8; then each column from height H to h. One axis, from ``n`` samples to
-   ``m``, skipped if ``n == m``, in IEEE double precision without reassociation:
+5. *Resize*, each axis as Pillow's BILINEAR does it (a triangle as wide as the reduction, so antialiased). Always rows
+   first, from width W to w, rounded to uint8; then columns, from height H to h. One axis, from ``n`` samples to ``m``,
+   skipped if ``n == m``, in IEEE double precision without reassociation:
 
    a. ``scale = n / m``; ``support = max(1.0, scale)``; for every output ``i``: ``center = (i + 0.5) * scale``.
    b. First input ``lo = max(0, trunc(center - support + 0.5))``; end ``hi = min(n, trunc(center + support + 0.5))``.
@@ -32,9 +32,8 @@ Specification, version 1. All divisions written ``//`` and shifts ``>>`` are of 
    d. Fixed point with 22 bits: ``K[j] = trunc(0.5 + k[j] * 4194304.0)``.
    e. Each channel: ``out = clip((2097152 + sum of in[lo + j] * K[j]) >> 22, 0, 255)``.
 
-   The box starts at 0, so fused multiply-add, where a compiler uses it, rounds no differently.
-
-The result is uint8 RGB [height, width, 3]. Range and mean are inside the model's graph.
+   The box starts at 0, so fused multiply-add, where a compiler uses it, rounds no differently. The result is uint8 RGB
+   [height, width, 3]; range and mean are inside the model's graph.
 """
 
 from __future__ import annotations
@@ -67,7 +66,6 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
 }
 _ORIENTATION = 0x0112
-
 Pixels = NDArray[np.uint8]
 
 
@@ -111,25 +109,21 @@ def decode(content: bytes, name: str) -> Photo:
     image = _open(content, name)
     if image.width * image.height > MAX_PIXELS:
         raise DecodeError(f"{name} has {image.width} x {image.height} pixels and so {_TOO_MANY}")
+    _refuse_unsupported(image, content, name)
     notes = _notes(image, content, name)
-    # Pillow would turn a TIFF by an orientation that stands in its XMP only.
-    image.info.pop("xmp", None)
+    image.info.pop("xmp", None)  # Pillow would turn a TIFF by an orientation that stands in its XMP only
     try:
         image.load()
-        pixels = _to_rgb(image, content, notes)
-    except DecodeError as error:
-        raise DecodeError(f"{name} {error}") from None
+        pixels = _to_rgb(image, content)
     except Exception as error:  # a malformed file can raise anything from a decoder
-        raise DecodeError(
-            f"{name} is damaged or cut short and does not decode as {image.format}: {error!r}. "
-            "Replace the file or remove it"
-        ) from None
+        reason = f"does not decode as {image.format}: {str(error) or error!r}"
+        raise DecodeError(f"{name} is damaged or cut short and {reason}. Replace the file or remove it") from None
     if image.format != "TIFF":  # Pillow has turned a TIFF already
         orientation = exif_orientation(image.info.get("exif"))
         if orientation != 1:
             notes.append("EXIF-rotated")
             pixels = turn_upright(pixels, orientation)
-    return Photo(np.ascontiguousarray(pixels), tuple(notes))
+    return Photo(np.ascontiguousarray(pixels), (*notes, *_several_frames(content, name)))
 
 
 def crop_box(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int, int, int]:
@@ -146,7 +140,9 @@ def crop_box(width: int, height: int, preprocessing: Preprocessing) -> tuple[int
 def resample(pixels: Pixels, height: int, width: int) -> Pixels:
     """Resize uint8 [H, W, 3] to [height, width, 3] (specification 5)."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+    # One axis a call: asked for both, Pillow 13 chooses by the sizes which goes first, and older ones do not.
+    across = image.resize((width, image.height), Image.Resampling.BILINEAR)
+    return np.array(across.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resize(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
@@ -212,7 +208,9 @@ def _open(content: bytes, name: str) -> Image.Image:
         kind = "a HEIC or AVIF photo" if content[4:8] == b"ftyp" else f"not a photo (it begins with {content[:8]!r})"
         raise DecodeError(f"{name} is {kind}. Convert it to one of {', '.join(FORMATS)}, or remove it") from None
     except Exception as error:  # a malformed header can raise anything
-        raise DecodeError(f"{name} has a damaged header: {error!r}. Replace the file or remove it") from None
+        raise DecodeError(
+            f"{name} has a damaged header: {str(error) or error!r}. Replace the file or remove it"
+        ) from None
 
 
 def _notes(image: Image.Image, content: bytes, name: str) -> list[str]:
@@ -220,27 +218,27 @@ def _notes(image: Image.Image, content: bytes, name: str) -> list[str]:
     suffix = PurePath(name).suffix.lower()
     if suffix and image.format and suffix not in _SUFFIXES[image.format]:
         notes.append(f"{image.format} named {suffix}")
-    if image.mode in ("RGBA", "LA", "PA", "CMYK"):
-        notes.append(image.mode)
-    if image.mode == "P":
-        notes.append("palette")
+    if image.mode in ("RGBA", "LA", "PA", "CMYK", "P"):
+        notes.append("palette" if image.mode == "P" else image.mode)
     if _bits(image, content) == 16:
         notes.append("16-bit")
     if image.mode in ("P", "1", "L", "RGB", "I;16") and "transparency" in image.info:
         notes.append("transparent colour")
     if _tag(image, _ORIENTATION) in range(2, 9):
         notes.append("EXIF-rotated")
-    try:
-        frames = int(getattr(image, "n_frames", 1))
-    except Exception:  # a later frame is damaged; only the first one counts
-        frames = 2
-    if frames > 1:
-        notes.append(f"first of {frames} frames")
     return notes
 
 
-def _to_rgb(image: Image.Image, content: bytes, notes: list[str]) -> Pixels:
-    _refuse_unsupported(image, content)
+def _several_frames(content: bytes, name: str) -> list[str]:
+    # Opened again, because counting moves an image to later frames, and one of them may be damaged.
+    try:
+        frames: object = getattr(_open(content, name), "n_frames", 1)
+    except Exception:  # a damaged later frame can raise anything, and does not matter
+        frames = "several"
+    return [] if frames == 1 else [f"first of {frames} frames"]
+
+
+def _to_rgb(image: Image.Image, content: bytes) -> Pixels:
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     elif image.mode in ("CMYK", "RGBX"):
@@ -260,13 +258,13 @@ def _to_rgb(image: Image.Image, content: bytes, notes: list[str]) -> Pixels:
     return rgb
 
 
-def _refuse_unsupported(image: Image.Image, content: bytes) -> None:
+def _refuse_unsupported(image: Image.Image, content: bytes, name: str) -> None:
     known = ("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "I;16", "I;16B", "I;16L")
     # Pillow leaves 12 bits unscaled, and 16-bit grey with white as zero uninverted.
     unscaled = _tag(image, 258) == 12 or (image.mode.startswith("I;16") and _tag(image, 262) == 0)
     if image.mode not in known or unscaled:
         raise DecodeError(
-            f"holds {image.mode} samples ({_bits(image, content)} bits), which have no one meaning as a photo. "
+            f"{name} holds {image.mode} samples ({_bits(image, content)} bits), which have no one meaning as a photo. "
             "Convert it to 8-bit RGB first"
         )
 
