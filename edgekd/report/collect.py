@@ -1,0 +1,216 @@
+"""Reads a run directory into a Report. What is not there is named, what is malformed is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgekd import storage
+from edgekd.bench.result import BenchResult
+from edgekd.bench.statistics import disturbances_of
+from edgekd.errors import RunError
+from edgekd.metrics import Interval
+from edgekd.report.headline import headline, shipped
+from edgekd.report.model import (
+    Bench,
+    Confusion,
+    Curve,
+    Data,
+    DataNotice,
+    Gate,
+    Provenance,
+    Report,
+    Row,
+    Teacher,
+    WrongPhoto,
+)
+from edgekd.report.rows import rows_of
+from edgekd.report.worth import worth
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+# Row, title, and the file of its training.
+_CURVES = (
+    ("labels_only", "labels alone", "labels/history.json"),
+    ("distilled", "distilled", "distill/history.json"),
+)
+_EXPECTED = (
+    "recipe.toml",
+    "run.json",
+    "data/summary.json",
+    "teacher/summary.json",
+    *(path for _, _, path in _CURVES),
+    "check/check.json",
+    "bench/bench.json",
+)
+
+
+def collect(run_dir: Path) -> Report:
+    """Everything that the run directory says, joined; computes statistics, measures nothing.
+
+    Raises: RunError if there is no such directory or one of its files is not what it should be.
+    """
+    if not run_dir.is_dir():
+        raise RunError(f"{run_dir} is not a run directory. Make one: edgekd run RECIPE --out {run_dir.parent}")
+    missing = tuple(name for name in _EXPECTED if not (run_dir / name).is_file())
+    check = _read(run_dir / "check/check.json", dict)
+    bench_path = run_dir / "bench/bench.json"
+    result = BenchResult.load(bench_path) if bench_path.is_file() else None
+    rows, problems = _read_value(run_dir / "check/check.json", lambda: rows_of(run_dir, check, result))
+    gates = _gates(run_dir, check)
+    metric = str((check or {}).get("metric", "accuracy"))
+    return Report(
+        headline=headline(rows, metric, gates),
+        provenance=_read(run_dir / "run.json", _provenance) or _unknown(run_dir),
+        metric=metric,
+        test_n=int((check or {}).get("n", 0)),
+        missing=missing,
+        problems=problems,
+        gates=gates,
+        rows=rows,
+        worth=_read(run_dir / "check/check.json", _worth),
+        teacher=_read(run_dir / "teacher/summary.json", _teacher),
+        curves=_curves(run_dir),
+        data=_read(run_dir / "data/summary.json", _data),
+        confusion=_read(run_dir / "check/check.json", lambda value: _confusion(value, rows)),
+        wrong=_read(run_dir / "check/check.json", lambda value: _wrong(value, rows)) or (),
+        bench=None if result is None else _bench(result),
+    )
+
+
+def _read(path: Path, parse: Callable[[Json], T]) -> T | None:
+    """Parse a JSON file of the run; None where it is absent. Raises: RunError."""
+    if not path.is_file():
+        return None
+    value = storage.read_json(path)
+    return _read_value(path, lambda: parse(value))
+
+
+def _read_value(path: Path, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RunError(f"{path} is not as a run writes it ({error!r}). Remove its folder and run again") from None
+
+
+def _gates(run_dir: Path, check: Json | None) -> tuple[Gate, ...]:
+    """The check's gates; before there is a check, the teacher's own."""
+    if check is not None:
+        return _read_value(run_dir / "check/check.json", lambda: tuple(_gate(one) for one in check["gates"]))
+    path = run_dir / "teacher/gates.json"
+    return _read(path, lambda value: tuple(_gate(one) for one in value)) or ()
+
+
+def _gate(value: Any) -> Gate:
+    number, bar = (None if value[key] is None else float(value[key]) for key in ("value", "bar"))
+    return Gate(str(value["name"]), number, bar, bool(value["passed"]), str(value["message"]))
+
+
+def _provenance(value: Json) -> Provenance:
+    return Provenance(
+        name=str(value["name"]),
+        edgekd=str(value["edgekd"]),
+        seed=value.get("seed"),
+        recipe_digest=str(value.get("recipe_digest", "")),
+        command=str(value.get("command", "")),
+        versions={str(key): str(version) for key, version in value["versions"].items() if version is not None},
+        machine=dict(value["machine"]),
+    )
+
+
+def _unknown(run_dir: Path) -> Provenance:
+    return Provenance(run_dir.resolve().name, "", None, "", "", {}, {})
+
+
+def _worth(check: Json) -> Any:
+    answers = {row["row"]: row.get("predictions") for row in check["rows"]}
+    without, taught = answers.get("labels_only"), answers.get("distilled")
+    if without is None or taught is None:
+        return None
+    return worth(check["labels"], without, taught, check["metric"])
+
+
+def _teacher(value: Json) -> Teacher:
+    accuracy, (height, width) = value["val_accuracy"], value["input"]
+    return Teacher(
+        name=str(value["name"]),
+        input_size=(int(height), int(width)),
+        parameters=int(value["parameters"]),
+        val_accuracy=Interval(accuracy["value"], accuracy["low"], accuracy["high"]),
+        val_n=int(accuracy["n"]),
+        seconds=value.get("seconds"),
+    )
+
+
+def _curves(run_dir: Path) -> tuple[Curve, ...]:
+    found = []
+    for row, title, name in _CURVES:
+        curve = _read(run_dir / name, partial(_curve, row, title))
+        found += [] if curve is None else [curve]
+    return tuple(found)
+
+
+def _curve(row: str, title: str, value: Json) -> Curve:
+    known = [epoch for epoch in value["epochs"] if epoch.get("val_accuracy") is not None]
+    first = min((int(epoch["epoch"]) for epoch in known), default=1)
+    best = value.get("best_epoch")
+    return Curve(
+        row=row,
+        title=title,
+        epochs=tuple(int(epoch["epoch"]) - first + 1 for epoch in known),
+        val_accuracy=tuple(float(epoch["val_accuracy"]) for epoch in known),
+        best_epoch=None if best is None else int(best) - first + 1,
+        seconds=value.get("seconds"),
+    )
+
+
+def _data(value: Json) -> Data:
+    return Data(
+        classes=tuple(value["classes"]),
+        splits={name: dict(counts) for name, counts in value["splits"].items()},
+        notices=tuple(
+            DataNotice(str(one["kind"]), int(one["count"]), tuple(map(str, one["examples"])), str(one["message"]))
+            for one in value["warnings"]
+        ),
+        duplicates=str(value["duplicates"].get("message", "")),
+    )
+
+
+def _raw_shipped(check: Json, rows: tuple[Row, ...]) -> Json | None:
+    row = shipped(rows)
+    return None if row is None else next(one for one in check["rows"] if one["row"] == row.row)
+
+
+def _confusion(check: Json, rows: tuple[Row, ...]) -> Confusion | None:
+    raw = _raw_shipped(check, rows)
+    if raw is None or raw.get("confusion") is None:
+        return None
+    counts = tuple(tuple(int(number) for number in line) for line in raw["confusion"])
+    return Confusion(raw["row"], raw["title"], tuple(check["classes"]), counts)
+
+
+def _wrong(check: Json, rows: tuple[Row, ...]) -> tuple[WrongPhoto, ...]:
+    raw = _raw_shipped(check, rows)
+    if raw is None or raw.get("predictions") is None:
+        return ()
+    names = check["classes"]
+    trio = zip(check["ids"], check["labels"], raw["predictions"], strict=True)
+    return tuple(WrongPhoto(id_, names[truth], names[answer]) for id_, truth, answer in trio if truth != answer)
+
+
+def _bench(result: BenchResult) -> Bench:
+    measured = [one for one in result.measurements if one.launches]
+    return Bench(
+        device=result.device,
+        baseline=result.baseline,
+        threads=result.plan.threads,
+        launches=max((len(one.launches) for one in measured), default=0),
+        photos=max((one.inputs_n for one in measured), default=0),
+        runtimes=tuple(sorted({one.launches[0].runtime for one in measured})),
+        disturbances=disturbances_of(result),
+        failures=tuple(failure.message for failure in result.failures),
+        facts=result.facts_before,
+    )

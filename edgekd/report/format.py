@@ -1,0 +1,95 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from edgekd.metrics import Interval
+
+NBSP = "\u00a0"
+DASH = "–"
+
+
+def size(size_bytes: int | None) -> str:
+    """Decimal units: 412,300 bytes are 412 kB."""
+    if size_bytes is None:
+        return DASH
+    if size_bytes < 1000:
+        return f"{size_bytes}{NBSP}B"
+    value, unit = (size_bytes / 1e3, "kB") if size_bytes < 999_500 else (size_bytes / 1e6, "MB")
+    return f"{significant(value)}{NBSP}{unit}"
+
+
+def count(number: int | None) -> str:
+    """With thousands separated."""
+    return DASH if number is None else f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 with one decimal."""
+    return f"{share * 100:.1f}{NBSP}%"
+
+
+def score(interval: Interval | None) -> str:
+    """``97.1 % (95.2–98.6)``."""
+    if interval is None:
+        return DASH
+    return f"{percent(interval.value)} ({interval.low * 100:.1f}–{interval.high * 100:.1f})"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Without an exponent: 0.0123, 1.23, 123."""
+    if value == 0:
+        return "0"
+    magnitude = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    decimals = digits - magnitude
+    if abs(value) < 1:
+        decimals += len(f"{abs(value):.12f}"[2:]) - len(f"{abs(value):.12f}"[2:].lstrip("0"))
+    return f"{value:,.{max(0, decimals)}f}"
+
+
+def ratio(interval: Interval | None, estimate: float | None = None) -> str:
+    """``0.110 (0.106–0.114)``; an estimate alone where there is no interval."""
+    if interval is None:
+        return DASH if estimate is None else f"{significant(estimate)} (no interval)"
+    return f"{significant(interval.value)} ({significant(interval.low)}–{significant(interval.high)})"
+
+
+def factor(value: float) -> str:
+    """``18x`` from ten on, ``9.1x`` below."""
+    return f"{value:.0f}x" if value >= 9.95 else f"{value:.1f}x"
+
+
+def factor_range(interval: Interval) -> str:
+    """``8.8–9.4``, with as many decimals as it takes for the ends to differ."""
+    for decimals in (0 if interval.value >= 9.95 else 1, 1, 2):
+        low, high = f"{interval.low:.{decimals}f}", f"{interval.high:.{decimals}f}"
+        if low != high:
+            break
+    return f"{low}–{high}"
+
+
+def milliseconds(value_ms: float | None) -> str:
+    """Three digits and the unit; microseconds below 0.1 ms."""
+    if value_ms is None:
+        return DASH
+    if value_ms < 0.1:
+        return f"{significant(value_ms * 1000)}{NBSP}µs"
+    return f"{significant(value_ms)}{NBSP}ms"
+
+
+def points(difference: float) -> str:
+    """A signed difference of shares, in points."""
+    return f"{difference * 100:+.1f}".replace("-", "−")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, or minutes and seconds from two minutes on."""
+    if seconds is None:
+        return DASH
+    if seconds < 120:
+        return f"{seconds:.0f}{NBSP}s"
+    return f"{int(seconds // 60)}{NBSP}min {int(seconds % 60)}{NBSP}s"
+
+
+def metric_name(metric: str) -> str:
+    """``balanced_accuracy`` as words."""
+    return metric.replace("_", " ")

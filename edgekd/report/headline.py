@@ -1,0 +1,85 @@
+"""The first line of a report: how much smaller, how much faster, how accurate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekd.bench.statistics import Comparison
+from edgekd.report import format as fmt
+from edgekd.report.model import Gate, Headline, Row
+
+TEACHER = "teacher"
+_SHIPPED = ("int8_tflite", "int8_onnx", "float32_tflite", "distilled")
+
+
+def shipped(rows: Sequence[Row]) -> Row | None:
+    """The row that the report is about: the int8 TFLite file, or the nearest to it that there is."""
+    by_name = {row.row: row for row in rows}
+    return next((by_name[name] for name in _SHIPPED if name in by_name), None)
+
+
+def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate]) -> Headline:
+    """Compose the line from whatever the run has come to."""
+    failed = tuple(gate.name for gate in gates if not gate.passed)
+    teacher, row = next((row for row in rows if row.row == TEACHER), None), shipped(rows)
+    if row is None:
+        return Headline("No exported file has been checked yet.", metric=metric, failed_gates=failed)
+    smaller = _smaller(row, teacher)
+    score, teacher_score = row.score(metric), teacher.score(metric) if teacher else None
+    claims = [claim for claim in (_size_claim(smaller), _speed_claim(row.comparison)) if claim]
+    kind = "int8" if row.row.startswith("int8") else row.title
+    parts = [f"{fmt.size(row.size_bytes)} {kind}" if row.size_bytes is not None else row.title]
+    if score is not None:
+        interval = (
+            f"{fmt.percent(score.value)} {fmt.metric_name(metric)} ({score.low * 100:.1f}–{score.high * 100:.1f})"
+        )
+        against = f" against the teacher's {fmt.percent(teacher_score.value)}" if teacher_score else ""
+        parts.append(interval + against)
+    start = f"{' and '.join(claims)} than the teacher: " if claims else ""
+    text = start + ", ".join(parts) + _unsure(row.comparison)
+    return Headline(
+        text=text[0].upper() + text[1:],
+        row=row.row,
+        size_bytes=row.size_bytes,
+        smaller=smaller,
+        faster=row.comparison.speedup if row.comparison else None,
+        verdict=row.comparison.verdict if row.comparison else None,
+        metric=metric,
+        score=score,
+        teacher_score=teacher_score,
+        failed_gates=failed,
+    )
+
+
+def _smaller(row: Row, teacher: Row | None) -> float | None:
+    if teacher is None or not teacher.size_bytes or not row.size_bytes:
+        return None
+    return teacher.size_bytes / row.size_bytes
+
+
+def _size_claim(smaller: float | None) -> str | None:
+    if smaller is None:
+        return None
+    return f"{fmt.factor(smaller)} smaller" if smaller >= 1 else f"{fmt.factor(1 / smaller)} larger"
+
+
+def _speed_claim(comparison: Comparison | None) -> str | None:
+    """Only what the verdict bears out."""
+    if comparison is None or comparison.ratio is None or comparison.speedup is None:
+        return None
+    if comparison.verdict == "faster":
+        return f"{fmt.factor(comparison.speedup.value)} faster ({fmt.factor_range(comparison.speedup)})"
+    if comparison.verdict == "slower":
+        return f"{fmt.factor(comparison.ratio.value)} slower ({fmt.factor_range(comparison.ratio)})"
+    return None
+
+
+def _unsure(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "; speed not measured"
+    if comparison.verdict == "no difference":
+        return "; no difference in speed"
+    if comparison.verdict == "inconclusive":
+        estimate = f" (about {fmt.factor(1 / comparison.estimate)} as fast)" if comparison.estimate else ""
+        return f"; speed inconclusive{estimate}: {comparison.reasons[0]}"
+    return ""

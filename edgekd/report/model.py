@@ -1,0 +1,206 @@
+"""What a report holds, typed: read from a run directory, never measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekd.bench.statistics import Comparison, Summary
+from edgekd.metrics import Interval
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A number and the bar it was given."""
+
+    name: str
+    value: float | None
+    bar: float | None
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many of ``n`` answers differ from those of the row ``other``."""
+
+    other: str
+    value: float
+    differing: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of the table; what was not checked or not measured is None."""
+
+    row: str
+    title: str
+    artifact: str | None
+    sha256: str | None
+    parameters: int | None
+    size_bytes: int | None
+    accuracy: Interval | None
+    balanced_accuracy: Interval | None
+    agreement: Agreement | None
+    largest_difference: float | None
+    latency: Summary | None
+    comparison: Comparison | None
+
+    def score(self, metric: str) -> Interval | None:
+        """The row's ``accuracy`` or ``balanced_accuracy``."""
+        return self.balanced_accuracy if metric == "balanced_accuracy" else self.accuracy
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The one line, and the numbers it says. ``smaller`` and ``faster`` are factors against the teacher."""
+
+    text: str
+    row: str | None = None
+    size_bytes: int | None = None
+    smaller: float | None = None
+    faster: Interval | None = None
+    verdict: str | None = None
+    metric: str = "accuracy"
+    score: Interval | None = None
+    teacher_score: Interval | None = None
+    failed_gates: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What distillation added to the same student, in the metric's own unit (0 to 1), paired photo by photo."""
+
+    gain: Interval
+    fixed: int
+    broken: int
+    n: int
+    p_value: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Validation accuracy by epoch (the first is 1) of one training."""
+
+    row: str
+    title: str
+    epochs: tuple[int, ...]
+    val_accuracy: tuple[float, ...]
+    best_epoch: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The teacher as its own stage describes it."""
+
+    name: str
+    input_size: tuple[int, int]
+    parameters: int
+    val_accuracy: Interval
+    val_n: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class DataNotice:
+    """Something found about the photos: of what kind, how often, some names."""
+
+    kind: str
+    count: int
+    examples: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """Photos by split and class; the class of unlabelled ones is the empty string."""
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Mapping[str, int]]
+    notices: tuple[DataNotice, ...]
+    duplicates: str
+
+
+@dataclass(frozen=True)
+class WrongPhoto:
+    """A photo of the test split that the shipped file gets wrong; classes by name."""
+
+    id: str
+    truth: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of the shipped file: a row per true class, a column per answer."""
+
+    row: str
+    title: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How the latencies were taken."""
+
+    device: str
+    baseline: str
+    threads: int
+    launches: int
+    photos: int
+    runtimes: tuple[str, ...]
+    disturbances: tuple[str, ...]
+    failures: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the run: enough to make it again."""
+
+    name: str
+    edgekd: str
+    seed: int | None
+    recipe_digest: str
+    command: str
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report. ``missing`` names the files that a partial run does not have, ``problems`` what does not fit."""
+
+    headline: Headline
+    provenance: Provenance
+    metric: str
+    test_n: int
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    rows: tuple[Row, ...]
+    worth: Worth | None
+    teacher: Teacher | None
+    curves: tuple[Curve, ...]
+    data: Data | None
+    confusion: Confusion | None
+    wrong: tuple[WrongPhoto, ...]
+    bench: Bench | None
+
+    def row(self, name: str) -> Row | None:
+        """The row of that name, if it is there."""
+        return next((row for row in self.rows if row.row == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The versioned value that report.json holds."""
+        return {"schema": SCHEMA, **asdict(self)}

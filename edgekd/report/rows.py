@@ -1,0 +1,85 @@
+"""Joins what was checked with what was measured, a row a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgekd import storage
+from edgekd.bench.result import BenchResult
+from edgekd.bench.statistics import compare, summarize
+from edgekd.metrics import Interval
+from edgekd.report.model import Agreement, Row
+
+
+def rows_of(
+    run_dir: Path, check: dict[str, Any] | None, result: BenchResult | None
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The rows in the check's order, then what was only measured; and what does not fit together."""
+    checked = [_row(run_dir, raw, result) for raw in (check["rows"] if check else [])]
+    names = {row.row for row in checked}
+    only_measured = [one.name for one in result.measurements if one.name not in names] if result else []
+    rows = (*checked, *(_measured_row(name, result) for name in only_measured if result))
+    return rows, tuple(_problems(rows, result))
+
+
+def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
+    artifact = raw.get("artifact")
+    path = run_dir / artifact if artifact else None
+    measured = result is not None and any(one.name == raw["row"] and one.launches for one in result.measurements)
+    return Row(
+        row=str(raw["row"]),
+        title=str(raw["title"]),
+        artifact=artifact,
+        sha256=storage.sha256_file(path) if path and path.is_file() else None,
+        parameters=raw.get("parameters"),
+        size_bytes=raw.get("size_bytes"),
+        accuracy=_interval(raw.get("accuracy")),
+        balanced_accuracy=_interval(raw.get("balanced_accuracy")),
+        agreement=_agreement(raw.get("agreement")),
+        largest_difference=raw.get("largest_difference"),
+        latency=summarize(result.measurement(raw["row"])) if result and measured else None,
+        comparison=compare(result, raw["row"]) if result and measured else None,
+    )
+
+
+def _measured_row(name: str, result: BenchResult) -> Row:
+    measurement = result.measurement(name)
+    return Row(
+        row=name,
+        title=name,
+        artifact=None,
+        sha256=measurement.sha256,
+        parameters=None,
+        size_bytes=measurement.size_bytes,
+        accuracy=None,
+        balanced_accuracy=None,
+        agreement=None,
+        largest_difference=None,
+        latency=summarize(measurement),
+        comparison=compare(result, name) if measurement.launches else None,
+    )
+
+
+def _problems(rows: tuple[Row, ...], result: BenchResult | None) -> list[str]:
+    """Numbers of different files must not stand in one row unsaid."""
+    said = []
+    measured = {one.name: one.sha256 for one in result.measurements} if result else {}
+    for row in rows:
+        if row.artifact and row.sha256 is None:
+            said.append(f"{row.artifact} is not in the run directory any more: its numbers cannot be traced to a file.")
+        elif row.sha256 and measured.get(row.row, row.sha256) != row.sha256:
+            said.append(f"{row.title}: the file that was timed is not the one at {row.artifact}. Measure it again.")
+    if result and not result.complete:
+        said.append("The benchmark did not finish: what it measured until then is shown.")
+    return said
+
+
+def _interval(value: Any) -> Interval | None:
+    return None if value is None else Interval(float(value["value"]), float(value["low"]), float(value["high"]))
+
+
+def _agreement(value: Any) -> Agreement | None:
+    if value is None:
+        return None
+    return Agreement(str(value["with"]), float(value["value"]), int(value["differing"]), int(value["n"]))

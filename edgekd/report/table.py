@@ -1,0 +1,109 @@
+"""The report's tables as cells of text, for Markdown, HTML and the terminal alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgekd.report import format as fmt
+from edgekd.report.model import Report, Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table: its header and its rows of text; all columns but the first hold numbers."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def main_cells(report: Report) -> Cells:
+    """Size, accuracy, agreement and latency of every file; intervals are of 95 %."""
+    timed = any(row.latency for row in report.rows)
+    header = ["model", "parameters", "size", f"{fmt.metric_name(report.metric)} (95{fmt.NBSP}%)", "agreement"]
+    header += [f"latency ratio (95{fmt.NBSP}%)", "p50"] if timed else []
+    return Cells(tuple(header), tuple(_main_row(row, report, timed) for row in report.rows))
+
+
+def latency_cells(report: Report) -> Cells:
+    """Everything measured about time and memory."""
+    header = ("model", "p50", "p90", "p99", "first", "load", "peak memory", "launches", "timed", "verdict")
+    return Cells(header, tuple(_latency_row(row) for row in report.rows if row.latency))
+
+
+def split_cells(report: Report) -> Cells:
+    """Photos by split and class; empty where there is no data summary."""
+    if report.data is None:
+        return Cells((), ())
+    classes = report.data.classes
+    rows = []
+    for split, counts in report.data.splits.items():
+        total = sum(counts.values())
+        if total:
+            shown = [fmt.count(counts[name]) if name in counts else fmt.DASH for name in classes]
+            rows.append((split, *shown, fmt.count(total)))
+    return Cells(("split", *classes, "all"), tuple(rows))
+
+
+def table(report: Report) -> Table:
+    """The main table for the terminal."""
+    from rich.table import Table
+
+    cells = main_cells(report)
+    drawn = Table(box=None, pad_edge=False, header_style="bold", caption=caption(report), caption_justify="left")
+    for index, name in enumerate(cells.header):
+        drawn.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
+    for row in cells.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def caption(report: Report) -> str:
+    """What the table's numbers are of."""
+    said = []
+    if report.test_n:
+        said.append(f"Accuracy of the files themselves on {report.test_n:,} test photos that nothing was trained on.")
+    if report.bench:
+        said.append(
+            f"Latency ratio: to the teacher, side by side on {report.bench.device}; under 1 is faster "
+            f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
+        )
+    return " ".join(said)
+
+
+def _threads(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
+    agreement = fmt.DASH
+    if row.agreement is not None:
+        agreement = f"{fmt.percent(row.agreement.value)} ({row.agreement.differing} of {row.agreement.n:,} differ)"
+    cells = (row.title, fmt.count(row.parameters), fmt.size(row.size_bytes), fmt.score(row.score(report.metric)))
+    return (*cells, agreement, *(_timing(row) if timed else ()))
+
+
+def _timing(row: Row) -> tuple[str, str]:
+    if row.latency is None or row.comparison is None:
+        return fmt.DASH, fmt.DASH
+    if row.comparison.verdict == "baseline":
+        return "1", fmt.milliseconds(row.latency.p50_ms)
+    return fmt.ratio(row.comparison.ratio, row.comparison.estimate), fmt.milliseconds(row.latency.p50_ms)
+
+
+def _latency_row(row: Row) -> tuple[str, ...]:
+    latency, comparison = row.latency, row.comparison
+    if latency is None:
+        return (row.title,)
+    times = (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.first_ms, latency.load_ms)
+    return (
+        row.title,
+        *(fmt.milliseconds(value) for value in times),
+        fmt.size(latency.peak_memory_bytes),
+        fmt.count(latency.launches),
+        fmt.count(latency.samples),
+        comparison.verdict if comparison else fmt.DASH,
+    )
