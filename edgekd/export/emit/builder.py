@@ -1,0 +1,66 @@
+"""Collects the nodes and constants of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# 17 has every op needed, and runtimes of 2022 and later (IR version 8) read it.
+OPSET = 17
+IR_VERSION = 8
+BATCH = "N"
+
+
+class OnnxBuilder:
+    """Nodes in order of computation, and constants that are stored once however often they are used."""
+
+    def __init__(self) -> None:
+        self._nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._values: list[tuple[str, NDArray[Any]]] = []
+        self._used: set[str] = set()
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """The name of an initializer of this value."""
+        key = (value.dtype.str, value.shape, value.tobytes())
+        if key not in self._constants:
+            self._constants[key] = f"${len(self._values)}"
+            self._values.append((self._constants[key], np.ascontiguousarray(value).reshape(value.shape)))
+        return self._constants[key]
+
+    def node(self, op: str, inputs: Sequence[str], name: str, attributes: Mapping[str, Any] | None = None) -> str:
+        """Add a node with one output; returns the output's name, made of ``name`` and unique."""
+        output = name
+        while output in self._used:
+            output += "_"
+        self._used.add(output)
+        self._nodes.append((op, list(inputs), output, dict(attributes or {})))
+        return output
+
+    def model(self, image: tuple[str, int, int], output: tuple[str, str, int], final: str, name: str) -> Any:
+        """The onnx.ModelProto; ``image`` is (name, height, width), ``output`` (name, dtype, classes) of ``final``."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        renamed = {final: output[0]}
+        nodes = [
+            helper.make_node(op, [renamed.get(i, i) for i in inputs], [renamed.get(out, out)], name=out, **attributes)
+            for op, inputs, out, attributes in self._nodes
+        ]
+        kind = onnx.TensorProto.FLOAT if output[1] == "float32" else onnx.TensorProto.UINT8
+        graph = helper.make_graph(
+            nodes,
+            name,
+            [helper.make_tensor_value_info(image[0], onnx.TensorProto.UINT8, [BATCH, image[1], image[2], 3])],
+            [helper.make_tensor_value_info(output[0], kind, [BATCH, output[2]])],
+            [numpy_helper.from_array(value, constant) for constant, value in self._values],
+        )
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="edgekd",
+        )

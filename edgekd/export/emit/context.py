@@ -1,0 +1,171 @@
+"""What emitters work with: the TFLite graph, and the ONNX values that stand for its tensors.
+
+Activations become uint8 (zero point + 128), because ONNX Runtime's fast kernels take uint8 x int8. A tensor of rank 4
+is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit.builder import OnnxBuilder
+from edgekd.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, names_of
+
+_SHIFT = 128
+_NHWC_TO_NCHW = (0, 3, 1, 2)
+# Bounds in real values of what TFLite fuses into an op.
+_BOUNDS: dict[str, tuple[float, float] | None] = {
+    "NONE": None,
+    "RELU": (0.0, np.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+class Context:
+    """The state of one translation."""
+
+    def __init__(self, graph: TfliteGraph, where: str) -> None:
+        self.graph = graph
+        self.where = where
+        self.onnx = OnnxBuilder()
+        self._names: dict[int, str] = {}
+        # Spatial zero padding (top, bottom, left, right) not yet spoken out, by the tensor it makes.
+        self.pending_pads: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
+
+    # Tensors
+
+    def tensor(self, index: int) -> TfliteTensor:
+        """The TFLite tensor of this index."""
+        return self.graph.tensors[index]
+
+    def uses(self, index: int) -> int:
+        """How often a tensor is read."""
+        return sum(op.inputs.count(index) for op in self.graph.ops) + self.graph.outputs.count(index)
+
+    def options(self, op: TfliteOp, name: str, default: Any = 0) -> Any:
+        """A field of an op's options, its schema default if the file leaves the options out."""
+        return default if op.options is None else getattr(op.options, name)
+
+    def integers(self, op: TfliteOp, position: int) -> list[int]:
+        """The constant integers at an input, such as axes. Raises UnsupportedOpError where they are computed."""
+        data = self.tensor(op.inputs[position]).data if len(op.inputs) > position else None
+        if data is None:
+            raise self.unsupported(op, "its shape or axes are computed at run time")
+        return [int(value) for value in np.ravel(data)]
+
+    def unsupported(self, op: TfliteOp, why: str) -> UnsupportedOpError:
+        """The error for an op that cannot be said in ONNX, to be raised."""
+        name = self.tensor(op.outputs[0]).name if op.outputs else "?"
+        return UnsupportedOpError(
+            f"{self.where}: op {op.index} {op.name} (tensor {name!r}) has no int8 ONNX form here: {why}. "
+            "Ask for --format tflite, or replace the layer"
+        )
+
+    # Values
+
+    def bind(self, index: int, name: str) -> None:
+        """Say which ONNX value stands for a TFLite tensor."""
+        self._names[index] = name
+
+    def value(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
+        """The quantized ONNX value of a tensor; a constant is written out, broadcastable to ``rank``."""
+        if index not in self._names:
+            tensor = self.tensor(index)
+            if tensor.data is None:
+                raise self.unsupported(op, f"tensor {tensor.name!r} is neither constant nor computed before it")
+            return self.onnx.constant(self._activation_constant(op, tensor, rank))
+        if rank is not None and len(self.tensor(index).shape) != rank:
+            raise self.unsupported(op, "its inputs have different ranks")
+        return self._names[index]
+
+    def real(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
+        """A float view of a tensor through DequantizeLinear: one per use, as ONNX Runtime's fusions like it."""
+        scale, zero_point = self.quantization(op, index)
+        return self.onnx.node(
+            "DequantizeLinear", [self.value(op, index, rank), scale, zero_point], f"{self.name(index)}_real"
+        )
+
+    def quantization(self, op: TfliteOp, index: int) -> tuple[str, str]:
+        """Names of a tensor's scale and uint8 zero point."""
+        scale, zero_point = self.scalar_quantization(op, index)
+        return self.onnx.constant(np.array(scale, np.float32)), self.onnx.constant(np.array(zero_point, np.uint8))
+
+    def scalar_quantization(self, op: TfliteOp, index: int) -> tuple[np.float32, int]:
+        """Scale and zero point as uint8 of an activation. Raises UnsupportedOpError."""
+        tensor = self.tensor(index)
+        if tensor.type not in ("INT8", "UINT8") or len(tensor.scales) != 1:
+            raise self.unsupported(op, f"tensor {tensor.name!r} is {tensor.type} with {len(tensor.scales)} scales")
+        return tensor.scales[0], int(tensor.zero_points[0]) + (_SHIFT if tensor.type == "INT8" else 0)
+
+    def same_quantization(self, op: TfliteOp, first: int, second: int) -> bool:
+        """Whether two tensors hold the same real value in the same uint8."""
+        return self.scalar_quantization(op, first) == self.scalar_quantization(op, second)
+
+    def quantize(self, op: TfliteOp, real: str, activation: int = 0) -> None:
+        """Finish an op: its float result becomes the quantized output, bounded by its fused ``activation``."""
+        index = op.outputs[0]
+        scale, zero_point = self.quantization(op, index)
+        name = self.onnx.node("QuantizeLinear", [real, scale, zero_point], self.name(index))
+        self.bind(index, self.clamp(op, name, activation))
+
+    def clamp(self, op: TfliteOp, name: str, activation: int) -> str:
+        """Bound a quantized value as TFLite's fused activation does; nothing where its range is the bound already."""
+        kind = names_of("ActivationFunctionType").get(activation, str(activation))
+        if kind not in _BOUNDS:
+            raise self.unsupported(op, f"the fused activation {kind}")
+        bounds = _BOUNDS[kind]
+        if bounds is None:
+            return name
+        scale, zero_point = self.scalar_quantization(op, op.outputs[0])
+        low, high = (_quantized(bound, scale, zero_point) for bound in bounds)
+        if (low, high) == (0, 255):
+            return name
+        limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
+        return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{kind.lower()}")
+
+    def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...]) -> str:
+        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along its axis 0."""
+        tensor = self.tensor(index)
+        assert tensor.data is not None
+        data = np.ascontiguousarray(tensor.data.transpose(order)).reshape(shape)
+        scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
+        zeros = np.zeros(np.shape(scales), np.int8)
+        return self._dequantized(data, np.asarray(scales, np.float32), zeros, self.name(index))
+
+    def bias(self, index: int) -> str:
+        """A float view of a constant int32 bias."""
+        tensor = self.tensor(index)
+        assert tensor.data is not None
+        scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
+        return self._dequantized(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
+
+    def name(self, index: int) -> str:
+        """A tensor's own name, made fit for ONNX."""
+        return self.tensor(index).name or f"t{index}"
+
+    def _dequantized(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
+        inputs = [self.onnx.constant(value) for value in (data, scale, zero_point)]
+        attributes: Mapping[str, Any] = {"axis": 0} if scale.ndim else {}
+        return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
+
+    def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[np.uint8]:
+        self.scalar_quantization(op, tensor.index)  # raises unless it is per tensor
+        assert tensor.data is not None
+        shifted = tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)
+        target = max(rank or 0, shifted.ndim)
+        data = shifted.reshape((1,) * (target - shifted.ndim) + shifted.shape).astype(np.uint8)
+        return data.transpose(_NHWC_TO_NCHW) if target == 4 else data
+
+
+def _quantized(bound: float, scale: np.float32, zero_point: int) -> int:
+    # TFLite rounds half away from zero here, and saturates.
+    if np.isinf(bound):
+        return 255
+    steps = float(np.float32(bound) / scale)
+    return int(np.clip(zero_point + np.sign(steps) * np.floor(abs(steps) + 0.5), 0, 255))

@@ -1,0 +1,77 @@
+"""Ops that work value by value, and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgekd.export.emit.context import Context
+from edgekd.tflite_file import TfliteOp
+
+Emitter = Callable[[Context, TfliteOp], None]
+
+
+def binary(name: str) -> Emitter:
+    """An op of two inputs that broadcast, with a fused activation."""
+
+    def emit(context: Context, op: TfliteOp) -> None:
+        rank = max(len(context.tensor(index).shape) for index in op.inputs[:2])
+        inputs = [context.real(op, index, rank) for index in op.inputs[:2]]
+        real = context.onnx.node(name, inputs, f"{context.name(op.outputs[0])}_{name.lower()}")
+        context.quantize(op, real, context.options(op, "fusedActivationFunction"))
+
+    return emit
+
+
+def unary(name: str) -> Emitter:
+    """An op of one input without options."""
+
+    def emit(context: Context, op: TfliteOp) -> None:
+        real = context.onnx.node(
+            name, [context.real(op, op.inputs[0])], f"{context.name(op.outputs[0])}_{name.lower()}"
+        )
+        context.quantize(op, real)
+
+    return emit
+
+
+def bounded(activation: int) -> Emitter:
+    """RELU and its like, alone: a change of scale, then the bounds."""
+
+    def emit(context: Context, op: TfliteOp) -> None:
+        if context.same_quantization(op, op.inputs[0], op.outputs[0]):
+            context.bind(op.outputs[0], context.clamp(op, context.value(op, op.inputs[0]), activation))
+        else:
+            context.quantize(op, context.real(op, op.inputs[0]), activation)
+
+    return emit
+
+
+def leaky_relu(context: Context, op: TfliteOp) -> None:
+    """LEAKY_RELU with its slope."""
+    alpha = float(context.options(op, "alpha", 0.0))
+    name = f"{context.name(op.outputs[0])}_leaky"
+    context.quantize(op, context.onnx.node("LeakyRelu", [context.real(op, op.inputs[0])], name, {"alpha": alpha}))
+
+
+def softmax(context: Context, op: TfliteOp) -> None:
+    """SOFTMAX over the last axis."""
+    beta = float(context.options(op, "beta", 1.0))
+    if not np.isclose(beta, 1.0) or len(context.tensor(op.inputs[0]).shape) != 2:
+        raise context.unsupported(op, f"beta is {beta} on {list(context.tensor(op.inputs[0]).shape)}")
+    name = f"{context.name(op.outputs[0])}_softmax"
+    context.quantize(op, context.onnx.node("Softmax", [context.real(op, op.inputs[0])], name, {"axis": -1}))
+
+
+def quantize(context: Context, op: TfliteOp) -> None:
+    """QUANTIZE from one integer type or scale to another: nothing where the uint8 is the same."""
+    if context.same_quantization(op, op.inputs[0], op.outputs[0]):
+        context.bind(op.outputs[0], context.value(op, op.inputs[0]))
+    else:
+        context.quantize(op, context.real(op, op.inputs[0]))
+
+
+def dequantize(context: Context, op: TfliteOp) -> None:
+    """DEQUANTIZE at the graph's end."""
+    context.bind(op.outputs[0], context.real(op, op.inputs[0]))

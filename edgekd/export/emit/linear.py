@@ -1,0 +1,78 @@
+"""Convolutions and dense layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekd.export.emit.context import Context
+from edgekd.tflite_file import TfliteOp
+
+_SAME = 0
+
+
+def conv(context: Context, op: TfliteOp) -> None:
+    """CONV_2D: weights [O, kh, kw, I]; I under the input's channels means groups."""
+    output, height, width, inputs = context.tensor(op.inputs[1]).shape
+    channels = context.tensor(op.inputs[0]).shape[3]
+    if channels % inputs:
+        raise context.unsupported(op, f"{channels} channels do not divide into groups of {inputs}")
+    weights = context.weights(op.inputs[1], (0, 3, 1, 2), (output, inputs, height, width))
+    _convolve(context, op, weights, (height, width), channels // inputs)
+
+
+def depthwise_conv(context: Context, op: TfliteOp) -> None:
+    """DEPTHWISE_CONV_2D: weights [1, kh, kw, C * multiplier], one group a channel."""
+    _, height, width, output = context.tensor(op.inputs[1]).shape
+    weights = context.weights(op.inputs[1], (3, 0, 1, 2), (output, 1, height, width))
+    _convolve(context, op, weights, (height, width), context.tensor(op.inputs[0]).shape[3])
+
+
+def fully_connected(context: Context, op: TfliteOp) -> None:
+    """FULLY_CONNECTED: weights [O, I] on the last axis of a tensor of rank 2."""
+    source = context.tensor(op.inputs[0])
+    if len(source.shape) != 2 or context.options(op, "weightsFormat"):
+        raise context.unsupported(op, f"its input has the shape {list(source.shape)}; flatten it first")
+    if context.tensor(op.inputs[1]).data is None:
+        raise context.unsupported(op, "its weights are computed")
+    inputs = [context.real(op, op.inputs[0]), context.weights(op.inputs[1], (0, 1), context.tensor(op.inputs[1]).shape)]
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        inputs.append(context.bias(op.inputs[2]))
+    name = context.name(op.outputs[0])
+    real = context.onnx.node("Gemm", inputs, f"{name}_gemm", {"transB": 1})
+    context.quantize(op, real, context.options(op, "fusedActivationFunction"))
+
+
+def pads(
+    context: Context, op: TfliteOp, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int]
+) -> list[int]:
+    """ONNX pads [top, left, bottom, right] of a windowed op, with those of a PAD before it."""
+    if context.options(op, "padding") != _SAME:
+        _, (top, bottom, left, right) = context.pending_pads.get(op.inputs[0], (0, (0, 0, 0, 0)))
+        return [top, left, bottom, right]
+    before, after = [], []
+    shape = context.tensor(op.inputs[0]).shape[1:3]
+    for size, window, stride, dilation in zip(shape, kernel, strides, dilations, strict=True):
+        extent = (window - 1) * dilation + 1
+        total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+        before.append(total // 2)
+        after.append(total - total // 2)
+    return [*before, *after]
+
+
+def _convolve(context: Context, op: TfliteOp, weights: str, kernel: tuple[int, int], groups: int) -> None:
+    strides = (context.options(op, "strideH"), context.options(op, "strideW"))
+    dilations = (context.options(op, "dilationHFactor", 1), context.options(op, "dilationWFactor", 1))
+    attributes: dict[str, Any] = {
+        "kernel_shape": list(kernel),
+        "strides": list(strides),
+        "dilations": list(dilations),
+        "group": groups,
+        "pads": pads(context, op, kernel, strides, dilations),
+    }
+    # A PAD that only this op reads is never written out: it is in the pads above.
+    source = context.pending_pads.get(op.inputs[0], (op.inputs[0], ()))[0]
+    inputs = [context.real(op, source), weights]
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        inputs.append(context.bias(op.inputs[2]))
+    real = context.onnx.node("Conv", inputs, f"{context.name(op.outputs[0])}_conv", attributes)
+    context.quantize(op, real, context.options(op, "fusedActivationFunction"))

@@ -1,0 +1,39 @@
+"""The float32 .onnx, by tf2onnx, with a free batch dimension."""
+
+from __future__ import annotations
+
+from edgekd.errors import ExportError
+from edgekd.export.emit.builder import IR_VERSION, OPSET
+from edgekd.export.onnx_pack import pack
+from edgekd.export.record import Record
+from edgekd.quantize.ptq import quiet
+from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+
+
+def from_keras(source: Source, record: Record, *, name: str) -> bytes:
+    """Convert to a sealed float32 .onnx: uint8 [N, H, W, 3] in, probabilities [N, C] out. Raises ExportError."""
+    with quiet() as read_log:
+        import tensorflow as tf
+        import tf2onnx
+
+        # A free batch is None here.
+        signature = [tf.TensorSpec((None, source.height, source.width, 3), tf.uint8, name=INPUT_NAME)]
+
+        def classify(image: object) -> dict[str, object]:
+            return {OUTPUT_NAME: source.whole(tf.cast(image, tf.float32), training=False)}
+
+        try:
+            function = tf.function(classify, input_signature=signature)
+            model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+        except Exception as error:  # tf2onnx raises many kinds
+            reason = str(error).strip() or read_log()[-2000:]
+            raise ExportError(
+                f"tf2onnx could not convert {name}: {reason[:2000]}. Ask for --format tflite, or replace the layer "
+                "that it names"
+            ) from None
+    model.ir_version = IR_VERSION
+    model.producer_name = "edgekd"
+    for value in (*model.graph.input, *model.graph.output):
+        # tf2onnx names the free dimension unk__NN.
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    return pack(model, record, name=name)

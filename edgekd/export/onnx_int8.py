@@ -1,0 +1,41 @@
+"""The int8 .onnx from the int8 .tflite: the same scales, zero points and weights, for another runtime."""
+
+from __future__ import annotations
+
+from edgekd import tflite_file
+from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit.context import Context
+from edgekd.export.emit.table import EMITTERS
+from edgekd.export.onnx_pack import pack
+from edgekd.export.record import Record
+from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
+
+
+def from_tflite(content: bytes, record: Record, *, name: str) -> bytes:
+    """Translate an integer-only .tflite to a sealed QDQ .onnx with a free batch dimension.
+
+    Raises: UnsupportedOpError naming an op that has no form here, and what to do.
+    """
+    graph = tflite_file.read(content, name)
+    source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    context = Context(graph, name)
+    image = context.onnx.node("Transpose", [INPUT_NAME], "image_nchw", {"perm": [0, 3, 1, 2]})
+    context.bind(source.index, image)
+    for op in graph.ops:
+        emit = EMITTERS.get(op.name)
+        if emit is None:
+            raise context.unsupported(op, "it is not among " + ", ".join(sorted(EMITTERS)))
+        emit(context, op)
+    if len(source.shape) != 4 or source.type != "UINT8" or len(target.shape) != 2:
+        raise UnsupportedOpError(
+            f"{name}: an int8 file from uint8 [1, H, W, 3] to [1, C] is needed, got {source.type} {list(source.shape)} "
+            f"to {list(target.shape)}. Export it with edgekd export --int8"
+        )
+    final = context.value(graph.ops[-1], target.index)
+    model = context.onnx.model(
+        (INPUT_NAME, source.shape[1], source.shape[2]),
+        (OUTPUT_NAME, target.type.lower(), target.shape[1]),
+        final,
+        name,
+    )
+    return pack(model, record, name=name)

@@ -1,0 +1,30 @@
+"""Finish an .onnx: our record and the labels in its metadata, checked and sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekd.artifact import ONNX_RECORD, seal
+from edgekd.errors import ExportError
+from edgekd.export.record import Record
+
+LABELS = "labels"
+
+
+def pack(model: Any, record: Record, *, name: str) -> bytes:
+    """The bytes that ship of an onnx.ModelProto. Raises ExportError where onnx.checker does."""
+    import onnx
+
+    del model.metadata_props[:]
+    # "labels" is for readers that know nothing of us: one a line.
+    for key, value in ((ONNX_RECORD, record.to_json()), (LABELS, "\n".join(record.labels))):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    model.doc_string = f"Image classifier, {len(record.labels)} classes, {record.precision}, made by edgekd"
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # the checker and its shape inference raise several kinds
+        raise ExportError(
+            f"{name}: onnx.checker refuses the graph that was made: {error}. Report this with the model"
+        ) from None
+    return seal(model.SerializeToString(deterministic=True), name)

@@ -1,0 +1,44 @@
+"""The record that every shipped file carries: what it needs to be used without its makers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgekd.artifact import BLANK_SEAL, SCHEMA
+from edgekd.errors import ExportError
+from edgekd.preprocess import Preprocessing
+
+
+@dataclass(frozen=True)
+class Record:
+    """Labels in the order of the outputs, preprocessing, precision, range and provenance of one file."""
+
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    precision: str
+    range_in_graph: Mapping[str, float]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        # One label a line is what the labels file of TFLite's metadata can hold.
+        bad = [label for label in self.labels if not label.strip() or "\n" in label or "\r" in label]
+        if bad or len(set(self.labels)) != len(self.labels):
+            raise ExportError(
+                f"labels must be distinct, of one line and not empty, got {list(self.labels)}. Rename them"
+            )
+
+    def to_json(self) -> str:
+        """The record on one line, with a blank seal (``artifact.seal`` fills it in)."""
+        value = {
+            "schema": SCHEMA,
+            "seal": BLANK_SEAL,
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.model_dump(),
+            "precision": self.precision,
+            "range_in_graph": dict(self.range_in_graph),
+            "provenance": dict(self.provenance),
+        }
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)

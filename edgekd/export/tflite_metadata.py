@@ -1,0 +1,137 @@
+"""TFLite's standard metadata, built by hand: what MediaPipe Tasks and Android's tools read.
+
+Source: metadata_schema.fbs of tflite-support (file identifier M001); a field's slot is its place in its table there.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flatbuffers
+
+from edgekd.export.record import Record
+
+BUFFER_NAME = "TFLITE_METADATA"
+LABELS_FILE = "labels.txt"
+_IDENTIFIER = b"M001"
+_AXIS_LABELS = 2
+_RGB = 1
+_IMAGE_PROPERTIES = 2
+_FEATURE_PROPERTIES = 1
+_NORMALIZATION_OPTIONS = 1
+
+
+def standard_metadata(record: Record, *, name: str, input_name: str, output_name: str) -> bytes:
+    """The metadata flatbuffer of an image classifier with a uint8 input.
+
+    Its normalization is mean 0, std 1: readers feed the raw bytes, because the range is in the graph.
+    """
+    builder = flatbuffers.Builder(2048)
+    size = f"{record.preprocessing.height} x {record.preprocessing.width}"
+    image = _tensor(
+        builder,
+        name=input_name,
+        description=f"RGB photo, {size}, uint8 0..255 as decoded: nothing to subtract or divide",
+        content=_content(builder, _IMAGE_PROPERTIES, _table(builder, {0: _byte(_RGB)})),
+        process_units=[_normalization(builder)],
+    )
+    labels = _table(
+        builder,
+        {0: _text(builder, LABELS_FILE), 1: _text(builder, "One class a line"), 2: _byte(_AXIS_LABELS)},
+    )
+    scores = _tensor(
+        builder,
+        name=output_name,
+        description="Probability of every class",
+        content=_content(builder, _FEATURE_PROPERTIES, _table(builder, {})),
+        files=[labels],
+    )
+    subgraph = _table(builder, {2: _offset(_vector(builder, [image])), 3: _offset(_vector(builder, [scores]))})
+    root = _table(
+        builder,
+        {
+            0: _text(builder, name),
+            1: _text(builder, f"Image classifier, {len(record.labels)} classes, {record.precision}, made by edgekd"),
+            2: _text(builder, "1"),
+            3: _offset(_vector(builder, [subgraph])),
+            5: _text(builder, str(record.provenance.get("license", "not stated"))),
+            7: _text(builder, "1.0.0"),
+        },
+    )
+    builder.Finish(root, file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def append_labels(content: bytes, labels: Sequence[str]) -> bytes:
+    """Append the labels file as a zip, which readers look for behind the model's last byte."""
+    stream = io.BytesIO(content)
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        # A fixed date, so that one model gives one file.
+        archive.writestr(zipfile.ZipInfo(LABELS_FILE, (1980, 1, 1, 0, 0, 0)), "\n".join(labels) + "\n")
+    return stream.getvalue()
+
+
+_Slot = Callable[[Any, int], None]
+
+
+def _table(builder: Any, slots: Mapping[int, _Slot]) -> int:
+    builder.StartObject(max(slots, default=-1) + 1)
+    for number, put in slots.items():
+        put(builder, number)
+    return int(builder.EndObject())
+
+
+def _offset(value: int) -> _Slot:
+    return lambda builder, slot: builder.PrependUOffsetTRelativeSlot(slot, value, 0)
+
+
+def _byte(value: int) -> _Slot:
+    return lambda builder, slot: builder.PrependUint8Slot(slot, value, 0)
+
+
+def _text(builder: Any, value: str) -> _Slot:
+    return _offset(builder.CreateString(value))
+
+
+def _vector(builder: Any, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _floats(builder: Any, values: Sequence[float]) -> int:
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        builder.PrependFloat32(value)
+    return int(builder.EndVector())
+
+
+def _normalization(builder: Any) -> int:
+    options = _table(builder, {0: _offset(_floats(builder, [0.0])), 1: _offset(_floats(builder, [1.0]))})
+    return _table(builder, {0: _byte(_NORMALIZATION_OPTIONS), 1: _offset(options)})
+
+
+def _content(builder: Any, kind: int, properties: int) -> int:
+    return _table(builder, {0: _byte(kind), 1: _offset(properties)})
+
+
+def _tensor(
+    builder: Any,
+    *,
+    name: str,
+    description: str,
+    content: int,
+    process_units: Sequence[int] = (),
+    files: Sequence[int] = (),
+) -> int:
+    slots = {0: _text(builder, name), 1: _text(builder, description), 3: _offset(content)}
+    if process_units:
+        slots[4] = _offset(_vector(builder, process_units))
+    if files:
+        slots[6] = _offset(_vector(builder, files))
+    return _table(builder, slots)

@@ -1,0 +1,142 @@
+"""Rewrite a converted .tflite: our record, TFLite's metadata, clear names, and no byte twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import tflite_file
+from edgekd.artifact import TFLITE_RECORD, seal
+from edgekd.errors import ExportError
+from edgekd.export.record import Record
+from edgekd.export.tflite_metadata import BUFFER_NAME, append_labels, standard_metadata
+from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
+
+# The schema asks for constants at multiples of 16; runtimes map the file and read them in place.
+_ALIGNMENT = 16
+_NAME_LENGTH = 24
+
+
+def pack(content: bytes, record: Record, *, name: str) -> bytes:
+    """The file that ships, from what the converter gave: sealed, with its signature and buffers kept.
+
+    Raises: ExportError if the graph is not one image in, one row of values out.
+    """
+    model = tflite_file.parse(content, name)
+    graph = model.subgraphs[0]
+    if len(model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ExportError(f"{name} must become one graph with one input and one output. Simplify the model")
+    _rename(model)
+    _add_metadata(model, TFLITE_RECORD, record.to_json().encode())
+    standard = standard_metadata(record, name=name, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
+    _add_metadata(model, BUFFER_NAME, standard)
+    shared = _SharedVectors()
+    model.buffers = [_Buffer(buffer, shared) for buffer in model.buffers]
+    for tensor in graph.tensors:
+        if tensor.quantization is not None:
+            tensor.quantization = _Quantization(tensor.quantization, shared)
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
+    return seal(append_labels(bytes(builder.Output()), record.labels), name)
+
+
+def _rename(model: Any) -> None:
+    graph = model.subgraphs[0]
+    produced = {int(i) for op in graph.operators for i in op.outputs}
+    taken = {INPUT_NAME, OUTPUT_NAME}
+    for index, tensor in enumerate(graph.tensors):
+        if index == graph.inputs[0]:
+            tensor.name = INPUT_NAME
+        elif index == graph.outputs[0]:
+            tensor.name = OUTPUT_NAME
+        else:
+            name = _layer_name(tensor.name) if index in produced else f"c{index}"
+            tensor.name = name if name not in taken else f"{name}.{index}"
+            taken.add(tensor.name)
+    graph.name = b"main"
+    for signature in model.signatureDefs or ():
+        signature.inputs[0].name = INPUT_NAME
+        signature.outputs[0].name = OUTPUT_NAME
+
+
+def _layer_name(name: Any) -> str:
+    # "functional_1/block_1_relu_1/Relu6;..." is what layer block_1_relu gave: Keras adds the last _1 as it calls it.
+    parts = (name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)).split(";")[0].split("/")
+    layer = parts[-2] if len(parts) > 1 else parts[-1]
+    return layer.removesuffix("_1")[:_NAME_LENGTH]
+
+
+def _add_metadata(model: Any, name: str, data: bytes) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(data, np.uint8)
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.buffers = [*model.buffers, buffer]
+    model.metadata = [*(model.metadata or ()), entry]
+
+
+class _SharedVectors:
+    """Vectors already written, by content: a flatbuffer may point to one from many places."""
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def put(self, builder: Any, values: NDArray[Any], alignment: int) -> int:
+        key = (values.dtype.str, values.tobytes())
+        if key not in self._written:
+            # CreateNumpyVector knows no alignment beyond its element's.
+            builder.StartVector(values.itemsize, len(values), alignment)
+            builder.head -= len(key[1])
+            builder.Bytes[builder.head : builder.head + len(key[1])] = key[1]
+            self._written[key] = int(builder.EndVector())
+        return self._written[key]
+
+
+class _Buffer:
+    """Packs as the schema's BufferT does, aligned and shared."""
+
+    def __init__(self, source: Any, shared: _SharedVectors) -> None:
+        self._source, self._shared = source, shared
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 the schema's own name
+        from ai_edge_litert import schema_py_generated as schema
+
+        data = self._source.data
+        offset = None if data is None else self._shared.put(builder, np.asarray(data, np.uint8), _ALIGNMENT)
+        schema.BufferStart(builder)
+        if offset is not None:
+            schema.BufferAddData(builder, offset)
+        return int(schema.BufferEnd(builder))
+
+
+class _Quantization:
+    """Packs as the schema's QuantizationParametersT does, with scales and zero points shared.
+
+    A zero point takes 8 bytes a channel, and weights' and biases' are all zeros.
+    """
+
+    def __init__(self, source: Any, shared: _SharedVectors) -> None:
+        self._source, self._shared = source, shared
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 the schema's own name
+        from ai_edge_litert import schema_py_generated as schema
+
+        source = self._source
+        scale = self._vector(builder, source.scale, np.dtype("<f4"))
+        zero_point = self._vector(builder, source.zeroPoint, np.dtype("<i8"))
+        schema.QuantizationParametersStart(builder)
+        if scale is not None:
+            schema.QuantizationParametersAddScale(builder, scale)
+        if zero_point is not None:
+            schema.QuantizationParametersAddZeroPoint(builder, zero_point)
+        schema.QuantizationParametersAddQuantizedDimension(builder, source.quantizedDimension)
+        return int(schema.QuantizationParametersEnd(builder))
+
+    def _vector(self, builder: Any, values: Any, dtype: np.dtype[Any]) -> int | None:
+        if values is None or np.ndim(values) == 0:
+            return None
+        return self._shared.put(builder, np.asarray(values, dtype), dtype.itemsize)

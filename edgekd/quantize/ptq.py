@@ -1,0 +1,174 @@
+"""Conversion of a float student to .tflite: float32 as it is, int8 by post-training quantization.
+
+The only module that runs TensorFlow's converter; TensorFlow is imported when a function is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import tflite_file
+from edgekd.errors import ExportError
+from edgekd.quantize.source import Source, fixed_batch
+
+Output = Literal["float32", "uint8"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted model: the .tflite ``content``, and how its range and calibration came about."""
+
+    content: bytes
+    range_in_graph: dict[str, float]
+    record: dict[str, Any]
+
+
+def to_float32(source: Source) -> Conversion:
+    """Convert to a float32 .tflite with a uint8 input; its range is computed in the graph. Raises ExportError."""
+    model = fixed_batch(source.whole, "uint8")
+    content = _convert(model, lambda converter, tf: None)
+    return Conversion(content, _range(source), {"converter": _version()})
+
+
+def to_int8(source: Source, calibration: NDArray[np.uint8], output: Output = "float32") -> Conversion:
+    """Convert to a .tflite of integers only, with per-channel weights.
+
+    ``calibration`` is uint8 [N, H, W, 3], real training images. The range becomes the input's quantization where it
+    can (``Source.pixel_range``), else it stays in the graph behind an input of scale 1.
+
+    Raises: ExportError if calibration images do not fit, an op stays float or the input's scale is not as meant.
+    """
+    images = check_calibration(calibration, source.height, source.width)
+    scale, offset = (source.pixel_range.scale, source.pixel_range.offset) if source.pixel_range else (1.0, 0.0)
+
+    def samples() -> Iterator[list[NDArray[np.float32]]]:
+        for image in _with_full_range(images):
+            yield [(image[np.newaxis].astype(np.float64) * scale + offset).astype(np.float32)]
+
+    def configure(converter: Any, tf: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = samples
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.float32 if output == "float32" else tf.uint8
+
+    content = _convert(fixed_batch(source.core, "float32"), configure)
+    _check_int8(content, scale, offset)
+    record = {
+        "converter": _version(),
+        "calibration_images": len(images),
+        "calibration_sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
+        "calibration_method": "min-max",
+    }
+    return Conversion(content, _range(source), record)
+
+
+def check_calibration(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return calibration images if they can calibrate a model of this input size. Raises ExportError."""
+    shape = list(np.shape(images))
+    if getattr(images, "dtype", None) != np.uint8 or len(shape) != 4 or shape[1:] != [height, width, 3] or not shape[0]:
+        raise ExportError(
+            f"calibration images must be uint8 [N, {height}, {width}, 3] with N >= 1, got "
+            f"{getattr(images, 'dtype', type(images).__name__)} {shape}. Preprocess training photos to that size"
+        )
+    if images.min() == images.max():
+        raise ExportError(
+            f"all {shape[0]} calibration images are one constant, {int(images.min())}. Pass real training photos"
+        )
+    return images
+
+
+def _range(source: Source) -> dict[str, float]:
+    # What stands between the pixel and the graph's first op; a range that is not a number pair is an ordinary layer.
+    found = source.pixel_range
+    return {"scale": found.scale, "offset": found.offset} if found else {"scale": 1.0, "offset": 0.0}
+
+
+def _with_full_range(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # The input's observed range must be all of 0..255, or its scale is not the range's. Two pixels of one photo are
+    # enough; whole black and white images would stretch the ranges of the layers behind.
+    if images.min() == 0 and images.max() == 255:
+        return images
+    extra = images[:1].copy()
+    extra[0, 0, 0] = 0
+    extra[0, -1, -1] = 255
+    return np.concatenate([images, extra])
+
+
+def _check_int8(content: bytes, scale: float, offset: float) -> None:
+    graph = tflite_file.read(content, "the int8 conversion")
+    left = tflite_file.float_ops(graph)
+    if left:
+        raise ExportError(
+            f"{len(left)} ops stayed float in the int8 file: {'; '.join(left[:10])}. Replace these layers by ones with "
+            "an integer form (ReLU, ReLU6, hard-swish, convolution, pooling, dense), or export float32"
+        )
+    tensor = graph.tensors[graph.inputs[0]]
+    wanted = round(-offset / scale)
+    found = (float(tensor.scales[0]), int(tensor.zero_points[0])) if len(tensor.scales) == 1 else (0.0, 0)
+    if tensor.type != "UINT8" or abs(found[0] - scale) > 1e-6 * scale or found[1] != wanted:
+        raise ExportError(
+            f"the int8 file's input became {tensor.type} with scale {found[0]:.9g} and zero point {found[1]}, not "
+            f"UINT8 with {scale:.9g} and {wanted}. The converter changed the range: report this with the model"
+        )
+
+
+def _convert(model: Any, configure: Callable[[Any, Any], None]) -> bytes:
+    with quiet() as read_log:
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        configure(converter, tf)
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises many kinds
+            reason = str(error).strip() or read_log()[-2000:]
+            raise ExportError(
+                f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
+                "not supported: replace the layer named above"
+            ) from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[Callable[[], str]]:
+    """Keep what TensorFlow's Python and C++ code print off the terminal; yields a reader of what was kept."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile("w+b") as log:
+        saved = [os.dup(number) for number in (1, 2)]
+        try:
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            yield lambda: _read_log(log)
+        finally:
+            # Python's buffers are emptied into the log, not into the terminal.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, number)
+                os.close(original)
+
+
+def _read_log(log: Any) -> str:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log.seek(0)
+    return str(log.read().decode("utf-8", "replace"))
+
+
+def _version() -> str:
+    import tensorflow as tf
+
+    return f"tensorflow {tf.__version__}"

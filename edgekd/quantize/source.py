@@ -1,0 +1,181 @@
+"""A float student made ready for conversion: where its pixel range goes, and exactly one softmax at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import ExportError
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "probabilities"
+
+
+@dataclass(frozen=True)
+class PixelRange:
+    """A scalar Rescaling at a model's start: a pixel's value in the graph is ``scale * pixel + offset``."""
+
+    scale: float
+    offset: float
+
+    @property
+    def zero_point(self) -> int | None:
+        """The pixel that stands for 0, if there is one: then the input's own quantization can be the range."""
+        pixel = -self.offset / self.scale
+        nearest = round(pixel)
+        return nearest if 0 <= nearest <= 255 and abs(pixel - nearest) < 1e-4 else None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a conversion starts from.
+
+    ``whole`` takes float32 pixel values 0..255 [N, H, W, 3]; ``core`` takes what ``pixel_range`` makes of them, and is
+    ``whole`` itself where ``pixel_range`` is None. Both give probabilities [N, C].
+    """
+
+    whole: Any
+    core: Any
+    pixel_range: PixelRange | None
+    height: int
+    width: int
+    classes: int
+    parameters: int
+
+
+def load_source(model: Any) -> Source:
+    """Prepare a Keras 3 model, or the ``.keras`` file at a path. Raises ExportError."""
+    import keras
+
+    if isinstance(model, Path):
+        model = _load(model)
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
+    height, width, classes = _geometry(model)
+    functional = _functional(model)
+    softmax_needed = not _ends_in_softmax(functional, height, width)
+    found = _leading_rescaling(functional)
+    whole = _wrap(functional, height, width, softmax_needed)
+    core, pixel_range = whole, None
+    if found is not None and found[0].zero_point is not None:
+        pixel_range = found[0]
+        core = _wrap(keras.Model(found[1], functional.output), height, width, softmax_needed)
+    return Source(whole, core, pixel_range, height, width, classes, model.count_params())
+
+
+def fixed_batch(model: Any, dtype: str) -> Any:
+    """The same function with a batch of 1 and an input of ``dtype``, so that no op computes a shape at run time."""
+    import keras
+
+    _, height, width, channels = model.input_shape
+    image = keras.Input(batch_shape=(1, height, width, channels), dtype=dtype, name=INPUT_NAME)
+    pixels = image if dtype == "float32" else keras.ops.cast(image, "float32")
+    return keras.Model(image, model(pixels))
+
+
+def _load(path: Path) -> Any:
+    import keras
+
+    if not path.exists():
+        raise ExportError(f"{path} does not exist. Give the path of a .keras file")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged or foreign file can raise anything
+        raise ExportError(
+            f"{path} does not load as a Keras 3 model: {error}. Save it anew with model.save('student.keras')"
+        ) from None
+
+
+def _geometry(model: Any) -> tuple[int, int, int]:
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(inputs) != 1 or len(model.outputs) != 1:
+        raise ExportError(
+            f"{model.name} must be a built model with one input and one output. Build it, or wrap it as "
+            "keras.Model(image, logits)"
+        )
+    shape, output = inputs[0].shape, model.outputs[0].shape
+    if len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise ExportError(
+            f"{model.name} takes {list(shape)}; an RGB image of fixed size [None, height, width, 3] is needed. "
+            "Build it with keras.Input((height, width, 3))"
+        )
+    if len(output) != 2 or not output[1] or output[1] < 2:
+        raise ExportError(f"{model.name} gives {list(output)}; one value per class, [None, C] with C >= 2, is needed")
+    return int(shape[1]), int(shape[2]), int(output[1])
+
+
+def _functional(model: Any) -> Any:
+    # A Sequential's own graph; a subclassed model has none and is called as one layer.
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        x = image = keras.Input(model.input_shape[1:])
+        for layer in model.layers:
+            x = layer(x)
+        return keras.Model(image, x, name=model.name)
+    if hasattr(model, "operations"):
+        return model
+    image = keras.Input(model.input_shape[1:])
+    return keras.Model(image, model(image), name=model.name)
+
+
+def _wrap(model: Any, height: int, width: int, softmax_needed: bool) -> Any:
+    import keras
+
+    image = keras.Input((height, width, 3), name=INPUT_NAME)
+    output = model(image)
+    return keras.Model(image, keras.layers.Softmax(name=OUTPUT_NAME)(output) if softmax_needed else output)
+
+
+def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
+    # The Rescaling by two numbers that is all that the input feeds, and its output.
+    import keras
+
+    source = model.inputs[0]
+    nodes = [node for level in model._nodes_by_depth.values() for node in level]
+    users = [node.operation for node in nodes if any(tensor is source for tensor in node.input_tensors)]
+    if len(users) != 1 or not isinstance(users[0], keras.layers.Rescaling):
+        return None
+    layer = users[0]
+    scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
+    if scale.ndim or offset.ndim or not scale > 0:
+        return None
+    return PixelRange(float(scale), float(offset)), layer.output
+
+
+def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
+    activation = _last_activation(model)
+    if activation not in (None, "linear", "softmax"):
+        raise ExportError(
+            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed. "
+            "Give its last layer activation=None"
+        )
+    # Probabilities are told by their values, whatever made them: a layer, an op or a nested model.
+    pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
+    outputs: NDArray[np.float32] = np.asarray(model(pixels, training=False))
+    if not np.isfinite(outputs).all():
+        raise ExportError(
+            f"{model.name} gives NaN or infinity on pixels 0..255. Look at its weights and its input range"
+        )
+    sums = outputs.sum(axis=1)
+    is_softmax = bool((outputs >= 0).all() and (np.abs(sums - 1) < 1e-3).all())
+    if activation == "softmax" and not is_softmax:
+        raise ExportError(f"{model.name} ends in a softmax that is not over the classes. Give it axis=-1")
+    return is_softmax
+
+
+def _last_activation(model: Any) -> str | None:
+    # The name of the activation of the last layer, looking into nested models; None where it has none.
+    import keras
+
+    layer = model.outputs[0]._keras_history.operation
+    if isinstance(layer, keras.Model):
+        return _last_activation(layer) if getattr(layer, "outputs", None) else None
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    return None if activation is None else str(getattr(activation, "__name__", activation))

@@ -1,0 +1,76 @@
+"""One way to run an artifact, whatever its format."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.artifact import Artifact
+from edgekd.errors import ArtifactError, UsageError
+
+
+class Runner(Protocol):
+    """An artifact that is loaded and ready."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """What is loaded."""
+        ...
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]. Raises UsageError on another dtype or shape."""
+        ...
+
+
+def open_runner(artifact: Artifact, *, threads: int = 1) -> Runner:
+    """Load an artifact into its runtime: LiteRT or ONNX Runtime, on the CPU with this many threads.
+
+    Raises: ArtifactError if the runtime refuses it; ArtifactChangedError if its bytes changed since it was opened.
+    """
+    if threads < 1:
+        raise UsageError(f"threads must be >= 1, got {threads}")
+    check_specs(artifact)
+    # A runtime is imported when its format is asked for, not before.
+    if artifact.format == "tflite":
+        from edgekd.runtime.litert import LitertRunner
+
+        return LitertRunner(artifact, threads)
+    from edgekd.runtime.ort import OrtRunner
+
+    return OrtRunner(artifact, threads)
+
+
+def check_specs(artifact: Artifact) -> None:
+    """Raise ArtifactError unless an artifact maps uint8 [N, H, W, 3] to one value per label."""
+    size = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
+    image, scores = artifact.inputs[0], artifact.outputs[0]
+    if len(artifact.inputs) != 1 or image.dtype != "uint8" or image.shape[1:] != size:
+        raise ArtifactError(
+            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, {size[0]}, "
+            f"{size[1]}, 3]. Export it again"
+        )
+    if len(scores.shape) != 2 or scores.shape[1] != len(artifact.labels) or scores.dtype not in ("float32", "uint8"):
+        raise ArtifactError(
+            f"{artifact.path} gives {scores.dtype} {list(scores.shape)} for {len(artifact.labels)} labels. "
+            "Export it again"
+        )
+
+
+def check_images(images: NDArray[np.uint8], artifact: Artifact) -> None:
+    """Raise UsageError unless ``images`` is what an artifact takes."""
+    shape = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+        found = f"{images.dtype} {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise UsageError(
+            f"{artifact.path.name} takes uint8 [N, {shape[0]}, {shape[1]}, 3], got {found}. "
+            "Use edgekd.preprocess.preprocess on the photo's bytes"
+        )
+
+
+def to_probabilities(values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.float32]:
+    """Float probabilities of an output, of which a uint8 one is ``scale * (value - zero_point)``."""
+    if values.dtype == np.uint8:
+        return (np.float32(scale) * (values.astype(np.int32) - zero_point)).astype(np.float32)
+    return values.astype(np.float32)

@@ -1,0 +1,190 @@
+"""A .tflite file as plain data: tensors, ops, constants and metadata, read without an interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import ArtifactError
+
+IDENTIFIER = b"TFL3"
+_MAX_DIMENSION = 1 << 31
+_NUMPY_TYPES: dict[str, np.dtype[Any]] = {
+    "FLOAT32": np.dtype("<f4"),
+    "FLOAT16": np.dtype("<f2"),
+    "INT8": np.dtype("i1"),
+    "UINT8": np.dtype("u1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "BOOL": np.dtype("?"),
+}
+# What may stand at the edge of an integer graph.
+_EDGE_OPS = ("QUANTIZE", "DEQUANTIZE")
+
+
+@dataclass(frozen=True)
+class TfliteTensor:
+    """One tensor. ``scales`` and ``zero_points`` are empty if it has none, ``data`` is a constant's value."""
+
+    index: int
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.int64]
+    axis: int
+    data: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class TfliteOp:
+    """One op: its builtin name (or custom code), tensor indices (-1 for an absent input) and the schema's options."""
+
+    index: int
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+
+
+@dataclass(frozen=True)
+class TfliteGraph:
+    """The first subgraph of a model, and the model's metadata buffers by name."""
+
+    tensors: tuple[TfliteTensor, ...]
+    ops: tuple[TfliteOp, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    metadata: dict[str, bytes] = field(repr=False)
+
+
+def parse(content: bytes, where: str) -> Any:
+    """The schema's ModelT of a .tflite file. Raises ArtifactError naming ``where`` if it is not one, or damaged."""
+    if content[4:8] != IDENTIFIER:
+        raise ArtifactError(
+            f"{where} is not a .tflite file (bytes 4 to 7 are {content[4:8]!r}, not {IDENTIFIER!r}). "
+            "Give the path of a model that edgekd export wrote"
+        )
+    from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    except Exception as error:  # offsets that lead out of the file raise anything
+        raise _damaged(where, f"its structure cannot be read ({error})") from None
+
+
+def read(content: bytes, where: str) -> TfliteGraph:
+    """Read and check a .tflite file. Raises ArtifactError where an index, shape or size leads nowhere."""
+    model = parse(content, where)
+    try:
+        if not model.subgraphs:
+            raise _damaged(where, "it holds no graph")
+        tensors = tuple(_tensor(model, i, where) for i in range(len(model.subgraphs[0].tensors)))
+        ops = tuple(_op(model, i, where) for i in range(len(model.subgraphs[0].operators)))
+        inputs = _indices(model.subgraphs[0].inputs)
+        outputs = _indices(model.subgraphs[0].outputs)
+        _check_indices((*inputs, *outputs), len(tensors), where, "the graph's inputs and outputs")
+        metadata = {_text(m.name): bytes(model.buffers[m.buffer].data) for m in model.metadata or ()}
+    except ArtifactError:
+        raise
+    except Exception as error:  # a damaged table can hold anything
+        raise _damaged(where, f"{type(error).__name__}: {error}") from None
+    if not inputs or not outputs:
+        raise _damaged(where, "its graph has no input or no output")
+    return TfliteGraph(tensors, ops, inputs, outputs, metadata)
+
+
+def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
+    """The ops of a graph that touch float tensors, besides QUANTIZE and DEQUANTIZE at its edges."""
+    found = []
+    edges = {*graph.inputs, *graph.outputs}
+    for op in graph.ops:
+        touched = [i for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].type in ("FLOAT32", "FLOAT16")]
+        if touched and not (op.name in _EDGE_OPS and all(i in edges for i in touched)):
+            found.append(f"{op.name} (op {op.index}, tensor {graph.tensors[touched[-1]].name!r})")
+    return tuple(found)
+
+
+@cache
+def names_of(kind: str) -> dict[int, str]:
+    """Names by number of one of the schema's enumerations, such as ``BuiltinOperator``."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {value: name for name, value in vars(getattr(schema, kind)).items() if not name.startswith("_")}
+
+
+def _tensor(model: Any, index: int, where: str) -> TfliteTensor:
+    source = model.subgraphs[0].tensors[index]
+    type_name = names_of("TensorType").get(source.type, str(source.type))
+    shape = _indices(source.shape)
+    if any(size < 0 or size >= _MAX_DIMENSION for size in shape):
+        raise _damaged(where, f"tensor {index} has the shape {list(shape)}")
+    quantization = source.quantization
+    scales = _array(quantization.scale if quantization else None, np.float32)
+    zero_points = _array(quantization.zeroPoint if quantization else None, np.int64)
+    if len(zero_points) not in (len(scales), 0) or not np.isfinite(scales).all():
+        raise _damaged(where, f"tensor {index} has {len(scales)} scales and {len(zero_points)} zero points")
+    axis = int(quantization.quantizedDimension) if quantization else 0
+    if len(scales) > 1 and (axis not in range(len(shape)) or shape[axis] != len(scales)):
+        raise _damaged(where, f"tensor {index} of shape {list(shape)} has {len(scales)} scales along axis {axis}")
+    data = _constant(model, source, type_name, shape, f"tensor {index}", where)
+    return TfliteTensor(index, _text(source.name), type_name, shape, scales, zero_points, axis, data)
+
+
+def _constant(
+    model: Any, source: Any, type_name: str, shape: tuple[int, ...], what: str, where: str
+) -> NDArray[Any] | None:
+    if not 0 <= source.buffer < len(model.buffers):
+        raise _damaged(where, f"{what} names buffer {source.buffer} of {len(model.buffers)}")
+    raw = model.buffers[source.buffer].data
+    dtype = _NUMPY_TYPES.get(type_name)
+    if raw is None or len(raw) == 0 or dtype is None:
+        return None
+    expected = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    if len(raw) != expected:
+        raise _damaged(where, f"{what} needs {expected} bytes and has {len(raw)}")
+    return np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype).reshape(shape)
+
+
+def _op(model: Any, index: int, where: str) -> TfliteOp:
+    source = model.subgraphs[0].operators[index]
+    if not 0 <= source.opcodeIndex < len(model.operatorCodes):
+        raise _damaged(where, f"op {index} names op code {source.opcodeIndex} of {len(model.operatorCodes)}")
+    code = model.operatorCodes[source.opcodeIndex]
+    # Codes above 127 stand in the newer field only.
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = names_of("BuiltinOperator").get(number, str(number))
+    if name == "CUSTOM":
+        name = f"CUSTOM {_text(code.customCode)}"
+    inputs, outputs = _indices(source.inputs), _indices(source.outputs)
+    _check_indices([i for i in (*inputs, *outputs) if i != -1], len(model.subgraphs[0].tensors), where, f"op {index}")
+    return TfliteOp(index, name, inputs, outputs, source.builtinOptions)
+
+
+def _check_indices(indices: Iterable[int], count: int, where: str, what: str) -> None:
+    for index in indices:
+        if not 0 <= index < count:
+            raise _damaged(where, f"{what} names tensor {index} of {count}")
+
+
+def _indices(values: Any) -> tuple[int, ...]:
+    return () if values is None else tuple(int(value) for value in values)
+
+
+def _array(values: Any, dtype: Any) -> NDArray[Any]:
+    # An empty vector comes back from the schema's reader as the integer 0.
+    return np.zeros(0, dtype) if values is None or np.ndim(values) == 0 else np.asarray(values, dtype)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _damaged(where: str, why: str) -> ArtifactError:
+    return ArtifactError(f"{where} is damaged or cut short: {why}. Copy it again, or export it again")
