@@ -33,9 +33,12 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """``source``: a folder a class, a CSV or an .npz; ``images``: where a CSV's photos are; ``unlabelled``: a folder."""
+    """``source``: a folder a class (or several, as one pool), a CSV or an .npz; ``unlabelled``: a folder of photos.
 
-    source: Path
+    ``images`` says where a CSV's photos are, ``strict`` makes every finding about them an error.
+    """
+
+    source: Path | tuple[Path, ...]
     images: Path | None = None
     unlabelled: Path | None = None
     strict: bool = False
@@ -143,8 +146,10 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
     def absolute(value: Path | None) -> Path | None:
         return None if value is None else (folder / value.expanduser()).resolve()
 
-    names = ("source", "images", "unlabelled")
-    data = recipe.data.model_copy(update={name: absolute(getattr(recipe.data, name)) for name in names})
+    given = recipe.data
+    source = absolute(given.source) if isinstance(given.source, Path) else tuple(map(absolute, given.source))
+    paths = {"source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled)}
+    data = given.model_copy(update=paths)
     changes: dict[str, Any] = {"data": data}
     teacher, student = recipe.teacher.model, parse_student(recipe.student.model)
     if teacher.endswith(".keras"):

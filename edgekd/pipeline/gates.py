@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.metrics import binomial_p_value, mcnemar_p_value
+from edgekd.metrics import binomial_p, mcnemar_p
 
 SIGNIFICANCE = 0.05
 
@@ -22,10 +22,10 @@ def teacher_gates(
     """
     count, right = len(labels), int(np.sum(teacher == labels))
     chance = float(np.bincount(labels).max() / count)
-    lucky = binomial_p_value(right, count, chance)
+    lucky = binomial_p(right, count, chance)
     better = int(np.sum((teacher == labels) & (student != labels)))
     worse = int(np.sum((teacher != labels) & (student == labels)))
-    behind = worse > better and mcnemar_p_value(better, worse) < SIGNIFICANCE
+    behind = worse > better and mcnemar_p(labels, teacher, student) < SIGNIFICANCE
     accuracy, rival = right / count, float(np.mean(student == labels))
     return [
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
     section = recipe.data
     depends = {
         "data": section.model_dump(mode="json", exclude={"views", "crop"}),
-        "files": digest(_signatures([section.source, section.images, section.unlabelled])),
+        "files": digest(_signatures([*_listed(section.source), section.images, section.unlabelled])),
     }
 
     def do(directory: Path, _key: str) -> None:
@@ -52,7 +52,7 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
             progress=work.watcher.progress,
         )
         dataset.save(directory / "dataset.json")
-        write_json(directory / "summary.json", dataset.summary())
+        write_json(directory / "summary.json", _summary(dataset))
 
     directory = work.stage("data", depends, ("dataset.json", "summary.json"), do)
     dataset = Dataset.load(directory / "dataset.json")
@@ -64,8 +64,9 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
 def pool_of(dataset: Dataset) -> Pool:
     """Training photos, labelled first. Raises DataError where there is none with a label."""
     labelled, unlabelled = dataset.split("train"), dataset.split("unlabelled")
-    if not labelled:
-        raise DataError("no labelled photo is left to train on; lower val and test in [data.split]")
+    for split in ("train", "val", "test"):
+        if not dataset.split(split):
+            raise DataError(f"the {split} split has no labelled photo. Set its share in [data.split], or add photos")
     labels = [s.label if s.label is not None else UNLABELLED for s in labelled] + [UNLABELLED] * len(unlabelled)
     return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
 
@@ -96,6 +97,27 @@ def student_views(
     return ViewStore.build(
         directory, dataset, pool.samples, preprocessing, recipe.data.views, recipe.seed, progress=progress
     )
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    duplicates = dataset.duplicates
+    return {
+        "schema": 1,
+        "classes": list(dataset.classes),
+        "splits": dataset.counts(),
+        "warnings": [asdict(warning) for warning in dataset.warnings],
+        "duplicates": {
+            "groups": duplicates.groups,
+            "photos": duplicates.photos,
+            "exact": duplicates.exact_groups,
+            "near": duplicates.groups - duplicates.exact_groups,
+            "message": duplicates.message,
+        },
+    }
+
+
+def _listed(source: Path | tuple[Path, ...]) -> list[Path]:
+    return [source] if isinstance(source, Path) else list(source)
 
 
 def _signatures(paths: list[Path | None]) -> list[tuple[str, int, int]]:

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.data.view_store import ViewStore
-from edgekd.data.views import draw_view, render
+from edgekd.data.view_store import ViewStore, rendered_batches
 from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
@@ -77,13 +76,8 @@ class Lesson:
             policy, seed = self.recipe.data.views, self.recipe.seed
 
             def rendered(start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
-                for first in range(start, stop, 16):
-                    rows = []
-                    for sample in self.pool.samples[first : min(first + 16, stop)]:
-                        pixels = self.dataset.read(sample)
-                        views = (draw_view(policy, seed, sample.sha256, v) for v in range(policy.views))
-                        rows.append(np.stack([render(pixels, view, preprocessing) for view in views]))
-                    yield np.stack(rows)
+                samples = self.pool.samples[start:stop]
+                return rendered_batches(self.dataset, samples, preprocessing, policy, seed, batch_samples=16)
 
             compute_column(
                 directory, teacher, rendered,

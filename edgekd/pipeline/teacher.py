@@ -7,12 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgekd.data.dataset import Dataset
 from edgekd.data.view_store import ViewStore
 from edgekd.errors import ModelError
-from edgekd.metrics import wilson
+from edgekd.metrics import accuracy
 from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe, TeacherSection
@@ -39,12 +37,12 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
         started = time.monotonic()
         deterministic(recipe.seed)
         model = build_teacher(section, dataset.classes)
-        history = _learn(work, recipe, dataset, pool, model, directory, key) if _trains(section) else []
+        history = _learn(work, recipe, dataset, pool, model, directory, key) if section.train else []
         preprocessing = preprocessing_for(recipe, model)
         validation = validation_of(dataset, preprocessing)
         logits = logits_of(model, validation.images)
-        right = int(np.sum(logits.argmax(axis=1) == validation.labels))
-        low, high = wilson(right, len(validation.labels))
+        predictions = logits.argmax(axis=1)
+        right = accuracy(validation.labels, predictions)
         with replacing(directory / "teacher.keras") as temporary:
             model.save(temporary)
         summary = {
@@ -53,14 +51,12 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
             "classes": list(dataset.classes),
             "input": [preprocessing.height, preprocessing.width],
             "parameters": model.count_params(),
-            "val_accuracy": {
-                "value": right / len(validation.labels), "low": low, "high": high, "n": len(validation.labels),
-            },
+            "val_accuracy": {"value": right.value, "low": right.low, "high": right.high, "n": len(predictions)},
             "val_loss": evaluate(logits, validation.labels)[1],
-            "val_predictions": logits.argmax(axis=1).tolist(),
+            "val_predictions": predictions.tolist(),
             "seconds": round(time.monotonic() - started, 3),
             "history": history,
-        }  # fmt: skip
+        }
         write_json(directory / "summary.json", summary)
 
     return work.stage("teacher", depends, ("teacher.keras", "summary.json"), do)
@@ -69,10 +65,9 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
 def build_teacher(section: TeacherSection, classes: tuple[str, ...]) -> Any:
     """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero."""
     if section.model.endswith(".keras"):
-        own = section.classes or (classes if section.train else ())
-        if not section.train:
-            return adopt(Path(section.model), own, classes, section.pixel_range, section.input_size)
-        return _with_new_head(section, classes)
+        if section.train:
+            return _with_new_head(section, classes)
+        return adopt(Path(section.model), section.classes, classes, section.pixel_range, section.input_size)
     if section.model == "efficientnet-lite0":
         return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
     if section.model.startswith("keras:"):
@@ -88,21 +83,12 @@ def _with_new_head(section: TeacherSection, classes: tuple[str, ...]) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    from edgekd.teach.keras_teacher import load_model
-    from edgekd.teach.logits import logits_model
-
-    model = logits_model(load_model(Path(section.model)), section.model)
-    outputs = tuple(section.classes) or tuple(f"output {i}" for i in range(model.output_shape[-1]))
-    whole = adopt(Path(section.model), outputs, outputs, section.pixel_range, section.input_size)
+    whole = adopt(Path(section.model), (), (), section.pixel_range, section.input_size)
     last = whole.layers[-1]
     if not isinstance(last, keras.layers.Dense):
         raise ModelError(f"{section.model} must end in a dense layer to be trained; with train = false it is used as it is")
     logits = keras.layers.Dense(len(classes), kernel_initializer="zeros", name="logits")(last.input)
     return keras.Model(whole.inputs, logits, name="teacher")
-
-
-def _trains(section: TeacherSection) -> bool:
-    return section.train
 
 
 def _learn(

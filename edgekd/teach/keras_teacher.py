@@ -66,20 +66,20 @@ def adopt(
 ) -> Any:
     """The user's .keras classifier as a model of pixels 0..255 to logits in the order of ``classes``.
 
-    ``own_classes`` names its outputs in its own order; ``pixel_range`` is what it expects black and white to be;
-    ``input_size`` (pixels) is used where the file leaves its input open.
+    ``own_classes`` names its outputs in its own order; without ``classes`` they stay as they are. ``pixel_range`` is
+    what it expects black and white to be; ``input_size`` (pixels) is used where the file leaves its input open.
 
     Raises ModelError where a class of the data is missing from it or its output does not fit ``own_classes``.
     """
     import keras
 
     model = logits_model(load_model(path), str(path))
-    if not own_classes:
+    if classes and not own_classes:
         raise ModelError(
             f"{path}: which output is which class? Add to [teacher]: classes = [...], the names in the order of its "
             f"{model.output_shape[-1]} outputs (the data has {', '.join(classes)})"
         )
-    if model.output_shape[-1] != len(own_classes):
+    if classes and model.output_shape[-1] != len(own_classes):
         raise ModelError(f"{path} has {model.output_shape[-1]} outputs, but [teacher] classes names {len(own_classes)}")
     missing = [name for name in classes if name not in own_classes]
     if missing:

@@ -75,7 +75,7 @@ def train(
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
-    Best is the highest validation accuracy, among equals the lowest validation loss. After every epoch the whole
+    Best is the highest validation accuracy, among equals the latest, whose learning rate is the lowest. After every epoch the whole
     state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and ends in the same weights.
 
     Raises ModelError where the loss stops being a number.
@@ -121,7 +121,7 @@ def _finish_epoch(state: TrainingState, model: Any, optimizer: Any, losses: list
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
     state.history.append(entry)
     state.model, state.optimizer = values(model.variables), values(optimizer.variables)
-    if best is None or (accuracy, -val_loss) >= (best["val_accuracy"], -best["val_loss"]):
+    if best is None or accuracy >= best["val_accuracy"]:
         state.best, state.best_epoch = state.model, state.epoch
     state.epoch += 1
 
@@ -148,7 +148,8 @@ def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -
     # A new tf.function a call would be traced again and again, so it is kept with the model.
     forward = getattr(model, "_edgekd_forward", None)
     if forward is None:
-        forward = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False), reduce_retracing=True)
+        shape = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
+        forward = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape])
         model._edgekd_forward = forward
     parts = [
         np.asarray(forward(tf.convert_to_tensor(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)

@@ -1,0 +1,125 @@
+"""A whole run, from photos to a report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd import __version__
+from edgekd.devices.table import open_device
+from edgekd.errors import GateFailed
+from edgekd.pipeline.gates import teacher_gates
+from edgekd.pipeline.photos import data_stage, pool_of
+from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
+from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
+from edgekd.pipeline.student import Lesson
+from edgekd.pipeline.teacher import teacher_stage
+from edgekd.recipe import Recipe
+from edgekd.storage import read_json, write_json
+
+STAGES = ("data", "teacher", "start", "labels", "column", "distill", "export", "check", "bench", "report")
+_PACKAGES = (
+    "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy", "pillow", "onnx", "onnxruntime",
+    "tf2onnx", "ai-edge-litert",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """``directory`` of the run and the gates that failed, each with name, value, bar and message."""
+
+    directory: Path
+    failed_gates: tuple[dict[str, Any], ...]
+
+
+def run(
+    recipe: Recipe,
+    directory: Path,
+    *,
+    until: str = "report",
+    accept_weak_teacher: bool = False,
+    watcher: Watcher | None = None,
+) -> RunOutcome:
+    """Do the stages of ``recipe`` up to ``until`` in ``directory``; those whose inputs have not changed are skipped.
+
+    Killed and called again, it goes on where it was and ends in the same files.
+
+    Raises GateFailed where the teacher is not worth learning from (unless ``accept_weak_teacher`` or the recipe's
+    ``accept_weak``), and the errors of the stages.
+    """
+    with locked(directory):
+        work = Workspace(directory, watcher or Silent())
+        recipe.save(directory / "recipe.toml")
+        write_json(directory / "run.json", _facts(recipe))
+        accept = accept_weak_teacher or recipe.teacher.accept_weak
+        _stages(work, recipe, STAGES.index(until), accept)
+    checked = directory / "check" / "check.json"
+    done = STAGES.index(until) >= STAGES.index("check")
+    gates = read_json(checked)["gates"] if done and checked.is_file() else []
+    return RunOutcome(directory, tuple(gate for gate in gates if not gate["passed"]))
+
+
+def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
+    dataset = data_stage(work, recipe)
+    if last < STAGES.index("teacher"):
+        return
+    pool = pool_of(dataset)
+    teacher_stage(work, recipe, dataset, pool)
+    if last < STAGES.index("start"):
+        return
+    lesson = Lesson(work, recipe, dataset, pool)
+    lesson.start_stage()
+    lesson.labels_stage()
+    _judge_teacher(work, dataset.labels("val"), accept)
+    lesson.column_stage()
+    lesson.distill_stage()
+    if last < STAGES.index("export"):
+        return
+    export_stage(work, recipe, dataset, pool)
+    check_stage(work, recipe, dataset)
+    if last >= STAGES.index("bench"):
+        bench_stage(work, recipe, dataset)
+    if last >= STAGES.index("report"):
+        from edgekd.report.render import render
+
+        render(work.path)
+
+
+def _judge_teacher(work: Workspace, labels: Any, accept: bool) -> None:
+    teacher = np.asarray(read_json(work.path / "teacher" / "summary.json")["val_predictions"])
+    student = np.asarray(read_json(work.path / "labels" / "history.json")["val_predictions"])
+    gates = teacher_gates(labels, teacher, student)
+    write_json(work.path / "teacher" / "gates.json", gates)
+    for gate in gates:
+        if gate["passed"]:
+            continue
+        work.watcher.note(f"gate failed: {gate['name']}: {gate['message']}")
+        if not accept:
+            raise GateFailed(
+                f"{gate['name']}: no. {gate['message']}. A bad teacher makes a bad student: give it more labels, check "
+                "teacher.pixel_range, or take another teacher; --accept-weak-teacher goes on all the same"
+            )
+
+
+def _facts(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "name": recipe.name,
+        "edgekd": __version__,
+        "versions": {name: _version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
+        "machine": open_device("host").facts(),
+        "seed": recipe.seed,
+        "recipe_digest": recipe.digest(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

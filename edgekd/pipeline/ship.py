@@ -1,0 +1,147 @@
+"""From the trained student to files that are checked, measured and reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.artifact import Artifact
+from edgekd.bench.harness import BenchTarget, measure
+from edgekd.data.dataset import Dataset
+from edgekd.devices.table import open_device
+from edgekd.export.parity import score
+from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
+from edgekd.pipeline.stage import Workspace
+from edgekd.recipe import Recipe
+from edgekd.storage import read_json, write_json
+
+TITLES = {
+    "teacher": "teacher",
+    "labels_only": "student, labels alone",
+    "distilled": "student, distilled",
+    "int8_tflite": "int8 TFLite",
+    "int8_onnx": "int8 ONNX",
+}
+_BENCH_PHOTOS = 16
+
+
+def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
+    """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
+    depends = {
+        "models": [work.hashes[name] for name in ("teacher", "labels", "distill")],
+        "export": recipe.export.model_dump(mode="json"),
+        "photos": dataset.digest(),
+        "seed": recipe.seed,
+    }
+
+    def do(directory: Path, _key: str) -> None:
+        from edgekd.teach.keras_teacher import load_model
+
+        index: dict[str, Any] = {}
+        for number, (row, stage, file) in enumerate(
+            [
+                ("teacher", "teacher", "teacher.keras"),
+                ("labels_only", "labels", "student.keras"),
+                ("distilled", "distill", "student.keras"),
+            ]
+        ):
+            model = load_model(work.path / stage / file)
+            full = row == "distilled"
+            for artifact in _convert(work, recipe, dataset, pool, model, directory, row, full=full):
+                name = row if (artifact.precision, artifact.format) == ("float32", "tflite") else None
+                name = name or f"{artifact.precision}_{artifact.format}"
+                index[name] = {"file": artifact.path.name, "parameters": model.count_params(), "sha256": artifact.sha256}
+            work.watcher.progress(number + 1, 3)
+        write_json(directory / "index.json", index)
+
+    return work.stage("export", depends, ("index.json",), do)
+
+
+def _convert(
+    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, out: Path, row: str, *, full: bool
+) -> list[Artifact]:
+    """The student in every format and precision asked for; the other two as float32 .tflite to be held against."""
+    from edgekd.export.exporter import export
+
+    preprocessing = preprocessing_for(recipe, model)
+    rng = np.random.default_rng(recipe.seed)
+    count = min(recipe.export.calibration, len(pool.samples))
+    chosen = tuple(pool.samples[i] for i in sorted(rng.choice(len(pool.samples), count, replace=False)))
+    calibration = images_of(dataset, chosen, preprocessing)
+    stem = {"teacher": "teacher", "labels_only": "labels-only", "distilled": "student"}[row]
+    return export(
+        model, out, stem, labels=dataset.classes, preprocessing=preprocessing,
+        precisions=("float32", "int8") if full else ("float32",),
+        formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
+        calibration=calibration, output=recipe.export.output,
+        provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row},
+    )  # fmt: skip
+
+
+def artifacts_of(work: Workspace) -> dict[str, Artifact]:
+    """Every exported file by its row name, opened and so checked to be unchanged."""
+    index = read_json(work.path / "export" / "index.json")
+    return {row: Artifact.open(work.path / "export" / told["file"]) for row, told in index.items()}
+
+
+def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
+    """Run every file of the table over the test split; writes ``check/check.json`` with rows and gates."""
+    depends = {
+        "export": work.hashes["export"],
+        "gates": recipe.gates.model_dump(mode="json"),
+        "metric": recipe.metric,
+        "photos": dataset.digest(),
+        "start": work.hashes["start"],
+    }
+
+    def do(directory: Path, _key: str) -> None:
+        index, files = read_json(work.path / "export" / "index.json"), artifacts_of(work)
+        samples = dataset.split("test")
+        rows, gates = [], []
+        shown = [row for row in TITLES if row in files]
+        for number, row in enumerate(shown):
+            reference = files["distilled"] if row.startswith("int8") else None
+            result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
+                           parameters=index[row]["parameters"])  # fmt: skip
+            rows.append({**result.to_json(), "row": row, "title": TITLES[row], "artifact": f"export/{files[row].path.name}"})
+            gates += [gate.to_json() for gate in result.gates]
+            work.watcher.progress(number + 1, len(shown))
+        write_json(
+            directory / "check.json",
+            {
+                "schema": 1,
+                "split": "test",
+                "n": len(samples),
+                "classes": list(dataset.classes),
+                "ids": [sample.id for sample in samples],
+                "labels": [int(label) for label in dataset.labels("test")],
+                "metric": recipe.metric,
+                "rows": rows,
+                "gates": read_json(work.path / "teacher" / "gates.json") + gates,
+            },
+        )
+
+    return work.stage("check", depends, ("check.json",), do)
+
+
+def bench_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
+    """Time the table's files side by side on this machine; writes ``bench/bench.json``."""
+    depends = {"export": work.hashes["export"], "bench": recipe.bench.model_dump(mode="json")}
+
+    def do(directory: Path, _key: str) -> None:
+        samples = dataset.split("test")[:_BENCH_PHOTOS]
+        files = artifacts_of(work)
+        targets = [
+            BenchTarget(row, files[row].path, files[row].format, images_of(dataset, samples, files[row].preprocessing))
+            for row in TITLES
+            # The student without the teacher has the same graph as the distilled one.
+            if row in files and row != "labels_only"
+        ]
+        measure(
+            targets, "teacher", recipe.bench, open_device("host"),
+            progress=work.watcher.progress, save_to=directory / "bench.json",
+        )  # fmt: skip
+
+    return work.stage("bench", depends, ("bench.json",), do)
