@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from edgekd.bench.plan import BenchPlan
-from edgekd.data.load import SplitPolicy
+from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.hinton import Hinton
 from edgekd.errors import RecipeError, UsageError

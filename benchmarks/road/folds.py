@@ -46,7 +46,7 @@ Group = list[tuple[str, str]]
 
 
 def _deal(groups: list[Group], hands: int, rng: np.random.Generator) -> list[list[Group]]:
-    """Deal groups out so that every hand gets its share of every class: the largest first, to the hand that lacks most."""
+    """Deal groups out, the largest first, each to the hand that lacks most of its class."""
     order = sorted(rng.permutation(len(groups)).tolist(), key=lambda i: -len(groups[i]))
     dealt: list[list[Group]] = [[] for _ in range(hands)]
     counts: list[dict[str, int]] = [{} for _ in range(hands)]

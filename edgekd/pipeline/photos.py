@@ -23,7 +23,7 @@ from edgekd.training.loop import Progress, Validation
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos that training may look at: labelled ones first, then the unlabelled; ``labels`` int64 [N], -1: none."""
+    """The photos that training may look at, labelled ones first; ``labels`` int64 [N], -1 where there is none."""
 
     samples: tuple[Sample, ...]
     labels: npt.NDArray[np.int64]

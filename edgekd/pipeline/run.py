@@ -22,7 +22,7 @@ from edgekd.pipeline.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json
 
-STAGES = ("data", "teacher", "start", "labels", "column", "distill", "export", "check", "bench", "report")
+STAGES = ("data", "teacher", "start", "scratch", "column", "distill", "export", "check", "bench", "report")
 _PACKAGES = (
     "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy", "pillow", "onnx", "onnxruntime",
     "tf2onnx", "ai-edge-litert",
@@ -74,7 +74,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
         return
     lesson = Lesson(work, recipe, dataset, pool)
     lesson.start_stage()
-    lesson.labels_stage()
+    lesson.scratch_stage()
     _judge_teacher(work, dataset.labels("val"), accept)
     lesson.column_stage()
     lesson.distill_stage()
@@ -92,7 +92,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
 
 def _judge_teacher(work: Workspace, labels: Any, accept: bool) -> None:
     teacher = np.asarray(read_json(work.path / "teacher" / "summary.json")["val_predictions"])
-    student = np.asarray(read_json(work.path / "labels" / "history.json")["val_predictions"])
+    student = np.asarray(read_json(work.path / "scratch" / "history.json")["val_predictions"])
     gates = teacher_gates(labels, teacher, student)
     write_json(work.path / "teacher" / "gates.json", gates)
     for gate in gates:

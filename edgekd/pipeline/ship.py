@@ -30,7 +30,7 @@ _BENCH_PHOTOS = 16
 def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
     """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
     depends = {
-        "models": [work.hashes[name] for name in ("teacher", "labels", "distill")],
+        "models": [work.hashes[name] for name in ("teacher", "scratch", "distill")],
         "export": recipe.export.model_dump(mode="json"),
         "photos": dataset.digest(),
         "seed": recipe.seed,
@@ -43,7 +43,7 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
         for number, (row, stage, file) in enumerate(
             [
                 ("teacher", "teacher", "teacher.keras"),
-                ("labels_only", "labels", "student.keras"),
+                ("labels_only", "scratch", "student.keras"),
                 ("distilled", "distill", "student.keras"),
             ]
         ):
@@ -52,7 +52,11 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
             for artifact in _convert(work, recipe, dataset, pool, model, directory, row, full=full):
                 name = row if (artifact.precision, artifact.format) == ("float32", "tflite") else None
                 name = name or f"{artifact.precision}_{artifact.format}"
-                index[name] = {"file": artifact.path.name, "parameters": model.count_params(), "sha256": artifact.sha256}
+                index[name] = {
+                    "file": artifact.path.name,
+                    "parameters": model.count_params(),
+                    "sha256": artifact.sha256,
+                }
             work.watcher.progress(number + 1, 3)
         write_json(directory / "index.json", index)
 
@@ -105,7 +109,9 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
             reference = files["distilled"] if row.startswith("int8") else None
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"])  # fmt: skip
-            rows.append({**result.to_json(), "row": row, "title": TITLES[row], "artifact": f"export/{files[row].path.name}"})
+            rows.append(
+                {**result.to_json(), "row": row, "title": TITLES[row], "artifact": f"export/{files[row].path.name}"}
+            )
             gates += [gate.to_json() for gate in result.gates]
             work.watcher.progress(number + 1, len(shown))
         write_json(

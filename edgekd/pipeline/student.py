@@ -62,9 +62,9 @@ class Lesson:
 
         return self.work.stage("start", depends, ("student.keras",), do)
 
-    def labels_stage(self) -> Path:
-        """The same student, trained on the labels alone for as many steps. Writes ``labels/``."""
-        return self._train("labels", LabelsOnly(), self.pool.labelled, None, {})
+    def scratch_stage(self) -> Path:
+        """The same student, trained on the labels alone for as many steps. Writes ``scratch/``."""
+        return self._train("scratch", LabelsOnly(), self.pool.labelled, None, {})
 
     def column_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""

@@ -86,7 +86,9 @@ def _with_new_head(section: TeacherSection, classes: tuple[str, ...]) -> Any:
     whole = adopt(Path(section.model), (), (), section.pixel_range, section.input_size)
     last = whole.layers[-1]
     if not isinstance(last, keras.layers.Dense):
-        raise ModelError(f"{section.model} must end in a dense layer to be trained; with train = false it is used as it is")
+        raise ModelError(
+            f"{section.model} must end in a dense layer to be trained; with train = false it is used as it is"
+        )
     logits = keras.layers.Dense(len(classes), kernel_initializer="zeros", name="logits")(last.input)
     return keras.Model(whole.inputs, logits, name="teacher")
 

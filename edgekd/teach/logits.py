@@ -26,9 +26,7 @@ def logits_model(model: Any, name: str) -> Any:
     if activation == "linear":
         return model
     if activation != "softmax":
-        raise ModelError(
-            f"{name} ends in a {activation!r} activation; a classifier must end in logits or in a softmax"
-        )
+        raise ModelError(f"{name} ends in a {activation!r} activation; a classifier must end in logits or in a softmax")
     twin = keras.layers.Dense(last.units, use_bias=last.use_bias, name=last.name)
     logits = twin(last.input)
     twin.set_weights(last.get_weights())
@@ -42,7 +40,7 @@ def onto(model: Any, x: Any) -> Any:
     """
     import keras
 
-    clone = keras.models.clone_model(model, input_tensors=x)
+    clone = keras.models.clone_model(model, input_tensors=[x] if isinstance(model.input, list) else x)
     clone.set_weights(model.get_weights())
     return clone.output
 

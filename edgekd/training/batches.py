@@ -24,6 +24,13 @@ class ViewSource(Protocol):
         """Views as uint8 [B, H, W, 3]."""
 
 
+class StoredLogits(Protocol):
+    """A teacher's logits: ``logits[photos, views]`` of numbers [B] gives float [B, C]."""
+
+    def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]], /) -> npt.NDArray[Any]:
+        """Logits [B, C]."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C]."""
@@ -45,7 +52,7 @@ class BatchStream:
         source: ViewSource,
         photos: npt.NDArray[np.int64],
         labels: npt.NDArray[np.int64],
-        teacher: npt.NDArray[Any] | None,
+        teacher: StoredLogits | None,
         *,
         batch_size: int,
         seed: int,

@@ -75,8 +75,8 @@ def train(
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
-    Best is the highest validation accuracy, among equals the latest, whose learning rate is the lowest. After every epoch the whole
-    state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and ends in the same weights.
+    Best is the highest validation accuracy, and among equals the latest. After every epoch the whole state goes to
+    ``checkpoint``; a later call with the same ``key`` goes on from there and ends in the same weights.
 
     Raises ModelError where the loss stops being a number.
     """

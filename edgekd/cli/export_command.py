@@ -1,0 +1,86 @@
+"""``edgekd export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgekd.artifact import Artifact
+    from edgekd.data.dataset import Dataset
+
+
+@click.command(
+    "export", epilog="The model takes pixel values 0..255. Files appear only after each was run and checked."
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to hold them against.")
+@click.option("--format", "formats", default="tflite,onnx", help="Some of tflite,onnx [both].")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Photos: a folder a class, CSV or .npz.")
+@click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
+@click.option("--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Of int8 files [float32].")
+@click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
+@click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def command(
+    model: Path,
+    int8: bool,
+    formats: str,
+    data: Path,
+    images: Path | None,
+    out: Path,
+    crop: str,
+    output: str,
+    calibration: int,
+    min_agreement: float,
+    as_json: bool,
+) -> None:
+    """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
+
+    \b
+    Example:
+      edgekd export student.keras --int8 --data photos --out out
+    """
+    from edgekd.cli.check_command import finish
+    from edgekd.cli.console import PROGRESS, quiet_tensorflow
+    from edgekd.data.load import load_dataset
+    from edgekd.data.splitting import SplitPolicy
+    from edgekd.export.parity import ParityGates, score
+
+    quiet_tensorflow()
+    dataset = load_dataset(data, images=images, policy=SplitPolicy())
+    for warning in dataset.warnings:
+        PROGRESS.print(f"note: {warning.message}", markup=False)
+    made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration)
+    gates = ParityGates(min_agreement=min_agreement)
+    float_twin = next((a for a in made if a.precision == "float32" and a.format == "tflite"), None)
+    rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in made]
+    finish(rows, as_json)
+
+
+def _export(
+    model: Path, dataset: Dataset, out: Path, formats: tuple[str, ...], int8: bool, crop: Any, output: Any, count: int
+) -> list[Artifact]:
+    """Calibrate on training photos chosen by a fixed seed, and convert."""
+    import numpy as np
+
+    from edgekd.export.exporter import export
+    from edgekd.preprocess import Preprocessing, resize
+    from edgekd.teach.keras_teacher import load_model
+
+    loaded = load_model(model)
+    height, width = loaded.input_shape[1:3]
+    preprocessing = Preprocessing(height=height, width=width, crop=crop)
+    train = dataset.split("train")
+    chosen = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
+    photos = np.stack([resize(dataset.read(train[i]), preprocessing) for i in chosen])
+    # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
+    return export(
+        loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
+        precisions=("float32", "int8") if int8 else ("float32",),
+        formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
+    )  # fmt: skip
