@@ -35,17 +35,14 @@ def latency_cells(report: Report) -> Cells:
 
 
 def split_cells(report: Report) -> Cells:
-    """Photos by split and class; empty where there is no data summary."""
+    """Photos by class and split; empty where there is no data summary."""
     if report.data is None:
         return Cells((), ())
-    classes = report.data.classes
-    rows = []
-    for split, counts in report.data.splits.items():
-        total = sum(counts.values())
-        if total:
-            shown = [fmt.count(counts[name]) if name in counts else fmt.DASH for name in classes]
-            rows.append((split, *shown, fmt.count(total)))
-    return Cells(("split", *classes, "all"), tuple(rows))
+    splits = report.data.splits
+    order = [name for name in ("train", "val", "test", "unlabelled") if sum(splits.get(name, {}).values())]
+    rows = [(name, *(fmt.count(splits[split].get(name)) for split in order)) for name in report.data.classes]
+    total = ("all", *(fmt.count(sum(splits[split].values())) for split in order))
+    return Cells(("class", *order), (*rows, total))
 
 
 def table(report: Report) -> Table:
@@ -66,6 +63,9 @@ def caption(report: Report) -> str:
     said = []
     if report.test_n:
         said.append(f"Accuracy of the files themselves on {report.test_n:,} test photos that nothing was trained on.")
+    others = {row.agreement.other for row in report.rows if row.agreement}
+    for other in (row.title for row in report.rows if row.row in others):
+        said.append(f"Agreement: on how many of them the answer is that of the {other}.")
     if report.bench:
         said.append(
             f"Latency ratio: to the teacher, side by side on {report.bench.device}; under 1 is faster "
@@ -81,7 +81,7 @@ def _threads(threads: int) -> str:
 def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
     agreement = fmt.DASH
     if row.agreement is not None:
-        agreement = f"{fmt.percent(row.agreement.value)} ({row.agreement.differing} of {row.agreement.n:,} differ)"
+        agreement = f"{fmt.percent(row.agreement.value)} ({row.agreement.differing:,} differ)"
     cells = (row.title, fmt.count(row.parameters), fmt.size(row.size_bytes), fmt.score(row.score(report.metric)))
     return (*cells, agreement, *(_timing(row) if timed else ()))
 

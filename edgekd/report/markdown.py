@@ -1,0 +1,91 @@
+"""The report as Markdown, with its plots as PNG files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekd.report import table as tables
+from edgekd.report import words
+from edgekd.report.model import Report
+from edgekd.report.plots import Plot
+from edgekd.report.wrong import Wrong
+
+
+def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
+    """The whole document; plots are linked as ``plots/NAME.png``."""
+    parts = [
+        f"# {_text(report.provenance.name)}",
+        f"**{_text(report.headline.text)}**",
+        *_notes(report),
+        "## Gates",
+        words.gates_sentence(report),
+        "\n".join(f"- {'✓' if g.passed else '✗ **failed**'} {_text(g.name)}: {_text(g.message)}" for g in report.gates),
+        "## Files",
+        _table(tables.main_cells(report)) if report.rows else "Nothing has been checked or measured yet.",
+        tables.caption(report),
+        *_distillation(report),
+        *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
+        *_wrong(report, wrong),
+        *_latency(report),
+        *_data(report),
+        *_provenance(report),
+    ]
+    curves = next((plot for plot in plots if plot.name == "curves"), None)
+    if curves is not None:
+        at = next((k for k, part in enumerate(parts) if part == "## What distillation was worth"), len(parts))
+        after = at + 2 if at < len(parts) else at
+        parts[after:after] = [f"![{curves.alt}](plots/curves.png)", words.training_sentence(report)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _notes(report: Report) -> list[str]:
+    said = [words.missing_sentence(report), *report.problems]
+    return [f"> ⚠ {_text(sentence)}" for sentence in said if sentence]
+
+
+def _distillation(report: Report) -> list[str]:
+    if report.worth is None and not report.curves:
+        return []
+    text = _text(report.worth.text) if report.worth else "The two students have not been compared yet."
+    return ["## What distillation was worth", text, words.teacher_sentence(report)]
+
+
+def _wrong(report: Report, wrong: Wrong) -> list[str]:
+    if report.confusion is None:
+        return []
+    total = f"{_text(report.confusion.title)} gets {len(report.wrong)} of {report.test_n:,} test photos wrong."
+    sheet = "![Photos it gets wrong: truth, then its answer.](plots/wrong.png)" if wrong.thumbnails else ""
+    return ["## Photos it gets wrong", f"{total} {_text(wrong.note)}".strip(), sheet]
+
+
+def _latency(report: Report) -> list[str]:
+    if report.bench is None:
+        return []
+    said = "\n".join(f"- ⚠ {_text(reason)}" for reason in words.reasons(report))
+    cells = tables.latency_cells(report)
+    return ["## Latency", _text(words.bench_sentence(report)), _table(cells) if cells.rows else "", said]
+
+
+def _data(report: Report) -> list[str]:
+    if report.data is None:
+        return []
+    notices = "\n".join(f"- ⚠ {_text(notice.message)}" for notice in report.data.notices)
+    return ["## Photos", _table(tables.split_cells(report)), _text(report.data.duplicates), notices]
+
+
+def _provenance(report: Report) -> list[str]:
+    pairs = "\n".join(f"- {name}: {_text(value)}" for name, value in words.provenance_pairs(report))
+    hashes = "\n".join(f"- {_text(r.artifact)}: `{r.sha256}`" for r in report.rows if r.artifact and r.sha256)
+    return ["## Where this comes from", pairs, hashes]
+
+
+def _table(cells: tables.Cells) -> str:
+    rule = ["---", *["---:"] * (len(cells.header) - 1)]
+    return "\n".join(f"| {' | '.join(map(_text, line))} |" for line in (cells.header, rule, *cells.rows))
+
+
+def _text(text: str) -> str:
+    """Names come from the user's folders: what Markdown would take for markup is escaped."""
+    for character in "\\`*_[]<>|#":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split(" ")).replace("\n", " ")
