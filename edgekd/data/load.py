@@ -20,6 +20,8 @@ from edgekd.data.reading import Progress, Seen, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
 from edgekd.errors import DataError, UsageError
 
+_SMALL_GROUP = 50
+
 
 def load_dataset(
     source: Path | Sequence[Path],
@@ -50,7 +52,8 @@ def load_dataset(
     findings.extend(looked)
     _require_photos(items, order, findings)
     exact = exact_groups([(one.sha256, one.pixels_sha256) for one in seen])
-    groups = _group(exact, seen, policy)
+    groups, bits = _group(exact, seen, policy)
+    findings.extend(_tightened(items, groups, bits, policy))
     findings.extend(_group_findings(items, exact, groups))
     if strict:
         refuse(merge(findings))
@@ -61,7 +64,6 @@ def load_dataset(
     photos = keep_few_labels(assign(photos, order, policy), order, policy)
     samples, removed = _samples(items, photos)
     findings.append(removed)
-    bits = policy.hamming_bits if policy.near_duplicates else None
     duplicates = summarize([item.id for item in items], exact, groups, bits)
     return Dataset(order, samples, tuple(finding.warning for finding in merge(findings)), duplicates)
 
@@ -135,11 +137,24 @@ def _require_photos(items: Sequence[Listed], order: Sequence[str], findings: Seq
         )
 
 
-def _group(exact: list[int], seen: Sequence[Seen], policy: SplitPolicy) -> list[int]:
+def _group(exact: list[int], seen: Sequence[Seen], policy: SplitPolicy) -> tuple[list[int], int | None]:
     if not policy.near_duplicates:
-        return exact
+        return exact, None
     hashes = np.array([one.hash for one in seen], np.uint64)
-    return near_groups(exact, hashes, np.stack([one.thumbnail for one in seen]), policy.hamming_bits)
+    most = max(_SMALL_GROUP, int(policy.largest_group * len(seen)))
+    return near_groups(exact, hashes, np.stack([one.thumbnail for one in seen]), policy.hamming_bits, most)
+
+
+def _tightened(items: Sequence[Listed], groups: Sequence[int], bits: int | None, policy: SplitPolicy) -> list[Finding]:
+    if bits is None or bits == policy.hamming_bits:
+        return []
+    largest, _ = Counter(groups).most_common(1)[0]
+    names = tuple(item.id for item, group in zip(items, groups, strict=True) if group == largest)
+    text = (
+        f"photos in the largest group of near duplicates, now that only {bits} of 64 bits may differ "
+        f"(at {policy.hamming_bits} a group would hold over {policy.largest_group:.0%} of all photos)"
+    )
+    return [Finding("near-duplicates-tightened", names, text)]
 
 
 def _group_findings(items: Sequence[Listed], exact: Sequence[int], groups: Sequence[int]) -> list[Finding]:

@@ -17,7 +17,9 @@ class SplitPolicy(BaseModel):
     """How to make the splits that the data does not give.
 
     ``val`` and ``test`` are shares of all labelled photos; 0 makes no such split. ``labelled_per_class`` keeps that
-    many labels of a class in train and val together and makes the other photos there unlabelled ones.
+    many labels of a class in train and val together and makes the other photos there unlabelled ones. Photos are near
+    duplicates if their hashes differ in at most ``hamming_bits`` of 64; fewer, with a warning, where a group would
+    otherwise hold more than ``largest_group`` of all photos (and more than 50).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +29,7 @@ class SplitPolicy(BaseModel):
     test: float = Field(default=0.2, ge=0, lt=1)
     near_duplicates: bool = True
     hamming_bits: int = Field(default=HAMMING_BITS, ge=0, le=16)
+    largest_group: float = Field(default=0.05, gt=0, le=1)
     labelled_per_class: int | None = Field(default=None, ge=2)
 
     @model_validator(mode="after")
@@ -129,7 +132,8 @@ def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], n
         photos = sum(len(members) for members in groups)
         raise SplitError(
             f"class {name!r} has {photos} photos to split, in {len(groups)} groups of (near) duplicates, and train, "
-            f"{' and '.join(shares)} need {needed} groups. Add photos of it, or set the share of a split to 0"
+            f"{' and '.join(shares)} need {needed} groups. Add photos of it, set the share of a "
+            "split to 0, or near_duplicates to false if these are different photos"
         )
 
 
