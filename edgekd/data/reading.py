@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgekd.data.arrays import read_row
 from edgekd.data.duplicates import perceptual_hash
 from edgekd.data.listing import Listed
-from edgekd.errors import DataError, DecodeError
+from edgekd.errors import DataError
 from edgekd.preprocess import Photo, decode
 
 Progress = Callable[[int, int], None]
@@ -68,7 +68,7 @@ def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threa
 def _look(item: Listed) -> Seen:
     try:
         sha256, photo = read_photo(item.path, item.index, item.id)
-    except DecodeError as error:
+    except DataError as error:
         return Seen("", "", 0, np.zeros(0, np.uint8), (), str(error))
     hashed, thumbnail = perceptual_hash(photo.pixels)
     same = sha256 if item.index is not None else pixels_sha256(photo.pixels)

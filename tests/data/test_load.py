@@ -154,6 +154,7 @@ def test_findings_are_counted_and_strict_lists_them_all(tmp_path: Path) -> None:
     make.class_folders(tmp_path, {"a": 8, "b": 8})
     make.write(tmp_path / "a/web.jpg", make.content(50, "WEBP"))
     make.write(tmp_path / "a/cut.jpg", make.content(51, "JPEG")[:-90])
+    (tmp_path / "a/gone.png").symlink_to(tmp_path / "nowhere.png")
     make.write(tmp_path / "a/.DS_Store", b"x")
     make.write(tmp_path / "a/notes.txt", b"x")
     make.write(tmp_path / "loose.png", make.content(52))
@@ -165,7 +166,7 @@ def test_findings_are_counted_and_strict_lists_them_all(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, policy=SplitPolicy())
     assert kinds(dataset) == {
         "misnamed": 1,
-        "undecodable": 1,
+        "undecodable": 2,
         "hidden-files": 1,
         "other-files": 1,
         "loose-files": 1,
@@ -177,6 +178,7 @@ def test_findings_are_counted_and_strict_lists_them_all(tmp_path: Path) -> None:
     assert messages["rgba"].endswith(": 6 (b/alpha0.png, b/alpha1.png, b/alpha2.png, b/alpha3.png, b/alpha4.png, …)")
     assert "a/000.png (a) = b/same.png (b)" in messages["conflicting-labels"]
     assert "a/cut.jpg is damaged or cut short" in messages["undecodable"]
+    assert "a/gone.png cannot be read" in messages["undecodable"]
     with pytest.raises(DataError, match="strict") as caught:
         load_dataset(tmp_path, policy=SplitPolicy(), strict=True)
     for part in ("a/web.jpg", "a/cut.jpg", "notes.txt", "loose.png", "b/alpha5.png", "b/same.png"):
