@@ -39,11 +39,9 @@ def significant(value: float, digits: int = 3) -> str:
     """Without an exponent: 0.0123, 1.23, 123."""
     if value == 0:
         return "0"
-    magnitude = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    decimals = digits - magnitude
-    if abs(value) < 1:
-        decimals += len(f"{abs(value):.12f}"[2:]) - len(f"{abs(value):.12f}"[2:].lstrip("0"))
-    return f"{value:,.{max(0, decimals)}f}"
+    # Rounded first: 0.9995 is 1.00 and not 1.000.
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
 def ratio(interval: Interval | None, estimate: float | None = None) -> str:
@@ -54,17 +52,21 @@ def ratio(interval: Interval | None, estimate: float | None = None) -> str:
 
 
 def factor(value: float) -> str:
-    """``18x`` from ten on, ``9.1x`` below."""
-    return f"{value:.0f}x" if value >= 9.95 else f"{value:.1f}x"
+    """``18x`` from ten on, ``9.1x`` from two on, ``1.31x`` below."""
+    return f"{value:.{_factor_decimals(value)}f}x"
 
 
 def factor_range(interval: Interval) -> str:
-    """``8.8–9.4``, with as many decimals as it takes for the ends to differ."""
-    for decimals in (0 if interval.value >= 9.95 else 1, 1, 2):
+    """``8.8–9.4``, as exact as the factor, or as it takes for the ends to differ."""
+    for decimals in range(_factor_decimals(interval.value), 3):
         low, high = f"{interval.low:.{decimals}f}", f"{interval.high:.{decimals}f}"
         if low != high:
             break
     return f"{low}–{high}"
+
+
+def _factor_decimals(value: float) -> int:
+    return 0 if value >= 9.95 else 1 if value >= 1.995 else 2
 
 
 def milliseconds(value_ms: float | None) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import table as tables
 from edgekd.report import words
+from edgekd.report.headline import TEACHER
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
 from edgekd.report.wrong import Wrong
@@ -42,35 +44,36 @@ def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
 
 
 def tiles(report: Report) -> list[dict[str, str]]:
-    """The headline's numbers, each large: value, what it is, and its interval or context."""
+    """The headline's numbers, each large: value, what it is, its interval or context, good or not."""
     line, found = report.headline, []
-    teacher = report.row("teacher")
+    teacher = report.row(TEACHER)
     if line.smaller is not None and teacher is not None:
-        value, word = (line.smaller, "smaller") if line.smaller >= 1 else (1 / line.smaller, "larger")
+        smaller = line.smaller >= 1
         sizes = f"{fmt.size(teacher.size_bytes)} → {fmt.size(line.size_bytes)}"
-        found.append({"value": fmt.factor(value), "what": word, "note": sizes})
+        value = fmt.factor(line.smaller if smaller else 1 / line.smaller)
+        found.append(_tile(value, "smaller" if smaller else "larger", sizes, good=smaller))
     if line.faster is not None:
-        word = {"slower": "as fast: slower", "no difference": "no difference in speed"}.get(
-            line.verdict or "", "as fast"
-        )
-        word = (
-            "faster"
-            if line.verdict == "faster"
-            else "as fast (inconclusive)"
-            if line.verdict == "inconclusive"
-            else word
-        )
-        interval = f"95{fmt.NBSP}%: {fmt.factor_range(line.faster)}"
-        found.append({"value": fmt.factor(line.faster.value), "what": word, "note": interval})
+        shown, what = line.faster, line.verdict or ""
+        if line.verdict == "slower":
+            shown = Interval(1 / line.faster.value, 1 / line.faster.high, 1 / line.faster.low)
+        elif line.verdict != "faster":
+            what = f"as fast: {line.verdict}"
+        note = f"95{fmt.NBSP}%: {fmt.factor_range(shown)}"
+        found.append(_tile(fmt.factor(shown.value), what, note, good=line.verdict == "faster"))
     if line.score is not None:
-        interval = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"
-        note = f"{interval}; teacher {fmt.percent(line.teacher_score.value)}" if line.teacher_score else interval
-        found.append({"value": fmt.percent(line.score.value), "what": fmt.metric_name(line.metric), "note": note})
+        note = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"
+        note += f"; teacher {fmt.percent(line.teacher_score.value)}" if line.teacher_score else ""
+        found.append(_tile(fmt.percent(line.score.value), fmt.metric_name(line.metric), note, good=True))
     return found
 
 
+def _tile(value: str, what: str, note: str, good: bool) -> dict[str, str]:
+    return {"value": value, "what": what, "note": note, "tone": "" if good else "plain"}
+
+
 def _figure(plot: Plot) -> dict[str, Any]:
-    return {"title": plot.title, "alt": plot.alt, "svg": Markup(plot.svg)}  # noqa: S704  matplotlib escapes its texts
+    svg = Markup(plot.svg)  # noqa: S704  matplotlib escapes its texts
+    return {"title": plot.title, "alt": plot.alt, "svg": svg, "width_px": plot.width_px}
 
 
 def _photo(jpeg: bytes, photo: Any) -> dict[str, str]:

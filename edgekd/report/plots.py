@@ -26,13 +26,17 @@ _Entry = tuple[str, str, Interval, Interval]
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot: the file's name without a suffix, a title, a sentence for those who cannot see it, both renderings."""
+    """One plot: the file's name without a suffix, a title, a sentence for those who cannot see it, both renderings.
+
+    ``width_px`` is as wide as it should be shown at most.
+    """
 
     name: str
     title: str
     alt: str
     png: bytes
     svg: str
+    width_px: int
 
 
 def draw_all(report: Report) -> tuple[Plot, ...]:
@@ -54,7 +58,8 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
         with style.styled(name):
             figure = draw(report)
             if figure is not None:
-                plots.append(Plot(name, title, alt, style.to_png(figure), style.to_svg(figure, name)))
+                png, svg = style.to_png(figure), style.to_svg(figure, name)
+                plots.append(Plot(name, title, alt, png, svg, round(figure.get_figwidth() * 108)))
     return tuple(plots)
 
 

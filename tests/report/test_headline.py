@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from edgekd.bench.statistics import Comparison, Verdict
+from edgekd.metrics import Interval
+from edgekd.report.headline import headline
+from edgekd.report.model import Gate, Row
+
+
+def row(name: str, size_bytes: int | None, score: float | None, comparison: Comparison | None = None) -> Row:
+    accuracy = None if score is None else Interval(score, score - 0.02, score + 0.01)
+    return Row(name, name, None, None, 1000, size_bytes, accuracy, accuracy, None, None, None, comparison)
+
+
+def against(value: float, verdict: Verdict, *reasons: str) -> Comparison:
+    return Comparison(value, Interval(value, value * 0.97, value * 1.03), verdict, reasons)
+
+
+def line(comparison: Comparison | None, size_bytes: int = 412_000) -> str:
+    rows = (row("teacher", 7_416_000, 0.98), row("int8_tflite", size_bytes, 0.971, comparison))
+    return headline(rows, "balanced_accuracy", ()).text.replace("\u00a0", " ")
+
+
+def test_the_one_line() -> None:
+    assert line(against(0.11, "faster")) == (
+        "18x smaller and 9.1x faster (8.8–9.4) than the teacher: 412 kB int8, 97.1 % balanced accuracy (95.1–98.1) "
+        "against the teacher's 98.0 %"
+    )
+
+
+@pytest.mark.parametrize(
+    ("comparison", "size_bytes", "said"),
+    [
+        (against(1.4, "slower"), 412_000, "18x smaller and 1.40x slower (1.36–1.44) than the teacher: 412 kB"),
+        (against(1.0, "no difference"), 412_000, "; no difference in speed"),
+        (
+            against(0.9, "inconclusive", "the CPU was busy"),
+            412_000,
+            "; speed inconclusive (about 1.11x as fast): the CPU was",
+        ),
+        (None, 412_000, "; speed not measured"),
+        (against(0.11, "faster"), 14_832_000, "2.0x larger and 9.1x faster"),
+        (Comparison(0.2, None, "inconclusive", ("few launches: 3",)), 412_000, "(about 5.0x as fast): few launches: 3"),
+    ],
+)
+def test_it_says_no_more_than_was_found(comparison: Comparison | None, size_bytes: int, said: str) -> None:
+    text = line(comparison, size_bytes)
+    assert said in text
+    assert ("faster" in text) == (comparison is not None and comparison.verdict == "faster")
+
+
+def test_partial_runs() -> None:
+    assert headline((), "accuracy", ()).text == "No exported file has been checked yet."
+    only = headline((row("int8_onnx", 412_000, None),), "accuracy", ())
+    assert only.text.replace("\u00a0", " ") == "412 kB int8; speed not measured"
+    assert only.row == "int8_onnx" and only.smaller is None and only.score is None
+
+
+def test_failed_gates_are_carried() -> None:
+    gates = (Gate("a", 1.0, 0.5, True, ""), Gate("b", 0.2, 0.5, False, ""))
+    assert headline((), "accuracy", gates).failed_gates == ("b",)
