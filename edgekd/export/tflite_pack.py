@@ -72,6 +72,9 @@ def _layer_name(name: Any) -> str:
 def _add_metadata(model: Any, name: str, data: bytes) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
+    for old in [entry for entry in model.metadata or () if entry.name in (name, name.encode())]:
+        model.metadata.remove(old)
+        model.buffers[old.buffer].data = None
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(data, np.uint8)
     entry.name, entry.buffer = name, len(model.buffers)

@@ -17,9 +17,10 @@ from edgekd.runtime.runner import open_runner
 FLOAT_TOLERANCE = 1e-4
 # One step of an int8 softmax's output.
 QUANTUM = 1 / 256
-# Two runtimes round a sum differently now and then; a wrong translation differs everywhere.
-_SAME_INTEGERS_MEAN_QUANTA = 2.0
-_SAME_INTEGERS_FLIPS = 0.02
+# Two runtimes round a tie differently now and then (the mean of 4 pixels ends in .5 every fourth time), and a steep
+# head makes steps of it; a wrong translation differs everywhere, and by more.
+_SAME_INTEGERS_MEAN_QUANTA = 8.0
+_SAME_INTEGERS_FLIPS = 0.05
 _PHOTOS = 64
 
 Probabilities = NDArray[np.float32]
@@ -35,9 +36,11 @@ class Expected:
 
 def expected_of(model: Any, images: NDArray[np.uint8]) -> Expected:
     """Run the Keras model, which takes pixel values 0..255, on at most 64 of the images."""
+    import keras
+
     chosen = images[:_PHOTOS]
     rows = [
-        np.asarray(model(part.astype(np.float32), training=False))
+        keras.ops.convert_to_numpy(model(part.astype(np.float32), training=False))
         for part in np.array_split(chosen, -(-len(chosen) // 16))
     ]
     return Expected(chosen, np.concatenate(rows).astype(np.float32))
@@ -86,7 +89,7 @@ def _same_integers(artifact: Artifact, found: Probabilities, wanted: Probabiliti
     record = compare(found, wanted)
     quanta = np.abs(found - wanted) / QUANTUM
     record |= {"largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean())}
-    flips_allowed = max(1, round(_SAME_INTEGERS_FLIPS * len(found)))
+    flips_allowed = max(2, round(_SAME_INTEGERS_FLIPS * len(found)))
     if record["differing"] > flips_allowed or quanta.max(axis=1).mean() > _SAME_INTEGERS_MEAN_QUANTA:
         raise ExportError(
             f"{artifact.path.name} does not give the int8 .tflite's answers: {record['differing']} of {len(found)} top "

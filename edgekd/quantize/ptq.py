@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,7 +148,9 @@ def quiet() -> Iterator[Callable[[], str]]:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile("w+b") as log:
+    kept = io.StringIO()
+    with tempfile.TemporaryFile("w+b") as log, contextlib.redirect_stdout(kept), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         saved = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):

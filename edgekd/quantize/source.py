@@ -74,7 +74,15 @@ def fixed_batch(model: Any, dtype: str) -> Any:
     _, height, width, channels = model.input_shape
     image = keras.Input(batch_shape=(1, height, width, channels), dtype=dtype, name=INPUT_NAME)
     pixels = image if dtype == "float32" else keras.ops.cast(image, "float32")
-    return keras.Model(image, model(pixels))
+    return keras.Model(image, call(model, pixels))
+
+
+def call(model: Any, image: Any) -> Any:
+    """A model's inference on one input, given in the structure that it was built with (bare, a list or a dict)."""
+    import keras
+
+    structure = getattr(model, "input", None)
+    return model(keras.tree.map_structure(lambda _: image, structure), training=False)
 
 
 def _load(path: Path) -> Any:
@@ -127,7 +135,7 @@ def _wrap(model: Any, height: int, width: int, softmax_needed: bool) -> Any:
     import keras
 
     image = keras.Input((height, width, 3), name=INPUT_NAME)
-    output = model(image)
+    output = call(model, image)
     return keras.Model(image, keras.layers.Softmax(name=OUTPUT_NAME)(output) if softmax_needed else output)
 
 
@@ -148,6 +156,8 @@ def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
 
 
 def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
+    import keras
+
     activation = _last_activation(model)
     if activation not in (None, "linear", "softmax"):
         raise ExportError(
@@ -156,7 +166,7 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
         )
     # Probabilities are told by their values, whatever made them: a layer, an op or a nested model.
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
-    outputs: NDArray[np.float32] = np.asarray(model(pixels, training=False))
+    outputs: NDArray[np.float32] = keras.ops.convert_to_numpy(call(model, pixels))
     if not np.isfinite(outputs).all():
         raise ExportError(
             f"{model.name} gives NaN or infinity on pixels 0..255. Look at its weights and its input range"

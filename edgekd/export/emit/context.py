@@ -86,10 +86,12 @@ class Context:
 
     def real(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
         """A float view of a tensor through DequantizeLinear: one per use, as ONNX Runtime's fusions like it."""
+        return self.real_of(op, index, self.value(op, index, rank))
+
+    def real_of(self, op: TfliteOp, index: int, value: str) -> str:
+        """A float view of an ONNX value that has the quantization of a tensor."""
         scale, zero_point = self.quantization(op, index)
-        return self.onnx.node(
-            "DequantizeLinear", [self.value(op, index, rank), scale, zero_point], f"{self.name(index)}_real"
-        )
+        return self.onnx.node("DequantizeLinear", [value, scale, zero_point], f"{self.name(index)}_real")
 
     def quantization(self, op: TfliteOp, index: int) -> tuple[str, str]:
         """Names of a tensor's scale and uint8 zero point."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from edgekd.export.emit.context import Context
 from edgekd.tflite_file import TfliteOp
 
@@ -28,13 +30,11 @@ def depthwise_conv(context: Context, op: TfliteOp) -> None:
 
 
 def fully_connected(context: Context, op: TfliteOp) -> None:
-    """FULLY_CONNECTED: weights [O, I] on the last axis of a tensor of rank 2."""
-    source = context.tensor(op.inputs[0])
-    if len(source.shape) != 2 or context.options(op, "weightsFormat"):
-        raise context.unsupported(op, f"its input has the shape {list(source.shape)}; flatten it first")
-    if context.tensor(op.inputs[1]).data is None:
-        raise context.unsupported(op, "its weights are computed")
-    inputs = [context.real(op, op.inputs[0]), context.weights(op.inputs[1], (0, 1), context.tensor(op.inputs[1]).shape)]
+    """FULLY_CONNECTED: weights [O, I] on all values of a photo."""
+    weights = context.tensor(op.inputs[1])
+    if weights.data is None or context.options(op, "weightsFormat"):
+        raise context.unsupported(op, "its weights are computed or shuffled")
+    inputs = [_flat(context, op, weights.shape[1]), context.weights(op.inputs[1], (0, 1), weights.shape)]
     if len(op.inputs) > 2 and op.inputs[2] >= 0:
         inputs.append(context.bias(op.inputs[2]))
     name = context.name(op.outputs[0])
@@ -57,6 +57,19 @@ def pads(
         before.append(total // 2)
         after.append(total - total // 2)
     return [*before, *after]
+
+
+def _flat(context: Context, op: TfliteOp, features: int) -> str:
+    # A float view [N, features] of the input; the converter leaves a Flatten before it out.
+    index = op.inputs[0]
+    shape, value, name = context.tensor(index).shape, context.value(op, index), context.name(index)
+    if shape[0] != 1 or int(np.prod(shape[1:])) != features:
+        raise context.unsupported(op, f"it takes {features} values at a time of {list(shape)}; flatten them first")
+    if len(shape) == 4 and shape[1:3] != (1, 1):
+        value = context.onnx.node("Transpose", [value], f"{name}_nhwc", {"perm": [0, 2, 3, 1]})
+    if len(shape) != 2:
+        value = context.onnx.node("Flatten", [value], f"{name}_flat", {"axis": 1})
+    return context.real_of(op, index, value)
 
 
 def _convolve(context: Context, op: TfliteOp, weights: str, kernel: tuple[int, int], groups: int) -> None:

@@ -71,7 +71,7 @@ def concatenation(context: Context, op: TfliteOp) -> None:
     axis = context.options(op, "axis") % rank
     if axis == 0:
         raise context.unsupported(op, "it joins along the batch")
-    axis = _TO_NHWC.index(axis) if rank == 4 else axis
+    axis = _TO_NCHW.index(axis) if rank == 4 else axis
     inputs = [context.real(op, index, rank) for index in op.inputs]
     real = context.onnx.node("Concat", inputs, f"{context.name(op.outputs[0])}_concat", {"axis": axis})
     context.quantize(op, real, context.options(op, "fusedActivationFunction"))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from typing import Any
+
+from edgekd import tflite_file
+
+
+class Table:
+    """A flatbuffer table, read by slot: as another program would, with no code of ours."""
+
+    def __init__(self, content: bytes, position: int) -> None:
+        self.content, self.position = content, position
+        self.vtable = position - struct.unpack_from("<i", content, position)[0]
+
+    def place(self, slot: int) -> int:
+        size = struct.unpack_from("<H", self.content, self.vtable)[0]
+        offset = struct.unpack_from("<H", self.content, self.vtable + 4 + 2 * slot)[0] if 4 + 2 * slot < size else 0
+        return self.position + offset if offset else 0
+
+    def follow(self, slot: int) -> int:
+        place = self.place(slot)
+        return place + struct.unpack_from("<I", self.content, place)[0]
+
+    def text(self, slot: int) -> str:
+        place = self.follow(slot)
+        return self.content[place + 4 : place + 4 + struct.unpack_from("<I", self.content, place)[0]].decode()
+
+    def byte(self, slot: int) -> int:
+        return self.content[self.place(slot)]
+
+    def table(self, slot: int) -> Table:
+        return Table(self.content, self.follow(slot))
+
+    def tables(self, slot: int) -> list[Table]:
+        place = self.follow(slot)
+        places = [place + 4 + 4 * i for i in range(struct.unpack_from("<I", self.content, place)[0])]
+        return [Table(self.content, p + struct.unpack_from("<I", self.content, p)[0]) for p in places]
+
+    def floats(self, slot: int) -> list[float]:
+        place = self.follow(slot)
+        return list(
+            struct.unpack_from(f"<{struct.unpack_from('<I', self.content, place)[0]}f", self.content, place + 4)
+        )
+
+
+def root(content: bytes) -> Table:
+    return Table(content, struct.unpack_from("<I", content, 0)[0])
+
+
+def test_standard_metadata_says_raw_pixels_and_names_the_labels(exported: dict[str, Any]) -> None:
+    for name in ("int8.tflite", "float32.tflite"):
+        content = exported[name].content()
+        metadata = tflite_file.read(content, name).metadata["TFLITE_METADATA"]
+        assert metadata[4:8] == b"M001"
+        model = root(metadata)
+        assert model.text(0) == f"tiny.{name.split('.')[0]}"
+        (subgraph,) = model.tables(3)
+        (image,), (scores,) = subgraph.tables(2), subgraph.tables(3)
+        assert (image.text(0), scores.text(0)) == ("image", "probabilities")
+        # ImageProperties, RGB.
+        assert (image.table(3).byte(0), image.table(3).table(1).byte(0)) == (2, 1)
+        (unit,) = image.tables(4)
+        assert (unit.byte(0), unit.table(1).floats(0), unit.table(1).floats(1)) == (1, [0.0], [1.0])
+        (labels,) = scores.tables(6)
+        assert (labels.text(0), labels.byte(2)) == ("labels.txt", 2)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.read("labels.txt").decode() == "crossing\nkerb & gutter\nStraße\n"
+
+
+def test_constants_are_aligned_and_stored_once(exported: dict[str, Any]) -> None:
+    content = exported["int8.tflite"].content()
+    places = [buffer.follow(0) for buffer in root(content).tables(4) if buffer.place(0)]
+    assert len(places) > 20
+    assert {(place + 4) % 16 for place in places} == {0}
+    # Zero points of the layers with 64 channels, weights' and biases', are one vector.
+    (graph,) = root(content).tables(2)
+    quantized = [tensor.table(4) for tensor in graph.tables(0) if tensor.place(4)]
+    zero_points = [q.follow(3) for q in quantized if q.place(3)]
+    sizes = {place: struct.unpack_from("<I", content, place)[0] for place in zero_points}
+    assert list(sizes.values()).count(64) == 1
+    assert [sizes[place] for place in zero_points].count(64) >= 6
+
+
+def test_signature_and_versions_are_kept(exported: dict[str, Any]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = exported["int8.tflite"].content()
+    interpreter = Interpreter(model_content=content)
+    signature = {"inputs": ["image"], "outputs": ["probabilities"]}
+    assert interpreter.get_signature_list() == {"serving_default": signature}
+    assert tflite_file.read(content, "x").metadata["min_runtime_version"].rstrip(b"\0").count(b".") == 2
+
+
+def test_names_are_short_layers(exported: dict[str, Any]) -> None:
+    graph = tflite_file.read(exported["int8.tflite"].content(), "x")
+    names = [graph.tensors[op.outputs[0]].name for op in graph.ops]
+    assert names[1].startswith("re_lu")
+    assert any(name.startswith("add") for name in names)
+    assert max(len(tensor.name) for tensor in graph.tensors) <= 28
+    assert len({tensor.name for tensor in graph.tensors}) == len(graph.tensors)
