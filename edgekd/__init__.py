@@ -59,7 +59,7 @@ _HOMES = {
     "run": "edgekd.pipeline.run",
     "score": "edgekd.export.parity",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604, PLE0605
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

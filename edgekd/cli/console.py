@@ -1,9 +1,9 @@
-"""What the commands share: progress on stderr, results on stdout, TensorFlow kept quiet."""
+"""What the commands share: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
 import json
-import os
+import sys
 import time
 from typing import Any
 
@@ -13,14 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 PROGRESS = Console(stderr=True, highlight=False)
-RESULT = Console(highlight=False, soft_wrap=True)
-
-
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up messages off stderr; to be called before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# A table that is piped somewhere is not to be cut to 80 columns.
+RESULT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 
 def print_json(value: Any) -> None:

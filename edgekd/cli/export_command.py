@@ -46,12 +46,11 @@ def command(
       edgekd export student.keras --int8 --data photos --out out
     """
     from edgekd.cli.check_command import finish
-    from edgekd.cli.console import PROGRESS, quiet_tensorflow
+    from edgekd.cli.console import PROGRESS
     from edgekd.data.load import load_dataset
     from edgekd.data.splitting import SplitPolicy
     from edgekd.export.parity import ParityGates, score
 
-    quiet_tensorflow()
     dataset = load_dataset(data, images=images, policy=SplitPolicy())
     for warning in dataset.warnings:
         PROGRESS.print(f"note: {warning.message}", markup=False)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json, quiet_tensorflow
+from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
 from edgekd.errors import GateFailed
 from edgekd.recipe import Recipe
 
 
 def run_recipe(recipe: Recipe, out: Path, until: str, accept_weak_teacher: bool, as_json: bool) -> None:
     """Run up to a stage, print what it came to, and raise GateFailed at the very end where a gate failed."""
-    quiet_tensorflow()
     from edgekd.pipeline.run import run
 
     directory = out / recipe.name

@@ -54,7 +54,10 @@ class Lesson:
         def do(directory: Path, _key: str) -> None:
             deterministic(self.recipe.seed)
             teacher = load_model(self.work.path / "teacher" / "teacher.keras")
-            student = build_student(spec, teacher, len(self.dataset.classes), allow_larger=section.allow_larger)
+            student = build_student(
+                spec, teacher, len(self.dataset.classes),
+                freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
+            )  # fmt: skip
             if spec.kind == "slice":
                 self._probe(student)
             with replacing(directory / "student.keras") as temporary:

@@ -145,14 +145,14 @@ def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
 
     source = model.inputs[0]
     nodes = [node for level in model._nodes_by_depth.values() for node in level]
-    users = [node.operation for node in nodes if any(tensor is source for tensor in node.input_tensors)]
-    if len(users) != 1 or not isinstance(users[0], keras.layers.Rescaling):
+    users = [node for node in nodes if any(tensor is source for tensor in node.input_tensors)]
+    if len(users) != 1 or not isinstance(users[0].operation, keras.layers.Rescaling):
         return None
-    layer = users[0]
+    layer = users[0].operation
     scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
     if scale.ndim or offset.ndim or not scale > 0:
         return None
-    return PixelRange(float(scale), float(offset)), layer.output
+    return PixelRange(float(scale), float(offset)), users[0].output_tensors[0]
 
 
 def _ends_in_softmax(model: Any, height: int, width: int) -> bool:

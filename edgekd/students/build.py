@@ -14,7 +14,9 @@ from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.logits import logits_model
 
 
-def build_student(spec: StudentSpec, teacher: Any, classes: int, *, allow_larger: bool = False) -> Any:
+def build_student(
+    spec: StudentSpec, teacher: Any, classes: int, *, freeze_blocks: int = 0, allow_larger: bool = False
+) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
     ``teacher`` is the Keras teacher: slices are cut from it, and a student that has as many parameters or more is
@@ -24,7 +26,9 @@ def build_student(spec: StudentSpec, teacher: Any, classes: int, *, allow_larger
     """
     size = spec.input_size or int(teacher.input_shape[1])
     if spec.kind == "slice":
-        student = teacher_slice.build(teacher, int(spec.argument), size, classes)
+        student = teacher_slice.build(teacher, int(spec.argument), size, classes, freeze_blocks)
+    elif freeze_blocks:
+        raise ModelError(f"freeze_blocks is for slices, whose first blocks are taught already; the student is {spec}")
     elif spec.kind == "cnn":
         student = cnn.build(int(spec.argument), size, classes)
     elif spec.kind == "keras":

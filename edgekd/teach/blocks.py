@@ -18,6 +18,15 @@ class Block:
     last_layer: str
 
 
+def freeze_through(model: Any, last_layer: str | None) -> None:
+    """Freeze the layers of a flat model up to and with ``last_layer``, BatchNorm moments too; the others train."""
+    frozen = last_layer is not None
+    for layer in model.layers:
+        layer.trainable = not frozen
+        if layer.name == last_layer:
+            frozen = False
+
+
 def blocks_of(model: Any) -> list[Block]:
     """The blocks of a flat Keras model in the order of its layers; empty where its names show none."""
     last: dict[str, str] = {}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.quiet import import_keras
 from edgekd.storage import sha256_file
 from edgekd.teach.logits import logits_model, onto
 from edgekd.teach.pixel_range import affine_layers
@@ -45,6 +46,7 @@ class KerasTeacher:
 
 def load_model(path: Path) -> Any:
     """Load a .keras file without running code from it. Raises ModelError naming the file where that fails."""
+    import_keras()
     import keras
 
     if not path.is_file():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.teach.blocks import blocks_of
+from edgekd.teach.blocks import blocks_of, freeze_through
 from edgekd.teach.head import fit_head
 from edgekd.training.batches import BatchStream, ViewSource
 from edgekd.training.labels import LabelsOnly
@@ -78,12 +78,7 @@ def fine_tune(
     blocks = blocks_of(model)
     if last_blocks > len(blocks):
         raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
-    boundary = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
-    frozen = True
-    for layer in model.layers:
-        layer.trainable = not frozen if boundary is not None else True
-        if layer.name == boundary:
-            frozen = False
+    freeze_through(model, blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None)
     stream = BatchStream(
         views.source, np.arange(len(views.labels)), views.labels, None, batch_size=schedule.batch_size, seed=seed
     )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.quiet import import_keras
 from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
 from edgekd.training.schedule import Schedule
@@ -54,6 +55,7 @@ class History:
 
 def deterministic(seed: int) -> None:
     """Make what TensorFlow does from here on in this process a function of ``seed``."""
+    import_keras()
     import keras
     import tensorflow as tf
 
