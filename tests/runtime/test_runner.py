@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgekd.errors import ArtifactError, UsageError
+from edgekd.preprocess import Preprocessing
+from edgekd.runtime import open_runner
+
+NAMES = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_probabilities(exported: dict[str, Any], images: NDArray[np.uint8], name: str) -> None:
+    runner = open_runner(exported[name], threads=2)
+    rows = runner.run(images)
+    assert (rows.shape, rows.dtype) == ((48, 3), np.float32)
+    assert rows.min() >= 0
+    assert np.abs(rows.sum(axis=1) - 1).max() < (0.01 if "int8" in name else 1e-5)
+    assert runner.artifact is exported[name]
+    assert runner.run(images[:0]).shape == (0, 3)
+    # A view that is not contiguous, and a batch over ONNX Runtime's share.
+    assert (runner.run(images[::-1][:17]) == rows[::-1][:17]).all()
+
+
+@pytest.mark.parametrize("name", ["int8.tflite", "int8.onnx"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((1, 48, 48, 3), np.float32),
+        np.zeros((48, 48, 3), np.uint8),
+        np.zeros((1, 48, 32, 3), np.uint8),
+        np.zeros((1, 3, 48, 48), np.uint8),
+        [[1]],
+    ],
+)
+def test_another_input_is_refused(exported: dict[str, Any], name: str, wrong: Any) -> None:
+    with pytest.raises(UsageError, match=rf"tiny\.{name} takes uint8 \[N, 48, 48, 3\], got "):
+        open_runner(exported[name]).run(wrong)
+
+
+def test_a_record_that_does_not_fit_its_graph_is_refused(exported: dict[str, Any]) -> None:
+    artifact = exported["int8.onnx"]
+    with pytest.raises(ArtifactError, match="for 2 labels"):
+        open_runner(replace(artifact, labels=("a", "b")))
+    with pytest.raises(ArtifactError, match=r"uint8 \[N, 64, 64, 3\]"):
+        open_runner(replace(artifact, preprocessing=Preprocessing(height=64, width=64)))
+    with pytest.raises(UsageError, match="threads must be >= 1, got 0"):
+        open_runner(artifact, threads=0)
+
+
+def test_running_imports_neither_tensorflow_nor_keras(exported: dict[str, Any]) -> None:
+    code = (
+        "import sys, os; from pathlib import Path; import numpy as np\n"
+        "from edgekd.artifact import Artifact; from edgekd.runtime import open_runner\n"
+        "import edgekd.export.parity, edgekd.metrics\n"
+        "assert 'onnxruntime' not in sys.modules and 'ai_edge_litert.interpreter' not in sys.modules\n"
+        f"for path in ({str(exported['int8.tflite'].path)!r}, {str(exported['int8.onnx'].path)!r}):\n"
+        "    open_runner(Artifact.open(Path(path))).run(np.zeros((1, 48, 48, 3), np.uint8))\n"
+        "print(sorted({'tensorflow', 'keras', 'tf_keras', 'onnx', 'tf2onnx'} & set(sys.modules)), "
+        "os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] 1"
