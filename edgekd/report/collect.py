@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 # Row, title, and the file of its training.
 _CURVES = (
-    ("labels_only", "labels alone", "labels/history.json"),
+    ("labels_only", "labels alone", "scratch/history.json"),
     ("distilled", "distilled", "distill/history.json"),
 )
 _EXPECTED = (

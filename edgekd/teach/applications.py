@@ -35,10 +35,7 @@ def build(name: str, input_size: int, classes: int, weights: str) -> Any:
         raise ModelError(f"keras.applications.{name} at {input_size} px with weights {weights}: {error}") from error
     preprocess = sys.modules[constructor.__module__].preprocess_input
     image = keras.Input(shape, name="image")
-    x = image
-    for layer in affine_layers(preprocess):
-        x = layer(x)
-    x = onto(backbone, x)
+    x = onto(backbone, image, affine_layers(preprocess))
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
     return keras.Model(image, logits, name=name.lower())

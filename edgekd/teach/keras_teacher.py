@@ -91,10 +91,7 @@ def adopt(
     height, width = (model.input_shape[1] or input_size), (model.input_shape[2] or input_size)
     image = keras.Input((height, width, 3), name="image")
     low, high = pixel_range
-    x = image
-    for layer in affine_layers(lambda pixels: low + pixels * ((high - low) / 255)):
-        x = layer(x)
-    x = onto(model, x)
+    x = onto(model, image, affine_layers(lambda pixels: low + pixels * ((high - low) / 255)))
     if own_classes != classes:
         pick = keras.layers.Dense(len(classes), use_bias=False, trainable=False, name="classes_by_name")
         x = pick(x)

@@ -33,16 +33,32 @@ def logits_model(model: Any, name: str) -> Any:
     return keras.Model(model.inputs, logits, name=model.name)
 
 
-def onto(model: Any, x: Any) -> Any:
-    """Apply a copy of ``model`` to the Keras tensor ``x`` layer by layer, and return its output.
+def onto(model: Any, image: Any, first: list[Any] | None = None) -> Any:
+    """Apply a copy of ``model``, layer by layer, to the Keras input ``image`` after the layers ``first``; its output.
 
     The graph stays flat, so that a slice can cut it and a converter can fold it; the input size may differ.
     """
     import keras
 
-    clone = keras.models.clone_model(model, input_tensors=[x] if isinstance(model.input, list) else x)
-    clone.set_weights(model.get_weights())
+    prepared = image
+    for layer in first or []:
+        prepared = layer(prepared)
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        args = keras.tree.map_structure(lambda tensor: prepared if tensor is image else tensor, args)
+        return layer(*args, **kwargs)
+
+    tensors = [image] if isinstance(model.input, list) else image
+    clone = keras.models.clone_model(model, input_tensors=tensors, call_function=call)
+    _copy_weights(model, clone)
     return clone.output
+
+
+def _copy_weights(model: Any, clone: Any) -> None:
+    # By name: the layers of ``first`` are in the clone too.
+    for layer in model.layers:
+        if layer.weights:
+            clone.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 def _activation(layer: Any) -> str:

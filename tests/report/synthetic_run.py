@@ -50,7 +50,7 @@ def build_run(directory: Path, made: Synthetic | None = None) -> Path:
     storage.write_json(directory / "run.json", _run(made))
     _write_photos(directory, made, labels)
     storage.write_json(directory / "teacher/summary.json", _teacher())
-    for stage, best, at in (("labels", 0.87, 21), ("distill", 0.955, 34)):
+    for stage, best, at in (("scratch", 0.87, 21), ("distill", 0.955, 34)):
         storage.write_json(directory / stage / "history.json", _history(rng, made.epochs, best, at))
     hashes = _write_artifacts(directory)
     storage.write_json(directory / "check/check.json", _check(rng, made, labels))

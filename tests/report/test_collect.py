@@ -56,7 +56,7 @@ def test_the_same_tables_for_every_reader(run_dir: Path) -> None:
         ("bench", "check"),
         ("data", "check"),
         ("teacher", "check"),
-        ("distill", "labels"),
+        ("distill", "scratch"),
         ("run.json", "check"),
     ],
 )

@@ -105,7 +105,7 @@ def test_rendering_twice_gives_the_same_bytes(run_dir: Path) -> None:
     assert [(run_dir / name).read_bytes() for name in files] == first
 
 
-@pytest.mark.parametrize("absent", [["check"], ["bench"], ["check", "bench", "labels", "distill", "teacher", "data"]])
+@pytest.mark.parametrize("absent", [["check"], ["bench"], ["check", "bench", "scratch", "distill", "teacher", "data"]])
 def test_partial_runs_render_and_drop_old_plots(run_dir: Path, absent: list[str]) -> None:
     render(run_dir)
     for name in absent:
