@@ -70,7 +70,7 @@ def _numbered(stored: Any, name: str) -> Arrays:
 
 def values(variables: Sequence[Any]) -> Arrays:
     """Copies of Keras variables as arrays."""
-    return [np.array(v) for v in variables]
+    return [np.array(v.numpy()) for v in variables]
 
 
 def assign(variables: Sequence[Any], arrays: Arrays) -> None:

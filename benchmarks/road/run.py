@@ -1,0 +1,151 @@
+"""The first user's task: 234 photos of clean and littered roads, five folds, duplicates kept on one side.
+
+    python benchmarks/road/run.py --photos DIR --unlabelled DIR --work DIR
+
+DIR of photos holds ``metadata.csv`` (filename, label) and ``Images/``. Every fold is an ordinary run of edgekd; a kill
+loses at most one stage. Accuracies are of the shipped int8 .tflite, run by LiteRT over photos that no training saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from folds import FOLDS, write_folds
+
+import edgekd
+from edgekd.devices.table import open_device
+from edgekd.metrics import accuracy
+from edgekd.pipeline.photos import images_of
+from edgekd.preprocess import Preprocessing
+from edgekd.recipe import parse_recipe
+from edgekd.storage import read_json, write_json, write_text
+from edgekd.teach.keras_teacher import load_model
+
+STUDENTS: dict[str, dict[str, Any]] = {
+    "slice:8@128": {
+        "student": {"model": "slice:8@128", "freeze_blocks": 3},
+        "distill": {"schedule": {"epochs": 8, "learning_rate": 1e-3}},
+    },
+    "cnn:16@96": {
+        "student": {"model": "cnn:16@96"},
+        "distill": {"schedule": {"epochs": 30, "learning_rate": 2e-3}},
+    },
+}
+# Run directory stage: what the student in it has learnt from.
+VARIANTS = {"start": "linear probe", "scratch": "labels alone", "distill": "distilled"}
+
+
+def recipe(fold: Path, student: dict[str, Any], arguments: argparse.Namespace) -> edgekd.Recipe:
+    """The recipe of one fold and student."""
+    table = {
+        "name": fold.stem,
+        "data": {
+            "source": str(fold),
+            "images": str(arguments.photos / "Images"),
+            "unlabelled": str(arguments.unlabelled),
+            "views": {"views": 4},
+        },
+        "teacher": {"model": "efficientnet-lite0", "input_size": 160},
+        # The accuracy is the result here, whatever it is: no gate may end the benchmark.
+        "gates": {"min_agreement": 0.0},
+        **student,
+    }
+    return parse_recipe(table, fold)
+
+
+def main() -> None:
+    """Run every fold and student, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--unlabelled", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    for name in ("photos", "unlabelled", "work"):
+        setattr(arguments, name, getattr(arguments, name).resolve())
+    started = time.time()
+    folds = write_folds(arguments.photos / "metadata.csv", arguments.photos / "Images", arguments.work / "folds")
+    rows: list[dict[str, Any]] = []
+    for fold in folds:
+        for name, student in STUDENTS.items():
+            rows += measure(fold, name, student, arguments)
+            print(f"{time.time() - started:7.0f} s  {fold.stem}  {name}", flush=True)
+    facts = {"seconds": round(time.time() - started), "machine": open_device("host").facts()}
+    write_json(arguments.out / "road.json", {"schema": 1, **facts, "rows": rows})
+    table = (
+        summarize(rows) + f"\n\nFive folds took {facts['seconds'] / 60:.0f} minutes on {facts['machine']['cpu_model']}."
+    )
+    write_text(arguments.out / "road.md", table + "\n")
+    print(table)
+
+
+def measure(fold: Path, name: str, student: dict[str, Any], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """One fold with one student: predictions of every variant's int8 file on the fold's test photos."""
+    directory = arguments.work / fold.stem
+    given = recipe(fold, student, arguments)
+    edgekd.run(given, directory, until="check", accept_weak_teacher=True)
+    dataset = edgekd.Dataset.load(directory / "data" / "dataset.json")
+    check = read_json(directory / "check" / "check.json")
+    truth = check["labels"]
+    rows = [{"fold": fold.stem, "student": "teacher", "variant": "float32", "truth": truth, **picked(check["rows"][0])}]
+    for stage, variant in VARIANTS.items():
+        if stage == "start" and not name.startswith("slice"):
+            continue
+        artifact = int8(directory, stage, dataset)
+        scored = edgekd.score(artifact, dataset).to_json()
+        rows.append({"fold": fold.stem, "student": name, "variant": variant, "truth": truth, **picked(scored)})
+    return rows
+
+
+def int8(directory: Path, stage: str, dataset: edgekd.Dataset) -> edgekd.Artifact:
+    """The int8 .tflite of a stage's student: the run's own where it is the distilled one."""
+    if stage == "distill":
+        return edgekd.Artifact.open(directory / "export" / "student.int8.tflite")
+    model = load_model(directory / stage / "student.keras")
+    preprocessing = Preprocessing(height=model.input_shape[1], width=model.input_shape[2])
+    photos = (*dataset.split("train"), *dataset.split("unlabelled"))
+    chosen = np.random.default_rng(0).choice(len(photos), 200, replace=False)
+    calibration = images_of(dataset, tuple(photos[i] for i in sorted(chosen)), preprocessing)
+    (made,) = edgekd.export(
+        model, directory / "variants", stage, labels=dataset.classes, preprocessing=preprocessing,
+        precisions=("int8",), formats=("tflite",), calibration=calibration,
+    )  # fmt: skip
+    return made
+
+
+def picked(row: dict[str, Any]) -> dict[str, Any]:
+    """What the table needs of a scored file."""
+    return {key: row[key] for key in ("predictions", "size_bytes", "parameters")}
+
+
+def summarize(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table: the mean over folds and its range, and the interval of all photos pooled."""
+    lines = [
+        "| student | learnt from | file | parameters | bytes | accuracy: mean (range) of folds | all photos, 95 % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    kinds = dict.fromkeys((row["student"], row["variant"]) for row in rows)
+    for student, variant in kinds:
+        # The teacher is the same in both students' runs of a fold.
+        of_fold = {row["fold"]: row for row in rows if (row["student"], row["variant"]) == (student, variant)}
+        assert len(of_fold) == FOLDS
+        chosen = list(of_fold.values())
+        means = [float(np.mean(np.equal(row["predictions"], row["truth"]))) for row in chosen]
+        pooled = accuracy(
+            np.concatenate([row["truth"] for row in chosen]), np.concatenate([row["predictions"] for row in chosen])
+        )
+        size = max(row["size_bytes"] for row in chosen)
+        learnt, file = ("ImageNet, then labels", "float32 TFLite") if student == "teacher" else (variant, "int8 TFLite")
+        lines.append(
+            f"| {student} | {learnt} | {file} | {chosen[0]['parameters']:,} | {size:,} | {np.mean(means):.1%} "
+            f"({min(means):.1%}–{max(means):.1%}) | {pooled.value:.1%} ({pooled.low:.1%}–{pooled.high:.1%}) |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Students: what a text names, what a slice keeps of its teacher, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from edgekd.errors import ModelError, UsageError
+from edgekd.students import cnn
+from edgekd.students.build import build_student
+from edgekd.students.spec import StudentSpec, parse_student
+from edgekd.teach import efficientnet_lite
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Any:
+    keras.utils.set_random_seed(2)
+    return efficientnet_lite.build(64, 3, pretrained=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("slice:8", StudentSpec("slice", "8", None)),
+        ("cnn:16@96", StudentSpec("cnn", "16", 96)),
+        ("some dir/mine.keras", StudentSpec("keras", "some dir/mine.keras", None)),
+        ("pkg.mod:make@64", StudentSpec("function", "pkg.mod:make", 64)),
+    ],
+)
+def test_texts_are_read_and_written_back(text: str, spec: StudentSpec) -> None:
+    assert parse_student(text) == spec
+    assert str(spec) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "slice", "slice:0", "cnn:x", "slice:8@4", "mobilenet", "a:b:c", "os.system('x'):y"]
+)
+def test_other_texts_are_refused_with_the_forms_there_are(text: str) -> None:
+    with pytest.raises(UsageError, match=r"slice:|as in cnn:8|16 to 1024"):
+        parse_student(text)
+
+
+def test_a_slice_computes_what_the_teacher_computes_there(teacher: Any) -> None:
+    student = build_student(parse_student("slice:3"), teacher, 3)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+    there = keras.Model(teacher.input, teacher.get_layer("block02_add").output)(images)
+    pooled = keras.Model(student.input, student.get_layer("head_pool").output)(images)
+    assert np.asarray(pooled) == pytest.approx(np.asarray(there).mean(axis=(1, 2)), abs=1e-5)
+    assert student.count_params() == 17_008 + 24 * 3 + 3
+
+
+def test_a_slice_may_have_another_input_size_and_frozen_blocks(teacher: Any) -> None:
+    student = build_student(parse_student("slice:4@96"), teacher, 3, freeze_blocks=2)
+    assert student.input_shape == (None, 96, 96, 3)
+    trained = {v.path.split("/")[0] for v in student.trainable_variables}
+    assert {name[:7] for name in trained} == {"block02", "block03", "logits"}
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        ("slice:17", {}, "has 16 blocks"),
+        ("slice:16", {"freeze_blocks": 16}, "nothing of slice:16 to train"),
+        ("cnn:8", {"freeze_blocks": 1}, "freeze_blocks is for slices"),
+        ("cnn:256", {}, "would not be smaller"),
+        ("none.keras", {}, "does not exist"),
+        ("no_such_module:make", {}, "PYTHONPATH"),
+    ],
+)
+def test_what_does_not_fit_is_refused(teacher: Any, text: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        build_student(parse_student(text), teacher, 3, **changes)
+
+
+def test_a_larger_student_can_be_asked_for(teacher: Any) -> None:
+    assert build_student(parse_student("cnn:256@32"), teacher, 3, allow_larger=True).count_params() > 4_000_000
+
+
+def test_the_users_own_file_and_function(teacher: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cnn.build(4, 32, 3).save(tmp_path / "own.keras")
+    assert build_student(parse_student(str(tmp_path / "own.keras")), teacher, 3).input_shape == (None, 32, 32, 3)
+    (tmp_path / "my_students.py").write_text(
+        "from edgekd.students import cnn\ndef make(input_size, classes):\n    return cnn.build(4, input_size, classes)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert build_student(parse_student("my_students:make@48"), teacher, 3).input_shape == (None, 48, 48, 3)
+    with pytest.raises(ModelError, match="has 2 classes"):
+        build_student(parse_student(str(tmp_path / "own.keras")), teacher, 2)
+
+
+def test_the_family_grows_with_its_width() -> None:
+    counts = [cnn.build(width, 64, 3).count_params() for width in (8, 16, 32)]
+    assert counts == sorted(counts)
+    assert 35_000 < counts[1] < 45_000

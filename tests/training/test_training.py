@@ -1,0 +1,154 @@
+"""The training loop: what is in a batch, what is best, and a kill that leaves no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from edgekd.errors import ModelError, RunError
+from edgekd.training.batches import BatchStream
+from edgekd.training.checkpoint import TrainingState, load_state, save_state
+from edgekd.training.labels import LabelsOnly
+from edgekd.training.loop import Validation, deterministic, evaluate, train
+from edgekd.training.schedule import Schedule
+
+
+class Numbered:
+    """Photo p in view v is a 4x4 image of the value 10 p + v."""
+
+    views = 3
+
+    def gather(self, sample_indices: Any, view_numbers: Any) -> Any:
+        values = (10 * np.asarray(sample_indices) + view_numbers).astype(np.uint8)
+        return np.broadcast_to(values[:, None, None, None], (len(values), 4, 4, 3))
+
+
+def stream(photos: int = 7, batch_size: int = 4, **changes: Any) -> BatchStream:
+    labels = np.arange(photos) % 2
+    given: dict[str, Any] = {"teacher": None, "batch_size": batch_size, "seed": 5, **changes}
+    return BatchStream(Numbered(), np.arange(photos), labels, given.pop("teacher"), **given)
+
+
+def test_every_photo_is_met_once_a_pass_and_every_view_once_in_v_passes() -> None:
+    s = stream(photos=8)
+    values = np.concatenate([s.batch(step).images[:, 0, 0, 0] for step in range(2 * 3)])
+    for start in range(0, 24, 8):
+        assert sorted(v // 10 for v in values[start : start + 8]) == list(range(8))
+    assert sorted(values) == sorted(10 * p + v for p in range(8) for v in range(3))
+
+
+def test_batches_run_on_across_the_end_of_a_pass() -> None:
+    batch = stream(photos=3, batch_size=8).batch(0)
+    assert len(batch.images) == 8
+    assert sorted(batch.images[:3, 0, 0, 0] // 10) == [0, 1, 2]
+
+
+def test_a_batch_depends_on_the_step_and_the_seed_alone() -> None:
+    ahead = list(stream().range(2, 6))
+    assert [b.images.tolist() for b in ahead] == [stream().batch(step).images.tolist() for step in range(2, 6)]
+    assert any(a.images.tolist() != b.images.tolist() for a, b in zip(ahead, stream(seed=6).range(2, 6), strict=True))
+
+
+def test_teacher_rows_belong_to_the_photo_and_the_view() -> None:
+    logits = 10 * np.arange(7)[:, None, None] + np.arange(3)[None, :, None] + np.zeros((1, 1, 2))
+    batch = stream(teacher=logits.astype(np.float16)).batch(3)
+    assert batch.teacher[:, 0].tolist() == batch.images[:, 0, 0, 0].tolist()
+    assert batch.teacher.dtype == np.float32
+
+
+def test_schedule_warms_up_and_ends_near_zero() -> None:
+    schedule = Schedule(learning_rate=1.0, warmup_share=0.1)
+    rates = [schedule.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] < 1e-3
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert schedule.steps_per_epoch(33) == 2
+
+
+def test_evaluate_by_hand() -> None:
+    logits = np.log(np.array([[0.5, 0.5], [0.25, 0.75]], np.float32))
+    accuracy, loss = evaluate(logits, np.array([1, 1]))
+    assert accuracy == 0.5  # A tie goes to the first class.
+    assert loss == pytest.approx(-(np.log(0.5) + np.log(0.75)) / 2)
+
+
+def network() -> Any:
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Rescaling(1 / 80)(image)
+    x = keras.layers.BatchNormalization(momentum=0.8)(keras.layers.Conv2D(4, 3)(x))
+    return keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def learn(tmp_path: Path, epochs: int, key: str = "k", stop_after: int | None = None) -> tuple[Any, Any]:
+    deterministic(3)
+    model = network()
+    validation = Validation(Numbered().gather(np.arange(7), np.zeros(7)), np.arange(7) % 2)
+    told: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append(done)
+        if stop_after is not None and done >= stop_after:
+            raise KeyboardInterrupt
+
+    history = train(
+        model, LabelsOnly(), stream(), validation, Schedule(epochs=epochs, batch_size=4, learning_rate=0.01),
+        steps_per_epoch=3, checkpoint=tmp_path / "checkpoint.npz", key=key, progress=progress,
+    )  # fmt: skip
+    return history, [v.numpy() for v in model.variables]
+
+
+def test_an_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
+    whole, expected = learn(tmp_path / "a", 5)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "b", 5, stop_after=8)
+    resumed, weights = learn(tmp_path / "b", 5)
+    assert all((a == b).all() for a, b in zip(weights, expected, strict=True))
+    assert resumed.epochs == whole.epochs
+    assert resumed.steps == 15
+
+
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
+    learn(tmp_path, 2, key="old")
+    history, weights = learn(tmp_path, 2, key="new")
+    _, expected = learn(tmp_path / "fresh", 2)
+    assert all((a == b).all() for a, b in zip(weights, expected, strict=True))
+    assert len(history.epochs) == 2
+
+
+def test_the_best_epoch_is_the_latest_of_the_most_accurate(tmp_path: Path) -> None:
+    history, _ = learn(tmp_path, 6)
+    accuracies = [epoch["val_accuracy"] for epoch in history.epochs]
+    assert history.best_epoch == max(i for i, value in enumerate(accuracies) if value == max(accuracies))
+
+
+def test_state_survives_the_disk_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    state = TrainingState("k", 2, 1.5, 0.1, 1, [{"loss": 1.0}], [np.ones(3)], [np.arange(4)], [np.zeros((2, 2))])
+    save_state(path, state)
+    found = load_state(path, "k")
+    assert found is not None and (found.epoch, found.history) == (2, [{"loss": 1.0}])
+    assert found.best[0].tolist() == [[0, 0], [0, 0]]
+    assert load_state(path, "other") is None
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RunError, match="damaged"):
+        load_state(path, "k")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
+    class Broken(LabelsOnly):
+        def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+            return super().__call__(labels, student, teacher) * np.nan
+
+    deterministic(0)
+    validation = Validation(Numbered().gather(np.arange(7), np.zeros(7)), np.arange(7) % 2)
+    with pytest.raises(ModelError, match="learning_rate"):
+        train(
+            network(), Broken(), stream(), validation, Schedule(epochs=1, batch_size=4),
+            steps_per_epoch=2, checkpoint=tmp_path / "c.npz", key="k",
+        )  # fmt: skip
