@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,18 @@ import edgekd
 from edgekd.artifact import Artifact, sidecar_path
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import onnx_float, onnx_int8, tflite_pack
-from edgekd.export.record import Record
+from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ptq import Conversion, check_calibration, to_float32, to_int8
+from edgekd.quantize.ptq import Output, check_calibration, to_float32, to_int8
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
 PRECISIONS = ("float32", "int8")
 FORMATS = ("tflite", "onnx")
+
+# A file, and what its check measured.
+_Checked = tuple[Artifact, dict[str, Any]]
 
 
 def export(
@@ -37,7 +40,7 @@ def export(
     precisions: tuple[str, ...] = PRECISIONS,
     formats: tuple[str, ...] = FORMATS,
     calibration: NDArray[np.uint8] | None = None,
-    output: Literal["float32", "uint8"] = "float32",
+    output: Output = "float32",
     provenance: Mapping[str, str] | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every precision and format asked for.
@@ -60,11 +63,9 @@ def export(
     with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=out) as temporary:
         job = _Job(source, Path(temporary), stem, labels, preprocessing, dict(provenance or {}), _weights_hash(source))
         expected = expected_of(source.whole, images)
-        made = [
-            artifact
-            for precision in dict.fromkeys(precisions)
-            for artifact in _make(job, precision, formats, images, output, expected)
-        ]
+        made = _make_float32(job, formats, expected) if "float32" in precisions else []
+        if "int8" in precisions:
+            made += _make_int8(job, formats, images, output, expected)
         return [_publish(artifact, out) for artifact in made]
 
 
@@ -78,14 +79,14 @@ class _Job:
     provenance: dict[str, str]
     weights_sha256: str
 
-    def record(self, precision: str, conversion: Conversion) -> Record:
+    def record(self, precision: str, conversion: Mapping[str, Any]) -> Record:
         facts = {
             "edgekd": edgekd.__version__,
             "parameters": self.source.parameters,
             "weights_sha256": self.weights_sha256,
-            **conversion.record,
+            **conversion,
         }
-        return Record(self.labels, self.preprocessing, precision, conversion.range_in_graph, self.provenance | facts)
+        return Record(self.labels, self.preprocessing, precision, self.source.range_in_graph, self.provenance | facts)
 
     def write(self, precision: str, kind: str, content: bytes) -> Artifact:
         path = self.directory / f"{self.stem}.{precision}.{kind}"
@@ -93,33 +94,33 @@ class _Job:
         return Artifact.open(path)
 
 
-def _make(
-    job: _Job,
-    precision: str,
-    formats: tuple[str, ...],
-    images: NDArray[np.uint8],
-    output: Literal["float32", "uint8"],
-    expected: Expected,
-) -> list[tuple[Artifact, dict[str, Any]]]:
-    # Artifacts of one precision with their parity records; an int8 .onnx is made of the .tflite, asked for or not.
-    integer = precision == "int8"
-    conversion = to_int8(job.source, images, output) if integer else to_float32(job.source)
-    record, name = job.record(precision, conversion), f"{job.stem}.{precision}"
-    made = []
-    if "tflite" in formats or integer:
-        tflite = job.write(precision, "tflite", tflite_pack.pack(conversion.content, record, name=name))
-        made.append((tflite, verify(tflite, expected)))
+def _make_float32(job: _Job, formats: tuple[str, ...], expected: Expected) -> list[_Checked]:
+    name, made = f"{job.stem}.float32", []
+    if "tflite" in formats:
+        conversion = to_float32(job.source)
+        content = tflite_pack.pack(conversion.content, job.record("float32", conversion.record), name=name)
+        made.append(job.write("float32", "tflite", content))
     if "onnx" in formats:
-        if integer:
-            content, twin = onnx_int8.from_tflite(tflite.content(), record, name=name), tflite
-        else:
-            content, twin = onnx_float.from_keras(job.source, record, name=name), None
-        onnx = job.write(precision, "onnx", content)
-        made.append((onnx, verify(onnx, expected, twin)))
-    return [(artifact, parity) for artifact, parity in made if artifact.format in formats]
+        record = job.record("float32", {"converter": onnx_float.converter()})
+        made.append(job.write("float32", "onnx", onnx_float.from_keras(job.source, record, name=name)))
+    return [(artifact, verify(artifact, expected)) for artifact in made]
 
 
-def _publish(made: tuple[Artifact, dict[str, Any]], out: Path) -> Artifact:
+def _make_int8(
+    job: _Job, formats: tuple[str, ...], images: NDArray[np.uint8], output: Output, expected: Expected
+) -> list[_Checked]:
+    name, conversion = f"{job.stem}.int8", to_int8(job.source, images, output)
+    record = job.record("int8", conversion.record)
+    # The .onnx is made of the .tflite, whether that was asked for or not.
+    tflite = job.write("int8", "tflite", tflite_pack.pack(conversion.content, record, name=name))
+    made = [(tflite, verify(tflite, expected))] if "tflite" in formats else []
+    if "onnx" in formats:
+        onnx = job.write("int8", "onnx", onnx_int8.from_tflite(tflite.content(), record, name=name))
+        made.append((onnx, verify(onnx, expected, tflite)))
+    return made
+
+
+def _publish(made: _Checked, out: Path) -> Artifact:
     artifact, parity = made
     path = out / artifact.path.name
     # A sidecar of what stood here before must not meet the new file.
@@ -135,6 +136,7 @@ def _check_names(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> N
 
 
 def _check_labels(source: Source, labels: tuple[str, ...], preprocessing: Preprocessing) -> None:
+    check_labels(labels)
     if len(labels) != source.classes:
         raise GateFailed(
             f"the model gives {source.classes} values and there are {len(labels)} labels: {', '.join(labels[:10])}. "

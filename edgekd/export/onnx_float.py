@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from edgekd.errors import ExportError
 from edgekd.export.emit.builder import IR_VERSION, OPSET
 from edgekd.export.onnx_pack import pack
@@ -37,3 +39,8 @@ def from_keras(source: Source, record: Record, *, name: str) -> bytes:
         # tf2onnx names the free dimension unk__NN.
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     return pack(model, record, name=name)
+
+
+def converter() -> str:
+    """Name and version of what converts."""
+    return f"tf2onnx {version('tf2onnx')}"

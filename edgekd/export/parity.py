@@ -105,9 +105,7 @@ def score(
 
     Raises: GateFailed if the labels are not the dataset's classes; DataError if the split is empty.
     """
-    samples = [sample for sample in dataset.split(split) if sample.label is not None]
-    if not samples:
-        raise DataError(f"the split {split!r} has no labelled photos to check with. Name another split")
+    samples = _labelled(dataset, split)
     truth = np.array([sample.label for sample in samples], np.int64)
     found = _probabilities(artifact, dataset, samples, threads, progress)
     predicted = found.argmax(axis=1)
@@ -143,6 +141,13 @@ def class_order(artifact: Artifact, classes: tuple[str, ...]) -> NDArray[np.int6
             "Check it with the data that it was trained for"
         )
     return np.array([artifact.labels.index(name) for name in classes], np.int64)
+
+
+def _labelled(dataset: Dataset, split: str) -> list[Sample]:
+    samples = [sample for sample in dataset.split(split) if sample.label is not None]
+    if not samples:
+        raise DataError(f"the split {split!r} has no labelled photos to check with. Name another split")
+    return samples
 
 
 def _probabilities(

@@ -23,12 +23,7 @@ class Record:
     provenance: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        # One label a line is what the labels file of TFLite's metadata can hold.
-        bad = [label for label in self.labels if not label.strip() or "\n" in label or "\r" in label]
-        if bad or len(set(self.labels)) != len(self.labels):
-            raise ExportError(
-                f"labels must be distinct, of one line and not empty, got {list(self.labels)}. Rename them"
-            )
+        check_labels(self.labels)
 
     def to_json(self) -> str:
         """The record on one line, with a blank seal (``artifact.seal`` fills it in)."""
@@ -42,3 +37,10 @@ class Record:
             "provenance": dict(self.provenance),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Raise ExportError unless labels are distinct and of one line: what a labels file, one a line, can hold."""
+    bad = [label for label in labels if not label.strip() or "\n" in label or "\r" in label]
+    if bad or len(set(labels)) != len(labels):
+        raise ExportError(f"labels must be distinct, of one line and not empty, got {list(labels)}. Rename them")

@@ -28,10 +28,9 @@ Output = Literal["float32", "uint8"]
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted model: the .tflite ``content``, and how its range and calibration came about."""
+    """A converted model: the .tflite ``content``, and a record of how it came about."""
 
     content: bytes
-    range_in_graph: dict[str, float]
     record: dict[str, Any]
 
 
@@ -39,7 +38,7 @@ def to_float32(source: Source) -> Conversion:
     """Convert to a float32 .tflite with a uint8 input; its range is computed in the graph. Raises ExportError."""
     model = fixed_batch(source.whole, "uint8")
     content = _convert(model, lambda converter, tf: None)
-    return Conversion(content, _range(source), {"converter": _version()})
+    return Conversion(content, {"converter": _version()})
 
 
 def to_int8(source: Source, calibration: NDArray[np.uint8], output: Output = "float32") -> Conversion:
@@ -72,7 +71,7 @@ def to_int8(source: Source, calibration: NDArray[np.uint8], output: Output = "fl
         "calibration_sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
         "calibration_method": "min-max",
     }
-    return Conversion(content, _range(source), record)
+    return Conversion(content, record)
 
 
 def check_calibration(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -88,12 +87,6 @@ def check_calibration(images: NDArray[np.uint8], height: int, width: int) -> NDA
             f"all {shape[0]} calibration images are one constant, {int(images.min())}. Pass real training photos"
         )
     return images
-
-
-def _range(source: Source) -> dict[str, float]:
-    # What stands between the pixel and the graph's first op; a range that is not a number pair is an ordinary layer.
-    found = source.pixel_range
-    return {"scale": found.scale, "offset": found.offset} if found else {"scale": 1.0, "offset": 0.0}
 
 
 def _with_full_range(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

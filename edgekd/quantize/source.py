@@ -46,6 +46,12 @@ class Source:
     classes: int
     parameters: int
 
+    @property
+    def range_in_graph(self) -> dict[str, float]:
+        """``scale`` and ``offset`` between the pixel and the first op; 1 and 0 where an ordinary layer does it."""
+        found = self.pixel_range
+        return {"scale": found.scale, "offset": found.offset} if found else {"scale": 1.0, "offset": 0.0}
+
 
 def load_source(model: Any) -> Source:
     """Prepare a Keras 3 model, or the ``.keras`` file at a path. Raises ExportError."""

@@ -53,6 +53,7 @@ def test_what_was_measured_is_beside_the_file(exported: dict[str, Any]) -> None:
     assert parity["int8_tflite"]["largest_quanta"] <= 1
     assert exported["float32.tflite"].parity["keras"]["agreement"] == 1.0
     assert exported["int8.tflite"].provenance["calibration_images"] == 48
+    assert exported["float32.onnx"].provenance["converter"].startswith("tf2onnx 1.")
     assert len(exported["int8.tflite"].provenance["calibration_sha256"]) == 64
     assert exported["int8.tflite"].provenance["weights_sha256"] == exported["float32.onnx"].provenance["weights_sha256"]
 
