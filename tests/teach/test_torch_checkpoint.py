@@ -67,7 +67,9 @@ def test_reads_shapes_strides_and_offsets(tmp_path: Path) -> None:
     assert found["turned"].tolist() == [[1, 4], [2, 5], [3, 6]]
 
 
-@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("builtins", "eval"), ("torch", "nn"), ("numpy", "load")])
+@pytest.mark.parametrize(
+    ("module", "name"), [("os", "system"), ("builtins", "eval"), ("torch", "nn"), ("numpy", "load")]
+)
 def test_refuses_any_other_name(tmp_path: Path, module: str, name: str) -> None:
     path = checkpoint(tmp_path / "evil.pth", {"a": _Global(module, name)}, {})
     with pytest.raises(ModelError, match=f"{module}.{name}, which is no tensor"):

@@ -1,0 +1,178 @@
+"""From a folder of photos to a measured int8 model, by the command line, as a user would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import Project, weights
+
+EXPORTED = ("student.int8.tflite", "student.int8.onnx", "student.float32.tflite", "student.float32.onnx")
+
+
+def test_a_run_ends_in_files_that_are_checked_measured_and_reported(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    rows = {row["row"]: row for row in json.loads((finished / "check" / "check.json").read_text())["rows"]}
+    assert list(rows) == ["teacher", "labels_only", "distilled", "int8_tflite", "int8_onnx"]
+    assert rows["int8_tflite"]["size_bytes"] < 0.1 * rows["teacher"]["size_bytes"]
+    assert rows["teacher"]["accuracy"]["value"] > 0.5
+    assert {row["row"] for row in report["rows"]} >= set(rows)
+    html = (finished / "report.html").read_text()
+    assert "http://" not in html.replace("http://www.w3.org", "") and "https://" not in html
+    assert all((finished / "export" / name).is_file() for name in EXPORTED)
+
+
+def test_the_same_run_again_does_nothing_and_needs_no_tensorflow(project: Project, finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")}
+    again = project.edgekd("run", "whole.toml", without_tensorflow=True)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("unchanged") == len(before) == 9
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("stage.json")} == before
+
+
+def test_a_changed_gate_repeats_the_check_and_nothing_before_it(project: Project, finished: Path) -> None:
+    copy = finished.with_name("stricter")
+    shutil.copytree(finished, copy)
+    text = (project.folder / "whole.toml").read_text().replace('"whole"', '"stricter"')
+    (project.folder / "stricter.toml").write_text(text.replace("min_agreement = 0.8", "min_balanced_accuracy = 1.0"))
+    done = project.edgekd("run", "stricter.toml", without_tensorflow=True)
+    assert done.returncode == 3, done.stderr
+    assert "a gate failed" in done.stderr and "balanced accuracy" in done.stderr
+    assert done.stderr.count("unchanged") == 8
+    assert (copy / "report.html").is_file()
+
+
+def test_killed_during_distillation_it_ends_in_the_same_student(project: Project) -> None:
+    whole = project.recipe("unbroken", student="slice:2@32", epochs=12)
+    assert project.edgekd("distill", whole).returncode == 0
+    killed = project.recipe("killed", student="slice:2@32", epochs=12)
+    started = subprocess.Popen(project.argv("distill", killed), cwd=project.folder, stderr=subprocess.DEVNULL)
+    checkpoint = project.folder / "runs" / "killed" / "distill" / "checkpoint.npz"
+    deadline = time.monotonic() + 300
+    while not checkpoint.is_file() and time.monotonic() < deadline:
+        assert started.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not (checkpoint.parent / "student.keras").exists()
+    assert project.edgekd("distill", killed).returncode == 0
+    one, other = (project.folder / "runs" / name / "distill" for name in ("unbroken", "killed"))
+    assert [np.array_equal(a, b) for a, b in zip(weights(one), weights(other), strict=True)].count(False) == 0
+    histories = [json.loads((d / "history.json").read_text())["epochs"] for d in (one, other)]
+    assert histories[0] == histories[1]
+
+
+def test_predict_names_what_it_sees_and_what_it_cannot_read(project: Project, finished: Path) -> None:
+    photo = sorted((project.folder / "photos" / "red").iterdir())[0]
+    with Image.open(photo) as image:
+        image.save(project.folder / "webp named.jpg", "WEBP", lossless=True)
+        image.convert("RGBA").save(project.folder / "with alpha.png")
+    (project.folder / "cut short.jpg").write_bytes(photo.read_bytes()[:500])
+    artifact = finished / "export" / "student.int8.tflite"
+    done = project.edgekd(
+        "predict", artifact, photo, "webp named.jpg", "with alpha.png", "cut short.jpg", without_tensorflow=True
+    )
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    answers = [line.split(": ")[1].split("  ")[0] for line in lines]
+    assert len(answers) == 3 and len(set(answers)) == 1
+    assert "WEBP" in lines[1] and "RGBA" in lines[2]
+    assert "cut short.jpg" in done.stderr and "1 of 4 photos could not be read" in done.stderr
+
+
+def test_check_scores_and_gates(project: Project, finished: Path) -> None:
+    export = finished / "export"
+    arguments = ("check", export / "student.int8.onnx", "--data", "photos", "--json")
+    scored = project.edgekd(
+        *arguments, "--reference", export / "student.float32.tflite", "--min-agreement", "0.8", without_tensorflow=True
+    )
+    assert scored.returncode == 0, scored.stderr
+    (row,) = json.loads(scored.stdout)
+    assert 0.8 <= row["agreement"]["value"] <= 1 and len(row["predictions"]) == row["agreement"]["n"]
+    strict = project.edgekd(*arguments, "--min-accuracy", "1.0", without_tensorflow=True)
+    assert strict.returncode == 3 and "a gate failed" in strict.stderr
+
+
+def test_check_opens_every_file(project: Project, finished: Path) -> None:
+    for name in EXPORTED:
+        done = project.edgekd("check", finished / "export" / name, without_tensorflow=True)
+        assert done.returncode == 0 and "opens and runs" in done.stdout, done.stderr
+
+
+def test_a_changed_file_is_refused(project: Project, finished: Path) -> None:
+    for name in EXPORTED[:2]:
+        copy = project.folder / name
+        content = bytearray((finished / "export" / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        copy.write_bytes(bytes(content))
+        shutil.copy(finished / "export" / f"{name}.json", project.folder / f"{name}.json")
+        done = project.edgekd("check", copy, without_tensorflow=True)
+        assert done.returncode == 1 and "has changed since it was checked" in done.stderr
+
+
+def test_bench_measures_without_tensorflow(project: Project, finished: Path) -> None:
+    export = finished / "export"
+    done = project.edgekd(
+        "bench", export / "teacher.float32.tflite", export / "student.int8.tflite", "--data", "photos",
+        "--photos", "2", "--launches", "2", "--out", "bench.json", "--json", without_tensorflow=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["baseline"] == "teacher.float32.tflite"
+    assert told["student.int8.tflite"]["comparison"]["estimate"] < 1
+    assert json.loads((project.folder / "bench.json").read_text())["complete"]
+
+
+def test_devices_doctor_and_report_without_tensorflow(project: Project, finished: Path) -> None:
+    devices = project.edgekd("devices", "--json", without_tensorflow=True)
+    assert json.loads(devices.stdout)[0]["address"] == "host"
+    assert "ok" in project.edgekd("doctor", without_tensorflow=True).stdout
+    (finished / "report.html").unlink()
+    done = project.edgekd("report", finished, without_tensorflow=True)
+    assert done.returncode == 0 and (finished / "report.html").is_file(), done.stderr
+
+
+def test_export_of_the_users_own_file(project: Project, finished: Path) -> None:
+    done = project.edgekd(
+        "export", finished / "distill" / "student.keras", "--int8", "--data", "photos", "--out", "out",
+        "--min-agreement", "0.8", "--output", "uint8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (project.folder / "out").glob("*.*") if p.suffix != ".json"} == set(EXPORTED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("run", "nowhere.toml"), 2, "nowhere.toml does not exist"),
+        (("predict", "missing.tflite", "a.jpg"), 1, "missing.tflite"),
+        (("bench", "missing.tflite", "--data", "photos", "--device", "hots"), 2, "did you mean 'host'"),
+        (("bench", "missing.tflite", "--data", "photos", "--device", "adb:R58"), 4, "adb"),
+        (("report", "photos"), 1, "no run directory"),
+        (("export", "a.keras", "--int8", "--data", "nothing", "--out", "x"), 1, "nothing"),
+        (("bnech",), 2, "bnech"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_their_exit_code(
+    project: Project, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    done = project.edgekd(*arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
+    path = project.recipe("hopeless")
+    path.write_text(path.read_text().replace("input_size = 64", 'input_size = 64\npixel_range = [0, 1]\nweights = "none"'))
+    done: Any = project.edgekd("distill", path)
+    assert done.returncode == 3, done.stderr
+    assert "A bad teacher makes a bad student" in done.stderr
+    assert not (project.folder / "runs" / "hopeless" / "distill").exists()
