@@ -26,38 +26,38 @@ if TYPE_CHECKING:
     from edgekd.data.splitting import SplitPolicy as SplitPolicy
     from edgekd.devices.table import open_device as open_device
     from edgekd.errors import EdgekdError as EdgekdError
-    from edgekd.export.exporter import export as export
+    from edgekd.export.exporter import export as export_model
     from edgekd.export.parity import score as score
     from edgekd.pipeline.run import run as run
     from edgekd.preprocess import Preprocessing as Preprocessing
-    from edgekd.preprocess import preprocess as preprocess
+    from edgekd.preprocess import preprocess as preprocess_photo
     from edgekd.recipe import Recipe as Recipe
     from edgekd.recipe import load_recipe as load_recipe
     from edgekd.report.render import render as render
     from edgekd.runtime.predict import predict as predict
     from edgekd.runtime.runner import open_runner as open_runner
 
-# Public name: the module that defines it.
+# Public name: the module that defines it, and its name there where that is the name of a package here.
 _HOMES = {
-    "Artifact": "edgekd.artifact",
-    "BenchPlan": "edgekd.bench.plan",
-    "BenchTarget": "edgekd.bench.harness",
-    "Dataset": "edgekd.data.dataset",
-    "EdgekdError": "edgekd.errors",
-    "Preprocessing": "edgekd.preprocess",
-    "Recipe": "edgekd.recipe",
-    "SplitPolicy": "edgekd.data.splitting",
-    "export": "edgekd.export.exporter",
-    "load_dataset": "edgekd.data.load",
-    "load_recipe": "edgekd.recipe",
-    "measure": "edgekd.bench.harness",
-    "open_device": "edgekd.devices.table",
-    "open_runner": "edgekd.runtime.runner",
-    "predict": "edgekd.runtime.predict",
-    "preprocess": "edgekd.preprocess",
-    "render": "edgekd.report.render",
-    "run": "edgekd.pipeline.run",
-    "score": "edgekd.export.parity",
+    "Artifact": ("edgekd.artifact", "Artifact"),
+    "BenchPlan": ("edgekd.bench.plan", "BenchPlan"),
+    "BenchTarget": ("edgekd.bench.harness", "BenchTarget"),
+    "Dataset": ("edgekd.data.dataset", "Dataset"),
+    "EdgekdError": ("edgekd.errors", "EdgekdError"),
+    "Preprocessing": ("edgekd.preprocess", "Preprocessing"),
+    "Recipe": ("edgekd.recipe", "Recipe"),
+    "SplitPolicy": ("edgekd.data.splitting", "SplitPolicy"),
+    "export_model": ("edgekd.export.exporter", "export"),
+    "load_dataset": ("edgekd.data.load", "load_dataset"),
+    "load_recipe": ("edgekd.recipe", "load_recipe"),
+    "measure": ("edgekd.bench.harness", "measure"),
+    "open_device": ("edgekd.devices.table", "open_device"),
+    "open_runner": ("edgekd.runtime.runner", "open_runner"),
+    "predict": ("edgekd.runtime.predict", "predict"),
+    "preprocess_photo": ("edgekd.preprocess", "preprocess"),
+    "render": ("edgekd.report.render", "render"),
+    "run": ("edgekd.pipeline.run", "run"),
+    "score": ("edgekd.export.parity", "score"),
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 
@@ -65,7 +65,8 @@ __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'edgekd' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

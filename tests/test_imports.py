@@ -107,5 +107,10 @@ def test_help_loads_click_and_little_else() -> None:
     assert not loaded(code) & {*HEAVY, "numpy", "pydantic", "PIL", "rich", "matplotlib", "onnxruntime"}
 
 
+def test_no_public_name_is_also_a_module() -> None:
+    # Importing edgekd.export would put the package where a function of that name was.
+    assert not {path.stem for path in ROOT.iterdir()} & set(edgekd.__all__)
+
+
 def test_every_public_name_is_there() -> None:
     assert not loaded("import edgekd\nfor name in edgekd.__all__: getattr(edgekd, name)") & set(HEAVY)

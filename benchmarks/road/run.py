@@ -110,7 +110,7 @@ def int8(directory: Path, stage: str, dataset: edgekd.Dataset) -> edgekd.Artifac
     photos = (*dataset.split("train"), *dataset.split("unlabelled"))
     chosen = np.random.default_rng(0).choice(len(photos), 200, replace=False)
     calibration = images_of(dataset, tuple(photos[i] for i in sorted(chosen)), preprocessing)
-    (made,) = edgekd.export(
+    (made,) = edgekd.export_model(
         model, directory / "variants", stage, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("int8",), formats=("tflite",), calibration=calibration,
     )  # fmt: skip

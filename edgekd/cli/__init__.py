@@ -18,6 +18,8 @@ COMMANDS = (
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file by its own runtime and hold it against its float twin."),
     ("predict", "predict", "Say what a file sees in photos."),
+    ("inspect", "inspect", "Show what is inside a .tflite or .onnx, and name the classic mistakes."),
+    ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against."),
     ("bench", "bench", "Time files side by side in fresh processes."),
     ("devices", "devices", "List where a file can be measured."),
     ("report", "report", "Render a run directory's report again."),
