@@ -42,8 +42,6 @@ def _package(requirement: str) -> Finding:
     try:
         return Finding(name, True, f"{metadata.version(name)} (wanted {wanted})")
     except metadata.PackageNotFoundError:
-        if "python_version" in requirement:
-            return Finding(name, True, "not needed by this Python")
         return Finding(name, False, f"not installed (wanted {wanted}). Install it: pip install edgekd")
 
 

@@ -6,7 +6,7 @@ Paths in a recipe are relative to the file that it stands in.
 from __future__ import annotations
 
 import difflib
-import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +21,6 @@ from edgekd.export.parity import ParityGates
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
 from edgekd.training.schedule import Schedule
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class _Section(BaseModel):

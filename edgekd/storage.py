@@ -62,21 +62,13 @@ def read_json(path: Path) -> Any:
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest(value: Any) -> str:
     """Hex SHA-256 of a JSON-able value, independent of key order; used to name inputs."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _digest(stream: Any) -> str:
-    # Python 3.10 has no hashlib.file_digest.
-    state = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        state.update(chunk)
-    return state.hexdigest()
 
 
 def _umask() -> int:

@@ -14,15 +14,15 @@ COMMANDS = (
     ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
     ("train", "train", "Do a recipe up to its teacher."),
-    ("distill", "distill", "Do a recipe up to its distilled student."),
+    ("distill", "distill", "Do a recipe up to its distilled student, and the one without the teacher beside it."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file by its own runtime and hold it against its float twin."),
     ("predict", "predict", "Say what a file sees in photos."),
     ("inspect", "inspect", "Show what is inside a .tflite or .onnx, and name the classic mistakes."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against."),
-    ("bench", "bench", "Time files side by side in fresh processes."),
+    ("bench", "bench", "Time files side by side in fresh processes, in random order, on real photos."),
     ("devices", "devices", "List where a file can be measured."),
-    ("report", "report", "Render a run directory's report again."),
+    ("report", "report", "Render a run directory's report again, from its files alone."),
     ("doctor", "doctor", "Say what is installed, what is missing and what this machine is."),
 )
 _MODULES = {name: module for name, module, _ in COMMANDS}
