@@ -32,9 +32,8 @@ def main() -> None:
     report = collect(directory)
     facts = open_device("host").facts()
     found = {"schema": 1, "seconds": seconds, "stages_s": stages, "machine": facts, "headline": str(report.headline)}
-    write_json(
-        arguments.out / "quickstart.json", found | {"report": json.loads((directory / "report.json").read_text())}
-    )
+    whole = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    write_json(arguments.out / "quickstart.json", found | {"report": whole})
     cells = main_cells(report)
     lines = [cells.header, tuple("---" for _ in cells.header), *cells.rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)

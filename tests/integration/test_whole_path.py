@@ -171,7 +171,7 @@ def test_mistakes_end_in_one_line_and_their_exit_code(
 
 def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
     path = project.recipe("hopeless")
-    path.write_text(path.read_text().replace("input_size = 64", 'input_size = 64\npixel_range = [0, 1]\nweights = "none"'))
+    path.write_text(path.read_text().replace("input_size = 64", 'input_size = 64\nweights = "none"'))
     done: Any = project.edgekd("distill", path)
     assert done.returncode == 3, done.stderr
     assert "A bad teacher makes a bad student" in done.stderr
