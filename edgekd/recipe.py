@@ -121,15 +121,21 @@ class Recipe(_Section):
         write_text(path, tomli_w.dumps(self.model_dump(mode="json", exclude_none=True)))
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe. Raises RecipeError naming the file, the key and the nearest valid name."""
+def load_recipe(path: Path, *, strict: bool = False) -> Recipe:
+    """Read a recipe; ``strict`` sets ``data.strict``.
+
+    Raises RecipeError naming the file, the key and the nearest valid name.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"{path} does not exist. A recipe is a TOML file; see: edgekd run --help") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file that can be read: {error}") from None
-    return parse_recipe(table, path)
+    recipe = parse_recipe(table, path)
+    if strict:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"strict": True})})
+    return recipe
 
 
 def parse_recipe(table: dict[str, Any], path: Path) -> Recipe:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 @click.command("check", epilog="Exit code 3 where a gate fails: a float op in an int8 file, labels that do not fit, …")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Photos: a folder a class, CSV or .npz.")
+@click.option("--data", type=click.Path(path_type=Path), help="A run, or photos: a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", help="Photos to use [test].")
 @click.option("--reference", type=click.Path(path_type=Path), help="The float file that it should agree with.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate [0.98].")
@@ -25,6 +26,7 @@ def command(
     artifact: Path,
     data: Path | None,
     images: Path | None,
+    strict: bool,
     split: str,
     reference: Path | None,
     min_agreement: float,
@@ -38,7 +40,7 @@ def command(
 
     \b
     Example:
-      edgekd check out/student.int8.tflite --data photos --reference out/student.float32.tflite
+      edgekd check runs/road/export/student.int8.tflite --data runs/road
     """
     from edgekd.artifact import Artifact
 
@@ -46,11 +48,11 @@ def command(
     if data is None:
         _smoke(opened, as_json)
         return
-    from edgekd.data.load import load_dataset
-    from edgekd.data.splitting import SplitPolicy
+    from edgekd.cli.photos import open_photos, warn_of_training_photos
     from edgekd.export.parity import ParityGates, score
 
-    dataset = load_dataset(data, images=images, policy=SplitPolicy())
+    dataset = open_photos(data, images, strict)
+    warn_of_training_photos(opened, dataset, split)
     gates = ParityGates(min_agreement=min_agreement, min_accuracy=min_accuracy)
     twin = Artifact.open(reference) if reference else None
     finish([score(opened, dataset, split, reference=twin, gates=gates, threads=threads)], as_json)

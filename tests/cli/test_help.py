@@ -30,7 +30,7 @@ def test_help_has_an_example_that_the_command_accepts(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_groups_line_is_the_commands_first(name: str) -> None:
     command = group.get_command(click.Context(group), name)
-    told = dict((n, text) for n, _, text in COMMANDS)[name]
+    told = {n: text for n, _, text in COMMANDS}[name]
     assert command is not None and command.help is not None
     assert command.help.strip().splitlines()[0] == told
 

@@ -101,6 +101,55 @@ def test_check_scores_and_gates(project: Project, finished: Path) -> None:
     assert strict.returncode == 3 and "a gate failed" in strict.stderr
 
 
+def test_check_on_a_run_uses_its_own_test_split_and_says_where_photos_were_trained_on(
+    project: Project, finished: Path
+) -> None:
+    artifact = finished / "export" / "student.int8.tflite"
+    own = project.edgekd("check", artifact, "--data", finished, "--json", without_tensorflow=True)
+    told = json.loads((finished / "check" / "check.json").read_text())
+    assert json.loads(own.stdout)[0]["predictions"] == told["rows"][3]["predictions"]
+    assert "took part in training" not in own.stderr
+    other = project.edgekd("check", artifact, "--data", "photos", "--split", "train", without_tensorflow=True)
+    assert "took part in training" in other.stderr and str(finished) in other.stderr.replace("\n", "")
+
+
+def test_strict_makes_a_finding_an_error(project: Project) -> None:
+    (project.folder / "untidy").mkdir()
+    shutil.copytree(project.folder / "photos", project.folder / "untidy" / "photos")
+    victim = sorted((project.folder / "untidy" / "photos" / "red").iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:300])
+    recipe = project.folder / "untidy" / "untidy.toml"
+    recipe.write_text('name = "untidy"\n[data]\nsource = "photos"\n')
+    done = project.edgekd("train", recipe, "--strict")
+    assert done.returncode == 1 and victim.name in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_users_own_teacher_with_its_classes_in_another_order(project: Project, finished: Path) -> None:
+    import keras
+
+    from edgekd.teach.keras_teacher import load_model
+
+    teacher = load_model(finished / "teacher" / "teacher.keras")
+    head = teacher.layers[-1]
+    turned = keras.layers.Dense(3, activation="softmax", name="answer")
+    own = keras.Model(teacher.input, turned(head.input))
+    kernel, bias = head.get_weights()
+    turned.set_weights([kernel[:, [2, 0, 1]], bias[[2, 0, 1]]])
+    own.save(project.folder / "own.keras")
+    path = project.recipe("own")
+    changed = path.read_text().replace(
+        "input_size = 64", 'model = "own.keras"\ntrain = false\nclasses = ["yellow", "green", "red"]'
+    )
+    path.write_text(changed)
+    done = project.edgekd("train", path)
+    assert done.returncode == 0, done.stderr
+    summaries = [
+        json.loads((project.folder / "runs" / name / "teacher" / "summary.json").read_text())
+        for name in ("own", "whole")
+    ]
+    assert summaries[0]["val_predictions"] == summaries[1]["val_predictions"]
+
+
 def test_check_opens_every_file(project: Project, finished: Path) -> None:
     for name in EXPORTED:
         done = project.edgekd("check", finished / "export" / name, without_tensorflow=True)
