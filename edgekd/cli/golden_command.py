@@ -1,0 +1,90 @@
+"""``edgekd golden``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edgekd.artifact import Artifact
+    from edgekd.golden import GoldenCheck
+
+
+@click.command("golden", epilog="Exit code 3 where --check finds a vector that is not equal.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Write the vectors to this directory.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Photos of your own to add.")
+@click.option("--check", "folder", type=click.Path(path_type=Path), help="Compare with the vectors in this directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path | None, as_json: bool) -> None:
+    """Write golden vectors that a port of the preprocessing is tested against, or check them.
+
+    Each vector is a photo's file, its pixels, the input tensor and the probabilities. SPECIFICATION.md, which is
+    written beside them, says how one becomes the other.
+
+    \b
+    Example:
+      edgekd golden out/student.int8.tflite --out golden
+      edgekd golden out/student.int8.onnx --check golden
+    """
+    from edgekd.artifact import Artifact
+    from edgekd.errors import UsageError
+
+    if (out is None) == (folder is None):
+        raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with some")
+    if photos is not None and out is None:
+        raise UsageError("--photos adds photos to vectors that are written. Give --out DIR with it")
+    opened = Artifact.open(artifact)
+    if out is not None:
+        _make(opened, out, photos, as_json)
+    elif folder is not None:
+        _check(opened, folder, as_json)
+
+
+def _make(artifact: Artifact, out: Path, photos: Path | None, as_json: bool) -> None:
+    from edgekd.cli.console import print_json
+    from edgekd.golden import make_golden
+
+    manifest = make_golden(artifact, out, photos=photos)
+    kinds = dict(Counter(vector.kind for vector in manifest.vectors))
+    size_bytes = sum(entry.size_bytes for entry in manifest.files())
+    if as_json:
+        print_json({"out": str(out), "count": len(manifest.vectors), "size_bytes": size_bytes, "kinds": kinds})
+        return
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    click.echo(f"{out}: {len(manifest.vectors)} vectors ({counts}), {size_bytes / 1e6:.1f} MB")
+
+
+def _check(artifact: Artifact, folder: Path, as_json: bool) -> None:
+    from edgekd.cli.console import print_json
+    from edgekd.errors import GateFailed
+    from edgekd.golden import check_golden
+
+    result = check_golden(artifact, folder)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        _show(result)
+    if not result.passed:
+        judged = result.probabilities_differ if result.probabilities_judged else ()
+        names = sorted({*result.pixels_differ, *result.input_differs, *judged})
+        raise GateFailed(
+            f"{len(names)} of {result.count} vectors in {folder} are not what {artifact.path} and this machine give: "
+            f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}. If the model has changed, make them again"
+        )
+
+
+def _show(result: GoldenCheck) -> None:
+    rows = (
+        ("pixels", result.pixels_differ),
+        ("input tensors", result.input_differs),
+        ("top answers", result.top_differs),
+    )
+    for title, different in rows:
+        click.echo(f"{title}: {result.count - len(different)} of {result.count} equal")
+    within = f"{result.count - len(result.probabilities_differ)} of {result.count} within {result.tolerance:g}"
+    note = "" if result.probabilities_judged else "; not judged, the vectors are of another precision"
+    click.echo(f"probabilities: {within}, largest difference {result.largest_difference:g}{note}")

@@ -1,0 +1,115 @@
+"""Read golden vectors again, by this machine's decoders and runtimes, and count what is equal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.artifact import Artifact
+from edgekd.errors import DataError, UsageError
+from edgekd.golden.make import runtime_name
+from edgekd.golden.manifest import GoldenManifest, GoldenVector, probabilities, read_file, read_manifest
+from edgekd.preprocess import decode, resize
+from edgekd.runtime.runner import Runner, open_runner
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """How many of ``count`` vectors were equal; the names of those that were not.
+
+    ``probabilities_judged`` is False for a file of another precision than the vectors': what it answers is counted
+    and measured, and held against nothing.
+    """
+
+    count: int
+    pixels_differ: tuple[str, ...]
+    input_differs: tuple[str, ...]
+    probabilities_differ: tuple[str, ...]
+    top_differs: tuple[str, ...]
+    largest_difference: float
+    tolerance: float
+    probabilities_judged: bool
+
+    @property
+    def passed(self) -> bool:
+        """Every input equal, and every probability within the tolerance where it is judged."""
+        judged = self.probabilities_differ if self.probabilities_judged else ()
+        return not (self.pixels_differ or self.input_differs or judged)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as a JSON object."""
+        return {**vars(self), "passed": self.passed}
+
+
+def check_golden(artifact: Artifact, folder: Path, *, progress: Progress | None = None) -> GoldenCheck:
+    """Compare the vectors in ``folder`` with what ``artifact`` and this machine make of the same photos.
+
+    Raises: DataError where a file is missing or changed; UsageError where the vectors are for another input or labels.
+    """
+    manifest = read_manifest(folder)
+    _refuse_other_model(artifact, manifest, folder)
+    for entry in manifest.files():
+        read_file(folder, entry)
+    same = manifest.artifact.sha256 == artifact.sha256 and manifest.artifact.runtime == runtime_name(artifact)
+    tolerance = manifest.tolerance.same_runtime if same else manifest.tolerance.other_runtime
+    runner = open_runner(artifact)
+    rows = []
+    for number, vector in enumerate(manifest.vectors):
+        rows.append((vector.name, _compare(runner, folder, vector)))
+        if progress:
+            progress(number + 1, len(manifest.vectors))
+    return GoldenCheck(
+        count=len(rows),
+        pixels_differ=tuple(name for name, row in rows if not row.pixels),
+        input_differs=tuple(name for name, row in rows if not row.input),
+        probabilities_differ=tuple(name for name, row in rows if not row.difference <= tolerance),
+        top_differs=tuple(name for name, row in rows if not row.top),
+        largest_difference=max(row.difference for _, row in rows),
+        tolerance=tolerance,
+        probabilities_judged=artifact.precision == manifest.artifact.precision,
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    pixels: bool
+    input: bool
+    top: bool
+    difference: float
+
+
+def _compare(runner: Runner, folder: Path, vector: GoldenVector) -> _Row:
+    artifact = runner.artifact
+    pixels = decode(read_file(folder, vector.photo), vector.photo.file).pixels
+    image = resize(pixels, artifact.preprocessing)
+    expected = probabilities(folder, vector.probabilities, len(artifact.labels))
+    row = runner.run(image[np.newaxis])[0]
+    shape = (vector.pixels.height, vector.pixels.width, 3)
+    return _Row(
+        pixels=pixels.shape == shape and hashlib.sha256(pixels.tobytes()).hexdigest() == vector.pixels.sha256,
+        input=hashlib.sha256(image.tobytes()).hexdigest() == vector.input.sha256,
+        top=int(row.argmax()) == vector.top,
+        difference=float(np.abs(row - expected).max()),
+    )
+
+
+def _refuse_other_model(artifact: Artifact, manifest: GoldenManifest, folder: Path) -> None:
+    if artifact.preprocessing != manifest.preprocessing:
+        raise UsageError(
+            f"{folder} holds vectors for the input {manifest.preprocessing.to_json()}, and {artifact.path} takes "
+            f"{artifact.preprocessing.to_json()}. Make its own: edgekd golden {artifact.path} --out DIR"
+        )
+    if artifact.labels != manifest.labels:
+        raise UsageError(
+            f"{folder} holds vectors for the labels {', '.join(manifest.labels)}, and {artifact.path} gives "
+            f"{', '.join(artifact.labels)}. Make its own: edgekd golden {artifact.path} --out DIR"
+        )
+    if any(vector.top >= len(manifest.labels) for vector in manifest.vectors):
+        raise DataError(f"{folder}: a vector's top answer is none of the {len(manifest.labels)} labels")

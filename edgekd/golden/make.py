@@ -1,0 +1,182 @@
+"""Write a directory of golden vectors, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import edgekd.golden
+from edgekd import preprocess
+from edgekd.artifact import Artifact
+from edgekd.errors import DataError, EdgekdError, UsageError
+from edgekd.golden.manifest import (
+    MANIFEST,
+    PROBABILITY,
+    SPECIFICATION,
+    GoldenArtifact,
+    GoldenFile,
+    GoldenManifest,
+    GoldenPixels,
+    GoldenVector,
+    SpecificationFile,
+    Tolerance,
+    read_manifest,
+)
+from edgekd.golden.photos import GoldenPhoto, golden_photos
+from edgekd.runtime.runner import Runner, open_runner
+from edgekd.storage import write_json
+
+# Pixels of every made photo but the large ones; a few dozen of these are smaller than one photo of a phone.
+MAX_PIXELS_BYTES = 64 * 1024
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp", ".tif", ".tiff")
+_KINDS = {".jpg": "jpeg", ".tif": "tiff"}
+_PACKAGES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
+# One step of an int8 softmax's output.
+_QUANTUM = 1 / 256
+_FLOAT_NOISE = 1e-4
+Progress = Callable[[int, int], None]
+
+
+def make_golden(
+    artifact: Artifact, out: Path, *, photos: Path | None = None, progress: Progress | None = None
+) -> GoldenManifest:
+    """Write golden vectors of ``artifact`` to ``out``: of made photos, and of every photo under ``photos``.
+
+    An ``out`` that holds nothing but golden vectors is replaced; the same input gives the same bytes.
+
+    Raises: UsageError where ``out`` holds anything else; DecodeError naming a photo that does not decode.
+    """
+    out = out.resolve()
+    _refuse_other_content(out)
+    sources = (*golden_photos(artifact.preprocessing), *(_own_photos(photos) if photos else ()))
+    runner = open_runner(artifact)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside ``out``, so that it can be renamed into place.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        folder = Path(scratch) / "new"
+        vectors = []
+        for number, source in enumerate(sources):
+            vectors.append(_vector(folder, source, runner))
+            if progress:
+                progress(number + 1, len(sources))
+        manifest = _manifest(folder, artifact, vectors)
+        write_json(folder / MANIFEST, manifest.model_dump(mode="json", by_alias=True))
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        folder.rename(out)
+    return manifest
+
+
+def specification() -> str:
+    """The written specification and the layout of a directory of vectors, as Markdown."""
+    if not preprocess.__doc__ or not edgekd.golden.__doc__:
+        raise EdgekdError("the specification is a docstring, and this Python runs without (-OO). Run it without -OO")
+    definition, layout = inspect.cleandoc(preprocess.__doc__), inspect.cleandoc(edgekd.golden.__doc__)
+    text = f"# From a photo to the input of a model\n\n{definition}\n\n# This directory\n\n{layout}\n"
+    return text.replace("``", "`")
+
+
+def runtime_name(artifact: Artifact) -> str:
+    """What runs this artifact here, with its version and the processor's kind."""
+    package = _PACKAGES[artifact.format]
+    return f"{package} {importlib.metadata.version(package)}, {platform.machine()}"
+
+
+def _refuse_other_content(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"{out} is a file. Give --out a directory that does not exist yet")
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir() or path.is_symlink()}
+    if not found:
+        return
+    try:
+        manifest = read_manifest(out)
+    except DataError:
+        raise UsageError(
+            f"{out} holds other things than golden vectors and is not overwritten. Give --out a new directory"
+        ) from None
+    foreign = sorted(found - {MANIFEST, *(entry.file for entry in manifest.files())})
+    if foreign:
+        raise UsageError(
+            f"{out} holds golden vectors and also {foreign[0]} ({len(foreign)} such), and is not overwritten. "
+            "Move that away, or give --out a new directory"
+        )
+
+
+def _own_photos(folder: Path) -> Sequence[GoldenPhoto]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a directory of photos. Give --photos one")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise UsageError(f"{folder} has no photos ({', '.join(_SUFFIXES)}) in it. Give --photos another directory")
+    found = []
+    for number, path in enumerate(paths):
+        suffix = path.suffix.lower()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable or remove it") from None
+        preprocess.decode(content, str(path))  # so that a message names the user's file, and nothing is written
+        found.append(GoldenPhoto(f"own-{number:04d}", _KINDS.get(suffix, suffix[1:]), content))
+    return found
+
+
+def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
+    pixels = preprocess.decode(source.content, f"{source.name}.{source.kind}").pixels
+    image = preprocess.resize(pixels, runner.artifact.preprocessing)
+    row = runner.run(image[np.newaxis])[0]
+    raw = pixels.tobytes()
+    name = f"pixels/{source.name}.rgb"
+    kept = _write(folder, name, raw).file if len(raw) <= MAX_PIXELS_BYTES else None
+    return GoldenVector(
+        name=source.name,
+        kind=source.kind,
+        photo=_write(folder, f"photos/{source.name}.{source.kind}", source.content),
+        pixels=GoldenPixels(
+            file=kept,
+            size_bytes=len(raw),
+            sha256=hashlib.sha256(raw).hexdigest(),
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+        ),
+        input=_write(folder, f"inputs/{source.name}.rgb", image.tobytes()),
+        probabilities=_write(folder, f"probabilities/{source.name}.f32", row.astype(PROBABILITY).tobytes()),
+        top=int(row.argmax()),
+    )
+
+
+def _write(folder: Path, name: str, content: bytes) -> GoldenFile:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return GoldenFile(file=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> GoldenManifest:
+    text = _write(folder, SPECIFICATION, specification().encode())
+    integer = artifact.precision == "int8"
+    return GoldenManifest(
+        schema=1,
+        artifact=GoldenArtifact(
+            file=artifact.path.name,
+            format=artifact.format,
+            precision=artifact.precision,
+            sha256=artifact.sha256,
+            runtime=runtime_name(artifact),
+        ),
+        labels=artifact.labels,
+        preprocessing=artifact.preprocessing,
+        specification=SpecificationFile(**text.model_dump(), version=artifact.preprocessing.version),
+        tolerance=Tolerance(
+            same_runtime=0.0 if integer else _FLOAT_NOISE, other_runtime=_QUANTUM if integer else _FLOAT_NOISE
+        ),
+        vectors=tuple(vectors),
+    )

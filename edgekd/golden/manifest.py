@@ -1,0 +1,154 @@
+"""The list of what is in a directory of golden vectors, read from files that anybody may have edited."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edgekd.errors import DataError
+from edgekd.preprocess import Preprocessing
+
+MANIFEST = "manifest.json"
+SPECIFICATION = "SPECIFICATION.md"
+PROBABILITY = np.dtype("<f4")
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _inside(file: str | None) -> str | None:
+    if file is not None and (PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts or "\\" in file):
+        raise ValueError(f"{file} is not a path inside the directory")
+    return file
+
+
+class GoldenFile(_Record):
+    """A file of the directory and what its bytes must be."""
+
+    file: str = Field(min_length=1)
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=_SHA256)
+
+    _file = field_validator("file")(_inside)
+
+
+class GoldenPixels(_Record):
+    """Upright RGB pixels; ``file`` is None where only their hash is kept."""
+
+    file: str | None
+    size_bytes: int = Field(ge=3)
+    sha256: str = Field(pattern=_SHA256)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+    _file = field_validator("file")(_inside)
+
+
+class GoldenVector(_Record):
+    """One photo: its file, its pixels, the input that they become, and what the model made of it."""
+
+    name: str = Field(min_length=1)
+    kind: str
+    photo: GoldenFile
+    pixels: GoldenPixels
+    input: GoldenFile
+    probabilities: GoldenFile
+    top: int = Field(ge=0)
+
+    def files(self) -> Iterator[GoldenFile]:
+        """Every file of this vector that is in the directory."""
+        yield from (self.photo, self.input, self.probabilities)
+        if self.pixels.file is not None:
+            yield GoldenFile(file=self.pixels.file, size_bytes=self.pixels.size_bytes, sha256=self.pixels.sha256)
+
+
+class GoldenArtifact(_Record):
+    """The model that answered, and what ran it."""
+
+    file: str
+    format: Literal["tflite", "onnx"]
+    precision: str
+    sha256: str = Field(pattern=_SHA256)
+    runtime: str
+
+
+class Tolerance(_Record):
+    """How far a probability may be off: with the same runtime, and with any other."""
+
+    same_runtime: float = Field(ge=0, le=1)
+    other_runtime: float = Field(ge=0, le=1)
+
+
+class SpecificationFile(GoldenFile):
+    """The written specification and its version."""
+
+    version: Literal[1]
+
+
+class GoldenManifest(_Record):
+    """Everything that is in a directory of golden vectors."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    artifact: GoldenArtifact
+    labels: tuple[str, ...] = Field(min_length=1)
+    preprocessing: Preprocessing
+    specification: SpecificationFile
+    tolerance: Tolerance
+    vectors: tuple[GoldenVector, ...] = Field(min_length=1)
+
+    def files(self) -> Iterator[GoldenFile]:
+        """Every file of the directory but the manifest."""
+        yield self.specification
+        for vector in self.vectors:
+            yield from vector.files()
+
+
+def read_manifest(folder: Path) -> GoldenManifest:
+    """Read a directory's manifest. Raises DataError."""
+    path = folder / MANIFEST
+    try:
+        return GoldenManifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}), so {folder} is no directory of golden vectors. "
+            f"Make one: edgekd golden ARTIFACT --out {folder}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise DataError(
+            f"{path} is not a manifest of golden vectors of schema 1: {where}: {first['msg']}. Make the vectors again"
+        ) from None
+
+
+def read_file(folder: Path, entry: GoldenFile) -> bytes:
+    """The bytes of a listed file. Raises DataError unless they are those that were listed."""
+    try:
+        content = (folder / entry.file).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{folder / entry.file} is listed in {MANIFEST} and cannot be read ({error.strerror}). "
+            "Make the vectors again"
+        ) from None
+    if len(content) != entry.size_bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise DataError(
+            f"{folder / entry.file} is not what {MANIFEST} lists: {len(content)} bytes for {entry.size_bytes}, or "
+            "another SHA-256. Make the vectors again"
+        )
+    return content
+
+
+def probabilities(folder: Path, entry: GoldenFile, count: int) -> NDArray[np.float32]:
+    """A vector's probabilities float32 [count]. Raises DataError."""
+    content = read_file(folder, entry)
+    if len(content) != PROBABILITY.itemsize * count:
+        raise DataError(f"{folder / entry.file} holds {len(content)} bytes for {count} labels. Make the vectors again")
+    return np.frombuffer(content, PROBABILITY).astype(np.float32)
