@@ -3,21 +3,24 @@
 Specification, version 1. All divisions written ``//`` and shifts ``>>`` are of non-negative integers.
 
 1. *Decode.* JPEG (MPO), PNG, WEBP, BMP, GIF or TIFF, known by content and never by name; the first frame or image only.
-   JPEG as libjpeg-turbo decodes by default (accurate integer IDCT, fancy chroma upsampling), at full size: never
-   subsampled while decoding. Colour profiles, gamma and XMP are ignored. More than 100,000,000 pixels: refused.
+   JPEG as libjpeg-turbo decodes by default (accurate integer IDCT, fancy chroma upsampling) and WEBP as libwebp does
+   (fancy upsampling), at full size: never subsampled while decoding. Colour profiles, gamma and XMP are ignored, and
+   alpha is not premultiplied. More than 100,000,000 pixels: refused.
 2. *To 8-bit RGB*, pixel by pixel:
 
-   a. 16 bits a channel: ``v >> 8``. Grey of 1, 2 or 4 bits: ``v * 255``, ``v * 85`` or ``v * 17``.
+   a. 16 bits a channel (alpha too): ``v >> 8``. Grey of 1, 2 or 4 bits: ``v * 255``, ``v * 85`` or ``v * 17``.
    b. Grey: the value in all three channels. Palette: the colour (and alpha, if any) of its entry.
-   c. A PNG's transparent grey or colour (tRNS): alpha 0 where all channels equal it, else 255. For 16-bit grey all 16
-      bits are compared, for 16-bit RGB the high bytes.
+   c. A PNG's transparent grey or colour (tRNS): alpha 0 where all channels, as stored, equal it, else 255. For 16-bit
+      grey all 16 bits are compared, for 16-bit RGB the high bytes.
    d. Alpha ``a``: each channel ``c`` becomes ``(c * a + 255 * (255 - a) + 127) // 255``, that is, over white.
    e. CMYK (a JPEG stores 255 minus each; YCCK is first converted to CMYK by libjpeg): with ``n = 255 - k``,
       ``t = x * n + 128`` and ``m = (t + (t >> 8)) >> 8``, each of red, green, blue is ``n - m`` for x = c, m, y.
    f. Anything else (signed, 32-bit or float samples, YCbCr, LAB, premultiplied grey, 12 bits): refused.
 
-3. *Orientation.* Exif tag 0x0112 (type SHORT or LONG) in the first directory of the Exif block, or in a TIFF's own
-   first directory; values 2 to 8 turn or mirror the pixels so that the photo stands as it was seen. Else nothing.
+3. *Orientation.* Exif tag 0x0112 (type SHORT or LONG) in the first directory of the Exif block (a JPEG's APP1 segment
+   that begins ``Exif``, 0, 0; a PNG's eXIf chunk; a WEBP's EXIF chunk), or in a TIFF's own first directory. For 5 to 8
+   rows and columns change places; then for 3, 4, 7 and 8 the rows are reversed, top to bottom, and for 2, 3, 6 and 7
+   the columns, left to right. Any other value, or none: nothing. No decoder may have turned the photo before.
 4. *Crop* of the W x H photo for a target of w x h. ``whole``: all of it, the aspect ratio is not kept. ``center``: if
    ``W * h > H * w``, a box of ``max(1, H * w // h)`` by H, else of W by ``max(1, W * h // w)``; its left edge is
    ``(W - box width) // 2`` and its top ``(H - box height) // 2``. What follows sees only the box, from its own (0, 0).
@@ -30,7 +33,7 @@ Specification, version 1. All divisions written ``//`` and shifts ``>>`` are of 
    c. For ``j`` in ``0 .. hi - lo - 1``: ``x = abs((j + lo - center + 0.5) * (1.0 / support))`` and
       ``k[j] = 1.0 - x if x < 1.0 else 0.0``; ``sum`` adds them in this order from 0.0; then each ``k[j] = k[j] / sum``.
    d. Fixed point with 22 bits: ``K[j] = trunc(0.5 + k[j] * 4194304.0)``.
-   e. Each channel: ``out = clip((2097152 + sum of in[lo + j] * K[j]) >> 22, 0, 255)``.
+   e. Each channel: ``out = clip((2097152 + sum of in[lo + j] * K[j]) >> 22, 0, 255)``. It fits in 32 signed bits.
 
    The box starts at 0, so fused multiply-add, where a compiler uses it, rounds no differently. The result is uint8 RGB
    [height, width, 3]; range and mean are inside the model's graph.
@@ -57,14 +60,9 @@ _TOO_MANY = f"has more than {MAX_PIXELS} pixels: refused as a possible decompres
 # Nothing else is ever opened: EPS would start ghostscript. The JPEG opener also opens MPO.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".mpo", ".jpg", ".jpeg"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".mpo", ".jpg", ".jpeg"), "PNG": (".png", ".apng"),
+    "WEBP": (".webp",), "BMP": (".bmp", ".dib"), "GIF": (".gif",), "TIFF": (".tif", ".tiff"),
+}  # fmt: skip
 _ORIENTATION = 0x0112
 Pixels = NDArray[np.uint8]
 
