@@ -16,12 +16,7 @@ _TABLE: dict[str, Any] = {
         "views": {"views": 4},
     },
     # The crops are small and look like nothing in ImageNet, so every block of the teacher is fine-tuned.
-    "teacher": {
-        "model": "efficientnet-lite0",
-        "input_size": 96,
-        "fine_tune_blocks": 16,
-        "fine_tune": {"epochs": 30, "learning_rate": 1e-3, "batch_size": 16},
-    },
+    "teacher": {"model": "efficientnet-lite0", "input_size": 96, "fine_tune_blocks": 16},
     "student": {"model": "cnn:16@64"},
     "distill": {"schedule": {"epochs": 25}},
 }
