@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekd import onnx_file, tflite_file
+from edgekd import onnx_file, ort_file, tflite_file
 from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_json, write_json
@@ -23,7 +23,8 @@ ONNX_RECORD = "edgekd"
 BLANK_SEAL = "0" * 64
 _SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"')
 
-Format = Literal["tflite", "onnx"]
+Format = Literal["tflite", "onnx", "ort"]
+Layout = Literal["nhwc", "nchw"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A .tflite or .onnx file of ours whose bytes are known to be those that were exported.
+    """A .tflite, .onnx or .ort file of ours whose bytes are known to be those that were exported.
 
     ``parity`` is what was measured when it was checked, from the sidecar ``<file>.json``; None without one.
     """
@@ -55,6 +56,7 @@ class Artifact:
     sha256: str
     size_bytes: int
     parity: dict[str, Any] | None = field(default=None, repr=False)
+    layout: Layout = "nhwc"
 
     @classmethod
     def open(cls, path: Path) -> Artifact:
@@ -86,6 +88,7 @@ class Artifact:
                 sha256=sha256,
                 size_bytes=len(content),
                 parity=None if sidecar is None else sidecar["parity"],
+                layout="nchw" if record.get("layout") == "nchw" else "nhwc",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} carries a record that cannot be used ({error}). Export it again") from None
@@ -108,7 +111,8 @@ class Artifact:
         content = self.content()
         if self.format == "tflite":
             return tflite_file.float_ops(tflite_file.read(content, str(self.path)))
-        return onnx_file.float_ops(onnx_file.read(content, str(self.path)))
+        reader = ort_file.read if self.format == "ort" else onnx_file.read
+        return onnx_file.float_ops(reader(content, str(self.path)))
 
 
 def sidecar_path(path: Path) -> Path:
@@ -129,8 +133,9 @@ def read_content(path: Path) -> bytes:
 
 
 def seal(content: bytes, where: str) -> bytes:
-    """Replace the blank seal in a finished file by the hash of the file with it. Raises ArtifactError."""
+    """Replace the seal in a finished file by the hash of the file with a blank one. Raises ArtifactError."""
     span = _seal_span(content, where)
+    content = content[: span[0]] + BLANK_SEAL.encode() + content[span[1] :]
     digest = hashlib.sha256(content).hexdigest().encode()
     return content[: span[0]] + digest + content[span[1] :]
 
@@ -152,8 +157,8 @@ def _seal_span(content: bytes, where: str) -> tuple[int, int]:
     found = list(_SEAL.finditer(content))
     if len(found) == 1:
         return found[0].span(1)
-    if content[4:8] != tflite_file.IDENTIFIER:
-        onnx_file.read(content, where)  # says so if it is neither
+    if content[4:8] not in (tflite_file.IDENTIFIER, ort_file.IDENTIFIER):
+        onnx_file.read(content, where)  # says so if it is none of them
     raise ArtifactError(
         f"{where} carries no edgekd record (labels, preprocessing, hash): another tool's model, or a damaged one. "
         "Export the Keras model with: edgekd export MODEL.keras --int8"
@@ -172,8 +177,8 @@ def _describe(
         inputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.inputs)
         outputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.outputs)
     else:
-        kind = "onnx"
-        onnx = onnx_file.read(content, where)
+        kind = "ort" if ort_file.is_ort(content) else "onnx"
+        onnx = ort_file.read(content, where) if kind == "ort" else onnx_file.read(content, where)
         text = onnx.metadata.get(ONNX_RECORD, "")
         inputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.inputs)
         outputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.outputs)
@@ -189,7 +194,8 @@ def _describe(
 def _tflite_spec(tensor: tflite_file.TfliteTensor) -> TensorSpec:
     scale = float(tensor.scales[0]) if len(tensor.scales) else None
     zero_point = int(tensor.zero_points[0]) if len(tensor.zero_points) else None
-    return TensorSpec(tensor.name, tensor.type.lower(), tensor.shape, scale, zero_point)
+    shape = tuple("N" if size < 0 else size for size in tensor.signature or tensor.shape)
+    return TensorSpec(tensor.name, tensor.type.lower(), shape, scale, zero_point)
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:

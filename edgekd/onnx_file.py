@@ -5,22 +5,13 @@ Source: the protocol buffers wire format, and onnx.proto of ONNX 1.x for the fie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgekd.errors import ArtifactError
+from edgekd.onnx_wire import DTYPES, Field, OnnxTensor, attribute, bytes_of, fields_of, tensor
 
-_DTYPES = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-}
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 # These move values about, or work on integers, whatever stands before and after them.
 _MOVING_OPS = frozenset(
@@ -28,8 +19,6 @@ _MOVING_OPS = frozenset(
 )
 _INTEGER_OPS = frozenset(("ConvInteger", "MatMulInteger", "QGemm"))
 _CHAINED_OPS = frozenset(("Relu", "Clip"))
-
-Field = tuple[int, int, int | bytes]
 
 
 @dataclass(frozen=True)
@@ -43,17 +32,22 @@ class OnnxValue:
 
 @dataclass(frozen=True)
 class OnnxNode:
-    """One node of the graph, without its attributes."""
+    """One node of the graph; ``domain`` is empty for ONNX's own ops, an attribute a number, a text or some of them."""
 
     op: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    domain: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """What an .onnx file says of itself; ``initializers`` maps a constant's name to its dtype."""
+    """What an .onnx file says of itself; ``initializers`` maps a constant's name to its dtype.
+
+    ``values`` are the intermediate ones whose types are stated, ``opsets`` the versions by domain.
+    """
 
     inputs: tuple[OnnxValue, ...]
     outputs: tuple[OnnxValue, ...]
@@ -61,13 +55,18 @@ class OnnxGraph:
     initializers: dict[str, str] = field(repr=False)
     metadata: dict[str, str] = field(repr=False)
     opset: int = 0
+    constants: dict[str, OnnxTensor] = field(default_factory=dict, repr=False)
+    values: tuple[OnnxValue, ...] = field(default=(), repr=False)
+    opsets: dict[str, int] = field(default_factory=dict)
+    producer: str = ""
+    ir_version: int = 0
 
 
 def read(content: bytes, where: str) -> OnnxGraph:
     """Read an .onnx file. Raises ArtifactError if it is not one, or damaged."""
     try:
         graph = _model(content)
-    except (ValueError, IndexError, UnicodeDecodeError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, struct.error) as error:
         raise ArtifactError(
             f"{where} is not an .onnx file, or damaged or cut short: {error}. Copy it again, or export it again"
         ) from None
@@ -77,6 +76,13 @@ def read(content: bytes, where: str) -> OnnxGraph:
 
 
 def float_ops(graph: OnnxGraph) -> tuple[str, ...]:
+    """The nodes that compute in float, in words."""
+    return tuple(
+        f"{node.op} (node {node.name or '?'}, tensor {''.join(node.outputs[:1])!r})" for node in float_nodes(graph)
+    )
+
+
+def float_nodes(graph: OnnxGraph) -> tuple[OnnxNode, ...]:
     """The nodes that compute in float: those not between DequantizeLinear and QuantizeLinear."""
     producer = {output: node for node in graph.nodes for output in node.outputs}
     consumers: dict[str, list[OnnxNode]] = {}
@@ -91,7 +97,7 @@ def float_ops(graph: OnnxGraph) -> tuple[str, ...]:
         # What a Relu or Clip follows is looked at in its own turn.
         fed = node.op in _CHAINED_OPS or (bool(sources) and all(op == _DEQUANTIZE for op in sources))
         if not (fed and all(_ends_quantized(name, consumers) for name in node.outputs)):
-            found.append(f"{node.op} (node {node.name or '?'}, tensor {node.outputs[0]!r})")
+            found.append(node)
     return tuple(found)
 
 
@@ -117,112 +123,78 @@ def _on_integers(node: OnnxNode, producer: dict[str, OnnxNode], graph: OnnxGraph
 
 
 def _ends_quantized(name: str, consumers: dict[str, list[OnnxNode]]) -> bool:
-    after = consumers.get(name, [])
-    return bool(after) and all(
-        n.op == _QUANTIZE or (n.op in _CHAINED_OPS and all(_ends_quantized(o, consumers) for o in n.outputs))
-        for n in after
-    )
+    # A damaged graph may run in a circle, so what was seen is not looked at again.
+    seen, left = {name}, [name]
+    while left:
+        after = consumers.get(left.pop(), [])
+        if not after or not all(node.op == _QUANTIZE or node.op in _CHAINED_OPS for node in after):
+            return False
+        new = {o for node in after if node.op in _CHAINED_OPS for o in node.outputs} - seen
+        seen |= new
+        left += new
+    return True
 
 
 def _model(content: bytes) -> OnnxGraph:
     graph: list[Field] = []
-    metadata, opset, version = {}, 0, 0
-    for number, _, value in _fields(content):
+    metadata: dict[str, str] = {}
+    opsets: dict[str, int] = {}
+    version, producer = 0, []
+    for number, _, value in fields_of(content):
         if number == 1 and isinstance(value, int):
             version = value
+        elif number in (2, 3):
+            producer.append(bytes_of(value).decode())
         elif number == 7:
-            graph.extend(_fields(_bytes(value)))
+            graph.extend(fields_of(bytes_of(value)))
         elif number == 14:
-            entry = {n: _bytes(v).decode() for n, _, v in _fields(_bytes(value))}
+            entry = {n: bytes_of(v).decode() for n, _, v in fields_of(bytes_of(value))}
             metadata[entry.get(1, "")] = entry.get(2, "")
         elif number == 8:
-            entry_fields = {n: v for n, _, v in _fields(_bytes(value))}
-            if not entry_fields.get(1) and isinstance(entry_fields.get(2), int):
-                opset = int(entry_fields[2])
+            entry_fields = {n: v for n, _, v in fields_of(bytes_of(value))}
+            opsets[bytes_of(entry_fields.get(1, b"")).decode()] = int(entry_fields.get(2, 0))
     if not 1 <= version <= 1000:
         raise ValueError(f"no ONNX IR version at its start (found {version})")
-    initializers = dict(_initializer(_bytes(v)) for n, _, v in graph if n == 5)
-    inputs = tuple(_value(_bytes(v)) for n, _, v in graph if n == 11)
+    constants = dict(tensor(bytes_of(v)) for n, _, v in graph if n == 5)
+    nodes = tuple(_node(bytes_of(v)) for n, _, v in graph if n == 1)
+    inputs = tuple(_value(bytes_of(v)) for n, _, v in graph if n == 11)
     return OnnxGraph(
-        inputs=tuple(v for v in inputs if v.name not in initializers),
-        outputs=tuple(_value(_bytes(v)) for n, _, v in graph if n == 12),
-        nodes=tuple(_node(_bytes(v)) for n, _, v in graph if n == 1),
-        initializers=initializers,
+        inputs=tuple(v for v in inputs if v.name not in constants),
+        outputs=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 12),
+        nodes=nodes,
+        initializers={name: constant.dtype for name, constant in constants.items()},
         metadata=metadata,
-        opset=opset,
+        opset=opsets.get("", opsets.get("ai.onnx", 0)),
+        constants=constants,
+        values=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 13),
+        opsets=opsets,
+        producer=" ".join(producer),
+        ir_version=version,
     )
 
 
 def _node(content: bytes) -> OnnxNode:
-    fields = list(_fields(content))
-    texts = {n: [_bytes(v).decode() for m, _, v in fields if m == n] for n in (1, 2, 3, 4)}
-    return OnnxNode("".join(texts[4]), "".join(texts[3]), tuple(texts[1]), tuple(texts[2]))
-
-
-def _initializer(content: bytes) -> tuple[str, str]:
-    name, dtype = "", 0
-    for number, _, value in _fields(content):
-        if number == 8:
-            name = _bytes(value).decode()
-        elif number == 2 and isinstance(value, int):
-            dtype = value
-    return name, _DTYPES.get(dtype, str(dtype))
+    fields = list(fields_of(content))
+    texts = {n: [bytes_of(v).decode() for m, _, v in fields if m == n] for n in (1, 2, 3, 4, 7)}
+    attributes = dict(attribute(bytes_of(v)) for n, _, v in fields if n == 5)
+    domain = "".join(texts[7])
+    domain = "" if domain == "ai.onnx" else domain
+    return OnnxNode("".join(texts[4]), "".join(texts[3]), tuple(texts[1]), tuple(texts[2]), domain, attributes)
 
 
 def _value(content: bytes) -> OnnxValue:
-    fields = {n: v for n, _, v in _fields(content)}
-    tensor = {n: v for n, _, v in _fields(_bytes(fields[2]))} if 2 in fields else {}
-    kind = {n: v for n, _, v in _fields(_bytes(tensor[1]))} if 1 in tensor else {}
+    fields = {n: v for n, _, v in fields_of(content)}
+    typed = {n: v for n, _, v in fields_of(bytes_of(fields[2]))} if 2 in fields else {}
+    kind = {n: v for n, _, v in fields_of(bytes_of(typed[1]))} if 1 in typed else {}
     number = kind.get(1, 0)
-    shape = tuple(_dimension(_bytes(v)) for n, _, v in _fields(_bytes(kind[2])) if n == 1) if 2 in kind else ()
-    return OnnxValue(_bytes(fields[1]).decode(), _DTYPES.get(int(number), str(number)), shape)
+    shape = tuple(_dimension(bytes_of(v)) for n, _, v in fields_of(bytes_of(kind[2])) if n == 1) if 2 in kind else ()
+    return OnnxValue(bytes_of(fields.get(1)).decode(), DTYPES.get(int(number), str(number)), shape)
 
 
 def _dimension(content: bytes) -> int | str:
-    for number, _, value in _fields(content):
+    for number, _, value in fields_of(content):
         if number == 1 and isinstance(value, int):
             return value
         if number == 2:
-            return _bytes(value).decode()
+            return bytes_of(value).decode()
     return "?"
-
-
-def _fields(content: bytes) -> Iterator[Field]:
-    # Number, wire type and value of every field of one message; a memoryview would save nothing worth having.
-    position = 0
-    while position < len(content):
-        key, position = _varint(content, position)
-        number, wire = key >> 3, key & 7
-        value: int | bytes
-        if wire == 0:
-            value, position = _varint(content, position)
-        elif wire in (1, 2, 5):
-            size = 8 if wire == 1 else 4
-            if wire == 2:
-                size, position = _varint(content, position)
-            value = content[position : position + size]
-            position += size
-        else:
-            raise ValueError(f"wire type {wire} at byte {position}")
-        if position > len(content) or number == 0:
-            raise ValueError(f"a field runs past the end, at byte {position} of {len(content)}")
-        yield number, wire, value
-
-
-def _varint(content: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError(f"an endless number at byte {position}")
-
-
-def _bytes(value: int | bytes | None) -> bytes:
-    if not isinstance(value, bytes):
-        raise ValueError("a number where a text or message should be")
-    return value

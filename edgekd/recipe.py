@@ -57,7 +57,7 @@ class TeacherSection(_Section):
     classes: tuple[str, ...] = ()
     pixel_range: tuple[float, float] = (0.0, 255.0)
     fine_tune_blocks: int = Field(0, ge=0)
-    fine_tune: Schedule = Schedule(epochs=30, batch_size=16, learning_rate=3e-4)
+    fine_tune: Schedule = Schedule(epochs=30, batch_size=16, learning_rate=1e-3)
     accept_weak: bool = False
 
 

@@ -30,7 +30,10 @@ _EDGE_OPS = ("QUANTIZE", "DEQUANTIZE")
 
 @dataclass(frozen=True)
 class TfliteTensor:
-    """One tensor. ``scales`` and ``zero_points`` are empty if it has none, ``data`` is a constant's value."""
+    """One tensor. ``scales`` and ``zero_points`` are empty if it has none, ``data`` is a constant's value.
+
+    ``signature`` is its shape with -1 for a free dimension, and ``size_bytes`` what a constant takes in the file.
+    """
 
     index: int
     name: str
@@ -40,6 +43,8 @@ class TfliteTensor:
     zero_points: NDArray[np.int64]
     axis: int
     data: NDArray[Any] | None
+    signature: tuple[int, ...] = ()
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,17 @@ class TfliteOp:
 
 @dataclass(frozen=True)
 class TfliteGraph:
-    """The first subgraph of a model, and the model's metadata buffers by name."""
+    """The first of a model's ``subgraphs``, and the model's metadata buffers by name."""
 
     tensors: tuple[TfliteTensor, ...]
     ops: tuple[TfliteOp, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     metadata: dict[str, bytes] = field(repr=False)
+    version: int = 3
+    description: str = ""
+    signatures: tuple[str, ...] = ()
+    subgraphs: int = 1
 
 
 def parse(content: bytes, where: str) -> Any:
@@ -69,7 +78,7 @@ def parse(content: bytes, where: str) -> Any:
     if content[4:8] != IDENTIFIER:
         raise ArtifactError(
             f"{where} is not a .tflite file (bytes 4 to 7 are {content[4:8]!r}, not {IDENTIFIER!r}). "
-            "Give the path of a model that edgekd export wrote"
+            "Give the path of a .tflite model"
         )
     from ai_edge_litert import schema_py_generated as schema
 
@@ -90,14 +99,16 @@ def read(content: bytes, where: str) -> TfliteGraph:
         inputs = _indices(model.subgraphs[0].inputs)
         outputs = _indices(model.subgraphs[0].outputs)
         _check_indices((*inputs, *outputs), len(tensors), where, "the graph's inputs and outputs")
-        metadata = {_text(m.name): bytes(model.buffers[m.buffer].data) for m in model.metadata or ()}
+        metadata = {_text(m.name): _metadata(model, m.buffer, where) for m in model.metadata or ()}
+        signatures = tuple(_text(s.signatureKey) for s in model.signatureDefs or ())
     except ArtifactError:
         raise
     except Exception as error:  # a damaged table can hold anything
         raise _damaged(where, f"{type(error).__name__}: {error}") from None
     if not inputs or not outputs:
         raise _damaged(where, "its graph has no input or no output")
-    return TfliteGraph(tensors, ops, inputs, outputs, metadata)
+    facts = (int(model.version), _text(model.description), signatures, len(model.subgraphs))
+    return TfliteGraph(tensors, ops, inputs, outputs, metadata, *facts)
 
 
 def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
@@ -133,23 +144,35 @@ def _tensor(model: Any, index: int, where: str) -> TfliteTensor:
     axis = int(quantization.quantizedDimension) if quantization else 0
     if len(scales) > 1 and (axis not in range(len(shape)) or shape[axis] != len(scales)):
         raise _damaged(where, f"tensor {index} of shape {list(shape)} has {len(scales)} scales along axis {axis}")
-    data = _constant(model, source, type_name, shape, f"tensor {index}", where)
-    return TfliteTensor(index, _text(source.name), type_name, shape, scales, zero_points, axis, data)
+    data, size_bytes = _constant(model, source, type_name, shape, f"tensor {index}", where)
+    signature = shape if _is_empty(source.shapeSignature) else _indices(source.shapeSignature)
+    name = _text(source.name)
+    return TfliteTensor(index, name, type_name, shape, scales, zero_points, axis, data, signature, size_bytes)
+
+
+def _metadata(model: Any, buffer: int, where: str) -> bytes:
+    if not 0 <= buffer < len(model.buffers):
+        raise _damaged(where, f"its metadata names buffer {buffer} of {len(model.buffers)}")
+    data = model.buffers[buffer].data
+    return b"" if _is_empty(data) else bytes(data)
 
 
 def _constant(
     model: Any, source: Any, type_name: str, shape: tuple[int, ...], what: str, where: str
-) -> NDArray[Any] | None:
+) -> tuple[NDArray[Any] | None, int]:
     if not 0 <= source.buffer < len(model.buffers):
         raise _damaged(where, f"{what} names buffer {source.buffer} of {len(model.buffers)}")
     raw = model.buffers[source.buffer].data
     dtype = _NUMPY_TYPES.get(type_name)
-    if raw is None or len(raw) == 0 or dtype is None:
-        return None
+    if _is_empty(raw) or len(raw) == 0:
+        # A model past 2 GB keeps its buffers behind the tables.
+        return None, int(model.buffers[source.buffer].size)
+    if dtype is None or source.sparsity is not None:
+        return None, len(raw)
     expected = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     if len(raw) != expected:
         raise _damaged(where, f"{what} needs {expected} bytes and has {len(raw)}")
-    return np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype).reshape(shape)
+    return np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype).reshape(shape), len(raw)
 
 
 def _op(model: Any, index: int, where: str) -> TfliteOp:
@@ -174,12 +197,16 @@ def _check_indices(indices: Iterable[int], count: int, where: str, what: str) ->
 
 
 def _indices(values: Any) -> tuple[int, ...]:
-    return () if values is None else tuple(int(value) for value in values)
+    return () if _is_empty(values) else tuple(int(value) for value in values)
 
 
 def _array(values: Any, dtype: Any) -> NDArray[Any]:
+    return np.zeros(0, dtype) if _is_empty(values) else np.asarray(values, dtype)
+
+
+def _is_empty(values: Any) -> bool:
     # An empty vector comes back from the schema's reader as the integer 0.
-    return np.zeros(0, dtype) if values is None or np.ndim(values) == 0 else np.asarray(values, dtype)
+    return values is None or np.ndim(values) == 0
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ What is timed, for both formats alike: from a prepared input array to an output 
 TFLite: ``set_tensor`` + ``invoke`` + ``get_tensor``; ONNX: ``session.run``, which does the same three things.
 Decoding, resizing and the cast to the input's type lie outside. The images are cycled through in order.
 
-PLAN: {"model", "format": "tflite"|"onnx", "inputs": .npy of uint8 [n,H,W,3], "threads", "warmup_min_iterations",
+PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "threads", "warmup_min_iterations",
 "warmup_max_s", "seconds", "min_iterations", "max_iterations", "answers": bool}
 """
 
@@ -60,7 +60,7 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     images = np.load(plan["inputs"], allow_pickle=False)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
         raise ValueError(f"inputs must be uint8 [n,H,W,3], got {images.dtype} {list(images.shape)}")
-    load = {"tflite": load_tflite, "onnx": load_onnx}[plan["format"]]
+    load = {"tflite": load_tflite, "onnx": load_onnx, "ort": load_onnx}[plan["format"]]
     start_import = time.perf_counter_ns()
     runtime_ready = load(plan)
     import_ms = _ms_since(start_import)

@@ -28,12 +28,12 @@ class BenchTarget:
 
     name: str
     path: Path
-    format: Literal["tflite", "onnx"]
+    format: Literal["tflite", "onnx", "ort"]
     inputs: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        if self.format not in ("tflite", "onnx"):
-            raise UsageError(f"{self.name}: format must be tflite or onnx, got {self.format!r}")
+        if self.format not in ("tflite", "onnx", "ort"):
+            raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
         if self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs):
             raise UsageError(
                 f"{self.name}: inputs must be uint8 RGB [n, H, W, 3] with n > 0, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 import edgekd
 from edgekd.artifact import Artifact, sidecar_path
 from edgekd.errors import GateFailed, UsageError
-from edgekd.export import onnx_float, onnx_int8, tflite_pack
+from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
+from edgekd.export.c_array import write_c_array
+from edgekd.export.emit.builder import OPSET
+from edgekd.export.options import Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
@@ -24,7 +28,9 @@ from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
 PRECISIONS = ("float32", "int8")
-FORMATS = ("tflite", "onnx")
+FORMATS = ("tflite", "onnx", "ort", "c", "coreml")
+# Those made of an .onnx, in the order in which they are made.
+_ONNX_FORMATS = ("onnx", "ort")
 
 # A file, and what its check measured.
 _Checked = tuple[Artifact, dict[str, Any]]
@@ -38,16 +44,19 @@ def export(
     labels: tuple[str, ...],
     preprocessing: Preprocessing,
     precisions: tuple[str, ...] = PRECISIONS,
-    formats: tuple[str, ...] = FORMATS,
+    formats: tuple[str, ...] = ("tflite", "onnx"),
     calibration: NDArray[np.uint8] | None = None,
     output: Output = "float32",
     provenance: Mapping[str, str] | None = None,
+    options: ExportOptions | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every precision and format asked for.
 
     ``model`` is a Keras 3 model of pixel values 0..255, or the path of one; ``calibration`` is uint8 [N, H, W, 3], real
     training images, and needed for int8. ``output`` is what int8 files give: float32 probabilities, or their uint8.
-    Nothing appears under ``out`` until every file has been run by its runtime and agrees.
+    Nothing appears under ``out`` until every file has been run by its runtime and agrees. Two formats are no artifacts
+    and not among those returned: "c" (the int8 .tflite as C, see ``c_array``), and "coreml" (float16, which nothing
+    here can run).
 
     Raises: UsageError, ExportError, UnsupportedOpError; GateFailed where the label count does not fit the outputs.
     """
@@ -55,18 +64,30 @@ def export(
     _check_names("formats", formats, FORMATS)
     if "int8" in precisions and calibration is None:
         raise UsageError("int8 needs calibration images: pass real training images, or ask for float32 only")
+    if "c" in formats and "int8" not in precisions:
+        raise UsageError("the c format is made of the int8 .tflite: ask for int8 too, or leave out c")
+    if "coreml" in formats:
+        coreml.check_installed()
     source = load_source(model)
     _check_labels(source, labels, preprocessing)
     images = stand_in_images(source.height, source.width) if calibration is None else calibration
     check_calibration(images, source.height, source.width)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=out) as temporary:
-        job = _Job(source, Path(temporary), stem, labels, preprocessing, dict(provenance or {}), _weights_hash(source))
+        job = _Job(
+            source, Path(temporary), stem, labels, preprocessing, dict(provenance or {}), _weights_hash(source),
+            options or ExportOptions(), formats,
+        )  # fmt: skip
         expected = expected_of(source.whole, images)
-        made = _make_float32(job, formats, expected) if "float32" in precisions else []
+        made = _make_float32(job, expected) if "float32" in precisions else []
         if "int8" in precisions:
-            made += _make_int8(job, formats, images, output, expected)
-        return [_publish(artifact, out) for artifact in made]
+            made += _make_int8(job, images, output, expected)
+        if "coreml" in formats:
+            path = job.directory / f"{stem}.float16.mlpackage"
+            coreml.write_mlpackage(source, job.record("float16", {"converter": coreml.converter()}), path)
+        published = [_publish(artifact, out) for artifact in made]
+        _publish_rest(job.directory, out)
+        return published
 
 
 @dataclass(frozen=True)
@@ -78,45 +99,80 @@ class _Job:
     preprocessing: Preprocessing
     provenance: dict[str, str]
     weights_sha256: str
+    options: ExportOptions
+    formats: tuple[str, ...]
 
-    def record(self, precision: str, conversion: Mapping[str, Any]) -> Record:
+    @property
+    def wants_onnx(self) -> bool:
+        return any(kind in self.formats for kind in _ONNX_FORMATS)
+
+    @property
+    def tflite_batch(self) -> Batch:
+        return self.options.batch or 1
+
+    @property
+    def onnx_batch(self) -> Batch:
+        return self.options.batch or "dynamic"
+
+    def record(self, precision: str, conversion: Mapping[str, Any], layout: Layout = "nhwc") -> Record:
         facts = {
             "edgekd": edgekd.__version__,
             "parameters": self.source.parameters,
             "weights_sha256": self.weights_sha256,
             **conversion,
         }
-        return Record(self.labels, self.preprocessing, precision, self.source.range_in_graph, self.provenance | facts)
+        return Record(
+            self.labels, self.preprocessing, precision, self.source.range_in_graph, self.provenance | facts,
+            layout, self.options.license, self.options.version,
+        )  # fmt: skip
 
     def write(self, precision: str, kind: str, content: bytes) -> Artifact:
         path = self.directory / f"{self.stem}.{precision}.{kind}"
         write_bytes(path, content)
         return Artifact.open(path)
 
+    def write_onnx(self, precision: str, content: bytes) -> list[Artifact]:
+        """The .onnx, and what is made of it, as far as asked for."""
+        name, made = f"{self.stem}.{precision}", []
+        if "onnx" in self.formats:
+            made.append(self.write(precision, "onnx", content))
+        if "ort" in self.formats:
+            made.append(self.write(precision, "ort", ort_format.from_onnx(content, name=name)))
+        return made
 
-def _make_float32(job: _Job, formats: tuple[str, ...], expected: Expected) -> list[_Checked]:
+
+def _make_float32(job: _Job, expected: Expected) -> list[_Checked]:
     name, made = f"{job.stem}.float32", []
-    if "tflite" in formats:
+    if "tflite" in job.formats:
         conversion = to_float32(job.source)
-        content = tflite_pack.pack(conversion.content, job.record("float32", conversion.record), name=name)
+        record = job.record("float32", conversion.record)
+        content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
         made.append(job.write("float32", "tflite", content))
-    if "onnx" in formats:
-        record = job.record("float32", {"converter": onnx_float.converter()})
-        made.append(job.write("float32", "onnx", onnx_float.from_keras(job.source, record, name=name)))
+    if job.wants_onnx:
+        facts = {"converter": onnx_float.converter(), "opset": OPSET}
+        record = job.record("float32", facts, job.options.layout)
+        made += job.write_onnx("float32", onnx_float.from_keras(job.source, record, name=name, batch=job.onnx_batch))
     return [(artifact, verify(artifact, expected)) for artifact in made]
 
 
-def _make_int8(
-    job: _Job, formats: tuple[str, ...], images: NDArray[np.uint8], output: Output, expected: Expected
-) -> list[_Checked]:
+def _make_int8(job: _Job, images: NDArray[np.uint8], output: Output, expected: Expected) -> list[_Checked]:
     name, conversion = f"{job.stem}.int8", to_int8(job.source, images, output)
     record = job.record("int8", conversion.record)
-    # The .onnx is made of the .tflite, whether that was asked for or not.
-    tflite = job.write("int8", "tflite", tflite_pack.pack(conversion.content, record, name=name))
-    made = [(tflite, verify(tflite, expected))] if "tflite" in formats else []
-    if "onnx" in formats:
-        onnx = job.write("int8", "onnx", onnx_int8.from_tflite(tflite.content(), record, name=name))
-        made.append((onnx, verify(onnx, expected, tflite)))
+    made: list[_Checked] = []
+    content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
+    # The others are made of the .tflite, whether that was asked for or not.
+    tflite = job.write("int8", "tflite", content)
+    if "tflite" in job.formats:
+        made.append((tflite, verify(tflite, expected)))
+    if job.wants_onnx:
+        single = tflite_pack.pack(conversion.content, record, name=name)
+        record = job.record("int8", {**conversion.record, "opset": OPSET}, job.options.layout)
+        onnx = onnx_int8.from_tflite(single, record, name=name, batch=job.onnx_batch)
+        made += [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx("int8", onnx)]
+    if "c" in job.formats:
+        write_c_array(tflite, job.directory)
+    if "tflite" not in job.formats:
+        tflite.path.unlink()
     return made
 
 
@@ -127,6 +183,15 @@ def _publish(made: _Checked, out: Path) -> Artifact:
     sidecar_path(path).unlink(missing_ok=True)
     artifact.path.replace(path)
     return Artifact.open(path).write_sidecar(parity)
+
+
+def _publish_rest(made: Path, out: Path) -> None:
+    # C sources, and the folder of an .mlpackage, which cannot replace one that is there.
+    for path in sorted(made.iterdir()):
+        target = out / path.name
+        if path.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+        path.replace(target)
 
 
 def _check_names(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:

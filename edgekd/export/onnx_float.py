@@ -1,32 +1,39 @@
-"""The float32 .onnx, by tf2onnx, with a free batch dimension."""
+"""The float32 .onnx, by tf2onnx."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
 from edgekd.errors import ExportError
-from edgekd.export.emit.builder import IR_VERSION, OPSET
+from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
 from edgekd.export.onnx_pack import pack
+from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.quantize.ptq import quiet
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
 
 
-def from_keras(source: Source, record: Record, *, name: str) -> bytes:
-    """Convert to a sealed float32 .onnx: uint8 [N, H, W, 3] in, probabilities [N, C] out. Raises ExportError."""
+def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
+    """Convert to a sealed float32 .onnx: uint8 [N, H, W, 3] in, probabilities [N, C] out; N is ``batch``.
+
+    With the record's layout "nchw" the input is [N, 3, H, W]. Raises ExportError.
+    """
     with quiet() as read_log:
         import tensorflow as tf
         import tf2onnx
 
-        # A free batch is None here.
-        signature = [tf.TensorSpec((None, source.height, source.width, 3), tf.uint8, name=INPUT_NAME)]
+        size = None if batch == "dynamic" else batch
+        signature = [tf.TensorSpec((size, source.height, source.width, 3), tf.uint8, name=INPUT_NAME)]
 
         def classify(image: object) -> dict[str, object]:
             return {OUTPUT_NAME: source.whole(tf.cast(image, tf.float32), training=False)}
 
         try:
             function = tf.function(classify, input_signature=signature)
-            model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+            channels_first = [INPUT_NAME] if record.layout == "nchw" else None
+            model, _ = tf2onnx.convert.from_function(
+                function, input_signature=signature, opset=OPSET, inputs_as_nchw=channels_first
+            )
         except Exception as error:  # tf2onnx raises many kinds
             reason = str(error).strip() or read_log()[-2000:]
             raise ExportError(
@@ -35,9 +42,10 @@ def from_keras(source: Source, record: Record, *, name: str) -> bytes:
             ) from None
     model.ir_version = IR_VERSION
     model.producer_name = "edgekd"
-    for value in (*model.graph.input, *model.graph.output):
-        # tf2onnx names the free dimension unk__NN.
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    if batch == "dynamic":
+        for value in (*model.graph.input, *model.graph.output):
+            # tf2onnx names the free dimension unk__NN.
+            value.type.tensor_type.shape.dim[0].dim_param = BATCH
     return pack(model, record, name=name)
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from edgekd import tflite_file
 from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit.builder import BATCH
 from edgekd.export.emit.context import Context
 from edgekd.export.emit.table import EMITTERS
 from edgekd.export.onnx_pack import pack
+from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
 
 
-def from_tflite(content: bytes, record: Record, *, name: str) -> bytes:
-    """Translate an integer-only .tflite to a sealed QDQ .onnx with a free batch dimension.
+def from_tflite(content: bytes, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
+    """Translate an integer-only .tflite of batch 1 to a sealed QDQ .onnx of this ``batch``, in the record's layout.
 
     Raises: UnsupportedOpError naming an op that has no form here, and what to do.
     """
     graph = tflite_file.read(content, name)
     source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     context = Context(graph, name)
-    image = context.onnx.node("Transpose", [INPUT_NAME], "image_nchw", {"perm": [0, 3, 1, 2]})
+    channels_first = record.layout == "nchw"
+    image = INPUT_NAME
+    if not channels_first:
+        image = context.onnx.node("Transpose", [INPUT_NAME], "image_nchw", {"perm": [0, 3, 1, 2]})
     context.bind(source.index, image)
     for op in graph.ops:
         emit = EMITTERS.get(op.name)
@@ -32,9 +37,11 @@ def from_tflite(content: bytes, record: Record, *, name: str) -> bytes:
             f"to {list(target.shape)}. Export it with edgekd export --int8"
         )
     final = context.value(graph.ops[-1], target.index)
+    size = BATCH if batch == "dynamic" else batch
+    height, width = source.shape[1:3]
     model = context.onnx.model(
-        (INPUT_NAME, source.shape[1], source.shape[2]),
-        (OUTPUT_NAME, target.type.lower(), target.shape[1]),
+        (INPUT_NAME, "uint8", [size, 3, height, width] if channels_first else [size, height, width, 3]),
+        (OUTPUT_NAME, target.type.lower(), [size, target.shape[1]]),
         final,
         name,
     )

@@ -16,11 +16,10 @@ def pack(model: Any, record: Record, *, name: str) -> bytes:
     import onnx
 
     del model.metadata_props[:]
-    # "labels" is for readers that know nothing of us: one a line.
-    for key, value in ((ONNX_RECORD, record.to_json()), (LABELS, "\n".join(record.labels))):
+    for key, value in _properties(model, record).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
-    model.doc_string = f"Image classifier, {len(record.labels)} classes, {record.precision}, made by edgekd"
+    model.doc_string = record.describe()
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # the checker and its shape inference raise several kinds
@@ -28,3 +27,19 @@ def pack(model: Any, record: Record, *, name: str) -> bytes:
             f"{name}: onnx.checker refuses the graph that was made: {error}. Report this with the model"
         ) from None
     return seal(model.SerializeToString(deterministic=True), name)
+
+
+def _properties(model: Any, record: Record) -> dict[str, str]:
+    # All but our own record is for readers that know nothing of us.
+    (opset,) = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return {
+        ONNX_RECORD: record.to_json(),
+        LABELS: "\n".join(record.labels),
+        "preprocessing": record.preprocessing.to_json(),
+        "layout": record.layout,
+        "opset": str(opset),
+        "author": record.author,
+        "license": record.license,
+        "version": record.version,
+        "provenance_sha256": record.provenance_sha256(),
+    }

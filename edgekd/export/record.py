@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import edgekd
 from edgekd.artifact import BLANK_SEAL, SCHEMA
 from edgekd.errors import ExportError
+from edgekd.export.options import Layout
 from edgekd.preprocess import Preprocessing
+from edgekd.storage import digest
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,41 @@ class Record:
     precision: str
     range_in_graph: Mapping[str, float]
     provenance: Mapping[str, Any]
+    layout: Layout = "nhwc"
+    license: str = "not stated"
+    version: str = "1"
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
 
-    def to_json(self) -> str:
-        """The record on one line, with a blank seal (``artifact.seal`` fills it in)."""
+    @property
+    def author(self) -> str:
+        """What made the file."""
+        return f"edgekd {edgekd.__version__}"
+
+    def provenance_sha256(self) -> str:
+        """Hex SHA-256 of the provenance, the same for every file of one export with one conversion."""
+        return digest(dict(self.provenance))
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"Image classifier, {len(self.labels)} classes, {self.precision}, made by edgekd; "
+            f"provenance sha256:{self.provenance_sha256()}"
+        )
+
+    def to_json(self, *, sealed: bool = True) -> str:
+        """The record on one line, with a blank seal (``artifact.seal`` fills it in) or without one."""
         value = {
             "schema": SCHEMA,
-            "seal": BLANK_SEAL,
+            **({"seal": BLANK_SEAL} if sealed else {}),
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.model_dump(),
             "precision": self.precision,
             "range_in_graph": dict(self.range_in_graph),
+            "layout": self.layout,
+            "license": self.license,
+            "version": self.version,
             "provenance": dict(self.provenance),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)

@@ -54,10 +54,11 @@ def standard_metadata(record: Record, *, name: str, input_name: str, output_name
         builder,
         {
             0: _text(builder, name),
-            1: _text(builder, f"Image classifier, {len(record.labels)} classes, {record.precision}, made by edgekd"),
-            2: _text(builder, "1"),
+            1: _text(builder, record.describe()),
+            2: _text(builder, record.version),
             3: _offset(_vector(builder, [subgraph])),
-            5: _text(builder, str(record.provenance.get("license", "not stated"))),
+            4: _text(builder, record.author),
+            5: _text(builder, record.license),
             7: _text(builder, "1.0.0"),
         },
     )

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from edgekd import tflite_file
 from edgekd.artifact import TFLITE_RECORD, seal
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, UnsupportedOpError
+from edgekd.export.options import Batch
 from edgekd.export.record import Record
+from edgekd.export.tflite_batch import set_batch
 from edgekd.export.tflite_metadata import BUFFER_NAME, append_labels, standard_metadata
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
 
@@ -20,16 +22,19 @@ _ALIGNMENT = 16
 _NAME_LENGTH = 24
 
 
-def pack(content: bytes, record: Record, *, name: str) -> bytes:
-    """The file that ships, from what the converter gave: sealed, with its signature and buffers kept.
+def pack(content: bytes, record: Record, *, name: str, batch: Batch = 1) -> bytes:
+    """The file that ships, from what the converter gave for one image: sealed, its signature and buffers kept.
 
-    Raises: ExportError if the graph is not one image in, one row of values out.
+    Raises: ExportError if the graph is not one image in, one row of values out; UnsupportedOpError for an op that is
+    not one of TFLite's own, or that cannot take another ``batch``.
     """
     model = tflite_file.parse(content, name)
+    _check_builtin(model, name)
     graph = model.subgraphs[0]
     if len(model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ExportError(f"{name} must become one graph with one input and one output. Simplify the model")
     _rename(model)
+    set_batch(model, batch, name=name)
     _add_metadata(model, TFLITE_RECORD, record.to_json().encode())
     standard = standard_metadata(record, name=name, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
     _add_metadata(model, BUFFER_NAME, standard)
@@ -41,6 +46,22 @@ def pack(content: bytes, record: Record, *, name: str) -> bytes:
     builder = flatbuffers.Builder(len(content) + 4096)
     builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
     return seal(append_labels(bytes(builder.Output()), record.labels), name)
+
+
+def _check_builtin(model: Any, name: str) -> None:
+    # An app's interpreter has the built-in ops and nothing else: no Flex (Select TF) delegate, no custom kernels.
+    known = tflite_file.names_of("BuiltinOperator")
+    found = set()
+    for code in model.operatorCodes:
+        builtin = max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+        if code.customCode or known.get(builtin, "CUSTOM") == "CUSTOM":
+            custom = code.customCode or b"?"
+            found.add(custom.decode("utf-8", "replace") if isinstance(custom, bytes) else str(custom))
+    if found:
+        raise UnsupportedOpError(
+            f"{name} needs ops outside TFLite's built-in ones: {', '.join(sorted(found))}. An app's interpreter has "
+            "no kernels for them: replace the layers that they come from"
+        )
 
 
 def _rename(model: Any) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekd.artifact import Artifact
 from edgekd.errors import ExportError
 from edgekd.metrics import agreement
-from edgekd.runtime.runner import open_runner
+from edgekd.runtime.runner import Runner, open_runner
 
 # Largest difference in a probability between two float computations of one graph.
 FLOAT_TOLERANCE = 1e-4
@@ -22,6 +22,7 @@ QUANTUM = 1 / 256
 _SAME_INTEGERS_MEAN_QUANTA = 8.0
 _SAME_INTEGERS_FLIPS = 0.05
 _PHOTOS = 64
+_BATCH_PHOTOS = 3
 
 Probabilities = NDArray[np.float32]
 
@@ -61,7 +62,8 @@ def verify(artifact: Artifact, expected: Expected, twin: Artifact | None = None)
 
     Returns the parity record. Raises: ExportError where a difference is more than rounding.
     """
-    found = open_runner(artifact, threads=2).run(expected.images)
+    runner = open_runner(artifact, threads=2)
+    found = runner.run(expected.images)
     if not np.isfinite(found).all():
         raise ExportError(f"{artifact.path.name} gives NaN or infinity. Report this with the model")
     record: dict[str, Any] = {"photos": len(found), "keras": compare(found, expected.keras)}
@@ -70,9 +72,24 @@ def verify(artifact: Artifact, expected: Expected, twin: Artifact | None = None)
             f"{artifact.path.name} differs from Keras by {record['keras']['largest_difference']:.3g} in a probability "
             f"(allowed {FLOAT_TOLERANCE:g}). A layer converts to something else: leave out layers until it agrees"
         )
+    if artifact.inputs[0].shape[0] != 1:
+        record["batch_difference"] = _batch_difference(artifact, runner, expected.images[:_BATCH_PHOTOS])
     if twin is not None:
         record["int8_tflite"] = _same_integers(artifact, found, open_runner(twin, threads=2).run(expected.images))
     return record
+
+
+def _batch_difference(artifact: Artifact, runner: Runner, images: NDArray[np.uint8]) -> float:
+    # An image's answer must not depend on those beside it.
+    together = runner.run(images)
+    alone = np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))])
+    difference = float(np.abs(together - alone).max())
+    if difference > (FLOAT_TOLERANCE if artifact.precision == "float32" else QUANTUM):
+        raise ExportError(
+            f"{artifact.path.name} answers {len(images)} images at a time otherwise than one by one, by "
+            f"{difference:.3g} in a probability. Export it with batch 1, or replace the layer that mixes images"
+        )
+    return difference
 
 
 def compare(found: Probabilities, wanted: Probabilities) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -44,12 +45,13 @@ def open_runner(artifact: Artifact, *, threads: int = 1) -> Runner:
 
 def check_specs(artifact: Artifact) -> None:
     """Raise ArtifactError unless an artifact maps uint8 [N, H, W, 3] to one value per label."""
-    size = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
+    height, width = artifact.preprocessing.height, artifact.preprocessing.width
+    size = (3, height, width) if artifact.layout == "nchw" else (height, width, 3)
     image, scores = artifact.inputs[0], artifact.outputs[0]
     if len(artifact.inputs) != 1 or image.dtype != "uint8" or image.shape[1:] != size:
         raise ArtifactError(
-            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, {size[0]}, "
-            f"{size[1]}, 3]. Export it again"
+            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, "
+            f"{', '.join(map(str, size))}]. Export it again"
         )
     if len(scores.shape) != 2 or scores.shape[1] != len(artifact.labels) or scores.dtype not in ("float32", "uint8"):
         raise ArtifactError(
@@ -67,6 +69,23 @@ def check_images(images: NDArray[np.uint8], artifact: Artifact) -> None:
             f"{artifact.path.name} takes uint8 [N, {shape[0]}, {shape[1]}, 3], got {found}. "
             "Use edgekd.preprocess.preprocess on the photo's bytes"
         )
+
+
+def batches(images: NDArray[np.uint8], artifact: Artifact, most: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """Inputs as the file wants them, and which rows each answers: its own batch, or up to ``most`` where that is free.
+
+    A last part that does not fill a fixed batch is filled up with its last image; those answers are to be left out.
+    """
+    batch = artifact.inputs[0].shape[0]
+    size = batch if isinstance(batch, int) else most
+    if artifact.layout == "nchw":
+        images = images.transpose(0, 3, 1, 2)
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        rows = slice(start, start + len(part))
+        if isinstance(batch, int) and len(part) < batch:
+            part = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        yield rows, np.ascontiguousarray(part)
 
 
 def to_probabilities(values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.float32]:

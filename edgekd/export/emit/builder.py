@@ -13,6 +13,9 @@ OPSET = 17
 IR_VERSION = 8
 BATCH = "N"
 
+# Name, dtype and shape of a graph's input or output.
+Value = tuple[str, str, list[int | str]]
+
 
 class OnnxBuilder:
     """Nodes in order of computation, and constants that are stored once however often they are used."""
@@ -40,8 +43,8 @@ class OnnxBuilder:
         self._nodes.append((op, list(inputs), output, dict(attributes or {})))
         return output
 
-    def model(self, image: tuple[str, int, int], output: tuple[str, str, int], final: str, name: str) -> Any:
-        """The onnx.ModelProto; ``image`` is (name, height, width), ``output`` (name, dtype, classes) of ``final``."""
+    def model(self, image: Value, output: Value, final: str, name: str) -> Any:
+        """The onnx.ModelProto from the input ``image`` to the ``output``, which is the value named ``final``."""
         import onnx
         from onnx import helper, numpy_helper
 
@@ -50,12 +53,12 @@ class OnnxBuilder:
             helper.make_node(op, [renamed.get(i, i) for i in inputs], [renamed.get(out, out)], name=out, **attributes)
             for op, inputs, out, attributes in self._nodes
         ]
-        kind = onnx.TensorProto.FLOAT if output[1] == "float32" else onnx.TensorProto.UINT8
+        kinds = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}
         graph = helper.make_graph(
             nodes,
             name,
-            [helper.make_tensor_value_info(image[0], onnx.TensorProto.UINT8, [BATCH, image[1], image[2], 3])],
-            [helper.make_tensor_value_info(output[0], kind, [BATCH, output[2]])],
+            [helper.make_tensor_value_info(image[0], kinds[image[1]], image[2])],
+            [helper.make_tensor_value_info(output[0], kinds[output[1]], output[2])],
             [numpy_helper.from_array(value, constant) for constant, value in self._values],
         )
         return helper.make_model(
