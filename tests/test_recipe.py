@@ -34,7 +34,7 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
         (MINIMAL + "[distill.schedule]\nlr = 3\n", r"unknown key 'distill.schedule.lr'; valid here: epochs"),
         (MINIMAL + "[distill.objective]\nsoftmax_temperature = 0\n", r"softmax_temperature: .*greater than 0, got 0"),
         (MINIMAL + '[student]\nmodel = "slice:0"\n', r"student.model: student 'slice:0': slice: takes a whole number"),
-        (MINIMAL + '[export]\nformats = ["coreml"]\n', r"export.formats.0: .*'tflite' or 'onnx'.*got 'coreml'"),
+        (MINIMAL + '[export]\nformats = ["tfjs"]\n', r"export.formats.0: .*'tflite'.*got 'tfjs'"),
         ('name = "x"\n', r"data: Field required"),
         ('name = "../up"\n[data]\nsource = "p"\n', r"name: .*pattern"),
         ("name = \n", r"is not a TOML file"),
