@@ -1,0 +1,201 @@
+"""``edgekd inspect``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgekd.inspection import Inspection
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_LABELS_SHOWN = 12
+_LEFT_SHOWN = 6
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+@click.command(
+    "inspect",
+    epilog="The file is loaded and run once, on zeros, in a process of its own. Exit code 1 where it is damaged or its "
+    "runtime refuses it; 3 with --strict where a mistake of severity error is found.",
+)
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--layers/--no-layers", default=True, help="Show sizes and MACs by layer [shown].")
+@click.option("--no-run", is_flag=True, help="Only read the file, do not load it into its runtime.")
+@click.option("--strict", is_flag=True, help="End with exit code 3 where an error is found.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def command(artifact: Path, layers: bool, no_run: bool, strict: bool, as_json: bool) -> None:
+    """Show what is inside any .tflite or .onnx, and name the classic mistakes.
+
+    \b
+    Example:
+      edgekd inspect out/student.int8.tflite
+    """
+    from edgekd.cli.console import print_json
+    from edgekd.errors import GateFailed
+    from edgekd.inspection import inspect_file, to_json
+
+    inspection = inspect_file(artifact, run=not no_run)
+    if as_json:
+        print_json(to_json(inspection))
+    else:
+        _show(inspection, layers)
+    errors = [finding for finding in inspection.findings if finding.severity == "error"]
+    if strict and errors:
+        raise GateFailed(f"{artifact}: {', '.join(finding.rule for finding in errors)}")
+
+
+def _show(inspection: Inspection, with_layers: bool) -> None:
+    from edgekd.cli.console import RESULT
+
+    _head(inspection)
+    RESULT.print(_tensors(inspection))
+    RESULT.print(_ops(inspection))
+    if with_layers:
+        RESULT.print(_layers(inspection))
+    _totals(inspection)
+    _findings(inspection)
+
+
+def _line(name: str, text: str) -> None:
+    from rich.markup import escape
+
+    from edgekd.cli.console import RESULT
+
+    RESULT.print(f"[bold]{name:<14}[/bold] {escape(text)}")
+
+
+def _head(inspection: Inspection) -> None:
+    description, versions = inspection.description, inspection.versions
+    maker = "made by edgekd, its seal is whole" if inspection.ours else "not edgekd's"
+    _line("file", f"{inspection.path.name}: {inspection.network.format}, {inspection.size_bytes:,} bytes, {maker}")
+    _line("sha256", inspection.sha256)
+    _line("versions", _pairs(versions))
+    if inspection.subgraphs > 1:
+        _line("subgraphs", f"{inspection.subgraphs}; only the first is shown and counted")
+    labels = description.labels
+    if labels is None:
+        _line("labels", "none in the file")
+    else:
+        more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+        _line("labels", f"{len(labels)}: {', '.join(labels[:_LABELS_SHOWN])}{more}")
+    _line("preprocessing", _pairs(description.preprocessing) or "not stated in the file")
+    _line("provenance", _pairs(description.provenance) or "not stated in the file")
+
+
+def _tensors(inspection: Inspection) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgekd.inspection.tables import tensor
+
+    table = Table("", "name", "dtype", "shape", "scale", "zero point", title="Inputs and outputs", title_justify="left")
+    network = inspection.network
+    for side, keys in (("in", network.inputs), ("out", network.outputs)):
+        for key in keys:
+            told = tensor(network.values[key])
+            scale = "–" if told["scale"] is None else f"{told['scale']:.7g}"
+            zero = "–" if told["zero_point"] is None else str(told["zero_point"])
+            table.add_row(side, escape(told["name"]), told["dtype"], _shape(told["shape"]), scale, zero)
+    return table
+
+
+def _ops(inspection: Inspection) -> Any:
+    from rich.table import Table
+
+    from edgekd.inspection.tables import op_rows
+
+    table = Table("op", "precision", "count", "MACs", title="Ops", title_justify="left")
+    is_tflite = inspection.subject.delegated is not None
+    if is_tflite:
+        table.add_column("XNNPACK")
+    for row in op_rows(inspection):
+        taken = [f"{row.delegated} of {row.count}"] if is_tflite else []
+        table.add_row(row.type, row.precision, str(row.count), _count(row.macs), *taken)
+    return table
+
+
+def _layers(inspection: Inspection) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgekd.inspection.network import DEQUANTIZE, QUANTIZE
+    from edgekd.inspection.tables import layers
+
+    table = Table("#", "layer", "op", "precision", "output", "bytes", "MACs", title="Layers", title_justify="left")
+    is_tflite = inspection.subject.delegated is not None
+    if is_tflite:
+        table.add_column("XNNPACK")
+    for layer in layers(inspection):
+        if layer.macs == 0 and layer.type in (*QUANTIZE, *DEQUANTIZE):
+            continue
+        shape = _shape(None if layer.output_shape is None else list(layer.output_shape))
+        name = layer.name if len(layer.name) <= 40 else f"…{layer.name[-39:]}"
+        taken = [("yes" if layer.delegated else "no")] if is_tflite else []
+        table.add_row(
+            str(layer.index), escape(name), layer.type, layer.precision, shape, f"{layer.constant_bytes:,}",
+            _count(layer.macs), *taken,
+        )  # fmt: skip
+    return table
+
+
+def _totals(inspection: Inspection) -> None:
+    from edgekd.inspection.tables import delegation, totals
+
+    total = totals(inspection)
+    unknown = total["macs_not_counted_in"]
+    not_counted = f", not counted in {', '.join(unknown)}" if unknown else ""
+    _line("total", f"{total['ops']} ops, {total['macs']:,} MACs an image{not_counted}")
+    _line("bytes", f"{total['constant_bytes']:,} of constants, {total['other_bytes']:,} of structure and metadata")
+    taken = delegation(inspection)
+    if taken is not None:
+        share = "" if taken["macs_share"] is None else f", with {taken['macs_share']:.1%} of the MACs"
+        left = f"; leaves {', '.join(taken['left'][:_LEFT_SHOWN])}" if taken["left"] else ""
+        left += f" and {len(taken['left']) - _LEFT_SHOWN} more" if len(taken["left"]) > _LEFT_SHOWN else ""
+        _line("XNNPACK", f"takes {taken['ops']} of {taken['of']} ops{share} ({taken['how']}){left}")
+    if inspection.fused:
+        ops = ", ".join(f"{count} {op}" for op, count in sorted(inspection.fused.items(), key=lambda kv: -kv[1]))
+        _line("ONNX Runtime", f"makes of it: {ops}")
+    if inspection.ran:
+        _line("runs", "yes, once on zeros")
+
+
+def _findings(inspection: Inspection) -> None:
+    from rich.markup import escape
+
+    from edgekd.cli.console import RESULT
+
+    if not inspection.findings:
+        _line("lint", "no mistake found")
+    for finding in inspection.findings:
+        colour = _COLOURS[finding.severity]
+        RESULT.print(
+            f"[{colour}]{finding.severity:<7}[/{colour}] [bold]{finding.rule}[/bold]: {escape(finding.message)}"
+        )
+        RESULT.print(f"        [dim]{escape(finding.fix)}[/dim]")
+
+
+def _shape(shape: list[Any] | None) -> str:
+    return "?" if shape is None else " x ".join("any" if size == -1 else str(size) for size in shape) or "scalar"
+
+
+def _count(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}" if value else "–"
+
+
+def _pairs(table: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in table.items() if value not in (None, "", [], {}))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + _pairs(value) + ")"
+    if isinstance(value, (list, tuple)):
+        return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if _HASH.fullmatch(text):
+        return text[:12]
+    return text if len(text) <= 60 else f"{text[:57]}..."

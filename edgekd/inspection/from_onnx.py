@@ -1,0 +1,153 @@
+"""The graph of an .onnx in the common form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Shape, Value, kind_of
+from edgekd.onnx_file import OnnxGraph, OnnxNode, float_nodes
+from edgekd.onnx_wire import OnnxTensor
+
+_COMPUTES = ("conv", "depthwise", "dense", "matmul")
+_DYNAMIC = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+# Weights' scale and zero point among the inputs of the ops that carry their own.
+_OWN_SCALES = {"QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5), "QGemm": (3, 4, 5)}
+
+Types = Mapping[str, tuple[str, Shape | None]]
+
+
+def network(graph: OnnxGraph, inferred: Types | None = None) -> Network:
+    """The main graph; ``inferred`` gives dtype and shape of values that the file says nothing of."""
+    constants = {**_constant_nodes(graph), **graph.constants}
+    types: dict[str, tuple[str, Shape | None]] = dict(inferred or {})
+    types |= {v.name: (v.dtype, v.shape) for v in (*graph.values, *graph.inputs, *graph.outputs)}
+    scales = _scales(graph, constants)
+    names = {*types, *constants, *(key for node in graph.nodes for key in (*node.inputs, *node.outputs) if key)}
+    values = {name: _value(name, types, constants, scales) for name in names}
+    for value in graph.inputs:
+        values[value.name] = _with_scale_behind(values[value.name], graph, values)
+    floats = {id(node) for node in float_nodes(graph)}
+    return Network(
+        format="onnx",
+        values=values,
+        ops=tuple(
+            _op(i, node, values, id(node) in floats)
+            for i, node in enumerate(node for node in graph.nodes if node.op != "Constant")
+        ),
+        inputs=tuple(v.name for v in graph.inputs),
+        outputs=tuple(v.name for v in graph.outputs),
+    )
+
+
+def _constant_nodes(graph: OnnxGraph) -> dict[str, OnnxTensor]:
+    found = {}
+    for node in graph.nodes:
+        if node.op == "Constant" and node.outputs:
+            value = next(iter(node.attributes.values()), None)
+            if isinstance(value, OnnxTensor):
+                found[node.outputs[0]] = value
+            elif isinstance(value, (int, float, tuple)):
+                data = np.asarray(value)
+                found[node.outputs[0]] = OnnxTensor(str(data.dtype), data.shape, data.nbytes, data)
+    return found
+
+
+def _with_scale_behind(value: Value, graph: OnnxGraph, values: Mapping[str, Value]) -> Value:
+    # A channels-last input is transposed before it is dequantized; its scale is then the transposed one's.
+    after = [node for node in graph.nodes if value.name in node.inputs]
+    if len(value.scales) or len(after) != 1 or after[0].op != "Transpose" or not after[0].outputs:
+        return value
+    behind = values[after[0].outputs[0]]
+    return replace(value, scales=behind.scales, zero_points=behind.zero_points) if len(behind.scales) == 1 else value
+
+
+_Scale = tuple[str, str, int]
+
+
+def _scales(graph: OnnxGraph, constants: Mapping[str, OnnxTensor]) -> dict[str, _Scale]:
+    """By quantized value: the names of its scale and zero point, and the axis."""
+    found: dict[str, _Scale] = {}
+    for node in graph.nodes:
+        if node.op in ("QuantizeLinear", "DequantizeLinear") and len(node.inputs) >= 2 and node.outputs:
+            quantized = node.outputs[0] if node.op == "QuantizeLinear" else node.inputs[0]
+            zero_point = node.inputs[2] if len(node.inputs) > 2 else ""
+            axis = node.attributes.get("axis", 1)
+            found.setdefault(quantized, (node.inputs[1], zero_point, axis if isinstance(axis, int) else 1))
+        places = _OWN_SCALES.get(node.op)
+        if places and len(node.inputs) > places[2]:
+            value, scale, zero_point = (node.inputs[i] for i in places)
+            found.setdefault(value, (scale, zero_point, 0))
+    return {key: scale for key, scale in found.items() if scale[0] in constants}
+
+
+def _value(name: str, types: Types, constants: Mapping[str, OnnxTensor], scales: Mapping[str, _Scale]) -> Value:
+    constant = constants.get(name)
+    dtype, shape = (constant.dtype, constant.shape) if constant is not None else types.get(name, ("?", None))
+    scale, zero_point, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
+    if name in scales:
+        scale_name, zero_name, axis = scales[name]
+        scale = _flat(constants.get(scale_name)).astype(np.float32)
+        zero_point = _flat(constants.get(zero_name)).astype(np.int64)
+        if len(zero_point) != len(scale):
+            zero_point = np.zeros(len(scale), np.int64)
+        rank = len(shape) if shape is not None else 0
+        axis = axis + rank if axis < 0 else axis
+        if len(scale) > 1 and not (shape is not None and 0 <= axis < rank and shape[axis] == len(scale)):
+            # Blocked, or damaged: not a scale a channel.
+            scale, zero_point = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    return Value(
+        key=name,
+        name=name,
+        dtype=dtype,
+        shape=shape,
+        scales=scale,
+        zero_points=zero_point,
+        axis=axis,
+        constant=constant is not None,
+        size_bytes=0 if constant is None else constant.size_bytes,
+        data=None if constant is None else constant.data,
+    )
+
+
+def _flat(constant: OnnxTensor | None) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if constant is None or constant.data is None:
+        return np.zeros(0)
+    return constant.data.astype(np.float64).reshape(-1)
+
+
+def _op(index: int, node: OnnxNode, values: Mapping[str, Value], is_float: bool) -> Op:
+    weights = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    group = node.attributes.get("group", 1)
+    depthwise = node.op in ("Conv", "FusedConv", "QLinearConv", "ConvInteger") and isinstance(group, int) and group > 1
+    shape = weights.shape if weights is not None else None
+    kind = kind_of(node.op, depthwise and (shape is None or (len(shape) > 1 and shape[1] == 1)))
+    name = node.name or (node.outputs[0] if node.outputs else "")
+    return Op(
+        index=index,
+        type=node.op if not node.domain else f"{node.domain}.{node.op}",
+        name=name,
+        kind=kind,
+        inputs=node.inputs,
+        outputs=tuple(key for key in node.outputs if key),
+        precision=_precision(node, values, is_float),
+        builtin=node.domain == "",
+        attributes=node.attributes,
+    )
+
+
+def _precision(node: OnnxNode, values: Mapping[str, Value], is_float: bool) -> str:
+    def dtype(keys: tuple[str, ...]) -> str:
+        return values[keys[0]].dtype if keys and keys[0] else "?"
+
+    if node.op in ("QuantizeLinear", "DequantizeLinear", "Cast"):
+        source, result = dtype(node.inputs), dtype(node.outputs)
+        return source if source == result else f"{source} to {result}"
+    if node.op in _DYNAMIC:
+        return "hybrid (int8, its scales computed at run time)"
+    out = dtype(node.outputs)
+    if is_float and (out in FLOATS or out == "?"):
+        return out if out != "?" else "float32"
+    return "int8" if out in FLOATS or out in INTEGERS_8 or out == "?" else out

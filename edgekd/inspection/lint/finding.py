@@ -1,0 +1,59 @@
+"""What a rule of the lint looks at, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgekd.inspection.described import Description
+from edgekd.inspection.network import Network, Op
+
+Severity = Literal["error", "warning", "note"]
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake: which rule named it, how bad it is, what and where, and the way out."""
+
+    rule: str
+    severity: Severity
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A file as the rules see it. ``macs`` and ``delegated`` are by the op's index; ``delegated`` is None for an .onnx.
+
+    ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` says why it does not run.
+    """
+
+    network: Network
+    description: Description
+    version: int
+    macs: Mapping[int, int | None] = field(default_factory=dict)
+    delegated: frozenset[int] | None = None
+    failed: str | None = None
+
+    @property
+    def is_tflite(self) -> bool:
+        """Whether it is a .tflite."""
+        return self.network.format == "tflite"
+
+    @property
+    def accumulating(self) -> tuple[Op, ...]:
+        """The convolutions, dense layers and matrix products."""
+        return tuple(op for op in self.network.ops if op.kind in ("conv", "depthwise", "dense", "matmul"))
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether convolutions or dense layers compute in 8-bit integers."""
+        return any(op.precision in ("int8", "uint8") for op in self.accumulating)
+
+
+def named(ops: tuple[Op, ...] | list[Op]) -> str:
+    """Ops in words, the first few by name."""
+    shown = ", ".join(f"{op.type} {op.name!r}" if op.name else op.type for op in ops[:_SHOWN])
+    return shown + (f" and {len(ops) - _SHOWN} more" if len(ops) > _SHOWN else "")

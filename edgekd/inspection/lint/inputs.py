@@ -1,0 +1,155 @@
+"""Mistakes at a model's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekd.inspection.lint.finding import Subject
+from edgekd.inspection.network import INTEGERS_8, Network, Value
+
+# (mean, std) in pixel values that people train with; a quantized input's step must be one pixel of one of them.
+_RANGES = {
+    "0..255": (0.0, 1.0),
+    "0..1": (0.0, 255.0),
+    "0..1 (by 256)": (0.0, 256.0),
+    "-1..1": (127.5, 127.5),
+    "-1..1 (127, 128)": (127.0, 128.0),
+    "-1..1 (128, 128)": (128.0, 128.0),
+    "-1..1 (127.5, 128)": (127.5, 128.0),
+    "-1..1 (127, 127)": (127.0, 127.0),
+    "-128..127": (128.0, 1.0),
+}
+# Half a pixel over the whole range, and a zero point that was rounded.
+_STEP_TOLERANCE = 0.5 / 255
+_ZERO_TOLERANCE = 1.0
+_FLAT = 0.1
+_PASSED = frozenset((
+    "CAST", "Cast", "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "TRANSPOSE", "Transpose",
+))  # fmt: skip
+_AFFINE = {"MUL": "*", "Mul": "*", "DIV": "/", "Div": "/", "ADD": "+", "Add": "+", "SUB": "-", "Sub": "-"}
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What a graph does to its input first: the largest factor, and how many times it shrinks it."""
+
+    factor: float = 1.0
+    shrinks: int = 0
+
+
+def odd_input_scale(subject: Subject) -> str | None:
+    """An 8-bit image input whose scale and zero point are not those of pixels 0..255."""
+    image = subject.network.image()
+    if image is None or image.dtype not in INTEGERS_8 or len(image.scales) != 1:
+        return None
+    step, zero = _step(image)
+    low, high = -zero * step, (255 - zero) * step
+    told = f"input {image.name!r}: pixels 0..255 become {low:.4g}..{high:.4g} (a step of {step:.6g})"
+    graph = affine(subject.network, image)
+    if graph.shrinks and not _is(step, zero, 0.0, 1.0):
+        return f"{told}, and the graph then scales by {graph.factor:.4g} itself, as if it were given 0..255"
+    normalization = subject.description.normalization
+    stated = [] if normalization is None else list(zip(normalization.mean, normalization.std, strict=False))
+    if not any(_is(step, zero, mean, std) for mean, std in (*_RANGES.values(), *stated)):
+        return f"{told}: no usual range of pixels, so the calibration saw something else than the app will feed"
+    return None
+
+
+def double_normalization(subject: Subject) -> str | None:
+    """Pixels that are brought to their range twice."""
+    image = subject.network.image()
+    if image is None:
+        return None
+    graph = affine(subject.network, image)
+    normalization = subject.description.normalization
+    if normalization is not None and not normalization.does_nothing and normalization.std and normalization.mean:
+        mean, std = normalization.mean[0], normalization.std[0]
+        stated = f"the metadata tells readers to feed (pixel - {mean:g}) / {std:g}"
+        if graph.shrinks:
+            return f"{stated}, and the graph scales by {graph.factor:.4g} itself"
+        if image.dtype in INTEGERS_8 and len(image.scales) == 1 and not _is(*_step(image), mean, std):
+            step, zero = _step(image)
+            return f"{stated}, but input {image.name!r} is {image.dtype} with scale {step:.6g} and zero point {zero:g}"
+    nominal = str(subject.description.preprocessing.get("Image.NominalPixelRange", ""))
+    if nominal.startswith("Normalized") and graph.shrinks:
+        return f"the metadata says Image.NominalPixelRange {nominal}, and the graph scales by {graph.factor:.4g} itself"
+    if graph.shrinks > 1 and 255 * graph.factor < _FLAT and image.dtype not in INTEGERS_8:
+        return f"the graph shrinks its input {graph.shrinks} times: pixels 0..255 span {255 * graph.factor:.4g}"
+    return None
+
+
+def nchw_input(subject: Subject) -> str | None:
+    """A channels-first image in a .tflite."""
+    image = subject.network.image()
+    if not subject.is_tflite or image is None or image.shape is None:
+        return None
+    _, first, _, last = image.shape
+    if first in (1, 3, 4) and last not in (1, 3, 4):
+        return f"input {image.name!r} is {list(image.shape)}: channels stand before height and width"
+    return None
+
+
+def dynamic_shape(subject: Subject) -> str | None:
+    """A free size other than the batch."""
+    for value in _inputs(subject):
+        free = [size for size in (value.shape or ())[1:] if isinstance(size, str) or size < 0]
+        if free or value.shape is None:
+            return f"input {value.name!r} is {list(value.shape) if value.shape else 'of any shape'}"
+    return None
+
+
+def free_batch(subject: Subject) -> str | None:
+    """A .tflite whose batch is free."""
+    for value in _inputs(subject):
+        if subject.is_tflite and value.shape and value.shape[0] == -1:
+            return f"input {value.name!r} is {list(value.shape)}: its batch is free"
+    return None
+
+
+def fixed_batch(subject: Subject) -> str | None:
+    """A batch that is fixed to something else than 1."""
+    for value in _inputs(subject):
+        batch = value.shape[0] if value.shape and len(value.shape) > 1 else 1
+        if isinstance(batch, int) and batch > 1:
+            return f"input {value.name!r} is {list(value.shape or ())}: it takes {batch} images at a time, never one"
+    return None
+
+
+def affine(network: Network, image: Value) -> Affine:
+    """Follow an input through multiplications and sums by constants until anything else happens."""
+    key, factor, shrinks = image.key, 1.0, 0
+    for _ in range(16):
+        after = network.consumers.get(key, ())
+        if len(after) != 1 or not after[0].outputs:
+            break
+        op = after[0]
+        if op.type in _AFFINE and len(op.inputs) == 2:
+            other = network.constant(op.inputs[1] if op.inputs[0] == key else op.inputs[0])
+            values = None if other is None else other.real()
+            if values is None or not values.size or values.size > 4:
+                break
+            size = float(np.abs(values).max())
+            by = {"*": size, "/": 1 / size if size else 1.0}.get(_AFFINE[op.type], 1.0)
+            factor, shrinks = factor * by, shrinks + (by < 0.1)
+        elif op.type not in _PASSED:
+            break
+        key = op.outputs[0]
+    return Affine(factor, shrinks)
+
+
+def _inputs(subject: Subject) -> list[Value]:
+    return [subject.network.values[key] for key in subject.network.inputs]
+
+
+def _step(image: Value) -> tuple[float, float]:
+    # Zero point as if the input were uint8: the pixel that means 0.
+    zero = float(image.zero_points[0]) if len(image.zero_points) else 0.0
+    return float(image.scales[0]), zero + (128 if image.dtype == "int8" else 0)
+
+
+def _is(step: float, zero: float, mean: float, std: float) -> bool:
+    if std == 0:
+        return False
+    return abs(step * std - 1) <= _STEP_TOLERANCE and abs(zero - mean) <= _ZERO_TOLERANCE

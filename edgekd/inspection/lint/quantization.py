@@ -1,0 +1,117 @@
+"""Mistakes of quantization."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgekd.inspection.lint.finding import Subject, named
+from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op
+
+_ACTIVATIONS = ("Relu", "Clip")
+# A step too small for any real range.
+_NO_RANGE = 1e-20
+
+
+def float_ops(subject: Subject) -> str | None:
+    """Ops in float in a file of integers; what stands at its edges converts."""
+    if not subject.is_integer:
+        return None
+    ops = [
+        op
+        for op in subject.network.ops
+        if op.kind not in ("quantize", "dequantize")
+        and (op.precision.split(" to ")[0] in FLOATS or op.precision.endswith(FLOATS))
+        and not _only_constants(subject.network, op)
+    ]
+    return f"{len(ops)} ops compute in float: {named(ops)}" if ops else None
+
+
+def dynamic_range(subject: Subject) -> str | None:
+    """8-bit weights under float activations."""
+    ops = [op for op in subject.accumulating if op.precision.startswith("hybrid")]
+    ops += [op for op in subject.accumulating if op not in ops and _float_on_integers(subject.network, op)]
+    return f"{len(ops)} layers have 8-bit weights and float activations: {named(ops)}" if ops else None
+
+
+def per_tensor_weights(subject: Subject) -> str | None:
+    """Convolutions with one scale for all channels."""
+    found = []
+    for op in subject.accumulating:
+        weights = subject.network.weights(op) if op.kind in ("conv", "depthwise") else None
+        if (
+            weights is not None
+            and weights.dtype in INTEGERS_8
+            and len(weights.scales) == 1
+            and _channels(op, weights) > 1
+        ):
+            found.append(op)
+    return f"one scale for all channels in {named(found)}" if found else None
+
+
+def zero_range(subject: Subject) -> str | None:
+    """Quantized tensors whose scale is 0 or less, or next to nothing."""
+    bad = [v.name for v in subject.network.values.values() if len(v.scales) and not (v.scales > _NO_RANGE).all()]
+    return f"{len(bad)} tensors have a scale of 0: {', '.join(map(repr, bad[:4]))}" if bad else None
+
+
+def quantize_pairs(subject: Subject) -> str | None:
+    """Dequantized and at once quantized again; in a .tflite also the other way round."""
+    network = subject.network
+    found = [op for op in network.ops if op.kind == "dequantize" and op.outputs and _all_are(network, op, "quantize")]
+    if subject.is_tflite:
+        found += [
+            op for op in network.ops if op.kind == "quantize" and op.outputs and _all_are(network, op, "dequantize")
+        ]
+    return f"{len(found)} pairs of quantization and dequantization in the middle: {named(found)}" if found else None
+
+
+def unfused_activation(subject: Subject) -> str | None:
+    """In a QDQ .onnx, an activation between a convolution and its quantization."""
+    if subject.is_tflite or not subject.is_integer:
+        return None
+    network = subject.network
+    found = [
+        op
+        for op in network.ops
+        if op.type in _ACTIVATIONS
+        and op.inputs
+        and (before := network.producers.get(op.inputs[0])) is not None
+        and before.kind in ("conv", "depthwise", "dense", "matmul")
+        and _all_are(network, op, "quantize")
+    ]
+    return f"{len(found)} stand between a layer and its QuantizeLinear: {named(found)}" if found else None
+
+
+def signed_activations(subject: Subject) -> str | None:
+    """int8 activations in an .onnx."""
+    if subject.is_tflite or not subject.is_integer:
+        return None
+    ops = [op for op in subject.network.ops if op.type == "QuantizeLinear" and op.precision.endswith("to int8")]
+    ops = [op for op in ops if not _only_constants(subject.network, op)]
+    return f"{len(ops)} activations are int8, the first {named(ops[:1])}" if ops else None
+
+
+def _all_are(network: Network, op: Op, kind: str) -> bool:
+    after = [other for key in op.outputs for other in network.consumers.get(key, ())]
+    return bool(after) and all(other.kind == kind for other in after) and not {*op.outputs} & {*network.outputs}
+
+
+def _only_constants(network: Network, op: Op) -> bool:
+    return bool(op.inputs) and all(not key or network.constant(key) is not None for key in op.inputs)
+
+
+def _float_on_integers(network: Network, op: Op) -> bool:
+    if op.precision not in FLOATS or not op.inputs or network.constant(op.inputs[0]) is not None:
+        return False
+    fed = network.producers.get(op.inputs[0])
+    weights = network.weights(op)
+    return weights is not None and weights.dtype in INTEGERS_8 and (fed is None or fed.kind != "dequantize")
+
+
+def _channels(op: Op, weights: object) -> int:
+    shape = getattr(weights, "shape", None) or (1,)
+    sizes = [int(size) for size in shape if isinstance(size, (int, np.integer))]
+    if not sizes:
+        return 1
+    # TFLite keeps a depthwise kernel as [1, h, w, channels].
+    return sizes[-1] if op.type == "DEPTHWISE_CONV_2D" else sizes[0]

@@ -1,0 +1,88 @@
+"""Ask a runtime about a file that it may crash on, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekd.errors import ArtifactError
+
+TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a runtime said. ``delegated`` are the ops that XNNPACK took, None where it was not asked.
+
+    ``fused`` counts the ops of the graph that ONNX Runtime made of an .onnx file; ``types`` are inferred dtypes and
+    shapes; ``failed`` says why it did not run on zeros.
+    """
+
+    ran: bool = False
+    delegated: frozenset[int] | None = None
+    fused: dict[str, int] = field(default_factory=dict)
+    types: dict[str, tuple[str, tuple[int | str, ...] | None]] = field(default_factory=dict, repr=False)
+    failed: str | None = None
+
+
+def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT_S) -> Probe:
+    """Load ``path`` ("tflite" or "onnx") and run it once on zeros; without ``run`` only infer an .onnx file's shapes.
+
+    Raises: ArtifactError where the runtime refuses the file, dies of it or never ends.
+    """
+    argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
+    try:
+        # Our own argv, and no shell.
+        done = subprocess.run(  # noqa: S603
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        doing, _ = _answers(error.stdout or b"")
+        raise ArtifactError(_message(path, f"{doing} took more than {timeout_s:g} s and was stopped")) from None
+    doing, result = _answers(done.stdout)
+    if result is None:
+        raise ArtifactError(_message(path, f"{doing} {_death(done.returncode, done.stderr)}"))
+    if "refused" in result:
+        raise ArtifactError(_message(path, str(result["refused"])))
+    delegated = result.get("delegated")
+    return Probe(
+        ran=run,
+        delegated=None if delegated is None else frozenset(delegated),
+        fused=dict(result.get("fused", {})),
+        types={k: (v[0], None if v[1] is None else tuple(v[1])) for k, v in result.get("types", {}).items()},
+        failed=result.get("failed"),
+    )
+
+
+def _answers(stdout: bytes) -> tuple[str, dict[str, Any] | None]:
+    doing, result = "starting the runtime", None
+    for line in stdout.decode("utf-8", "replace").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        doing, result = value.get("doing", doing), value.get("done", result)
+    return doing, result
+
+
+def _death(status: int, stderr: bytes) -> str:
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        return f"ended its process by {name}"
+    last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
+    return f"failed: {last[0][:400]}"
+
+
+def _message(path: Path, why: str) -> str:
+    return (
+        f"{path} is damaged, or not a model for this runtime: {why}. Copy it again, or see what can be read of it "
+        f"with: edgekd inspect --no-run {path.name}"
+    )

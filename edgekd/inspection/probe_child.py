@@ -1,0 +1,166 @@
+"""Ask a runtime about a file, in this process of its own: ``python -m edgekd.inspection.probe_child FORMAT PATH RUN``.
+
+A foreign file's structure may be sound and its numbers may still crash a runtime, so this process may die. Every line
+on stdout is JSON: {"doing": ...} before each step, and {"done": {...}} at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_MEMORY_BYTES = 12 << 30
+_MAX_INPUT_BYTES = 256 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """Probe one file; a runtime that refuses it is an answer, not an error."""
+    kind, path, run = arguments[0], Path(arguments[1]), arguments[2] == "run"
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # a lower limit stands already
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    # Whatever a runtime prints is not to stand between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(value: dict[str, Any]) -> None:
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    say({"done": (_tflite if kind == "tflite" else _onnx)(path, run, say)})
+    return 0
+
+
+Say = Callable[[dict[str, Any]], None]
+
+
+def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
+    if not run:
+        return {}
+    from ai_edge_litert.interpreter import Interpreter
+
+    say({"doing": "loading it into LiteRT"})
+    try:
+        interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
+        say({"doing": "allocating its tensors in LiteRT"})
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError, MemoryError) as error:
+        return {"refused": f"LiteRT refuses it: {_line(error)}"}
+    result: dict[str, Any] = {"delegated": _delegated(interpreter)}
+    say({"doing": "running it in LiteRT"})
+    import numpy as np
+
+    try:
+        for entry in interpreter.get_input_details():
+            interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
+        interpreter.invoke()
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        result["failed"] = f"LiteRT cannot run it on zeros: {_line(error)}"
+    return result
+
+
+def _delegated(interpreter: Any) -> list[int]:
+    # A DELEGATE node stands behind the graph's own; what it took leads from its outputs back to its inputs.
+    nodes = interpreter._get_ops_details()
+    own = [node for node in nodes if node["op_name"] != "DELEGATE"]
+    producer = {int(key): node for node in own for key in node["outputs"]}
+    taken: set[int] = set()
+    for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
+        edges = {int(key) for key in delegate["inputs"]}
+        left = [int(key) for key in delegate["outputs"]]
+        while left:
+            node = producer.get(left.pop())
+            if node is not None and node["index"] not in taken:
+                taken.add(int(node["index"]))
+                left += [int(key) for key in node["inputs"] if int(key) not in edges]
+    return sorted(taken)
+
+
+def _onnx(path: Path, run: bool, say: Say) -> dict[str, Any]:
+    say({"doing": "inferring its shapes with onnx"})
+    result: dict[str, Any] = {"types": _types(path)}
+    if not run:
+        return result
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    say({"doing": "loading it into ONNX Runtime"})
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+        optimized = Path(scratch) / "optimized.onnx"
+        options.optimized_model_filepath = str(optimized)
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own exception types share no base but this
+            return result | {"refused": f"ONNX Runtime refuses it: {_line(error)}"}
+        result["fused"] = _counts(optimized)
+    say({"doing": "running it in ONNX Runtime"})
+    try:
+        feeds = {value.name: _zeros(value) for value in session.get_inputs()}
+        if all(value is not None for value in feeds.values()):
+            session.run(None, feeds)
+    except Exception as error:  # as above
+        result["failed"] = f"ONNX Runtime cannot run it on zeros: {_line(error)}"
+    return result
+
+
+def _types(path: Path) -> dict[str, Any]:
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # the parser, the checker and the inference raise several kinds; shapes are then unknown
+        return {}
+    from edgekd.onnx_wire import DTYPES
+
+    found: dict[str, Any] = {}
+    for value in graph.value_info:
+        kind = value.type.tensor_type
+        sizes = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim]
+        found[value.name] = [DTYPES.get(kind.elem_type, str(kind.elem_type)), sizes if kind.HasField("shape") else None]
+    return found
+
+
+def _counts(path: Path) -> dict[str, int]:
+    from edgekd import onnx_file
+    from edgekd.errors import ArtifactError
+
+    try:
+        graph = onnx_file.read(path.read_bytes(), path.name)
+    except (ArtifactError, OSError):
+        return {}
+    counts: dict[str, int] = {}
+    for node in graph.nodes:
+        counts[node.op] = counts.get(node.op, 0) + 1
+    return counts
+
+
+def _zeros(value: Any) -> Any:
+    import numpy as np
+
+    names = {"float": "float32", "double": "float64"}
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    shape = [size if isinstance(size, int) and size >= 0 else 1 for size in value.shape]
+    try:
+        dtype = np.dtype(names.get(kind, kind))
+    except TypeError:
+        return None
+    return np.zeros(shape, dtype) if np.prod(shape) * dtype.itemsize <= _MAX_INPUT_BYTES else None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
