@@ -17,6 +17,7 @@ from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.hinton import Hinton
 from edgekd.errors import RecipeError, UsageError
+from edgekd.export.options import ExportOptions
 from edgekd.export.parity import ParityGates
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
@@ -87,10 +88,15 @@ class DistillSection(_Section):
     schedule: Schedule = Schedule()
 
 
-class ExportSection(_Section):
-    """What files to write; ``calibration`` is the number of training views that set the int8 ranges."""
+class ExportSection(ExportOptions):
+    """What files to write, and how; ``calibration`` is the number of training views that set the int8 ranges.
 
-    formats: tuple[Literal["tflite", "onnx"], ...] = ("tflite", "onnx")
+    ``formats``: tflite, onnx, ort (ONNX Runtime's own), c (the int8 .tflite as C), coreml (needs edgekd[coreml]).
+    ``batch`` is 1 or dynamic here: a run measures one image at a time.
+    """
+
+    batch: Literal["dynamic", 1] | None = None
+    formats: tuple[Literal["tflite", "onnx", "ort", "c", "coreml"], ...] = ("tflite", "onnx")
     output: Literal["float32", "uint8"] = "float32"
     calibration: int = Field(200, ge=8)
 

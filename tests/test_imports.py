@@ -23,7 +23,7 @@ LAYERS = (
     ("students",),
     ("distill",),
     ("onnx_wire",),
-    ("tflite_file", "onnx_file"),
+    ("tflite_file", "onnx_file", "ort_file"),
     ("artifact",),
     ("runtime",),
     ("inspection",),

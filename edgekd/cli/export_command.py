@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.errors import UsageError
+
 if TYPE_CHECKING:
     from edgekd.artifact import Artifact
     from edgekd.data.dataset import Dataset
+    from edgekd.export.options import ExportOptions
 
 
 @click.command(
@@ -17,12 +20,15 @@ if TYPE_CHECKING:
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to hold them against.")
-@click.option("--format", "formats", default="tflite,onnx", help="Some of tflite,onnx [both].")
+@click.option("--format", "formats", default="tflite,onnx", help="Some of tflite,onnx,ort,c,coreml [tflite,onnx].")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Photos: a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
 @click.option("--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Of int8 files [float32].")
+@click.option("--batch", help="Images at a time, or dynamic [1 in .tflite, dynamic in .onnx].")
+@click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Of the .onnx input [nhwc].")
+@click.option("--license", "license_", default="not stated", help="For the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -35,34 +41,69 @@ def command(
     out: Path,
     crop: str,
     output: str,
+    batch: str | None,
+    layout: str,
+    license_: str,
     calibration: int,
     min_agreement: float,
     as_json: bool,
 ) -> None:
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
 
+    Formats: ort is ONNX Runtime's own; c is the int8 .tflite as C, with an example for TensorFlow Lite for
+    Microcontrollers; coreml needs: pip install "edgekd[coreml]".
+
     \b
     Example:
       edgekd export student.keras --int8 --data photos --out out
+      edgekd export student.keras --int8 --data photos --out out --format tflite,c
+      edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
     from edgekd.cli.check_command import finish
     from edgekd.cli.console import PROGRESS
     from edgekd.data.load import load_dataset
     from edgekd.data.splitting import SplitPolicy
+    from edgekd.export.exporter import beside
     from edgekd.export.parity import ParityGates, score
 
     dataset = load_dataset(data, images=images, policy=SplitPolicy())
     for warning in dataset.warnings:
         PROGRESS.print(f"note: {warning.message}", markup=False)
-    made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration)
+    options = _options(batch, layout, license_)
+    made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, options)
+    for path in beside(out, model.stem, tuple(formats.split(","))):
+        PROGRESS.print(f"wrote {path}", markup=False)
     gates = ParityGates(min_agreement=min_agreement)
     float_twin = next((a for a in made if a.precision == "float32" and a.format == "tflite"), None)
     rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in made]
     finish(rows, as_json)
 
 
+def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
+    from pydantic import ValidationError
+
+    from edgekd.export.options import ExportOptions
+
+    size = int(batch) if batch is not None and batch.isdecimal() else batch
+    try:
+        return ExportOptions.model_validate({"batch": size, "layout": layout, "license": license_})
+    except ValidationError as error:
+        raise UsageError(
+            f"--{error.errors()[0]['loc'][0]} got {error.errors()[0]['input']!r}: --batch is dynamic or 1 to 1024, "
+            "--license a text"
+        ) from None
+
+
 def _export(
-    model: Path, dataset: Dataset, out: Path, formats: tuple[str, ...], int8: bool, crop: Any, output: Any, count: int
+    model: Path,
+    dataset: Dataset,
+    out: Path,
+    formats: tuple[str, ...],
+    int8: bool,
+    crop: Any,
+    output: Any,
+    count: int,
+    options: ExportOptions,
 ) -> list[Artifact]:
     """Calibrate on training photos chosen by a fixed seed, and convert."""
     import numpy as np
@@ -82,4 +123,5 @@ def _export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("float32", "int8") if int8 else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
+        options=options,
     )  # fmt: skip

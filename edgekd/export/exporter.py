@@ -17,7 +17,7 @@ import edgekd
 from edgekd.artifact import Artifact, sidecar_path
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
-from edgekd.export.c_array import write_c_array
+from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
 from edgekd.export.options import Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
@@ -88,6 +88,16 @@ def export(
         published = [_publish(artifact, out) for artifact in made]
         _publish_rest(job.directory, out)
         return published
+
+
+def beside(out: Path, stem: str, formats: tuple[str, ...]) -> list[Path]:
+    """Where ``export`` puts what is no artifact: the C sources and the .mlpackage."""
+    name = identifier(f"{stem}.int8")
+    paths = {
+        "c": [out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc"],
+        "coreml": [out / f"{stem}.float16.mlpackage"],
+    }
+    return [path for kind, made in paths.items() if kind in formats for path in made]
 
 
 @dataclass(frozen=True)

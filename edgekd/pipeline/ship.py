@@ -80,6 +80,7 @@ def _convert(
         precisions=("float32", "int8") if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration, output=recipe.export.output,
+        options=recipe.export,
         provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row},
     )  # fmt: skip
 

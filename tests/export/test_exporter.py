@@ -161,7 +161,7 @@ Spoil = Callable[[dict[str, Any]], dict[str, Any]]
         ({"labels": ("a", "b", "a")}, ExportError, "distinct"),
         ({"labels": ("a", "b", "c\nd")}, ExportError, "one line"),
         ({"precisions": ("int4",)}, UsageError, "precisions must be some of float32, int8, got int4"),
-        ({"formats": ()}, UsageError, "formats must be some of tflite, onnx, got none"),
+        ({"formats": ()}, UsageError, "formats must be some of tflite, onnx, ort, c, coreml, got none"),
         ({"calibration": None}, UsageError, "int8 needs calibration images"),
         ({"calibration": np.zeros((4, 48, 48, 3), np.float32)}, ExportError, "must be uint8"),
         ({"calibration": np.zeros((4, 32, 32, 3), np.uint8)}, ExportError, r"\[N, 48, 48, 3\]"),

@@ -1,0 +1,175 @@
+"""An int8 .tflite as C, for TensorFlow Lite for Microcontrollers: the bytes, a header and an example of use."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd import tflite_file
+from edgekd.artifact import Artifact
+from edgekd.errors import UnsupportedOpError, UsageError
+from edgekd.export.micro_example import example
+from edgekd.export.micro_ops import RESOLVER_METHODS
+from edgekd.storage import write_text
+from edgekd.tflite_file import TfliteGraph
+
+_BYTES_A_LINE = 16
+_KIBIBYTE = 1024
+# What the interpreter keeps beside the activations, in bytes: measured with tflite-micro's own allocation report.
+_PER_TENSOR, _PER_OP, _PER_CHANNEL, _FIXED = 40, 256, 12, 4096
+
+
+@dataclass(frozen=True)
+class CArray:
+    """What was written: ``name`` is the array's C identifier, ``arena_bytes`` an estimate of the memory to give it."""
+
+    name: str
+    header: Path
+    source: Path
+    example: Path
+    ops: tuple[str, ...]
+    arena_bytes: int
+
+
+def write_c_array(artifact: Artifact, out: Path) -> CArray:
+    """Write ``<name>.h``, ``<name>.c`` and ``<name>_main.cc`` of an int8 .tflite into a folder.
+
+    Raises: UsageError for another file; UnsupportedOpError for an op that TensorFlow Lite for Microcontrollers lacks.
+    """
+    where = artifact.path.name
+    if artifact.format != "tflite" or artifact.precision != "int8":
+        raise UsageError(f"a C array is made of an int8 .tflite, and {where} is {artifact.precision} {artifact.format}")
+    content = artifact.content()
+    graph = tflite_file.read(content, where)
+    ops = micro_ops(graph, where)
+    name = identifier(where.removesuffix(".tflite"))
+    made = CArray(name, out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc", ops, arena_estimate_bytes(graph))
+    write_text(made.header, _header(made, artifact))
+    write_text(made.source, _source(made, artifact, content))
+    write_text(made.example, example(made.name, made.header.name, tuple(RESOLVER_METHODS[op] for op in ops), artifact))
+    return made
+
+
+def identifier(name: str) -> str:
+    """A C and C++ identifier made of any name: two names with other letters than ASCII's stay two.
+
+    It begins with a letter, so that it is neither reserved nor a number, and no keyword has its underscore.
+    """
+    text = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
+    if not name.isascii() or not text:
+        text = f"{text}_{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("_")
+    text = re.sub(r"_+", "_", text)
+    return text if text[0].isalpha() and "_" in text else f"model_{text}"
+
+
+def micro_ops(graph: TfliteGraph, where: str) -> tuple[str, ...]:
+    """The distinct ops of a graph, sorted. Raises UnsupportedOpError naming those without a microcontroller kernel."""
+    ops = sorted({op.name for op in graph.ops})
+    missing = [op for op in ops if op not in RESOLVER_METHODS]
+    if missing:
+        raise UnsupportedOpError(
+            f"{where}: TensorFlow Lite for Microcontrollers has no kernel for {', '.join(missing)}. "
+            "Leave out the c format, or replace the layers that they come from"
+        )
+    return tuple(ops)
+
+
+def arena_estimate_bytes(graph: TfliteGraph) -> int:
+    """An estimate of the tensor arena: the most that is alive at once, and what the interpreter keeps."""
+    computed = {i for op in graph.ops for i in op.outputs} | set(graph.inputs)
+    first = dict.fromkeys(graph.inputs, 0) | {i: op.index for op in graph.ops for i in op.outputs}
+    last = {i: op.index for op in graph.ops for i in (*op.inputs, *op.outputs) if i in computed}
+    last |= dict.fromkeys(graph.outputs, len(graph.ops))
+    sizes = {i: tensor_bytes(graph, i) for i in computed}
+    alive = [sum(sizes[i] for i in computed if first[i] <= op.index <= last.get(i, 0)) for op in graph.ops]
+    channels = sum(len(tensor.scales) for tensor in graph.tensors if len(tensor.scales) > 1)
+    kept = _PER_TENSOR * len(graph.tensors) + _PER_OP * len(graph.ops) + _PER_CHANNEL * channels + _FIXED
+    # A planner packs blocks, it does not cut them: some room for gaps.
+    return -(-(max(alive, default=0) * 5 // 4 + kept) // _KIBIBYTE) * _KIBIBYTE
+
+
+def tensor_bytes(graph: TfliteGraph, index: int) -> int:
+    """Bytes of a computed tensor."""
+    tensor = graph.tensors[index]
+    size = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "INT16": 2, "FLOAT16": 2}.get(tensor.type, 1)
+    for dimension in tensor.shape:
+        size *= dimension
+    return size
+
+
+def _header(made: CArray, artifact: Artifact) -> str:
+    upper, preprocessing = made.name.upper(), artifact.preprocessing
+    return f"""{_comment(made, artifact)}
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stddef.h>
+
+/* Input: uint8 RGB, row by row, [{upper}_HEIGHT][{upper}_WIDTH][3], 0..255 as the camera gives it. */
+#define {upper}_HEIGHT {preprocessing.height}
+#define {upper}_WIDTH {preprocessing.width}
+#define {upper}_CLASSES {len(artifact.labels)}
+/* An estimate: where AllocateTensors() fails, make it larger; arena_used_bytes() then says what is needed. */
+#define {upper}_ARENA_BYTES {made.arena_bytes}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* The .tflite file, aligned to 16 bytes. */
+extern const unsigned char {made.name}[];
+extern const size_t {made.name}_len;
+/* UTF-8, in the order of the outputs. */
+extern const char *const {made.name}_labels[{upper}_CLASSES];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _source(made: CArray, artifact: Artifact, content: bytes) -> str:
+    lines = [
+        "  " + ",".join(f"0x{byte:02x}" for byte in content[start : start + _BYTES_A_LINE]) + ","
+        for start in range(0, len(content), _BYTES_A_LINE)
+    ]
+    labels = "\n".join(f"  {c_string(label)}," for label in artifact.labels)
+    rows = "\n".join(lines)
+    return f"""{_comment(made, artifact)}
+#include "{made.header.name}"
+
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+_Alignas(16)
+#elif defined(__GNUC__)
+__attribute__((aligned(16)))
+#else
+#error "compile as C11, or align the array to 16 bytes in your compiler's way"
+#endif
+const unsigned char {made.name}[] = {{
+{rows}
+}};
+const size_t {made.name}_len = sizeof {made.name};
+
+const char *const {made.name}_labels[{made.name.upper()}_CLASSES] = {{
+{labels}
+}};
+"""
+
+
+def _comment(made: CArray, artifact: Artifact) -> str:
+    return (
+        f"/* The int8 .tflite of edgekd as C: {artifact.size_bytes} bytes, {len(artifact.labels)} classes.\n"
+        f"   SHA-256 {artifact.sha256}\n"
+        f"   Generated: export it again instead of editing. Ops: {', '.join(made.ops)}. */"
+    )
+
+
+def c_string(text: str) -> str:
+    """A C string literal of UTF-8 text, in ASCII."""
+    # Octal escapes end after three digits, and a question mark could begin a trigraph.
+    plain = set(map(ord, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-+.,:;()[]{}<>=!#$%&*/@^|~'"))
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) + '"'

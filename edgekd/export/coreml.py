@@ -1,0 +1,83 @@
+"""Core ML, by Apple's coremltools, which edgekd does not install: pip install "edgekd[coreml]".
+
+Linux can write this file and not run it: Core ML itself is in Apple's systems only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgekd.artifact import ONNX_RECORD
+from edgekd.errors import ExportError, UsageError
+from edgekd.export.record import Record
+from edgekd.quantize.ptq import quiet
+from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+
+
+def check_installed() -> None:
+    """Raise UsageError unless coremltools can be imported."""
+    if importlib.util.find_spec("coremltools") is None:
+        raise UsageError('coreml needs coremltools, which is not installed. Install it: pip install "edgekd[coreml]"')
+
+
+def write_mlpackage(source: Source, record: Record, path: Path) -> None:
+    """Write a Core ML image classifier in float16: an RGB image in, the label and all probabilities out.
+
+    ``path`` ends in .mlpackage and becomes a folder. Raises: UsageError without coremltools; ExportError.
+    """
+    check_installed()
+    with quiet() as read_log:
+        # It says at import that it cannot run models here, once per part.
+        logging.getLogger("coremltools").setLevel(logging.ERROR)
+        try:
+            model = _convert(source, record)
+            _describe(model, record)
+            model.save(str(path))
+        except Exception as error:  # its converter raises many kinds
+            reason = str(error).strip() or read_log()[-2000:]
+            raise ExportError(
+                f"coremltools could not convert {path.stem}: {reason[:2000]}. Leave out coreml, or replace the layer "
+                "that it names"
+            ) from None
+
+
+def converter() -> str:
+    """Name and version of what converts."""
+    return f"coremltools {version('coremltools')}"
+
+
+def _convert(source: Source, record: Record) -> Any:
+    import tensorflow as tf
+
+    # Not among edgekd's dependencies, so type checkers know nothing of it.
+    coremltools: Any = importlib.import_module("coremltools")
+
+    shape = (1, source.height, source.width, 3)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)])  # type: ignore[untyped-decorator]
+    def classify(image: Any) -> dict[str, Any]:
+        return {OUTPUT_NAME: source.whole(image, training=False)}
+
+    return coremltools.convert(
+        [classify.get_concrete_function()],
+        source="tensorflow",
+        convert_to="mlprogram",
+        # Pixels 0..255 as they are: the range is in the graph.
+        inputs=[coremltools.ImageType(INPUT_NAME, shape=shape, color_layout=coremltools.colorlayout.RGB)],
+        classifier_config=coremltools.ClassifierConfig(list(record.labels)),
+        compute_precision=coremltools.precision.FLOAT16,
+        minimum_deployment_target=coremltools.target.iOS15,
+        skip_model_load=True,
+    )
+
+
+def _describe(model: Any, record: Record) -> None:
+    model.short_description = record.describe()
+    model.author, model.license, model.version = record.author, record.license, record.version
+    model.user_defined_metadata[ONNX_RECORD] = record.to_json(sealed=False)
+    model.user_defined_metadata["preprocessing"] = record.preprocessing.to_json()
