@@ -167,17 +167,17 @@ def _keyed_pngs() -> Iterator[GoldenPhoto]:
 
     rgb = pattern(*_SIZE, seed=14)
     few = rgb >> 6
-    yield photo("rgb", 8, 2, few * 85, *(int(v) * 85 for v in few[30, 40]))
+    coarse = rgb >> 7
+    yield photo("rgb", 8, 2, coarse * 200, *(int(v) * 200 for v in coarse[30, 40]))
     yield photo("grey", 8, 0, few[..., 0] * 60, 60)
     yield photo("grey-2-bit", 2, 0, few[..., 0], 2)
-    yield photo("grey-1-bit", 1, 0, rgb[..., 0] >> 7, 1)
+    yield photo("grey-1-bit", 1, 0, rgb[..., 0] >> 7, 0)
     # Only samples whose low byte is 5 are clear.
     grey16 = few[..., 0].astype(np.uint16) * 0x1100 + (rgb[..., 1] & 1) * 5
     yield photo("16-bit-grey", 16, 0, grey16, 0x1105)
     # The low bytes are not looked at.
-    yield photo(
-        "16-bit-rgb", 16, 2, few.astype(np.uint16) * 0x1100 + (rgb & 1), *(int(v) * 0x1100 for v in few[30, 40])
-    )
+    deep = coarse.astype(np.uint16) * 0x1100
+    yield photo("16-bit-rgb", 16, 2, deep + (rgb & 1), *(int(v) for v in deep[30, 40]))
 
 
 def _webps() -> Iterator[GoldenPhoto]:

@@ -1,0 +1,179 @@
+"""The written specification in JavaScript, and the shipped .onnx in other people's runtimes: Node and a browser."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from conftest import Project
+
+PORT = Path(__file__).parents[1] / "js"
+MODELS = ("student.int8.onnx", "student.float32.onnx")
+PHOTOS = 20
+INSTALL = "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --prefix tests/js"
+CHROMIUM = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What Python says: a directory of vectors with the user's photos in it, and the answers of ``edgekd predict``."""
+
+    vectors: Path
+    models: dict[str, Path]
+    manifest: dict[str, Any]
+    predicted: dict[str, dict[str, dict[str, float]]]
+
+
+@pytest.fixture(scope="module")
+def expected(project: Project, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    here = tmp_path_factory.mktemp("javascript")
+    (here / "photos").mkdir()
+    sources = [sorted((project.folder / "photos" / colour).iterdir())[:7] for colour in ("green", "red", "yellow")]
+    for number, photo in enumerate([path for paths in sources for path in paths][:PHOTOS]):
+        shutil.copy(photo, here / "photos" / f"{number:02d}.jpg")
+    models = {name: finished / "export" / name for name in MODELS}
+    arguments = ("golden", models[MODELS[0]], "--out", here / "golden", "--photos", here / "photos")
+    made = project.edgekd(*arguments, without_tensorflow=True)
+    assert made.returncode == 0, made.stderr
+    predicted = {}
+    photos = sorted((here / "photos").iterdir())
+    for name, path in models.items():
+        done = project.edgekd("predict", path, *photos, "--json", without_tensorflow=True)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)
+        predicted[name] = {f"own-{i:04d}": row["probabilities"] for i, row in enumerate(rows)}
+    manifest = json.loads((here / "golden" / "manifest.json").read_text())
+    return Expected(here / "golden", models, manifest, predicted)
+
+
+@pytest.fixture(scope="module")
+def packages() -> Path:
+    """The npm packages that tests/js/package.json names."""
+    if shutil.which("node") is None:
+        pytest.skip("needs node: install Node.js 20 or later")
+    folder = PORT / "node_modules"
+    wanted = json.loads((PORT / "package.json").read_text())["dependencies"]
+    for name, version in wanted.items():
+        described = folder / name / "package.json"
+        if not described.is_file() or json.loads(described.read_text())["version"] != version:
+            pytest.skip(f"needs {name} {version}: {INSTALL}")
+    return folder
+
+
+def check(result: dict[str, Any], expected: Expected, unsupported: set[str], inexact: dict[str, int]) -> dict[str, str]:
+    """Every vector equal byte for byte but the named ones, and every answer that of ``edgekd predict``.
+
+    Returns how many are equal, by kind.
+    """
+    assert "error" not in result, result["error"]
+    rows = {row["name"]: row for row in result["vectors"]}
+    assert set(rows) == {vector["name"] for vector in expected.manifest["vectors"]}
+    assert {name for name, row in rows.items() if row["unsupported"]} == unsupported
+    found = {name: row["difference"] for name, row in rows.items() if not row["input"] and not row["unsupported"]}
+    assert found.keys() <= inexact.keys() and all(found[name] <= inexact[name] for name in found), found
+    assert {name for name, row in rows.items() if row["input"] and not row["pixels"]} == set()
+    tolerance = {MODELS[0]: 1 / 256, MODELS[1]: 1e-4}
+    for model, answers in expected.predicted.items():
+        assert len(answers) == PHOTOS
+        for name, wanted in answers.items():
+            given = np.array(result["models"][model][name])
+            values = np.array([wanted[label] for label in expected.manifest["labels"]])
+            assert given.argmax() == values.argmax(), (model, name)
+            assert np.abs(given - values).max() <= tolerance[model], (model, name)
+    equal = Counter(row["kind"] for row in rows.values() if row["input"])
+    return {kind: f"{equal[kind]} of {n}" for kind, n in Counter(row["kind"] for row in rows.values()).items()}
+
+
+def test_node_gives_every_tensor_and_every_answer(expected: Expected, packages: Path) -> None:
+    argv = ["node", str(PORT / "run_node.mjs"), str(expected.vectors), *map(str, expected.models.values())]
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert check(json.loads(done.stdout), expected, unsupported=set(), inexact={}) == {
+        "jpeg": "48 of 48", "png": "32 of 32", "webp": "6 of 6", "bmp": "2 of 2", "gif": "2 of 2", "tiff": "2 of 2",
+    }  # fmt: skip
+
+
+def test_a_browser_gives_every_tensor_that_its_decoders_allow(
+    expected: Expected, packages: Path, tmp_path: Path
+) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    with Page(expected, packages) as page:
+        argv = [chromium, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", page.address]
+        with (tmp_path / "log").open("w") as log:
+            started = subprocess.Popen(argv, stdout=log, stderr=log)
+        try:
+            answered = page.answered.wait(120)
+        finally:
+            started.terminate()
+            started.wait(30)
+    assert answered, (tmp_path / "log").read_text()[-2000:]
+    # Chromium reads no TIFF, and rounds CMYK to RGB by another formula.
+    unsupported = {vector["name"] for vector in expected.manifest["vectors"] if vector["kind"] == "tiff"}
+    assert check(page.result, expected, unsupported, {"jpeg-cmyk": 1, "jpeg-ycck": 1}) == {
+        "jpeg": "46 of 48", "png": "32 of 32", "webp": "6 of 6", "bmp": "2 of 2", "gif": "2 of 2", "tiff": "0 of 2",
+    }  # fmt: skip
+
+
+class Page:
+    """Serves page.html, the vectors, the models and the runtime on 127.0.0.1, and takes what the page posts."""
+
+    def __init__(self, expected: Expected, packages: Path) -> None:
+        self.answered = threading.Event()
+        self.result: dict[str, Any] = {}
+        folders = {"ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors}
+        page = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            extensions_map: ClassVar = {
+                ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html", "": "*/*",
+            }  # fmt: skip
+
+            def translate_path(self, path: str) -> str:
+                first, _, rest = path.lstrip("/").partition("/")
+                if first == "models":
+                    return str(expected.models[rest])
+                return str(folders[first] / rest if first in folders else PORT / first)
+
+            def do_GET(self) -> None:
+                if self.path != "/models.json":
+                    super().do_GET()
+                    return
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(list(expected.models)).encode())
+
+            def do_POST(self) -> None:
+                page.result = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(204)
+                self.end_headers()
+                page.answered.set()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}/page.html"
+
+    def __enter__(self) -> Page:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
