@@ -58,23 +58,49 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(share, low, high)
 
 
-def balanced_accuracy(truth: Labels, predicted: Labels, *, seed: int = 0, resamples: int = 2000) -> Interval:
-    """Mean over the classes present in ``truth`` of each one's recall.
+def balanced_accuracy(truth: Labels, predicted: Labels) -> Interval:
+    """Mean over the classes present in ``truth`` of each one's recall, with a score interval.
 
-    The interval takes percentiles of a seeded bootstrap that redraws every class's photos within the class. A class
-    whose photos are all right or all wrong has no spread there, so with few photos it is too narrow: each class's
-    count enters as if it had half a right and half a wrong photo more (Jeffreys).
+    The interval holds every mean that the counts do not speak against: as in Wilson's, the distance is measured by the
+    spread that there would be if that mean were true, taken at the recalls that are then the likeliest. So a class of
+    few photos, all right, still adds its doubt, and many small classes do not pull the bounds to one side.
+
+    Source: O. Miettinen, M. Nurminen, Statistics in Medicine 4 (1985), of a difference of two shares; here of the mean
+    of K. Covers 92 to 98 % in simulations of 2 x 24, 30 x 8 and 134 + 226 + 11 photos (the tests repeat them).
     """
     wanted, given = _pair(truth, predicted)
     counts = [(int((given[wanted == c] == c).sum()), int((wanted == c).sum())) for c in np.unique(wanted)]
-    value = float(np.mean([right / n for right, n in counts]))
-    draws = np.zeros(resamples)
-    generator = np.random.default_rng(seed)
-    for right, n in counts:
-        share = (right + 0.5) / (n + 1)
-        draws += generator.binomial(n, share, size=resamples) / n
-    low, high = np.percentile(draws / len(counts), [2.5, 97.5])
-    return Interval(value, min(float(low), value), max(float(high), value))
+    right, n = np.array(counts, np.float64).T
+    value = float((right / n).mean())
+    # The upper bound is the lower one of the share that is wrong.
+    return Interval(value, _lowest_mean(right, n), 1.0 - _lowest_mean(n - right, n))
+
+
+def _lowest_mean(right: NDArray[np.float64], n: NDArray[np.float64]) -> float:
+    """The lower 95 % score bound of the mean of shares ``right / n``, one a class."""
+    value = float((right / n).mean())
+    # A weight w > 0 on the mean asks for likeliest shares whose mean is lower: the more, the larger it is.
+    low, high = math.log(1e-9), math.log(1e9 * n.max())
+    if value == 0.0 or not _is_within(value, *_constrained(right, n, math.exp(low))):
+        return value
+    for _ in range(100):
+        middle = (low + high) / 2
+        inside = _is_within(value, *_constrained(right, n, math.exp(middle)))
+        low, high = (middle, high) if inside else (low, middle)
+    return _constrained(right, n, math.exp(low))[0]
+
+
+def _constrained(right: NDArray[np.float64], n: NDArray[np.float64], weight: float) -> tuple[float, float]:
+    """Mean and variance of the mean, at the likeliest shares under a ``weight`` that pulls the mean down."""
+    # The root in 0..1 of weight * p^2 - (n + weight) * p + right = 0, where the likelihood's slope is the weight.
+    total = n + weight
+    share = np.minimum(2 * right / (total + np.sqrt(np.maximum(total * total - 4 * weight * right, 0.0))), 1.0)
+    variance = share * (1 - share) / np.maximum(n - 1, 1)
+    return float(share.mean()), float(variance.sum()) / len(n) ** 2
+
+
+def _is_within(value: float, mean: float, variance: float) -> bool:
+    return (value - mean) ** 2 <= _Z95**2 * variance + 1e-15
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
