@@ -1,0 +1,61 @@
+"""The int8 .tflite in TensorFlow Lite for Microcontrollers' own interpreter, within the arena of our estimate."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgekd import tflite_file
+from edgekd.export.c_array import arena_estimate_bytes
+from edgekd.runtime import open_runner
+
+CLIENT = Path(__file__).parents[1] / "clients/micro_client.py"
+VARIABLE = "EDGEKD_TFLITE_MICRO_PYTHON"
+
+
+@pytest.fixture
+def python() -> str:
+    found = os.environ.get(VARIABLE)
+    if not found:
+        pytest.skip(f"{VARIABLE} does not name a Python with tflite-micro")
+    return found
+
+
+def by_reference_kernels(artifact: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=artifact.content(), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    rows = []
+    for image in images:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+    return np.stack(rows)
+
+
+def test_it_answers_as_litert_does(
+    python: str, exported: dict[str, Any], images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    artifact = exported["int8.tflite"]
+    arena_bytes = arena_estimate_bytes(tflite_file.read(artifact.content(), "x"))
+    np.save(tmp_path / "images.npy", images)
+    argv = [python, str(CLIENT), str(artifact.path), str(tmp_path / "images.npy"), str(arena_bytes)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = np.array(json.loads(done.stdout.splitlines()[-1]))
+    # The same reference kernels in LiteRT.
+    assert np.abs(found - by_reference_kernels(artifact, images)).max() <= 1 / 256
+    # Those of every day round some sums the other way, and a steep head makes several steps of one.
+    wanted = open_runner(artifact).run(images)
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() >= 0.95
+    assert np.abs(found - wanted).max() <= 16 / 256
