@@ -26,6 +26,7 @@ LAYERS = (
     ("tflite_file", "onnx_file", "ort_file"),
     ("artifact",),
     ("runtime",),
+    ("golden",),
     ("inspection",),
     ("quantize",),
     ("export",),

@@ -13,7 +13,7 @@ def build(teacher: Any, blocks: int, input_size: int, classes: int, freeze_block
     """The first ``blocks`` blocks of ``teacher``, pooled, and a dense head: pixels 0..255 [N, S, S, 3] to [N, classes].
 
     The head starts at zero; the first ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a
-    training step at 3 of 8. Raises ModelError where the teacher shows no blocks, or fewer.
+    training step at 3 of 8, and BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, or fewer.
     """
     import keras
 

@@ -73,18 +73,12 @@ def fine_tune(
 ) -> History:
     """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels.
 
-    Everything before them is frozen, and BatchNorm everywhere: a handful of photos gives worse statistics than those
-    it was pretrained with. Raises ModelError where it has fewer blocks.
+    Everything before them is frozen, and BatchNorm everywhere. Raises ModelError where it has fewer blocks.
     """
-    import keras
-
     blocks = blocks_of(model)
     if last_blocks > len(blocks):
         raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
     freeze_through(model, blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
     stream = BatchStream(
         views.source, np.arange(len(views.labels)), views.labels, None, batch_size=schedule.batch_size, seed=seed
     )
