@@ -206,6 +206,8 @@ def _read_sidecar(path: Path) -> dict[str, Any] | None:
         record = read_json(beside)
     except EdgekdError as error:
         raise ArtifactError(f"{error}. Delete it, or export {path.name} again") from None
+    except RecursionError:
+        raise ArtifactError(f"{beside} is nested too deep to be a sidecar. Delete it") from None
     if not isinstance(record, dict) or not {"sha256", "parity"} <= record.keys():
         raise ArtifactError(f"{beside} is not the sidecar of an artifact. Delete it, or export {path.name} again")
     return record

@@ -96,6 +96,7 @@ def read(content: bytes, where: str) -> TfliteGraph:
             raise _damaged(where, "it holds no graph")
         tensors = tuple(_tensor(model, i, where) for i in range(len(model.subgraphs[0].tensors)))
         ops = tuple(_op(model, i, where) for i in range(len(model.subgraphs[0].operators)))
+        _check_order(ops, where)
         inputs = _indices(model.subgraphs[0].inputs)
         outputs = _indices(model.subgraphs[0].outputs)
         _check_indices((*inputs, *outputs), len(tensors), where, "the graph's inputs and outputs")
@@ -188,6 +189,15 @@ def _op(model: Any, index: int, where: str) -> TfliteOp:
     inputs, outputs = _indices(source.inputs), _indices(source.outputs)
     _check_indices([i for i in (*inputs, *outputs) if i != -1], len(model.subgraphs[0].tensors), where, f"op {index}")
     return TfliteOp(index, name, inputs, outputs, source.builtinOptions)
+
+
+def _check_order(ops: tuple[TfliteOp, ...], where: str) -> None:
+    # Ops run in the order of the file; one that takes what a later one gives would read whatever is in memory.
+    made_by = {output: op.index for op in reversed(ops) for output in op.outputs if output >= 0}
+    for op in ops:
+        for taken in op.inputs:
+            if made_by.get(taken, -1) >= op.index:
+                raise _damaged(where, f"op {op.index} takes tensor {taken}, which op {made_by[taken]} gives later")
 
 
 def _check_indices(indices: Iterable[int], count: int, where: str, what: str) -> None:

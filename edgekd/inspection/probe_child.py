@@ -18,6 +18,8 @@ from typing import Any
 
 _MEMORY_BYTES = 12 << 30
 _MAX_INPUT_BYTES = 256 << 20
+# What a free height or width is tried with.
+_FREE_SIZE = 224
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +52,11 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
     try:
         interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
         say({"doing": "allocating its tensors in LiteRT"})
+        for entry in interpreter.get_input_details():
+            free = [i for i, size in enumerate(entry["shape_signature"]) if size == -1 and i > 0]
+            if free:
+                shape = [_FREE_SIZE if i in free else int(size) for i, size in enumerate(entry["shape"])]
+                interpreter.resize_tensor_input(entry["index"], shape)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"refused": f"LiteRT refuses it: {_line(error)}"}
@@ -150,7 +157,8 @@ def _zeros(value: Any) -> Any:
 
     names = {"float": "float32", "double": "float64"}
     kind = value.type.removeprefix("tensor(").removesuffix(")")
-    shape = [size if isinstance(size, int) and size >= 0 else 1 for size in value.shape]
+    free = [1 if i == 0 or len(value.shape) < 4 else _FREE_SIZE for i in range(len(value.shape))]
+    shape = [size if isinstance(size, int) and size >= 0 else free[i] for i, size in enumerate(value.shape)]
     try:
         dtype = np.dtype(names.get(kind, kind))
     except TypeError:

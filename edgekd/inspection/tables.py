@@ -98,12 +98,13 @@ def delegation(inspection: Inspection) -> dict[str, Any] | None:
     if taken is None:
         return None
     total = sum(count or 0 for count in inspection.subject.macs.values())
+    known = all(count is not None for count in inspection.subject.macs.values())
     share = sum(inspection.subject.macs.get(index) or 0 for index in taken)
     return {
         "how": inspection.delegation,
         "ops": len(taken),
         "of": len(inspection.network.ops),
-        "macs_share": share / total if total else None,
+        "macs_share": share / total if total and known else None,
         "left": [f"{op.type} {op.name}".strip() for op in inspection.network.ops if op.index not in taken],
     }
 

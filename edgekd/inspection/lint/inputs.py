@@ -45,7 +45,7 @@ def odd_input_scale(subject: Subject) -> str | None:
     if image is None or image.dtype not in INTEGERS_8 or len(image.scales) != 1:
         return None
     step, zero = _step(image)
-    low, high = -zero * step, (255 - zero) * step
+    low, high = (0 - zero) * step, (255 - zero) * step
     told = f"input {image.name!r}: pixels 0..255 become {low:.4g}..{high:.4g} (a step of {step:.6g})"
     graph = affine(subject.network, image)
     if graph.shrinks and not _is(step, zero, 0.0, 1.0):

@@ -23,14 +23,14 @@ def float_ops(subject: Subject) -> str | None:
         and (op.precision.split(" to ")[0] in FLOATS or op.precision.endswith(FLOATS))
         and not _only_constants(subject.network, op)
     ]
-    return f"{len(ops)} ops compute in float: {named(ops)}" if ops else None
+    return f"computed in float: {named(ops)}" if ops else None
 
 
 def dynamic_range(subject: Subject) -> str | None:
     """8-bit weights under float activations."""
     ops = [op for op in subject.accumulating if op.precision.startswith("hybrid")]
     ops += [op for op in subject.accumulating if op not in ops and _float_on_integers(subject.network, op)]
-    return f"{len(ops)} layers have 8-bit weights and float activations: {named(ops)}" if ops else None
+    return f"8-bit weights under float activations in {named(ops)}" if ops else None
 
 
 def per_tensor_weights(subject: Subject) -> str | None:
@@ -62,7 +62,7 @@ def quantize_pairs(subject: Subject) -> str | None:
         found += [
             op for op in network.ops if op.kind == "quantize" and op.outputs and _all_are(network, op, "dequantize")
         ]
-    return f"{len(found)} pairs of quantization and dequantization in the middle: {named(found)}" if found else None
+    return f"undone by the next op, in the middle of the graph: {named(found)}" if found else None
 
 
 def unfused_activation(subject: Subject) -> str | None:
@@ -79,7 +79,7 @@ def unfused_activation(subject: Subject) -> str | None:
         and before.kind in ("conv", "depthwise", "dense", "matmul")
         and _all_are(network, op, "quantize")
     ]
-    return f"{len(found)} stand between a layer and its QuantizeLinear: {named(found)}" if found else None
+    return f"between a layer and its QuantizeLinear: {named(found)}" if found else None
 
 
 def signed_activations(subject: Subject) -> str | None:
