@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -20,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import tflite_file
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.quantize.source import Source, fixed_batch
 
 Output = Literal["float32", "uint8"]
+_NOT_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,16 @@ class Conversion:
 
 
 def to_float32(source: Source) -> Conversion:
-    """Convert to a float32 .tflite with a uint8 input; its range is computed in the graph. Raises ExportError."""
+    """Convert to a float32 .tflite with a uint8 input; its range is computed in the graph.
+
+    Raises: ExportError; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
+    """
     model = fixed_batch(source.whole, "uint8")
-    content = _convert(model, lambda converter, tf: None)
+
+    def configure(converter: Any, tf: Any) -> None:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+
+    content = _convert(model, configure)
     return Conversion(content, {"converter": _version()})
 
 
@@ -47,7 +56,8 @@ def to_int8(source: Source, calibration: NDArray[np.uint8], output: Output = "fl
     ``calibration`` is uint8 [N, H, W, 3], real training images. The range becomes the input's quantization where it
     can (``Source.pixel_range``), else it stays in the graph behind an input of scale 1.
 
-    Raises: ExportError if calibration images do not fit, an op stays float or the input's scale is not as meant.
+    Raises: ExportError if calibration images do not fit, an op stays float or the input's scale is not as meant;
+    UnsupportedOpError naming an op that is not among TFLite's built-in ones.
     """
     images = check_calibration(calibration, source.height, source.width)
     scale, offset = (source.pixel_range.scale, source.pixel_range.offset) if source.pixel_range else (1.0, 0.0)
@@ -128,6 +138,12 @@ def _convert(model: Any, configure: Callable[[Any, Any], None]) -> bytes:
             return bytes(converter.convert())
         except Exception as error:  # the converter raises many kinds
             reason = str(error).strip() or read_log()[-2000:]
+            missing = sorted(set(_NOT_BUILTIN.findall(reason)))
+            if missing:
+                raise UnsupportedOpError(
+                    f"{model.name} needs {', '.join(missing)}, which TFLite's built-in ops do not have: an app would "
+                    "need TensorFlow's own kernels (Flex, Select TF). Replace the layers that they come from"
+                ) from None
             raise ExportError(
                 f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
                 "not supported: replace the layer named above"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekd.artifact import sidecar_path
-from edgekd.errors import ExportError, GateFailed, UsageError
+from edgekd.errors import ExportError, GateFailed, UnsupportedOpError, UsageError
 from edgekd.export.exporter import export
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
@@ -185,6 +185,17 @@ def test_an_op_without_an_integer_form_is_named(images: NDArray[np.uint8], tmp_p
     model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(ExportError, match=r"float in the int8 file: .*SIN \(op"):
         export_one(model, tmp_path, images, "int8")
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_an_op_of_tensorflows_own_is_named(images: NDArray[np.uint8], tmp_path: Path, precision: str) -> None:
+    import keras
+
+    image = keras.Input((48, 48, 3))
+    x = keras.ops.erfinv(0.5 * keras.ops.tanh(keras.layers.Conv2D(4, 3, strides=12)(image)))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    with pytest.raises(UnsupportedOpError, match=r"needs Erfinv, which TFLite's built-in ops do not have"):
+        export_one(model, tmp_path, images, precision)
 
 
 def test_terminal_stays_clean(

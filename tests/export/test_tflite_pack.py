@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from typing import Any
 
+import flatbuffers
+import pytest
+
+import edgekd
 from edgekd import tflite_file
+from edgekd.errors import UnsupportedOpError
+from edgekd.export.record import Record
+from edgekd.export.tflite_pack import pack
 
 
 class Table:
@@ -57,6 +65,9 @@ def test_standard_metadata_says_raw_pixels_and_names_the_labels(exported: dict[s
         assert metadata[4:8] == b"M001"
         model = root(metadata)
         assert model.text(0) == f"tiny.{name.split('.')[0]}"
+        # Description, version, author, license.
+        assert re.search(r"3 classes, \w+, made by edgekd; provenance sha256:[0-9a-f]{64}$", model.text(1))
+        assert (model.text(2), model.text(4), model.text(5)) == ("1", f"edgekd {edgekd.__version__}", "not stated")
         (subgraph,) = model.tables(3)
         (image,), (scores,) = subgraph.tables(2), subgraph.tables(3)
         assert (image.text(0), scores.text(0)) == ("image", "probabilities")
@@ -101,3 +112,20 @@ def test_names_are_short_layers(exported: dict[str, Any]) -> None:
     assert any(name.startswith("add") for name in names)
     assert max(len(tensor.name) for tensor in graph.tensors) <= 28
     assert len({tensor.name for tensor in graph.tensors}) == len(graph.tensors)
+
+
+def packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def test_an_op_outside_the_builtin_ones_is_refused(exported: dict[str, Any]) -> None:
+    artifact = exported["int8.tflite"]
+    model = tflite_file.parse(artifact.content(), "x")
+    code = model.operatorCodes[1]
+    code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
+    code.customCode = b"FlexErfinv"
+    record = Record(artifact.labels, artifact.preprocessing, "int8", {}, {})
+    with pytest.raises(UnsupportedOpError, match=r"m needs ops outside TFLite's built-in ones: FlexErfinv\."):
+        pack(packed(model), record, name="m")
