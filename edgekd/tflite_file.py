@@ -24,6 +24,8 @@ _NUMPY_TYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"),
     "BOOL": np.dtype("?"),
 }
+# Inputs that an op cannot do without; interpreters read past their tensors where one is marked absent.
+_NEEDED_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3, "BATCH_MATMUL": 2}
 # What may stand at the edge of an integer graph.
 _EDGE_OPS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -188,6 +190,8 @@ def _op(model: Any, index: int, where: str) -> TfliteOp:
         name = f"CUSTOM {_text(code.customCode)}"
     inputs, outputs = _indices(source.inputs), _indices(source.outputs)
     _check_indices([i for i in (*inputs, *outputs) if i != -1], len(model.subgraphs[0].tensors), where, f"op {index}")
+    if -1 in inputs[: _NEEDED_INPUTS.get(name, 1)]:
+        raise _damaged(where, f"op {index} ({name}) lacks an input that it needs")
     return TfliteOp(index, name, inputs, outputs, source.builtinOptions)
 
 

@@ -29,6 +29,7 @@ FOREIGN_NAMES = (
     "float_keras.tflite", "dynamic_range.tflite", "int8_keras.tflite", "static_qdq.onnx", "tf2onnx_float.onnx",
 )  # fmt: skip
 SEED = 6
+COMMANDS = ("inspect", "check", "predict", "bench", "golden")
 
 
 def ours(folder: Path) -> list[Path]:
@@ -92,7 +93,7 @@ def table(found: dict[str, list[Trial]]) -> str:
     """Outcomes by origin and command, and by kind of damage, as Markdown."""
     lines = ["| files | command | " + " | ".join(OUTCOMES) + " |", "|" + "---|" * (len(OUTCOMES) + 2)]
     for origin, rows in found.items():
-        for command in ("inspect", "check", "predict", "bench"):
+        for command in COMMANDS:
             counts = Counter(row.outcome for row in rows if row.command == command)
             lines.append(f"| {origin} | {command} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + " |")
     lines += ["", "`inspect` on foreign files, by damage:", "", "| damage | " + " | ".join(OUTCOMES) + " |"]

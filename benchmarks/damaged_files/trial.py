@@ -36,6 +36,7 @@ def commands(file: Path, photos: Path) -> dict[str, list[str]]:
         "check": ["check", str(file), "--json"],
         "predict": ["predict", str(file), photo, "--json"],
         "bench": ["bench", str(file), "--data", str(photos), "--photos", "1", "--launches", "1", "--json"],
+        "golden": ["golden", str(file), "--out", f"{file}.golden", "--json"],
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgekd import artifact, onnx_file, tflite_file
+from edgekd import artifact, onnx_file, ort_file, tflite_file
 from edgekd.errors import ArtifactError
 from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
 from edgekd.inspection.described import Description
@@ -58,6 +58,10 @@ def inspect_file(path: Path, *, run: bool = True) -> Inspection:
     content = artifact.read_content(path)
     if content[4:8] == tflite_file.IDENTIFIER:
         return _tflite(path, content, run)
+    if ort_file.is_ort(content):
+        raise ArtifactError(
+            f"{path} is in ONNX Runtime's own format, which says less than .onnx. Give the .onnx that it was made of"
+        )
     return _onnx(path, content, run)
 
 
