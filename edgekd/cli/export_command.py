@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to hold them against.")
 @click.option("--format", "formats", default="tflite,onnx", help="Some of tflite,onnx,ort,c,coreml [tflite,onnx].")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Photos: a folder a class, CSV or .npz.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="A run, or a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
 @click.option("--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Of int8 files [float32].")
@@ -38,6 +39,7 @@ def command(
     formats: str,
     data: Path,
     images: Path | None,
+    strict: bool,
     out: Path,
     crop: str,
     output: str,
@@ -61,14 +63,11 @@ def command(
     """
     from edgekd.cli.check_command import finish
     from edgekd.cli.console import PROGRESS
-    from edgekd.data.load import load_dataset
-    from edgekd.data.splitting import SplitPolicy
+    from edgekd.cli.photos import open_photos
     from edgekd.export.exporter import beside
     from edgekd.export.parity import ParityGates, score
 
-    dataset = load_dataset(data, images=images, policy=SplitPolicy())
-    for warning in dataset.warnings:
-        PROGRESS.print(f"note: {warning.message}", markup=False)
+    dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
     made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, options)
     for path in beside(out, model.stem, tuple(formats.split(","))):

@@ -26,7 +26,7 @@ def build_student(
     """
     size = spec.input_size or int(teacher.input_shape[1])
     if spec.kind == "slice":
-        student = teacher_slice.build(teacher, int(spec.argument), size, classes, freeze_blocks)
+        student = teacher_slice.build(teacher, spec.argument, size, classes, freeze_blocks)
     elif freeze_blocks:
         raise ModelError(f"freeze_blocks is for slices, whose first blocks are taught already; the student is {spec}")
     elif spec.kind == "cnn":

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from edgekd.errors import ModelError
-from edgekd.teach.blocks import blocks_of, freeze_through
+from edgekd.teach.blocks import Block, blocks_of, freeze_through
 from edgekd.teach.logits import onto
 
 
-def build(teacher: Any, blocks: int, input_size: int, classes: int, freeze_blocks: int = 0) -> Any:
-    """The first ``blocks`` blocks of ``teacher``, pooled, and a dense head: pixels 0..255 [N, S, S, 3] to [N, classes].
+def build(teacher: Any, cut: str, input_size: int, classes: int, freeze_blocks: int = 0) -> Any:
+    """``teacher`` up to ``cut``, pooled, and a dense head: pixels 0..255 [N, S, S, 3] to logits [N, classes].
 
-    The head starts at zero; the first ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a
-    training step at 3 of 8, and BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, or fewer.
+    ``cut`` is a number of blocks, or the name of the last layer to keep. The head starts at zero; the first
+    ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a training step at 3 of 8, and
+    BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, fewer, or no such layer.
     """
     import keras
 
     found = blocks_of(teacher)
-    if not found:
-        raise ModelError(
-            f"the layers of {teacher.name} are not named by blocks, so it can't be sliced. "
-            "Use cnn:16 or your own .keras file"
-        )
-    if blocks > len(found):
-        raise ModelError(f"slice:{blocks}: {teacher.name} has {len(found)} blocks. Take slice:1 to slice:{len(found)}")
-    if freeze_blocks >= blocks:
-        raise ModelError(f"freeze_blocks = {freeze_blocks} would leave nothing of slice:{blocks} to train but its head")
-    cut = teacher.get_layer(found[blocks - 1].last_layer).output
+    last = _last_layer(teacher, found, cut)
     image = keras.Input((input_size, input_size, 3), name="image")
-    trunk = keras.Model(teacher.inputs, cut)
+    trunk = keras.Model(teacher.inputs, teacher.get_layer(last).output)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(onto(trunk, image))
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
-    model = keras.Model(image, logits, name=f"slice_{blocks}")
+    model = keras.Model(image, logits, name=f"slice_{cut}")
+    kept = len(blocks_of(model))
+    if freeze_blocks >= kept > 0:
+        raise ModelError(f"freeze_blocks = {freeze_blocks} would leave nothing of slice:{cut} to train but its head")
     freeze_through(model, found[freeze_blocks - 1].last_layer if freeze_blocks else None)
     return model
+
+
+def _last_layer(teacher: Any, found: list[Block], cut: str) -> str:
+    names = [layer.name for layer in teacher.layers]
+    if not cut.isdigit():
+        if cut not in names or len(teacher.get_layer(cut).output.shape) != 4:
+            near = difflib.get_close_matches(cut, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "name a layer that gives feature maps"
+            raise ModelError(f"slice:{cut}: {teacher.name} has no such layer of feature maps; {hint}")
+        return cut
+    if not found:
+        raise ModelError(
+            f"the layers of {teacher.name} are not named by blocks, so it can't be sliced by their number. "
+            "Use slice:LAYER, cnn:16 or your own .keras file"
+        )
+    if int(cut) > len(found):
+        raise ModelError(f"slice:{cut}: {teacher.name} has {len(found)} blocks. Take slice:1 to slice:{len(found)}")
+    return found[int(cut) - 1].last_layer

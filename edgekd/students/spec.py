@@ -9,7 +9,7 @@ from typing import Literal
 from edgekd.errors import UsageError
 
 Kind = Literal["slice", "cnn", "keras", "function"]
-_FORMS = "slice:BLOCKS[@SIZE], cnn:WIDTH[@SIZE], FILE.keras or package.module:function[@SIZE]"
+_FORMS = "slice:BLOCKS[@SIZE], slice:LAYER[@SIZE], cnn:WIDTH[@SIZE], FILE.keras or package.module:function[@SIZE]"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def parse_student(text: str) -> StudentSpec:
         return StudentSpec("keras", head, size)
     kind, _, argument = head.partition(":")
     if kind in ("slice", "cnn"):
-        if not argument.isdigit() or int(argument) < 1:
+        layer = kind == "slice" and re.fullmatch(r"[A-Za-z_]\w*", argument)
+        if not layer and (not argument.isdigit() or int(argument) < 1):
             raise UsageError(f"student {text!r}: {kind}: takes a whole number from 1 up, as in {kind}:8@96")
         return StudentSpec("slice" if kind == "slice" else "cnn", argument, size)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", head):

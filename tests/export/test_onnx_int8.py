@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import spread_head
 from numpy.typing import NDArray
+from tiny_student import spread_head
 
 from edgekd import tflite_file
 from edgekd.artifact import Artifact

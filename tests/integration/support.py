@@ -1,13 +1,79 @@
-"""What the integration tests share."""
+"""What the integration tests share: a user's folder, and how edgekd is called in it."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from conftest import Project
 
-__all__ = ["Project", "weights"]
+RECIPE = """
+name = "{name}"
+metric = "balanced_accuracy"
+
+[data]
+source = "photos"
+unlabelled = "more"
+[data.split]
+val = 0.25
+test = 0.3
+[data.views]
+views = 2
+
+[teacher]
+input_size = 64
+
+[student]
+model = "{student}"
+
+[distill.schedule]
+epochs = {epochs}
+batch_size = 16
+
+[gates]
+# A test of the path, not of the accuracy: a student of 800 steps less flips a photo or two of 40.
+min_agreement = 0.8
+
+[bench]
+launches = 2
+seconds_per_launch = 0.05
+warmup_max_s = 0.05
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's folder with ``photos``, ``more`` and recipes in it."""
+
+    folder: Path
+
+    def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 4) -> Path:
+        path = self.folder / f"{name}.toml"
+        path.write_text(RECIPE.format(name=name, student=student, epochs=epochs), encoding="utf-8")
+        return path
+
+    def edgekd(self, *arguments: str | Path, without_tensorflow: bool = False) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*arguments), cwd=self.folder, capture_output=True, text=True,
+            env=self.environment(without_tensorflow), timeout=600,
+        )  # fmt: skip
+
+    @staticmethod
+    def argv(*arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "edgekd", *map(str, arguments)]
+
+    def environment(self, without_tensorflow: bool = False) -> dict[str, str]:
+        """The test's own, and on request one in which importing TensorFlow or Keras fails."""
+        if not without_tensorflow:
+            return dict(os.environ)
+        blocker = self.folder / "blocker"
+        for name in ("tensorflow", "keras", "tf_keras"):
+            (blocker / name).mkdir(parents=True, exist_ok=True)
+            (blocker / name / "__init__.py").write_text(f"raise ImportError('{name} was imported')\n")
+        return {**os.environ, "PYTHONPATH": str(blocker)}
 
 
 def weights(stage: Path) -> list[np.ndarray]:

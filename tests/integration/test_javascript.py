@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from conftest import Project
+from support import Project
 
 PORT = Path(__file__).parents[1] / "js"
 MODELS = ("student.int8.onnx", "student.float32.onnx")

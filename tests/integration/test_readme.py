@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from support import Project
 
 from edgekd.recipe import load_recipe
 

@@ -37,7 +37,7 @@ def test_texts_are_read_and_written_back(text: str, spec: StudentSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "slice", "slice:0", "cnn:x", "slice:8@4", "mobilenet", "a:b:c", "os.system('x'):y"]
+    "text", ["", "slice", "slice:", "slice:0", "cnn:x", "slice:8@4", "mobilenet", "a:b:c", "os.system('x'):y"]
 )
 def test_other_texts_are_refused_with_the_forms_there_are(text: str) -> None:
     with pytest.raises(UsageError, match=r"slice:|as in cnn:8|16 to 1024"):
@@ -53,6 +53,12 @@ def test_a_slice_computes_what_the_teacher_computes_there(teacher: Any) -> None:
     assert student.count_params() == 17_008 + 24 * 3 + 3
 
 
+def test_a_slice_may_end_at_any_layer(teacher: Any) -> None:
+    student = build_student(parse_student("slice:block02_depthwise_relu"), teacher, 3, freeze_blocks=2)
+    assert student.layers[-3].name == "block02_depthwise_relu"
+    assert student.layers[-1].kernel.shape == (144, 3)
+
+
 def test_a_slice_may_have_another_input_size_and_frozen_blocks(teacher: Any) -> None:
     student = build_student(parse_student("slice:4@96"), teacher, 3, freeze_blocks=2)
     assert student.input_shape == (None, 96, 96, 3)
@@ -64,6 +70,8 @@ def test_a_slice_may_have_another_input_size_and_frozen_blocks(teacher: Any) -> 
     ("text", "changes", "message"),
     [
         ("slice:17", {}, "has 16 blocks"),
+        ("slice:block08_depthwise_rel", {}, "did you mean 'block08_depthwise_relu'"),
+        ("slice:head_pool", {}, "no such layer of feature maps"),
         ("slice:16", {"freeze_blocks": 16}, "nothing of slice:16 to train"),
         ("cnn:8", {"freeze_blocks": 1}, "freeze_blocks is for slices"),
         ("cnn:256", {}, "would not be smaller"),
