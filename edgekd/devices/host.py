@@ -71,7 +71,7 @@ class HostDevice:
             "cpu_busy_s": times.busy_s if times else None,
             "cpu_steal_s": times.steal_s if times else None,
             "cpu_total_s": times.total_s if times else None,
-            "time_utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "time_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:

@@ -92,7 +92,8 @@ def test_the_users_own_file_and_function(teacher: Any, tmp_path: Path, monkeypat
     cnn.build(4, 32, 3).save(tmp_path / "own.keras")
     assert build_student(parse_student(str(tmp_path / "own.keras")), teacher, 3).input_shape == (None, 32, 32, 3)
     (tmp_path / "my_students.py").write_text(
-        "from edgekd.students import cnn\ndef make(input_size, classes):\n    return cnn.build(4, input_size, classes)\n"
+        "from edgekd.students import cnn\n\ndef make(input_size, classes):\n"
+        "    return cnn.build(4, input_size, classes)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert build_student(parse_student("my_students:make@48"), teacher, 3).input_shape == (None, 48, 48, 3)
