@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from edgekd.cli.recipe_command import recipe_command
 
-import click
-
-
-@click.command("run", epilog="Stages whose inputs have not changed are skipped; after a kill, run it again.")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
-@click.option("--accept-weak-teacher", is_flag=True, help="Go on with a teacher that failed its gates.")
-@click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def command(recipe: Path, out: Path, accept_weak_teacher: bool, strict: bool, as_json: bool) -> None:
+command = recipe_command(
+    "run",
+    "report",
     """From a recipe's photos to a checked and measured int8 model.
 
-    \b
-    Example:
-      edgekd run road.toml
-    """
-    from edgekd.cli.run_shared import run_recipe
-    from edgekd.recipe import load_recipe
-
-    run_recipe(load_recipe(recipe, strict=strict), out, "report", accept_weak_teacher, as_json)
+\b
+Example:
+  edgekd run road.toml
+""",
+)
