@@ -31,7 +31,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """``directory`` of the run and the gates that failed, each with name, value, bar and message."""
+    """``directory`` of the run and the gates that failed and were not accepted: name, value, bar and message."""
 
     directory: Path
     failed_gates: tuple[dict[str, Any], ...]
@@ -61,7 +61,7 @@ def run(
     checked = directory / "check" / "check.json"
     done = STAGES.index(until) >= STAGES.index("check")
     gates = read_json(checked)["gates"] if done and checked.is_file() else []
-    return RunOutcome(directory, tuple(gate for gate in gates if not gate["passed"]))
+    return RunOutcome(directory, tuple(gate for gate in gates if not gate["passed"] and not gate.get("accepted")))
 
 
 def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
@@ -93,7 +93,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
 def _judge_teacher(work: Workspace, labels: Any, accept: bool) -> None:
     teacher = np.asarray(read_json(work.path / "teacher" / "summary.json")["val_predictions"])
     student = np.asarray(read_json(work.path / "scratch" / "history.json")["val_predictions"])
-    gates = teacher_gates(labels, teacher, student)
+    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in teacher_gates(labels, teacher, student)]
     write_json(work.path / "teacher" / "gates.json", gates)
     for gate in gates:
         if gate["passed"]:

@@ -15,7 +15,7 @@ from edgekd.export.parity import score
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
-from edgekd.storage import read_json, write_json
+from edgekd.storage import digest, read_json, write_json
 
 TITLES = {
     "teacher": "teacher",
@@ -98,7 +98,7 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
         "gates": recipe.gates.model_dump(mode="json"),
         "metric": recipe.metric,
         "photos": dataset.digest(),
-        "start": work.hashes["start"],
+        "teacher": digest(read_json(work.path / "teacher" / "gates.json")),
     }
 
     def do(directory: Path, _key: str) -> None:

@@ -225,3 +225,7 @@ def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
     assert done.returncode == 3, done.stderr
     assert "A bad teacher makes a bad student" in done.stderr
     assert not (project.folder / "runs" / "hopeless" / "distill").exists()
+    accepted = project.edgekd("distill", path, "--accept-weak-teacher")
+    assert accepted.returncode == 0, accepted.stderr
+    gates = json.loads((project.folder / "runs" / "hopeless" / "teacher" / "gates.json").read_text())
+    assert gates[0]["accepted"] and not gates[0]["passed"]
