@@ -1,10 +1,11 @@
-"""Damage to a file's bytes, each decided by a seed: bit flips, truncation, wrong headers, shuffled blocks."""
+"""Damage to a file, each decided by a seed: bit flips, truncation, wrong headers, shuffled blocks, edited tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+from table_edits import edited_tables
 
 Generator = np.random.Generator
 
@@ -86,6 +87,7 @@ KINDS: tuple[tuple[str, Callable[[bytes, Generator], bytes]], ...] = (
     ("wrong header", wrong_header),
     ("shuffled blocks", shuffled_blocks),
     ("zeroed block", zeroed_block),
+    ("edited tables", edited_tables),
 )
 
 

@@ -104,6 +104,26 @@ def table(found: dict[str, list[Trial]]) -> str:
     return "\n".join(lines)
 
 
+def _counts(found: dict[str, list[Trial]]) -> dict[str, Any]:
+    # A row for every file, damage, command and outcome; the message for what was not a plain refusal.
+    counts = Counter(
+        (origin, row.file, row.mutation, row.command, row.outcome) for origin, rows in found.items() for row in rows
+    )
+    names = ("origin", "file", "mutation", "command", "outcome")
+    return {
+        "counts": [{**dict(zip(names, key, strict=True)), "count": count} for key, count in sorted(counts.items())],
+        "inspect_on_foreign": [
+            {"file": row.file, "mutation": row.mutation, "outcome": row.outcome, "detail": row.detail[:300]}
+            for row in found["foreign"]
+            if row.command == "inspect"
+        ],
+    }
+
+
+def _versions(runtimes: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in runtimes.items())
+
+
 def main() -> None:
     """Run it all and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -125,14 +145,14 @@ def main() -> None:
             place.mkdir()
             found[origin] = trials(files, arguments.count, place, photos)
     facts = {"seconds": round(time.time() - started), "machine": open_device("host").facts()}
-    rows = [{"origin": origin, **vars(row)} for origin, trials_ in found.items() for row in trials_]
-    write_json(arguments.out / "damaged_files.json", {"schema": 1, "seed": SEED, **facts, "rows": rows})
+    write_json(arguments.out / "damaged_files.json", {"schema": 1, "seed": SEED, **facts, **_counts(found)})
     killed = [row for row in found["foreign"] if row.command == "inspect" and "ended its process by" in row.detail]
+    machine = facts["machine"]
     text = (
         f"# Damaged files\n\n{arguments.count} damaged copies of our files and {arguments.count} of foreign ones, seed "
-        f"{SEED}.\n\n{table(found)}\n\nOf the foreign files' errors, {len(killed)} are of files that killed the "
-        "runtime in the process that `inspect` keeps for it.\n\nIt took "
-        f"{facts['seconds']} s on {facts['machine'].get('cpu_model')}.\n"
+        f"{SEED}.\n\n{table(found)}\n\nForeign files that killed the runtime in `inspect`'s process for it: "
+        f"{len(killed)}; each is among the clear errors.\n\nIt took {facts['seconds']} s on {machine['cpu_model']}, "
+        f"{machine['os']}, Python {machine['python']}, {_versions(machine['runtimes'])}.\n"
     )
     write_text(arguments.out / "damaged_files.md", text)
     print(text)

@@ -58,9 +58,9 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
                 shape = [_FREE_SIZE if i in free else int(size) for i, size in enumerate(entry["shape"])]
                 interpreter.resize_tensor_input(entry["index"], shape)
         interpreter.allocate_tensors()
+        result: dict[str, Any] = {"delegated": _delegated(interpreter)}
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"refused": f"LiteRT refuses it: {_line(error)}"}
-    result: dict[str, Any] = {"delegated": _delegated(interpreter)}
     say({"doing": "running it in LiteRT"})
     import numpy as np
 

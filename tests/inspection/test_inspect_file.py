@@ -146,6 +146,20 @@ def test_a_convolution_without_weights_is_damage(tmp_path: Path) -> None:
         inspect_file(path)
 
 
+def test_a_file_that_kills_the_interpreter_gives_one_error(tmp_path: Path) -> None:
+    # LiteRT's own convolution, which serves what XNNPACK declines, aborts where a scale cannot be a multiplier.
+    def huge_scales(model: Any) -> None:
+        (weights,) = (tensor for tensor in model.subgraphs[0].tensors if tuple(tensor.shape) == (4, 3, 3, 4))
+        weights.quantization.scale = weights.quantization.scale * np.float32(1e30)
+        weights.quantization.zeroPoint = np.full(len(weights.quantization.scale), 1 << 40)
+
+    path = tmp_path / "deadly.tflite"
+    path.write_bytes(edited("float_op.tflite", huge_scales))
+    with pytest.raises(ArtifactError, match=r"deadly.tflite is damaged.*ended its process by SIG.*--no-run"):
+        inspect_file(path)
+    assert len(inspect_file(path, run=False).network.ops) == 10
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
