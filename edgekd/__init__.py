@@ -7,6 +7,24 @@
 >>> edgekd.predict(artifact, [Path("photo.jpg")])        # doctest: +SKIP
 
 Importing it loads nothing heavy: each name below is fetched when it is first used.
+
+Where things live, in the order in which the data flows and imports may go (`tests/test_imports.py` holds it):
+
+    errors, storage, preprocess, metrics     the error tree; atomic files; photo to input; intervals
+    data/        reading, duplicates, splits, seeded views of photos
+    training/    the one training loop, its batches and checkpoints
+    teach/       teachers, how they learn a task, the stored column of their logits
+    students/    cnn, slice, the user's own       distill/   objectives
+    artifact, tflite_file, onnx_file, ort_file    a shipped file, read without a runtime
+    runtime/     running it (LiteRT, ONNX Runtime)          golden/      vectors that a port is tested against
+    inspection/  what is inside any file, and its lint      quantize/    float to integers
+    export/      writing .tflite, .onnx, .ort, C, Core ML; parity
+    devices/, bench/                              where and how files are timed
+    report/      renders a run directory          recipe     what decides a run
+    pipeline/    the stages of a run              cli/       a file a command
+
+TensorFlow and Keras are imported inside functions of training, teach, students, distill, quantize, export and pipeline
+alone. An artifact's record (labels, preprocessing, provenance) is written by `export.record` and read by `artifact`.
 """
 
 from __future__ import annotations
