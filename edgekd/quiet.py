@@ -1,43 +1,54 @@
-"""Import Keras and TensorFlow without what their C++ side prints on stderr while it starts."""
+"""Keep what TensorFlow prints while it starts and converts, from C++ too, off the terminal."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 
 def import_keras() -> None:
-    """Import keras on TensorFlow; whatever was printed is shown only if that fails."""
+    """Import keras on TensorFlow, without the messages of either."""
     if "keras" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with held_stderr():
+    with quiet():
         import keras
         import tensorflow  # noqa: F401
 
         keras.ops.zeros(1)  # The first op starts the devices, which has its own messages.
 
 
-@contextmanager
-def held_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, by C++ too; shown only if the block raises."""
+@contextlib.contextmanager
+def quiet() -> Iterator[Callable[[], str]]:
+    """Keep what TensorFlow's Python and C++ code print off the terminal; yields a reader of what was kept."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as buffer:
-        os.dup2(buffer.fileno(), 2)
+    kept = io.StringIO()
+    with tempfile.TemporaryFile("w+b") as log, contextlib.redirect_stdout(kept), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        saved = [os.dup(number) for number in (1, 2)]
         try:
-            yield
-        except BaseException:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            buffer.seek(0)
-            os.write(2, buffer.read())
-            raise
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            yield lambda: _read_log(log)
         finally:
+            # Python's buffers are emptied into the log, not into the terminal.
+            sys.stdout.flush()
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            for number, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, number)
+                os.close(original)
+
+
+def _read_log(log: Any) -> str:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log.seek(0)
+    return str(log.read().decode("utf-8", "replace"))

@@ -15,8 +15,8 @@ from typing import Any
 from edgekd.artifact import ONNX_RECORD
 from edgekd.errors import ExportError, UsageError
 from edgekd.export.record import Record
-from edgekd.quantize.ptq import quiet
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.quiet import quiet
 
 
 def check_installed() -> None:

@@ -9,8 +9,8 @@ from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
-from edgekd.quantize.ptq import quiet
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.quiet import quiet
 
 
 def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:

@@ -5,14 +5,8 @@ The only module that runs TensorFlow's converter; TensorFlow is imported when a 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import os
 import re
-import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +17,7 @@ from numpy.typing import NDArray
 from edgekd import tflite_file
 from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.quantize.source import Source, fixed_batch
+from edgekd.quiet import quiet
 
 Output = Literal["float32", "uint8"]
 _NOT_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
@@ -148,37 +143,6 @@ def _convert(model: Any, configure: Callable[[Any, Any], None]) -> bytes:
                 f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
                 "not supported: replace the layer named above"
             ) from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[Callable[[], str]]:
-    """Keep what TensorFlow's Python and C++ code print off the terminal; yields a reader of what was kept."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = io.StringIO()
-    with tempfile.TemporaryFile("w+b") as log, contextlib.redirect_stdout(kept), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        saved = [os.dup(number) for number in (1, 2)]
-        try:
-            for number in (1, 2):
-                os.dup2(log.fileno(), number)
-            yield lambda: _read_log(log)
-        finally:
-            # Python's buffers are emptied into the log, not into the terminal.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, original in zip((1, 2), saved, strict=True):
-                os.dup2(original, number)
-                os.close(original)
-
-
-def _read_log(log: Any) -> str:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    log.seek(0)
-    return str(log.read().decode("utf-8", "replace"))
 
 
 def _version() -> str:
