@@ -1,4 +1,4 @@
-"""Keep what TensorFlow prints while it starts and converts, from C++ too, off the terminal."""
+"""Keep what TensorFlow and LiteRT print while they start and convert, from C++ too, off the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Callable[[], str]]:
-    """Keep what TensorFlow's Python and C++ code print off the terminal; yields a reader of what was kept."""
+    """Keep what Python and C++ code print off the terminal; yields a reader of what was kept."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stdout.flush()
     sys.stderr.flush()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgekd.artifact import Artifact
 from edgekd.errors import ArtifactError
+from edgekd.quiet import quiet
 from edgekd.runtime.runner import batches, check_images, to_probabilities
 
 _BATCH = 16
@@ -21,8 +22,9 @@ class LitertRunner:
         # The interpreter reads these bytes in place.
         self._content = artifact.content()
         try:
-            self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with quiet():
+                self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"LiteRT does not load {artifact.path}: {error}. Export it again") from None
         details = self._interpreter.get_input_details()[0]

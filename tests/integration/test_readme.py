@@ -33,7 +33,7 @@ def test_ci_calls_exactly_the_test_command() -> None:
 
 def test_figures_name_the_script_that_measured_them() -> None:
     scripts = re.findall(r"`(benchmarks/\S+\.py)`", README)
-    results = re.findall(r"\]\((benchmarks/\S+)\)", README)
+    results = re.findall(r"\]\((benchmarks/[^\s)]+)\)", README)
     assert scripts and results
     for path in (*scripts, *results):
         assert (ROOT / path).is_file(), path
