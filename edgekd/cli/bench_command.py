@@ -44,6 +44,7 @@ def command(
     from edgekd.bench.harness import BenchTarget, measure
     from edgekd.bench.plan import BenchPlan
     from edgekd.cli.console import ConsoleWatcher
+    from edgekd.data.folder import list_unlabelled
     from edgekd.devices.table import open_device
     from edgekd.errors import DataError, UsageError
     from edgekd.preprocess import FORMATS, preprocess
@@ -53,7 +54,7 @@ def command(
     opened = {path.name: Artifact.open(path) for path in paths}
     if len(opened) < len(paths):
         raise UsageError("two of the files have the same name; give them different ones")
-    images = _photos(data)[:photos]
+    images = [item.path for item in list_unlabelled(data).items][:photos]
     if not images:
         raise DataError(f"{data} holds no photo ({', '.join(FORMATS)})")
     contents = [(path.read_bytes(), str(path)) for path in images]
@@ -69,11 +70,6 @@ def command(
     finally:
         watcher.stop()
     _show(result, as_json)
-
-
-def _photos(folder: Path) -> list[Path]:
-    suffixes = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
 
 
 def _show(result: BenchResult, as_json: bool) -> None:
