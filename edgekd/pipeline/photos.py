@@ -71,6 +71,16 @@ def pool_of(dataset: Dataset) -> Pool:
     return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
 
 
+def view_facts(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """All that decides the views that a stage trains on, for its key."""
+    return {
+        "photos": dataset.digest(),
+        "views": recipe.data.views.model_dump(mode="json"),
+        "crop": recipe.data.crop,
+        "seed": recipe.seed,
+    }
+
+
 def validation_of(dataset: Dataset, preprocessing: Preprocessing) -> Validation:
     """The validation photos at a model's input size."""
     images = images_of(dataset, dataset.split("val"), preprocessing)

@@ -25,6 +25,12 @@ TITLES = {
     "int8_onnx": "int8 ONNX",
 }
 _BENCH_PHOTOS = 16
+# Row of the float file, the Keras file of the run that it is made of, and the stem of its name.
+_MODELS = (
+    ("teacher", "teacher/teacher.keras", "teacher"),
+    ("labels_only", "scratch/student.keras", "labels-only"),
+    ("distilled", "distill/student.keras", "student"),
+)
 
 
 def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
@@ -40,32 +46,22 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
         from edgekd.teach.keras_teacher import load_model
 
         index: dict[str, Any] = {}
-        for number, (row, stage, file) in enumerate(
-            [
-                ("teacher", "teacher", "teacher.keras"),
-                ("labels_only", "scratch", "student.keras"),
-                ("distilled", "distill", "student.keras"),
-            ]
-        ):
-            model = load_model(work.path / stage / file)
-            full = row == "distilled"
-            for artifact in _convert(work, recipe, dataset, pool, model, directory, row, full=full):
-                name = row if (artifact.precision, artifact.format) == ("float32", "tflite") else None
-                name = name or f"{artifact.precision}_{artifact.format}"
-                index[name] = {
+        for number, (row, file, stem) in enumerate(_MODELS):
+            model = load_model(work.path / file)
+            for artifact in _convert(recipe, dataset, pool, model, directory / stem, row):
+                plain = (artifact.precision, artifact.format) == ("float32", "tflite")
+                index[row if plain else f"{artifact.precision}_{artifact.format}"] = {
                     "file": artifact.path.name,
                     "parameters": model.count_params(),
                     "sha256": artifact.sha256,
                 }
-            work.watcher.progress(number + 1, 3)
+            work.watcher.progress(number + 1, len(_MODELS))
         write_json(directory / "index.json", index)
 
     return work.stage("export", depends, ("index.json",), do)
 
 
-def _convert(
-    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, out: Path, row: str, *, full: bool
-) -> list[Artifact]:
+def _convert(recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, target: Path, row: str) -> list[Artifact]:
     """The student in every format and precision asked for; the other two as float32 .tflite to be held against."""
     from edgekd.export.exporter import export
 
@@ -74,9 +70,9 @@ def _convert(
     count = min(recipe.export.calibration, len(pool.samples))
     chosen = tuple(pool.samples[i] for i in sorted(rng.choice(len(pool.samples), count, replace=False)))
     calibration = images_of(dataset, chosen, preprocessing)
-    stem = {"teacher": "teacher", "labels_only": "labels-only", "distilled": "student"}[row]
+    full = row == "distilled"
     return export(
-        model, out, stem, labels=dataset.classes, preprocessing=preprocessing,
+        model, target.parent, target.name, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("float32", "int8") if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration, output=recipe.export.output,

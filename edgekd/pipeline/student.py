@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.view_store import ViewStore, rendered_batches
-from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of
+from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, sha256_file, write_json
@@ -30,17 +30,12 @@ class Lesson:
 
     def __init__(self, work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> None:
         self.work, self.recipe, self.dataset, self.pool = work, recipe, dataset, pool
-        self.photos = {
-            "photos": dataset.digest(),
-            "views": recipe.data.views.model_dump(mode="json"),
-            "crop": recipe.data.crop,
-            "seed": recipe.seed,
-        }
+        self.photos = view_facts(recipe, dataset)
 
     def start_stage(self) -> Path:
         """The student before any training: both of its trainings begin here. Writes ``start/student.keras``.
 
-        A slice gets a linear head first, fitted to the labels by both trainings' common start.
+        A slice gets a linear head first, fitted to the labels: both trainings start from that.
         """
         section = self.recipe.student
         spec = parse_student(section.model)

@@ -11,7 +11,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.view_store import ViewStore
 from edgekd.errors import ModelError
 from edgekd.metrics import accuracy
-from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of
+from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe, TeacherSection
 from edgekd.storage import replacing, sha256_file, write_json
@@ -27,10 +27,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "file": sha256_file(Path(section.model)) if section.model.endswith(".keras") else None,
-        "photos": dataset.digest(),
-        "views": recipe.data.views.model_dump(mode="json"),
-        "crop": recipe.data.crop,
-        "seed": recipe.seed,
+        **view_facts(recipe, dataset),
     }
 
     def do(directory: Path, key: str) -> None:

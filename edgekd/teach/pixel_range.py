@@ -35,11 +35,8 @@ def affine_layers(preprocess: Callable[[Any], Any]) -> list[Any]:
     if np.allclose(matrix, np.diag(np.diag(matrix))):
         scale, shift = np.diag(matrix), offset
         same = np.ptp(scale) < 1e-9 and np.ptp(shift) < 1e-6
-        return (
-            [keras.layers.Rescaling(float(scale[0]), float(shift[0]), name="rescale")]
-            if same
-            else [keras.layers.Rescaling(scale.tolist(), shift.tolist(), name="rescale")]
-        )
+        by, to = (float(scale[0]), float(shift[0])) if same else (scale.tolist(), shift.tolist())
+        return [keras.layers.Rescaling(by, to, name="rescale")]
     mix = keras.layers.Conv2D(3, 1, name="rescale_mix", trainable=False)
     mix.build((None, None, None, 3))
     mix.set_weights([matrix.reshape(1, 1, 3, 3).astype(np.float32), offset.astype(np.float32)])
