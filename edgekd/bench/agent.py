@@ -8,16 +8,24 @@ What is timed, for both formats alike: from a prepared input array to an output 
 TFLite: ``set_tensor`` + ``invoke`` + ``get_tensor``; ONNX: ``session.run``, which does the same three things.
 Decoding, resizing and the cast to the input's type lie outside. The images are cycled through in order.
 
-PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "threads", "warmup_min_iterations",
-"warmup_max_s", "seconds", "min_iterations", "max_iterations", "answers": bool}
+PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": the like or null,
+"threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
+"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
+REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
+``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns].
+
+Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
+``instructions`` are those of each inference, less those of an empty call.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import mmap
 import os
 import resource
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +37,8 @@ import numpy as np
 # Warm-up ends when the medians of two blocks of this many inferences differ by no more than this.
 STEADY_BLOCK = 8
 STEADY_TOLERANCE = 0.02
+SCHEMA = 2
+CURVE_STEP_S = 1.0
 
 
 class Model(NamedTuple):
@@ -38,6 +48,7 @@ class Model(NamedTuple):
     shape: tuple[int, ...]
     dtype: Any
     runtime: str
+    delegate: str
 
 
 def main(argv: list[str]) -> int:
@@ -57,9 +68,9 @@ def main(argv: list[str]) -> int:
 
 def measure(plan: dict[str, Any]) -> dict[str, Any]:
     """One launch. Every duration is in the unit its key names."""
-    images = np.load(plan["inputs"], allow_pickle=False)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
-        raise ValueError(f"inputs must be uint8 [n,H,W,3], got {images.dtype} {list(images.shape)}")
+    if plan["affinity"] is not None:
+        os.sched_setaffinity(0, plan["affinity"])
+    images = load_images(plan["inputs"])
     load = {"tflite": load_tflite, "onnx": load_onnx, "ort": load_onnx}[plan["format"]]
     start_import = time.perf_counter_ns()
     runtime_ready = load(plan)
@@ -72,12 +83,13 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     start_first = time.perf_counter_ns()
     model.infer(inputs[0])
     first_ms = _ms_since(start_first)
-    warmup_n, steady = warm_up(model, inputs, plan)
+    counter = open_counter(os.environ.get("EDGEKD_INSTRUCTION_COUNTER"))
+    warmup_n, steady = warm_up(model, inputs, plan, counted=counter is not None)
     before = _cpu_times()
-    timings = time_inferences(model, inputs, plan)
+    timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
     after = _cpu_times()
     return {
-        "timings_ns": timings,
+        "schema": SCHEMA,
         "import_ms": import_ms,
         "load_ms": load_ms,
         "first_ms": first_ms,
@@ -86,19 +98,44 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "peak_memory_bytes": _memory_bytes("VmHWM"),
         "memory_before_load_bytes": memory_before,
         "threads": plan["threads"],
+        "delegate": model.delegate,
         "runtime": model.runtime,
         "cpu": {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {},
-        "answers": [int(np.argmax(model.infer(one))) for one in inputs] if plan["answers"] else None,
+        "answers": answers_to(model, images) if plan["answers"] else None,
+        "check_answers": answers_to(model, load_images(plan["check_inputs"])) if plan["check_inputs"] else None,
+        "device": None,
+        **timed,
     }
+
+
+def load_images(path: str) -> Any:
+    """Images as they lie in the file, read where they are needed."""
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
+        raise ValueError(f"images must be uint8 [n,H,W,3], got {images.dtype} {list(images.shape)}")
+    return images
+
+
+def answers_to(model: Model, images: Any) -> list[int]:
+    """The argmax of each image."""
+    return [int(np.argmax(model.infer(prepare(image[np.newaxis], model.shape, model.dtype)[0]))) for image in images]
 
 
 def load_tflite(plan: dict[str, Any]) -> Callable[[], Model]:
     """Import LiteRT; the function returned loads the model."""
     import ai_edge_litert
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = {"xnnpack": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
+    if plan["delegate"] not in kernels:
+        raise ValueError(f"LiteRT for Python has no delegate {plan['delegate']!r}, only {', '.join(kernels)}")
 
     def ready() -> Model:
-        interpreter = Interpreter(model_path=plan["model"], num_threads=plan["threads"])
+        interpreter = Interpreter(
+            model_path=plan["model"],
+            num_threads=plan["threads"],
+            experimental_op_resolver_type=kernels[plan["delegate"]],
+        )
         interpreter.allocate_tensors()
         (into,), outputs = interpreter.get_input_details(), interpreter.get_output_details()
         into_index, out_index = into["index"], outputs[0]["index"]
@@ -108,10 +145,9 @@ def load_tflite(plan: dict[str, Any]) -> Callable[[], Model]:
             interpreter.invoke()
             return interpreter.get_tensor(out_index)
 
-        version = getattr(ai_edge_litert, "__version__", "")
-        return Model(
-            infer, tuple(int(size) for size in into["shape"]), into["dtype"], f"ai-edge-litert {version}".strip()
-        )
+        shape = tuple(int(size) for size in into["shape"])
+        runtime = f"ai-edge-litert {getattr(ai_edge_litert, '__version__', '')}".strip()
+        return Model(infer, shape, into["dtype"], runtime, plan["delegate"])
 
     return ready
 
@@ -120,6 +156,9 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
     """Import ONNX Runtime; the function returned loads the model."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
+
+    if plan["delegate"] in ("gpu", "nnapi"):
+        raise ValueError(f"delegate {plan['delegate']!r} is TFLite's; ONNX files run on ONNX Runtime's CPU provider")
 
     def ready() -> Model:
         options = onnxruntime.SessionOptions()
@@ -135,7 +174,7 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
         def infer(one: Any) -> Any:
             return session.run(outputs, {name: one})[0]
 
-        return Model(infer, shape, dtype, f"onnxruntime {onnxruntime.__version__}")
+        return Model(infer, shape, dtype, f"onnxruntime {onnxruntime.__version__}", "cpu")
 
     return ready
 
@@ -152,34 +191,134 @@ def prepare(images: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
     return [np.ascontiguousarray(image[np.newaxis]).astype(dtype) for image in images]
 
 
-def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any]) -> tuple[int, bool]:
-    """Infer until two blocks in a row take the same time, at most ``warmup_max_s``: (how many, steady or not)."""
+def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counted: bool) -> tuple[int, bool]:
+    """Infer until two blocks in a row take the same time, at most ``warmup_max_s``: (how many, steady or not).
+
+    Instructions need no steady clock: there, as many as the plan asks for at least.
+    """
     end = time.perf_counter() + plan["warmup_max_s"]
     done, last = 0, None
     while True:
         block = [_timed(model, inputs[(done + k) % len(inputs)]) for k in range(STEADY_BLOCK)]
         done += STEADY_BLOCK
         now = float(np.median(block))
-        steady = last is not None and abs(now - last) <= STEADY_TOLERANCE * last
+        steady = counted or (last is not None and abs(now - last) <= STEADY_TOLERANCE * last)
         if steady and done >= plan["warmup_min_iterations"]:
             return done, True
-        if time.perf_counter() >= end:
+        if not counted and time.perf_counter() >= end:
             return done, steady
         last = now
 
 
-def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> list[int]:
-    """Nanoseconds of every inference: for ``seconds``, within the bounds on their number."""
+def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> dict[str, Any]:
+    """Nanoseconds of every inference: for ``seconds``, within the bounds on their number.
+
+    A curve goes on for all of ``seconds``; past ``max_iterations`` only its windows are kept.
+    """
     timings: list[int] = []
+    curve, pace = Curve() if plan["curve"] else None, Pace(plan["pace_ms"]) if plan["pace_ms"] else None
+    done = 0
     gc.collect()
     gc.disable()
     end = time.perf_counter() + plan["seconds"]
-    while len(timings) < plan["min_iterations"] or (
-        len(timings) < plan["max_iterations"] and time.perf_counter() < end
+    while done < plan["min_iterations"] or (
+        (curve is not None or done < plan["max_iterations"]) and time.perf_counter() < end
     ):
-        timings.append(_timed(model, inputs[len(timings) % len(inputs)]))
+        if pace is not None:
+            pace.wait()
+        timing = _timed(model, inputs[done % len(inputs)])
+        done += 1
+        if done <= plan["max_iterations"]:
+            timings.append(timing)
+        if curve is not None:
+            curve.add(timing)
     gc.enable()
-    return timings
+    late = None if pace is None else pace.late_n
+    return {
+        "timings_ns": timings,
+        "instructions": None,
+        "late_n": late,
+        "curve": None if curve is None else curve.rows(),
+    }
+
+
+class Pace:
+    """One frame every ``pace_ms``; frames whose turn came while the one before was at work started late."""
+
+    def __init__(self, pace_ms: float) -> None:
+        self._step_s = pace_ms / 1000
+        self._next_s = time.perf_counter()
+        self.late_n = 0
+
+    def wait(self) -> None:
+        """Until the next frame; a camera drops the frames that were missed."""
+        now = time.perf_counter()
+        if now > self._next_s + self._step_s:
+            self.late_n += 1
+            self._next_s = now
+        elif now < self._next_s:
+            time.sleep(self._next_s - now)
+        self._next_s += self._step_s
+
+
+class Curve:
+    """Windows of a second each: how many inferences, their median and their 90th percentile."""
+
+    def __init__(self) -> None:
+        self._start_s = self._window_s = time.perf_counter()
+        self._window: list[int] = []
+        self._rows: list[list[float]] = []
+
+    def add(self, timing_ns: int) -> None:
+        """One inference that has just ended."""
+        self._window.append(timing_ns)
+        now = time.perf_counter()
+        if now - self._window_s >= CURVE_STEP_S:
+            self._close(now)
+
+    def rows(self) -> list[list[float]]:
+        """Every window, a last one that is not whole too if there is no other."""
+        if self._window and not self._rows:
+            self._close(time.perf_counter())
+        return self._rows
+
+    def _close(self, now: float) -> None:
+        p50, p90 = np.quantile(self._window, [0.5, 0.9])
+        self._rows.append([round(now - self._start_s, 3), len(self._window), int(p50), int(p90)])
+        self._window, self._window_s = [], now
+
+
+def open_counter(path: str | None) -> Callable[[], int] | None:
+    """Reads the emulator's count of executed instructions, where there is one."""
+    if not path:
+        return None
+    with open(path, "rb") as file:  # noqa: PTH123  nothing but what must be counted
+        page = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return lambda: int(struct.unpack_from("<Q", page)[0])
+
+
+def count_inferences(
+    model: Model, inputs: list[Any], plan: dict[str, Any], counter: Callable[[], int]
+) -> dict[str, Any]:
+    """Instructions of ``min_iterations`` inferences; the nanoseconds beside them mean nothing on an emulator."""
+    gc.collect()
+    gc.disable()
+    idle = model._replace(infer=lambda one: one)
+    overhead = min(_counted(idle, inputs[0], counter)[0] for _ in range(5))
+    pairs = [_counted(model, inputs[done % len(inputs)], counter) for done in range(plan["min_iterations"])]
+    gc.enable()
+    return {
+        "timings_ns": [timing for _, timing in pairs],
+        "instructions": [count - overhead for count, _ in pairs],
+        "late_n": None,
+        "curve": None,
+    }
+
+
+def _counted(model: Model, one: Any, counter: Callable[[], int]) -> tuple[int, int]:
+    before = counter()
+    timing = _timed(model, one)
+    return counter() - before, timing
 
 
 def _timed(model: Model, one: Any) -> int:

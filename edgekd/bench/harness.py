@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import storage
-from edgekd.bench import agent
+from edgekd.bench.launching import Agent, PythonAgent, check_threads
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, Failure, Launch, Measurement, launch_from_agent
+from edgekd.bench.result import BenchResult, Failure, HostAnswers, Launch, Measurement, launch_from_agent
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
 
@@ -23,13 +22,26 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
+class CheckPhotos:
+    """Photos that a device is scored on and held against the host: uint8 RGB [n, H, W, 3], and what the host says."""
+
+    inputs: NDArray[np.uint8]
+    host: HostAnswers
+
+
+@dataclass(frozen=True, eq=False)
 class BenchTarget:
-    """A file to measure and the images to measure it on: uint8 RGB [n, H, W, 3], already of its input size."""
+    """A file to measure and the images to measure it on: uint8 RGB [n, H, W, 3], already of its input size.
+
+    ``threads`` overrides the plan's, for a sweep.
+    """
 
     name: str
     path: Path
     format: Literal["tflite", "onnx", "ort"]
     inputs: NDArray[np.uint8]
+    threads: int | None = None
+    check: CheckPhotos | None = None
 
     def __post_init__(self) -> None:
         if self.format not in ("tflite", "onnx", "ort"):
@@ -50,19 +62,23 @@ def measure(
     device: Device,
     progress: Progress | None = None,
     save_to: Path | None = None,
+    agent: Agent | None = None,
 ) -> BenchResult:
     """Launch every target ``plan.launches`` times, in rounds of random order.
 
     ``progress(done, total)`` counts launches. With ``save_to`` the result so far is written there after every
     round, so that neither a failure nor a kill loses what was measured. A target that fails is not launched again;
-    the others go on.
+    the others go on. ``agent`` is what launches on the device, the Python agent unless another is given.
 
     Raises: UsageError for names that do not fit; DeviceError at the end (at once if the device is gone) naming the
     first launch that failed, with its stderr.
     """
     _check_names(targets, baseline)
+    for target in targets:
+        check_threads(device, target.threads or plan.threads)
+    agent = agent or PythonAgent(device)
+    session = _Session(device, agent, plan, list(targets))
     with device.workspace() as folder:
-        session = _Session(device, folder, plan, list(targets))
         result = BenchResult(
             device=device.address,
             baseline=baseline,
@@ -70,16 +86,19 @@ def measure(
             order=(),
             facts_before=device.facts(),
             facts_after={},
-            measurements=tuple(_empty(target) for target in targets),
+            measurements=tuple(_empty(target, plan) for target in targets),
+            agent=agent.name,
         )
         try:
-            session.push_all()
+            agent.prepare(folder, targets)
             for round_ in range(plan.launches):
                 result = session.round(result, round_, progress)
                 _save(result, save_to)
         except DeviceError:
             _save(session.partial or result, save_to)
             raise
+        finally:
+            agent.finish()
         result = replace(result, facts_after=device.facts(), complete=not result.failures)
         _save(result, save_to)
     if result.failures:
@@ -88,21 +107,11 @@ def measure(
 
 
 class _Session:
-    """One workspace with every file pushed into it, under names no shell or file system minds."""
+    """The rounds of one measurement; ``partial`` is the result so far."""
 
-    def __init__(self, device: Device, folder: str, plan: BenchPlan, targets: list[BenchTarget]) -> None:
-        self.device, self.folder, self.plan, self.targets = device, folder, plan, targets
+    def __init__(self, device: Device, agent: Agent, plan: BenchPlan, targets: list[BenchTarget]) -> None:
+        self.device, self.agent, self.plan, self.targets = device, agent, plan, targets
         self.partial: BenchResult | None = None
-
-    def push_all(self) -> None:
-        """The agent, and each target's file and images."""
-        self.device.push(Path(agent.__file__), f"{self.folder}/agent.py")
-        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-            for index, target in enumerate(self.targets):
-                images = Path(scratch) / "inputs.npy"
-                np.save(images, target.inputs, allow_pickle=False)
-                self.device.push(images, f"{self.folder}/{index}.npy")
-                self.device.push(target.path, f"{self.folder}/{index}.{target.format}")
 
     def round(self, result: BenchResult, round_: int, progress: Progress | None) -> BenchResult:
         """Every target that has not failed, once, in an order that the seed decides."""
@@ -120,11 +129,11 @@ class _Session:
         if any(failure.name == name for failure in result.failures):
             return result
         try:
-            launch = self._run_agent(index, round_)
+            launch = self._ask(index, round_)
         except DeviceNotFound:
             raise
         except DeviceError as error:
-            message = str(error) if name in str(error) else f"{name}: {error}"
+            message = f"{name} on {self.device.address}, launch {round_ + 1}: {error}"
             failure = Failure(name, round_, message, error.stderr)
             return replace(result, failures=(*result.failures, failure))
         measurements = tuple(
@@ -132,50 +141,44 @@ class _Session:
         )
         return replace(result, measurements=measurements)
 
-    def _run_agent(self, index: int, round_: int) -> Launch:
-        plan, out = f"{self.folder}/plan.json", f"{self.folder}/out-{round_}-{index}.json"
-        argv = [self.device.python, f"{self.folder}/agent.py", plan, out]
-        where = f"{self.targets[index].name} on {self.device.address}"
-        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-            local_plan, local_out = Path(scratch) / "plan.json", Path(scratch) / "out.json"
-            storage.write_json(local_plan, self._agent_plan(index, first=round_ == 0))
-            self.device.push(local_plan, plan)
-            done = self.device.run(argv, self.plan.launch_timeout_s)
-            if done.status != 0:
-                last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-                raise DeviceError(
-                    f"{where}: launch {round_ + 1} ended with status {done.status}: {last[0]}",
-                    address=self.device.address,
-                    argv=argv,
-                    status=done.status,
-                    stdout=done.stdout,
-                    stderr=done.stderr,
-                )
-            self.device.pull(out, local_out)
-            return self._read(local_out, round_, where)
-
-    def _read(self, path: Path, round_: int, where: str) -> Launch:
+    def _ask(self, index: int, round_: int) -> Launch:
+        settings = _settings(self.plan, self.targets[index], first=round_ == 0)
+        reply = self.agent.launch(index, round_, settings, self.plan.launch_timeout_s)
         try:
-            return launch_from_agent(json.loads(path.read_text(encoding="utf-8")), round_)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DeviceError(
-                f"{where}: launch {round_ + 1} answered with something that is not a measurement ({error!r})",
-                address=self.device.address,
-            ) from None
+            launch = launch_from_agent(reply, round_)
+            _check_answers(launch, self.targets[index])
+        except ValueError as error:
+            refused = reply.get("error") if isinstance(reply, dict) else None
+            said = str(refused)[:500] if refused else f"it answered with something that is not a measurement ({error})"
+            raise DeviceError(said, address=self.device.address) from None
+        return launch
 
-    def _agent_plan(self, index: int, first: bool) -> dict[str, Any]:
-        return {
-            "model": f"{self.folder}/{index}.{self.targets[index].format}",
-            "format": self.targets[index].format,
-            "inputs": f"{self.folder}/{index}.npy",
-            "threads": self.plan.threads,
-            "warmup_min_iterations": self.plan.warmup_min_iterations,
-            "warmup_max_s": self.plan.warmup_max_s,
-            "seconds": self.plan.seconds_per_launch,
-            "min_iterations": self.plan.min_iterations,
-            "max_iterations": self.plan.max_iterations,
-            "answers": first,
-        }
+
+def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
+    """The keys of the agent's plan that are not files; answers are taken in the first round alone."""
+    return {
+        "threads": target.threads or plan.threads,
+        "affinity": None if plan.affinity is None else list(plan.affinity),
+        "delegate": plan.delegate,
+        "warmup_min_iterations": plan.warmup_min_iterations,
+        "warmup_max_s": plan.warmup_max_s,
+        "seconds": plan.seconds_per_launch,
+        "min_iterations": plan.min_iterations,
+        "max_iterations": plan.max_iterations,
+        "pace_ms": plan.pace_ms if plan.mode == "paced" else None,
+        "curve": plan.mode == "sustained",
+        "answers": first,
+        "check": first and target.check is not None,
+    }
+
+
+def _check_answers(launch: Launch, target: BenchTarget) -> None:
+    """Raises: ValueError for answers that are not one a photo."""
+    pairs = [(launch.answers, len(target.inputs))]
+    pairs += [(launch.check_answers, len(target.check.inputs))] if target.check is not None else []
+    for answers, count in pairs:
+        if answers is not None and len(answers) != count:
+            raise ValueError(f"{len(answers)} answers to {count} photos")
 
 
 def _check_names(targets: Sequence[BenchTarget], baseline: str) -> None:
@@ -186,7 +189,7 @@ def _check_names(targets: Sequence[BenchTarget], baseline: str) -> None:
         raise UsageError(f"the baseline {baseline!r} is not among what is measured: {', '.join(names) or 'nothing'}")
 
 
-def _empty(target: BenchTarget) -> Measurement:
+def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
     count, height, width, _ = target.inputs.shape
     return Measurement(
         name=target.name,
@@ -196,6 +199,9 @@ def _empty(target: BenchTarget) -> Measurement:
         size_bytes=target.path.stat().st_size,
         input_size=(height, width),
         inputs_n=count,
+        inputs_sha256=hashlib.sha256(target.inputs.tobytes()).hexdigest(),
+        threads=target.threads or plan.threads,
+        host=None if target.check is None else target.check.host,
     )
 
 

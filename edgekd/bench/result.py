@@ -1,61 +1,120 @@
-"""What a benchmark leaves behind: every raw timing, and the facts around it, as versioned JSON."""
+"""What a benchmark leaves behind: every raw timing, and the facts around it, as versioned JSON.
+
+``edgekd/bench/result.schema.json`` is its JSON Schema, made of these classes by ``json_schema``.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgekd import storage
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-SCHEMA = 1
+SCHEMA = 2
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class TimingSummary:
+    """All that Google's benchmark_model tells: no single timing, and inputs of random numbers. Microseconds."""
+
+    __pydantic_config__ = _AGENT
+
+    count: Positive
+    avg_us: float
+    std_us: float | None = None
+    min_us: float | None = None
+    max_us: float | None = None
+    median_us: float | None = None
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One fresh process. ``answers`` (argmax of each input) are taken in the first round only.
+    """One fresh process, as the agent on the device reported it.
 
-    ``cpu`` holds differences over the timed inferences: own_s, wall_s and, where the device tells, busy_s, steal_s
-    and total_s of the whole machine.
+    ``instructions`` are executed instructions of each inference on a device that counts them; its ``timings_ns`` then
+    mean nothing. ``summary`` stands where there are no raw timings. ``answers`` (argmax of each input) and
+    ``check_answers`` are taken in the first round only. ``cpu`` holds differences over the timed inferences: own_s,
+    wall_s and, where the device tells, busy_s, steal_s and total_s of the whole machine. ``late_n`` counts paced
+    frames that started late; rows of ``curve`` are [second, inferences, p50 ns, p90 ns]. ``device`` is what an app
+    alone can tell, before and after.
     """
 
-    round: int
-    timings_ns: tuple[int, ...]
-    load_ms: float
-    first_ms: float
-    warmup_n: int
+    __pydantic_config__ = _AGENT
+
+    round: Count
+    timings_ns: tuple[Positive, ...]
+    load_ms: Milliseconds
+    first_ms: Milliseconds
+    warmup_n: Count
     warmup_steady: bool
-    threads: int
+    threads: Positive
     runtime: str
-    import_ms: float
-    peak_memory_bytes: int | None
-    memory_before_load_bytes: int | None
+    import_ms: Milliseconds
+    peak_memory_bytes: Count | None
+    memory_before_load_bytes: Count | None
     cpu: Mapping[str, float]
-    answers: tuple[int, ...] | None
+    answers: tuple[Count, ...] | None
+    delegate: str = "xnnpack"
+    instructions: tuple[Positive, ...] | None = None
+    summary: TimingSummary | None = None
+    check_answers: tuple[Count, ...] | None = None
+    late_n: Count | None = None
+    curve: tuple[tuple[float, Count, Count, Count], ...] | None = None
+    device: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class HostAnswers:
+    """What the host says of the photos that the device is checked on, and their true classes where known.
+
+    ``near_ties`` are the photos whose two best classes the host itself tells apart by no more than rounding.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    answers: tuple[Count, ...]
+    near_ties: tuple[Count, ...]
+    labels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Every launch of one file. ``input_size`` is [height, width] in pixels."""
+    """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels."""
+
+    __pydantic_config__ = _STRICT
 
     name: str
     file: str
     format: str
     sha256: str
-    size_bytes: int
+    size_bytes: Count
     input_size: tuple[int, int]
-    inputs_n: int
+    inputs_n: Count
+    inputs_sha256: str
+    threads: Positive
+    host: HostAnswers | None = None
     launches: tuple[Launch, ...] = ()
 
 
 @dataclass(frozen=True)
 class Failure:
     """A launch that gave no result."""
+
+    __pydantic_config__ = _STRICT
 
     name: str
     round: int
@@ -65,7 +124,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Measurements taken side by side on one device. ``complete`` is False for what a failure left."""
+    """Measurements taken side by side on one device. ``complete`` is False for what a failure left.
+
+    ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
+    or executed instructions where the device is an emulation.
+    """
+
+    __pydantic_config__ = _STRICT
 
     device: str
     baseline: str
@@ -76,6 +141,14 @@ class BenchResult:
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...] = ()
     complete: bool = False
+    agent: str = "python"
+    schema: int = field(default=SCHEMA)
+
+    @property
+    def unit(self) -> str:
+        """``ns`` or ``instructions``."""
+        counted = any(launch.instructions for one in self.measurements for launch in one.launches)
+        return "instructions" if counted else "ns"
 
     def measurement(self, name: str) -> Measurement:
         """The measurement of that name. Raises: EdgekdError naming those there are."""
@@ -87,7 +160,7 @@ class BenchResult:
 
     def save(self, path: Path) -> None:
         """Write the versioned JSON, whole or not at all; on one line, since timings are many."""
-        value = {"schema": SCHEMA, **asdict(self), "plan": self.plan.model_dump()}
+        value = {**asdict(self), "plan": self.plan.model_dump()}
         storage.write_text(path, json.dumps(value, sort_keys=True, allow_nan=False) + "\n")
 
     @staticmethod
@@ -98,60 +171,35 @@ class BenchResult:
         if schema != SCHEMA:
             raise EdgekdError(f"{path} has schema {schema!r}, this edgekd reads {SCHEMA}. Measure again: edgekd bench")
         try:
-            return _result(value)
-        except (KeyError, TypeError, ValueError) as error:
-            raise EdgekdError(f"{path} is not a whole benchmark result: {error!r}. Measure again") from None
+            return _RESULT.validate_python(value)
+        except ValidationError as error:
+            raise EdgekdError(f"{path} is not a whole benchmark result: {_first(error)}. Measure again") from None
 
 
-def launch_from_agent(reply: Mapping[str, Any], round_: int) -> Launch:
-    """Check and type what an agent wrote. Raises: ValueError, KeyError or TypeError for a reply that is not one."""
-    timings = tuple(int(value) for value in reply["timings_ns"])
-    if not timings or min(timings) <= 0:
-        raise ValueError("timings_ns must be a list of positive nanoseconds")
-    memory = [reply[key] if reply[key] is None else int(reply[key]) for key in _MEMORY]
-    answers = reply["answers"]
-    return Launch(
-        round=round_,
-        timings_ns=timings,
-        load_ms=_finite(reply["load_ms"]),
-        first_ms=_finite(reply["first_ms"]),
-        warmup_n=int(reply["warmup_n"]),
-        warmup_steady=bool(reply["warmup_steady"]),
-        threads=int(reply["threads"]),
-        runtime=str(reply["runtime"]),
-        import_ms=_finite(reply["import_ms"]),
-        peak_memory_bytes=memory[0],
-        memory_before_load_bytes=memory[1],
-        cpu={str(key): _finite(value) for key, value in reply["cpu"].items()},
-        answers=None if answers is None else tuple(int(value) for value in answers),
-    )
+def launch_from_agent(reply: Any, round_: int) -> Launch:
+    """Check and type what an agent wrote. Raises: ValueError for a reply that is not one."""
+    if not isinstance(reply, dict) or reply.get("schema") != SCHEMA:
+        raise ValueError(f"a reply of schema {SCHEMA} was expected")
+    try:
+        launch = _LAUNCH.validate_python({**reply, "round": round_})
+    except ValidationError as error:
+        raise ValueError(_first(error)) from None
+    if not launch.timings_ns and launch.summary is None:
+        raise ValueError("timings_ns is empty")
+    if launch.instructions is not None and len(launch.instructions) != len(launch.timings_ns):
+        raise ValueError("instructions and timings_ns differ in number")
+    return launch
 
 
-_MEMORY = ("peak_memory_bytes", "memory_before_load_bytes")
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a saved result."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_RESULT.json_schema()}
 
 
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"not a finite number: {value!r}")
-    return number
+_RESULT = TypeAdapter(BenchResult)
+_LAUNCH = TypeAdapter(Launch)
 
 
-def _result(value: dict[str, Any]) -> BenchResult:
-    return BenchResult(
-        device=str(value["device"]),
-        baseline=str(value["baseline"]),
-        plan=BenchPlan(**value["plan"]),
-        order=tuple(tuple(names) for names in value["order"]),
-        facts_before=dict(value["facts_before"]),
-        facts_after=dict(value["facts_after"]),
-        measurements=tuple(_measurement(one) for one in value["measurements"]),
-        failures=tuple(Failure(**one) for one in value["failures"]),
-        complete=bool(value["complete"]),
-    )
-
-
-def _measurement(value: dict[str, Any]) -> Measurement:
-    height, width = value["input_size"]
-    launches = tuple(launch_from_agent(one, int(one["round"])) for one in value["launches"])
-    return Measurement(**{**value, "input_size": (height, width), "launches": launches})
+def _first(error: ValidationError) -> str:
+    told = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, told['loc']))}: {told['msg']}"

@@ -8,12 +8,15 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgekd.bench.result import BenchResult, Launch, Measurement
+from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.samples import launch_medians, paired_medians, values_of
+from edgekd.bench.validity import validity
 from edgekd.metrics import Interval
 
-Verdict = Literal["baseline", "faster", "slower", "no difference", "inconclusive"]
+Verdict = Literal[
+    "baseline", "faster", "slower", "no difference", "inconclusive", "fewer instructions", "more instructions"
+]
 
 P90_MIN_SAMPLES = 64
 P99_MIN_SAMPLES = 662
@@ -25,25 +28,28 @@ RESAMPLES = 4000
 NO_DIFFERENCE_HALF_WIDTH = 0.05
 # A measurement that was disturbed is believed only where its interval stays this far from 1.
 DISTURBED_MARGIN = 0.10
-DRIFT_LIMIT = 0.10
-SPREAD_LIMIT = 0.10
-STEAL_LIMIT = 0.02
-OTHER_LOAD_LIMIT = 0.10
-TEMPERATURE_RISE_LIMIT_C = 15.0
+# Executed instructions repeat within this from run to run.
+COUNT_TOLERANCE = 0.001
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One file's latency. p90 and p99 are None below the samples that they need; memory is the process's peak."""
+    """One file's latency. p90 and p99 are None below the samples that they need; memory is the process's peak.
+
+    Where instructions were counted, ``instructions`` (of one inference) stands and no time does. ``central`` says
+    whether ``p50_ms`` is of raw timings or but what benchmark_model told: its median or its mean.
+    """
 
     launches: int
     samples: int
-    p50_ms: float
+    p50_ms: float | None
     p90_ms: float | None
     p99_ms: float | None
-    load_ms: float
-    first_ms: float
+    load_ms: float | None
+    first_ms: float | None
     peak_memory_bytes: int | None
+    instructions: int | None = None
+    central: Literal["raw", "median", "mean"] = "raw"
 
 
 @dataclass(frozen=True)
@@ -67,25 +73,28 @@ class Comparison:
 
 def summarize(measurement: Measurement) -> Summary | None:
     """p50 is the median over launches of each launch's median; the tails are of all timings together."""
-    if not measurement.launches:
+    launches = measurement.launches
+    if not launches:
         return None
-    pooled = np.sort(np.concatenate([_ms(launch) for launch in measurement.launches]))
-    memory = [launch.peak_memory_bytes for launch in measurement.launches if launch.peak_memory_bytes is not None]
+    median = float(np.median(launch_medians(measurement)))
+    memory = [launch.peak_memory_bytes for launch in launches if launch.peak_memory_bytes is not None]
+    peak = int(np.median(memory)) if memory else None
+    samples = sum(len(launch.timings_ns) for launch in launches)
+    if launches[0].instructions is not None:
+        return Summary(len(launches), samples, None, None, None, None, None, peak, instructions=round(median))
+    told = launches[0].summary
+    pooled = np.sort(np.concatenate([values_of(launch) for launch in launches]))
     return Summary(
-        launches=len(measurement.launches),
-        samples=len(pooled),
-        p50_ms=float(np.median(launch_medians_ms(measurement))),
-        p90_ms=float(np.quantile(pooled, 0.90)) if len(pooled) >= P90_MIN_SAMPLES else None,
-        p99_ms=float(np.quantile(pooled, 0.99)) if len(pooled) >= P99_MIN_SAMPLES else None,
-        load_ms=float(np.median([launch.load_ms for launch in measurement.launches])),
-        first_ms=float(np.median([launch.first_ms for launch in measurement.launches])),
-        peak_memory_bytes=int(np.median(memory)) if memory else None,
+        launches=len(launches),
+        samples=samples,
+        p50_ms=median,
+        p90_ms=float(np.quantile(pooled, 0.90)) if samples >= P90_MIN_SAMPLES else None,
+        p99_ms=float(np.quantile(pooled, 0.99)) if samples >= P99_MIN_SAMPLES else None,
+        load_ms=float(np.median([launch.load_ms for launch in launches])),
+        first_ms=float(np.median([launch.first_ms for launch in launches])),
+        peak_memory_bytes=peak,
+        central="raw" if launches[0].timings_ns or told is None else "mean" if told.median_us is None else "median",
     )
-
-
-def launch_medians_ms(measurement: Measurement) -> NDArray[np.float64]:
-    """Each launch's median latency, in order."""
-    return np.array([float(np.median(_ms(launch))) for launch in measurement.launches])
 
 
 def latency_ratio(
@@ -99,7 +108,7 @@ def latency_ratio(
     ``MIN_ROUNDS_FOR_INTERVAL`` rounds that have both: 3 rounds would cover 75 %, 4 would cover 87 %.
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015), on narrowness bias.
     """
-    above, below = _paired_medians(measurement, baseline)
+    above, below = paired_medians(measurement, baseline)
     if len(above) < MIN_ROUNDS_FOR_INTERVAL:
         return None
     estimate = float(np.median(above) / np.median(below))
@@ -110,60 +119,38 @@ def latency_ratio(
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
 
 
+def instruction_ratio(measurement: Measurement, baseline: Measurement) -> Interval | None:
+    """Executed instructions over the baseline's, with the range that the launches left open: counted, not sampled."""
+    above, below = launch_medians(measurement), launch_medians(baseline)
+    if not len(above) or not len(below):
+        return None
+    value = float(np.median(above) / np.median(below))
+    return Interval(value, float(above.min() / below.max()), float(above.max() / below.min()))
+
+
 def compare(result: BenchResult, name: str) -> Comparison:
     """What may be concluded of ``name`` against the result's baseline. Raises: EdgekdError for a name not measured."""
     if name == result.baseline:
         return Comparison(1.0, Interval(1.0, 1.0, 1.0), "baseline")
     measurement, baseline = result.measurement(name), result.measurement(result.baseline)
-    above, below = _paired_medians(measurement, baseline)
+    if result.unit == "instructions":
+        return _counted(instruction_ratio(measurement, baseline))
+    above, below = paired_medians(measurement, baseline)
     if not len(above):
         return Comparison(None, None, "inconclusive", ("no round has both this file and the baseline",))
     estimate, ratio = float(np.median(above) / np.median(below)), latency_ratio(measurement, baseline, result.plan.seed)
-    disturbances = (*instability(measurement), *instability(baseline), *disturbances_of(result))
+    standings = validity(result, measurement), validity(result, baseline)
+    reasons = tuple(dict.fromkeys(reason for one in standings for reason in one.reasons))
+    if any(one.standing == "invalid" for one in standings):
+        return Comparison(estimate, ratio, "inconclusive", reasons)
     if ratio is None or len(above) < MIN_LAUNCHES:
         few = f"few launches: {len(above)}, at least {MIN_LAUNCHES} are needed"
-        return Comparison(estimate, ratio, "inconclusive", (few, *disturbances))
-    return _conclude(ratio, disturbances)
+        return Comparison(estimate, ratio, "inconclusive", (few, *reasons))
+    return conclude(ratio, reasons)
 
 
-def instability(measurement: Measurement) -> tuple[str, ...]:
-    """What a file's own launches say against trusting them: drift, spread, a warm-up that never settled."""
-    if len(measurement.launches) < 3:
-        return ()
-    medians = launch_medians_ms(measurement)
-    third = max(1, len(medians) // 3)
-    drift = float(np.median(medians[-third:]) / np.median(medians[:third])) - 1
-    spread = float(np.median(np.abs(medians - np.median(medians))) / np.median(medians)) * 1.4826
-    unsettled = sum(not launch.warmup_steady for launch in measurement.launches)
-    said = []
-    if abs(drift) > DRIFT_LIMIT:
-        said.append(f"{measurement.name} drifted by {drift:+.0%} from the first launches to the last")
-    if spread > SPREAD_LIMIT:
-        said.append(f"{measurement.name}'s launches differ by {spread:.0%} (robust standard deviation)")
-    if unsettled > len(medians) / 2:
-        said.append(f"{measurement.name} was not steady after warm-up in {unsettled} of {len(medians)} launches")
-    return tuple(said)
-
-
-def disturbances_of(result: BenchResult) -> tuple[str, ...]:
-    """What the device itself did meanwhile: the hypervisor's share, other programs' load, heat."""
-    launches = [launch.cpu for one in result.measurements for launch in one.launches if "total_s" in launch.cpu]
-    total = sum(cpu["total_s"] for cpu in launches)
-    said = []
-    if total > 0:
-        steal = sum(cpu["steal_s"] for cpu in launches) / total
-        others = sum(max(0.0, cpu["busy_s"] - cpu["own_s"]) for cpu in launches) / total
-        if steal > STEAL_LIMIT:
-            said.append(f"the hypervisor took {steal:.0%} of the CPU")
-        if others > OTHER_LOAD_LIMIT:
-            said.append(f"other programs took {others:.0%} of the CPU")
-    before, after = result.facts_before.get("temperature_c"), result.facts_after.get("temperature_c")
-    if before is not None and after is not None and after - before > TEMPERATURE_RISE_LIMIT_C:
-        said.append(f"the device warmed from {before:.0f} to {after:.0f} °C")
-    return tuple(said)
-
-
-def _conclude(ratio: Interval, disturbances: tuple[str, ...]) -> Comparison:
+def conclude(ratio: Interval, disturbances: tuple[str, ...]) -> Comparison:
+    """The verdict on a ratio of latencies with its interval; a disturbed one must be far from 1 to be believed."""
     apart = ratio.high < 1 or ratio.low > 1
     far = ratio.high < 1 / (1 + DISTURBED_MARGIN) or ratio.low > 1 + DISTURBED_MARGIN
     if disturbances and not far:
@@ -177,13 +164,10 @@ def _conclude(ratio: Interval, disturbances: tuple[str, ...]) -> Comparison:
     return Comparison(ratio.value, ratio, "inconclusive", (wide,))
 
 
-def _paired_medians(measurement: Measurement, baseline: Measurement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Launch medians of both in the rounds that have both, in the same order."""
-    other = dict(zip([launch.round for launch in baseline.launches], launch_medians_ms(baseline), strict=True))
-    own = zip([launch.round for launch in measurement.launches], launch_medians_ms(measurement), strict=True)
-    pairs = [(value, other[round_]) for round_, value in own if round_ in other]
-    return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
-
-
-def _ms(launch: Launch) -> NDArray[np.float64]:
-    return np.asarray(launch.timings_ns, dtype=np.float64) / 1e6
+def _counted(ratio: Interval | None) -> Comparison:
+    """Counts that repeat within this need no statistics: fewer is fewer."""
+    if ratio is None:
+        return Comparison(None, None, "inconclusive", ("nothing was counted",))
+    if ratio.low <= 1 <= ratio.high or abs(ratio.value - 1) <= COUNT_TOLERANCE:
+        return Comparison(ratio.value, ratio, "no difference")
+    return Comparison(ratio.value, ratio, "fewer instructions" if ratio.value < 1 else "more instructions")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from edgekd import storage
 from edgekd.bench.result import BenchResult
-from edgekd.bench.statistics import disturbances_of
+from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
 from edgekd.report.headline import headline, shipped

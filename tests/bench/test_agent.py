@@ -18,7 +18,12 @@ from edgekd.bench import agent
 
 PLAN = {
     "format": "onnx",
+    "check_inputs": None,
     "threads": 1,
+    "affinity": None,
+    "delegate": "xnnpack",
+    "pace_ms": None,
+    "curve": False,
     "warmup_min_iterations": 16,
     "warmup_max_s": 0.2,
     "seconds": 0.01,
@@ -63,8 +68,8 @@ def test_float_and_channels_first_inputs(tmp_path: Path, images: NDArray[np.uint
     ("images_of", "plan", "told"),
     [
         (np.zeros((2, 9, 8, 3), np.uint8), {}, "the model takes [1, 12, 8, 3], the images are [1, 9, 8, 3]"),
-        (np.zeros((2, 12, 8, 3), np.float32), {}, "inputs must be uint8 [n,H,W,3], got float32"),
-        (np.zeros((0, 12, 8, 3), np.uint8), {}, "inputs must be uint8 [n,H,W,3]"),
+        (np.zeros((2, 12, 8, 3), np.float32), {}, "images must be uint8 [n,H,W,3], got float32"),
+        (np.zeros((0, 12, 8, 3), np.uint8), {}, "images must be uint8 [n,H,W,3]"),
         (np.zeros((2, 12, 8, 3), np.uint8), {"model": "/nonexistent.onnx"}, "/nonexistent.onnx"),
     ],
 )
@@ -97,13 +102,74 @@ def test_warm_up_stops_when_two_blocks_agree(monkeypatch: pytest.MonkeyPatch) ->
     # Blocks of 8: medians 100, 50, 50.5 ns. The third is within 2 % of the second.
     scripted = iter([100] * 8 + [50] * 8 + [50, 51] * 4 + [1] * 100)
     monkeypatch.setattr(agent, "_timed", lambda model, one: next(scripted))
-    model = agent.Model(lambda one: one, (1,), np.uint8, "")
+    model = agent.Model(lambda one: one, (1,), np.uint8, "", "")
     plan = {"warmup_max_s": 60, "warmup_min_iterations": 8}
-    assert agent.warm_up(model, [0], plan) == (24, True)
+    assert agent.warm_up(model, [0], plan, False) == (24, True)
 
 
 def test_warm_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     growing = iter(range(1, 10_000))
     monkeypatch.setattr(agent, "_timed", lambda model, one: next(growing))
-    model = agent.Model(lambda one: one, (1,), np.uint8, "")
-    assert agent.warm_up(model, [0], {"warmup_max_s": 0, "warmup_min_iterations": 0}) == (8, False)
+    model = agent.Model(lambda one: one, (1,), np.uint8, "", "")
+    assert agent.warm_up(model, [0], {"warmup_max_s": 0, "warmup_min_iterations": 0}, False) == (8, False)
+
+
+def test_a_paced_run_waits_for_its_frames_and_counts_late_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(agent.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(agent.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    pace, starts = agent.Pace(100.0), []
+    for work_s in (0.01, 0.01, 0.25, 0.01, 0.01):
+        pace.wait()
+        starts.append(round(clock[0], 3))
+        clock[0] += work_s
+    # The third runs into two frames: one is dropped, the next begins late, and the pace goes on from there.
+    assert starts == [0.0, 0.1, 0.2, 0.45, 0.55]
+    assert pace.late_n == 1
+
+
+def test_a_curve_has_a_row_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(agent.time, "perf_counter", lambda: clock[0])
+    curve = agent.Curve()
+    for k in range(10):
+        clock[0] += 0.25
+        curve.add(1000 + k)
+    assert curve.rows() == [[1.0, 4, 1001, 1002], [2.0, 4, 1005, 1006]]
+
+
+def test_sustained_paced_and_checked_launches(tmp_path: Path, means_onnx: Path, images: NDArray[np.uint8]) -> None:
+    np.save(tmp_path / "check.npy", images[::-1])
+    plan = {"model": str(means_onnx), "check_inputs": str(tmp_path / "check.npy"), "affinity": [0], "pace_ms": 1.0}
+    done = run_agent(tmp_path, images, **plan, curve=True, seconds=0.1, min_iterations=1)
+    assert done.returncode == 0, done.stderr
+    out = json.loads((tmp_path / "out.json").read_text())
+    assert out["check_answers"] == [2, 1, 1, 0, 2]
+    assert len(out["timings_ns"]) == 30 < out["curve"][0][1] <= 101
+    assert 0 <= out["late_n"] <= out["curve"][0][1]
+    assert (out["schema"], out["delegate"], out["instructions"]) == (2, "cpu", None)
+
+
+def test_xnnpack_can_be_left_out_and_a_phones_delegates_are_refused(
+    tmp_path: Path, means_tflite: Path, images: NDArray[np.uint8]
+) -> None:
+    plan = {"model": str(means_tflite), "format": "tflite"}
+    assert run_agent(tmp_path, images, **plan, delegate="none").returncode == 0
+    assert json.loads((tmp_path / "out.json").read_text())["delegate"] == "none"
+    assert "no delegate 'gpu', only xnnpack, none" in run_agent(tmp_path, images, **plan, delegate="gpu").stderr
+
+
+def test_instructions_are_counted_where_an_emulator_counts_them(tmp_path: Path) -> None:
+    page = tmp_path / "count.u64"
+    page.write_bytes(bytes(4096))
+    count = np.memmap(page, dtype="<u8", mode="r+")
+
+    def infer(one: int) -> int:
+        count[0] += one
+        return one
+
+    counter = agent.open_counter(str(page))
+    assert counter is not None and agent.open_counter(None) is None and agent.open_counter("") is None
+    model = agent.Model(infer, (1,), np.uint8, "", "")
+    timed = agent.count_inferences(model, [100, 200], {"min_iterations": 3}, counter)
+    assert timed["instructions"] == [100, 200, 100] and len(timed["timings_ns"]) == 3

@@ -16,6 +16,7 @@ from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, EdgekdError, UsageError
 
 REPLY: dict[str, Any] = {
+    "schema": 2,
     "timings_ns": [1000, 1100, 900],
     "import_ms": 5.0,
     "load_ms": 1.5,
@@ -94,7 +95,7 @@ def test_a_failed_target_is_named_and_the_others_go_on(tmp_path: Path) -> None:
 
     device, path = FakeDevice(script), tmp_path / "bench.json"
     with pytest.raises(
-        DeviceError, match=r"bad on fake: launch 1 ended with status 1: ValueError: the model"
+        DeviceError, match=r"bad on fake, launch 1: ended with status 1: ValueError: the model"
     ) as caught:
         measure(targets(tmp_path, "a", "bad", "c"), "a", BenchPlan(launches=3), device, save_to=path)
     assert "INFO: noise" in caught.value.stderr
@@ -125,7 +126,11 @@ def test_a_device_that_goes_away_leaves_what_was_measured(tmp_path: Path) -> Non
     [
         b"",
         b"[]",
-        b'{"timings_ns": []}',
+        b'{"schema": 2, "timings_ns": []}',
+        json.dumps({**REPLY, "schema": 1}).encode(),
+        json.dumps({**REPLY, "answers": [0] * 5}).encode(),
+        json.dumps({**REPLY, "instructions": [5]}).encode(),
+        b"[" * 100_000,
         json.dumps({**REPLY, "timings_ns": [0]}).encode(),
         json.dumps({**REPLY, "load_ms": float("nan")}).encode(),
         json.dumps({**REPLY, "cpu": 3}).encode(),
@@ -172,9 +177,9 @@ def test_a_wrong_plan_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_results_of_another_schema_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    path.write_text('{"schema": 2}')
-    with pytest.raises(EdgekdError, match="schema 2, this edgekd reads 1"):
-        BenchResult.load(path)
     path.write_text('{"schema": 1}')
+    with pytest.raises(EdgekdError, match="schema 1, this edgekd reads 2"):
+        BenchResult.load(path)
+    path.write_text('{"schema": 2}')
     with pytest.raises(EdgekdError, match="not a whole benchmark result"):
         BenchResult.load(path)

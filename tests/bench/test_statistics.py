@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgekd.bench import BenchPlan, BenchResult, Launch, Measurement, compare, latency_ratio, summarize
-from edgekd.bench.statistics import Comparison, disturbances_of, instability
+from edgekd.bench.statistics import Comparison
+from edgekd.bench.validity import disturbances_of, instability
 from edgekd.errors import EdgekdError
 from edgekd.metrics import Interval
 
@@ -32,7 +33,7 @@ def launch(
 
 
 def measured(name: str, *launches: Launch) -> Measurement:
-    return Measurement(name, f"{name}.onnx", "onnx", "0" * 64, 1, (2, 2), 1, launches)
+    return Measurement(name, f"{name}.onnx", "onnx", "0" * 64, 1, (2, 2), 1, "0" * 64, 1, launches=launches)
 
 
 def constant(name: str, *medians_ms: float) -> Measurement:

@@ -228,7 +228,12 @@ def _bench(rng: np.random.Generator, made: Synthetic, hashes: dict[str, str]) ->
         )
         form = "onnx" if row.endswith("onnx") else "tflite"
         side = 224 if row == "teacher" else 160
-        measurements.append(Measurement(row, artifact(row), form, hashes[row], size_bytes, (side, side), 16, launches))
+        measurements.append(
+            Measurement(
+                name=row, file=artifact(row), format=form, sha256=hashes[row], size_bytes=size_bytes,
+                input_size=(side, side), inputs_n=16, inputs_sha256="0" * 64, threads=1, launches=launches,
+            )
+        )  # fmt: skip
     facts = {"cpu_model": "AMD EPYC", "cores": 2, "temperature_c": None}
     order = (tuple(one.name for one in measurements),) * made.launches
     plan = BenchPlan(launches=made.launches)

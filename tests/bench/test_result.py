@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_statistics import constant, result
+
+import edgekd.bench.result as results
+from edgekd.bench.result import BenchResult, json_schema
+from edgekd.errors import EdgekdError
+
+
+def test_the_schema_beside_the_code_is_that_of_the_code() -> None:
+    path = Path(results.__file__).with_name("result.schema.json")
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
+
+
+def test_what_is_saved_is_read_and_holds_to_the_schema(tmp_path: Path) -> None:
+    made = result(constant("a", 1.0, 2.0))
+    made.save(tmp_path / "a.json")
+    assert BenchResult.load(tmp_path / "a.json") == made
+    value = json.loads((tmp_path / "a.json").read_text())
+    assert value["schema"] == 2 and set(value) == set(json_schema()["properties"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"measurements": 3}, "measurements"),
+        ({"unknown": 1}, "unknown"),
+        ({"plan": {"launches": 0}}, "plan.launches"),
+    ],
+)
+def test_a_changed_file_is_refused_by_name(tmp_path: Path, change: dict[str, object], told: str) -> None:
+    path = tmp_path / "a.json"
+    result(constant("a", 1.0)).save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(EdgekdError, match=rf"not a whole benchmark result: {told}"):
+        BenchResult.load(path)
