@@ -53,6 +53,7 @@ class HostDevice:
         times = read.parse_cpu_times(_text("/proc/stat"), os.sysconf("SC_CLK_TCK"))
         return {
             "address": self.address,
+            "board": read.clean(_text("/proc/device-tree/model").replace("\0", " ")),
             "cpu_model": read.parse_cpu_model(cpuinfo),
             "machine": platform.machine(),
             "cores": _usable_cores(),
@@ -63,9 +64,12 @@ class HostDevice:
             "runtimes": _runtimes(),
             "memory_total_bytes": read.parse_memory_bytes(meminfo, "MemTotal"),
             "memory_available_bytes": read.parse_memory_bytes(meminfo, "MemAvailable"),
-            "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
-            "frequency_mhz": _frequency_mhz(cpuinfo),
+            "governor": _governor(),
+            "frequency_mhz": _clock_mhz("scaling_cur_freq") or read.parse_frequency_mhz(cpuinfo),
+            "max_frequency_mhz": _clock_mhz("cpuinfo_max_freq"),
             "temperature_c": _temperature_c(),
+            "thermal_status": None,
+            **read.parse_throttling(_throttled()),
             "load_1min": round(os.getloadavg()[0], 2),
             "disk_free_bytes": shutil.disk_usage(tempfile.gettempdir()).free,
             "cpu_busy_s": times.busy_s if times else None,
@@ -165,16 +169,36 @@ def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _frequency_mhz(cpuinfo: str) -> float | None:
-    current = _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").strip()
-    return int(current) / 1000 if current.isdigit() else read.parse_frequency_mhz(cpuinfo)
+def _governor() -> str | None:
+    names = dict.fromkeys(_text(str(path)).strip() for path in _cpufreq("scaling_governor"))
+    return ", ".join(name for name in names if name) or None
+
+
+def _cpufreq(name: str) -> list[Path]:
+    return sorted(Path("/sys/devices/system/cpu").glob(f"cpu[0-9]*/cpufreq/{name}"))
+
+
+def _clock_mhz(name: str) -> float | None:
+    """The highest of all cores."""
+    values = (read.parse_khz(_text(str(path))) for path in _cpufreq(name))
+    return max((value for value in values if value), default=None)
 
 
 def _temperature_c() -> float | None:
-    """The hottest thermal zone; millidegrees in sysfs."""
-    values = [_text(str(zone / "temp")).strip() for zone in Path("/sys/class/thermal").glob("thermal_zone*")]
-    degrees = [int(value) / 1000 for value in values if value.lstrip("-").isdigit()]
-    return max(degrees) if degrees else None
+    zones = Path("/sys/class/thermal").glob("thermal_zone*")
+    return read.parse_temperature_c((_text(str(zone / "type")), _text(str(zone / "temp"))) for zone in zones)
+
+
+def _throttled() -> str:
+    """What a Raspberry Pi's firmware says; empty on anything else."""
+    command = shutil.which("vcgencmd")
+    if command is None:
+        return ""
+    try:
+        argv = [command, "get_throttled"]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False).stdout  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 def _runtimes() -> dict[str, str]:

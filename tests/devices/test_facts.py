@@ -36,6 +36,41 @@ def test_proc_stat_leaves_guest_time_out() -> None:
     assert facts.parse_cpu_times("cpu  1 2 3\n", 100) is None
 
 
+def test_two_kinds_of_core_are_both_named() -> None:
+    assert (
+        facts.parse_cpu_model("CPU part\t: 0xd05\nCPU part\t: 0xd05\nCPU part\t: 0xd41\n") == "Cortex-A55 + Cortex-A78"
+    )
+    # 32-bit kernels name the chip family of the first Pi on every later one.
+    assert facts.parse_cpu_model("CPU part\t: 0xd08\nHardware\t: BCM2835\n") == "Cortex-A72"
+    assert facts.parse_cpu_model("CPU part\t: 0x804\nHardware\t: Qualcomm SM8150\n") == "Qualcomm SM8150"
+
+
+def test_throttling_bits() -> None:
+    # Bits 0 and 2 now, 16 and 18 since boot: the example of Raspberry Pi's documentation.
+    assert facts.parse_throttling("throttled=0x50005\n") == {
+        "throttled_now": True,
+        "throttled_since_boot": True,
+        "throttling": ["under-voltage", "throttled"],
+    }
+    assert facts.parse_throttling("throttled=0xe0000")["throttling"] == [
+        "frequency capped earlier",
+        "throttled earlier",
+        "soft temperature limit earlier",
+    ]
+    assert facts.parse_throttling("throttled=0x0") == {
+        "throttled_now": False,
+        "throttled_since_boot": False,
+        "throttling": [],
+    }
+    assert facts.parse_throttling("VCHI initialization failed")["throttled_now"] is None
+
+
+def test_the_processors_zone_counts_and_unwired_ones_do_not() -> None:
+    assert facts.parse_temperature_c([("battery", "41000"), ("cpu-thermal", "48312\n")]) == 48.312
+    assert facts.parse_temperature_c([("a", "41000"), ("b", "43000"), ("c", "-273000"), ("d", "9999999")]) == 43.0
+    assert facts.parse_temperature_c([("cpu", "x"), ("cpu", ""), ("cpu", "9" * 5000)]) is None
+
+
 def test_memory_and_os() -> None:
     meminfo = "MemTotal:        8245120 kB\nMemAvailable:    7000000 kB\n"
     assert facts.parse_memory_bytes(meminfo, "MemAvailable") == 7_168_000_000
