@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from simulators.arm import arm_root  # noqa: F401  a fixture
 from tiny_student import LABELS, SIZE, build_student, smooth_images
 
 
