@@ -1,0 +1,183 @@
+package org.edgekd.demo.bench
+
+import java.nio.ByteBuffer
+import kotlin.math.abs
+
+/** Time as the runner sees it. */
+interface Clock {
+    /** Nanoseconds from some fixed moment. */
+    fun nanos(): Long
+
+    /** Wait so many nanoseconds. */
+    fun sleep(nanos: Long)
+}
+
+/** Loads models. */
+interface Engine {
+    /** Name and version of the runtime; loads its library the first time. Throws PlanException. */
+    fun start(): String
+
+    /** A fresh interpreter of the model. Throws PlanException. */
+    fun load(settings: Settings): LoadedModel
+}
+
+/** One interpreter. An input is a direct buffer, as the runtime wants it. */
+interface LoadedModel : AutoCloseable {
+    /** The image in a buffer of the model's own type. Throws PlanException where the size is another. */
+    fun prepare(images: Images, index: Int): ByteBuffer
+
+    /** From a prepared input to the output in our hands: what is timed. */
+    fun infer(input: ByteBuffer)
+
+    /** The argmax of the last output. */
+    fun answer(): Int
+
+    /** The delegate that really took part; asked when all timings are done. */
+    fun delegate(): String
+}
+
+/** What is known of the process and the device around it. */
+interface DeviceFacts {
+    /** Thermal status, battery, clock, as far as they can be read. */
+    fun now(): Map<String, Any>
+
+    /** CPU seconds of this process. */
+    fun ownCpuS(): Double
+
+    /** A line of /proc/self/status in bytes, such as VmHWM; null where it can't be read. */
+    fun memoryBytes(key: String): Long?
+}
+
+/** Everything that one launch gave. Rows of [curve] are second, inferences, p50 ns, p90 ns. */
+class Reply(
+    val timingsNs: LongArray,
+    val importMs: Double,
+    val loadMs: Double,
+    val firstMs: Double,
+    val warmup: Warmup,
+    val peakMemoryBytes: Long?,
+    val memoryBeforeLoadBytes: Long?,
+    val threads: Int,
+    val delegate: String,
+    val runtime: String,
+    val cpu: Map<String, Double>,
+    val lateCount: Int?,
+    val curve: List<List<Number>>?,
+    val answers: List<Int>?,
+    val checkAnswers: List<Int>?,
+    val before: Map<String, Any>,
+    val after: Map<String, Any>,
+)
+
+/** How many inferences warmed up, and whether they had become steady. */
+data class Warmup(val count: Int, val steady: Boolean)
+
+/**
+ * Measures one model, step by step as `edgekd/bench/agent.py` does on other devices.
+ *
+ * Timed: from a prepared input buffer to the output in our hands. Decoding and resizing lie outside. The images are
+ * cycled through in order.
+ */
+class Runner(private val engine: Engine, private val clock: Clock, private val device: DeviceFacts) {
+    /** One launch. [progress] gets the timed inferences so far; it may throw to stop. Throws PlanException. */
+    fun measure(settings: Settings, images: Images, check: Images? = null, progress: (Int) -> Unit = {}): Reply {
+        val before = device.now()
+        val startImport = clock.nanos()
+        val runtime = engine.start()
+        val importMs = msSince(startImport)
+        val memoryBefore = device.memoryBytes("VmRSS")
+        val startLoad = clock.nanos()
+        return engine.load(settings).use { model ->
+            val loadMs = msSince(startLoad)
+            val inputs = List(images.count) { model.prepare(images, it) }
+            val firstMs = timed(model, inputs[0]) / 1e6
+            val warmup = warmUp(model, inputs, settings)
+            val cpuBefore = cpu()
+            val timings = time(model, inputs, settings, progress)
+            val cpuAfter = cpu()
+            val peak = device.memoryBytes("VmHWM")
+            val answers = if (settings.answers) answers(model, images) else null
+            val checkAnswers = check?.let { answers(model, it) }
+            Reply(
+                timingsNs = timings.kept.toArray(),
+                importMs = importMs,
+                loadMs = loadMs,
+                firstMs = firstMs,
+                warmup = warmup,
+                peakMemoryBytes = peak,
+                memoryBeforeLoadBytes = memoryBefore,
+                threads = settings.threads,
+                delegate = model.delegate(),
+                runtime = runtime,
+                cpu = cpuBefore.mapValues { (key, value) -> cpuAfter.getValue(key) - value },
+                lateCount = timings.pace?.lateCount,
+                curve = timings.curve?.rows(clock.nanos()),
+                answers = answers,
+                checkAnswers = checkAnswers,
+                before = before,
+                after = device.now(),
+            )
+        }
+    }
+
+    /** Infer until two blocks in a row take the same time, at most as long as allowed. */
+    private fun warmUp(model: LoadedModel, inputs: List<ByteBuffer>, settings: Settings): Warmup {
+        val end = clock.nanos() + nanos(settings.warmupMaxS)
+        var done = 0
+        var last: Double? = null
+        while (true) {
+            val block = LongArray(STEADY_BLOCK) { timed(model, inputs[(done + it) % inputs.size]) }
+            done += STEADY_BLOCK
+            val now = quantile(block.sortedArray(), 0.5)
+            val steady = last != null && abs(now - last) <= STEADY_TOLERANCE * last
+            if (steady && done >= settings.warmupMinIterations) return Warmup(done, true)
+            if (clock.nanos() >= end) return Warmup(done, steady)
+            last = now
+        }
+    }
+
+    private class Timings(val kept: LongList, val pace: Pace?, val curve: Curve?)
+
+    /** Every inference, for as long as the plan says. A curve goes on; past the bound only its windows are kept. */
+    private fun time(model: LoadedModel, inputs: List<ByteBuffer>, settings: Settings, progress: (Int) -> Unit): Timings {
+        System.gc()
+        val kept = LongList()
+        val start = clock.nanos()
+        val pace = settings.paceMs?.let { Pace(clock, (it * 1e6).toLong()) }
+        val curve = if (settings.curve) Curve(start) else null
+        val end = start + nanos(settings.seconds)
+        var done = 0
+        while (done < settings.minIterations || ((curve != null || done < settings.maxIterations) && clock.nanos() < end)) {
+            pace?.await()
+            val timing = timed(model, inputs[done % inputs.size])
+            done++
+            if (done <= settings.maxIterations) kept.add(timing)
+            curve?.add(timing, clock.nanos())
+            progress(done)
+        }
+        return Timings(kept, pace, curve)
+    }
+
+    private fun answers(model: LoadedModel, images: Images): List<Int> = List(images.count) {
+        model.infer(model.prepare(images, it))
+        model.answer()
+    }
+
+    private fun timed(model: LoadedModel, input: ByteBuffer): Long {
+        val start = clock.nanos()
+        model.infer(input)
+        return maxOf(1, clock.nanos() - start)
+    }
+
+    private fun cpu() = mapOf("own_s" to device.ownCpuS(), "wall_s" to clock.nanos() / 1e9)
+
+    private fun msSince(start: Long) = (clock.nanos() - start) / 1e6
+
+    private companion object {
+        // Warm-up ends when the medians of two blocks of this many inferences differ by no more than this.
+        const val STEADY_BLOCK = 8
+        const val STEADY_TOLERANCE = 0.02
+
+        fun nanos(seconds: Double) = (seconds * 1e9).toLong()
+    }
+}
