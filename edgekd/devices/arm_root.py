@@ -103,6 +103,12 @@ def read_stamp(root: Path) -> dict[str, object] | None:
     return stamp if isinstance(stamp, dict) else None
 
 
+def is_current(root: Path) -> bool:
+    """Whether ``root`` was made by the recipe of this edgekd, for whichever board."""
+    stamp = read_stamp(root)
+    return stamp is not None and stamp.get("recipe_sha256") == _stamp("pi5")["recipe_sha256"]
+
+
 def prefix_of(root: Path, board: BoardName) -> Path:
     """A folder for ``qemu-aarch64 -L``: the root with the /proc and /sys of ``board``, whichever it was made with."""
     return root / "opt" / "edgekd" / board

@@ -14,7 +14,7 @@ SCHEMES: dict[str, tuple[str | None, str]] = {
     "host": ("edgekd.devices.host", "host"),
     "ssh": (None, "ssh:pi@pi5"),
     "adb": (None, "adb:SERIAL"),
-    "emulated": (None, "emulated:cortex-a76"),
+    "emulated": ("edgekd.devices.emulated", "emulated:cortex-a76"),
 }
 
 
