@@ -1,0 +1,132 @@
+"""The steps of pom.xml for which Maven has no plugin: resources, stand-ins for the tests, and the APK.
+
+build.py check                                                 are the tools there?
+build.py resources BUILD ANDROID_JAR ASSETS MIN_SDK TARGET_SDK   BUILD/resources.apk, BUILD/generated/**/R.java
+build.py apk BUILD ANDROID_JAR JDK MIN_SDK                       BUILD/edgekd-demo.apk, signed with a debug key
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+PACKAGE = "org.edgekd.demo"
+TOOLS = {"aapt2": "aapt", "zipalign": "zipalign", "apksigner": "apksigner", "java": "openjdk-17-jdk-headless",
+         "keytool": "openjdk-17-jdk-headless"}  # fmt: skip
+HERE = Path(__file__).resolve().parent
+MAIN = HERE / "app/src/main"
+STAND_INS = HERE / "../tests/simulators/android"
+
+
+def run(*argv: str | Path) -> None:
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{argv[0]} failed ({done.returncode}): {' '.join(map(str, argv))}\n{done.stdout}{done.stderr}")
+
+
+def check() -> None:
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    if missing:
+        packages = " ".join(sorted({TOOLS[name] for name in missing}))
+        sys.exit(f"missing: {', '.join(missing)}. On Debian or Ubuntu: apt-get install {packages}")
+
+
+def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target_sdk: str) -> None:
+    for folder in ("generated", "test-classes/com/android/tools"):
+        (build / folder).mkdir(parents=True, exist_ok=True)
+    # What Gradle knows from build.gradle.kts, and warns of in the manifest, aapt2 wants there.
+    manifest = build / "AndroidManifest.xml"
+    text = (MAIN / "AndroidManifest.xml").read_text(encoding="utf-8")
+    text = text.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1)
+    text = text.replace("<application", '<application android:debuggable="true" android:extractNativeLibs="false"', 1)
+    manifest.write_text(text, encoding="utf-8")
+    apk = build / "resources.apk"
+    run("aapt2", "compile", "--dir", MAIN / "res", "-o", build / "resources.zip")
+    if not assets.is_dir():
+        sys.exit(f"-Dassets={assets} is no directory. Give the one that holds the .tflite files")
+    # -0 with the dot: a stored model can be mapped straight from the APK, a compressed one cannot.
+    run(
+        "aapt2", "link", "-I", android_jar, "--manifest", manifest, "-A", assets, "-0", ".tflite",
+        "--min-sdk-version", min_sdk, "--target-sdk-version", target_sdk, "--version-code", "1", "--version-name", "1.0",
+        "--java", build / "generated", "--proguard", build / "components.pro", "--auto-add-overlay",
+        "-o", apk, build / "resources.zip",
+    )  # fmt: skip
+    (build / "test-classes/com/android/tools/test_config.properties").write_text(
+        f"android_merged_manifest={manifest}\nandroid_resource_apk={apk}\n"
+        f"android_merged_assets={assets}\nandroid_custom_package={PACKAGE}\n"
+    )
+    unpack(build)
+    stand_ins(build)
+
+
+def unpack(build: Path) -> None:
+    """The libraries' classes beside the app's own, so that they are on every class path; the rest under BUILD/aar."""
+    for name, classes in (("tensorflow-lite", "classes"), ("tensorflow-lite-api", "classes"), ("monitor", "test-classes")):
+        with zipfile.ZipFile(build / f"lib/{name}.aar") as archive:
+            archive.extractall(build / "aar" / name)
+        with zipfile.ZipFile(build / "aar" / name / "classes.jar") as archive:
+            archive.extractall(build / classes)
+
+
+def stand_ins(build: Path) -> None:
+    """What lets the tests load the app's own native library; without it those tests are skipped."""
+    library = build / "aar/tensorflow-lite/jni/x86_64/libtensorflowlite_jni.so"
+    if shutil.which("gcc") is None or sys.platform != "linux" or os.uname().machine != "x86_64":
+        print("no gcc for x86_64 Linux: the tests that run a model are skipped")
+        return
+    run(sys.executable, STAND_INS / "make.py", library, build / "stand_ins")
+
+
+def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
+    work = build / "apk"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    dex(build, (android_jar, jdk), min_sdk, work)
+    shutil.copy(build / "resources.apk", work / "unaligned.apk")
+    with zipfile.ZipFile(work / "unaligned.apk", "a") as archive:
+        for path in sorted(work.glob("classes*.dex")):
+            archive.write(path, path.name, zipfile.ZIP_DEFLATED)
+        # Stored and aligned to pages, so that the loader maps them out of the APK.
+        for path in sorted((build / "aar/tensorflow-lite/jni").glob("*/*.so")):
+            archive.write(path, f"lib/{path.parent.name}/{path.name}", zipfile.ZIP_STORED)
+    run("zipalign", "-f", "-p", "4", work / "unaligned.apk", work / "aligned.apk")
+    key, out = build / "debug.keystore", build / "edgekd-demo.apk"
+    if not key.exists():
+        run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-keypass", "android", "-alias",
+            "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-dname", "CN=Android Debug")  # fmt: skip
+    run("apksigner", "sign", "--ks", key, "--ks-pass", "pass:android", "--min-sdk-version", min_sdk,
+        "--out", out, work / "aligned.apk")  # fmt: skip
+    run("apksigner", "verify", "--min-sdk-version", min_sdk, out)
+    run("zipalign", "-c", "-p", "4", out)
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str, work: Path) -> None:
+    """R8 takes jars, not folders; java.lang is in the JDK, not in Robolectric's Android."""
+    classes = build / "classes"
+    with zipfile.ZipFile(work / "app.jar", "w") as archive:
+        for path in sorted(classes.rglob("*.class")):
+            archive.write(path, path.relative_to(classes).as_posix())
+    rules = [HERE / "app/proguard-rules.pro", build / "components.pro", build / "aar/tensorflow-lite/proguard.txt"]
+    run(
+        "java", "-Xmx2g", "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8", "--release", "--min-api", min_sdk,
+        *(word for path in libraries for word in ("--lib", path)),
+        *(word for path in rules for word in ("--pg-conf", path)), "--output", work,
+        work / "app.jar", build / "lib/kotlin-stdlib.jar",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    step, *words = sys.argv[1:]
+    if step == "check":
+        check()
+    elif step == "resources":
+        resources(Path(words[0]), Path(words[1]), Path(words[2]), *words[3:])
+    elif step == "apk":
+        apk(Path(words[0]), Path(words[1]), Path(words[2]), words[3])
+    else:
+        sys.exit(__doc__)
