@@ -20,9 +20,14 @@ COMMANDS = (
     ("predict", "predict", "Say what a file sees in photos."),
     ("inspect", "inspect", "Show what is inside any .tflite or .onnx, and name the classic mistakes."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
-    ("bench", "bench", "Time files side by side in fresh processes, in random order, on real photos."),
+    (
+        "bench",
+        "bench",
+        "Time files side by side in fresh processes, in random order, on real photos, on one device or many.",
+    ),
+    ("compare", "compare", "Hold one measurement against an earlier one of the same device."),
     ("devices", "devices", "List where a file can be measured."),
-    ("report", "report", "Render a run directory's report again, from its files alone."),
+    ("report", "report", "Render a run directory's report again, or join measurements of several devices in one."),
     ("doctor", "doctor", "Say what is installed, what is missing and what this machine is."),
 )
 _MODULES = {name: module for name, module, _ in COMMANDS}

@@ -3,104 +3,160 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from edgekd.bench.result import BenchResult
+    from edgekd.bench.many import Outcome
+    from edgekd.report.joined import Joined
 
 
-@click.command("bench", epilog="The first file is the baseline unless --baseline names another.")
+def _numbers(_context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        found = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 1,2,4", param=option) from None
+    if len(set(found)) < len(found) or min(found) < (1 if option.name == "threads" else 0):
+        raise click.BadParameter(f"{value!r} holds a number twice, or one that is too small", param=option)
+    return found
+
+
+@click.command(
+    "bench",
+    epilog="The first file is the baseline unless --baseline names another. Exit code 4 where a device failed (the "
+    "others are measured all the same), 3 where one answers otherwise than this machine.",
+)
 @click.argument("artifacts", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--baseline", type=click.Path(path_type=Path), help="File that the others are held against.")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of photos to run on.")
-@click.option("--photos", type=click.IntRange(1), default=16, help="How many of them [16].")
-@click.option("--device", default="host", help="Address, as edgekd devices lists them [host].")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of photos to run on; a run has its own.")
+@click.option("--photos", type=click.IntRange(1), default=16, help="How many of them to time on [16].")
+@click.option("--check", type=click.IntRange(0), default=16, help="How many to compare answers on; 0: none [16].")
+@click.option("--device", "devices", multiple=True, help="Address, as edgekd devices lists them; repeatable [host].")
 @click.option("--launches", type=click.IntRange(1), default=7, help="Fresh processes a file [7].")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the runtime [1].")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep every raw timing in this JSON file.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Timed a launch [1; sustained: 120].")
+@click.option("--threads", default="1", callback=_numbers, help="Threads of the runtime; several sweep: 1,2,4 [1].")
+@click.option("--affinity", callback=_numbers, help="CPUs to stay on, such as 2,3 [any].")
+@click.option("--delegate", type=click.Choice(["xnnpack", "none", "gpu", "nnapi"]), default="xnnpack", help="[xnnpack]")
+@click.option(
+    "--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33 is a camera)."
+)
+@click.option("--sustained", is_flag=True, help="One long launch a file, with its curve by the second.")
+@click.option("--apk", type=click.Path(path_type=Path), help="The Android demo, to measure with on phones.")
+@click.option(
+    "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="One device: a .json of every timing. Else a folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def command(
-    artifacts: tuple[Path, ...],
-    baseline: Path | None,
-    data: Path,
-    photos: int,
-    device: str,
-    launches: int,
-    threads: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Time files side by side in fresh processes, in random order, on real photos.
+def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Time files side by side in fresh processes, in random order, on real photos, on one device or many.
+
+    A run directory stands for its teacher, its student and the int8 files, on its test photos.
 
     \b
     Example:
       edgekd bench teacher.float32.tflite student.int8.tflite --data photos
     """
-    import numpy as np
-
-    from edgekd.artifact import Artifact
-    from edgekd.bench.harness import BenchTarget, measure
-    from edgekd.bench.plan import BenchPlan
+    from edgekd.bench.many import measure_many
+    from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
-    from edgekd.data.folder import list_unlabelled
-    from edgekd.devices.table import open_device
-    from edgekd.errors import DataError, UsageError
-    from edgekd.preprocess import FORMATS, preprocess
 
-    where = open_device(device)
-    paths = dict.fromkeys([*([baseline] if baseline else []), *artifacts])
-    opened = {path.name: Artifact.open(path) for path in paths}
-    if len(opened) < len(paths):
-        raise UsageError("two of the files have the same name; give them different ones")
-    images = [item.path for item in list_unlabelled(data).items][:photos]
-    if not images:
-        raise DataError(f"{data} holds no photo ({', '.join(FORMATS)})")
-    contents = [(path.read_bytes(), str(path)) for path in images]
-    targets = [
-        BenchTarget(name, a.path, a.format, np.stack([preprocess(c, n, a.preprocessing) for c, n in contents]))
-        for name, a in opened.items()
-    ]
+    addresses = devices or ("host",)
+    files = files_of(artifacts, options["baseline"])
+    plan = plan_of(options)
+    targets = photos_of(artifacts, files, options)
+    folder, single = _where(options["out"], addresses)
     watcher = ConsoleWatcher()
-    watcher.started("bench")
     try:
-        plan = BenchPlan(launches=launches, threads=threads)
-        result = measure(targets, next(iter(opened)), plan, where, watcher.progress, save_to=out)
+        choice = chosen_agent(options)
+        outcomes = measure_many(targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher)
     finally:
         watcher.stop()
-    _show(result, as_json)
+    if single is not None and outcomes[0].path.is_file():
+        single.parent.mkdir(parents=True, exist_ok=True)
+        outcomes[0].path.replace(single)
+    _finish(outcomes, None if single or options["out"] is None else folder, as_json)
 
 
-def _show(result: BenchResult, as_json: bool) -> None:
+def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
+    """The folder that results grow in, and the one file that is wanted where it is one."""
+    import tempfile
+
+    from edgekd.errors import UsageError
+
+    if out is None:
+        return Path(tempfile.mkdtemp(prefix="edgekd-bench-")), None
+    if out.suffix != ".json":
+        return out, None
+    if len(addresses) > 1:
+        raise UsageError(f"--out {out}: several devices give several files. Name a folder")
+    return out.parent / f".{out.stem}.bench", out
+
+
+def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None:
+    """Show what was measured, then say what failed: a device before a gate."""
+    from edgekd.bench.on_device import device_scores
+    from edgekd.cli.console import RESULT
+    from edgekd.errors import DeviceError, GateFailed
+    from edgekd.report.joined import join
+
+    results = [one.result for one in outcomes if one.result is not None]
+    errors = {one.address: str(one.error) for one in outcomes if one.error is not None}
+    joined = join(results, errors)
+    if folder is not None:
+        from edgekd.report.joined_render import render_joined
+
+        page = render_joined(joined, folder, folder.resolve().name)
+    _show(joined, as_json)
+    if folder is not None and not as_json:
+        RESULT.print(f"report: {page}")
+    if errors:
+        raise DeviceError("\n  ".join(errors.values()))
+    wrong = [score.message(result.device) for result in results for score in device_scores(result) if not score.passed]
+    if wrong:
+        raise GateFailed("\n  ".join(["a device answers otherwise than this machine:", *wrong]))
+
+
+def _show(joined: Joined, as_json: bool) -> None:
     from dataclasses import asdict
 
     from rich.table import Table
 
-    from edgekd.bench.statistics import compare, summarize
     from edgekd.cli.console import RESULT, print_json
-    from edgekd.report import format as text
+    from edgekd.report.joined import device_cells, reasons, what
 
-    rows = [(m.name, summarize(m), compare(result, m.name)) for m in result.measurements]
     if as_json:
-        print_json(
-            {name: {"summary": asdict(s) if s else None, "comparison": asdict(c)} for name, s, c in rows}
-            | {"device": result.device, "baseline": result.baseline, "facts": dict(result.facts_before)}
-        )
+        told = [
+            {
+                "device": part.result.device,
+                "agent": part.result.agent,
+                "unit": part.result.unit,
+                "baseline": part.result.baseline,
+                "facts_before": dict(part.result.facts_before),
+                "facts_after": dict(part.result.facts_after),
+                "error": part.error,
+                "files": {
+                    line.measurement.name: {
+                        "summary": asdict(line.summary) if line.summary else None,
+                        "comparison": asdict(line.comparison),
+                        "validity": asdict(line.validity),
+                        "device_score": asdict(line.score) if line.score else None,
+                    }
+                    for line in part.lines
+                },
+            }
+            for part in joined.parts
+        ]
+        print_json({"devices": told, "failed": dict(joined.failed)})
         return
-    table = Table("file", "p50 ms", "p90 ms", "first ms", "load ms", "peak memory", "latency / baseline", "verdict")
-    for name, summary, compared in rows:
-        if summary is None:
-            table.add_row(name, *["–"] * 6, "failed")
-            continue
-        table.add_row(
-            name,
-            text.milliseconds(summary.p50_ms),
-            text.milliseconds(summary.p90_ms),
-            text.milliseconds(summary.first_ms),
-            text.milliseconds(summary.load_ms),
-            text.size(summary.peak_memory_bytes),
-            text.ratio(compared.ratio, compared.estimate),
-            "; ".join([compared.verdict, *compared.reasons]),
-        )
-    RESULT.print(table)
+    for part in joined.parts:
+        cells = device_cells(part)
+        RESULT.print(f"\n{part.result.device}: {what(part.result.facts_before)}", style="bold", markup=False)
+        table = Table(*cells.header, box=None, pad_edge=False, header_style="dim")
+        for row in cells.rows:
+            table.add_row(*row)
+        RESULT.print(table)
+        for reason in reasons(part):
+            RESULT.print(f"  ! {reason}", markup=False)

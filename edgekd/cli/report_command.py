@@ -8,20 +8,45 @@ import click
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the report's JSON to stdout.")
-def command(run: Path, as_json: bool) -> None:
-    """Render a run directory's report again, from its files alone.
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Where a report over devices goes [their folder].")
+@click.option("--json", "as_json", is_flag=True, help="Print a run's report as JSON to stdout.")
+def command(sources: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Render a run directory's report again, or join measurements of several devices in one.
 
     \b
     Example:
       edgekd report runs/quickstart
+      edgekd report host.json pi.json --out devices
     """
     from edgekd.cli.run_shared import show
-    from edgekd.errors import RunError
+    from edgekd.errors import RunError, UsageError
     from edgekd.report.render import render
 
-    if not (run / "run.json").is_file():
-        raise RunError(f"{run} is no run directory (it has no run.json). Make one: edgekd run RECIPE")
-    render(run)
-    show(run, as_json)
+    results = _results(sources)
+    if results:
+        _join(results, out or results[0].parent)
+        return
+    if len(sources) > 1:
+        raise UsageError("several run directories are several reports: name one, or the .json files of edgekd bench")
+    if not (sources[0] / "run.json").is_file():
+        raise RunError(f"{sources[0]} is no run directory (it has no run.json). Make one: edgekd run RECIPE")
+    render(sources[0])
+    show(sources[0], as_json)
+
+
+def _results(sources: tuple[Path, ...]) -> list[Path]:
+    """The measurements named, or those in a folder that ``edgekd bench --out`` wrote."""
+    if len(sources) == 1 and sources[0].is_dir() and not (sources[0] / "run.json").is_file():
+        return sorted(path for path in sources[0].glob("*.json") if not path.name.endswith(".partial.json"))
+    return [path for path in sources if not path.is_dir()]
+
+
+def _join(paths: list[Path], out: Path) -> None:
+    from edgekd.bench.result import BenchResult
+    from edgekd.cli.console import RESULT
+    from edgekd.report.joined import join
+    from edgekd.report.joined_render import render_joined
+
+    page = render_joined(join([BenchResult.load(path) for path in paths]), out, out.resolve().name)
+    RESULT.print(f"report: {page}")

@@ -11,6 +11,7 @@ from edgekd.artifact import Artifact
 from edgekd.bench.harness import BenchTarget, measure
 from edgekd.data.dataset import Dataset
 from edgekd.devices.table import open_device
+from edgekd.errors import RunError
 from edgekd.export.parity import score
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
@@ -83,8 +84,15 @@ def _convert(recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, target: P
 
 def artifacts_of(work: Workspace) -> dict[str, Artifact]:
     """Every exported file by its row name, opened and so checked to be unchanged."""
-    index = read_json(work.path / "export" / "index.json")
-    return {row: Artifact.open(work.path / "export" / told["file"]) for row, told in index.items()}
+    return artifacts_in(work.path)
+
+
+def artifacts_in(run_dir: Path) -> dict[str, Artifact]:
+    """The exported files of a run directory by row name. Raises: RunError if it has none; ArtifactError."""
+    index = run_dir / "export" / "index.json"
+    if not index.is_file():
+        raise RunError(f"{run_dir} has no exported files (no export/index.json). Make them: edgekd run RECIPE")
+    return {row: Artifact.open(run_dir / "export" / told["file"]) for row, told in read_json(index).items()}
 
 
 def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,28 @@ _HERE = Path(__file__).parent
 
 def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
     """The whole page. Every text is escaped; only the plots' SVG, drawn by us, goes in as it is."""
+    values = {
+        "report": report,
+        "tiles": tiles(report),
+        "photos": [_photo(thumbnail.jpeg, thumbnail.photo) for thumbnail in wrong.thumbnails],
+        "wrong_note": wrong.note,
+        "main": tables.main_cells(report),
+        "caption": tables.caption(report),
+        "latency": tables.latency_cells(report),
+        "splits": tables.split_cells(report),
+        "words": words,
+    }
+    return page("report.html", plots, values)
+
+
+def page(template: str, plots: Sequence[Plot], values: Mapping[str, Any]) -> str:
+    """One of the templates here, with the style sheet and the plots inside. Every value is escaped."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.get_template("report.html")
-    return template.render(
-        report=report,
-        css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-        tiles=tiles(report),
-        plots={plot.name: _figure(plot) for plot in plots},
-        photos=[_photo(thumbnail.jpeg, thumbnail.photo) for thumbnail in wrong.thumbnails],
-        wrong_note=wrong.note,
-        main=tables.main_cells(report),
-        caption=tables.caption(report),
-        latency=tables.latency_cells(report),
-        splits=tables.split_cells(report),
-        words=words,
-    )
+    css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
+    figures = {plot.name: _figure(plot) for plot in plots}
+    return environment.get_template(template).render({**values, "css": css, "plots": figures})
 
 
 def tiles(report: Report) -> list[dict[str, str]]:

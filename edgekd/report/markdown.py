@@ -14,14 +14,16 @@ from edgekd.report.wrong import Wrong
 def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
     """The whole document; plots are linked as ``plots/NAME.png``."""
     parts = [
-        f"# {_text(report.provenance.name)}",
-        f"**{_text(report.headline.text)}**",
+        f"# {escaped(report.provenance.name)}",
+        f"**{escaped(report.headline.text)}**",
         *_notes(report),
         "## Gates",
         words.gates_sentence(report),
-        "\n".join(f"- {'✓' if g.passed else '✗ **failed**'} {_text(g.name)}: {_text(g.message)}" for g in report.gates),
+        "\n".join(
+            f"- {'✓' if g.passed else '✗ **failed**'} {escaped(g.name)}: {escaped(g.message)}" for g in report.gates
+        ),
         "## Files",
-        _table(tables.main_cells(report)) if report.rows else "Nothing has been checked or measured yet.",
+        cells_table(tables.main_cells(report)) if report.rows else "Nothing has been checked or measured yet.",
         tables.caption(report),
         *_distillation(report),
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
@@ -40,51 +42,52 @@ def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
 
 def _notes(report: Report) -> list[str]:
     said = [words.missing_sentence(report), *report.problems]
-    return [f"> ⚠ {_text(sentence)}" for sentence in said if sentence]
+    return [f"> ⚠ {escaped(sentence)}" for sentence in said if sentence]
 
 
 def _distillation(report: Report) -> list[str]:
     if report.worth is None and not report.curves:
         return []
-    text = _text(report.worth.text) if report.worth else "The two students have not been compared yet."
+    text = escaped(report.worth.text) if report.worth else "The two students have not been compared yet."
     return ["## What distillation was worth", text, words.teacher_sentence(report)]
 
 
 def _wrong(report: Report, wrong: Wrong) -> list[str]:
     if report.confusion is None:
         return []
-    total = f"{_text(report.confusion.title)} gets {len(report.wrong)} of {report.test_n:,} test photos wrong."
+    total = f"{escaped(report.confusion.title)} gets {len(report.wrong)} of {report.test_n:,} test photos wrong."
     sheet = "![Photos it gets wrong: truth, then its answer.](plots/wrong.png)" if wrong.thumbnails else ""
-    return ["## Photos it gets wrong", f"{total} {_text(wrong.note)}".strip(), sheet]
+    return ["## Photos it gets wrong", f"{total} {escaped(wrong.note)}".strip(), sheet]
 
 
 def _latency(report: Report) -> list[str]:
     if report.bench is None:
         return []
-    said = "\n".join(f"- ⚠ {_text(reason)}" for reason in words.reasons(report))
+    said = "\n".join(f"- ⚠ {escaped(reason)}" for reason in words.reasons(report))
     cells = tables.latency_cells(report)
-    return ["## Latency", _text(words.bench_sentence(report)), _table(cells) if cells.rows else "", said]
+    return ["## Latency", escaped(words.bench_sentence(report)), cells_table(cells) if cells.rows else "", said]
 
 
 def _data(report: Report) -> list[str]:
     if report.data is None:
         return []
-    notices = "\n".join(f"- ⚠ {_text(notice.message)}" for notice in report.data.notices)
-    return ["## Photos", _table(tables.split_cells(report)), _text(report.data.duplicates), notices]
+    notices = "\n".join(f"- ⚠ {escaped(notice.message)}" for notice in report.data.notices)
+    return ["## Photos", cells_table(tables.split_cells(report)), escaped(report.data.duplicates), notices]
 
 
 def _provenance(report: Report) -> list[str]:
-    pairs = "\n".join(f"- {name}: {_text(value)}" for name, value in words.provenance_pairs(report))
-    hashes = "\n".join(f"- {_text(r.artifact)}: `{r.sha256}`" for r in report.rows if r.artifact and r.sha256)
+    pairs = "\n".join(f"- {name}: {escaped(value)}" for name, value in words.provenance_pairs(report))
+    hashes = "\n".join(f"- {escaped(r.artifact)}: `{r.sha256}`" for r in report.rows if r.artifact and r.sha256)
     return ["## Where this comes from", pairs, hashes]
 
 
-def _table(cells: tables.Cells) -> str:
+def cells_table(cells: tables.Cells) -> str:
+    """A table; its first column holds words, the others numbers."""
     rule = ["---", *["---:"] * (len(cells.header) - 1)]
-    return "\n".join(f"| {' | '.join(map(_text, line))} |" for line in (cells.header, rule, *cells.rows))
+    return "\n".join(f"| {' | '.join(map(escaped, line))} |" for line in (cells.header, rule, *cells.rows))
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Names come from the user's folders: what Markdown would take for markup is escaped."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -198,7 +199,7 @@ def _scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[
             elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
         )  # fmt: skip
         marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), title, colour))
-    _log_ticks(axes, tick)
+    log_ticks(axes, tick)
     axes.grid(axis="both")
     axes.set_xlabel(f"{label} (logarithmic)")
     axes.set_ylabel(f"test {fmt.metric_name(metric)}")
@@ -236,17 +237,18 @@ def _limits(axes: Axes, points: Sequence[_Entry]) -> None:
     axes.set_ylim(low - pad, high + pad)
 
 
-def _log_ticks(axes: Axes, text: Callable[[float], str]) -> None:
+def log_ticks(axes: Axes, text: Callable[[float], str], axis: Literal["x", "y"] = "x") -> None:
     """1, 2 and 5 of each decade; fewer where that would crowd."""
-    low, high = axes.get_xlim()
+    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
     for steps in ((1, 2, 5), (1, 3), (1,)):
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         ticks = [step * 10.0**decade for decade in decades for step in steps]
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) <= 7:
             break
-    axes.set_xticks(ticks, [text(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
+    put = axes.set_xticks if axis == "x" else axes.set_yticks
+    put(ticks, [text(tick) for tick in ticks])
+    put([], minor=True)
 
 
 def _size_tick(size_bytes: float) -> str:

@@ -257,3 +257,9 @@ def _launch(rng: np.random.Generator, round_: int, latency_ms: float, row: str) 
         cpu={"own_s": 1.0, "wall_s": 1.0, "busy_s": 1.02, "steal_s": 0.0, "total_s": 2.0},
         answers=None,
     )
+
+
+def synthetic_bench() -> BenchResult:
+    """The bench of a synthetic run alone."""
+    hashes = {row: f"{index}" * 64 for index, (row, *_) in enumerate(ROWS)}
+    return _bench(np.random.default_rng(0), Synthetic(), hashes)

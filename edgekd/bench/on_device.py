@@ -1,0 +1,94 @@
+"""Accuracy where the file runs: what a device answers, held against what the host answers to the same photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.artifact import Artifact
+from edgekd.bench.result import BenchResult, HostAnswers, Measurement
+from edgekd.metrics import Interval, accuracy
+from edgekd.runtime.runner import open_runner
+
+_BATCH = 32
+# Two quanta of a probability in int8; of a float, what another order of additions may do.
+_TIE_INT8 = 2 / 256
+_TIE_FLOAT = 1e-3
+
+
+@dataclass(frozen=True)
+class DeviceScore:
+    """How one file answered on a device to ``n`` photos.
+
+    ``differing`` are photos that it answers otherwise than the host does; ``tied`` are those of them that the host
+    itself decides by no more than rounding, which no kernel need decide alike. ``accuracy`` and ``host_accuracy``
+    are None where the photos have no labels.
+    """
+
+    name: str
+    n: int
+    differing: int
+    tied: int
+    accuracy: Interval | None
+    host_accuracy: Interval | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the device answers as the host does, ties aside."""
+        return self.differing == self.tied
+
+    def message(self, address: str) -> str:
+        """The gate's sentence."""
+        scored = f"; {self.accuracy.value:.1%} right" if self.accuracy is not None else ""
+        if self.differing == 0:
+            return f"{self.name} on {address} answers all {self.n} photos as the host does{scored}"
+        ties = f" ({self.tied} of them ties that rounding decides)" if self.tied else ""
+        told = f"{self.name} on {address} answers {self.differing} of {self.n} photos otherwise than the host{ties}"
+        return told + scored if self.passed else f"{told}{scored}. Do not ship this file to it before you know why"
+
+
+def host_answers(artifact: Artifact, images: NDArray[np.uint8], labels: Sequence[int] | None = None) -> HostAnswers:
+    """Run the artifact here over images uint8 [n, H, W, 3]; ``labels`` are class numbers of the artifact.
+
+    Raises: ArtifactError.
+    """
+    runner = open_runner(artifact)
+    scores = np.concatenate([runner.run(images[k : k + _BATCH]) for k in range(0, len(images), _BATCH)])
+    if scores.shape[1] > 1:
+        second, first = np.partition(scores, -2, axis=1)[:, -2:].T
+        margin = first - second
+    else:
+        margin = np.full(len(scores), np.inf)
+    tie = _TIE_FLOAT if artifact.precision == "float32" else _TIE_INT8
+    return HostAnswers(
+        answers=tuple(int(k) for k in scores.argmax(axis=1)),
+        near_ties=tuple(int(k) for k in np.flatnonzero(margin <= tie)),
+        labels=None if labels is None else tuple(int(k) for k in labels),
+    )
+
+
+def device_score(measurement: Measurement) -> DeviceScore | None:
+    """The device's answers of the first launch against the host's; None where nothing was checked."""
+    host = measurement.host
+    answers = next((one.check_answers for one in measurement.launches if one.check_answers is not None), None)
+    if host is None or answers is None:
+        return None
+    differing = {k for k, (own, other) in enumerate(zip(answers, host.answers, strict=True)) if own != other}
+    labelled = host.labels is not None
+    return DeviceScore(
+        name=measurement.name,
+        n=len(answers),
+        differing=len(differing),
+        tied=len(differing & set(host.near_ties)),
+        accuracy=accuracy(host.labels, answers) if labelled and host.labels else None,
+        host_accuracy=accuracy(host.labels, host.answers) if labelled and host.labels else None,
+    )
+
+
+def device_scores(result: BenchResult) -> tuple[DeviceScore, ...]:
+    """Every file of a result that was checked on the device."""
+    found = (device_score(one) for one in result.measurements)
+    return tuple(score for score in found if score is not None)

@@ -1,0 +1,60 @@
+"""From artifacts and photos to what is launched: each file with photos of its own input size, and with each number
+of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.artifact import Artifact
+from edgekd.bench.harness import BenchTarget, CheckPhotos
+from edgekd.bench.on_device import host_answers
+from edgekd.errors import UsageError
+from edgekd.preprocess import Preprocessing
+
+
+@dataclass(frozen=True)
+class Photos:
+    """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known."""
+
+    images: Callable[[Preprocessing], NDArray[np.uint8]]
+    labels: Sequence[str] | None = None
+
+
+def make_targets(
+    artifacts: Mapping[str, Artifact], timed: Photos, check: Photos | None, threads: Sequence[int]
+) -> list[BenchTarget]:
+    """A target for every artifact and number of threads; with more than one number the name tells it.
+
+    ``check`` are the photos that the device is scored on; the host answers to them here and now.
+
+    Raises: UsageError for labels that an artifact does not have; ArtifactError.
+    """
+    made = []
+    images: dict[str, NDArray[np.uint8]] = {}
+    for name, artifact in artifacts.items():
+        key = repr(artifact.preprocessing)
+        if key not in images:
+            images[key] = timed.images(artifact.preprocessing)
+        checked = None if check is None else _check(artifact, check)
+        for count in threads:
+            title = name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
+            made.append(BenchTarget(title, artifact.path, artifact.format, images[key], count, checked))
+    return made
+
+
+def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:
+    images = photos.images(artifact.preprocessing)
+    if photos.labels is None:
+        return CheckPhotos(images, host_answers(artifact, images))
+    unknown = sorted(set(photos.labels) - set(artifact.labels))
+    if unknown:
+        raise UsageError(
+            f"{artifact.path} has no class {', '.join(unknown)} (it has: {', '.join(artifact.labels)}). "
+            "Check it on photos of its own classes"
+        )
+    labels = [artifact.labels.index(label) for label in photos.labels]
+    return CheckPhotos(images, host_answers(artifact, images, labels))

@@ -1,0 +1,215 @@
+"""Results of many devices in one report: what may be joined, and the tables of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekd.bench.on_device import DeviceScore, device_score
+from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.statistics import Comparison, Summary, compare, summarize
+from edgekd.bench.validity import Validity, validity
+from edgekd.errors import UsageError
+from edgekd.report import format as fmt
+from edgekd.report.table import Cells
+
+
+@dataclass(frozen=True)
+class Line:
+    """One file on one device."""
+
+    measurement: Measurement
+    summary: Summary | None
+    comparison: Comparison
+    validity: Validity
+    score: DeviceScore | None
+
+
+@dataclass(frozen=True)
+class DevicePart:
+    """One device: its result, a line a file, and why it is not whole."""
+
+    result: BenchResult
+    lines: tuple[Line, ...]
+    error: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts instructions instead of taking time."""
+        return self.result.unit == "instructions" or bool(self.result.facts_before.get("emulated"))
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The same files on several devices. ``failed`` are addresses that gave nothing, with the error."""
+
+    baseline: str
+    parts: tuple[DevicePart, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files, in the order of the first device."""
+        return tuple(one.name for one in self.parts[0].result.measurements) if self.parts else ()
+
+
+def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> Joined:
+    """Put results side by side; ``errors`` are those of addresses that failed, wholly or on the way.
+
+    Raises: UsageError naming the two devices and what makes them no comparison: other bytes under the same name,
+    another baseline, other photos, threads, delegate or mode, or the same device twice.
+    """
+    errors = dict(errors or {})
+    addresses = [result.device for result in results]
+    if len(set(addresses)) < len(addresses):
+        raise UsageError(f"one device has several results: {', '.join(addresses)}. Compare them with: edgekd compare")
+    for other in results[1:]:
+        _refuse_unlike(results[0], other)
+    parts = tuple(DevicePart(result, _lines(result), errors.get(result.device)) for result in results)
+    failed = tuple((address, told) for address, told in errors.items() if address not in addresses)
+    return Joined(results[0].baseline if results else "", parts, failed)
+
+
+def unlike(first: BenchResult, other: BenchResult) -> str | None:
+    """What makes two results measurements of different things, in words; None where nothing does."""
+    if first.baseline != other.baseline:
+        return f"the baseline is {first.baseline!r} in one and {other.baseline!r} in the other"
+    for name in ("delegate", "mode", "pace_ms"):
+        one, two = getattr(first.plan, name), getattr(other.plan, name)
+        if one != two and (name != "pace_ms" or first.plan.mode == "paced"):
+            return f"{name} is {one} in one and {two} in the other"
+    mine, theirs = ({one.name: one for one in result.measurements} for result in (first, other))
+    if mine.keys() != theirs.keys():
+        return f"they measured different files: {', '.join(sorted(mine.keys() ^ theirs.keys()))} only in one of them"
+    for name, one in mine.items():
+        for what, key in (("file", "sha256"), ("photos", "inputs_sha256"), ("number of threads", "threads")):
+            if getattr(one, key) != getattr(theirs[name], key):
+                return f"{name} is measured with another {what}"
+    return None
+
+
+def _refuse_unlike(first: BenchResult, other: BenchResult) -> None:
+    why = unlike(first, other)
+    if why is not None:
+        raise UsageError(f"{first.device} and {other.device} can't be joined: {why}. Measure both by one command")
+
+
+def _lines(result: BenchResult) -> tuple[Line, ...]:
+    return tuple(
+        Line(one, summarize(one), compare(result, one.name), validity(result, one), device_score(one))
+        for one in result.measurements
+    )
+
+
+def matrix_cells(joined: Joined) -> Cells:
+    """A file a row, a device a column: the ratio to the baseline."""
+    header = ("file", *(_column(part) for part in joined.parts))
+    rows = [
+        (name, *(_ratio(next(x for x in part.lines if x.measurement.name == name)) for part in joined.parts))
+        for name in joined.names
+    ]
+    return Cells(header, tuple(rows))
+
+
+def device_cells(part: DevicePart) -> Cells:
+    """Everything measured on one device: times, or executed instructions where they are counted."""
+    checked = any(line.score for line in part.lines)
+    last = ("as the host; accuracy",) if checked else ()
+    if part.counted:
+        header = ("file", "instructions", "ratio", "verdict", *last)
+        return Cells(header, tuple(_counted_row(line, checked) for line in part.lines))
+    header = ("file", "p50", "p90", "p99", "first", "load", "peak memory", "ratio (95\u00a0%)", "verdict")
+    return Cells((*header, *last), tuple(_timed_row(line, checked) for line in part.lines))
+
+
+def reasons(part: DevicePart) -> tuple[str, ...]:
+    """Whatever speaks against this device's numbers, each once."""
+    said = [part.error] if part.error else []
+    said += [failure.message for failure in part.result.failures if failure.message not in (part.error or "")]
+    for line in part.lines:
+        said += [*line.validity.reasons, *line.comparison.reasons]
+    return tuple(dict.fromkeys(said))
+
+
+def what(facts: Mapping[str, Any]) -> str:
+    """A device in words: board or CPU, cores, operating system."""
+    cores = f"{facts['cores']} cores" if facts.get("cores") else None
+    parts = (facts.get("board"), facts.get("cpu_model"), cores, facts.get("os"))
+    return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
+
+
+def conditions(part: DevicePart) -> str:
+    """How the device stood: what ran there, governor, clock and temperature before and after, throttling."""
+    before, after, result = part.result.facts_before, part.result.facts_after, part.result
+    runtimes = sorted({launch.runtime for one in result.measurements for launch in one.launches})
+    said = [_AGENTS.get(result.agent, result.agent), ", ".join(runtimes)]
+    if before.get("governor"):
+        said.append(f"governor {before['governor']}")
+    for key, unit in (("frequency_mhz", "MHz"), ("temperature_c", "°C"), ("battery_percent", "% battery")):
+        if before.get(key) is not None:
+            end = after.get(key)
+            moved = f" → {end:g}" if isinstance(end, (int, float)) and end != before[key] else ""
+            said.append(f"{before[key]:g}{moved} {unit}")
+    if before.get("thermal_status"):
+        said.append(f"thermal status {before['thermal_status']}")
+    if part.counted:
+        said.append("executed instructions, which are not time")
+    return "; ".join(text for text in said if text)
+
+
+_AGENTS = {
+    "python": "Python agent",
+    "android-app": "the demo app's benchmark activity",
+    "benchmark_model": "Google's benchmark_model: summaries only, random inputs",
+}
+
+
+def _column(part: DevicePart) -> str:
+    return f"{part.result.device} (instructions)" if part.counted else part.result.device
+
+
+def _ratio(line: Line) -> str:
+    if line.comparison.verdict == "baseline":
+        return "1"
+    marks = {"valid": "", "semi-valid": " ~", "invalid": " ✗"}
+    return fmt.ratio(line.comparison.ratio, line.comparison.estimate) + marks[line.validity.standing]
+
+
+def _counted_row(line: Line, checked: bool) -> tuple[str, ...]:
+    counted = fmt.count(line.summary.instructions) if line.summary else fmt.DASH
+    ratio = "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio)
+    return (line.measurement.name, counted, ratio, line.comparison.verdict, *_answers(line, checked))
+
+
+def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
+    summary = line.summary
+    if summary is None:
+        return (line.measurement.name, *[fmt.DASH] * 7, "failed", *_answers(line, checked))
+    kind = "" if summary.central == "raw" else f" ({summary.central})"
+    return (
+        line.measurement.name,
+        fmt.milliseconds(summary.p50_ms) + kind,
+        fmt.milliseconds(summary.p90_ms),
+        fmt.milliseconds(summary.p99_ms),
+        fmt.milliseconds(summary.first_ms),
+        fmt.milliseconds(summary.load_ms),
+        fmt.size(summary.peak_memory_bytes),
+        "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio, line.comparison.estimate),
+        _verdict(line),
+        *_answers(line, checked),
+    )
+
+
+def _verdict(line: Line) -> str:
+    standing = line.validity.standing
+    return line.comparison.verdict if standing == "valid" else f"{line.comparison.verdict} ({standing})"
+
+
+def _answers(line: Line, checked: bool) -> tuple[str, ...]:
+    if not checked:
+        return ()
+    if line.score is None:
+        return (fmt.DASH,)
+    scored = f"; {fmt.percent(line.score.accuracy.value)}" if line.score.accuracy else ""
+    return (f"{line.score.n - line.score.differing}/{line.score.n}{scored}",)
