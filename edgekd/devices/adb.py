@@ -1,0 +1,265 @@
+"""``adb:SERIAL``: an Android phone through the user's own adb, never without its serial: two at once work.
+
+adb's own exit status cannot be trusted: adb 29 ends with 0 when the link is lost in the middle of a command. So a
+command runs under ``probe.SUPERVISOR``, which says how it ended, and which kills all of it when its standard input
+closes: at a timeout, when edgekd is killed, when the cable is pulled, and when adbd dies. A script that waits in the
+same way holds the workspace and removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd import storage
+from edgekd.devices import adb_facts, probe
+from edgekd.devices.adb_link import SERIAL, AdbLink, kill_group, printable, start_server, states
+from edgekd.devices.protocol import Completed, Device
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
+
+WORKSPACES = "/data/local/tmp"
+
+_HOLD = (
+    f"trap '' HUP; d=$(mktemp -d {WORKSPACES}/edgekd-XXXXXXXX) || exit 1; printf 'edgekd-folder %s\\n' \"$d\"; "
+    'cat >/dev/null; rm -rf "$d" || { sleep 1; rm -rf "$d"; }; printf "edgekd-removed\\n"'
+)
+_FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
+
+_SHORT_TIMEOUT_S = 30.0
+_FACTS_TIMEOUT_S = 120.0
+# Slower than any cable or wireless network that is worth measuring over.
+_SLOWEST_BYTES_PER_S = 200_000
+
+_PYTHONS = ("python3", "/data/data/com.termux/files/usr/bin/python3", f"{WORKSPACES}/python/bin/python3")
+_CAN_MEASURE = (
+    "import importlib.util as u, sys; "
+    "ok = u.find_spec('numpy') and (u.find_spec('ai_edge_litert') or u.find_spec('onnxruntime')); "
+    "print(sys.executable); sys.exit(0 if ok else 3)"
+)
+
+
+def open_device(address: str) -> Device:
+    """The phone at ``adb:SERIAL``; it is asked for nothing yet. Raises: UsageError for an address without a serial."""
+    scheme, _, serial = address.partition(":")
+    if scheme != "adb" or not SERIAL.fullmatch(serial):
+        attached = ", ".join(reachable()) or "none"
+        raise UsageError(
+            f"device address {address!r}: write adb:SERIAL, as adb devices shows it. Ready now: {attached}"
+        )
+    return AdbDevice(serial)
+
+
+def reachable() -> tuple[str, ...]:
+    """Addresses of the phones that are attached and authorised; none where adb is not installed."""
+    if shutil.which("adb") is None:
+        return ()
+    try:
+        return tuple(f"adb:{serial}" for serial, state in sorted(states().items()) if state == "device")
+    except DeviceError:
+        return ()
+
+
+class AdbDevice:
+    """One phone. ``link`` is adb itself, for what only Android has (an app to install, say)."""
+
+    def __init__(self, serial: str) -> None:
+        self.link = AdbLink(serial)
+        self._python: str | None = None
+
+    @property
+    def address(self) -> str:
+        """``adb:SERIAL``."""
+        return self.link.address
+
+    @property
+    def python(self) -> str:
+        """An interpreter with numpy and a runtime, looked for once. Raises: DeviceError if the phone has none."""
+        if self._python is None:
+            self._python = self._find_python()
+        return self._python
+
+    def facts(self) -> dict[str, Any]:
+        """What the phone is and how it stands now; see ``adb_facts`` for the keys that only a phone has."""
+        try:
+            python: str | None = self.python
+        except (DeviceNotFound, DeviceTimeout):
+            raise
+        except DeviceError:
+            python = None
+        found = probe.collect(self.run, python, WORKSPACES, _FACTS_TIMEOUT_S)
+        marker = probe.new_marker()
+        android = adb_facts.parse(self.run(adb_facts.argv(marker), _FACTS_TIMEOUT_S).stdout, marker)
+        known = {key: value for key, value in android.items() if value is not None or key not in found}
+        return {"address": self.address, **found, **known}
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command to its end; at ``timeout_s`` all that it started on the phone is killed.
+
+        Raises: DeviceNotFound if the phone is not there or the link was lost, DeviceError if the command cannot be
+        started, DeviceTimeout.
+        """
+        marker = probe.new_marker()
+        try:
+            _, stdout, stderr = self.link.ask(
+                "shell", "-T", shlex.join(probe.supervised(argv, marker)), timeout_s=timeout_s
+            )
+        except DeviceTimeout as error:
+            raise self._timed_out(error, argv, timeout_s) from None
+        said, status = probe.split_status(_decode(stderr), marker)
+        if status is None:
+            raise self._lost(argv, said)
+        if status == "absent" or status in ("126", "127"):
+            lines = said.strip().splitlines() or ["there is no such command, or it may not be executed"]
+            raise DeviceError(
+                f"{self.address}: {argv[0]!r} cannot be started: {printable(lines[-1])}. Check that it exists there, "
+                "may be executed and was built for this phone's processor",
+                address=self.address,
+                argv=argv,
+                status=127 if status == "absent" else int(status),
+                stderr=said,
+            )
+        return Completed(int(status) if status.isdigit() else 255, _decode(stdout), said)
+
+    def push(self, local: Path, remote: str) -> None:
+        """Copy a file onto the phone. Raises: DeviceError: no space, no permission; DeviceNotFound; DeviceTimeout."""
+        try:
+            size_bytes = local.stat().st_size
+        except OSError as error:
+            raise DeviceError(f"{self.address}: cannot push {local}: {error.strerror}", address=self.address) from None
+        self._copy("push", str(local.resolve()), remote, size_bytes / _SLOWEST_BYTES_PER_S)
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file from the phone. Raises: DeviceError where there is none; DeviceNotFound; DeviceTimeout."""
+        with storage.replacing(local) as temporary:
+            self._copy("pull", remote, str(temporary), _FACTS_TIMEOUT_S)
+            if not temporary.is_file():
+                raise DeviceError(f"{self.address}: {remote} is not a file", address=self.address)
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[str]:
+        """A folder under /data/local/tmp; the phone itself removes it when this ends or the link is lost."""
+        start_server()
+        holder = self.link.start("shell", "-T", _HOLD)
+        try:
+            folder = self._held_folder(holder)
+            try:
+                yield folder
+            finally:
+                if b"edgekd-removed" not in _end_of(holder):
+                    with contextlib.suppress(DeviceError):
+                        self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
+        finally:
+            kill_group(holder)
+
+    def _held_folder(self, holder: subprocess.Popen[bytes]) -> str:
+        first = _first_line(holder, _SHORT_TIMEOUT_S)
+        found = _FOLDER.search(first)
+        if found is not None:
+            return found[1].decode("ascii")
+        kill_after_answer = first == b"" and holder.poll() is None
+        stderr = b"" if kill_after_answer else holder.communicate(timeout=_SHORT_TIMEOUT_S)[1]
+        doing = f"make a workspace under {WORKSPACES}"
+        self.link.check(doing)
+        if kill_after_answer:
+            raise DeviceTimeout(f"{self.address} did not answer within {_SHORT_TIMEOUT_S:g} s", address=self.address)
+        if first:
+            raise DeviceError(
+                f"{self.address}: cannot {doing}: it answered {printable(_decode(first), 60)!r}. Is this Android?",
+                address=self.address,
+            )
+        raise self.link.failure(doing, ("mktemp", "-d", WORKSPACES), holder.returncode, _decode(stderr))
+
+    def _copy(self, verb: str, source: str, destination: str, extra_s: float) -> None:
+        doing = f"{verb} {Path(source).name} to {destination}" if verb == "push" else f"pull {source}"
+        status, stdout, stderr = self.link.ask(verb, source, destination, timeout_s=_SHORT_TIMEOUT_S + extra_s)
+        if status != 0:
+            # adb 29 writes some of its reasons to standard output.
+            said = _decode(stderr).strip() or _decode(stdout)
+            raise self.link.failure(doing, (verb, source, destination), status, said)
+
+    def _timed_out(self, error: DeviceTimeout, argv: Sequence[str], timeout_s: float) -> DeviceError:
+        """The error for a command that took too long: the phone may not be there any more."""
+        name = Path(argv[0]).name
+        self.link.check(f"run {name}")
+        try:
+            self.link.ask("shell", "-T", "true", timeout_s=_SHORT_TIMEOUT_S)
+        except DeviceTimeout:
+            return DeviceNotFound(
+                f"{self.address} does not answer any more: {name} did not end within {timeout_s:g} s, and nothing "
+                "else can be run. Check the cable or the network",
+                address=self.address,
+                argv=argv,
+            )
+        return DeviceTimeout(
+            f"{self.address}: {name} did not end within {timeout_s:g} s and was killed. Allow more time",
+            address=self.address,
+            argv=argv,
+            stdout=error.stdout,
+            stderr=error.stderr,
+        )
+
+    def _lost(self, argv: Sequence[str], stderr: str) -> DeviceError:
+        name = Path(argv[0]).name
+        self.link.check(f"run {name}")
+        lines = stderr.strip().splitlines()
+        said = f" ({printable(lines[-1])})" if lines else ""
+        return DeviceNotFound(
+            f"{self.address}: the link was lost while {name} ran{said}. The phone can be reached again: measure again",
+            address=self.address,
+            argv=argv,
+            stderr=stderr,
+        )
+
+    def _find_python(self) -> str:
+        seen = []
+        for candidate in _PYTHONS:
+            try:
+                found = self.run([candidate, "-c", _CAN_MEASURE], _FACTS_TIMEOUT_S)
+            except (DeviceNotFound, DeviceTimeout):
+                raise
+            except DeviceError:
+                continue
+            if found.status == 0:
+                return candidate
+            seen.append(candidate)
+        lacking = f"{', '.join(seen)} has no numpy with ai-edge-litert or onnxruntime" if seen else "it has no Python"
+        raise DeviceError(
+            f"{self.address}: {lacking}. Measure with the demo app (--apk PATH) or with Google's benchmark_model "
+            "(--benchmark-model PATH)",
+            address=self.address,
+        )
+
+
+def _first_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    """What a process writes up to its first newline, its end or ``timeout_s``."""
+    assert process.stdout is not None
+    end, said = time.monotonic() + timeout_s, b""
+    handle = process.stdout.fileno()
+    while b"\n" not in said and len(said) < 4096:
+        ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
+        content = os.read(handle, 4096) if ready else b""
+        if not content:
+            break
+        said += content
+    return said
+
+
+def _end_of(holder: subprocess.Popen[bytes]) -> bytes:
+    """Close the holder's standard input and collect what it still says, at most for a short while."""
+    try:
+        return holder.communicate(timeout=_SHORT_TIMEOUT_S)[0]
+    except (subprocess.TimeoutExpired, ValueError, OSError):
+        return b""
+
+
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")

@@ -1,0 +1,101 @@
+"""What Android says of itself beside what any Linux does: properties, thermal service, battery.
+
+Keys, None where the phone does not say: ``board`` (maker and model) ``os`` ``abis`` ``android_sdk``
+``thermal_status`` (0 none, 1 light, 2 moderate, 3 severe, 4 critical, 5 emergency, 6 shutdown; from Android 10)
+``throttled_now`` ``throttling`` ``temperature_c`` (the hottest CPU sensor) ``battery_percent``
+``battery_temperature_c`` ``charging``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from edgekd.devices import facts as read
+
+# $1: a marker that nothing on the phone can know. dumpsys gives up on a service that hangs.
+SCRIPT = """exec 2>/dev/null
+m=$1
+for name in ro.product.manufacturer ro.product.model ro.product.cpu.abilist ro.build.version.release \
+  ro.build.version.sdk; do echo "$m $name"; getprop "$name"; done
+echo "$m thermal"; dumpsys -t 10 thermalservice
+echo "$m battery"; dumpsys -t 10 battery
+echo "$m end"
+"""
+
+# Android's own scale: from moderate on, clocks are lowered. Source: PowerManager.THERMAL_STATUS_MODERATE.
+THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+_MODERATE = 2
+_CPU = 0
+_LIMIT = 1 << 18
+
+
+def argv(marker: str) -> list[str]:
+    """The command that asks for everything."""
+    return ["sh", "-c", SCRIPT, "edgekd", marker]
+
+
+def parse(text: str, marker: str) -> dict[str, Any]:
+    """The facts in SCRIPT's output; a stranger's text, so that what makes no sense is None."""
+    parts: dict[str, str] = {}
+    for part in text[:_LIMIT].split(f"{marker} ")[1:]:
+        name, _, body = part.partition("\n")
+        parts.setdefault(name.strip(), body)
+    maker, model = (_word(parts, f"ro.product.{key}") for key in ("manufacturer", "model"))
+    release, sdk = _word(parts, "ro.build.version.release"), _number(parts.get("ro.build.version.sdk", ""), 1, 999)
+    abis = re.findall(r"[a-z0-9_-]{1,16}", parts.get("ro.product.cpu.abilist", "")[:200])
+    board = model if model and maker and model.lower().startswith(maker.lower()) else f"{maker or ''} {model or ''}"
+    return {
+        "board": board.strip() or None,
+        "os": f"Android {release}" if release else None,
+        "abis": abis or None,
+        "android_sdk": sdk,
+        **parse_thermal(parts.get("thermal", "")),
+        **parse_battery(parts.get("battery", "")),
+    }
+
+
+def parse_thermal(text: str) -> dict[str, Any]:
+    """``dumpsys thermalservice``: status and the hottest CPU sensor as the hardware says now, else as last heard."""
+    found = re.search(r"^Thermal Status: ([0-9]{1,2})\s*$", text, re.MULTILINE)
+    status = _number(found[1], 0, len(THERMAL_STATUS) - 1) if found else None
+    throttled = status is not None and status >= _MODERATE
+    now = re.split(r"^Current temperatures from HAL:.*$", text, maxsplit=1, flags=re.MULTILINE)
+    sections = [re.split(r"^\S", part, maxsplit=1, flags=re.MULTILINE)[0] for part in now[1:]]
+    sections += re.findall(r"^Cached temperatures:.*\n((?:[ \t].*\n?)*)", text, re.MULTILINE)
+    hottest = [value for value in map(_hottest_cpu, sections) if value is not None]
+    return {
+        "thermal_status": status,
+        "throttled_now": None if status is None else throttled,
+        "throttling": None if status is None else [f"thermal status {THERMAL_STATUS[status]}"] if throttled else [],
+        "temperature_c": hottest[0] if hottest else None,
+    }
+
+
+def parse_battery(text: str) -> dict[str, Any]:
+    """``dumpsys battery``: the level of its scale, tenths of a degree, and whether a charger is plugged in."""
+    said = dict(re.findall(r"^ {1,8}([A-Za-z ]{1,40}): {0,4}(\S{1,20})\s*$", text, re.MULTILINE))
+    level, scale = _number(said.get("level", ""), 0, 10_000), _number(said.get("scale", ""), 1, 10_000)
+    tenths = re.fullmatch(r"-?[0-9]{1,4}", said.get("temperature", ""))
+    plugged = [value == "true" for key, value in said.items() if key.endswith(" powered")]
+    return {
+        "battery_percent": round(100 * level / scale) if level is not None and scale and level <= scale else None,
+        "battery_temperature_c": int(tenths[0]) / 10 if tenths else None,
+        "charging": any(plugged) if plugged else None,
+    }
+
+
+def _hottest_cpu(section: str) -> float | None:
+    sensors = re.findall(r"Temperature\{mValue=(-?[0-9]{1,4}(?:\.[0-9]{1,9})?), mType=([0-9]{1,2}),", section)
+    degrees = [float(value) for value, kind in sensors if int(kind) == _CPU]
+    plausible = [value for value in degrees if -40.0 <= value <= 200.0 and value != 0.0]
+    return round(max(plausible), 1) if plausible else None
+
+
+def _word(parts: dict[str, str], name: str) -> str | None:
+    return read.clean(parts.get(name, "").strip()[:80])
+
+
+def _number(text: str, low: int, high: int) -> int | None:
+    word = text.strip()
+    return int(word) if re.fullmatch("[0-9]{1,6}", word) and low <= int(word) <= high else None

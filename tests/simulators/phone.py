@@ -1,0 +1,296 @@
+"""Phones without a phone: AOSP's adbd, Android's shell (mksh) and tools (toybox), and a Python with the runtimes.
+
+``boot_phone()`` starts one that a private adb server has attached as ``127.0.0.1:PORT``; ``phone`` is one of them,
+``phones`` two. adbd and everything it starts are arm64 programs under qemu, so that results, exit codes and files are
+real and milliseconds mean nothing. Only what an app's world would answer (getprop, dumpsys, pm, am) are scripts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from simulators.refusing_adbd import RefusingAdbd
+
+from edgekd.devices.adb import AdbDevice
+from edgekd.devices.pi_board import BOARDS, board_files
+
+TOOLS = {"adb": "adb", "mmdebstrap": "mmdebstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}
+PACKAGES = (
+    *("adbd", "base-files", "coreutils", "findutils", "grep", "libc-bin", "libgomp1", "libstdc++6", "mksh"),
+    *("procps", "python3", "sed", "toybox"),
+)
+# What Android has from toybox too. Its looks for the mounts that PRoot hides, so that one is coreutils'.
+TOYBOX = "cat chmod cp cut date echo env grep head id kill ls mkdir mktemp mv nproc ps rm sleep stat tr true uname wc"
+WHEELS = ("numpy", "ai-edge-litert", "onnxruntime")
+PYTHON = "3.13"
+STORAGE_BYTES = 96 * 1024 * 1024
+PROPERTIES = {
+    "ro.product.manufacturer": "Google",
+    "ro.product.model": "Pixel 7",
+    "ro.product.cpu.abilist": "arm64-v8a,armeabi-v7a,armeabi",
+    "ro.build.version.release": "14",
+    "ro.build.version.sdk": "34",
+}
+HERE = Path(__file__).resolve().parent / "phone"
+
+
+class Phone:
+    """One simulated phone, attached as ``serial``. ``storage`` is its /data/local/tmp, ``sdcard`` its /sdcard."""
+
+    def __init__(self, root: Path, folder: Path, python: bool) -> None:
+        self.folder, self.sdcard, self.log = folder, folder / "sdcard", folder / "adbd.log"
+        self._bin = folder / "system" / "bin"
+        for path in (self._bin, folder / "storage", self.sdcard, folder / "empty"):
+            path.mkdir(parents=True)
+        self._make_system()
+        settings = folder / "settings.json"
+        settings.write_text(json.dumps(self._settings(root, python)), encoding="utf-8")
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "adbd_in_namespace.py"), str(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline()
+        assert first.startswith("port "), f"the phone did not start: {self.log.read_text()}"
+        self.serial = f"127.0.0.1:{int(first.split()[1])}"
+        # A file system of its own, that only the phone's namespace sees: this is a way into it.
+        self.storage = Path(f"/proc/{self._process.pid}/root{folder / 'storage'}")
+
+    @property
+    def address(self) -> str:
+        """What edgekd calls it."""
+        return f"adb:{self.serial}"
+
+    @property
+    def device(self) -> AdbDevice:
+        """A device of its own for every use, as a process of edgekd would have."""
+        return AdbDevice(self.serial)
+
+    def left(self) -> list[str]:
+        """Everything that lies in /data/local/tmp."""
+        return sorted(str(path.relative_to(self.storage)) for path in self.storage.rglob("*"))
+
+    def wait_for(self, name: str) -> bool:
+        """Until that file lies in its storage; False if it does not come."""
+        return _until((self.storage / name).exists)
+
+    def emptied(self) -> bool:
+        """Until nothing lies in its storage; False if something stays."""
+        return _until(lambda: not self.left())
+
+    def gone(self, *commands: str) -> bool:
+        """Until none of these runs on it; False if one stays."""
+        return _until(lambda: not set(commands) & self._commands())
+
+    def order(self, word: str) -> None:
+        """kill (adbd alone), start (it again), drop (every connection), stall, flow."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+    def attach(self) -> None:
+        """Connect the adb server to it."""
+        subprocess.run(["adb", "connect", self.serial], check=True, capture_output=True)
+        subprocess.run(["adb", "-s", self.serial, "wait-for-device"], check=True, capture_output=True, timeout=30)
+
+    def fill(self, leave_bytes: int = 0) -> None:
+        """Use up its storage but for so many bytes."""
+        free = shutil.disk_usage(self.storage).free
+        with contextlib.suppress(OSError), (self.storage / "filling").open("wb") as stream:
+            stream.write(b"\0" * (free - leave_bytes))
+
+    def stand_in(self, name: str, script: str) -> None:
+        """Put a command into /system/bin: text of a program with its #! line."""
+        (self._bin / name).unlink(missing_ok=True)
+        (self._bin / name).write_text(script, encoding="utf-8")
+        (self._bin / name).chmod(0o755)
+
+    def say(self, service: str, text: str) -> None:
+        """What ``dumpsys SERVICE`` answers from now on."""
+        (self._bin.parent / f"{service}.txt").write_text(text, encoding="utf-8")
+
+    def close(self) -> None:
+        """Detach it and end all its processes."""
+        subprocess.run(["adb", "disconnect", self.serial], check=False, capture_output=True)
+        self._process.communicate(timeout=60)
+
+    def _commands(self) -> set[str]:
+        found = set()
+        for path in Path(f"/proc/{self._process.pid}/root/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = path.read_bytes().split(b"\0")
+                found.add(b" ".join(words[-3:-1]).decode("utf-8", "replace"))
+        return found
+
+    def _make_system(self) -> None:
+        for name in TOYBOX.split():
+            (self._bin / name).symlink_to("/usr/bin/toybox")
+        (self._bin / "sh").symlink_to("/usr/bin/mksh")
+        properties = "".join(f"{name}) echo '{value}';;\n" for name, value in PROPERTIES.items())
+        self.stand_in("getprop", f'#!/bin/sh\ncase "$1" in\n{properties}*) echo;;\nesac\n')
+        self.stand_in("dumpsys", '#!/bin/sh\n[ "$1" = -t ] && shift 2\ncat "/system/$1.txt"\n')
+        for service in ("thermalservice", "battery"):
+            self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
+        for name, content in board_files(BOARDS["pi5"]).items():
+            if "device-tree" not in name and "devicetree" not in name:
+                path = self.folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content.partition("Revision\t: d")[0], encoding="utf-8")
+
+    def _settings(self, root: Path, python: bool) -> dict[str, object]:
+        binds = [("storage", "/data/local/tmp"), ("sdcard", "/sdcard"), ("system", "/system"), ("sys", "/sys")]
+        binds += [("proc/cpuinfo", "/proc/cpuinfo")]
+        binds += [] if python else [("empty", f"/usr/lib/python{PYTHON}"), ("empty", f"/usr/bin/python{PYTHON}")]
+        return {
+            "root": str(root),
+            "storage": str(self.folder / "storage"),
+            "storage_bytes": STORAGE_BYTES,
+            "log": str(self.log),
+            "cpu": "cortex-a76",
+            "binds": [(str(self.folder / source), target) for source, target in binds],
+            "environment": {
+                "PATH": "/system/bin:/usr/bin",
+                "HOME": "/",
+                "TMPDIR": "/data/local/tmp",
+                "ORT_DISABLE_TELEMETRY": "1",
+            },
+        }
+
+
+@pytest.fixture(scope="session")
+def phone_root(pytestconfig: pytest.Config) -> Path:
+    """The arm64 system that phones share and do not write to, made once (400 MB under pytest's cache folder)."""
+    lacking = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    if lacking:
+        pytest.skip(f"simulated phones need the Debian packages {', '.join(lacking)}")
+    if os.geteuid() != 0:
+        pytest.skip("simulated phones need root, for a network of their own")
+    wheels = [f"{name}=={importlib.metadata.version(name)}" for name in WHEELS]
+    recipe = hashlib.sha256(repr((PACKAGES, wheels, PYTHON)).encode()).hexdigest()[:12]
+    assert pytestconfig.cache is not None
+    made = Path(pytestconfig.cache.mkdir("phones")) / recipe
+    if not made.is_dir():
+        building = Path(tempfile.mkdtemp(dir=made.parent))
+        try:
+            _make_root(building / "root", wheels)
+            with contextlib.suppress(OSError):  # another run was faster
+                (building / "root").rename(made)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return made
+
+
+@pytest.fixture(scope="session")
+def adb_server_port(tmp_path_factory: pytest.TempPathFactory, phone_root: Path) -> Iterator[int]:
+    """The port of an adb server of the tests' own, with a key of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    environment = {
+        **os.environ,
+        "ANDROID_ADB_SERVER_PORT": str(port),
+        "HOME": str(tmp_path_factory.mktemp("adb-home")),
+        "ADB_MDNS": "0",
+    }
+    null = subprocess.DEVNULL
+    subprocess.run(["adb", "start-server"], env=environment, check=True, stdout=null, stderr=null)
+    yield port
+    subprocess.run(["adb", "kill-server"], env=environment, check=False, stdout=null, stderr=null)
+
+
+@pytest.fixture
+def boot_phone(
+    phone_root: Path,
+    adb_server_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Phone]]:
+    """Starts phones: ``boot_phone(python=True)``. adb, here and in subprocesses, sees these alone."""
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(adb_server_port))
+    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    booted: list[Phone] = []
+
+    def boot(python: bool = True) -> Phone:
+        booted.append(Phone(phone_root, tmp_path_factory.mktemp("phone"), python))
+        booted[-1].attach()
+        return booted[-1]
+
+    yield boot
+    for one in booted:
+        one.close()
+
+
+@pytest.fixture
+def phone(boot_phone: Callable[..., Phone]) -> Phone:
+    """One phone."""
+    return boot_phone()
+
+
+@pytest.fixture
+def phones(boot_phone: Callable[..., Phone]) -> tuple[Phone, Phone]:
+    """Two phones on one adb server."""
+    return boot_phone(), boot_phone()
+
+
+@pytest.fixture
+def refused_serial(boot_phone: Callable[..., Phone]) -> Iterator[str]:
+    """A phone beside the others whose owner never accepts the dialog."""
+    refusing = RefusingAdbd()
+    subprocess.run(["adb", "connect", f"127.0.0.1:{refusing.port}"], check=False, capture_output=True, timeout=60)
+    yield f"127.0.0.1:{refusing.port}"
+    subprocess.run(["adb", "disconnect", f"127.0.0.1:{refusing.port}"], check=False, capture_output=True)
+    refusing.close()
+
+
+def _until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _make_root(dest: Path, wheels: list[str]) -> None:
+    uris = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    if not uris:
+        pytest.skip("simulated phones need a Debian whose package lists are there: apt-get update")
+    make = ["mmdebstrap", "--mode=root", "--skip=check/qemu", "--variant=extract", "--architectures=arm64"]
+    _run(*make, f"--include={','.join(PACKAGES)}", "trixie", str(dest), uris[0])
+    (dest / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\nshell:x:2000:2000::/:/bin/sh\n")
+    (dest / "etc/group").write_text("root:x:0:\nshell:x:2000:\n")
+    (dest / "usr/bin/sh").unlink(missing_ok=True)
+    (dest / "usr/bin/sh").symlink_to("mksh")
+    for folder in ("data/local/tmp", "sdcard", "system/bin"):
+        (dest / folder).mkdir(parents=True)
+    packed = PYTHON.replace(".", "")
+    tags = [word for minor in range(17, 42) for word in ("--platform", f"manylinux_2_{minor}_aarch64")]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--only-binary=:all:"]
+    python = ["--implementation", "cp", "--python-version", PYTHON, "--abi", f"cp{packed}", "--abi", "abi3"]
+    platform = ["--abi", "none", "--platform", "manylinux2014_aarch64", *tags]
+    _run(*pip, *python, *platform, "--target", str(dest / "usr/lib/python3/dist-packages"), *wheels)
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, f"{argv[0]} failed: {done.stderr[-2000:]}"

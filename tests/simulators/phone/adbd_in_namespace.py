@@ -1,0 +1,177 @@
+"""One phone: AOSP's adbd with an arm64 userland under PRoot and qemu, in namespaces of its own.
+
+``adbd_in_namespace.py SETTINGS.json`` prints ``port N`` once an adb server can connect to 127.0.0.1:N. adbd listens on
+every interface, so it gets a network with nothing in it; the listening socket made beforehand stays in the machine's
+own network, and every connection to it is pumped into the namespace. Lines on standard input are orders (see
+``Phone``); its end ends everything. Needs root, proot and qemu-aarch64-static.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+NEW_MOUNTS, NEW_PIDS, NEW_NET = 0x20000, 0x20000000, 0x40000000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+SET_DEATH_SIGNAL, SET_SECCOMP, SET_NO_NEW_PRIVS = 1, 22, 38
+# statx and faccessat2: PRoot 5.1 does not translate their paths; told that they are not there, glibc asks otherwise.
+UNTRANSLATED = {"x86_64": (332, 439), "aarch64": (291, 439)}[os.uname().machine]
+INNER_PORT = 5555
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def main(settings_path: str) -> int:
+    """Make the namespaces; the child is their first process, so that all of them die with it."""
+    settings = json.loads(Path(settings_path).read_text(encoding="utf-8"))
+    listener = socket.create_server(("127.0.0.1", 0))
+    _checked(LIBC.unshare(NEW_NET | NEW_MOUNTS | NEW_PIDS))
+    _checked(LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
+    options = f"size={settings['storage_bytes']},mode=0771".encode()
+    _checked(LIBC.mount(b"tmpfs", os.fsencode(settings["storage"]), b"tmpfs", 0, options))
+    child = os.fork()
+    if child == 0:
+        LIBC.prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
+        _checked(LIBC.mount(b"proc", b"/proc", b"proc", 0, None))
+        _loopback_up()
+        Phone(listener, settings).serve()
+        os._exit(0)
+    listener.close()
+    os.waitpid(child, 0)
+    return 0
+
+
+class Phone:
+    """Runs adbd and pumps connections to it, as the orders say."""
+
+    def __init__(self, listener: socket.socket, settings: dict[str, Any]) -> None:
+        self._listener, self._settings = listener, settings
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._adbd = 0
+
+    def serve(self) -> None:
+        """Obey until standard input ends. Every order is answered by one line."""
+        self.start()
+        threading.Thread(target=self._accept, daemon=True).start()
+        _say(f"port {self._listener.getsockname()[1]}")
+        orders = {"start": self.start, "kill": self.kill, "drop": self.drop, "stall": self.stall, "flow": self.flow}
+        for line in sys.stdin:
+            orders[line.strip()]()
+            _say("done")
+
+    def start(self) -> None:
+        """Start adbd and wait until it listens."""
+        self._adbd = os.fork()
+        if self._adbd == 0:
+            _exec_adbd(self._settings)
+        for _ in range(400):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", INNER_PORT)):
+                return
+            time.sleep(0.05)
+        raise TimeoutError("adbd does not listen")
+
+    def kill(self) -> None:
+        """Kill adbd alone, as Android's low-memory killer would: what it started goes on."""
+        for status in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = status.read_bytes().split(b"\0")
+                if words[0].endswith(b"qemu-aarch64-static") and words[-2] == b"/usr/sbin/adbd":
+                    os.kill(int(status.parent.name), signal.SIGKILL)
+        self.drop()
+
+    def drop(self) -> None:
+        """Cut every connection, as when the cable is pulled."""
+        pairs, self._pairs = self._pairs, []
+        for one in (end for pair in pairs for end in pair):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def stall(self) -> None:
+        """Carry nothing any more, without a word."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """End a stall."""
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        while True:
+            outer, _ = self._listener.accept()
+            try:
+                inner = socket.create_connection(("127.0.0.1", INNER_PORT))
+            except OSError:
+                outer.close()
+                continue
+            self._pairs.append((outer, inner))
+            for source, sink in ((outer, inner), (inner, outer)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while content := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(content)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _exec_adbd(settings: dict[str, Any]) -> None:
+    log = os.open(settings["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    null = os.open("/dev/null", os.O_RDONLY)
+    for target, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, target)
+    _hide_untranslated()
+    binds = [word for pair in settings["binds"] for word in ("-b", ":".join(pair))]
+    environment = [f"{name}={value}" for name, value in settings["environment"].items()]
+    proot = ["proot", "-0", "-q", f"qemu-aarch64-static -cpu {settings['cpu']}", "-r", settings["root"]]
+    adbd = ["/usr/bin/env", "-i", f"ADBD_PORT={INNER_PORT}", *environment, "/usr/sbin/adbd"]
+    os.execvp("proot", [*proot, "-b", "/proc", "-b", "/dev", *binds, "-w", "/", *adbd])
+
+
+def _hide_untranslated() -> None:
+    """Let two system calls fail with ENOSYS."""
+    load_number, fail, allow = (0x20, 0, 0, 0), (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7FFF0000)
+    first, second = UNTRANSLATED
+    lines = (load_number, (0x15, 2, 0, first), (0x15, 1, 0, second), allow, fail)
+    program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *line) for line in lines))
+    header = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(program))
+    _checked(LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _checked(LIBC.prctl(SET_SECCOMP, 2, ctypes.create_string_buffer(header), 0, 0))
+
+
+def _loopback_up() -> None:
+    get_flags, set_flags, up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        request = struct.pack("16sh14x", b"lo", 0)
+        _, flags = struct.unpack("16sh14x", fcntl.ioctl(one, get_flags, request))
+        fcntl.ioctl(one, set_flags, struct.pack("16sh14x", b"lo", flags | up))
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
