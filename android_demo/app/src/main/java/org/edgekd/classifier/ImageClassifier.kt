@@ -1,0 +1,372 @@
+package org.edgekd.classifier
+
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+import org.json.JSONException
+import org.json.JSONObject
+import org.tensorflow.lite.Interpreter
+import java.io.Closeable
+import java.io.File
+import java.io.FileInputStream
+import java.io.FileNotFoundException
+import java.io.IOException
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.nio.channels.FileChannel.MapMode.READ_ONLY
+import java.security.MessageDigest
+
+/** A model file that cannot be used; the message says what is wrong with it and what to do. */
+class ModelException(message: String, cause: Throwable? = null) : Exception(message, cause)
+
+/** What computes: TensorFlow Lite's plain kernels, XNNPACK's, or a delegate that the app must ship (GPU) or the phone has. */
+enum class Delegate { NONE, XNNPACK, GPU, NNAPI }
+
+data class Options(val threads: Int = 1, val delegate: Delegate = Delegate.XNNPACK)
+
+data class Score(val label: String, val probability: Float)
+
+/** [ranked] begins with the best; [inferenceMs] is the model alone, [totalMs] everything from the photo to the answer. */
+data class Classification(val ranked: List<Score>, val inferenceMs: Double, val totalMs: Double)
+
+/**
+ * A .tflite of edgekd's, with all that it says of itself: nothing about a model stands in the app's code.
+ *
+ *     ImageClassifier.openAsset(assets, "student.int8.tflite").use { println(it.classify(photo).ranked.first()) }
+ *
+ * Off the UI thread, please. One call at a time runs; others wait.
+ */
+class ImageClassifier private constructor(
+    val record: ModelRecord,
+    val sizeBytes: Long,
+    private val interpreter: Interpreter,
+    private val delegate: Closeable?,
+) : AutoCloseable {
+    private val input = ByteBuffer.allocateDirect(record.inputWidth * record.inputHeight * 3)
+    private val output = ByteBuffer.allocateDirect(record.labels.size * 4).order(ByteOrder.nativeOrder())
+    private var closed = false
+
+    /** Of the last [run], by the runtime's own clock. */
+    @Volatile
+    var lastInferenceNanos: Long = 0
+        private set
+
+    /** A photo file's bytes as the model's input: upright RGB, uint8 [height * width * 3]. Throws PhotoException. */
+    fun preprocess(photo: ByteArray): ByteArray = record.preprocessing.toInput(photo)
+
+    /** The same of a bitmap that stands upright, such as a camera's frame. */
+    fun preprocess(bitmap: Bitmap): ByteArray = record.preprocessing.toInput(bitmap)
+
+    /** Probabilities, in the order of the labels, of what [preprocess] gave. */
+    @Synchronized
+    fun run(input: ByteArray): FloatArray {
+        check(!closed) { "This classifier is closed." }
+        require(input.size == this.input.capacity()) {
+            "The input has ${input.size} bytes, and ${record.name} takes ${this.input.capacity()}: give it what preprocess returned."
+        }
+        this.input.rewind()
+        this.input.put(input).rewind()
+        output.rewind()
+        val probabilities = record.probabilities
+        interpreter.run(this.input, output)
+        lastInferenceNanos = interpreter.lastNativeInferenceDurationNanoseconds
+        return FloatArray(record.labels.size) { i ->
+            if (probabilities == null) output.getFloat(4 * i)
+            else ((output.get(i).toInt() and 255) - probabilities.zeroPoint) * probabilities.scale
+        }
+    }
+
+    fun classify(photo: ByteArray): Classification = classify { preprocess(photo) }
+
+    fun classify(bitmap: Bitmap): Classification = classify { preprocess(bitmap) }
+
+    private inline fun classify(preprocess: () -> ByteArray): Classification {
+        val start = System.nanoTime()
+        val values = run(preprocess())
+        val ranked = values.indices.sortedByDescending { values[it] }.map { Score(record.labels[it], values[it]) }
+        return Classification(ranked, lastInferenceNanos / 1e6, (System.nanoTime() - start) / 1e6)
+    }
+
+    @Synchronized
+    override fun close() {
+        if (closed) return
+        closed = true
+        interpreter.close()
+        delegate?.close()
+    }
+
+    companion object {
+        private val DELEGATES = mapOf(
+            Delegate.GPU to "org.tensorflow.lite.gpu.GpuDelegate", Delegate.NNAPI to "org.tensorflow.lite.nnapi.NnApiDelegate",
+        )
+
+        /** Checks all of the file's bytes before the runtime sees them. Throws ModelException. */
+        fun open(model: ByteBuffer, options: Options = Options()): ImageClassifier {
+            require(options.threads >= 1) { "threads must be 1 or more, got ${options.threads}" }
+            val bytes = direct(model)
+            val record = ModelRecord.read(bytes)
+            var delegate: Closeable? = null
+            try {
+                val settings = Interpreter.Options().setNumThreads(options.threads)
+                settings.setUseXNNPACK(options.delegate == Delegate.XNNPACK)
+                DELEGATES[options.delegate]?.let { name ->
+                    val made = Class.forName(name).getDeclaredConstructor().newInstance() as org.tensorflow.lite.Delegate
+                    delegate = made as Closeable
+                    settings.addDelegate(made)
+                }
+                val interpreter = Interpreter(bytes, settings)
+                interpreter.allocateTensors()
+                return ImageClassifier(record, bytes.capacity().toLong(), interpreter, delegate)
+            } catch (error: Exception) {
+                delegate?.close()
+                throw refused(options, error)
+            } catch (error: LinkageError) { // a native library for another processor, or none
+                delegate?.close()
+                throw refused(options, error)
+            }
+        }
+
+        private fun direct(model: ByteBuffer): ByteBuffer {
+            val bytes = model.slice()
+            if (bytes.isDirect) return bytes.order(ByteOrder.nativeOrder())
+            return ByteBuffer.allocateDirect(bytes.capacity()).order(ByteOrder.nativeOrder()).apply { put(bytes).rewind() }
+        }
+
+        private fun refused(options: Options, error: Throwable): ModelException {
+            val reason = (error.cause ?: error).let { it.message ?: it.toString() }
+            return ModelException(
+                if (options.delegate !in DELEGATES) "TensorFlow Lite does not run this model: $reason"
+                else "${options.delegate} is not available here: $reason. Use XNNPACK, or add its library to the app.",
+                error,
+            )
+        }
+
+        /** A model among the app's assets, mapped and not copied. Throws ModelException. */
+        fun openAsset(assets: AssetManager, name: String, options: Options = Options()): ImageClassifier {
+            val descriptor = try {
+                assets.openFd(name)
+            } catch (error: IOException) {
+                val packed = try {
+                    assets.open(name).use { true }
+                } catch (_: IOException) {
+                    false
+                }
+                throw ModelException(
+                    if (packed) "$name is compressed in this app. In build.gradle.kts: androidResources { noCompress += \"tflite\" }"
+                    else "This app has no $name among its assets.",
+                    error,
+                )
+            }
+            val mapped = descriptor.use { FileInputStream(it.fileDescriptor).channel.map(READ_ONLY, it.startOffset, it.declaredLength) }
+            return open(mapped, options)
+        }
+
+        /** A model in a file, mapped and not copied: leave it alone while it is open. Throws ModelException. */
+        fun openFile(file: File, options: Options = Options()): ImageClassifier {
+            val mapped = try {
+                FileInputStream(file).use { it.channel.map(READ_ONLY, 0, it.channel.size()) }
+            } catch (error: FileNotFoundException) {
+                throw ModelException("${file.name} is missing or may not be read.", error)
+            } catch (error: IOException) {
+                throw ModelException("${file.name} cannot be read: ${error.message}", error)
+            }
+            return open(mapped, options)
+        }
+    }
+}
+
+/** What a model file says of itself; every value comes from the file. */
+class ModelRecord private constructor(
+    val name: String,
+    val labels: List<String>,
+    val preprocessing: Preprocessing,
+    val precision: String,
+    val license: String,
+    val version: String,
+    /** Where it came from: the run, its data, the tools' versions. */
+    val provenance: Map<String, String>,
+    /** Of the file's bytes. */
+    val sha256: String,
+    internal val probabilities: Quantization?,
+) {
+    val inputWidth: Int get() = preprocessing.width
+    val inputHeight: Int get() = preprocessing.height
+
+    internal class Quantization(val scale: Float, val zeroPoint: Int)
+
+    internal companion object {
+        private const val SCHEMA = 1
+        private const val RECORD = "EDGEKD"
+        private const val STANDARD = "TFLITE_METADATA"
+        private const val RESIZE = "pillow-bilinear-antialias"
+        private const val SEAL = "\"seal\":\""
+        private const val SEAL_LENGTH = 64
+        private const val EXPORT_AGAIN = "Export it again with edgekd."
+        private const val FLOAT32 = 0
+        private const val UINT8 = 3
+
+        /** Reads and checks a whole file. Throws ModelException. */
+        fun read(file: ByteBuffer): ModelRecord {
+            val bytes = file.duplicate().order(ByteOrder.LITTLE_ENDIAN)
+            val flat = Flatbuffer(bytes)
+            if (bytes.capacity() == 0) throw ModelException("The file is empty (0 bytes). Copy it again.")
+            if (bytes.capacity() < 8 || flat.ascii(4, 4) != "TFL3") throw ModelException("This is not a .tflite file. Choose one that edgekd exported.")
+            try {
+                return read(bytes, flat)
+            } catch (error: IndexOutOfBoundsException) {
+                throw ModelException("The file is damaged or cut short. Copy it again, or export it again.", error)
+            } catch (error: JSONException) {
+                throw ModelException("The file's record cannot be used (${error.message}). $EXPORT_AGAIN", error)
+            } catch (error: StackOverflowError) {
+                throw ModelException("The file's record is nested too deep. $EXPORT_AGAIN", error)
+            }
+        }
+
+        private fun read(bytes: ByteBuffer, flat: Flatbuffer): ModelRecord {
+            val model = flat.root(0)
+            val (start, size) = metadata(flat, model, RECORD) ?: throw ModelException(
+                "The file carries no record of its labels and preprocessing: another tool's model. Export the Keras model with: edgekd export",
+            )
+            val text = flat.utf8(start, size)
+            checkSeal(bytes, start, text)
+            val json = JSONObject(text)
+            if (json.optInt("schema") != SCHEMA) throw ModelException("The file was written by another version of edgekd than this app knows. $EXPORT_AGAIN")
+            val labels = json.getJSONArray("labels").let { array -> List(array.length()) { array.getString(it) } }
+            val preprocessing = preprocessing(json.getJSONObject("preprocessing"))
+            val provenance = json.getJSONObject("provenance")
+            return ModelRecord(
+                name = metadata(flat, model, STANDARD)?.let { (at, _) -> flat.text(flat.root(at), 0) } ?: "model",
+                labels = labels,
+                preprocessing = preprocessing,
+                precision = json.getString("precision"),
+                license = json.optString("license"),
+                version = json.optString("version"),
+                provenance = provenance.keys().asSequence().associateWith { provenance.get(it).toString() },
+                sha256 = hex(MessageDigest.getInstance("SHA-256").apply { update(bytes.duplicate().apply { rewind() }) }),
+                probabilities = checkTensors(flat, model, preprocessing, labels),
+            )
+        }
+
+        private fun metadata(flat: Flatbuffer, model: Int, name: String): Pair<Int, Int>? {
+            val entry = flat.tables(model, 6).firstOrNull { flat.text(it, 0) == name } ?: return null
+            val buffers = flat.tables(model, 4)
+            return flat.vector(buffers[flat.int(entry, 1)], 0, 1)
+        }
+
+        /** The record holds the SHA-256 of the file, taken with 64 zeros in its own place. */
+        private fun checkSeal(bytes: ByteBuffer, start: Int, text: String) {
+            val found = text.indexOf(SEAL)
+            val at = start + text.substring(0, max(found, 0)).toByteArray().size + SEAL.length
+            val digest = MessageDigest.getInstance("SHA-256")
+            fun update(from: Int, to: Int) = digest.update(bytes.duplicate().apply { clear().position(from).limit(to) })
+            val sealed = if (found < 0) "" else text.substring(found + SEAL.length).take(SEAL_LENGTH)
+            if (sealed.length == SEAL_LENGTH && at + SEAL_LENGTH <= bytes.capacity()) {
+                update(0, at)
+                digest.update(ByteArray(SEAL_LENGTH) { '0'.code.toByte() })
+                update(at + SEAL_LENGTH, bytes.capacity())
+                if (hex(digest) == sealed) return
+            }
+            throw ModelException(
+                "The file is damaged, cut short or edited since its export: its bytes do not match the hash that it carries. Copy it again, or export it again.",
+            )
+        }
+
+        private fun preprocessing(json: JSONObject): Preprocessing {
+            val (resize, version) = json.getString("resize") to json.getInt("version")
+            val crop = Crop.entries.firstOrNull { it.name.lowercase() == json.getString("crop") }
+            val (width, height) = json.getInt("width") to json.getInt("height")
+            if (resize != RESIZE || version != 1 || crop == null || width !in 1..8192 || height !in 1..8192) {
+                throw ModelException("The file asks for a preprocessing that this app does not know: $json. Update the app's copy of the classifier.")
+            }
+            return Preprocessing(width, height, crop)
+        }
+
+        /** The tensors must be what the record says: one photo in, one row of probabilities out. */
+        private fun checkTensors(flat: Flatbuffer, model: Int, preprocessing: Preprocessing, labels: List<String>): Quantization? {
+            if (labels.isEmpty() || labels.toSet().size != labels.size) throw ModelException("The file's labels are none or not distinct. $EXPORT_AGAIN")
+            val graph = flat.tables(model, 2).singleOrNull()
+            val tensors = graph?.let { flat.tables(it, 0) }.orEmpty()
+            val ends = (1..2).map { slot -> graph?.let { flat.ints(it, slot) }?.singleOrNull()?.let { tensors[it] } }
+            val (input, output) = ends
+            if (input == null || output == null) throw ModelException("The model does not have one input and one output. $EXPORT_AGAIN")
+            val wanted = listOf(1, preprocessing.height, preprocessing.width, 3)
+            val shape = flat.ints(input, 0)
+            if (shape.size == 4 && shape[0] > 1 && shape.drop(1) == wanted.drop(1)) {
+                throw ModelException("The model takes ${shape[0]} photos at a time, and this app gives one. Export it with: --batch 1")
+            }
+            if (shape != wanted || flat.byte(input, 1) != UINT8) {
+                throw ModelException("The model's input is $shape, and its record says uint8 $wanted. $EXPORT_AGAIN")
+            }
+            val answers = flat.ints(output, 0)
+            if (answers.size != 2 || answers[0] != 1) throw ModelException("The model's output is $answers, not one row of probabilities. $EXPORT_AGAIN")
+            if (answers[1] != labels.size) {
+                throw ModelException("The model gives ${answers[1]} probabilities and the file has ${labels.size} labels. $EXPORT_AGAIN")
+            }
+            return when (flat.byte(output, 1)) {
+                FLOAT32 -> null
+                UINT8 -> quantization(flat, output)
+                else -> throw ModelException("The model's output is neither float32 nor uint8. $EXPORT_AGAIN")
+            }
+        }
+
+        private fun quantization(flat: Flatbuffer, tensor: Int): Quantization {
+            val table = flat.table(tensor, 4)
+            val scale = table?.let { flat.vector(it, 2, 4) }?.takeIf { it.second == 1 }
+            val zero = table?.let { flat.vector(it, 3, 8) }?.takeIf { it.second == 1 }
+            if (scale == null || zero == null) throw ModelException("The model's uint8 output has no scale. $EXPORT_AGAIN")
+            return Quantization(Float.fromBits(flat.int32(scale.first)), flat.int32(zero.first))
+        }
+
+        private fun hex(digest: MessageDigest): String = digest.digest().joinToString("") { "%02x".format(it) }
+
+        private fun max(a: Int, b: Int): Int = if (a > b) a else b
+    }
+}
+
+/** Just enough of FlatBuffers to read a record; whatever points out of the file is an IndexOutOfBoundsException. */
+internal class Flatbuffer(private val bytes: ByteBuffer) {
+    fun int32(at: Int): Int = bytes.getInt(at)
+
+    fun root(at: Int): Int = follow(at)
+
+    /** Where a field of a table is, or null where it is absent. */
+    private fun field(table: Int, slot: Int): Int? {
+        val vtable = table - bytes.getInt(table)
+        val length = bytes.getShort(vtable).toInt() and 0xffff
+        if (4 + 2 * slot + 2 > length) return null
+        val offset = bytes.getShort(vtable + 4 + 2 * slot).toInt() and 0xffff
+        return if (offset == 0) null else table + offset
+    }
+
+    fun int(table: Int, slot: Int): Int = field(table, slot)?.let { bytes.getInt(it) } ?: 0
+
+    fun byte(table: Int, slot: Int): Int = field(table, slot)?.let { bytes.get(it).toInt() } ?: 0
+
+    fun table(table: Int, slot: Int): Int? = field(table, slot)?.let(::follow)
+
+    /** Where a vector's items begin and how many there are. */
+    fun vector(table: Int, slot: Int, itemBytes: Int): Pair<Int, Int>? {
+        val at = field(table, slot)?.let(::follow) ?: return null
+        val count = bytes.getInt(at)
+        if (count < 0 || count.toLong() * itemBytes > bytes.capacity() - at - 4) throw IndexOutOfBoundsException("$count items at $at")
+        return at + 4 to count
+    }
+
+    fun tables(table: Int, slot: Int): List<Int> = items(table, slot, ::follow)
+
+    fun ints(table: Int, slot: Int): List<Int> = items(table, slot, ::int32)
+
+    private fun items(table: Int, slot: Int, read: (Int) -> Int): List<Int> {
+        val (start, count) = vector(table, slot, 4) ?: return emptyList()
+        return List(count) { read(start + 4 * it) }
+    }
+
+    fun text(table: Int, slot: Int): String? = vector(table, slot, 1)?.let { (start, count) -> utf8(start, count) }
+
+    fun utf8(at: Int, size: Int): String = String(copy(at, size), Charsets.UTF_8)
+
+    fun ascii(at: Int, size: Int): String = String(copy(at, size), Charsets.ISO_8859_1)
+
+    private fun copy(at: Int, size: Int) = ByteArray(size).also { for (i in it.indices) it[i] = bytes.get(at + i) }
+
+    private fun follow(at: Int): Int = at + bytes.getInt(at)
+}

@@ -1,0 +1,29 @@
+package org.edgekd.classifier
+
+import org.junit.Assume.assumeTrue
+import java.io.File
+
+/** What the build was given for its tests; those that need more than there is are skipped, and say so. */
+internal object given {
+    val build = File(System.getProperty("edgekd.build")!!)
+    val assets = File(System.getProperty("edgekd.assets")!!)
+
+    /** Models of the assets, if this JVM can run them. */
+    val models: List<File>
+        get() {
+            assumeTrue("no stand-ins for Android's libc: needs gcc on x86_64 Linux", File(build, "stand_ins/libc.so").exists())
+            val found = assets.listFiles { file -> file.name.endsWith(".tflite") }.orEmpty().sorted()
+            assumeTrue("no models: give -Dassets=DIR", found.isNotEmpty())
+            return found
+        }
+
+    /** Directories of golden vectors, each of one of the models. */
+    val goldens: List<File>
+        get() {
+            models
+            val root = System.getProperty("edgekd.golden").orEmpty()
+            val found = if (root == "") emptyList() else File(root).listFiles { file -> File(file, "manifest.json").exists() }.orEmpty().sorted()
+            assumeTrue("no golden vectors: give -Dgolden=DIR", found.isNotEmpty())
+            return found
+        }
+}
