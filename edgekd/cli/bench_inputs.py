@@ -44,7 +44,7 @@ def photos_of(
     timed_n, check_n, data = options["photos"], options["check"], options["data"]
     if data is None and not _is_run(artifacts):
         raise UsageError("which photos? Give a folder of them: --data photos")
-    make = _run_photos if data is None or _saved(data).is_file() else _folder_photos
+    make = run_photos if data is None or _saved(data).is_file() else _folder_photos
     timed, check = (make(data or artifacts[0], count) for count in (timed_n, check_n))
     return make_targets(files, timed, check if check_n else None, options["threads"])
 
@@ -79,7 +79,7 @@ def _saved(run: Path) -> Path:
     return run / "data" / "dataset.json"
 
 
-def _run_photos(run: Path, count: int) -> Photos:
+def run_photos(run: Path, count: int) -> Photos:
     """The first test photos of a run, with their classes."""
     from edgekd.data.dataset import Dataset
     from edgekd.errors import RunError
