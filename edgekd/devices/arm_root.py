@@ -39,7 +39,7 @@ TIMEOUT_S = 1800.0
 SYSTEM_FOLDERS = ("bin", "etc", "lib", "sbin", "usr")
 STAMP = "etc/edgekd-root.json"
 # Part of the stamp: raise it when what is written here changes, so that roots made before are made again.
-FORMAT = 1
+FORMAT = 2
 IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime"
 
 
@@ -176,7 +176,14 @@ def _extract_debian(building: Path, archive: str) -> None:
     _must_run(
         [
             *("mmdebstrap", f"--mode={mode}", "--skip=check/qemu", "--architectures=arm64", "--variant=extract"),
-            *(f"--include={PACKAGES}", SUITE, str(packed), archive),
+            # /bin is a link to /usr/bin on a Raspberry Pi, by a package's script that does not run here.
+            *(
+                "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+                f"--include={PACKAGES}",
+                SUITE,
+                str(packed),
+                archive,
+            ),
         ],
         "mmdebstrap",
     )

@@ -33,6 +33,7 @@ Progress = Callable[[int, int], None]
 
 COUNTER_VARIABLE = "EDGEKD_INSTRUCTION_COUNTER"
 COUNTER_BYTES = 4096
+MOST_AT_ONCE = 1000
 _PATH = ("usr/local/bin", "usr/bin", "bin", "usr/sbin", "sbin")
 # All that a program sees of an environment: the same on every machine, one thread, nothing hashed by chance.
 _ENVIRONMENT = {
@@ -200,10 +201,11 @@ class EmulatedDevice:
     @contextlib.contextmanager
     def workspace(self) -> Iterator[str]:
         """A temporary folder of this machine, at the same path for the program."""
-        with contextlib.ExitStack() as stack:
-            with self._in_own_name():
-                folder = stack.enter_context(self._host.workspace())
-            yield folder
+        folder = self._first_free("edgekd-work", lambda path: path.mkdir(mode=0o700))
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _emulator(self, counter: Path) -> list[str]:
         environment = [f"{key}={value}" for key, value in {**_ENVIRONMENT, COUNTER_VARIABLE: str(counter)}.items()]
@@ -230,19 +232,31 @@ class EmulatedDevice:
     @contextlib.contextmanager
     def _counter(self) -> Iterator[Path]:
         """A file of zeros that no other run writes to."""
+        counter = self._first_free("edgekd-count", _write_zeros)
         try:
-            handle, name = tempfile.mkstemp(prefix="edgekd-count-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(bytes(COUNTER_BYTES))
-        except OSError as error:
-            raise DeviceError(
-                f"{self.address}: no counter can be made in {tempfile.gettempdir()}: {error.strerror}. Set TMPDIR",
-                address=self.address,
-            ) from None
-        try:
-            yield Path(name)
+            yield counter
         finally:
-            Path(name).unlink(missing_ok=True)
+            counter.unlink(missing_ok=True)
+
+    def _first_free(self, stem: str, make: Callable[[Path], None]) -> Path:
+        """A new temporary path by the lowest free number: names by chance would make counts differ from run to run."""
+        folder = Path(tempfile.gettempdir())
+        for number in range(MOST_AT_ONCE):
+            path = folder / f"{stem}-{os.getuid()}-{number:03d}"
+            try:
+                make(path)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise DeviceError(
+                    f"{self.address}: {path} cannot be made: {error.strerror}. Make space, or set TMPDIR",
+                    address=self.address,
+                ) from None
+            return path
+        raise DeviceError(
+            f"{self.address}: {MOST_AT_ONCE} of {folder}/{stem}-{os.getuid()}-* are left there. Remove them",
+            address=self.address,
+        )
 
     def _check_counted(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
         if struct.unpack_from("<Q", counter.read_bytes())[0] == 0:
@@ -286,3 +300,9 @@ def _runtimes(root: Path) -> dict[str, str]:
         if (normal := re.sub(r"[-_.]+", "-", name).lower()) in read.RUNTIMES:
             found[normal] = version
     return dict(sorted(found.items()))
+
+
+def _write_zeros(path: Path) -> None:
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        file.write(bytes(COUNTER_BYTES))

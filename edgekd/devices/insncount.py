@@ -24,14 +24,14 @@ def find_qemu(address: str) -> Path:
     found = shutil.which(QEMU)
     if found is None:
         raise DeviceNotFound(
-            f"{address}: {QEMU} is not on the PATH. On Debian: apt-get install qemu-user "
+            f"{address}: {QEMU} is not on the PATH. On Debian 12: apt-get install qemu-user "
             "(qemu-user-static cannot load the plugin that counts instructions)",
             address=address,
         )
     if not _has_plugins(found):
         raise DeviceNotFound(
-            f"{address}: {found} was built without plugins and cannot count instructions. "
-            "On Debian: apt-get install qemu-user, and put it before this one on the PATH",
+            f"{address}: {found} was built without plugins and cannot count instructions. Debian 12's package "
+            "qemu-user has them, Debian 13's has not: there, build QEMU with --enable-plugins and put it on the PATH",
             address=address,
         )
     return Path(found)
