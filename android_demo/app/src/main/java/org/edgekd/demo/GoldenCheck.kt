@@ -1,0 +1,73 @@
+package org.edgekd.demo
+
+import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.PhotoException
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import kotlin.math.abs
+
+/** How many vectors gave the same as at export, and the names of those that didn't. */
+data class GoldenResult(
+    val count: Int,
+    /** Photos that this device doesn't decode; a platform may leave out TIFF. */
+    val unread: List<GoldenVector>,
+    val inputDiffers: List<String>,
+    val probabilitiesDiffer: List<String>,
+    val topDiffers: List<String>,
+    val largestDifference: Float,
+    /** False for a file of another precision than the vectors': its probabilities are held against nothing. */
+    val probabilitiesJudged: Boolean,
+) {
+    val equal: Int get() = count - unread.size - (inputDiffers + if (probabilitiesJudged) probabilitiesDiffer else emptyList()).distinct().size
+
+    /** Every photo that this device must read gave the same input and the same answer. */
+    val passed: Boolean
+        get() = equal > 0 && equal == count - unread.size && unread.none { it.kind in MUST_BE_READ }
+
+    companion object {
+        private val MUST_BE_READ = setOf("jpeg", "png")
+    }
+}
+
+/** Compare what [model] makes of the photos with what is in the vectors. Throws GoldenException. */
+fun checkGolden(model: ImageClassifier, golden: GoldenManifest, progress: (Int) -> Unit = {}): GoldenResult {
+    val record = model.record
+    if (record.labels != golden.labels || record.inputWidth != golden.width || record.inputHeight != golden.height) {
+        throw GoldenException("they were made for another model: ${golden.width} x ${golden.height}, ${golden.labels.joinToString()}")
+    }
+    val rows = golden.vectors.mapIndexed { number, vector ->
+        progress(number)
+        compare(model, golden, vector)
+    }
+    val read = rows.filterNotNull()
+    return GoldenResult(
+        count = rows.size,
+        unread = golden.vectors.filterIndexed { k, _ -> rows[k] == null },
+        inputDiffers = read.filter { !it.input }.map { it.name },
+        // Written so that a NaN differs.
+        probabilitiesDiffer = read.filter { !(it.difference <= golden.tolerance) }.map { it.name },
+        topDiffers = read.filter { !it.top }.map { it.name },
+        largestDifference = read.maxOfOrNull { it.difference } ?: 0f,
+        probabilitiesJudged = record.precision == golden.precision,
+    )
+}
+
+private class Row(val name: String, val input: Boolean, val top: Boolean, val difference: Float)
+
+/** Null where the photo can't be decoded here. */
+private fun compare(model: ImageClassifier, golden: GoldenManifest, vector: GoldenVector): Row? {
+    val input = try {
+        model.preprocess(golden.bytes(vector.photo))
+    } catch (_: PhotoException) {
+        return null
+    }
+    val expected = ByteBuffer.wrap(golden.bytes(vector.probabilities)).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
+    val answer = model.run(input)
+    if (expected.remaining() != answer.size) throw GoldenException("${vector.probabilities.file} holds another number of labels")
+    return Row(
+        name = vector.name,
+        input = input.contentEquals(golden.bytes(vector.input)),
+        top = answer.indices.maxBy { answer[it] } == vector.top,
+        difference = answer.indices.maxOf { abs(answer[it] - expected[it]) },
+    )
+}

@@ -1,0 +1,74 @@
+package org.edgekd.demo
+
+import android.content.Context
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.graphics.Matrix
+import android.media.ExifInterface
+import android.net.Uri
+import android.provider.OpenableColumns
+import org.edgekd.classifier.PhotoException
+import java.io.ByteArrayInputStream
+import java.io.ByteArrayOutputStream
+import java.io.IOException
+
+/** A photo that was picked: its name, and how to get its bytes. */
+class Photo(val name: String, val read: () -> ByteArray)
+
+private const val MAX_PHOTO_BYTES = 100_000_000
+
+/** A photo behind a document's address. Reading it throws IOException, SecurityException or PhotoException. */
+fun photoAt(context: Context, uri: Uri): Photo {
+    val resolver = context.applicationContext.contentResolver
+    return Photo(displayName(context, uri)) {
+        val stream = resolver.openInputStream(uri) ?: throw IOException("nothing is at $uri")
+        stream.use { source ->
+            val content = ByteArrayOutputStream()
+            val block = ByteArray(1 shl 16)
+            while (true) {
+                val count = source.read(block)
+                if (count < 0) break
+                content.write(block, 0, count)
+                if (content.size() > MAX_PHOTO_BYTES) throw PhotoException("it has more than ${MAX_PHOTO_BYTES / 1_000_000} MB")
+            }
+            content.toByteArray()
+        }
+    }
+}
+
+/** The name that the picker showed. */
+fun displayName(context: Context, uri: Uri): String =
+    try {
+        context.contentResolver.query(uri, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)?.use {
+            if (it.moveToFirst()) it.getString(0) else null
+        }
+    } catch (_: RuntimeException) { // whatever the provider threw, a name is to be had
+        null
+    } ?: uri.lastPathSegment ?: uri.toString()
+
+/** A small upright picture to look at; the classifier gets the photo's own bytes. Null if it can't be decoded. */
+fun preview(photo: ByteArray, maxSide: Int): Bitmap? {
+    val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
+    BitmapFactory.decodeByteArray(photo, 0, photo.size, bounds)
+    val side = maxOf(bounds.outWidth, bounds.outHeight)
+    if (side <= 0) return null
+    val options = BitmapFactory.Options().apply {
+        while (side / (inSampleSize.coerceAtLeast(1) * 2) >= maxSide) inSampleSize = inSampleSize.coerceAtLeast(1) * 2
+    }
+    val decoded = BitmapFactory.decodeByteArray(photo, 0, photo.size, options) ?: return null
+    val turn = turnOf(photo)
+    return if (turn.isIdentity) decoded else Bitmap.createBitmap(decoded, 0, 0, decoded.width, decoded.height, turn, true)
+}
+
+private fun turnOf(photo: ByteArray): Matrix {
+    val orientation = try {
+        ExifInterface(ByteArrayInputStream(photo)).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
+    } catch (_: IOException) { // no Exif at all
+        1
+    }
+    val matrix = Matrix()
+    val degrees = listOf(0, 0, 0, 180, 180, 90, 90, 270, 270).getOrElse(orientation) { 0 }
+    matrix.postRotate(degrees.toFloat())
+    if (orientation in listOf(2, 4, 5, 7)) matrix.postScale(-1f, 1f)
+    return matrix
+}

@@ -1,0 +1,38 @@
+package org.edgekd.demo
+
+import java.util.concurrent.Executor
+import java.util.concurrent.RejectedExecutionException
+
+/** What a screen shows: one value, told to whoever watches. Only the screen's thread may change it. */
+class Store<S>(initial: S) {
+    @Volatile
+    var state: S = initial
+        private set
+    private var watcher: ((S) -> Unit)? = null
+
+    /** Be told now and at every change, in place of whoever watched before; null ends it. */
+    fun watch(watcher: ((S) -> Unit)?) {
+        this.watcher = watcher
+        watcher?.invoke(state)
+    }
+
+    fun update(change: (S) -> S) {
+        state = change(state)
+        watcher?.invoke(state)
+    }
+}
+
+/** Work off the screen's thread, one piece after the other, and back to it with what came out. */
+class Background(private val worker: Executor, private val screen: Executor) {
+    fun <T> run(work: () -> T, then: (Result<T>) -> Unit) {
+        try {
+            worker.execute {
+                val result = runCatching(work)
+                screen.execute { then(result) }
+            }
+        } catch (_: RejectedExecutionException) { // the app is closing: nobody waits for this
+        }
+    }
+
+    fun onScreen(action: () -> Unit) = screen.execute(action)
+}
