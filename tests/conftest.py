@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from simulators.arm import arm_root  # noqa: F401  a fixture
+from simulators.phone import adb_server_port, boot_phone, phone, phone_root, phones, refused_serial  # noqa: F401
+from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images
 
 

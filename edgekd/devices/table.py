@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import cast
+from typing import Any
 
 from edgekd.devices.protocol import Device
-from edgekd.errors import DeviceError, UsageError
+from edgekd.errors import UsageError
 
-# Scheme: (module with open_device(address) and reachable(), what an address looks like); None: not there yet.
-SCHEMES: dict[str, tuple[str | None, str]] = {
+# Scheme: (module with open_device(address) and reachable(), what an address looks like).
+SCHEMES: dict[str, tuple[str, str]] = {
     "host": ("edgekd.devices.host", "host"),
-    "ssh": (None, "ssh:pi@pi5"),
-    "adb": (None, "adb:SERIAL"),
+    "ssh": ("edgekd.devices.ssh", "ssh:pi@pi5"),
+    "adb": ("edgekd.devices.adb", "adb:SERIAL"),
     "emulated": ("edgekd.devices.emulated", "emulated:cortex-a76"),
 }
 
@@ -23,26 +23,25 @@ def open_device(address: str) -> Device:
 
     Raises: UsageError for a scheme that does not exist, DeviceError for one that cannot be used.
     """
+    module: Any = importlib.import_module(check_scheme(address))
+    device: Device = module.open_device(address)
+    return device
+
+
+def check_scheme(address: str) -> str:
+    """The module of an address's transport; opens nothing. Raises: UsageError for a scheme that does not exist."""
     scheme = address.partition(":")[0]
     if scheme not in SCHEMES:
         raise UsageError(f"unknown device {address!r}: {_nearest(scheme)}")
-    module, example = SCHEMES[scheme]
-    if module is None:
-        raise DeviceError(
-            f"{address}: measuring on {scheme}: devices ({example}) is not part of this version of edgekd yet. "
-            "Measure here with: --device host",
-            address=address,
-        )
-    return cast(Device, importlib.import_module(module).open_device(address))
+    return SCHEMES[scheme][0]
 
 
 def list_devices() -> tuple[Device, ...]:
     """Every device that can be reached now, the host first."""
     found: list[Device] = []
     for module, _ in SCHEMES.values():
-        if module is not None:
-            transport = importlib.import_module(module)
-            found.extend(transport.open_device(address) for address in transport.reachable())
+        transport = importlib.import_module(module)
+        found.extend(transport.open_device(address) for address in transport.reachable())
     return tuple(found)
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from edgekd.devices import list_devices, open_device
-from edgekd.errors import DeviceError, UsageError
+from edgekd.errors import UsageError
 
 
 def test_host_opens_and_is_listed() -> None:
     assert open_device("host").address == "host"
-    assert [device.address for device in list_devices()] == ["host"]
+    assert list_devices()[0].address == "host"
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,6 @@ def test_host_opens_and_is_listed() -> None:
 )
 def test_unknown_scheme_names_the_nearest(address: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        open_device(address)
-
-
-@pytest.mark.parametrize("address", ["ssh:pi@pi5", "adb:R58", "emulated:cortex-a76"])
-def test_known_but_absent_transports_say_so(address: str) -> None:
-    with pytest.raises(DeviceError, match="not part of this version"):
         open_device(address)
 
 

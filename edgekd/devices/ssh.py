@@ -1,0 +1,346 @@
+"""``ssh:pi@pi5``: a machine that OpenSSH's own client reaches; config, keys, agents and jump hosts are the user's.
+
+Only constant shell texts run there; names and commands are arguments to them. Each is told by its marker that it
+came to its end, because ssh's own status cannot tell a lost connection from a command that ended with 255.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from edgekd import storage
+from edgekd.devices import facts, probe, setup_record
+from edgekd.devices.protocol import Completed, Device
+from edgekd.devices.ssh_client import Ended, SshClient, last_line, parse_destination
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
+
+# Where `edgekd devices setup` puts its interpreter, below the home folder there.
+ENVIRONMENT = ".local/share/edgekd/venv"
+
+# $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
+_PUT = """m=$1; t=$2.part; export LC_ALL=C
+if cat > "$t" && [ "$(wc -c < "$t")" -eq "$3" ] && mv -f "$t" "$2"; then s=0
+else s=1; df -Pk "${2%/*}/" 2>/dev/null; rm -f "$t"; fi
+echo "$m $s" >&2; exit 0
+"""
+# $1 marker, $2 file to read.
+_GET = """m=$1; export LC_ALL=C; s=1
+if [ ! -e "$2" ]; then echo "No such file or directory" >&2
+elif [ ! -f "$2" ]; then echo "Is not a file" >&2
+else cat < "$2" && s=0; fi
+echo "$m $s" >&2; exit 0
+"""
+# $1 marker. Holds a folder for as long as stdin stays open: also when the connection or this machine is gone, the
+# device removes it by itself.
+_HOLD = """m=$1; export LC_ALL=C; trap '' HUP INT TERM PIPE
+d=$(mktemp -d "${TMPDIR:-/tmp}/edgekd-XXXXXXXX") || { df -Pk "${TMPDIR:-/tmp}" >&2; exit 1; }
+echo "$m $d"
+while read -r line; do :; done
+rm -rf "$d" || { sleep 1; rm -rf "$d"; }
+[ -e "$d" ] || echo "$m removed"
+"""
+# $1: ENVIRONMENT
+_PYTHON = """if [ -x "$HOME/$1/bin/python" ]; then echo "$HOME/$1/bin/python"; else command -v python3; fi"""
+
+_SHORT_TIMEOUT_S = 60.0
+_SLOWEST_BYTES_PER_S = 100_000
+_OUTPUT_LIMIT_BYTES = 16 << 20
+_PULL_LIMIT_BYTES = 1 << 30
+_MISSING = re.compile(r"No module named '(numpy|ai_edge_litert|onnxruntime)")
+
+
+def open_device(address: str) -> Device:
+    """The machine at ``ssh:USER@HOST``; it is asked for nothing yet. Raises: UsageError for no such address."""
+    return SshDevice(address)
+
+
+def reachable() -> tuple[str, ...]:
+    """The machines that ``edgekd devices setup`` has been at from here; none is asked whether it answers."""
+    return setup_record.read("ssh")
+
+
+def setup(address: str, progress: Callable[[int, int], None] | None = None, wheels: Path | None = None) -> str:
+    """Give the machine at ``address`` the runtimes; see ``edgekd.devices.setup``."""
+    from edgekd.devices.setup import set_up
+
+    done = set_up(SshDevice(address), progress, wheels)
+    setup_record.add(address)
+    return done
+
+
+class SshDevice:
+    """One machine behind ssh."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client = SshClient(parse_destination(address), address)
+        self._python: str | None = None
+        self._folder = ""
+
+    @property
+    def address(self) -> str:
+        """``ssh:USER@HOST`` as it was given."""
+        return self._address
+
+    @property
+    def python(self) -> str:
+        """The interpreter that setup made there, else its python3. Raises: DeviceError if it has none."""
+        if self._python is None:
+            found = self.run(["sh", "-c", _PYTHON, "edgekd", ENVIRONMENT], _SHORT_TIMEOUT_S).stdout
+            path = found.strip()
+            if not path.startswith("/") or not path.isprintable() or len(path) > 4096:
+                raise self._no_python()
+            self._python = path
+        return self._python
+
+    def facts(self) -> dict[str, Any]:
+        """What the machine is and how it stands now; see ``edgekd.devices.facts`` for the keys."""
+        try:
+            python = self.python
+        except DeviceNotFound:
+            raise
+        except DeviceError:
+            python = None
+        try:
+            return {"address": self._address, **probe.collect(self.run, python, self._folder)}
+        except DeviceError as error:
+            if str(error).startswith(self._address):
+                raise
+            raise DeviceError(f"{self._address}: {error}", address=self._address, stdout=error.stdout) from None
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command to its end; all of its process group is killed at ``timeout_s`` or when we are.
+
+        Raises: DeviceNotFound if there is no connection or it was lost, DeviceTimeout, DeviceError if the command
+        cannot be started (also: Python there lacks what measuring needs) or writes without end.
+        """
+        marker, sink = probe.new_marker(), io.BytesIO()
+        ended = self._client.exchange(probe.supervised(argv, marker), sink, timeout_s, _OUTPUT_LIMIT_BYTES)
+        stdout = sink.getvalue().decode("utf-8", errors="replace")
+        stderr, status = probe.split_status(ended.stderr, marker)
+        if ended.killed == "late":
+            told = f"{Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. Allow more time"
+            raise DeviceTimeout(
+                f"{self._address}: {told}", address=self._address, argv=argv, stdout=stdout, stderr=stderr
+            )
+        if ended.killed is None and status == "absent":
+            raise self._absent(argv)
+        if ended.killed is not None or status is None or not re.fullmatch("[0-9]{1,3}", status):
+            raise self._cut_off(Path(argv[0]).name, argv, ended, stdout)
+        done = Completed(int(status), stdout, stderr)
+        self._check_started(argv, done)
+        return done
+
+    def push(self, local: Path, remote: str) -> None:
+        """Copy a file onto the machine; ``remote`` is whole or untouched. Raises: DeviceError, DeviceNotFound."""
+        try:
+            with local.open("rb") as source:
+                size_bytes = os.fstat(source.fileno()).st_size
+                command = ["sh", "-c", _PUT, "edgekd", remote_path(remote), str(size_bytes)]
+                self._transfer(f"push {local.name} to {remote}", command, io.BytesIO(), size_bytes, source)
+        except OSError as error:
+            raise DeviceError(
+                f"{self._address}: cannot push {local}: {error.strerror}", address=self._address
+            ) from None
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file from the machine; ``local`` is whole or untouched. Raises: DeviceError, DeviceNotFound."""
+        try:
+            with storage.replacing(local) as temporary, temporary.open("wb") as sink:
+                command = ["sh", "-c", _GET, "edgekd", remote_path(remote)]
+                self._transfer(f"pull {remote}", command, sink, 0)
+        except OSError as error:
+            raise DeviceError(
+                f"{self._address}: cannot write {local}: {error.strerror}. Check the path and the free space here",
+                address=self._address,
+            ) from None
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[str]:
+        """A folder in its temporary folder; the machine itself removes it when this ends or the connection does."""
+        marker = probe.new_marker()
+        holder = self._client.start(["sh", "-c", _HOLD, "edgekd", marker])
+        try:
+            folder = self._folder = self._held_folder(holder, marker)
+            try:
+                yield folder
+            except DeviceError as error:
+                if left := self._let_go(holder, marker, folder):
+                    error.args = (f"{error}. {left}", *error.args[1:])
+                raise
+            except BaseException:
+                self._let_go(holder, marker, folder)
+                raise
+            if left := self._let_go(holder, marker, folder):
+                raise DeviceError(f"{self._address}: {left}", address=self._address)
+        finally:
+            self._folder = ""
+            self._client.end(holder)
+            _close_pipes(holder)
+
+    def _transfer(
+        self, doing: str, command: list[str], sink: IO[bytes], size_bytes: int, source: IO[bytes] | None = None
+    ) -> None:
+        marker = probe.new_marker()
+        command.insert(4, marker)
+        pulls = source is None
+        timeout_s = _SHORT_TIMEOUT_S + (_PULL_LIMIT_BYTES if pulls else size_bytes) / _SLOWEST_BYTES_PER_S
+        limit_bytes = _PULL_LIMIT_BYTES if pulls else _OUTPUT_LIMIT_BYTES
+        ended = self._client.exchange(command, sink, timeout_s, limit_bytes, source)
+        stderr, status = probe.split_status(ended.stderr, marker)
+        if ended.killed is not None or status is None:
+            raise self._cut_off(doing, command[:1], ended, "")
+        if status != "0":
+            free_bytes = None
+            if isinstance(sink, io.BytesIO):
+                free_bytes = probe.parse_df_bytes(sink.getvalue().decode("utf-8", errors="replace"))
+            raise self._file_error(doing, stderr, size_bytes, free_bytes)
+
+    def _held_folder(self, holder: subprocess.Popen[bytes], marker: str) -> str:
+        first = _read_line(holder, _SHORT_TIMEOUT_S)
+        word, _, folder = first.partition(" ")
+        if word == marker and folder.isprintable() and re.fullmatch(r"/.*/edgekd-[A-Za-z0-9]{6,12}", folder):
+            return folder
+        self._client.end(holder)
+        assert holder.stderr is not None
+        stderr = holder.stderr.read(1 << 16).decode("utf-8", errors="replace")
+        if not self._client.connected():
+            raise self._client.failure(stderr, holder.returncode)
+        doing = "make a workspace in its temporary folder"
+        if not first and not stderr.strip():
+            raise DeviceError(f"{self._address}: cannot {doing}: it gave no reason", address=self._address)
+        free_bytes = probe.parse_df_bytes(stderr)
+        raise self._file_error(doing, stderr or first, 0, free_bytes)
+
+    def _let_go(self, holder: subprocess.Popen[bytes], marker: str, folder: str) -> str | None:
+        """Have the workspace removed; a sentence for the user if nobody could confirm it."""
+        assert holder.stdin is not None
+        with contextlib.suppress(OSError):
+            holder.stdin.close()
+        if _read_line(holder, _SHORT_TIMEOUT_S) == f"{marker} removed":
+            return None
+        # The connection is gone, and with it the word that the device keeps its promise: ask over a fresh one.
+        with contextlib.suppress(DeviceError):
+            self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
+            if self.run(["test", "-e", folder], _SHORT_TIMEOUT_S).status == 1:
+                return None
+        return (
+            f"Its folder {folder} may still be there: the machine removes it when it sees that the connection has "
+            f"ended, but that could not be checked. Otherwise remove it by hand"
+        )
+
+    def _absent(self, argv: Sequence[str]) -> DeviceError:
+        if argv[0] in (self._python, "python3"):
+            return self._no_python()
+        return DeviceError(
+            f"{self._address}: {argv[0]!r} cannot be started: there is no such command there. Install it there",
+            address=self._address,
+            argv=argv,
+            status=127,
+        )
+
+    def _no_python(self) -> DeviceError:
+        return DeviceError(
+            f"{self._address}: there is no python3 on it. Install it there (Debian: sudo apt install python3), "
+            f"then here: edgekd devices setup {self._address}",
+            address=self._address,
+            argv=("python3",),
+        )
+
+    def _check_started(self, argv: Sequence[str], done: Completed) -> None:
+        said = last_line(done.stderr)
+        why = None
+        if done.status == 126:
+            why = (
+                f"{argv[0]!r} cannot be started: {said or 'it may not be executed'}. Check its rights and that it was "
+            )
+            why += "built for this processor"
+        elif done.status == 1 and argv[0] == self._python and (missing := _MISSING.search(said or "")):
+            name = missing[1].replace("_", "-")
+            why = f"its Python has no {name}. Give it what measuring needs: edgekd devices setup {self._address}"
+        if why:
+            raise DeviceError(
+                f"{self._address}: {why}",
+                address=self._address,
+                argv=argv,
+                status=done.status,
+                stdout=done.stdout,
+                stderr=done.stderr,
+            )
+
+    def _cut_off(self, doing: str, argv: Sequence[str], ended: Ended, stdout: str) -> DeviceError:
+        said = last_line(ended.stderr)
+        kind: type[DeviceError] = DeviceError
+        if ended.killed == "too much":
+            told = f"{doing}: it wrote more than can be right ({_OUTPUT_LIMIT_BYTES >> 20} MiB at most) and was killed"
+        elif ended.killed == "late":
+            told = f"cannot {doing}: it took too long. Check the connection"
+        elif self._client.connected():
+            told = f"{doing} was cut off there, though the connection stands ({said or f'status {ended.status}'}). "
+            told += "Out of memory there, perhaps, or its login shell is not a shell"
+        else:
+            kind = DeviceNotFound
+            told = f"the connection was lost during: {doing} ({said or f'ssh ended with status {ended.status}'}). "
+            told += "What ran there is killed. Check that it is on, and start again"
+        return kind(
+            f"{self._address}: {told}",
+            address=self._address,
+            argv=argv,
+            status=ended.status,
+            stdout=stdout,
+            stderr=ended.stderr,
+        )
+
+    def _file_error(self, doing: str, stderr: str, size_bytes: int, free_bytes: int | None) -> DeviceError:
+        text, said = stderr.lower(), facts.clean(stderr[-400:])
+        if "no space left" in text or "quota exceeded" in text:
+            needs = f" for {_megabytes(size_bytes)}" if size_bytes else ""
+            free = "" if free_bytes is None else f" ({_megabytes(free_bytes)} free)"
+            why = f"no space left there{needs}{free}. Free some, or set TMPDIR there to a bigger disk"
+        elif "permission denied" in text:
+            why = "permission denied. Check whose folder it is"
+        elif "read-only file system" in text:
+            why = "its disk is read-only. Check it there (dmesg): a card that fails is mounted so"
+        elif re.search("no such file|nonexistent|does not exist", text):
+            why = "there is no such file or folder"
+        else:
+            why = said or "it gave no reason"
+        return DeviceError(f"{self._address}: cannot {doing}: {why}", address=self._address, status=1, stderr=stderr)
+
+
+def remote_path(name: str) -> str:
+    """A name that no command there takes for an option."""
+    return f"./{name}" if name.startswith("-") else name
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def _read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str:
+    """One line of its output, as far as it comes in time."""
+    assert process.stdout is not None
+    handle, said, end = process.stdout.fileno(), b"", time.monotonic() + timeout_s
+    while not said.endswith(b"\n") and len(said) < 4096:
+        ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
+        content = os.read(handle, 1) if ready else b""
+        if not content:
+            break
+        said += content
+    return said.decode("utf-8", errors="replace").rstrip("\n")
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,0 +1,255 @@
+"""OpenSSH's own client as a subprocess: one shared connection, calls that end in time, failures with a remedy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from edgekd.devices import facts
+from edgekd.errors import DeviceNotFound, UsageError
+
+# A file for ``ssh -F`` in place of the user's own configuration.
+CONFIG_VARIABLE = "EDGEKD_SSH_CONFIG"
+CONNECT_TIMEOUT_S = 10
+# Jump hosts and slow key exchanges come on top.
+_WHOLE_CONNECT_TIMEOUT_S = 60.0
+_GRACE_S = 10.0
+# A dead link is noticed after three unanswered questions.
+_OPTIONS = (
+    "BatchMode=yes",
+    f"ConnectTimeout={CONNECT_TIMEOUT_S}",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+    "ClearAllForwardings=yes",
+    "ForwardX11=no",
+    "RemoteCommand=none",
+    "LogLevel=ERROR",
+)
+# Unix sockets have short names, and ssh adds 17 characters of its own while it makes one.
+_LONGEST_FOLDER = 60
+
+# What ssh says, and what to do about it; {host}, {by_hand} and {said} are filled in.
+_CAUSES = (
+    (r"could not resolve hostname", "no machine is known as {host}. Check the name, or add a Host for it to your "
+     "ssh config"),
+    (r"connection refused", "{host} is there, but nothing listens for ssh. Check the port, and switch ssh on there "
+     "(Raspberry Pi: sudo raspi-config, Interface Options, SSH)"),
+    (r"timed out|no route to host|network is unreachable|host is down", "{host} does not answer. Check that it is "
+     "switched on and in a network that this machine reaches"),
+    (r"identification has changed", "its host key has changed. If {host} was installed anew, forget the old key "
+     "(ssh-keygen -R {host}) and log in once by hand: {by_hand}. If not, another machine answers in its place"),
+    (r"host key verification failed|host key is known", "its host key is not known here. Log in once by hand and "
+     "compare the fingerprint: {by_hand}"),
+    (r"permission denied|too many authentication failures", "it refuses the login, and edgekd cannot type a password. "
+     "Let it know your key (ssh-copy-id), until this asks nothing: {by_hand}"),
+    (r"bad owner or permissions|config file|configuration option", "ssh cannot use its configuration ({said}). "
+     "Correct it until this works: {by_hand}"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one call of ssh ended: its status, its stderr, and why it was killed (None, "late" or "too much")."""
+
+    status: int
+    stderr: str
+    killed: str | None
+
+
+def parse_destination(address: str) -> str:
+    """``pi@pi5`` out of ``ssh:pi@pi5``, or a URI as it stands: ``ssh://pi@pi5:2222``. Raises: UsageError."""
+    scheme, _, rest = address.partition(":")
+    name = rest.removeprefix("//")
+    if scheme != "ssh" or not re.fullmatch(r"[^\s/'\"\\-][^\s/'\"\\]{0,254}", name) or not name.isprintable():
+        raise UsageError(f"device address {address!r}: write ssh:USER@HOST or ssh://USER@HOST:PORT, such as ssh:pi@pi5")
+    if rest == name and re.fullmatch(r"[^:\[]+:[0-9]+", name):
+        raise UsageError(f"device address {address!r}: with a port, write ssh://{name}")
+    return address if rest != name else name
+
+
+class SshClient:
+    """One destination. Its connection is made at the first call, shared by all, and closed with this object."""
+
+    def __init__(self, destination: str, address: str) -> None:
+        self.address, self._destination = address, destination
+        config = os.environ.get(CONFIG_VARIABLE)
+        self._config = ("-F", str(Path(config).absolute())) if config else ()
+        self.by_hand = shlex.join(["ssh", *self._config, destination])
+        self._socket: Path | None = None
+
+    def start(self, remote: Sequence[str], stdin: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        """Start a command there, every word of it quoted. Raises: DeviceNotFound if there is no connection."""
+        socket = self._connect()
+        words = [*self._base(socket), "-T", "-o", "ControlMaster=no", "--", self._destination, shlex.join(remote)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(  # noqa: S603
+            words, stdin=stdin, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
+        )
+
+    def exchange(
+        self,
+        remote: Sequence[str],
+        sink: IO[bytes],
+        timeout_s: float,
+        limit_bytes: int,
+        source: IO[bytes] | None = None,
+    ) -> Ended:
+        """Run a command there: ``source`` into its stdin (which else stays open), its stdout into ``sink``.
+
+        Raises: DeviceNotFound if there is no connection, OSError if ``sink`` cannot be written.
+        """
+        process = self.start(remote, stdin=source or subprocess.PIPE)
+        assert process.stdout is not None and process.stderr is not None
+        complaints = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115
+        with complaints, process.stdout, process.stderr:
+            pumps = [
+                _Pump(process, process.stdout, sink, limit_bytes),
+                _Pump(process, process.stderr, complaints, limit_bytes),
+            ]
+            late = False
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                late = True
+            finally:
+                self.end(process)
+            for pump in pumps:
+                pump.join()
+            complaints.seek(0)
+            stderr = complaints.read().decode("utf-8", errors="replace")
+        if failed := next((pump.failed for pump in pumps if pump.failed), None):
+            raise failed
+        too_much = any(pump.overflowed for pump in pumps)
+        return Ended(process.returncode, stderr, "too much" if too_much else "late" if late else None)
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """End a call. Closing its stdin lets the far side see it and clean up; killed if that takes too long."""
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        try:
+            process.wait(_GRACE_S if process.stdin is not None else 0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def connected(self) -> bool:
+        """Whether the shared connection stands."""
+        if self._socket is None or not self._socket.exists():
+            return False
+        return _control(self._base(self._socket), "check", self._destination)
+
+    def failure(self, stderr: str, status: int) -> DeviceNotFound:
+        """The error for a connection that ssh could not make."""
+        said = last_line(stderr) or f"ssh ended with status {status}"
+        cause = next((told for pattern, told in _CAUSES if re.search(pattern, stderr, re.IGNORECASE)), None)
+        host = re.sub(r"^ssh://|:[0-9]+$", "", self._destination).rpartition("@")[2]
+        told = cause or "no connection ({said}). Find out why by hand: {by_hand}"
+        return DeviceNotFound(
+            f"{self.address}: {told.format(host=host, by_hand=self.by_hand, said=said)}",
+            address=self.address,
+            argv=("ssh", self._destination),
+            status=status,
+            stderr=stderr,
+        )
+
+    def _base(self, socket: Path) -> list[str]:
+        options = [word for option in _OPTIONS for word in ("-o", option)]
+        return ["ssh", *self._config, *options, "-o", f"ControlPath={socket}"]
+
+    def _connect(self) -> Path:
+        if self._socket is not None and self._socket.exists():
+            return self._socket
+        if shutil.which("ssh") is None:
+            raise DeviceNotFound(
+                f"{self.address}: this machine has no ssh. On Debian: apt-get install openssh-client",
+                address=self.address,
+            )
+        socket = self._socket or self._make_socket_folder()
+        words = [*self._base(socket), "-M", "-N", "-f", "-o", "ControlPersist=60", "--", self._destination]
+        # A file and no pipe: the connection that stays behind would hold a pipe open.
+        with tempfile.TemporaryFile() as said:
+            try:
+                status = subprocess.run(  # noqa: S603
+                    words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                    env=_environment(), timeout=_WHOLE_CONNECT_TIMEOUT_S, check=False,
+                ).returncode  # fmt: skip
+            except subprocess.TimeoutExpired:
+                raise DeviceNotFound(
+                    f"{self.address}: no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s. "
+                    f"Find out why by hand: {self.by_hand}",
+                    address=self.address,
+                ) from None
+            said.seek(0)
+            stderr = said.read(1 << 16).decode("utf-8", errors="replace")
+        if status != 0:
+            raise self.failure(stderr, status)
+        return socket
+
+    def _make_socket_folder(self) -> Path:
+        usual = tempfile.gettempdir()
+        folder = tempfile.mkdtemp(prefix="edgekd-", dir=usual if len(usual) < _LONGEST_FOLDER else "/tmp")  # noqa: S108
+        self._socket = Path(folder) / "c"
+        weakref.finalize(self, _close, self._base(self._socket), self._destination, folder)
+        return self._socket
+
+
+def last_line(stderr: str) -> str | None:
+    """The last thing said, fit to be printed."""
+    lines = [line for line in stderr[-16384:].splitlines() if line.strip()]
+    return facts.clean(lines[-1]) if lines else None
+
+
+class _Pump(threading.Thread):
+    """Copies one pipe to its end; kills the process when more than the limit has come."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], sink: IO[bytes], limit_bytes: int) -> None:
+        super().__init__(daemon=True)
+        self.overflowed = False
+        self.failed: OSError | None = None
+        self._process, self._pipe, self._sink, self._left = process, pipe, sink, limit_bytes
+        self.start()
+
+    def run(self) -> None:
+        while content := os.read(self._pipe.fileno(), 65536):
+            self._left -= len(content)
+            self.overflowed = self._left < 0
+            try:
+                if not self.overflowed:
+                    self._sink.write(content)
+                    continue
+            except OSError as error:
+                self.failed = error
+            self._process.kill()
+            return
+
+
+def _environment() -> dict[str, str]:
+    # The causes are recognised by their English words.
+    return {**os.environ, "LC_ALL": "C"}
+
+
+def _control(base: list[str], order: str, destination: str) -> bool:
+    try:
+        words = [*base, "-O", order, "--", destination]
+        done = subprocess.run(words, capture_output=True, env=_environment(), timeout=_GRACE_S, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _close(base: list[str], destination: str, folder: str) -> None:
+    if (Path(folder) / "c").exists():
+        _control(base, "exit", destination)
+    shutil.rmtree(folder, ignore_errors=True)

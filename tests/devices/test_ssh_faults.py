@@ -1,0 +1,144 @@
+"""What can go wrong with a machine behind ssh: one clear error each, and nothing left there."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from simulators.pi import SITE_PACKAGES, Pi, free_port
+
+from edgekd.devices import open_device
+from edgekd.errors import DeviceError, DeviceNotFound
+
+
+def refused(pi: Pi, **changed: str) -> str:
+    """The message where no connection can be made."""
+    pi.write_config(**changed)
+    with pytest.raises(DeviceNotFound) as caught:
+        open_device(pi.address).run(["true"], 60)
+    assert caught.value.address == "ssh:pi" and caught.value.exit_code == 4
+    return str(caught.value)
+
+
+def test_no_such_host(pi: Pi) -> None:
+    assert refused(pi, HostName="no-such-host.invalid") == (
+        "ssh:pi: no machine is known as pi. Check the name, or add a Host for it to your ssh config"
+    )
+
+
+def test_nobody_listens(pi: Pi) -> None:
+    assert "nothing listens for ssh. Check the port, and switch ssh on there" in refused(pi, Port=str(free_port()))
+
+
+def test_wrong_key(pi: Pi) -> None:
+    message = refused(pi, IdentityFile=str(pi.state / "other_key"))
+    assert message == (
+        "ssh:pi: it refuses the login, and edgekd cannot type a password. Let it know your key (ssh-copy-id), "
+        f"until this asks nothing: ssh -F {pi.config} pi"
+    )
+
+
+def test_host_key_unknown_or_changed(pi: Pi) -> None:
+    assert "its host key is not known here. Log in once by hand" in refused(pi, UserKnownHostsFile="/dev/null")
+    changed = pi.write_known_hosts("changed_hosts", "other_key")
+    assert "its host key has changed. If pi was installed anew" in refused(pi, UserKnownHostsFile=str(changed))
+
+
+def test_broken_config(pi: Pi) -> None:
+    message = refused(pi, NoSuchOption="yes")
+    assert message.startswith("ssh:pi: ssh cannot use its configuration (") and "Correct it" in message
+
+
+def test_sshd_killed_while_a_command_runs(pi: Pi) -> None:
+    device = open_device(pi.address)
+    killer = threading.Thread(target=lambda: (pi.wait(lambda: "running" in str(pi.left())), pi.kill_sshd()))
+    killer.start()
+    with pytest.raises(DeviceNotFound) as caught, device.workspace() as folder:
+        device.run(["sh", "-c", 'echo > "$1"/running; sleep 300', "sh", folder], 120)
+    killer.join()
+    assert str(caught.value).startswith("ssh:pi: the connection was lost during: sh (")
+    assert f"Its folder {folder} may still be there" in str(caught.value)
+    # The machine itself saw the connection end: it killed what ran and removed the folder.
+    pi.wait(lambda: pi.left() == [] and pi.processes() == [])
+
+
+def test_connection_lost_and_back_before_the_end(pi: Pi) -> None:
+    device = open_device(pi.address)
+    with device.workspace():
+        pi.kill_sshd()
+        pi.start()
+        assert device.run(["echo", "again"], 60).stdout == "again\n"
+    assert pi.left() == []
+
+
+def test_disk_full(pi: Pi, tmp_path: Path) -> None:
+    big = tmp_path / "big.bin"
+    big.write_bytes(bytes(600_000))
+    device = open_device(pi.address)
+    with pi.small_disk(256):
+        with device.workspace() as folder:
+            with pytest.raises(DeviceError) as caught:
+                device.push(big, f"{folder}/model.tflite")
+            assert pi.left() == [Path(folder).name]
+        said = str(caught.value)
+        assert "no space left there for 0.6 MB (0." in said and "Free some, or set TMPDIR" in said
+        assert pi.left() == []
+        (pi.tmp / "filler").write_bytes(bytes(200_000))
+        with pytest.raises(OSError, match=r"No space left"), (pi.tmp / "filler").open("ab") as filler:
+            filler.write(bytes(200_000))
+            filler.flush()
+
+
+def test_no_permission(pi: Pi, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    device = open_device(pi.address)
+    pi.home.chmod(0o555)
+    with pytest.raises(DeviceError, match=r"cannot push f to /root/f: permission denied. Check whose folder it is"):
+        device.push(tmp_path / "f", "/root/f")
+    pi.tmp.chmod(0o555)
+    try:
+        with pytest.raises(DeviceError, match=r"cannot make a workspace .*: permission denied"), device.workspace():
+            pass
+    finally:
+        pi.tmp.chmod(0o755)
+
+
+def test_no_python_and_no_runtime(pi: Pi) -> None:
+    pi.settings(emptied=(SITE_PACKAGES,))
+    device = open_device(pi.address)
+    with pytest.raises(DeviceError, match=r"its Python has no numpy. .*: edgekd devices setup ssh:pi$"):
+        device.run([device.python, "-c", "import numpy"], 60)
+    pi.settings(hidden=("/usr/bin/python3", "/usr/bin/python3.11"))
+    device = open_device(pi.address)
+    with pytest.raises(DeviceError, match=r"there is no python3 on it. .* edgekd devices setup ssh:pi$"):
+        _ = device.python
+    facts = device.facts()
+    assert facts["python"] is None and facts["runtimes"] == {} and facts["board"].startswith("Raspberry Pi 5")
+
+
+def test_output_without_end(pi: Pi) -> None:
+    with pytest.raises(DeviceError, match=r"cat: it wrote more than can be right \(16 MiB at most\) and was killed"):
+        open_device(pi.address).run(["cat", "/dev/zero"], 60)
+    pi.wait(lambda: pi.processes() == [])
+
+
+def test_hostile_answers(pi: Pi) -> None:
+    pi.command("uname", "#!/bin/sh\nprintf '\\033[2Jroot \\033]0;x\\007'\n")
+    pi.command("nproc", "#!/bin/sh\necho 99999999999999999999\n")
+    pi.command("df", "#!/bin/sh\necho; echo 'x 1 1 -7 1% /'\n")
+    pi.command("vcgencmd", "#!/bin/sh\nwhile :; do echo throttled=0xffffffffffffff; done | head -n 99999\n")
+    pi.command("python3", '#!/bin/sh\necho \'{"edgekd": 1, "runtimes": [[[["\'\n')
+    facts = open_device(pi.address).facts()
+    assert facts["kernel"] == "[2Jroot" and facts["disk_free_bytes"] is None
+    assert facts["cores"] == 4 and facts["throttled_now"] is None
+    assert facts["python"] is None and facts["runtimes"] == {}
+
+
+def test_a_machine_that_runs_no_commands(pi: Pi) -> None:
+    pi.command("sh", "#!/bin/bash\necho This account is closed\nexit 1\n")
+    device = open_device(pi.address)
+    with pytest.raises(DeviceError, match=r"true was cut off there, though the connection stands"):
+        device.run(["true"], 60)
+    with pytest.raises(DeviceError, match=r"cannot make a workspace .*: This account is closed"), device.workspace():
+        pass
