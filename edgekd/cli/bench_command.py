@@ -62,8 +62,11 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     from edgekd.bench.many import measure_many
     from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
+    from edgekd.devices.table import check_scheme
 
     addresses = devices or ("host",)
+    for address in addresses:
+        check_scheme(address)
     files = files_of(artifacts, options["baseline"])
     plan = plan_of(options)
     targets = photos_of(artifacts, files, options)
@@ -75,8 +78,8 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     finally:
         watcher.stop()
     if single is not None and outcomes[0].path.is_file():
-        single.parent.mkdir(parents=True, exist_ok=True)
         outcomes[0].path.replace(single)
+        folder.rmdir()
     _finish(outcomes, None if single or options["out"] is None else folder, as_json)
 
 
