@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -21,6 +21,7 @@ from edgekd.export.options import ExportOptions
 from edgekd.export.parity import ParityGates
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
+from edgekd.teach.settings import TeacherSection
 from edgekd.training.schedule import Schedule
 
 
@@ -41,25 +42,6 @@ class DataSection(_Section):
     crop: Literal["whole", "center"] = "whole"
     split: SplitPolicy = SplitPolicy()
     views: ViewPolicy = ViewPolicy()
-
-
-class TeacherSection(_Section):
-    """``model``: efficientnet-lite0, keras:NAME of keras.applications, or the path of a .keras file.
-
-    ``train`` fits a head for the data's classes, and with ``fine_tune_blocks`` its last blocks; a .keras file with
-    ``train = false`` needs ``classes``, its outputs' names in order. ``accept_weak`` goes on with a teacher that failed
-    its gates.
-    """
-
-    model: str = "efficientnet-lite0"
-    input_size: int = Field(224, ge=32, le=1024)
-    weights: str = "imagenet"
-    train: bool = True
-    classes: tuple[str, ...] = ()
-    pixel_range: tuple[float, float] = (0.0, 255.0)
-    fine_tune_blocks: int = Field(0, ge=0)
-    fine_tune: Schedule = Schedule(epochs=30, batch_size=16, learning_rate=1e-3)
-    accept_weak: bool = False
 
 
 class StudentSection(_Section):
@@ -146,11 +128,14 @@ def load_recipe(path: Path, *, strict: bool = False) -> Recipe:
 
 def parse_recipe(table: dict[str, Any], path: Path) -> Recipe:
     """Check a recipe's table; ``path`` is where relative paths start and what errors name. Raises RecipeError."""
+    folder = path.resolve().parent
+    if isinstance(table.get("teacher"), dict):
+        table = {**table, "teacher": _with_class_names(table["teacher"], folder, path)}
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from None
-    return _anchor(recipe, path.resolve().parent)
+    return _anchor(recipe, folder)
 
 
 def _anchor(recipe: Recipe, folder: Path) -> Recipe:
@@ -162,26 +147,69 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
     paths = {"source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled)}
     data = given.model_copy(update=paths)
     changes: dict[str, Any] = {"data": data}
-    teacher, student = recipe.teacher.model, parse_student(recipe.student.model)
-    if teacher.endswith(".keras"):
-        changes["teacher"] = recipe.teacher.model_copy(update={"model": str(absolute(Path(teacher)))})
+    student = parse_student(recipe.student.model)
+    changes["teacher"] = _anchored_teacher(recipe.teacher, folder)
     if student.kind == "keras":
         text = f"{absolute(Path(student.argument))}" + (f"@{student.input_size}" if student.input_size else "")
         changes["student"] = recipe.student.model_copy(update={"model": text})
     return recipe.model_copy(update=changes)
 
 
+def _anchored_teacher(teacher: TeacherSection, folder: Path) -> TeacherSection:
+    def absolute(model: str) -> str:
+        return str((folder / Path(model).expanduser()).resolve())
+
+    if isinstance(teacher.model, tuple):
+        members = tuple(m.model_copy(update={"model": absolute(m.model)}) for m in teacher.model)
+        return teacher.model_copy(update={"model": members})
+    return teacher.model_copy(update={"model": absolute(teacher.model)}) if teacher.members() else teacher
+
+
+def _with_class_names(table: dict[str, Any], folder: Path, path: Path) -> dict[str, Any]:
+    """A teacher's table with the names in the text file that ``classes`` may be the path of. Raises RecipeError."""
+    table = dict(table)
+    if isinstance(table.get("model"), list):
+        table["model"] = [_with_class_names(m, folder, path) if isinstance(m, dict) else m for m in table["model"]]
+    if isinstance(table.get("classes"), str):
+        file = folder / table["classes"]
+        try:
+            table["classes"] = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(
+                f"{path}: teacher.classes: {file} is no text file with a class name a line ({error})"
+            ) from None
+    return table
+
+
 def _explain(item: Any) -> str:
     """One line about one pydantic error: the key, what is wrong, the nearest valid name."""
-    where = ".".join(str(part) for part in item["loc"])
+    names, sections = _located(item["loc"])
+    where = ".".join(names)
     if item["type"] == "extra_forbidden":
-        section: Any = Recipe
-        for part in item["loc"][:-1]:
-            section = section.model_fields[part].annotation
-        valid = list(section.model_fields)
+        valid = list(dict.fromkeys(name for section in sections for name in section.model_fields))
         near = difflib.get_close_matches(str(item["loc"][-1]), valid, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key {where!r}; {hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
-    got = "" if item["type"] == "missing" else f", got {item['input']!r}"
+    got = "" if item["type"] == "missing" or isinstance(item["input"], dict) else f", got {item['input']!r}"
     return f"{where}: {message}{got}"
+
+
+def _located(loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+    """A key's path as a user wrote it, and the sections that its last part may be a key of."""
+    names: list[str] = []
+    sections: list[type[BaseModel]] = [Recipe]
+    for part in loc[:-1]:
+        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        if fields:
+            sections = [model for field in fields for model in _models_in(field.annotation)]
+        # The rest are numbers of a list's entries, and pydantic's own names for the forms that a value may have.
+        if fields or isinstance(part, int):
+            names.append(str(part))
+    return [*names, str(loc[-1])], sections
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -13,10 +13,11 @@ from edgekd.errors import ModelError
 from edgekd.metrics import accuracy
 from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
-from edgekd.recipe import Recipe, TeacherSection
+from edgekd.recipe import Recipe
 from edgekd.storage import replacing, sha256_file, write_json
 from edgekd.teach import applications, efficientnet_lite
 from edgekd.teach.keras_teacher import adopt
+from edgekd.teach.settings import TeacherSection
 from edgekd.teach.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import deterministic, evaluate, logits_of
 
@@ -24,6 +25,7 @@ from edgekd.training.loop import deterministic, evaluate, logits_of
 def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
     """Build and train the teacher; writes ``teacher/teacher.keras`` and ``teacher/summary.json``."""
     section = recipe.teacher
+    assert isinstance(section.model, str)
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "file": sha256_file(Path(section.model)) if section.model.endswith(".keras") else None,
@@ -61,10 +63,18 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
 
 def build_teacher(section: TeacherSection, classes: tuple[str, ...]) -> Any:
     """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero."""
+    assert isinstance(section.model, str)
     if section.model.endswith(".keras"):
         if section.train:
             return _with_new_head(section, classes)
-        return adopt(Path(section.model), section.classes, classes, section.pixel_range, section.input_size)
+        return adopt(
+            Path(section.model),
+            section.classes,
+            classes,
+            section.pixel_range or (0.0, 255.0),
+            section.input_size or 224,
+        )
+    assert section.input_size is not None
     if section.model == "efficientnet-lite0":
         return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
     if section.model.startswith("keras:"):
@@ -80,7 +90,7 @@ def _with_new_head(section: TeacherSection, classes: tuple[str, ...]) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    whole = adopt(Path(section.model), (), (), section.pixel_range, section.input_size)
+    whole = adopt(Path(str(section.model)), (), (), section.pixel_range or (0.0, 255.0), section.input_size or 224)
     last = whole.layers[-1]
     if not isinstance(last, keras.layers.Dense):
         raise ModelError(

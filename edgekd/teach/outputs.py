@@ -1,0 +1,151 @@
+"""From whatever a classifier ends in to logits, so that a softmax can never be applied twice.
+
+Probabilities p become ``log p``, which are the logits up to a constant a row: a softmax, at any temperature, gives
+the same. Zeros are first raised to half the smallest step that the output can hold, so that no logarithm is infinite.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+
+Ending = Literal["logits", "softmax", "softmax twice", "log_softmax", "sigmoid", "unknown"]
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Floor of a float32 probability: the smallest normal number, a logit of -87."""
+_SUM_TOLERANCE = 1e-3
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a network's rows become logits: ``kind`` is what they are, ``floor`` the least probability told apart from 0.
+
+    ``source`` says how that is known.
+    """
+
+    kind: Literal["logits", "probabilities", "sigmoid", "logit"]
+    floor: float = SMALLEST
+    source: str = ""
+
+    def logits(self, rows: npt.NDArray[np.floating]) -> Rows:
+        """Logits float32 [N, C] of rows [N, C]; of a single sigmoid or logit [N, 1], of its two classes [N, 2]."""
+        values = np.asarray(rows, np.float64)
+        if self.kind == "probabilities":
+            return np.log(np.maximum(values, self.floor)).astype(np.float32)
+        if self.kind == "sigmoid":
+            values = np.log(np.maximum(values, self.floor)) - np.log(np.maximum(1 - values, self.floor))
+        if self.kind in ("sigmoid", "logit"):
+            values = np.concatenate([np.zeros_like(values), values], axis=1)
+        return values.astype(np.float32)
+
+    @property
+    def classes_per_output(self) -> int:
+        """2 where a single output tells two classes apart."""
+        return 2 if self.kind in ("sigmoid", "logit") else 1
+
+
+def judge(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:
+    """What rows [N, C] that a network gave for real photos are; ``ending`` is what its graph says.
+
+    ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision.
+
+    Raises ModelError for outputs that are no single choice among classes, or are flattened by two softmaxes.
+    """
+    values = np.asarray(rows, np.float64)
+    if not np.isfinite(values).all():
+        raise ModelError(f"{where} gives outputs that are no numbers. Check [teacher] pixel_range, mean and std")
+    classes = values.shape[1]
+    floor = step / 2 if step else SMALLEST
+    if ending == "softmax twice":
+        raise ModelError(
+            f"{where} applies a softmax to a softmax, which flattens its answers. Export it again with one, or none"
+        )
+    if ending == "sigmoid":
+        return _sigmoid(classes, floor, where)
+    if classes == 1:
+        if ending == "logits":
+            return Scores("logit", source="one logit")
+        raise ModelError(
+            f"{where} has one output, and its graph does not show whether that is a probability. Let it end in a "
+            "sigmoid, or in two logits"
+        )
+    sums = values.sum(axis=1)
+    probable = bool((values >= 0).all() and np.abs(sums - 1).max() <= max(_SUM_TOLERANCE, classes * step / 2))
+    if ending == "softmax" and not probable:
+        raise ModelError(
+            f"{where} ends in a softmax, but its outputs add up to {sums.min():.3g} to {sums.max():.3g} a photo: it is "
+            "taken along another axis, or is not the last thing. Export it again"
+        )
+    if probable:
+        return _probabilities(values, ending, floor, where)
+    if ending == "unknown" and values.min() >= 0 and values.max() <= 1:
+        raise _independent(where, classes)
+    return Scores("logits", source="its last op" if ending != "unknown" else "they are no probabilities")
+
+
+def _sigmoid(classes: int, floor: float, where: str) -> Scores:
+    if classes != 1:
+        raise _independent(where, classes)
+    # 1 - p is told apart from 0 down to the precision of p near 1.
+    return Scores("sigmoid", max(floor, float(np.finfo(np.float32).epsneg)), "a sigmoid is its last op")
+
+
+def _independent(where: str, classes: int) -> ModelError:
+    return ModelError(
+        f"{where} gives {classes} scores from sigmoids, each for itself, and not one choice among {classes} classes. A "
+        "teacher must end in logits or in a softmax (of two classes: in one sigmoid)"
+    )
+
+
+def _probabilities(values: npt.NDArray[np.float64], ending: Ending, floor: float, where: str) -> Scores:
+    if ending in ("softmax", "log_softmax"):
+        return Scores("probabilities", floor, "a softmax is its last op")
+    spread = np.log(np.maximum(values.max(axis=1), floor)) - np.log(np.maximum(values.min(axis=1), floor))
+    if spread.max() <= 1:
+        raise ModelError(
+            f"{where} gives probabilities of which, on {len(values)} photos, none is more than e times another: two "
+            "softmaxes in a row do that, or a network that learnt nothing. Export it again with one softmax, or none"
+        )
+    return Scores("probabilities", floor, f"the outputs for {len(values)} photos each add up to 1")
+
+
+def class_columns(own: tuple[str, ...], classes: tuple[str, ...], outputs: int, where: str) -> npt.NDArray[np.int64]:
+    """For every class of the data, which column of the teacher's logits [N, outputs] is its own, by name.
+
+    A teacher may know more classes than the data. Raises ModelError for names that are missing, too many, too few, or
+    ambiguous.
+    """
+    if not own:
+        raise ModelError(
+            f"{where}: which output is which class? The file does not say. Add to [teacher]: classes = [...], the "
+            f"names of its {outputs} outputs in their order, or the path of a text file with a name a line (the data "
+            f"has {', '.join(classes)})"
+        )
+    if len(own) != outputs:
+        raise ModelError(
+            f"{where} has {outputs} outputs and {len(own)} class names ({_some(own)}). Correct [teacher] classes: one "
+            "name an output, in their order"
+        )
+    missing = [name for name in classes if name not in own]
+    if missing:
+        raise ModelError(
+            f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(own)}). If it has another "
+            "name for it, write the data's into [teacher] classes"
+        )
+    counts = Counter(own)
+    twice = [name for name in classes if counts[name] > 1]
+    if twice:
+        raise ModelError(
+            f"{where} has {counts[twice[0]]} outputs called {twice[0]!r}. Give each a name of its own in [teacher] classes"
+        )
+    return np.array([own.index(name) for name in classes], np.int64)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:10])} and {len(names) - 10} more"
