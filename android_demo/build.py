@@ -23,7 +23,7 @@ STAND_INS = HERE / "../tests/simulators/android"
 
 
 def run(*argv: str | Path) -> None:
-    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
+    done = subprocess.run([str(word) for word in argv], check=False, capture_output=True, text=True)  # noqa: S603 our own words
     if done.returncode:
         sys.exit(f"{argv[0]} failed ({done.returncode}): {' '.join(map(str, argv))}\n{done.stdout}{done.stderr}")
 
@@ -42,7 +42,7 @@ def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target
     manifest = build / "AndroidManifest.xml"
     text = (MAIN / "AndroidManifest.xml").read_text(encoding="utf-8")
     text = text.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1)
-    text = text.replace("<application", '<application android:debuggable="true" android:extractNativeLibs="false"', 1)
+    text = text.replace("<application", '<application android:extractNativeLibs="false"', 1)
     manifest.write_text(text, encoding="utf-8")
     apk = build / "resources.apk"
     run("aapt2", "compile", "--dir", MAIN / "res", "-o", build / "resources.zip")
@@ -51,7 +51,8 @@ def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target
     # -0 with the dot: a stored model can be mapped straight from the APK, a compressed one cannot.
     run(
         "aapt2", "link", "-I", android_jar, "--manifest", manifest, "-A", assets, "-0", ".tflite",
-        "--min-sdk-version", min_sdk, "--target-sdk-version", target_sdk, "--version-code", "1", "--version-name", "1.0",
+        "--min-sdk-version", min_sdk, "--target-sdk-version", target_sdk,
+        "--version-code", "1", "--version-name", "1.0",
         "--java", build / "generated", "--proguard", build / "components.pro", "--auto-add-overlay",
         "-o", apk, build / "resources.zip",
     )  # fmt: skip
@@ -65,18 +66,18 @@ def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target
 
 def unpack(build: Path) -> None:
     """The libraries' classes beside the app's own, so that they are on every class path; the rest under BUILD/aar."""
-    for name, classes in (("tensorflow-lite", "classes"), ("tensorflow-lite-api", "classes"), ("monitor", "test-classes")):
+    for name in ("tensorflow-lite", "tensorflow-lite-api", "monitor"):
         with zipfile.ZipFile(build / f"lib/{name}.aar") as archive:
             archive.extractall(build / "aar" / name)
         with zipfile.ZipFile(build / "aar" / name / "classes.jar") as archive:
-            archive.extractall(build / classes)
+            archive.extractall(build / ("test-classes" if name == "monitor" else "classes"))
 
 
 def stand_ins(build: Path) -> None:
     """What lets the tests load the app's own native library; without it those tests are skipped."""
     library = build / "aar/tensorflow-lite/jni/x86_64/libtensorflowlite_jni.so"
     if shutil.which("gcc") is None or sys.platform != "linux" or os.uname().machine != "x86_64":
-        print("no gcc for x86_64 Linux: the tests that run a model are skipped")
+        sys.stdout.write("no gcc for x86_64 Linux: the tests that run a model are skipped\n")
         return
     run(sys.executable, STAND_INS / "make.py", library, build / "stand_ins")
 
@@ -96,13 +97,14 @@ def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
     run("zipalign", "-f", "-p", "4", work / "unaligned.apk", work / "aligned.apk")
     key, out = build / "debug.keystore", build / "edgekd-demo.apk"
     if not key.exists():
-        run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-keypass", "android", "-alias",
-            "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-dname", "CN=Android Debug")  # fmt: skip
+        run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-keypass", "android",
+            "-alias", "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000",
+            "-dname", "CN=Android Debug")  # fmt: skip
     run("apksigner", "sign", "--ks", key, "--ks-pass", "pass:android", "--min-sdk-version", min_sdk,
         "--out", out, work / "aligned.apk")  # fmt: skip
     run("apksigner", "verify", "--min-sdk-version", min_sdk, out)
     run("zipalign", "-c", "-p", "4", out)
-    print(f"{out}: {out.stat().st_size:,} bytes")
+    sys.stdout.write(f"{out}: {out.stat().st_size:,} bytes\n")
 
 
 def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str, work: Path) -> None:

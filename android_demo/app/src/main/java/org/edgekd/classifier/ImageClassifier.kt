@@ -293,9 +293,8 @@ class ModelRecord private constructor(
             if (shape.size == 4 && shape[0] > 1 && shape.drop(1) == wanted.drop(1)) {
                 throw ModelException("The model takes ${shape[0]} photos at a time, and this app gives one. Export it with: --batch 1")
             }
-            if (shape != wanted || flat.byte(input, 1) != UINT8) {
-                throw ModelException("The model's input is $shape, and its record says uint8 $wanted. $EXPORT_AGAIN")
-            }
+            if (shape != wanted) throw ModelException("The model's input is $shape, and its record says $wanted. $EXPORT_AGAIN")
+            if (flat.byte(input, 1) != UINT8) throw ModelException("The model's input is not uint8, as photos are. $EXPORT_AGAIN")
             val answers = flat.ints(output, 0)
             if (answers.size != 2 || answers[0] != 1) throw ModelException("The model's output is $answers, not one row of probabilities. $EXPORT_AGAIN")
             if (answers[1] != labels.size) {

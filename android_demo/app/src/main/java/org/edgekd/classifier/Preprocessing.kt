@@ -348,7 +348,8 @@ internal class Png(private val file: ByteArray) {
             }
         }
         val depths = DEPTHS[colour]
-        if (width < 1 || height < 1 || depths == null || bits !in depths || parts.isEmpty()) fail("has a damaged header")
+        if (width < 1 || height < 1 || depths == null || bits !in depths) fail("has a damaged header")
+        if (parts.isEmpty()) fail("is cut short")
         if (colour == 3 && palette == null) fail("lacks its palette")
         Pixels.checkSize(width, height)
     }
@@ -364,8 +365,8 @@ internal class Png(private val file: ByteArray) {
     fun decode(): Pixels {
         val rgb = ByteArray(width * height * 3)
         try {
-            val raw = InflaterInputStream(SequenceInputStream(Collections.enumeration(parts)))
-            for (pass in if (interlaced) ADAM7 else WHOLE) decodePass(raw.buffered(1 shl 16), pass, rgb)
+            val raw = InflaterInputStream(SequenceInputStream(Collections.enumeration(parts))).buffered(1 shl 16)
+            for (pass in if (interlaced) ADAM7 else WHOLE) decodePass(raw, pass, rgb)
         } catch (error: EOFException) {
             fail("is cut short", error)
         } catch (error: ZipException) {
