@@ -20,11 +20,9 @@ from typing import IO, Any
 from edgekd import storage
 from edgekd.devices import facts, probe, setup_record
 from edgekd.devices.protocol import Completed, Device
+from edgekd.devices.setup import ENVIRONMENT, set_up
 from edgekd.devices.ssh_client import Ended, SshClient, last_line, parse_destination
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
-
-# Where `edgekd devices setup` puts its interpreter, below the home folder there.
-ENVIRONMENT = ".local/share/edgekd/venv"
 
 # $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
 _PUT = """m=$1; t=$2.part; export LC_ALL=C
@@ -48,7 +46,7 @@ while read -r line; do :; done
 rm -rf "$d" || { sleep 1; rm -rf "$d"; }
 [ -e "$d" ] || echo "$m removed"
 """
-# $1: ENVIRONMENT
+# $1: setup's ENVIRONMENT
 _PYTHON = """if [ -x "$HOME/$1/bin/python" ]; then echo "$HOME/$1/bin/python"; else command -v python3; fi"""
 
 _SHORT_TIMEOUT_S = 60.0
@@ -70,8 +68,6 @@ def reachable() -> tuple[str, ...]:
 
 def setup(address: str, progress: Callable[[int, int], None] | None = None, wheels: Path | None = None) -> str:
     """Give the machine at ``address`` the runtimes; see ``edgekd.devices.setup``."""
-    from edgekd.devices.setup import set_up
-
     done = set_up(SshDevice(address), progress, wheels)
     setup_record.add(address)
     return done

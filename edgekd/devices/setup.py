@@ -1,0 +1,320 @@
+"""Gives a machine behind ssh an interpreter with numpy and both runtimes: by its own pip, or from wheels sent to it.
+
+Built beside and renamed, its marker written before that: an environment is whole or not there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekd import storage
+from edgekd.devices import facts, probe
+from edgekd.devices.arm_root import requirements
+from edgekd.devices.protocol import Completed, Device
+from edgekd.devices.table import check_scheme
+from edgekd.errors import DeviceError, DeviceTimeout, UsageError
+
+Progress = Callable[[int, int], None]
+
+# Below the home folder there.
+ENVIRONMENT = ".local/share/edgekd/venv"
+MARKER = "edgekd.json"
+OLDEST_PYTHON = (3, 10)
+_IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime"
+_SHORT_TIMEOUT_S, _LONG_TIMEOUT_S = 120.0, 1800.0
+_OFFLINE = re.compile(
+    r"name resolution|name or service|network is unreachable|connection refused|no route to host|timed out|"
+    r"max retries|newconnectionerror|no matching distribution|could not find a version",
+    re.IGNORECASE,
+)
+# argv: new environment, then file and SHA-256 of each wheel. Wheels are zip files; nothing in them is run.
+_UNPACK = """import hashlib, os, shutil, sys, zipfile
+target, rest = sys.argv[1], sys.argv[2:]
+library, programs = os.path.join(target, "lib"), os.path.join(target, "bin")
+os.makedirs(library), os.makedirs(programs)
+for path, expected in zip(rest[::2], rest[1::2]):
+    with open(path, "rb") as stream:
+        found = hashlib.sha256()
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            found.update(block)
+    if found.hexdigest() != expected:
+        sys.exit("SHA-256 of a wheel differs after the transfer")
+    with zipfile.ZipFile(path) as wheel:
+        wheel.extractall(library)
+for name in os.listdir(library):
+    for part in ("purelib", "platlib"):
+        folder = os.path.join(library, name, part)
+        if name.endswith(".data") and os.path.isdir(folder):
+            shutil.copytree(folder, library, dirs_exist_ok=True)
+with open(os.path.join(programs, "python"), "w") as launcher:
+    launcher.write('#!/bin/sh\\nPYTHONPATH="${0%/*}/../lib" exec python3 "$@"\\n')
+os.chmod(os.path.join(programs, "python"), 0o755)
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What wheels must fit: Python's version, the processor and the C library's version."""
+
+    python: tuple[int, int]
+    machine: str
+    glibc: tuple[int, int]
+
+    def tags(self) -> tuple[str, ...]:
+        """The platform tags of wheels that run there. Source: PEP 600."""
+        perennial = tuple(f"manylinux_2_{minor}_{self.machine}" for minor in range(17, self.glibc[1] + 1))
+        return (f"manylinux2014_{self.machine}", *perennial)
+
+
+def setup_device(address: str, progress: Progress | None = None, wheels: Path | None = None) -> str:
+    """Make a device ready to be measured on; what was done, in words. ``progress(done, total)`` counts steps.
+
+    Raises: UsageError where there is nothing to set up or ``wheels`` means nothing; DeviceError.
+    """
+    transport: Any = importlib.import_module(check_scheme(address))
+    if not hasattr(transport, "setup"):
+        raise UsageError(f"{address}: this kind of device needs no setup. See: edgekd devices --device {address}")
+    if wheels is None:
+        return str(transport.setup(address, progress))
+    if not address.startswith("ssh:"):
+        raise UsageError(f"{address}: --wheels is for ssh: devices, such as ssh:pi@pi5")
+    return str(transport.setup(address, progress, wheels))
+
+
+def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> str:
+    """Make the environment on ``device``, or find it made; what was done, in words. Raises: DeviceError."""
+    steps = iter(range(1, 6))
+
+    def step() -> None:
+        if progress is not None:
+            progress(next(steps), 5)
+
+    interpreter = _ask_interpreter(device)
+    target = check_target(device.address, interpreter)
+    folder = f"{_home(device)}/{ENVIRONMENT}"
+    wanted = {"requirements": list(requirements()), "python": interpreter["python"]}
+    step()
+    if _is_ready(device, folder, wanted):
+        return f"{device.address} was ready: {_versions(device, folder)} in {folder}"
+    step()
+    new = f"{folder}.new"
+    try:
+        _must(device, ["rm", "-rf", new], "clear what an earlier setup left")
+        _must(device, ["mkdir", "-p", folder.rpartition("/")[0]], "make a folder")
+        how = _build(device, new, target, interpreter["modules"], wheels)
+        step()
+        _must(device, [f"{new}/bin/python", "-c", _IMPORTS], "import the runtimes")
+        step()
+        _install(device, new, folder, wanted)
+    except BaseException:
+        _discard(device, new)
+        raise
+    step()
+    return f"{device.address} is ready: {_versions(device, folder)} in {folder}, {how}"
+
+
+def check_target(address: str, interpreter: dict[str, Any]) -> Target:
+    """What wheels must fit there. Raises: DeviceError where no wheel can."""
+    machine, version = interpreter["machine"], interpreter["python"]
+    if interpreter["bits"] != 64 or machine not in ("aarch64", "x86_64"):
+        bits = f"{interpreter['bits'] or '?'}-bit"
+        raise DeviceError(
+            f"{address}: its Python is {bits} on {machine}, and numpy, ai-edge-litert and onnxruntime are made for "
+            "64-bit systems only. Install a 64-bit system on it (Raspberry Pi OS, 64-bit)",
+            address=address,
+        )
+    python = _pair(version)
+    if python is None or python < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        raise DeviceError(
+            f"{address}: its python3 is {version}; the runtimes need {oldest} or newer. Install a newer system on it",
+            address=address,
+        )
+    library = interpreter["libc"]
+    glibc = _pair(library[1]) if len(library) == 2 and library[0] == "glibc" else None
+    if glibc is None or not 17 <= glibc[1] < 200:
+        raise DeviceError(
+            f"{address}: its C library is not glibc 2.17 or newer, which the runtimes are made for. "
+            "Install Raspberry Pi OS or Debian on it",
+            address=address,
+        )
+    return Target(python, machine, glibc)
+
+
+def find_wheels(folder: Path, target: Target, address: str) -> list[Path]:
+    """The wheels in ``folder``. Raises: DeviceError if one is missing or made for something else."""
+    found = sorted(folder.glob("*.whl"))
+    strange = [path.name for path in found if not _fits(path.name, target)]
+    names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in found}
+    missing = [name for name in facts.RUNTIMES if name not in names]
+    if strange or missing:
+        python = ".".join(map(str, target.python))
+        why = f"no wheel of {', '.join(missing)}" if missing else f"made for something else: {', '.join(strange)}"
+        raise DeviceError(
+            f"{address}: cannot use the wheels in {folder}: {why}. It needs wheels for Python {python} on "
+            f"{target.machine} with glibc {'.'.join(map(str, target.glibc))}",
+            address=address,
+        )
+    return found
+
+
+def _fits(name: str, target: Target) -> bool:
+    python, abi, platform = ["", "", "", *name.removesuffix(".whl").split("-")][-3:]
+    version = f"cp{target.python[0]}{target.python[1]}"
+    plain = abi == "none" and any(tag in ("py3", "py2.py3", version) for tag in (python, *python.split(".")))
+    stable = abi == "abi3" and re.fullmatch(r"cp3[0-9]+", python) and int(python[3:]) <= target.python[1]
+    tags = {"any", *target.tags()}
+    return bool(abi == python == version or plain or stable) and not tags.isdisjoint(platform.split("."))
+
+
+def _build(device: Device, new: str, target: Target, modules: Sequence[str], wheels: Path | None) -> str:
+    """Build at ``new`` by the first way that is possible; how, in words."""
+    if wheels is not None:
+        _unpack(device, new, find_wheels(wheels, target, device.address))
+        return f"from the wheels in {wheels}"
+    reason = "it has no module venv"
+    if {"venv", "ensurepip"} <= set(modules):
+        problem = _install_there(device, new)
+        if problem is None:
+            return "installed by its own pip"
+        reason = "its own pip reaches nothing"
+        _must(device, ["rm", "-rf", new], "clear what its pip left")
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+        download(Path(scratch), target, device.address)
+        _unpack(device, new, find_wheels(Path(scratch), target, device.address))
+    return f"from wheels downloaded here, because {reason}"
+
+
+def _install_there(device: Device, new: str) -> str | None:
+    """Make a virtual environment by the device's own means; None, or what pip said if it is offline."""
+    _must(device, ["python3", "-m", "venv", new], "make a virtual environment")
+    options = ["--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:", "--retries=1"]
+    argv = [f"{new}/bin/python", "-m", "pip", "install", *options, "--timeout=15", "--", *requirements()]
+    done = device.run(argv, _LONG_TIMEOUT_S)
+    if done.status == 0:
+        return None
+    if _OFFLINE.search(done.stderr):
+        return done.stderr
+    raise _failed(device, argv, "install the runtimes", done)
+
+
+def download(folder: Path, target: Target, address: str) -> None:
+    """Download the wheels for ``target`` by this machine's own pip. Raises: DeviceError with what pip said."""
+    python = "".join(map(str, target.python))
+    abis = [f"--abi={abi}" for abi in (f"cp{python}", "abi3", "none")]
+    words = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"),
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *abis),
+        *(f"--platform={tag}" for tag in target.tags()),
+        *("--dest", str(folder), "--", *requirements()),
+    ]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_LONG_TIMEOUT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise DeviceTimeout(
+            f"{address}: pip did not download the wheels within {_LONG_TIMEOUT_S:g} s. "
+            "Download them elsewhere and give their folder: --wheels DIR",
+            address=address,
+        ) from None
+    if done.returncode != 0:
+        said = facts.clean((done.stderr.strip().splitlines() or ["nothing"])[-1])
+        raise DeviceError(
+            f"{address}: this machine's pip cannot download the wheels for it: {said}. "
+            "Download them elsewhere and give their folder: --wheels DIR",
+            address=address,
+            argv=words,
+            status=done.returncode,
+            stderr=done.stderr,
+        )
+
+
+def _unpack(device: Device, new: str, wheels: Sequence[Path]) -> None:
+    with device.workspace() as folder:
+        words = []
+        for index, wheel in enumerate(wheels):
+            device.push(wheel, f"{folder}/{index}.whl")
+            words += [f"{folder}/{index}.whl", storage.sha256_file(wheel)]
+        _must(device, ["python3", "-c", _UNPACK, new, *words], "unpack the wheels")
+
+
+def _install(device: Device, new: str, folder: str, wanted: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+        marker = Path(scratch) / MARKER
+        storage.write_json(marker, wanted)
+        device.push(marker, f"{new}/{MARKER}")
+    _must(device, ["rm", "-rf", folder], "remove the environment of before")
+    _must(device, ["mv", new, folder], "put the environment in its place")
+
+
+def _is_ready(device: Device, folder: str, wanted: dict[str, Any]) -> bool:
+    done = device.run(["cat", f"{folder}/{MARKER}"], _SHORT_TIMEOUT_S)
+    try:
+        same = done.status == 0 and json.loads(done.stdout) == wanted
+    except (ValueError, RecursionError):
+        return False
+    return same and device.run([f"{folder}/bin/python", "-c", _IMPORTS], _SHORT_TIMEOUT_S).status == 0
+
+
+def _versions(device: Device, folder: str) -> str:
+    argv = [f"{folder}/bin/python", "-c", probe.INTERPRETER, *facts.RUNTIMES]
+    reply = probe.parse_interpreter(device.run(argv, _SHORT_TIMEOUT_S).stdout)
+    found = reply["runtimes"] if reply else {}
+    return ", ".join(f"{name} {version}" for name, version in found.items()) or "the runtimes"
+
+
+def _ask_interpreter(device: Device) -> dict[str, Any]:
+    reply = probe.parse_interpreter(
+        _must(device, ["python3", "-c", probe.INTERPRETER, *facts.RUNTIMES], "ask its python3 what it is").stdout
+    )
+    if reply is None or reply["python"] is None:
+        raise DeviceError(f"{device.address}: its python3 does not answer as Python does", address=device.address)
+    return reply
+
+
+def _home(device: Device) -> str:
+    home = _must(device, ["sh", "-c", "cd && pwd"], "find the home folder").stdout.strip()
+    if not re.fullmatch(r"/[^\0\n]{0,1024}", home) or not home.isprintable():
+        raise DeviceError(f"{device.address}: the user has no home folder there", address=device.address)
+    return home.rstrip("/")
+
+
+def _discard(device: Device, new: str) -> None:
+    try:
+        device.run(["rm", "-rf", new], _SHORT_TIMEOUT_S)
+    except DeviceError:
+        # The next setup clears it first; the error under way says why this one failed.
+        return
+
+
+def _must(device: Device, argv: list[str], doing: str) -> Completed:
+    done = device.run(argv, _LONG_TIMEOUT_S)
+    if done.status != 0:
+        raise _failed(device, argv, doing, done)
+    return done
+
+
+def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
+    said = facts.clean((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    hint = ". Free some space on it" if "No space left" in done.stderr else ""
+    return DeviceError(
+        f"{device.address}: cannot {doing}: {said}{hint}",
+        address=device.address,
+        argv=argv,
+        status=done.status,
+        stdout=done.stdout,
+        stderr=done.stderr,
+    )
+
+
+def _pair(version: object) -> tuple[int, int] | None:
+    found = re.match(r"([0-9]{1,3})\.([0-9]{1,3})", version) if isinstance(version, str) else None
+    return (int(found[1]), int(found[2])) if found else None
