@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,8 @@ from numpy.typing import NDArray
 from edgekd import storage
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.reading import Progress
-from edgekd.data.views import ViewPolicy, draw_view, render
+from edgekd.data.views import ViewPolicy
+from edgekd.data.views_render import Renderer, blocks
 from edgekd.errors import EdgekdError, RunError, UsageError
 from edgekd.preprocess import Preprocessing
 
@@ -23,28 +22,6 @@ _VERSION = 1
 _SAMPLES_PER_SHARD = 256
 _SHARD_BYTES = 64 << 20
 _MANIFEST = "manifest.json"
-
-
-def rendered_batches(
-    dataset: Dataset,
-    samples: Sequence[Sample],
-    preprocessing: Preprocessing,
-    policy: ViewPolicy,
-    seed: int,
-    *,
-    batch_samples: int = 64,
-    threads: int = 2,
-) -> Iterator[NDArray[np.uint8]]:
-    """Every view of ``samples``, in order, as uint8 [B, V, H, W, 3], without storing any. Raises DataError."""
-
-    def one(sample: Sample) -> NDArray[np.uint8]:
-        pixels = dataset.read(sample)
-        views = (draw_view(policy, seed, sample.sha256, number) for number in range(policy.views))
-        return np.stack([render(pixels, view, preprocessing) for view in views])
-
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(samples), batch_samples):
-            yield np.stack(list(pool.map(one, samples[start : start + batch_samples])))
 
 
 @dataclass(frozen=True)
@@ -75,15 +52,15 @@ class ViewStore:
 
         Shards of the same samples, policy, preprocessing and seed are kept; others are removed first. Raises DataError.
         """
-        store = cls._plan(directory, samples, preprocessing, policy, seed)
+        renderer = Renderer(dataset, samples, preprocessing, policy, seed)
+        store = cls._plan(directory, renderer)
         store._start()
         for shard in range(store.shards):
-            chosen = samples[shard * store.samples_per_shard :][: store.samples_per_shard]
+            start = shard * store.samples_per_shard
+            stop = min(len(samples), start + store.samples_per_shard)
             if not store._is_whole(shard):
                 # One batch a shard, so memory does not grow with the number of samples.
-                (block,) = rendered_batches(
-                    dataset, chosen, preprocessing, policy, seed, batch_samples=len(chosen), threads=threads
-                )
+                (block,) = blocks(renderer, start, stop, stop - start, threads)
                 with storage.replacing(store.shard_path(shard)) as temporary:
                     np.save(temporary, block)
             if progress is not None:
@@ -137,20 +114,12 @@ class ViewStore:
         return batch
 
     @classmethod
-    def _plan(
-        cls, directory: Path, samples: Sequence[Sample], preprocessing: Preprocessing, policy: ViewPolicy, seed: int
-    ) -> ViewStore:
-        height, width = preprocessing.height, preprocessing.width
-        per_shard = max(1, min(_SAMPLES_PER_SHARD, _SHARD_BYTES // (policy.views * height * width * 3)))
-        made_of: dict[str, Any] = {
-            "version": _VERSION,
-            "samples": [sample.sha256 for sample in samples],
-            "preprocessing": preprocessing.model_dump(),
-            "policy": policy.model_dump(),
-            "seed": seed,
-            "samples_per_shard": per_shard,
-        }
-        return cls(directory, storage.digest(made_of), len(samples), policy.views, height, width, per_shard)
+    def _plan(cls, directory: Path, renderer: Renderer) -> ViewStore:
+        height, width, views = renderer.preprocessing.height, renderer.preprocessing.width, renderer.policy.views
+        count = len(renderer.samples)
+        per_shard = max(1, min(_SAMPLES_PER_SHARD, _SHARD_BYTES // (views * height * width * 3)))
+        made_of = {"version": _VERSION, "samples_per_shard": per_shard, **renderer.facts()}
+        return cls(directory, storage.digest(made_of), count, views, height, width, per_shard)
 
     def _start(self) -> None:
         record = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"}

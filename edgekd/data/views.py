@@ -5,33 +5,46 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edgekd.data.views_colour import MIDDLE, UNIT, levels, recoloured
+from edgekd.data.views_mix import MixPolicy
+from edgekd.data.views_ops import Op, RandAugment, apply_ops, draw_ops, histogram_for
 from edgekd.errors import UsageError
 from edgekd.preprocess import Pixels, Preprocessing, check_pixels, crop_box, resample, resize
 
-_UNIT = 256
-_MIDDLE = 128
+_MOST_PLAIN = 16
 
 
 class ViewPolicy(BaseModel):
-    """How views are drawn; view 0 is always the photo itself.
+    """How views are drawn; view 0 is always the photo itself. As many ``views`` as epochs: none is seen twice.
 
-    ``crop_scale`` is the range of the area kept, ``brightness`` and ``contrast`` the largest change of a factor of 1,
-    ``rotation_deg`` the largest turn either way.
+    ``crop_scale`` is the range of the area kept, ``zoom`` the largest change of the view's size (out of it: grey),
+    ``shift`` the largest way off, in parts of the view. ``brightness``, ``contrast`` and ``saturation`` are the largest
+    change of a factor of 1, ``rotation_deg`` and ``hue_deg`` the largest turn either way. ``base_px`` reduces larger
+    photos to that length of the shorter side first, for every view but 0: views of large photos cost far less then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LATER: ClassVar[tuple[str, ...]] = ("zoom", "shift", "hue_deg", "saturation", "randaugment", "mix", "base_px")
 
-    views: int = Field(default=4, ge=1, le=64)
+    views: int = Field(default=4, ge=1, le=10_000)
     crop_scale: tuple[float, float] = (0.7, 1.0)
     flip: bool = True
     brightness: float = Field(default=0.2, ge=0, lt=1)
     contrast: float = Field(default=0.2, ge=0, lt=1)
     rotation_deg: float = Field(default=0.0, ge=0, le=45)
+    zoom: float = Field(default=0.0, ge=0, le=0.5)
+    shift: float = Field(default=0.0, ge=0, le=0.5)
+    hue_deg: float = Field(default=0.0, ge=0, le=180)
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    randaugment: RandAugment = RandAugment()
+    mix: MixPolicy = MixPolicy()
+    base_px: int | None = Field(default=None, ge=32)
 
     @model_validator(mode="after")
     def _check_scale(self) -> ViewPolicy:
@@ -40,20 +53,28 @@ class ViewPolicy(BaseModel):
             raise ValueError(f"crop_scale must be 0 < low <= high <= 1, got {low} and {high}")
         return self
 
+    def plain(self) -> ViewPolicy:
+        """The views that a head is fitted to and a teacher fine-tuned on: of one photo each, the first 16 at most."""
+        return self.model_copy(update={"mix": MixPolicy(), "views": min(self.views, _MOST_PLAIN)})
+
 
 @dataclass(frozen=True)
 class View:
     """One view: ``box`` is left, top, right, bottom as fractions of the part of the photo that the model is shown.
 
-    ``brightness`` and ``contrast`` are factors in 1/256; contrast is about the level 128.
+    ``brightness``, ``contrast`` and ``saturation`` are factors in 1/256; contrast is about the level 128. The ``box``
+    may reach out of the photo.
     """
 
     number: int
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     flip: bool = False
-    brightness: int = _UNIT
-    contrast: int = _UNIT
+    brightness: int = UNIT
+    contrast: int = UNIT
     rotation_deg: float = 0.0
+    hue_deg: int = 0
+    saturation: int = UNIT
+    ops: tuple[Op, ...] = ()
 
 
 def draw_view(policy: ViewPolicy, seed: int, sample_sha256: str, number: int) -> View:
@@ -63,19 +84,28 @@ def draw_view(policy: ViewPolicy, seed: int, sample_sha256: str, number: int) ->
     if number == 0:
         return View(0)
     key = hashlib.sha256(f"{seed}/{sample_sha256}/{number}".encode()).digest()
-    # Raw draws, because only these are promised to stay the same in later versions of numpy.
-    raw = np.random.PCG64(int.from_bytes(key[:16], "little")).random_raw(7)
-    area, across, down, flip, bright, contrast, turn = ((raw >> np.uint64(11)) * 2.0**-53).tolist()
+    # Raw draws, because only these are promised to stay the same in later versions of numpy. New ones are added at the
+    # end, so that the others stay what they were.
+    raw = np.random.PCG64(int.from_bytes(key[:16], "little")).random_raw(12 + 2 * policy.randaugment.ops)
+    draws = ((raw >> np.uint64(11)) * 2.0**-53).tolist()
+    area, across, down, flip, bright, contrast, turn, zoom, right, below, hue, vivid = draws[:12]
     low, high = policy.crop_scale
     side = math.sqrt(low + (high - low) * area)
     left, top = across * (1 - side), down * (1 - side)
+    if policy.zoom or policy.shift:
+        own, side = side, side / (1 + policy.zoom * (2 * zoom - 1))
+        left += (own - side) / 2 + side * policy.shift * (2 * right - 1)
+        top += (own - side) / 2 + side * policy.shift * (2 * below - 1)
     return View(
         number=number,
         box=(left, top, left + side, top + side),
         flip=policy.flip and flip < 0.5,
-        brightness=round(_UNIT * (1 + policy.brightness * (2 * bright - 1))),
-        contrast=round(_UNIT * (1 + policy.contrast * (2 * contrast - 1))),
+        brightness=round(UNIT * (1 + policy.brightness * (2 * bright - 1))),
+        contrast=round(UNIT * (1 + policy.contrast * (2 * contrast - 1))),
         rotation_deg=policy.rotation_deg * (2 * turn - 1),
+        hue_deg=round(policy.hue_deg * (2 * hue - 1)),
+        saturation=round(UNIT * (1 + policy.saturation * (2 * vivid - 1))),
+        ops=draw_ops(policy.randaugment, draws[12:]),
     )
 
 
@@ -88,33 +118,46 @@ def render(pixels: Pixels, view: View, preprocessing: Preprocessing) -> Pixels:
         return resize(pixels, preprocessing)
     check_pixels(pixels)
     left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0], preprocessing)
-    x0, x1 = _cut(view.box[0], view.box[2], width)
-    y0, y1 = _cut(view.box[1], view.box[3], height)
-    small = resample(
-        _turned(pixels, view)[top + y0 : top + y1, left + x0 : left + x1], preprocessing.height, preprocessing.width
-    )
+    columns, rows = _cut(view.box[0], view.box[2], width), _cut(view.box[1], view.box[3], height)
+    part = _part(_turned(pixels, view)[top : top + height, left : left + width], rows, columns)
+    small = resample(part, preprocessing.height, preprocessing.width)
     if view.flip:
         small = small[:, ::-1]
-    seen: Pixels = levels(view.brightness, view.contrast)[small]
-    return seen
+    small = recoloured(levels(view.brightness, view.contrast)[small], view.hue_deg, view.saturation)
+    return apply_ops(small, view.ops, histogram_for(view.ops, part))
 
 
-def levels(brightness: int, contrast: int) -> Pixels:
-    """The table [256] from a level to what a view makes of it: brightness, then contrast about 128, in 1/256."""
-    value = np.clip((np.arange(256) * brightness + 128) >> 8, 0, 255)
-    table: Pixels = np.clip(_MIDDLE + (((value - _MIDDLE) * contrast + 128) >> 8), 0, 255).astype(np.uint8)
-    return table
+def reduced(pixels: Pixels, base_px: int | None) -> Pixels:
+    """Pixels uint8 [H, W, 3] with the shorter side brought down to ``base_px``, as views but 0 are made of."""
+    height, width = pixels.shape[:2]
+    shorter = min(height, width)
+    if base_px is None or shorter <= base_px:
+        return pixels
+    return resample(pixels, *((2 * side * base_px + shorter) // (2 * shorter) for side in (height, width)))
 
 
 def _cut(low: float, high: float, size: int) -> tuple[int, int]:
-    start = min(int(low * size + 0.5), size - 1)
-    return start, max(start + 1, min(size, int(high * size + 0.5)))
+    start = min(math.floor(low * size + 0.5), size - 1)
+    return start, max(start + 1, 1, math.floor(high * size + 0.5))
+
+
+def _part(photo: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
+    """Rows and columns of the photo; what is out of it is grey."""
+    (y0, y1), (x0, x1) = rows, columns
+    height, width = photo.shape[:2]
+    inside = photo[max(0, y0) : y1, max(0, x0) : x1]
+    if y0 >= 0 and x0 >= 0 and y1 <= height and x1 <= width:
+        return inside
+    part: Pixels = np.full((y1 - y0, x1 - x0, 3), MIDDLE, np.uint8)
+    top, left = max(0, -y0), max(0, -x0)
+    part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return part
 
 
 def _turned(pixels: Pixels, view: View) -> Pixels:
     if view.rotation_deg == 0:
         return pixels
     turned = Image.fromarray(pixels).rotate(
-        view.rotation_deg, Image.Resampling.BILINEAR, fillcolor=(_MIDDLE, _MIDDLE, _MIDDLE)
+        view.rotation_deg, Image.Resampling.BILINEAR, fillcolor=(MIDDLE, MIDDLE, MIDDLE)
     )
     return np.asarray(turned)

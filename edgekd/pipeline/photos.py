@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.load import load_dataset
-from edgekd.data.view_store import ViewStore
+from edgekd.data.settings import facts_of
+from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing, resize
@@ -38,7 +39,7 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
     """Read, check, group and split the photos; writes ``data/dataset.json`` and ``data/summary.json``."""
     section = recipe.data
     depends = {
-        "data": section.model_dump(mode="json", exclude={"views", "crop"}),
+        "data": {name: value for name, value in facts_of(section).items() if name not in ("views", "crop")},
         "files": digest(_signatures([*_listed(section.source), section.images, section.unlabelled])),
     }
 
@@ -71,11 +72,11 @@ def pool_of(dataset: Dataset) -> Pool:
     return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
 
 
-def view_facts(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """All that decides the views that a stage trains on, for its key."""
+def view_facts(recipe: Recipe, dataset: Dataset, *, plain: bool = False) -> dict[str, Any]:
+    """All that decides the views that a stage trains on, for its key; ``plain`` ones are those of one photo each."""
     return {
         "photos": dataset.digest(),
-        "views": recipe.data.views.model_dump(mode="json"),
+        "views": facts_of(recipe.data.views.plain() if plain else recipe.data.views),
         "crop": recipe.data.crop,
         "seed": recipe.seed,
     }
@@ -102,9 +103,9 @@ def preprocessing_for(recipe: Recipe, model: Any) -> Preprocessing:
 
 def student_views(
     directory: Path, dataset: Dataset, pool: Pool, recipe: Recipe, preprocessing: Preprocessing, progress: Progress
-) -> ViewStore:
-    """Every view of every training photo at the student's size, rendered once."""
-    return ViewStore.build(
+) -> TrainingViews:
+    """Every view of every training photo at the student's size, rendered once or, where that is too much, live."""
+    return open_views(
         directory, dataset, pool.samples, preprocessing, recipe.data.views, recipe.seed, progress=progress
     )
 

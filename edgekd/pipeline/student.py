@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.data.view_store import ViewStore, rendered_batches
-from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
+from edgekd.data.views_live import TrainingViews, open_views
+from edgekd.data.views_render import rendered_batches
+from edgekd.pipeline.photos import Pool, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, sha256_file, write_json
@@ -23,6 +25,8 @@ from edgekd.teach.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Loss, deterministic, logits_of, train
+
+_COLUMN_IMAGES = 256
 
 
 class Lesson:
@@ -74,8 +78,11 @@ class Lesson:
             policy, seed = self.recipe.data.views, self.recipe.seed
 
             def rendered(start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
-                samples = self.pool.samples[start:stop]
-                return rendered_batches(self.dataset, samples, preprocessing, policy, seed, batch_samples=16)
+                return rendered_batches(
+                    self.dataset, self.pool.samples, preprocessing, policy, seed, start=start, stop=stop,
+                    # As many images a batch, however many views a photo has.
+                    batch_samples=max(1, min(16, _COLUMN_IMAGES // policy.views)),
+                )  # fmt: skip
 
             compute_column(
                 directory, teacher, rendered,
@@ -122,15 +129,21 @@ class Lesson:
 
         return self.work.stage(stage, depends, ("student.keras", "history.json"), do)
 
-    def _views(self, student: Any) -> ViewStore:
-        """Every view of every training photo at the student's size, rendered once and kept in ``views/``."""
-        return ViewStore.build(
-            self.work.path / "views", self.dataset, self.pool.samples, preprocessing_for(self.recipe, student),
-            self.recipe.data.views, self.recipe.seed, progress=self.work.watcher.progress,
+    def _views(self, student: Any) -> TrainingViews:
+        """Every view of every training photo at the student's size, in ``views/`` where that is not too large."""
+        return student_views(
+            self.work.path / "views", self.dataset, self.pool, self.recipe, preprocessing_for(self.recipe, student),
+            self.work.watcher.progress,
         )  # fmt: skip
 
     def _probe(self, student: Any) -> None:
-        labelled = self.pool.labelled
-        # Labelled photos come first in the pool, so that their numbers are also their places in the view store.
-        views = LabelledViews(self._views(student), self.pool.labels[labelled])
-        probe(student, views, validation_of(self.dataset, preprocessing_for(self.recipe, student)))
+        labelled, policy = self.pool.labelled, self.recipe.data.views.plain()
+        preprocessing = preprocessing_for(self.recipe, student)
+        source, own = self._views(student), self.work.path / "start" / "views"
+        if policy != self.recipe.data.views:
+            samples = tuple(self.pool.samples[i] for i in labelled)
+            source = open_views(own, self.dataset, samples, preprocessing, policy, self.recipe.seed)
+        # Labelled photos come first in the pool, so that their numbers are also their places among its views.
+        views = LabelledViews(source, self.pool.labels[labelled])
+        probe(student, views, validation_of(self.dataset, preprocessing))
+        shutil.rmtree(own, ignore_errors=True)

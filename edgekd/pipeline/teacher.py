@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.data.dataset import Dataset
-from edgekd.data.view_store import ViewStore
+from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
 from edgekd.metrics import accuracy
 from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
@@ -29,7 +29,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "file": sha256_file(Path(section.model)) if section.model.endswith(".keras") else None,
-        **view_facts(recipe, dataset),
+        **view_facts(recipe, dataset, plain=True),
     }
 
     def do(directory: Path, key: str) -> None:
@@ -107,9 +107,8 @@ def _learn(
     labelled = pool.labelled
     samples = tuple(pool.samples[i] for i in labelled)
     rendered = directory / "views"
-    store = ViewStore.build(
-        rendered, dataset, samples, preprocessing, recipe.data.views, recipe.seed, progress=work.watcher.progress
-    )
+    policy = recipe.data.views.plain()
+    store = open_views(rendered, dataset, samples, preprocessing, policy, recipe.seed, progress=work.watcher.progress)
     views = LabelledViews(store, pool.labels[labelled])
     validation = validation_of(dataset, preprocessing)
     probe(model, views, validation, work.watcher.progress)
@@ -121,5 +120,5 @@ def _learn(
             checkpoint=directory / "checkpoint.npz", key=key, progress=work.watcher.progress,
         ).epochs  # fmt: skip
         (directory / "checkpoint.npz").unlink(missing_ok=True)
-    shutil.rmtree(rendered)
+    shutil.rmtree(rendered, ignore_errors=True)
     return history

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,16 @@ class ViewSource(Protocol):
         """Views as uint8 [B, H, W, 3]."""
 
 
+@runtime_checkable
+class MixedSource(Protocol):
+    """A view source some of whose views may show two photos."""
+
+    def mixes(
+        self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:
+        """Partners int64 [B] (-1: none) and the photos' own shares float32 [B]; None where no view is ever mixed."""
+
+
 class StoredLogits(Protocol):
     """A teacher's logits: ``logits[photos, views]`` of numbers [B] gives float [B, C]."""
 
@@ -33,11 +43,18 @@ class StoredLogits(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C]."""
+    """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C].
+
+    Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
+    weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
+    known has none at all: what is known of it would be wrong of the other part.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
     teacher: npt.NDArray[np.float32]
+    second: npt.NDArray[np.int32] | None = None
+    share: npt.NDArray[np.float32] | None = None
 
 
 class BatchStream:
@@ -74,7 +91,8 @@ class BatchStream:
             if self._teacher is None
             else np.asarray(self._teacher[photos, views], np.float32)
         )
-        return Batch(self._source.gather(photos, views), self._labels[photos].astype(np.int32), teacher)
+        labels, second, share = self._labels_of(photos, views)
+        return Batch(self._source.gather(photos, views), labels, teacher, second, share)
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop``, the next two made in a thread while one is used."""
@@ -85,6 +103,20 @@ class BatchStream:
                 if step + 2 < stop:
                     ahead.append(pool.submit(self.batch, step + 2))
                 yield current.result()
+
+    def _labels_of(
+        self, photos: npt.NDArray[np.int64], views: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None, npt.NDArray[np.float32] | None]:
+        """Labels [B], and of mixed views the partners' labels and the photos' own shares."""
+        labels = self._labels[photos].astype(np.int32)
+        mixes = self._source.mixes(photos, views) if isinstance(self._source, MixedSource) else None
+        if mixes is None:
+            return labels, None, None
+        partners, share = mixes
+        second = np.where(partners < 0, labels, self._labels[partners]).astype(np.int32)
+        unknown = (labels == UNLABELLED) | (second == UNLABELLED)
+        labels[unknown], second[unknown] = UNLABELLED, UNLABELLED
+        return labels, second, share
 
     def _order(self, number: int) -> npt.NDArray[np.int64]:
         if number not in self._orders:

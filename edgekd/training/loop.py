@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.quiet import import_keras
-from edgekd.training.batches import BatchStream
+from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
 from edgekd.training.schedule import Schedule
 
@@ -99,7 +99,7 @@ def train(
         for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
             waited += time.perf_counter() - asked
             optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
-            losses.append(float(step_fn(batch.images, batch.labels, batch.teacher)))
+            losses.append(float(step_fn(batch)))
             if progress:
                 progress(epoch * steps_per_epoch + step + 1, total)
             asked = time.perf_counter()
@@ -128,19 +128,33 @@ def _finish_epoch(state: TrainingState, model: Any, optimizer: Any, losses: list
     state.epoch += 1
 
 
-def _step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[..., Any]:
+def _step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], Any]:
     import tensorflow as tf
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(images: Any, labels: Any, teacher: Any) -> Any:
+    def step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
-            value = tf.reduce_mean(loss(labels, student, tf.stop_gradient(teacher)))
+            value = tf.reduce_mean(_mixed_loss(loss, labels, student, tf.stop_gradient(teacher), *mixed))
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
-    return lambda images, labels, teacher: step(*map(tf.convert_to_tensor, (images, labels, teacher)))
+    def call(batch: Batch) -> Any:
+        mixed = () if batch.second is None else (batch.second, batch.share)
+        return step(*map(tf.convert_to_tensor, (batch.images, batch.labels, batch.teacher, *mixed)))
+
+    return call
+
+
+def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any = None, share: Any = None) -> Any:
+    """Losses [B]; those of a view of two photos are the losses of either label, weighted by the photos' shares.
+
+    What does not look at labels is in both and so keeps its weight of 1; cross-entropies are mixed as in
+    arXiv:1710.09412.
+    """
+    own = loss(labels, student, teacher)
+    return own if second is None else share * own + (1 - share) * loss(second, student, teacher)
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:

@@ -1,0 +1,24 @@
+"""What of a user's settings goes into the keys of what is made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def facts_of(settings: BaseModel) -> dict[str, Any]:
+    """The settings as a JSON-able value, for a digest.
+
+    A setting named in its class's ``LATER`` is left out while it has its default: what was made before there was such
+    a setting is not made again.
+    """
+    kind = type(settings)
+    table = settings.model_dump(mode="json")
+    for name, field in kind.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            table[name] = facts_of(value)
+        if name in getattr(kind, "LATER", ()) and value == field.get_default(call_default_factory=True):
+            del table[name]
+    return table

@@ -1,0 +1,56 @@
+"""Levels and colours of a view: tables and 3 x 3 matrices of integers, the same on every machine."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.preprocess import Pixels
+
+UNIT = 256
+MIDDLE = 128
+_ONE = 4096
+# Weights of red, green and blue in the luminance, and the turn of the hue about it, in thousandths.
+_LUMINANCE = (213, 715, 72)
+_TURN = ((-213, -715, 928), (143, 140, -283), (-787, 715, 72))
+
+
+def levels(brightness: int, contrast: int) -> Pixels:
+    """The table [256] from a level to what a view makes of it: brightness, then contrast about 128, in 1/256."""
+    value = np.clip((np.arange(256) * brightness + 128) >> 8, 0, 255)
+    table: Pixels = np.clip(MIDDLE + (((value - MIDDLE) * contrast + 128) >> 8), 0, 255).astype(np.uint8)
+    return table
+
+
+def colour_matrix(hue_deg: int, saturation: int) -> NDArray[np.int32]:
+    """Integers [3, 3] in 1/4096 that turn the hue by whole degrees and scale the saturation by 1/256; greys stay.
+
+    Source: the hueRotate and saturate matrices of W3C Filter Effects, section 9.6 (feColorMatrix).
+    """
+    # 1/65536 is far from any tie that the last bit of a cosine could turn.
+    cosine, sine = (round(65536 * f(math.radians(hue_deg))) for f in (math.cos, math.sin))
+    matrix = np.zeros((3, 3), np.int32)
+    for out in range(3):
+        for channel in range(3):
+            chroma = (1000 if out == channel else 0) - _LUMINANCE[channel]
+            turned = (cosine * chroma + sine * _TURN[out][channel]) * saturation
+            exact = _LUMINANCE[channel] * 65536 * UNIT + turned
+            whole = 1000 * 65536 * UNIT
+            matrix[out, channel] = (2 * exact * _ONE + whole) // (2 * whole)
+        matrix[out, out] += _ONE - int(matrix[out].sum())
+    return matrix
+
+
+def recoloured(pixels: Pixels, hue_deg: int, saturation: int) -> Pixels:
+    """Pixels uint8 [H, W, 3] through ``colour_matrix``, rounded to the nearest level."""
+    if hue_deg == 0 and saturation == UNIT:
+        return pixels
+    table = colour_matrix(hue_deg, saturation)
+    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
+    out = np.empty(pixels.shape, np.uint8)
+    for channel in range(3):
+        mixed = red * table[channel, 0] + green * table[channel, 1] + blue * table[channel, 2]
+        out[..., channel] = np.clip((mixed + _ONE // 2) >> 12, 0, 255)
+    return out
