@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from edgekd.distill.objective import LogitObjective, fixed
 from edgekd.training.labels import cross_entropy
 
 
@@ -25,14 +26,20 @@ def softened_divergence(teacher: Any, student: Any, softmax_temperature: float) 
     return softmax_temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-class Hinton(BaseModel):
+def blended(divergence: Any, labels: Any, student: Any, label_weight: float) -> Any:
+    """``(1 - w) · divergence + w · cross-entropy`` [B]; a photo without a label keeps the divergence whole."""
+    import keras
+
+    known = keras.ops.cast(labels >= 0, divergence.dtype)
+    return (1 - label_weight * known) * divergence + label_weight * cross_entropy(labels, student)
+
+
+class Hinton(LogitObjective):
     """``(1 - label_weight) · T² · KL + label_weight · cross-entropy``; unlabelled photos take part with the KL alone.
 
-    Called with labels int [B] (-1: none) and logits [B, C]; gives the loss of each photo [B]. A photo without a label
-    keeps the full weight of 1 on the divergence.
+    Called with labels int [B] (-1: none) and logits [B, C]; gives the loss of each photo [B], in nats. A photo without
+    a label keeps the full weight of 1 on the divergence.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["hinton"] = "hinton"
     softmax_temperature: float = Field(2.0, gt=0)
@@ -40,8 +47,5 @@ class Hinton(BaseModel):
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
-        import keras
-
-        divergence = softened_divergence(teacher, student, self.softmax_temperature)
-        known = keras.ops.cast(labels >= 0, divergence.dtype)
-        return (1 - self.label_weight * known) * divergence + self.label_weight * cross_entropy(labels, student)
+        divergence = softened_divergence(fixed(teacher), student, self.softmax_temperature)
+        return blended(divergence, labels, student, self.label_weight)

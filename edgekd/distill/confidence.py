@@ -1,0 +1,60 @@
+"""How far to trust the teacher on photos that nobody labelled."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgekd.distill.objective import fixed
+
+
+def certainty(teacher: Any) -> Any:
+    """The teacher's probability of its most likely class [B], of logits [B, C] at temperature 1."""
+    import keras
+
+    return keras.ops.max(keras.ops.softmax(fixed(teacher), axis=-1), axis=-1)
+
+
+class ConfidenceWeight(BaseModel):
+    """An unlabelled photo counts as much as the teacher is sure of it: its top probability to the power ``power``.
+
+    Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["weight"] = "weight"
+    power: float = Field(1.0, gt=0)
+
+    def __call__(self, labels: Any, teacher: Any) -> Any:
+        """Factor of each photo's loss [B]."""
+        return _where_unlabelled(labels, certainty(teacher) ** self.power)
+
+
+class ConfidenceThreshold(BaseModel):
+    """An unlabelled photo counts where the teacher's top probability is ``at_least`` this, and not otherwise.
+
+    Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["threshold"] = "threshold"
+    at_least: float = Field(0.8, gt=0, le=1)
+
+    def __call__(self, labels: Any, teacher: Any) -> Any:
+        """Factor of each photo's loss [B]."""
+        import keras
+
+        sure = certainty(teacher)
+        return _where_unlabelled(labels, keras.ops.cast(sure >= self.at_least, sure.dtype))
+
+
+Confidence = Annotated[ConfidenceWeight | ConfidenceThreshold, Field(discriminator="kind")]
+
+
+def _where_unlabelled(labels: Any, factor: Any) -> Any:
+    import keras
+
+    return keras.ops.where(labels >= 0, keras.ops.ones_like(factor), factor)

@@ -1,0 +1,51 @@
+"""DIST: Huang, You, Wang, Qian & Xu, "Knowledge Distillation from A Stronger Teacher".
+
+Source: arXiv:2205.10536.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, LogitObjective, fixed
+from edgekd.training.labels import cross_entropy
+
+
+def correlation_distance(one: Any, other: Any, axis: int) -> Any:
+    """1 - Pearson's correlation along ``axis``; 0 for equal arguments, even constant ones, and at most 2."""
+    import keras
+
+    ops = keras.ops
+    a, b = (x - ops.mean(x, axis=axis, keepdims=True) for x in (one, other))
+    # The same small number in all three sums is one more coordinate that both share: still a cosine, never 0 / 0.
+    together, own, others = (ops.sum(x * y, axis=axis) + NO_DIVISION_BY_ZERO for x, y in ((a, b), (a, a), (b, b)))
+    return 1 - together / ops.sqrt(own * others)
+
+
+class Dist(LogitObjective):
+    """``T² (photo_weight · between classes + class_weight · between photos) + label_weight · cross-entropy``.
+
+    Called with labels int [B] (-1: none) and logits [B, C]; gives [B]. The first term is a photo's own: 1 - the
+    correlation of its C probabilities. The second is the batch's, and the same for each of its photos: 1 - the
+    correlation of a class's B probabilities, averaged over the classes; in a batch of one photo it is 0. Photos without
+    a label take part in both.
+    """
+
+    name: Literal["dist"] = "dist"
+    softmax_temperature: float = Field(1.0, gt=0)
+    photo_weight: float = Field(2.0, ge=0)
+    class_weight: float = Field(2.0, ge=0)
+    label_weight: float = Field(1.0, ge=0)
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        import keras
+
+        ops = keras.ops
+        p, q = (ops.softmax(x / self.softmax_temperature, axis=-1) for x in (fixed(teacher), student))
+        between_classes = correlation_distance(q, p, axis=1)
+        between_photos = ops.mean(correlation_distance(q, p, axis=0))
+        told = self.photo_weight * between_classes + self.class_weight * between_photos
+        return self.softmax_temperature**2 * told + self.label_weight * cross_entropy(labels, student)

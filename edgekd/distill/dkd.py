@@ -1,0 +1,71 @@
+"""Decoupled knowledge distillation: Zhao, Cui, Song, Qiu & Liang, "Decoupled Knowledge Distillation".
+
+Source: arXiv:2203.08679.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgekd.distill.objective import LogitObjective, fixed
+from edgekd.training.labels import cross_entropy
+
+_OUT = -1e9
+"""A logit that gives exactly no probability, beyond any that a stored column holds."""
+
+
+def decoupled(labels: Any, student: Any, teacher: Any, softmax_temperature: float) -> tuple[Any, Any]:
+    """(TCKD, NCKD), each [B], in nats, without T²: the target against the rest, and the rest among themselves.
+
+    The target is the label, or the teacher's most likely class where the label is -1. With two classes NCKD is 0.
+    ``KL = TCKD + (1 - p_target) · NCKD`` with the teacher's p (equation 7).
+    """
+    import keras
+
+    ops = keras.ops
+    target = ops.where(labels >= 0, ops.cast(labels, "int32"), ops.cast(ops.argmax(teacher, axis=-1), "int32"))
+    is_target = ops.cast(ops.one_hot(target, student.shape[-1]), "bool")
+    (log_p, log_rest_p, log_others_p), (log_q, log_rest_q, log_others_q) = (
+        _parts(logits / softmax_temperature, is_target) for logits in (teacher, student)
+    )
+    target_term = ops.exp(log_p) * (log_p - log_q) + ops.exp(log_rest_p) * (log_rest_p - log_rest_q)
+    other_term = ops.sum(ops.exp(log_others_p) * (log_others_p - log_others_q), axis=-1)
+    return target_term, other_term
+
+
+def _parts(logits: Any, is_target: Any) -> tuple[Any, Any, Any]:
+    """log p(target) [B], log p(any other) [B] and log p(class | not the target) [B, C]."""
+    import keras
+
+    ops = keras.ops
+    others = ops.where(is_target, ops.full_like(logits, _OUT), logits)
+    everything = ops.logsumexp(logits, axis=-1)
+    of_target = ops.sum(ops.where(is_target, logits, ops.zeros_like(logits)), axis=-1)
+    rest = ops.logsumexp(others, axis=-1)
+    # The target itself is given 0 in both, so that its 0 · log 0 is 0.
+    conditional = ops.where(is_target, ops.full_like(logits, 0.0), others - rest[:, None])
+    masked = ops.where(is_target, ops.full_like(logits, _OUT), conditional)
+    return of_target - everything, rest - everything, masked
+
+
+class DKD(LogitObjective):
+    """``T² (target_weight · TCKD + other_weight · NCKD) + label_weight · cross-entropy``.
+
+    Called with labels int [B] (-1: none) and logits [B, C]; gives [B], in nats. A photo without a label takes the
+    teacher's most likely class for its target, and part in everything but the cross-entropy. The paper's weights are
+    1 and up to 8, larger for a teacher that is surer.
+    """
+
+    name: Literal["dkd"] = "dkd"
+    softmax_temperature: float = Field(4.0, gt=0)
+    target_weight: float = Field(1.0, ge=0)
+    other_weight: float = Field(2.0, ge=0)
+    label_weight: float = Field(0.3, ge=0)
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        target, others = decoupled(labels, student, fixed(teacher), self.softmax_temperature)
+        told = self.softmax_temperature**2 * (self.target_weight * target + self.other_weight * others)
+        return told + self.label_weight * cross_entropy(labels, student)

@@ -1,0 +1,36 @@
+"""Hints: Romero, Ballas, Kahou, Chassang, Gatta & Bengio, "FitNets: Hints for Thin Deep Nets".
+
+Source: arXiv:1412.6550.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from edgekd.distill.objective import FeatureObjective, fixed, resized
+
+
+class FitNet(FeatureObjective):
+    """Mean square of (projected student's maps - teacher's maps) over grid and channels.
+
+    Called with the projected student's maps [B, h, w, D] and the teacher's [B, H, W, D]; gives [B]. The projector is a
+    1x1 convolution from the student's channels to the teacher's, learned along with the student and left behind after
+    it. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its own before
+    the rest; here it is a mean, so that its weight means the same at every size, and a term beside the others. All
+    photos take part, labelled or not.
+    """
+
+    name: Literal["fitnet"] = "fitnet"
+
+    def projector(self, student_channels: int, teacher_channels: int) -> Any:
+        """1x1 convolution from ``student_channels`` to ``teacher_channels``."""
+        import keras
+
+        return keras.layers.Conv2D(teacher_channels, 1, name=f"hint_{student_channels}_to_{teacher_channels}")
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        import keras
+
+        difference = student - resized(fixed(teacher), *student.shape[1:3])
+        return keras.ops.mean(difference * difference, axis=(1, 2, 3))

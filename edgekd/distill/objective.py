@@ -1,0 +1,65 @@
+"""What an objective is: a frozen setting that turns what student and teacher gave into a loss for each photo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NO_DIVISION_BY_ZERO = 1e-8
+
+
+class Taps(BaseModel):
+    """Which layer's output is compared: ``last`` (the last feature maps), ``mid`` (the last maps of a finer grid than
+    those), or the name of a layer, of the student and of the teacher.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    student: str = Field("last", min_length=1)
+    teacher: str = Field("last", min_length=1)
+
+
+class LogitObjective(BaseModel):
+    """Base of objectives on logits: labels int [B] (-1: none) and logits [B, C] of both, to losses [B]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]; the gradient reaches ``student`` only where the caller holds ``teacher`` fixed."""
+        raise NotImplementedError
+
+
+class FeatureObjective(BaseModel):
+    """Base of objectives on feature maps [B, H, W, D] of both, to losses [B]; labels are not looked at.
+
+    It teaches the layers up to the tap and nothing after it, so it is always one term beside one on logits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    taps: Taps = Taps()
+
+    def projector(self, student_channels: int, teacher_channels: int) -> Any:
+        """A Keras layer that is trained along and put behind the student's tap, or None where none is needed."""
+        return None
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        raise NotImplementedError
+
+
+def fixed(teacher: Any) -> Any:
+    """The teacher's tensor as a constant, so that no gradient reaches it whoever calls."""
+    import keras
+
+    return keras.ops.stop_gradient(keras.ops.convert_to_tensor(teacher))
+
+
+def resized(maps: Any, height: int, width: int) -> Any:
+    """Maps [B, H, W, D] at another grid, bilinear; unchanged where the grid is the same already."""
+    import keras
+
+    if tuple(maps.shape[1:3]) == (height, width):
+        return maps
+    return keras.ops.image.resize(maps, (height, width), interpolation="bilinear", antialias=True)

@@ -1,0 +1,40 @@
+"""Similarity-preserving distillation: Tung & Mori, "Similarity-Preserving Knowledge Distillation".
+
+Source: arXiv:1907.09682.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, fixed
+
+
+def similarities(features: Any) -> Any:
+    """How alike the photos of a batch are: inner products of features [B, ...], each row a unit vector [B, B]."""
+    import keras
+
+    ops = keras.ops
+    size = 1
+    for side in features.shape[1:]:
+        size *= side
+    flat = ops.reshape(features, (-1, size))
+    products = ops.matmul(flat, ops.transpose(flat))
+    return products / ops.sqrt(ops.sum(products * products, axis=1, keepdims=True) + NO_DIVISION_BY_ZERO**2)
+
+
+class SimilarityPreserving(FeatureObjective):
+    """Squared differences of the batch's similarities: the mean over photos is the paper's ‖G_T - G_S‖² / B².
+
+    Called with features [B, ...] of the student and of the teacher, of any grids and channels; gives [B], the share of
+    each photo's row. All photos take part, labelled or not.
+    """
+
+    name: Literal["similarity_preserving"] = "similarity_preserving"
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        import keras
+
+        difference = similarities(student) - similarities(fixed(teacher))
+        return keras.ops.mean(difference * difference, axis=1)

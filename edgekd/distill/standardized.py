@@ -1,0 +1,43 @@
+"""Logit standardization: Sun, Ren, Li & others, "Logit Standardization in Knowledge Distillation".
+
+Source: arXiv:2403.01427.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgekd.distill.hinton import blended, softened_divergence
+from edgekd.distill.objective import LogitObjective, fixed
+
+_LEAST_VARIANCE = 1e-4
+"""Added to a photo's variance of logits: a head that starts at zero then has a gradient that is large, not infinite."""
+
+
+def standardize(logits: Any) -> Any:
+    """Logits [B, C] less their mean, over their population standard deviation, photo by photo (equation 9)."""
+    import keras
+
+    ops = keras.ops
+    centred = logits - ops.mean(logits, axis=-1, keepdims=True)
+    return centred / ops.sqrt(ops.mean(centred * centred, axis=-1, keepdims=True) + _LEAST_VARIANCE)
+
+
+class Standardized(LogitObjective):
+    """Hinton's loss of standardized logits: the student learns the teacher's order and proportions, not its scale.
+
+    ``(1 - label_weight) · T² · KL + label_weight · cross-entropy``, the cross-entropy with the student's own logits.
+    Called with labels int [B] (-1: none) and logits [B, C]; gives [B], in nats. Photos without a label take part with
+    the KL alone, at its full weight.
+    """
+
+    name: Literal["standardized"] = "standardized"
+    softmax_temperature: float = Field(2.0, gt=0)
+    label_weight: float = Field(0.3, ge=0, le=1)
+
+    def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
+        """Loss of each photo [B]."""
+        divergence = softened_divergence(standardize(fixed(teacher)), standardize(student), self.softmax_temperature)
+        return blended(divergence, labels, student, self.label_weight)

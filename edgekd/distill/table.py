@@ -1,0 +1,54 @@
+"""Every objective there is, by name, and their weighted sum: what ``[distill.objective]`` may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edgekd.distill.attention_transfer import AttentionTransfer
+from edgekd.distill.dist import Dist
+from edgekd.distill.dkd import DKD
+from edgekd.distill.fitnet import FitNet
+from edgekd.distill.hinton import Hinton
+from edgekd.distill.objective import FeatureObjective
+from edgekd.distill.relational import Relational
+from edgekd.distill.similarity_preserving import SimilarityPreserving
+from edgekd.distill.standardized import Standardized
+from edgekd.training.labels import LabelsOnly
+
+OnLogits = Hinton | Standardized | DKD | Dist | LabelsOnly
+OnFeatures = FitNet | AttentionTransfer | SimilarityPreserving | Relational
+
+
+class Term(BaseModel):
+    """One objective and what its loss is multiplied by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(1.0, gt=0)
+    objective: Annotated[OnLogits | OnFeatures, Field(discriminator="name")]
+
+
+class Weighted(BaseModel):
+    """The sum of several objectives, each times its weight; at least one of them must teach the logits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["weighted"] = "weighted"
+    terms: tuple[Term, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _teaches_logits(self) -> Weighted:
+        if all(isinstance(term.objective, FeatureObjective) for term in self.terms):
+            raise ValueError("features alone teach no head; add a term on logits, such as hinton, dkd or labels")
+        return self
+
+
+Objective = Annotated[OnLogits | Weighted, Field(discriminator="name")]
+"""What a student can be taught by; an objective on features is a term beside one on logits."""
+
+
+def terms_of(objective: OnLogits | Weighted) -> tuple[Term, ...]:
+    """The objective as a sum: itself with weight 1 where it is no sum."""
+    return objective.terms if isinstance(objective, Weighted) else (Term(objective=objective),)
