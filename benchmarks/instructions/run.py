@@ -1,0 +1,159 @@
+"""Executed instructions per inference on a Cortex-A72 and a Cortex-A76, counted twice: teacher, students, references.
+
+    edgekd devices setup emulated:cortex-a76
+    python benchmarks/instructions/run.py --run RUN --work DIR [--student slice:block08_depthwise_relu@128]
+
+RUN is a finished run directory: its teacher and its student are exported in float32 and int8, as .tflite and .onnx.
+A ``--student`` is cut or built as a run would, but not trained: the weights do not change which instructions run.
+MobileNetV2 at 224 x 224, untrained, stands beside them because everyone has numbers for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgekd
+from edgekd.bench.plan import BenchPlan
+from edgekd.devices.table import open_device
+from edgekd.export.exporter import export
+from edgekd.pipeline.photos import images_of
+from edgekd.preprocess import Preprocessing
+from edgekd.quiet import import_keras
+from edgekd.storage import write_json, write_text
+from edgekd.students.build import build_student
+from edgekd.students.spec import parse_student
+from edgekd.teach.keras_teacher import load_model
+
+CORES = ("emulated:cortex-a72", "emulated:cortex-a76")
+TIMES = 2
+CALIBRATION = 100
+PLAN = BenchPlan(launches=1, min_iterations=8, max_iterations=8, warmup_min_iterations=8, launch_timeout_s=900)
+
+
+def main() -> None:
+    """Export, count on both cores as often as said, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="a folder for the exported files; kept and used again")
+    parser.add_argument("--student", action="append", default=[])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    targets = [target for model in models(arguments) for target in targets_of(*model, arguments)]
+    rows: dict[str, dict[str, Any]] = {
+        target.name: {"size_bytes": target.path.stat().st_size, "input_size": target.inputs.shape[1], "counts": {}}
+        for target in targets
+    }
+    for turn in range(TIMES):
+        for core in CORES:
+            result = edgekd.measure(targets, targets[0].name, PLAN, open_device(core))
+            for one in result.measurements:
+                counts = rows[one.name]["counts"].setdefault(core, [])
+                counts.append([int(count) for count in one.launches[0].instructions or ()])
+            print(f"{time.monotonic() - started:6.0f} s  {core}, time {turn + 1}", flush=True)
+    found = {
+        "schema": 1,
+        "seconds": round(time.monotonic() - started),
+        "devices": [open_device(core).facts() for core in CORES],
+        "machine": open_device("host").facts(),
+        "rows": rows,
+    }
+    write_json(arguments.out / "instructions.json", found)
+    text = render(found)
+    write_text(arguments.out / "instructions.md", text)
+    print(text)
+
+
+def models(arguments: argparse.Namespace) -> list[tuple[str, Any]]:
+    """Names and what makes each Keras model, so that only those not exported yet are loaded."""
+    run = arguments.run
+
+    def built(name: str) -> Any:
+        return build_student(parse_student(name), load_model(run / "teacher" / "teacher.keras"), classes=labels(run))
+
+    return [
+        ("teacher", lambda: load_model(run / "teacher" / "teacher.keras")),
+        ("student", lambda: load_model(run / "distill" / "student.keras")),
+        *((name, lambda name=name: built(name)) for name in arguments.student),
+        ("MobileNetV2@224", mobilenet),
+    ]
+
+
+def mobilenet() -> Any:
+    """MobileNetV2 1.0 of 1000 classes on pixels 0..255, with random weights."""
+    import_keras()
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((224, 224, 3))
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    return keras.Model(inputs, keras.applications.MobileNetV2(weights=None)(scaled))
+
+
+def labels(run: Path) -> int:
+    """How many classes the run's photos have."""
+    return len(edgekd.Dataset.load(run / "data" / "dataset.json").classes)
+
+
+def targets_of(name: str, make: Any, arguments: argparse.Namespace) -> list[edgekd.BenchTarget]:
+    """The four files of a model, exported if they are not there, with two of the run's test photos."""
+    dataset = edgekd.Dataset.load(arguments.run / "data" / "dataset.json")
+    stem = name.replace(":", "-").replace("@", "-")
+    paths = [
+        arguments.work / f"{stem}.{precision}.{format_}"
+        for precision in ("float32", "int8")
+        for format_ in ("tflite", "onnx")
+    ]
+    if not all(path.is_file() for path in paths):
+        model = make()
+        height, width, classes = *model.input_shape[1:3], model.output_shape[-1]
+        preprocessing = Preprocessing(height=height, width=width)
+        export(
+            model, arguments.work, stem, preprocessing=preprocessing,
+            labels=dataset.classes if classes == len(dataset.classes) else tuple(f"class {k}" for k in range(classes)),
+            calibration=images_of(dataset, dataset.split("train")[:CALIBRATION], preprocessing),
+        )  # fmt: skip
+    opened = [edgekd.Artifact.open(path) for path in paths]
+    inputs = images_of(dataset, dataset.split("test")[:2], opened[0].preprocessing)
+    return [edgekd.BenchTarget(f"{name} {one.precision} {one.format}", one.path, one.format, inputs) for one in opened]
+
+
+def render(found: dict[str, Any]) -> str:
+    """A Markdown table in millions of instructions; the last column is the largest change from time to time."""
+    lines = [
+        "| file | input | bytes | A72, millions | A76, millions | A76 / A72 | largest change, second time |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    changes = []
+    for name, row in found["rows"].items():
+        a72, a76 = ([float(np.median(counts)) for counts in row["counts"][core]] for core in CORES)
+        change = max(max(counts) / min(counts) - 1 for counts in (a72, a76))
+        changes.append(change)
+        lines.append(
+            f"| {name} | {row['input_size']} | {row['size_bytes']:,} | {a72[0] / 1e6:.3f} | {a76[0] / 1e6:.3f} "
+            f"| {a76[0] / a72[0]:.2f} | {change:.4%} |"
+        )
+    device = found["devices"][0]
+    runtimes = ", ".join(f"{name} {version}" for name, version in device["runtimes"].items())
+    return "\n".join(
+        [
+            "Executed instructions of one inference, one thread, the median of 8 after 8 to warm up. Not time: a core",
+            "executes some instructions several times faster than others.",
+            "",
+            *lines,
+            "",
+            f"Counted {TIMES} times in fresh processes; the largest change is {max(changes):.4%}. "
+            f"{device['emulator']}, {runtimes}, {device['os']}; all of it took {found['seconds'] / 60:.0f} minutes on "
+            f"{found['machine']['cpu_model']}.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
