@@ -286,9 +286,32 @@ internal object PhotoFile {
         val whole = when (kind) {
             "jpeg" -> jpegSegments(photo) { _, _, _ -> }
             "webp" -> 8 + u32(photo, 4) <= photo.size
-            else -> true
+            "gif" -> gifIsWhole(photo)
+            else -> bmpIsWhole(photo)
         }
         if (!whole) throw PhotoException("This $kind is cut short. Copy it again.")
+    }
+
+    private fun bmpIsWhole(photo: ByteArray): Boolean {
+        val (start, width, height) = listOf(10, 18, 22).map { u32(photo, it).toInt().toLong() }
+        val bits = u8(photo, 28)
+        val compressed = u32(photo, 30) !in setOf(0L, 3L) // 3 is uncompressed, with masks
+        return compressed || start + (width * bits + 31) / 32 * 4 * abs(height) <= photo.size + 3 // Python lets the last padding lack
+    }
+
+    /** Whether the first image's blocks are all there. */
+    private fun gifIsWhole(photo: ByteArray): Boolean {
+        fun colours(flags: Int) = if (flags and 0x80 != 0) 3 shl (flags and 7) + 1 else 0
+        var at = 13 + colours(u8(photo, 10))
+        while (at < photo.size) {
+            val isImage = u8(photo, at) == 0x2c
+            if (!isImage && u8(photo, at) != 0x21) return false
+            at += if (isImage) 11 + colours(u8(photo, at + 9)) else 2
+            while (at < photo.size && u8(photo, at) != 0) at += 1 + u8(photo, at)
+            if (isImage) return at < photo.size
+            at++
+        }
+        return false
     }
 
     /** Calls [each] with every segment's marker, first byte and size; returns whether the end of the image was found. */

@@ -37,6 +37,22 @@ class ByteForByteTest {
         }
     }
 
+    @Test
+    fun aPhotoCutShortIsRefusedAsPythonDoes() {
+        val photos = File(given.goldens.first(), "photos").listFiles()!!.filter { it.length() > 200 && it.extension != "tiff" }
+        assertTrue(photos.size > 70)
+        val read = photos.filter { file ->
+            val bytes = file.readBytes()
+            try {
+                Preprocessing(8, 8, Crop.WHOLE).toInput(bytes.copyOf(bytes.size * 2 / 3))
+                true
+            } catch (_: PhotoException) {
+                false
+            }
+        }
+        assertEquals(emptyList<File>(), read)
+    }
+
     private fun check(golden: File): JSONObject {
         val manifest = JSONObject(File(golden, "manifest.json").readText())
         val artifact = manifest.getJSONObject("artifact")
