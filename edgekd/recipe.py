@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgekd.bench.plan import BenchPlan
+from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.hinton import Hinton
@@ -64,10 +65,16 @@ class StudentSection(_Section):
 
 
 class DistillSection(_Section):
-    """``objective`` and the ``schedule`` that both students, with and without the teacher, are trained by."""
+    """``objective`` and the ``schedule`` that both students, with and without the teacher, are trained by.
+
+    ``labels = "none"``: no label takes part in training or in choosing the epoch, the teacher's answers alone do.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("labels",)
 
     objective: Hinton = Hinton()
     schedule: Schedule = Schedule()
+    labels: Literal["all", "none"] = "all"
 
 
 class ExportSection(ExportOptions):
@@ -84,10 +91,16 @@ class ExportSection(ExportOptions):
 
 
 class Recipe(_Section):
-    """One run, from photos to a measured int8 model. ``digest()`` names everything but where the photos lie."""
+    """One run, from photos to a measured int8 model. ``digest()`` names everything but where the photos lie.
+
+    ``seeds`` students are trained, with and without the teacher, from ``seed`` on; the first is the one that ships.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("seeds",)
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(0, ge=0)
+    seeds: int = Field(1, ge=1, le=30)
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     data: DataSection
     teacher: TeacherSection = TeacherSection()
@@ -97,9 +110,21 @@ class Recipe(_Section):
     gates: ParityGates = ParityGates()
     bench: BenchPlan = BenchPlan()
 
+    @model_validator(mode="after")
+    def _label_free(self) -> Recipe:
+        if self.distill.labels == "none" and self.teacher.train:
+            raise ValueError(
+                'distill.labels = "none" needs a teacher that already knows the classes: give its file as '
+                "teacher.model, its classes, and teacher.train = false"
+            )
+        return self
+
     def digest(self) -> str:
         """Hex SHA-256 of what was asked for, without the paths and the name."""
-        facts = self.model_dump(mode="json", exclude={"name": True, "data": {"source", "images", "unlabelled"}})
+        facts = facts_of(self)
+        del facts["name"]
+        for path in ("source", "images", "unlabelled"):
+            del facts["data"][path]
         return digest(facts)
 
     def save(self, path: Path) -> None:
@@ -183,6 +208,8 @@ def _with_class_names(table: dict[str, Any], folder: Path, path: Path) -> dict[s
 
 def _explain(item: Any) -> str:
     """One line about one pydantic error: the key, what is wrong, the nearest valid name."""
+    if not item["loc"]:  # What is wrong between sections has no key of its own.
+        return str(item["msg"]).removeprefix("Value error, ")
     names, sections = _located(item["loc"])
     where = ".".join(names)
     if item["type"] == "extra_forbidden":

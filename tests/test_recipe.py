@@ -39,6 +39,14 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
         ('name = "../up"\n[data]\nsource = "p"\n', r"name: .*pattern"),
         ("name = \n", r"is not a TOML file"),
         (MINIMAL + "[data.split]\nval = 0.5\ntest = 0.6\n", r"val \+ test must be below 1"),
+        (MINIMAL + "[data.split]\ntrain = 1.5\n", r"data.split: train is a number of labels"),
+        (MINIMAL + "[data.split]\ntrain = 9\nlabelled_per_class = 3\n", r"leave one of them out"),
+        (
+            MINIMAL + '[distill]\nlabels = "none"\n',
+            r"toml: distill.labels = \"none\" needs a teacher that already knows",
+        ),
+        (MINIMAL + "[data.views.mix]\nmixupp = 1\n", r"unknown key 'data.views.mix.mixupp'; did you mean 'mixup'\?"),
+        ("seeds = 0\n" + MINIMAL, r"seeds: .*greater than or equal to 1, got 0"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -66,3 +74,24 @@ def test_the_digest_names_what_decides_the_result(tmp_path: Path) -> None:
     assert elsewhere == base
     assert load_recipe(write(tmp_path, hotter)).digest() != base
     assert load_recipe(write(tmp_path, "seed = 1\n" + MINIMAL)).digest() != base
+
+
+def test_settings_that_came_later_change_nothing_until_they_are_set(tmp_path: Path) -> None:
+    base = load_recipe(write(tmp_path, MINIMAL)).digest()
+    for added in (
+        "seeds = 1\n" + MINIMAL,
+        MINIMAL + "[data.views]\nzoom = 0.0\n",
+        MINIMAL + '[distill]\nlabels = "all"\n',
+        MINIMAL + "[data.views.mix]\nmixup = 0.0\n",
+    ):
+        assert load_recipe(write(tmp_path, added)).digest() == base
+    for added in (
+        "seeds = 3\n" + MINIMAL,
+        MINIMAL + "[data.views]\nzoom = 0.1\n",
+        MINIMAL + "[data.split]\ntrain = 30\n",
+        MINIMAL + "[data.split]\ntrain = 0.5\n",
+    ):
+        recipe = load_recipe(write(tmp_path, added))
+        assert recipe.digest() != base
+        recipe.save(tmp_path / "resolved.toml")
+        assert load_recipe(tmp_path / "resolved.toml") == recipe

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,12 +18,15 @@ class SplitPolicy(BaseModel):
     """How to make the splits that the data does not give.
 
     ``val`` and ``test`` are shares of all labelled photos; 0 makes no such split. ``labelled_per_class`` keeps that
-    many labels of a class in train and val together and makes the other photos there unlabelled ones. Photos are near
-    duplicates if their hashes differ in at most ``hamming_bits`` of 64; fewer, with a warning, where a group would
-    otherwise hold more than ``largest_group`` of all photos (and more than 50).
+    many labels of a class in train and val together and makes the other photos there unlabelled ones. ``train`` keeps
+    that many labels in train (a whole number, spread evenly over the classes), or that share of each class's (up to
+    1.0), and makes the other photos of train unlabelled ones; 0 keeps none. Photos are near duplicates if their hashes
+    differ in at most ``hamming_bits`` of 64; fewer, with a warning, where a group would otherwise hold more than
+    ``largest_group`` of all photos (and more than 50).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LATER: ClassVar[tuple[str, ...]] = ("train",)
 
     seed: int = Field(default=0, ge=0)
     val: float = Field(default=0.15, ge=0, lt=1)
@@ -31,6 +35,7 @@ class SplitPolicy(BaseModel):
     hamming_bits: int = Field(default=HAMMING_BITS, ge=0, le=16)
     largest_group: float = Field(default=0.05, gt=0, le=1)
     labelled_per_class: int | None = Field(default=None, ge=2)
+    train: int | float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> SplitPolicy:
@@ -38,6 +43,10 @@ class SplitPolicy(BaseModel):
             raise ValueError(
                 f"val + test must be below 1, got {self.val} + {self.test}: nothing would be left to train on"
             )
+        if isinstance(self.train, float) and self.train > 1:
+            raise ValueError(f"train is a number of labels (a whole number) or a share up to 1.0, got {self.train}")
+        if self.train is not None and self.labelled_per_class is not None:
+            raise ValueError("train and labelled_per_class both say how many labels to keep: leave one of them out")
         return self
 
 
@@ -70,7 +79,12 @@ def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPol
 
 
 def keep_few_labels(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
-    """Keep ``policy.labelled_per_class`` labels of each class in train and val, val's share of them in val."""
+    """Keep ``policy.labelled_per_class`` labels of each class in train and val, or ``policy.train`` ones in train.
+
+    Of ``labelled_per_class`` val's share are in val. Raises SplitError.
+    """
+    if policy.train is not None:
+        return _keep_in_train(photos, classes, policy.train, policy.seed)
     wanted = policy.labelled_per_class
     if wanted is None:
         return list(photos)
@@ -145,6 +159,32 @@ def _require_every_class(done: Sequence[Candidate], splits: Sequence[str], class
             f"there are no photos of {', '.join(lacking)}. Every class needs a photo in every split: add some, or "
             "remove the split from the data so that it is made anew"
         )
+
+
+def _keep_in_train(
+    photos: Sequence[Candidate], classes: Sequence[str], wanted: int | float, seed: int
+) -> list[Candidate]:
+    members: list[list[int]] = [[] for _ in classes]
+    for i, photo in enumerate(photos):
+        if photo.split == "train" and photo.label is not None:
+            members[photo.label].append(i)
+    for of_class in members:
+        of_class.sort(key=lambda i: (_draw(seed, "label", photos[i].sha256), i))
+    if isinstance(wanted, float):
+        kept = {i for of_class in members for i in of_class[: max(1, round(wanted * len(of_class))) if wanted else 0]}
+    else:
+        if 0 < wanted < len(classes):
+            raise SplitError(
+                f"split.train = {wanted} is fewer than one label for each of {len(classes)} classes. Keep more, or "
+                "give a share (all of them: 1.0)"
+            )
+        # One of each class in turn, until there are enough or none is left.
+        turns = sorted((rank, label, i) for label, of_class in enumerate(members) for rank, i in enumerate(of_class))
+        kept = {i for _, _, i in turns[:wanted]}
+    return [
+        photo if photo.split != "train" or i in kept else replace(photo, split="unlabelled", label=None)
+        for i, photo in enumerate(photos)
+    ]
 
 
 def _common(labels: Iterable[int | None]) -> int:
