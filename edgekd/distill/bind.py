@@ -95,13 +95,13 @@ def teacher_features(teacher: Any, layers: tuple[str, ...]) -> Any:
     """The teacher's part that gives the outputs of ``layers``, as a list."""
     import keras
 
-    return keras.Model(teacher.inputs, [teacher.get_layer(layer).output for layer in layers])
+    return keras.Model(teacher.input, [teacher.get_layer(layer).output for layer in layers])
 
 
 def _model(student: Any, outputs: list[Any]) -> Any:
     import keras
 
-    return keras.Model(student.inputs, outputs, name=f"{student.name}_tapped") if len(outputs) > 1 else None
+    return keras.Model(student.input, outputs, name=f"{student.name}_tapped") if len(outputs) > 1 else None
 
 
 def _place(model: Any, name: str) -> int:

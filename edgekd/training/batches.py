@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -35,10 +35,10 @@ class MixedSource(Protocol):
 
 
 class StoredLogits(Protocol):
-    """A teacher's logits: ``logits[photos, views]`` of numbers [B] gives float [B, C]."""
+    """A teacher's logits: ``logits[photos, views]`` of numbers [B] gives float [B, C]; its features alike, [B, ...]."""
 
     def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]], /) -> npt.NDArray[Any]:
-        """Logits [B, C]."""
+        """Logits [B, C], or features [B, ...]."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Batch:
 
     Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
     weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
-    known has none at all: what is known of it would be wrong of the other part.
+    known has none at all: what is known of it would be wrong of the other part. ``features`` are the teacher's, float32
+    [B, ...] each, where an objective asks for them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -55,13 +56,14 @@ class Batch:
     teacher: npt.NDArray[np.float32]
     second: npt.NDArray[np.int32] | None = None
     share: npt.NDArray[np.float32] | None = None
+    features: tuple[npt.NDArray[np.float32], ...] = ()
 
 
 class BatchStream:
     """Endless batches over ``photos`` (indices into the view source), each pass in a new seeded order.
 
     In pass p photo i is seen in view (i + p) mod V, so that every view is met once in V passes. ``teacher`` holds
-    stored logits [N, V, C], or None for training on labels alone.
+    stored logits [N, V, C], or None for training on labels alone; ``features`` its features, stored or computed now.
     """
 
     def __init__(
@@ -73,11 +75,12 @@ class BatchStream:
         *,
         batch_size: int,
         seed: int,
+        features: Sequence[StoredLogits] = (),
     ) -> None:
         if len(photos) == 0:
             raise ValueError("no photos to train on")
         self._source, self._photos, self._labels, self._teacher = source, photos, labels, teacher
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._seed, self._features = batch_size, seed, features
         self._orders: dict[int, npt.NDArray[np.int64]] = {}
 
     def batch(self, step: int) -> Batch:
@@ -92,7 +95,8 @@ class BatchStream:
             else np.asarray(self._teacher[photos, views], np.float32)
         )
         labels, second, share = self._labels_of(photos, views)
-        return Batch(self._source.gather(photos, views), labels, teacher, second, share)
+        features = tuple(np.asarray(feature[photos, views], np.float32) for feature in self._features)
+        return Batch(self._source.gather(photos, views), labels, teacher, second, share, features)
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop``, the next two made in a thread while one is used."""

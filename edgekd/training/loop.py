@@ -24,7 +24,10 @@ Progress = Callable[[int, int], None]
 
 
 class Loss(Protocol):
-    """What training minimizes: labels int32 [B] (-1: none), student and teacher logits [B, C], to losses [B]."""
+    """What training minimizes: labels int32 [B] (-1: none), student and teacher logits [B, C], to losses [B].
+
+    Where training has taps, ``student`` and ``teacher`` are sequences of the logits and of features [B, ...].
+    """
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
@@ -32,7 +35,10 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N]."""
+    """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N].
+
+    With none (N = 0) the last epoch is the best.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
@@ -73,25 +79,30 @@ def train(
     steps_per_epoch: int,
     checkpoint: Path,
     key: str,
+    tapped: Any = None,
     progress: Progress | None = None,
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
-    Best is the highest validation accuracy, and among equals the latest. After every epoch the whole state goes to
-    ``checkpoint``; a later call with the same ``key`` goes on from there and ends in the same weights.
+    ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
+    of its own, which are trained along. Best is the highest validation accuracy, and among equals the latest.
+
+    After every epoch the whole state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and
+    ends in the same weights.
 
     Raises ModelError where the loss stops being a number.
     """
     import keras
 
+    learner = model if tapped is None else tapped
     optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build(model.trainable_variables)
+    optimizer.build(learner.trainable_variables)
     state = load_state(checkpoint, key) or TrainingState(key)
     if state.epoch:
-        assign(model.variables, state.model)
+        assign(learner.variables, state.model)
         assign(optimizer.variables, state.optimizer)
-    step_fn = _step_function(model, loss, optimizer)
+    step_fn = _step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
     for epoch in range(state.epoch, schedule.epochs):
         started, waited, losses = time.perf_counter(), 0.0, []
@@ -103,27 +114,30 @@ def train(
             if progress:
                 progress(epoch * steps_per_epoch + step + 1, total)
             asked = time.perf_counter()
-        _finish_epoch(state, model, optimizer, losses, validation)
+        _finish_epoch(state, model, learner, optimizer, losses, validation)
         state.seconds += time.perf_counter() - started
         state.waited_s += waited
         save_state(checkpoint, state)
-    assign(model.variables, state.best)
+    assign(learner.variables, state.best)
     wait_share = state.waited_s / state.seconds if state.seconds else 0.0
     return History(state.history, state.best_epoch, state.seconds, total, wait_share)
 
 
-def _finish_epoch(state: TrainingState, model: Any, optimizer: Any, losses: list[float], valid: Validation) -> None:
+def _finish_epoch(
+    state: TrainingState, model: Any, learner: Any, optimizer: Any, losses: list[float], valid: Validation
+) -> None:
     mean_loss = float(np.mean(losses))
     if not np.isfinite(mean_loss):
         raise ModelError(
             f"the training loss became {mean_loss} in epoch {state.epoch}. Lower learning_rate in the recipe."
         )
-    accuracy, val_loss = evaluate(logits_of(model, valid.images), valid.labels)
-    entry = {"epoch": state.epoch, "loss": mean_loss, "val_accuracy": accuracy, "val_loss": val_loss}
+    entry = {"epoch": state.epoch, "loss": mean_loss}
+    if len(valid.labels):
+        entry["val_accuracy"], entry["val_loss"] = evaluate(logits_of(model, valid.images), valid.labels)
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
     state.history.append(entry)
-    state.model, state.optimizer = values(model.variables), values(optimizer.variables)
-    if best is None or accuracy >= best["val_accuracy"]:
+    state.model, state.optimizer = values(learner.variables), values(optimizer.variables)
+    if best is None or entry.get("val_accuracy", 0.0) >= best.get("val_accuracy", 0.0):
         state.best, state.best_epoch = state.model, state.epoch
     state.epoch += 1
 
@@ -133,16 +147,18 @@ def _step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], 
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
+        fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
-            value = tf.reduce_mean(_mixed_loss(loss, labels, student, tf.stop_gradient(teacher), *mixed))
+            value = tf.reduce_mean(_mixed_loss(loss, labels, student, fixed, *mixed))
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
     def call(batch: Batch) -> Any:
         mixed = () if batch.second is None else (batch.second, batch.share)
-        return step(*map(tf.convert_to_tensor, (batch.images, batch.labels, batch.teacher, *mixed)))
+        teacher = (batch.teacher, *batch.features) if batch.features else batch.teacher
+        return step(*tf.nest.map_structure(tf.convert_to_tensor, (batch.images, batch.labels, teacher, *mixed)))
 
     return call
 
