@@ -69,7 +69,7 @@ def built(
         "mvn", "-B", "-f", str(ROOT / "android_demo"), "package", f"-Dassets={assets}", f"-Dgolden={here / 'golden'}",
         f"-DbuildDirectory={here / 'build'}",
     ]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=800)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, "\n".join(line for line in done.stdout.splitlines() if "ERROR" in line)[-6000:]
     return Built(here, {artifact.path.name: artifact.path for artifact in artifacts}, photos)
 

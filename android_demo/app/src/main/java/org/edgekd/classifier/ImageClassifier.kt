@@ -2,6 +2,7 @@ package org.edgekd.classifier
 
 import android.content.res.AssetManager
 import android.graphics.Bitmap
+import android.os.Build
 import org.json.JSONException
 import org.json.JSONObject
 import org.tensorflow.lite.Interpreter
@@ -102,6 +103,8 @@ class ImageClassifier private constructor(
         /** Checks all of the file's bytes before the runtime sees them. Throws ModelException. */
         fun open(model: ByteBuffer, options: Options = Options()): ImageClassifier {
             require(options.threads >= 1) { "threads must be 1 or more, got ${options.threads}" }
+            // Before Android 8.1 the delegate would quietly leave everything to the plain kernels.
+            if (options.delegate == Delegate.NNAPI && Build.VERSION.SDK_INT < 27) throw ModelException("NNAPI needs Android 8.1 or later. Use XNNPACK.")
             val bytes = direct(model)
             val record = ModelRecord.read(bytes)
             var delegate: Closeable? = null
