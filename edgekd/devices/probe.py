@@ -58,7 +58,8 @@ for name in sys.argv[1:]:
         pass
 print(json.dumps({"edgekd": 1, "python": platform.python_version(), "runtimes": found,
     "bits": struct.calcsize("P") * 8, "machine": platform.machine(), "libc": list(platform.libc_ver()),
-    "modules": [name for name in ("venv", "ensurepip", "pip") if importlib.util.find_spec(name)]}))
+    "modules": [name for name in ("venv", "ensurepip", "pip")
+                if getattr(importlib.util.find_spec(name), "origin", None)]}))
 """
 
 # $1: a marker for the last line of stderr; the rest is the command. Runs it until it ends, or until stdin closes,

@@ -8,11 +8,8 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,8 @@ from edgekd.devices import facts, probe
 from edgekd.devices.arm_root import requirements
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.table import check_scheme
-from edgekd.errors import DeviceError, DeviceTimeout, UsageError
+from edgekd.devices.wheels import Target, download, find_wheels
+from edgekd.errors import DeviceError, UsageError
 
 Progress = Callable[[int, int], None]
 
@@ -30,10 +28,16 @@ ENVIRONMENT = ".local/share/edgekd/venv"
 MARKER = "edgekd.json"
 OLDEST_PYTHON = (3, 10)
 _IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime"
+# $1: ENVIRONMENT, $2: MARKER. The home folder, then the marker if there is one.
+_FIND = 'cd && pwd && { [ ! -f "$1/$2" ] || cat "$1/$2"; }'
+# $1: new environment
+_CLEAR = 'rm -rf "$1" && mkdir -p "${1%/*}"'
+# $1: new environment, $2: environment, $3: MARKER, $4: what it says
+_INSTALL = 'echo "$4" > "$1/$3" && rm -rf "$2" && mv "$1" "$2"'
 _SHORT_TIMEOUT_S, _LONG_TIMEOUT_S = 120.0, 1800.0
 _OFFLINE = re.compile(
     r"name resolution|name or service|network is unreachable|connection refused|no route to host|timed out|"
-    r"max retries|newconnectionerror|no matching distribution|could not find a version",
+    r"max retries|newconnectionerror|no matching distribution|could not find a version|certificate",
     re.IGNORECASE,
 )
 # argv: new environment, then file and SHA-256 of each wheel. Wheels are zip files; nothing in them is run.
@@ -61,20 +65,6 @@ os.chmod(os.path.join(programs, "python"), 0o755)
 """
 
 
-@dataclass(frozen=True)
-class Target:
-    """What wheels must fit: Python's version, the processor and the C library's version."""
-
-    python: tuple[int, int]
-    machine: str
-    glibc: tuple[int, int]
-
-    def tags(self) -> tuple[str, ...]:
-        """The platform tags of wheels that run there. Source: PEP 600."""
-        perennial = tuple(f"manylinux_2_{minor}_{self.machine}" for minor in range(17, self.glibc[1] + 1))
-        return (f"manylinux2014_{self.machine}", *perennial)
-
-
 def setup_device(address: str, progress: Progress | None = None, wheels: Path | None = None) -> str:
     """Make a device ready to be measured on; what was done, in words. ``progress(done, total)`` counts steps.
 
@@ -100,26 +90,28 @@ def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> st
 
     interpreter = _ask_interpreter(device)
     target = check_target(device.address, interpreter)
-    folder = f"{_home(device)}/{ENVIRONMENT}"
     wanted = {"requirements": list(requirements()), "python": interpreter["python"]}
     step()
-    if _is_ready(device, folder, wanted):
-        return f"{device.address} was ready: {_versions(device, folder)} in {folder}"
+    folder, marker = _find(device)
+    if marker == wanted and (versions := _import(device, folder)):
+        return f"{device.address} was ready: {versions} in {folder}"
     step()
     new = f"{folder}.new"
     try:
-        _must(device, ["rm", "-rf", new], "clear what an earlier setup left")
-        _must(device, ["mkdir", "-p", folder.rpartition("/")[0]], "make a folder")
+        _must(device, ["sh", "-c", _CLEAR, "edgekd", new], "make a folder in the home folder there")
         how = _build(device, new, target, interpreter["modules"], wheels)
         step()
-        _must(device, [f"{new}/bin/python", "-c", _IMPORTS], "import the runtimes")
+        versions = _import(device, new)
+        if versions is None:
+            _must(device, [f"{new}/bin/python", "-c", _IMPORTS], "import the runtimes")
         step()
-        _install(device, new, folder, wanted)
+        said = json.dumps(wanted, sort_keys=True)
+        _must(device, ["sh", "-c", _INSTALL, "edgekd", new, folder, MARKER, said], "put the environment in its place")
     except BaseException:
         _discard(device, new)
         raise
     step()
-    return f"{device.address} is ready: {_versions(device, folder)} in {folder}, {how}"
+    return f"{device.address} is ready: {versions} in {folder}, {how}"
 
 
 def check_target(address: str, interpreter: dict[str, Any]) -> Target:
@@ -150,38 +142,12 @@ def check_target(address: str, interpreter: dict[str, Any]) -> Target:
     return Target(python, machine, glibc)
 
 
-def find_wheels(folder: Path, target: Target, address: str) -> list[Path]:
-    """The wheels in ``folder``. Raises: DeviceError if one is missing or made for something else."""
-    found = sorted(folder.glob("*.whl"))
-    strange = [path.name for path in found if not _fits(path.name, target)]
-    names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in found}
-    missing = [name for name in facts.RUNTIMES if name not in names]
-    if strange or missing:
-        python = ".".join(map(str, target.python))
-        why = f"no wheel of {', '.join(missing)}" if missing else f"made for something else: {', '.join(strange)}"
-        raise DeviceError(
-            f"{address}: cannot use the wheels in {folder}: {why}. It needs wheels for Python {python} on "
-            f"{target.machine} with glibc {'.'.join(map(str, target.glibc))}",
-            address=address,
-        )
-    return found
-
-
-def _fits(name: str, target: Target) -> bool:
-    python, abi, platform = ["", "", "", *name.removesuffix(".whl").split("-")][-3:]
-    version = f"cp{target.python[0]}{target.python[1]}"
-    plain = abi == "none" and any(tag in ("py3", "py2.py3", version) for tag in (python, *python.split(".")))
-    stable = abi == "abi3" and re.fullmatch(r"cp3[0-9]+", python) and int(python[3:]) <= target.python[1]
-    tags = {"any", *target.tags()}
-    return bool(abi == python == version or plain or stable) and not tags.isdisjoint(platform.split("."))
-
-
 def _build(device: Device, new: str, target: Target, modules: Sequence[str], wheels: Path | None) -> str:
     """Build at ``new`` by the first way that is possible; how, in words."""
     if wheels is not None:
         _unpack(device, new, find_wheels(wheels, target, device.address))
         return f"from the wheels in {wheels}"
-    reason = "it has no module venv"
+    reason = "its Python has no venv module"
     if {"venv", "ensurepip"} <= set(modules):
         problem = _install_there(device, new)
         if problem is None:
@@ -207,36 +173,6 @@ def _install_there(device: Device, new: str) -> str | None:
     raise _failed(device, argv, "install the runtimes", done)
 
 
-def download(folder: Path, target: Target, address: str) -> None:
-    """Download the wheels for ``target`` by this machine's own pip. Raises: DeviceError with what pip said."""
-    python = "".join(map(str, target.python))
-    abis = [f"--abi={abi}" for abi in (f"cp{python}", "abi3", "none")]
-    words = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"),
-        *("--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *abis),
-        *(f"--platform={tag}" for tag in target.tags()),
-        *("--dest", str(folder), "--", *requirements()),
-    ]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_LONG_TIMEOUT_S, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        raise DeviceTimeout(
-            f"{address}: pip did not download the wheels within {_LONG_TIMEOUT_S:g} s. "
-            "Download them elsewhere and give their folder: --wheels DIR",
-            address=address,
-        ) from None
-    if done.returncode != 0:
-        said = facts.clean((done.stderr.strip().splitlines() or ["nothing"])[-1])
-        raise DeviceError(
-            f"{address}: this machine's pip cannot download the wheels for it: {said}. "
-            "Download them elsewhere and give their folder: --wheels DIR",
-            address=address,
-            argv=words,
-            status=done.returncode,
-            stderr=done.stderr,
-        )
-
-
 def _unpack(device: Device, new: str, wheels: Sequence[Path]) -> None:
     with device.workspace() as folder:
         words = []
@@ -246,29 +182,25 @@ def _unpack(device: Device, new: str, wheels: Sequence[Path]) -> None:
         _must(device, ["python3", "-c", _UNPACK, new, *words], "unpack the wheels")
 
 
-def _install(device: Device, new: str, folder: str, wanted: dict[str, Any]) -> None:
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-        marker = Path(scratch) / MARKER
-        storage.write_json(marker, wanted)
-        device.push(marker, f"{new}/{MARKER}")
-    _must(device, ["rm", "-rf", folder], "remove the environment of before")
-    _must(device, ["mv", new, folder], "put the environment in its place")
-
-
-def _is_ready(device: Device, folder: str, wanted: dict[str, Any]) -> bool:
-    done = device.run(["cat", f"{folder}/{MARKER}"], _SHORT_TIMEOUT_S)
+def _find(device: Device) -> tuple[str, object]:
+    """(the environment's folder there, what its marker says; None if there is none)."""
+    argv = ["sh", "-c", _FIND, "edgekd", ENVIRONMENT, MARKER]
+    home, _, said = _must(device, argv, "find the home folder").stdout.partition("\n")
+    if not re.fullmatch(r"/[^\0\n]{0,1024}", home) or not home.isprintable():
+        raise DeviceError(f"{device.address}: the user has no home folder there", address=device.address)
     try:
-        same = done.status == 0 and json.loads(done.stdout) == wanted
+        marker = json.loads(said)
     except (ValueError, RecursionError):
-        return False
-    return same and device.run([f"{folder}/bin/python", "-c", _IMPORTS], _SHORT_TIMEOUT_S).status == 0
+        marker = None
+    return f"{home.rstrip('/')}/{ENVIRONMENT}", marker
 
 
-def _versions(device: Device, folder: str) -> str:
-    argv = [f"{folder}/bin/python", "-c", probe.INTERPRETER, *facts.RUNTIMES]
-    reply = probe.parse_interpreter(device.run(argv, _SHORT_TIMEOUT_S).stdout)
-    found = reply["runtimes"] if reply else {}
-    return ", ".join(f"{name} {version}" for name, version in found.items()) or "the runtimes"
+def _import(device: Device, folder: str) -> str | None:
+    """The versions that its interpreter imports, in words; None if it cannot."""
+    argv = [f"{folder}/bin/python", "-c", f"{_IMPORTS}\n{probe.INTERPRETER}", *facts.RUNTIMES]
+    done = device.run(argv, _LONG_TIMEOUT_S)
+    reply = probe.parse_interpreter(done.stdout) if done.status == 0 else None
+    return ", ".join(f"{name} {version}" for name, version in reply["runtimes"].items()) if reply else None
 
 
 def _ask_interpreter(device: Device) -> dict[str, Any]:
@@ -278,13 +210,6 @@ def _ask_interpreter(device: Device) -> dict[str, Any]:
     if reply is None or reply["python"] is None:
         raise DeviceError(f"{device.address}: its python3 does not answer as Python does", address=device.address)
     return reply
-
-
-def _home(device: Device) -> str:
-    home = _must(device, ["sh", "-c", "cd && pwd"], "find the home folder").stdout.strip()
-    if not re.fullmatch(r"/[^\0\n]{0,1024}", home) or not home.isprintable():
-        raise DeviceError(f"{device.address}: the user has no home folder there", address=device.address)
-    return home.rstrip("/")
 
 
 def _discard(device: Device, new: str) -> None:

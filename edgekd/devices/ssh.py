@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgekd import storage
-from edgekd.devices import facts, probe, setup_record
+from edgekd.devices import probe, setup_record, ssh_errors
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.setup import ENVIRONMENT, set_up
-from edgekd.devices.ssh_client import Ended, SshClient, last_line, parse_destination
+from edgekd.devices.ssh_client import Ended, SshClient, parse_destination
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
 
 # $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
@@ -53,7 +53,6 @@ _SHORT_TIMEOUT_S = 60.0
 _SLOWEST_BYTES_PER_S = 100_000
 _OUTPUT_LIMIT_BYTES = 16 << 20
 _PULL_LIMIT_BYTES = 1 << 30
-_MISSING = re.compile(r"No module named '(numpy|ai_edge_litert|onnxruntime)")
 
 
 def open_device(address: str) -> Device:
@@ -94,7 +93,7 @@ class SshDevice:
             found = self.run(["sh", "-c", _PYTHON, "edgekd", ENVIRONMENT], _SHORT_TIMEOUT_S).stdout
             path = found.strip()
             if not path.startswith("/") or not path.isprintable() or len(path) > 4096:
-                raise self._no_python()
+                raise ssh_errors.no_python(self._address)
             self._python = path
         return self._python
 
@@ -129,11 +128,13 @@ class SshDevice:
                 f"{self._address}: {told}", address=self._address, argv=argv, stdout=stdout, stderr=stderr
             )
         if ended.killed is None and status == "absent":
-            raise self._absent(argv)
+            is_python = argv[0] in (self._python, "python3")
+            raise ssh_errors.no_python(self._address) if is_python else ssh_errors.no_command(self._address, argv)
         if ended.killed is not None or status is None or not re.fullmatch("[0-9]{1,3}", status):
             raise self._cut_off(Path(argv[0]).name, argv, ended, stdout)
         done = Completed(int(status), stdout, stderr)
-        self._check_started(argv, done)
+        if why := ssh_errors.not_started(self._address, argv, done, argv[0] == self._python):
+            raise why
         return done
 
     def push(self, local: Path, remote: str) -> None:
@@ -199,7 +200,7 @@ class SshDevice:
             free_bytes = None
             if isinstance(sink, io.BytesIO):
                 free_bytes = probe.parse_df_bytes(sink.getvalue().decode("utf-8", errors="replace"))
-            raise self._file_error(doing, stderr, size_bytes, free_bytes)
+            raise ssh_errors.file_error(self._address, doing, stderr, size_bytes, free_bytes)
 
     def _held_folder(self, holder: subprocess.Popen[bytes], marker: str) -> str:
         first = _read_line(holder, _SHORT_TIMEOUT_S)
@@ -215,7 +216,7 @@ class SshDevice:
         if not first and not stderr.strip():
             raise DeviceError(f"{self._address}: cannot {doing}: it gave no reason", address=self._address)
         free_bytes = probe.parse_df_bytes(stderr)
-        raise self._file_error(doing, stderr or first, 0, free_bytes)
+        raise ssh_errors.file_error(self._address, doing, stderr or first, 0, free_bytes)
 
     def _let_go(self, holder: subprocess.Popen[bytes], marker: str, folder: str) -> str | None:
         """Have the workspace removed; a sentence for the user if nobody could confirm it."""
@@ -234,92 +235,16 @@ class SshDevice:
             f"ended, but that could not be checked. Otherwise remove it by hand"
         )
 
-    def _absent(self, argv: Sequence[str]) -> DeviceError:
-        if argv[0] in (self._python, "python3"):
-            return self._no_python()
-        return DeviceError(
-            f"{self._address}: {argv[0]!r} cannot be started: there is no such command there. Install it there",
-            address=self._address,
-            argv=argv,
-            status=127,
-        )
-
-    def _no_python(self) -> DeviceError:
-        return DeviceError(
-            f"{self._address}: there is no python3 on it. Install it there (Debian: sudo apt install python3), "
-            f"then here: edgekd devices setup {self._address}",
-            address=self._address,
-            argv=("python3",),
-        )
-
-    def _check_started(self, argv: Sequence[str], done: Completed) -> None:
-        said = last_line(done.stderr)
-        why = None
-        if done.status == 126:
-            why = (
-                f"{argv[0]!r} cannot be started: {said or 'it may not be executed'}. Check its rights and that it was "
-            )
-            why += "built for this processor"
-        elif done.status == 1 and argv[0] == self._python and (missing := _MISSING.search(said or "")):
-            name = missing[1].replace("_", "-")
-            why = f"its Python has no {name}. Give it what measuring needs: edgekd devices setup {self._address}"
-        if why:
-            raise DeviceError(
-                f"{self._address}: {why}",
-                address=self._address,
-                argv=argv,
-                status=done.status,
-                stdout=done.stdout,
-                stderr=done.stderr,
-            )
-
     def _cut_off(self, doing: str, argv: Sequence[str], ended: Ended, stdout: str) -> DeviceError:
-        said = last_line(ended.stderr)
-        kind: type[DeviceError] = DeviceError
-        if ended.killed == "too much":
-            told = f"{doing}: it wrote more than can be right ({_OUTPUT_LIMIT_BYTES >> 20} MiB at most) and was killed"
-        elif ended.killed == "late":
-            told = f"cannot {doing}: it took too long. Check the connection"
-        elif self._client.connected():
-            told = f"{doing} was cut off there, though the connection stands ({said or f'status {ended.status}'}). "
-            told += "Out of memory there, perhaps, or its login shell is not a shell"
-        else:
-            kind = DeviceNotFound
-            told = f"the connection was lost during: {doing} ({said or f'ssh ended with status {ended.status}'}). "
-            told += "What ran there is killed. Check that it is on, and start again"
-        return kind(
-            f"{self._address}: {told}",
-            address=self._address,
-            argv=argv,
-            status=ended.status,
-            stdout=stdout,
-            stderr=ended.stderr,
-        )
-
-    def _file_error(self, doing: str, stderr: str, size_bytes: int, free_bytes: int | None) -> DeviceError:
-        text, said = stderr.lower(), facts.clean(stderr[-400:])
-        if "no space left" in text or "quota exceeded" in text:
-            needs = f" for {_megabytes(size_bytes)}" if size_bytes else ""
-            free = "" if free_bytes is None else f" ({_megabytes(free_bytes)} free)"
-            why = f"no space left there{needs}{free}. Free some, or set TMPDIR there to a bigger disk"
-        elif "permission denied" in text:
-            why = "permission denied. Check whose folder it is"
-        elif "read-only file system" in text:
-            why = "its disk is read-only. Check it there (dmesg): a card that fails is mounted so"
-        elif re.search("no such file|nonexistent|does not exist", text):
-            why = "there is no such file or folder"
-        else:
-            why = said or "it gave no reason"
-        return DeviceError(f"{self._address}: cannot {doing}: {why}", address=self._address, status=1, stderr=stderr)
+        connected = ended.killed is None and self._client.connected()
+        error = ssh_errors.cut_off(self._address, doing, ended, connected, _OUTPUT_LIMIT_BYTES)
+        error.argv, error.stdout = tuple(argv), stdout
+        return error
 
 
 def remote_path(name: str) -> str:
     """A name that no command there takes for an option."""
     return f"./{name}" if name.startswith("-") else name
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB"
 
 
 def _read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str:

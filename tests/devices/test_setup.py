@@ -14,7 +14,8 @@ from simulators.pi import SITE_PACKAGES, Pi
 from edgekd.cli.devices_command import command
 from edgekd.devices import Completed, list_devices, open_device, setup
 from edgekd.devices.fake import FakeDevice
-from edgekd.devices.setup import Target, check_target, find_wheels, set_up, setup_device
+from edgekd.devices.setup import check_target, set_up, setup_device
+from edgekd.devices.wheels import Target, find_wheels
 from edgekd.errors import DeviceError, UsageError
 
 PI5 = Target((3, 11), "aarch64", (2, 36))
@@ -131,8 +132,6 @@ def fake(pip: Completed) -> FakeDevice:
     def script(argv: Sequence[str], files: dict[str, bytes]) -> Completed:
         if "pip" in argv:
             return pip
-        if argv[0] == "cat":
-            return Completed(1, "", "")
         return Completed(0, "/home/pi\n" if argv[0] == "sh" else json.dumps(INTERPRETER), "")
 
     return FakeDevice(script)
@@ -143,7 +142,9 @@ def test_its_own_pip_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_up(device, None, None).endswith("installed by its own pip")
     pip = next(" ".join(call) for call in device.calls if "pip" in call)
     assert re.search(r" -- ai-edge-litert==[0-9.]+\* numpy.*onnxruntime==", pip)
-    assert device.calls[-2][:2] == ("mv", "/home/pi/.local/share/edgekd/venv.new")
+    last = device.calls[-1]
+    assert last[4:7] == ("/home/pi/.local/share/edgekd/venv.new", "/home/pi/.local/share/edgekd/venv", "edgekd.json")
+    assert json.loads(last[7])["python"] == "3.11.2"
     assert device.workspaces_left == []
 
 

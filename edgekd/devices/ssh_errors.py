@@ -1,0 +1,94 @@
+"""What went wrong on a machine behind ssh, and what its user can do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edgekd.devices import facts
+from edgekd.devices.protocol import Completed
+from edgekd.devices.ssh_client import Ended, last_line
+from edgekd.errors import DeviceError, DeviceNotFound
+
+_MISSING = re.compile(r"No module named '(numpy|ai_edge_litert|onnxruntime)")
+
+
+def no_command(address: str, argv: Sequence[str]) -> DeviceError:
+    """A command that does not exist there."""
+    return DeviceError(
+        f"{address}: {argv[0]!r} cannot be started: there is no such command there. Install it there",
+        address=address,
+        argv=argv,
+        status=127,
+    )
+
+
+def no_python(address: str) -> DeviceError:
+    """No interpreter at all."""
+    return DeviceError(
+        f"{address}: there is no python3 on it. Install it there (Debian: sudo apt install python3), "
+        f"then here: edgekd devices setup {address}",
+        address=address,
+        argv=("python3",),
+    )
+
+
+def not_started(address: str, argv: Sequence[str], done: Completed, is_python: bool) -> DeviceError | None:
+    """The error for a command that ended because it could not start, or for Python without a runtime; else None."""
+    said = last_line(done.stderr)
+    if done.status == 126:
+        why = f"{argv[0]!r} cannot be started: {said or 'it may not be executed'}. "
+        why += "Check its rights, and that it was built for this processor"
+    elif done.status == 1 and is_python and (missing := _MISSING.search(said or "")):
+        name = missing[1].replace("_", "-")
+        why = f"its Python has no {name}. Give it what measuring needs: edgekd devices setup {address}"
+    else:
+        return None
+    return DeviceError(
+        f"{address}: {why}",
+        address=address,
+        argv=argv,
+        status=done.status,
+        stdout=done.stdout,
+        stderr=done.stderr,
+    )
+
+
+def cut_off(address: str, doing: str, ended: Ended, connected: bool, limit_bytes: int) -> DeviceError:
+    """Something that never came to its own end."""
+    said = last_line(ended.stderr)
+    kind: type[DeviceError] = DeviceError
+    if ended.killed == "too much":
+        told = f"{doing}: it wrote more than can be right ({limit_bytes >> 20} MiB at most) and was killed"
+    elif ended.killed == "late":
+        told = f"cannot {doing}: it took too long. Check the connection"
+    elif connected:
+        told = f"{doing} was cut off there, though the connection stands ({said or f'status {ended.status}'}). "
+        told += "Out of memory there, perhaps, or its login shell is not a shell"
+    else:
+        kind = DeviceNotFound
+        told = f"the connection was lost during: {doing} ({said or f'ssh ended with status {ended.status}'}). "
+        told += "What ran there is killed. Check that it is on, and start again"
+    return kind(f"{address}: {told}", address=address, status=ended.status, stderr=ended.stderr)
+
+
+def file_error(address: str, doing: str, stderr: str, size_bytes: int, free_bytes: int | None) -> DeviceError:
+    """A file or folder that could not be read or written there; ``free_bytes`` None: not known."""
+    text, said = stderr.lower(), facts.clean(stderr[-400:])
+    if "no space left" in text or "quota exceeded" in text:
+        needs = f" for {_megabytes(size_bytes)}" if size_bytes else ""
+        free = "" if free_bytes is None else f" ({_megabytes(free_bytes)} free)"
+        why = f"no space left there{needs}{free}. Free some, or set TMPDIR there to a bigger disk"
+    elif "permission denied" in text:
+        why = "permission denied. Check whose folder it is"
+    elif "read-only file system" in text:
+        why = "its disk is read-only. Check it there (dmesg): a card that fails is mounted so"
+    elif re.search("no such file|nonexistent|does not exist", text):
+        why = "there is no such file or folder"
+    else:
+        why = said or "it gave no reason"
+    return DeviceError(f"{address}: cannot {doing}: {why}", address=address, status=1, stderr=stderr)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
