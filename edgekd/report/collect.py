@@ -21,11 +21,13 @@ from edgekd.report.model import (
     DataNotice,
     Gate,
     Provenance,
+    Repeats,
     Report,
     Row,
     Teacher,
     WrongPhoto,
 )
+from edgekd.report.repeats import repeats
 from edgekd.report.rows import rows_of
 from edgekd.report.worth import worth
 
@@ -55,7 +57,9 @@ def collect(run_dir: Path) -> Report:
     """
     if not run_dir.is_dir():
         raise RunError(f"{run_dir} is not a run directory. Make one: edgekd run RECIPE --out {run_dir.parent}")
-    missing = tuple(name for name in _EXPECTED if not (run_dir / name).is_file())
+    free = _read(run_dir / "run.json", lambda value: value.get("labels") == "none") or False
+    expected = [name for name in _EXPECTED if not (free and name == "scratch/history.json")]
+    missing = tuple(name for name in expected if not (run_dir / name).is_file())
     check = _read(run_dir / "check/check.json", dict)
     bench_path = run_dir / "bench/bench.json"
     result = BenchResult.load(bench_path) if bench_path.is_file() else None
@@ -72,6 +76,8 @@ def collect(run_dir: Path) -> Report:
         gates=gates,
         rows=rows,
         worth=_read(run_dir / "check/check.json", _worth),
+        repeats=_repeats(run_dir, check),
+        labels_used=_read(run_dir / "data/summary.json", lambda value: _labels_used(value, free)) or "",
         teacher=_read(run_dir / "teacher/summary.json", _teacher),
         curves=_curves(run_dir),
         data=_read(run_dir / "data/summary.json", _data),
@@ -133,6 +139,39 @@ def _worth(check: Json) -> Any:
     return worth(check["labels"], without, taught, check["metric"])
 
 
+def _repeats(run_dir: Path, check: Json | None) -> Repeats | None:
+    """The first seed's students as they were checked, and those of the others, if there are any."""
+    answers = {row["row"]: row.get("predictions") for row in check["rows"]} if check else {}
+    if check is None or answers.get("distilled") is None:
+        return None
+    first = _read(run_dir / "run.json", lambda value: int(value.get("seed") or 0)) or 0
+    told = _read(run_dir / "seeds/seeds.json", lambda value: list(value["seeds"])) or []
+    everyone = [{"seed": first, **answers}, *told]
+    plain = [one.get("labels_only") for one in everyone]
+
+    def compared() -> Repeats:
+        return repeats(
+            check["labels"], answers.get("teacher"), None if None in plain else plain,
+            [one["distilled"] for one in everyone],
+            seeds=[int(one["seed"]) for one in everyone], metric=check["metric"],
+        )  # fmt: skip
+
+    return _read_value(run_dir / "seeds/seeds.json", compared)
+
+
+def _labels_used(value: Json, free: bool) -> str:
+    """How many labels a run used, and for what."""
+    train, val, more = (sum(value["splits"].get(name, {}).values()) for name in ("train", "val", "unlabelled"))
+    if free:
+        return (
+            "Labels used: none in training and none in choosing the epoch. The student learnt the teacher's answers on "
+            f"{train + more:,} photos, and its epoch is that of the most agreement with it on {val:,} others. The "
+            "labels of the test photos measured the result."
+        )
+    rest = f", and {more:,} photos without a label took part by the teacher's answers" if more else ""
+    return f"Labels used: {train:,} to train on and {val:,} to choose the epoch{rest}."
+
+
 def _teacher(value: Json) -> Teacher:
     accuracy, (height, width) = value["val_accuracy"], value["input"]
     return Teacher(
@@ -142,6 +181,7 @@ def _teacher(value: Json) -> Teacher:
         val_accuracy=Interval(accuracy["value"], accuracy["low"], accuracy["high"]),
         val_n=int(accuracy["n"]),
         seconds=value.get("seconds"),
+        note=str(value.get("note", "")),
     )
 
 

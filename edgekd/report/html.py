@@ -32,6 +32,7 @@ def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         "main": tables.main_cells(report),
         "caption": tables.caption(report),
         "latency": tables.latency_cells(report),
+        "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
         "words": words,
     }

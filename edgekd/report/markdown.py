@@ -48,8 +48,15 @@ def _notes(report: Report) -> list[str]:
 def _distillation(report: Report) -> list[str]:
     if report.worth is None and not report.curves:
         return []
-    text = escaped(report.worth.text) if report.worth else "The two students have not been compared yet."
-    return ["## What distillation was worth", text, words.teacher_sentence(report)]
+    text = escaped(words.worth_sentence(report))
+    return [
+        "## What distillation was worth",
+        text,
+        *(escaped(sentence) for sentence in words.repeats_sentences(report)),
+        cells_table(tables.seed_cells(report)) if tables.seed_cells(report).rows else "",
+        escaped(report.labels_used),
+        words.teacher_sentence(report),
+    ]
 
 
 def _wrong(report: Report, wrong: Wrong) -> list[str]:

@@ -87,6 +87,36 @@ class Worth:
 
 
 @dataclass(frozen=True)
+class SeedRow:
+    """One seed's two students: their test metric (0 to 1); ``without`` is None where no label was used."""
+
+    seed: int
+    without: float | None
+    taught: float
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The students over all seeds, from scratch (``without``) and ``taught``, on ``n`` test photos; shares of 1.
+
+    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead.
+    """
+
+    metric: str
+    n: int
+    rows: tuple[SeedRow, ...]
+    without: Interval | None
+    taught: Interval
+    gain: Interval | None
+    teacher: float | None
+    agreement_without: Interval | None
+    agreement_taught: Interval | None
+    recovered: float | None
+    recovered_interval: Interval | None
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Curve:
     """Validation accuracy by epoch (the first is 1) of one training."""
 
@@ -108,6 +138,7 @@ class Teacher:
     val_accuracy: Interval
     val_n: int
     seconds: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +221,8 @@ class Report:
     gates: tuple[Gate, ...]
     rows: tuple[Row, ...]
     worth: Worth | None
+    repeats: Repeats | None
+    labels_used: str
     teacher: Teacher | None
     curves: tuple[Curve, ...]
     data: Data | None
@@ -200,6 +233,12 @@ class Report:
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
         return next((row for row in self.rows if row.row == name), None)
+
+    @property
+    def baseline_title(self) -> str:
+        """What the latencies are held against: the teacher, unless it could not be timed."""
+        row = self.row(self.bench.baseline) if self.bench else None
+        return row.title if row else "teacher"
 
     def to_json(self) -> dict[str, Any]:
         """The versioned value that report.json holds."""

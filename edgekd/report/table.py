@@ -34,6 +34,28 @@ def latency_cells(report: Report) -> Cells:
     return Cells(header, tuple(_latency_row(row) for row in report.rows if row.latency))
 
 
+def seed_cells(report: Report) -> Cells:
+    """The two students of every seed; empty where there is one seed."""
+    told = report.repeats
+    if told is None or len(told.rows) < 2:
+        return Cells((), ())
+    header = (
+        "seed",
+        *(("from scratch",) if told.without else ()),
+        "distilled",
+        *(("difference",) if told.gain else ()),
+    )
+    rows = [(str(row.seed), *_pair(row.without, row.taught)) for row in told.rows]
+    mean = ("mean", *_pair(told.without.value if told.without else None, told.taught.value))
+    return Cells(header, (*rows, mean))
+
+
+def _pair(without: float | None, taught: float) -> tuple[str, ...]:
+    if without is None:
+        return (fmt.percent(taught),)
+    return fmt.percent(without), fmt.percent(taught), fmt.points(taught - without)
+
+
 def split_cells(report: Report) -> Cells:
     """Photos by class and split; empty where there is no data summary."""
     if report.data is None:
@@ -68,7 +90,7 @@ def caption(report: Report) -> str:
         said.append(f"Agreement: on how many of them the answer is that of the {other}.")
     if report.bench:
         said.append(
-            f"Latency ratio: to the teacher, side by side on {report.bench.device}; under 1 is faster "
+            f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; under 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
     return " ".join(said)

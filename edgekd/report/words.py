@@ -37,6 +37,19 @@ def reasons(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))
 
 
+def worth_sentence(report: Report) -> str:
+    """What the shipped student owes to the teacher; empty where there is no student without it."""
+    if report.worth is not None:
+        return report.worth.text
+    alone = report.repeats is not None and report.repeats.without is None
+    return "" if alone else "The two students have not been compared yet."
+
+
+def repeats_sentences(report: Report) -> tuple[str, ...]:
+    """The students over all seeds, in words."""
+    return report.repeats.sentences if report.repeats else ()
+
+
 def teacher_sentence(report: Report) -> str:
     """The teacher's own account; empty if there is none."""
     teacher = report.teacher
@@ -47,7 +60,7 @@ def teacher_sentence(report: Report) -> str:
     score = fmt.score(teacher.val_accuracy)
     return (
         f"The teacher is {teacher.name} at {height}×{width} pixels{time}: {score} accuracy on {teacher.val_n:,} "
-        "validation photos."
+        f"validation photos.{f' {teacher.note}' if teacher.note else ''}"
     )
 
 

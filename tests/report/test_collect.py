@@ -125,3 +125,48 @@ def test_the_worst_classes_are_chosen_in_their_order(tmp_path: Path) -> None:
         sum(confusion.counts[k]) + sum(r[k] for r in confusion.counts) - 2 * confusion.counts[k][k] for k in range(20)
     ]
     assert min(errors[k] for k in chosen) >= max(errors[k] for k in range(20) if k not in chosen)
+
+
+def _more_seeds(run_dir: Path, without: bool = True) -> None:
+    check = storage.read_json(run_dir / "check/check.json")
+    answers = {row["row"]: row["predictions"] for row in check["rows"]}
+    more = [{"seed": k, "distilled": answers["distilled"]} for k in (1, 2)]
+    if without:
+        more = [{**one, "labels_only": answers["labels_only"]} for one in more]
+    storage.write_json(run_dir / "seeds/seeds.json", {"schema": 1, "seeds": more})
+
+
+def test_one_seed_is_said_to_be_one_and_labels_are_counted(run_dir: Path) -> None:
+    report = collect(run_dir)
+    assert report.repeats is not None and len(report.repeats.rows) == 1
+    assert "One seed is one draw" in report.repeats.sentences[-1]
+    assert report.labels_used.startswith("Labels used: 45 to train on and 15 to choose the epoch, and 1,000 photos")
+
+
+def test_all_seeds_are_compared(run_dir: Path) -> None:
+    _more_seeds(run_dir)
+    report = collect(run_dir)
+    assert report.repeats is not None and [row.seed for row in report.repeats.rows] == [0, 1, 2]
+    row = report.row("distilled")
+    assert row is not None and row.balanced_accuracy is not None
+    assert report.repeats.taught.value == pytest.approx(row.balanced_accuracy.value)
+    assert report.repeats.recovered is not None and report.missing == ()
+
+
+def test_a_run_without_labels_misses_no_student_from_scratch(run_dir: Path) -> None:
+    _more_seeds(run_dir, without=False)
+    check = storage.read_json(run_dir / "check/check.json")
+    check["rows"] = [row for row in check["rows"] if row["row"] != "labels_only"]
+    storage.write_json(run_dir / "check/check.json", check)
+    storage.write_json(run_dir / "run.json", storage.read_json(run_dir / "run.json") | {"labels": "none"})
+    (run_dir / "scratch/history.json").unlink()
+    report = collect(run_dir)
+    assert report.missing == () and report.worth is None
+    assert report.repeats is not None and report.repeats.without is None
+    assert report.labels_used.startswith("Labels used: none in training")
+
+
+def test_a_damaged_record_of_the_seeds_is_named(run_dir: Path) -> None:
+    storage.write_json(run_dir / "seeds/seeds.json", {"schema": 1, "seeds": [{"seed": 1, "distilled": [0, 1]}]})
+    with pytest.raises(RunError, match=r"seeds\.json"):
+        collect(run_dir)
