@@ -14,10 +14,10 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 @click.pass_context
 def command(context: click.Context, addresses: tuple[str, ...], as_json: bool) -> None:
-    """List where a file can be measured, and how each machine stands now.
+    """List where a file can be measured.
 
-    Listed are this machine, the phones that adb sees, the emulated cores, and the machines behind ssh that were set
-    up from here. Ends with 4 if one of them fails; the others are shown all the same.
+    Listed, each as it stands now, are this machine, the phones that adb sees, the emulated cores, and the machines
+    behind ssh that were set up from here. Ends with 4 if one of them fails; the others are shown all the same.
 
     \b
     Example:
@@ -50,7 +50,9 @@ def command(context: click.Context, addresses: tuple[str, ...], as_json: bool) -
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def setup_command(address: str, wheels: Path | None, as_json: bool) -> None:
-    """Make a device ready: an interpreter with the runtimes on a machine behind ssh, the tools of an emulated core.
+    """Make a device ready to be measured on.
+
+    A machine behind ssh gets an interpreter with the runtimes, an emulated core its system and its plugin.
 
     \b
     Example:

@@ -27,7 +27,7 @@ from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
 # $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
 _PUT = """m=$1; t=$2.part; export LC_ALL=C
 if cat > "$t" && [ "$(wc -c < "$t")" -eq "$3" ] && mv -f "$t" "$2"; then s=0
-else s=1; df -Pk "${2%/*}/" 2>/dev/null; rm -f "$t"; fi
+else s=1; rm -f "$t"; df -Pk "${2%/*}/" 2>/dev/null; fi
 echo "$m $s" >&2; exit 0
 """
 # $1 marker, $2 file to read.
