@@ -51,16 +51,8 @@ _ENVIRONMENT = {
 
 # Of these an emulator could only tell what this machine's are.
 _UNKNOWN = (
-    "kernel",
-    "memory_total_bytes",
-    "governor",
-    "frequency_mhz",
-    "temperature_c",
-    "load_1min",
-    "memory_available_bytes",
-    "cpu_busy_s",
-    "cpu_steal_s",
-    "cpu_total_s",
+    *("kernel", "governor", "frequency_mhz", "temperature_c", "load_1min"),
+    *("memory_total_bytes", "memory_available_bytes", "cpu_busy_s", "cpu_steal_s", "cpu_total_s"),
 )
 
 
