@@ -119,6 +119,15 @@ class Recipe(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _student_can_be_cut(self) -> Recipe:
+        if self.teacher.given and parse_student(self.student.model).kind == "slice":
+            raise ValueError(
+                f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is no Keras "
+                'model that could be cut. Take a network of its own: model = "cnn:16@96", or your own .keras file'
+            )
+        return self
+
     def digest(self) -> str:
         """Hex SHA-256 of what was asked for, without the paths and the name."""
         facts = facts_of(self)
@@ -219,7 +228,7 @@ def _explain(item: Any) -> str:
         return f"unknown key {where!r}; {hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
     got = "" if item["type"] == "missing" or isinstance(item["input"], dict) else f", got {item['input']!r}"
-    return f"{where}: {message}{got}"
+    return f"{where}: {message}{got}" if where else message
 
 
 def _located(loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
@@ -233,7 +242,7 @@ def _located(loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel
         # The rest are numbers of a list's entries, and pydantic's own names for the forms that a value may have.
         if fields or isinstance(part, int):
             names.append(str(part))
-    return [*names, str(loc[-1])], sections
+    return [*names, *map(str, loc[-1:])], sections
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -13,6 +13,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.devices.table import open_device
 from edgekd.errors import RunError
 from edgekd.export.parity import score
+from edgekd.pipeline.given import given_row, given_target
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
@@ -37,7 +38,7 @@ _MODELS = (
 def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
     """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
     depends = {
-        "models": [work.hashes[name] for name in ("teacher", "scratch", "distill")],
+        "models": [work.hashes[name] for name in ("teacher", "scratch", "distill") if name in work.hashes],
         "export": recipe.export.model_dump(mode="json"),
         "photos": dataset.digest(),
         "seed": recipe.seed,
@@ -47,7 +48,11 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
         from edgekd.teach.keras_teacher import load_model
 
         index: dict[str, Any] = {}
-        for number, (row, file, stem) in enumerate(_MODELS):
+        # A teacher that is used as it is keeps its own format.
+        models = [made for made in _MODELS if made[0] != "teacher" or not recipe.teacher.given]
+        # Without labels there is no student from scratch.
+        models = [made for made in models if made[0] != "labels_only" or recipe.distill.labels == "all"]
+        for number, (row, file, stem) in enumerate(models):
             model = load_model(work.path / file)
             for artifact in _convert(recipe, dataset, pool, model, directory / stem, row):
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
@@ -56,7 +61,7 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
                     "parameters": model.count_params(),
                     "sha256": artifact.sha256,
                 }
-            work.watcher.progress(number + 1, len(_MODELS))
+            work.watcher.progress(number + 1, len(models))
         write_json(directory / "index.json", index)
 
     return work.stage("export", depends, ("index.json",), do)
@@ -109,6 +114,8 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
         index, files = read_json(work.path / "export" / "index.json"), artifacts_of(work)
         samples = dataset.split("test")
         rows, gates = [], []
+        if recipe.teacher.given:
+            rows.append({**given_row(work, recipe, dataset), "row": "teacher", "title": TITLES["teacher"]})
         shown = [row for row in TITLES if row in files]
         for number, row in enumerate(shown):
             reference = files["distilled"] if row.startswith("int8") else None
@@ -139,7 +146,11 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
 
 def bench_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
     """Time the table's files side by side on this machine; writes ``bench/bench.json``."""
-    depends = {"export": work.hashes["export"], "bench": recipe.bench.model_dump(mode="json")}
+    depends = {
+        "export": work.hashes["export"],
+        "bench": recipe.bench.model_dump(mode="json"),
+        "teacher": work.hashes["teacher"] if recipe.teacher.given else None,
+    }
 
     def do(directory: Path, _key: str) -> None:
         samples = dataset.split("test")[:_BENCH_PHOTOS]
@@ -150,8 +161,11 @@ def bench_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
             # The student without the teacher has the same graph as the distilled one.
             if row in files and row != "labels_only"
         ]
+        if recipe.teacher.given and (teacher := given_target(work, recipe, dataset, samples)) is not None:
+            targets.insert(0, teacher)
         measure(
-            targets, "teacher", recipe.bench, open_device("host"),
+            # A teacher that can't be timed leaves the float student to be held against.
+            targets, targets[0].name, recipe.bench, open_device("host"),
             progress=work.watcher.progress, save_to=directory / "bench.json",
         )  # fmt: skip
 

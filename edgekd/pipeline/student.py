@@ -13,20 +13,28 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.data.views_render import rendered_batches
+from edgekd.pipeline.given import open_teacher_of
 from edgekd.pipeline.photos import Pool, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
+from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
-from edgekd.storage import replacing, sha256_file, write_json
-from edgekd.students.build import build_student
+from edgekd.storage import read_json, replacing, sha256_file, write_json
+from edgekd.students.build import GivenTeacher, build_student
 from edgekd.students.spec import parse_student
-from edgekd.teach.column import TeacherColumn, compute_column
+from edgekd.teach.column import RenderedShard, TeacherColumn, compute_column
 from edgekd.teach.keras_teacher import load_model, open_teacher
+from edgekd.teach.protocol import Teacher
 from edgekd.teach.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Loss, deterministic, logits_of, train
+from edgekd.training.loop import Loss, Validation, deterministic, logits_of, train
 
 _COLUMN_IMAGES = 256
+
+
+def stage_of(name: str, recipe: Recipe, repeat: int) -> str:
+    """The stage of a seed's student; the first seed's, which ships, is not under a folder of its own."""
+    return f"seed-{recipe.seed + repeat}/{name}" if repeat else name
 
 
 class Lesson:
@@ -35,11 +43,12 @@ class Lesson:
     def __init__(self, work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> None:
         self.work, self.recipe, self.dataset, self.pool = work, recipe, dataset, pool
         self.photos = view_facts(recipe, dataset)
+        self.label_free = recipe.distill.labels == "none"
 
-    def start_stage(self) -> Path:
+    def start_stage(self, repeat: int = 0) -> Path:
         """The student before any training: both of its trainings begin here. Writes ``start/student.keras``.
 
-        A slice gets a linear head first, fitted to the labels: both trainings start from that.
+        A slice gets a linear head first, fitted to the labels (if any are used): both trainings start from that.
         """
         section = self.recipe.student
         spec = parse_student(section.model)
@@ -48,72 +57,68 @@ class Lesson:
             "file": sha256_file(Path(spec.argument)) if spec.kind == "keras" else None,
             "teacher": self.work.hashes["teacher"],
             **self.photos,
+            **self._varied(repeat),
         }
 
         def do(directory: Path, _key: str) -> None:
-            deterministic(self.recipe.seed)
-            teacher = load_model(self.work.path / "teacher" / "teacher.keras")
+            deterministic(self.recipe.seed + repeat)
             student = build_student(
-                spec, teacher, len(self.dataset.classes),
+                spec, self._cut_from(), len(self.dataset.classes),
                 freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
             )  # fmt: skip
-            if spec.kind == "slice":
+            if spec.kind == "slice" and not self.label_free:
                 self._probe(student)
             with replacing(directory / "student.keras") as temporary:
                 student.save(temporary)
 
-        return self.work.stage("start", depends, ("student.keras",), do)
+        return self.work.stage(stage_of("start", self.recipe, repeat), depends, ("student.keras",), do)
 
-    def scratch_stage(self) -> Path:
+    def scratch_stage(self, repeat: int = 0) -> Path:
         """The same student, trained on the labels alone for as many steps. Writes ``scratch/``."""
-        return self._train("scratch", LabelsOnly(), self.pool.labelled, None, {})
+        return self._train("scratch", repeat, LabelsOnly(), self.pool.labelled, None, {})
 
     def column_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""
         depends = {"teacher": self.work.hashes["teacher"], **self.photos}
 
         def do(directory: Path, key: str) -> None:
-            teacher = open_teacher(self.work.path / "teacher" / "teacher.keras")
-            preprocessing = preprocessing_for(self.recipe, teacher.model)
-            policy, seed = self.recipe.data.views, self.recipe.seed
-
-            def rendered(start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
-                return rendered_batches(
-                    self.dataset, self.pool.samples, preprocessing, policy, seed, start=start, stop=stop,
-                    # As many images a batch, however many views a photo has.
-                    batch_samples=max(1, min(16, _COLUMN_IMAGES // policy.views)),
-                )  # fmt: skip
-
+            teacher: Teacher = (
+                open_teacher_of(self.recipe, self.dataset) if self.recipe.teacher.given
+                else open_teacher(self.work.path / "teacher" / "teacher.keras")
+            )  # fmt: skip
             compute_column(
-                directory, teacher, rendered,
-                photos=len(self.pool.samples), views=policy.views, key=key, progress=self.work.watcher.progress,
+                directory, teacher, self._rendered_at,
+                photos=len(self.pool.samples), views=self.recipe.data.views.views, key=key,
+                progress=self.work.watcher.progress,
             )  # fmt: skip
 
         return self.work.stage("column", depends, ("manifest.json",), do)
 
-    def distill_stage(self) -> Path:
+    def distill_stage(self, repeat: int = 0) -> Path:
         """The student taught by the column. Writes ``distill/``."""
         column = TeacherColumn(self.work.path / "column")
         objective = self.recipe.distill.objective
         depends = {"objective": objective.model_dump(mode="json"), "column": self.work.hashes["column"]}
-        return self._train("distill", objective, np.arange(len(self.pool.samples)), column, depends)
+        return self._train("distill", repeat, objective, np.arange(len(self.pool.samples)), column, depends)
 
     def _train(
-        self, stage: str, loss: Loss, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any
-    ) -> Path:
-        schedule = self.recipe.distill.schedule
+        self, name: str, repeat: int, loss: Loss, photos: npt.NDArray[np.int64], column: TeacherColumn | None,
+        depends: Any,
+    ) -> Path:  # fmt: skip
+        schedule, start = self.recipe.distill.schedule, stage_of("start", self.recipe, repeat)
         depends = {
-            "start": self.work.hashes["start"], "schedule": schedule.model_dump(mode="json"), **self.photos, **depends,
+            "start": self.work.hashes[start], "schedule": schedule.model_dump(mode="json"), **self.photos, **depends,
+            **self._varied(repeat),
         }  # fmt: skip
 
         def do(directory: Path, key: str) -> None:
-            deterministic(self.recipe.seed)
-            student = load_model(self.work.path / "start" / "student.keras")
+            deterministic(self.recipe.seed + repeat)
+            student = load_model(self.work.path / start / "student.keras")
             stream = BatchStream(
                 self._views(student), photos, self.pool.labels, column,
-                batch_size=schedule.batch_size, seed=self.recipe.seed,
+                batch_size=schedule.batch_size, seed=self.recipe.seed + repeat,
             )  # fmt: skip
-            validation = validation_of(self.dataset, preprocessing_for(self.recipe, student))
+            validation = self._validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
                 # The budget is that of the whole pool, so that both trainings get as many steps.
@@ -127,7 +132,41 @@ class Lesson:
                 student.save(temporary)
             (directory / "checkpoint.npz").unlink(missing_ok=True)
 
-        return self.work.stage(stage, depends, ("student.keras", "history.json"), do)
+        outputs = ("student.keras", "history.json")
+        return self.work.stage(stage_of(name, self.recipe, repeat), depends, outputs, do)
+
+    def _varied(self, repeat: int) -> dict[str, Any]:
+        """What sets the later seeds' keys apart; the first one's are those of a run of one seed."""
+        return {"draw": self.recipe.seed + repeat} if repeat else {}
+
+    def _validation(self, student: Any) -> Validation:
+        """The validation photos; without labels, with the teacher's answers in their place."""
+        validation = validation_of(self.dataset, preprocessing_for(self.recipe, student))
+        if not self.label_free:
+            return validation
+        answers = read_json(self.work.path / "teacher" / "summary.json")["val_predictions"]
+        return Validation(validation.images, np.asarray(answers, np.int64))
+
+    def _cut_from(self) -> Any:
+        """The teacher as its student's builder takes it."""
+        if not self.recipe.teacher.given:
+            return load_model(self.work.path / "teacher" / "teacher.keras")
+        told = read_json(self.work.path / "teacher" / "summary.json")
+        return GivenTeacher(told["name"], int(told["input"][0]), int(told["parameters"]))
+
+    def _rendered_at(self, size: tuple[int, int]) -> RenderedShard:
+        """The training photos' views at a teacher's (height, width), a shard at a time."""
+        preprocessing = Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
+        policy, seed = self.recipe.data.views, self.recipe.seed
+
+        def rendered(start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+            return rendered_batches(
+                self.dataset, self.pool.samples, preprocessing, policy, seed, start=start, stop=stop,
+                # As many images a batch, however many views a photo has.
+                batch_samples=max(1, min(16, _COLUMN_IMAGES // policy.views)),
+            )  # fmt: skip
+
+        return rendered
 
     def _views(self, student: Any) -> TrainingViews:
         """Every view of every training photo at the student's size, in ``views/`` where that is not too large."""

@@ -11,31 +11,39 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
 from edgekd.metrics import accuracy
+from edgekd.pipeline.given import given_stage, some_photos
 from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
-from edgekd.storage import replacing, sha256_file, write_json
+from edgekd.storage import replacing, write_json
 from edgekd.teach import applications, efficientnet_lite
-from edgekd.teach.keras_teacher import adopt
-from edgekd.teach.settings import TeacherSection
+from edgekd.teach.file_teacher import PhotosAt
+from edgekd.teach.keras_teacher import adopt, bare_network
+from edgekd.teach.logits import TWO_CLASSES
+from edgekd.teach.opening import fingerprint
+from edgekd.teach.settings import TeacherFile, TeacherSection, kind_of
 from edgekd.teach.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import deterministic, evaluate, logits_of
 
 
 def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
-    """Build and train the teacher; writes ``teacher/teacher.keras`` and ``teacher/summary.json``."""
+    """Build and train the teacher; writes ``teacher/teacher.keras`` and ``teacher/summary.json``.
+
+    One that is used as it is, and no single .keras file, is left in its own format.
+    """
     section = recipe.teacher
-    assert isinstance(section.model, str)
+    if section.given:
+        return given_stage(work, recipe, dataset)
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
-        "file": sha256_file(Path(section.model)) if section.model.endswith(".keras") else None,
+        "files": fingerprint(section),
         **view_facts(recipe, dataset, plain=True),
     }
 
     def do(directory: Path, key: str) -> None:
         started = time.monotonic()
         deterministic(recipe.seed)
-        model = build_teacher(section, dataset.classes)
+        model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
         history = _learn(work, recipe, dataset, pool, model, directory, key) if section.train else []
         preprocessing = preprocessing_for(recipe, model)
         validation = validation_of(dataset, preprocessing)
@@ -46,7 +54,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
             model.save(temporary)
         summary = {
             "schema": 1,
-            "name": section.model,
+            "name": section.name,
             "classes": list(dataset.classes),
             "input": [preprocessing.height, preprocessing.width],
             "parameters": model.count_params(),
@@ -61,40 +69,34 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
     return work.stage("teacher", depends, ("teacher.keras", "summary.json"), do)
 
 
-def build_teacher(section: TeacherSection, classes: tuple[str, ...]) -> Any:
-    """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero."""
+def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+    """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero.
+
+    ``photos`` are a few real ones, by which the answers of a file that is used as it is are understood.
+    """
     assert isinstance(section.model, str)
-    if section.model.endswith(".keras"):
-        if section.train:
-            return _with_new_head(section, classes)
-        return adopt(
-            Path(section.model),
-            section.classes,
-            classes,
-            section.pixel_range or (0.0, 255.0),
-            section.input_size or 224,
-        )
+    kind = kind_of(section.model)
+    if kind == "keras":
+        (file,) = section.members()
+        return _with_new_head(file, classes) if section.train else adopt(file, classes, photos)
     assert section.input_size is not None
-    if section.model == "efficientnet-lite0":
+    if kind == "lite0":
         return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
-    if section.model.startswith("keras:"):
-        name = section.model.removeprefix("keras:")
-        return applications.build(name, section.input_size, len(classes), section.weights)
-    raise ModelError(
-        f"teacher.model = {section.model!r} is none of efficientnet-lite0, keras:NAME (of keras.applications) "
-        "and the path of a .keras file"
-    )
+    name = section.model.removeprefix("keras:")
+    return applications.build(name, section.input_size, len(classes), section.weights)
 
 
-def _with_new_head(section: TeacherSection, classes: tuple[str, ...]) -> Any:
+def _with_new_head(file: TeacherFile, classes: tuple[str, ...]) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    whole = adopt(Path(str(section.model)), (), (), section.pixel_range or (0.0, 255.0), section.input_size or 224)
+    whole = bare_network(file)
     last = whole.layers[-1]
+    if last.name == TWO_CLASSES:
+        last = whole.layers[-2]
     if not isinstance(last, keras.layers.Dense):
         raise ModelError(
-            f"{section.model} must end in a dense layer to be trained; with train = false it is used as it is"
+            f"{file.model} must end in a dense layer to be trained; with train = false it is used as it is"
         )
     logits = keras.layers.Dense(len(classes), kernel_initializer="zeros", name="logits")(last.input)
     return keras.Model(whole.inputs, logits, name="teacher")

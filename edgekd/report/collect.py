@@ -12,7 +12,7 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
-from edgekd.report.headline import headline, shipped
+from edgekd.report.headline import TEACHER, headline, shipped
 from edgekd.report.model import (
     Bench,
     Confusion,
@@ -67,7 +67,7 @@ def collect(run_dir: Path) -> Report:
     gates = _gates(run_dir, check)
     metric = str((check or {}).get("metric", "accuracy"))
     return Report(
-        headline=headline(rows, metric, gates),
+        headline=headline(rows, metric, gates, teacher_timed=result is None or result.baseline == TEACHER),
         provenance=_read(run_dir / "run.json", _provenance) or _unknown(run_dir),
         metric=metric,
         test_n=int((check or {}).get("n", 0)),
@@ -165,8 +165,8 @@ def _labels_used(value: Json, free: bool) -> str:
     if free:
         return (
             "Labels used: none in training and none in choosing the epoch. The student learnt the teacher's answers on "
-            f"{train + more:,} photos, and its epoch is that of the most agreement with it on {val:,} others. The "
-            "labels of the test photos measured the result."
+            f"{train + more:,} photos, and its epoch is that of the most agreement with it on {val:,} others (what the "
+            "curve of its training shows). The labels of the test photos measured the result."
         )
     rest = f", and {more:,} photos without a label took part by the teacher's answers" if more else ""
     return f"Labels used: {train:,} to train on and {val:,} to choose the epoch{rest}."

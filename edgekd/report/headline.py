@@ -18,15 +18,16 @@ def shipped(rows: Sequence[Row]) -> Row | None:
     return next((by_name[name] for name in _SHIPPED if name in by_name), None)
 
 
-def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate]) -> Headline:
-    """Compose the line from whatever the run has come to."""
+def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher_timed: bool = True) -> Headline:
+    """Compose the line from whatever the run has come to; latencies are ratios to the teacher only if it was timed."""
     failed = tuple(gate.name for gate in gates if not gate.passed)
     teacher, row = next((row for row in rows if row.row == TEACHER), None), shipped(rows)
     if row is None:
         return Headline("No exported file has been checked yet.", metric=metric, failed_gates=failed)
     smaller = _smaller(row, teacher)
     score, teacher_score = row.score(metric), teacher.score(metric) if teacher else None
-    claims = [claim for claim in (_size_claim(smaller), _speed_claim(row.comparison)) if claim]
+    comparison = row.comparison if teacher_timed else None
+    claims = [claim for claim in (_size_claim(smaller), _speed_claim(comparison)) if claim]
     kind = "int8" if row.row.startswith("int8") else row.title
     parts = [f"{fmt.size(row.size_bytes)} {kind}" if row.size_bytes is not None else row.title]
     if score is not None:
@@ -36,14 +37,14 @@ def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate]) -> Headlin
         against = f" against the teacher's {fmt.percent(teacher_score.value)}" if teacher_score else ""
         parts.append(interval + against)
     start = f"{' and '.join(claims)} than the teacher: " if claims else ""
-    text = start + ", ".join(parts) + _unsure(row.comparison)
+    text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
     return Headline(
         text=text[0].upper() + text[1:],
         row=row.row,
         size_bytes=row.size_bytes,
         smaller=smaller,
-        faster=row.comparison.speedup if row.comparison else None,
-        verdict=row.comparison.verdict if row.comparison else None,
+        faster=comparison.speedup if comparison else None,
+        verdict=comparison.verdict if comparison else None,
         metric=metric,
         score=score,
         teacher_score=teacher_score,

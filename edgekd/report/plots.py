@@ -110,7 +110,9 @@ def against_latency(report: Report) -> Figure | None:
     ]
     if len(points) < 2:
         return None
-    return _scatter(points, "latency, teacher = 1", report.metric, lambda value: fmt.significant(value, 1))
+    return _scatter(
+        points, f"latency, {report.baseline_title} = 1", report.metric, lambda value: fmt.significant(value, 1)
+    )
 
 
 def confusion(report: Report) -> Figure | None:

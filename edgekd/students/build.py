@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,33 @@ from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.logits import logits_model
 
 
+@dataclass(frozen=True)
+class GivenTeacher:
+    """A teacher that is no Keras model: nothing can be cut from it. ``input_size`` in pixels."""
+
+    name: str
+    input_size: int
+    parameters: int
+
+
 def build_student(
     spec: StudentSpec, teacher: Any, classes: int, *, freeze_blocks: int = 0, allow_larger: bool = False
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
-    ``teacher`` is the Keras teacher: slices are cut from it, and a student that has as many parameters or more is
-    refused unless ``allow_larger``.
+    ``teacher`` is the Keras teacher, from which slices are cut, or what is known of one of another kind. A student
+    that has as many parameters or more is refused unless ``allow_larger``.
 
     Raises ModelError naming what does not fit and what to change.
     """
-    size = spec.input_size or int(teacher.input_shape[1])
+    given = isinstance(teacher, GivenTeacher)
+    size = spec.input_size or int(teacher.input_size if given else teacher.input_shape[1])
     if spec.kind == "slice":
+        if given:
+            raise ModelError(
+                f"the student {spec} is a slice of its teacher, and {teacher.name} is no Keras model that could be "
+                'cut. Take a network of its own in [student]: model = "cnn:16@96", or your own .keras file'
+            )
         student = teacher_slice.build(teacher, spec.argument, size, classes, freeze_blocks)
     elif freeze_blocks:
         raise ModelError(f"freeze_blocks is for slices, whose first blocks are taught already; the student is {spec}")
@@ -36,9 +52,10 @@ def build_student(
     else:
         student = logits_model(_call(spec.argument, size, classes), spec.argument)
     _check(student, spec, classes)
-    if not allow_larger and student.count_params() >= teacher.count_params():
+    most = teacher.parameters if given else teacher.count_params()
+    if not allow_larger and student.count_params() >= most:
         raise ModelError(
-            f"the student {spec} has {student.count_params():,} parameters, the teacher {teacher.count_params():,}: "
+            f"the student {spec} has {student.count_params():,} parameters, the teacher {most:,}: "
             "it would not be smaller. Take a smaller one, or set allow_larger = true in [student]"
         )
     return student

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgekd.errors import RunError
 from edgekd.storage import read_json, replacing, write_json
+from edgekd.teach.average import combined, members_of
 from edgekd.teach.protocol import Teacher
 from edgekd.training.loop import Progress
 
@@ -22,6 +23,8 @@ SHARD = 256
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
 """(start, stop) of a range of photos to batches of uint8 [B, V, H, W, 3] that cover it in order."""
+ViewsAt = Callable[[tuple[int, int]], RenderedShard]
+"""A (height, width) to the same views of the photos at that size."""
 
 
 class TeacherColumn:
@@ -50,7 +53,7 @@ class TeacherColumn:
 def compute_column(
     directory: Path,
     teacher: Teacher,
-    render: RenderedShard,
+    views_at: ViewsAt,
     *,
     photos: int,
     views: int,
@@ -60,7 +63,7 @@ def compute_column(
     """Run ``teacher`` over ``views`` views of ``photos`` photos and store the logits under ``directory``.
 
     Shards already there under the same ``key`` (the hash of teacher, photos and views) are kept, so a killed run goes
-    on where it was; those of another key are computed anew.
+    on where it was; those of another key are computed anew. Every member of an average sees the views at its own size.
     """
     owner = directory / "key.json"
     same = owner.is_file() and read_json(owner) == key
@@ -73,7 +76,7 @@ def compute_column(
     for start in range(0, photos, SHARD):
         stop, path = min(start + SHARD, photos), directory / f"logits-{start // SHARD:05d}.npy"
         if not path.is_file():
-            logits = _shard(teacher, render(start, stop), stop - start, views)
+            logits = _shard(teacher, views_at, (start, stop), views)
             with replacing(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, logits, allow_pickle=False)
         names.append(path.name)
@@ -85,15 +88,14 @@ def compute_column(
     return TeacherColumn(directory)
 
 
-def _shard(
-    teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]], photos: int, views: int
-) -> npt.NDArray[np.float16]:
-    parts = []
-    for batch in batches:
-        flat = batch.reshape(-1, *batch.shape[2:])
-        parts.append(teacher.logits(flat).reshape(len(batch), views, -1))
-    logits = np.concatenate(parts)
-    if len(logits) != photos or not np.isfinite(logits).all():
+def _shard(teacher: Teacher, views_at: ViewsAt, photos: tuple[int, int], views: int) -> npt.NDArray[np.float16]:
+    answers = [_asked(member, views_at(member.input_size)(*photos)) for member in members_of(teacher)]
+    logits = combined(teacher, answers)
+    if len(logits) != (photos[1] - photos[0]) * views or not np.isfinite(logits).all():
         raise RunError("the teacher gave logits that are missing or no numbers; check its pixel_range and weights")
     # Logits past float16's range would become infinite; a margin of 60000 nats is certainty all the same.
-    return np.asarray(np.clip(logits, -6e4, 6e4), np.float16)
+    return np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
+
+
+def _asked(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+    return np.concatenate([teacher.logits(batch.reshape(-1, *batch.shape[2:])) for batch in batches])

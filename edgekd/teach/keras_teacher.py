@@ -11,18 +11,21 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.quiet import import_keras
 from edgekd.storage import sha256_file
-from edgekd.teach.logits import logits_model, onto
+from edgekd.teach.file_teacher import PhotosAt
+from edgekd.teach.logits import logits_by_answers, logits_model, onto
+from edgekd.teach.network import settled_size
+from edgekd.teach.outputs import class_columns
 from edgekd.teach.pixel_range import affine_layers
+from edgekd.teach.pixels import Pixels, pixels_of
+from edgekd.teach.settings import TeacherFile
 from edgekd.training.loop import logits_of
-
-PixelRange = tuple[float, float]
 
 
 class KerasTeacher:
     """Images uint8 [N, H, W, 3] to logits float32 [N, C], by a model that takes pixel values 0..255."""
 
-    def __init__(self, model: Any, key: str) -> None:
-        self.model, self._key = model, key
+    def __init__(self, model: Any, key: str, path: Path | None = None) -> None:
+        self.model, self._key, self.path = model, key, path
 
     @property
     def num_classes(self) -> int:
@@ -60,40 +63,57 @@ def load_model(path: Path) -> Any:
 
 def open_teacher(path: Path) -> KerasTeacher:
     """A teacher that edgekd trained, from its .keras file."""
-    return KerasTeacher(load_model(path), sha256_file(path))
+    return KerasTeacher(load_model(path), sha256_file(path), path)
 
 
-def adopt(
-    path: Path, own_classes: tuple[str, ...], classes: tuple[str, ...], pixel_range: PixelRange, input_size: int
-) -> Any:
+def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
     """The user's .keras classifier as a model of pixels 0..255 to logits in the order of ``classes``.
 
-    ``own_classes`` names its outputs in its own order; without ``classes`` they stay as they are. ``pixel_range`` is
-    what it expects black and white to be; ``input_size`` (pixels) is used where the file leaves its input open.
+    Its answers to ``photos`` tell whether they are probabilities where its layers don't.
 
-    Raises ModelError where a class of the data is missing from it or its output does not fit ``own_classes``.
+    Raises ModelError naming the key of [teacher] that is missing or does not fit.
     """
     import keras
 
-    model = logits_model(load_model(path), str(path))
-    if classes and not own_classes:
-        raise ModelError(
-            f"{path}: which output is which class? Add to [teacher]: classes = [...], the names in the order of its "
-            f"{model.output_shape[-1]} outputs (the data has {', '.join(classes)})"
-        )
-    if classes and model.output_shape[-1] != len(own_classes):
-        raise ModelError(f"{path} has {model.output_shape[-1]} outputs, but [teacher] classes names {len(own_classes)}")
-    missing = [name for name in classes if name not in own_classes]
-    if missing:
-        raise ModelError(
-            f"{path} does not know the data's class {', '.join(missing)} (it knows {', '.join(own_classes)})"
-        )
-    height, width = (model.input_shape[1] or input_size), (model.input_shape[2] or input_size)
-    image = keras.Input((height, width, 3), name="image")
-    low, high = pixel_range
-    x = onto(model, image, affine_layers(lambda pixels: low + pixels * ((high - low) / 255)))
-    if own_classes != classes:
+    model = bare_network(settings)
+    images = photos((int(model.input_shape[1]), int(model.input_shape[2])))
+    model = logits_by_answers(model, logits_of(model, images), settings.model)
+    columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
+    x = model.output
+    if columns.tolist() != list(range(model.output_shape[-1])):
         pick = keras.layers.Dense(len(classes), use_bias=False, trainable=False, name="classes_by_name")
         x = pick(x)
-        pick.set_weights([np.array([[float(a == b) for b in classes] for a in own_classes], np.float32)])
-    return keras.Model(image, x, name="teacher")
+        pick.set_weights([np.eye(model.output_shape[-1], dtype=np.float32)[:, columns]])
+    return keras.Model(model.inputs, x, name="teacher")
+
+
+def bare_network(settings: TeacherFile) -> Any:
+    """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
+
+    Raises ModelError where its size or its pixels can't be known, or it ends in something else.
+    """
+    import_keras()
+    import keras
+
+    where = settings.model
+    model = logits_model(load_model(Path(where)), where)
+    if len(model.input_shape) != 4 or model.input_shape[3] != 3 or settings.layout == "nchw":
+        raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
+    if settings.output is not None:
+        raise ModelError(f"{where} has one output. Remove output from [teacher]")
+    height, width = settled_size(model.input_shape[1], model.input_shape[2], settings, where)
+    known = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
+    pixels = pixels_of(settings, known, where)
+    image = keras.Input((height, width, 3), name="image")
+    return keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
+
+
+def _rescales(model: Any) -> bool:
+    """Whether a layer brings pixels to their range, here or in a model nested in this one."""
+    import keras
+
+    kinds = (keras.layers.Rescaling, keras.layers.Normalization)
+    return any(
+        isinstance(layer, kinds) or layer.name.startswith("rescale_mix") or _rescales(layer)
+        for layer in getattr(model, "layers", ())
+    )

@@ -53,7 +53,8 @@ class Scores:
 def judge(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:
     """What rows [N, C] that a network gave for real photos are; ``ending`` is what its graph says.
 
-    ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision.
+    ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision. Each may be off
+    by half of it, and the largest by all of it, because 1 itself is often out of range.
 
     Raises ModelError for outputs that are no single choice among classes, or are flattened by two softmaxes.
     """
@@ -76,7 +77,7 @@ def judge(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: f
             "sigmoid, or in two logits"
         )
     sums = values.sum(axis=1)
-    probable = bool((values >= 0).all() and np.abs(sums - 1).max() <= max(_SUM_TOLERANCE, classes * step / 2))
+    probable = bool((values >= 0).all() and np.abs(sums - 1).max() <= max(_SUM_TOLERANCE, (classes / 2 + 1) * step))
     if ending == "softmax" and not probable:
         raise ModelError(
             f"{where} ends in a softmax, but its outputs add up to {sums.min():.3g} to {sums.max():.3g} a photo: it is "
@@ -142,7 +143,7 @@ def class_columns(own: tuple[str, ...], classes: tuple[str, ...], outputs: int, 
     twice = [name for name in classes if counts[name] > 1]
     if twice:
         raise ModelError(
-            f"{where} has {counts[twice[0]]} outputs called {twice[0]!r}. Give each a name of its own in [teacher] classes"
+            f"{where} has {counts[twice[0]]} outputs called {twice[0]!r}. Give each its own name in [teacher] classes"
         )
     return np.array([own.index(name) for name in classes], np.int64)
 

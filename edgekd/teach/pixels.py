@@ -34,7 +34,9 @@ class Pixels:
     def __call__(self, rgb: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """float32 [..., 3] in the network's order, of RGB pixel values 0..255 [..., 3]."""
         channels = rgb[..., ::-1] if self.bgr else rgb
-        return channels.astype(np.float32) * np.float32(self.scale) + np.float32(self.shift)
+        scale, shift = (np.array(three, np.float32) for three in (self.scale, self.shift))
+        fed: npt.NDArray[np.float32] = channels.astype(np.float32) * scale + shift
+        return fed
 
     @property
     def untouched(self) -> bool:

@@ -172,7 +172,7 @@ class TeacherSection(InputSettings):
     def name(self) -> str:
         """What a report calls it."""
         if isinstance(self.model, str):
-            return self.model
+            return PurePath(self.model).name if self.members() else self.model
         return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
 
     def members(self) -> tuple[TeacherFile, ...]:

@@ -41,7 +41,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(directory: Path, teacher: CountingTeacher, key: str = "a") -> TeacherColumn:
-    return compute_column(directory, teacher, rendered, photos=10, views=2, key=key)
+    return compute_column(directory, teacher, lambda size: rendered, photos=10, views=2, key=key)
 
 
 def test_rows_are_those_of_the_photo_and_the_view(tmp_path: Path) -> None:

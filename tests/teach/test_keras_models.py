@@ -15,6 +15,7 @@ from edgekd.teach.blocks import blocks_of
 from edgekd.teach.keras_teacher import adopt, load_model, open_teacher
 from edgekd.teach.logits import logits_model
 from edgekd.teach.pixel_range import affine_layers
+from edgekd.teach.settings import TeacherFile
 from edgekd.training.loop import logits_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
@@ -72,7 +73,10 @@ def test_logits_stay_and_sigmoid_is_refused() -> None:
 def test_classes_are_matched_by_name(tmp_path: Path) -> None:
     model = classifier("softmax")
     model.save(tmp_path / "own.keras")
-    adopted = adopt(tmp_path / "own.keras", ("zebra", "apple", "moon"), ("apple", "zebra"), (0.0, 1.0), 32)
+    settings = TeacherFile(
+        model=str(tmp_path / "own.keras"), classes=("zebra", "apple", "moon"), pixel_range=(0.0, 1.0)
+    )
+    adopted = adopt(settings, ("apple", "zebra"), lambda size: IMAGES)
     expected = np.asarray(logits_model(model, "m")(IMAGES / np.float32(255)))[:, [1, 0]]
     assert logits_of(adopted, IMAGES) == pytest.approx(expected, abs=1e-5)
 
@@ -88,7 +92,8 @@ def test_classes_are_matched_by_name(tmp_path: Path) -> None:
 def test_class_names_that_do_not_fit(tmp_path: Path, own: tuple[str, ...], message: str) -> None:
     classifier("softmax").save(tmp_path / "own.keras")
     with pytest.raises(ModelError, match=message):
-        adopt(tmp_path / "own.keras", own, ("a", "zebra"), (0.0, 255.0), 32)
+        settings = TeacherFile(model=str(tmp_path / "own.keras"), classes=own, pixel_range=(0.0, 255.0))
+        adopt(settings, ("a", "zebra"), lambda size: IMAGES)
 
 
 def test_a_foreign_file_is_a_clear_error(tmp_path: Path) -> None:
