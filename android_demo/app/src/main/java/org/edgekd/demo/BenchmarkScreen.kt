@@ -20,12 +20,16 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
     private val rounds: Spinner = view.findViewById(R.id.rounds)
     private val xnnpack: Switch = view.findViewById(R.id.xnnpack)
     private val run: TextView = view.findViewById(R.id.run)
+    private val photos: TextView = view.findViewById(R.id.bench_photos)
     private val table: ViewGroup = view.findViewById(R.id.bench_rows)
     private val golden: ViewGroup = view.findViewById(R.id.golden_rows)
 
     init {
         run.setOnClickListener { if (holder.store.state.progress == null) holder.run() else holder.cancel() }
-        view.findViewById<View>(R.id.bench_photos).setOnClickListener { host.pickPhotos(forBenchmark = true) }
+        photos.setOnClickListener {
+            val chosen = holder.store.state.choices.photos.isNotEmpty()
+            if (chosen) holder.choose { it.copy(photos = emptyList()) } else host.pickPhotos(forBenchmark = true)
+        }
         view.findViewById<View>(R.id.share).setOnClickListener { holder.store.state.json?.let(host::share) }
     }
 
@@ -72,6 +76,8 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
         xnnpack.setOnCheckedChangeListener { _, on -> holder.choose { it.copy(settings = it.settings.copy(delegate = if (on) "xnnpack" else "none")) } }
         val inputs = view.findViewById<TextView>(R.id.bench_inputs)
         inputs.text = if (choices.photos.isEmpty()) view.context.getString(R.string.bench_inputs_golden) else plural(R.plurals.bench_inputs_photos, choices.photos.size)
+        photos.setText(if (choices.photos.isEmpty()) R.string.photos_pick else R.string.bench_use_golden)
+        photos.isEnabled = idle
         run.isEnabled = choices.chosen.isNotEmpty()
     }
 
@@ -88,7 +94,7 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
 
     private fun showRow(row: View, one: Measured, baseline: Measured?) {
         val context = view.context
-        val ratio = if (one === baseline || baseline == null) context.getString(R.string.bench_baseline) else String.format(Locale.getDefault(), "%.2f×", one.p50Ms / baseline.p50Ms)
+        val ratio = if (one === baseline || baseline == null) context.getString(R.string.bench_baseline) else ratio(one.p50Ms / baseline.p50Ms)
         row.findViewById<TextView>(R.id.bench_name).text = one.choice.title
         row.findViewById<TextView>(R.id.bench_facts).text = facts(context, one)
         row.findViewById<TextView>(R.id.bench_p50).text = formatMs(one.p50Ms)
@@ -97,19 +103,28 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
         row.contentDescription = context.getString(R.string.bench_row_description, one.choice.title, formatMs(one.p50Ms), context.ms(one.p90Ms), ratio)
     }
 
+    /** Two digits that say something. */
+    private fun ratio(value: Double) = String.format(Locale.getDefault(), if (value < 0.095) "%.3f×" else "%.2f×", value)
+
     private fun facts(context: Context, one: Measured) = listOf(
         formatSize(one.facts.sizeBytes),
         one.launches.first().delegate.let { if (it == "none") context.getString(R.string.no_delegate) else it.uppercase(Locale.ROOT) },
-        plural(R.plurals.samples, one.samples),
+        context.getString(R.string.samples, one.samples),
     ).joinToString(" · ")
 
     private fun showGolden(row: View, one: GoldenRow) {
         val context = view.context
-        val passed = one.result?.passed == true
+        val (word, color) = when (one.result?.verdict) {
+            null -> R.string.golden_unknown to R.color.text_soft
+            Verdict.SAME -> R.string.golden_yes to R.color.good
+            Verdict.SAME_CLASSES -> R.string.golden_classes to R.color.text
+            Verdict.DIFFERENT -> R.string.golden_no to R.color.bad
+        }
         row.findViewById<TextView>(R.id.golden_name).text = one.choice.title
-        val verdict = row.findViewById<TextView>(R.id.golden_verdict)
-        verdict.setText(if (one.result == null) R.string.golden_unknown else if (passed) R.string.golden_yes else R.string.golden_no)
-        verdict.setTextColor(context.getColor(if (passed) R.color.good else if (one.result == null) R.color.text_soft else R.color.bad))
+        row.findViewById<TextView>(R.id.golden_verdict).apply {
+            setText(word)
+            setTextColor(context.getColor(color))
+        }
         row.findViewById<TextView>(R.id.golden_details).text = one.problem?.text(context) ?: one.result?.let { details(context, it) }
     }
 
@@ -119,10 +134,16 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
             val kinds = result.unread.groupingBy { it.kind.uppercase(Locale.ROOT) }.eachCount().map { "${it.value} ${it.key}" }
             add(context.getString(R.string.golden_unread, kinds.joinToString()))
         }
-        if (result.inputDiffers.isNotEmpty()) add(context.getString(R.string.golden_inputs_differ, result.inputDiffers.joinToString()))
-        if (!result.probabilitiesJudged) add(context.getString(R.string.golden_not_judged))
-        else if (result.probabilitiesDiffer.isNotEmpty()) add(context.getString(R.string.golden_answers_differ, result.probabilitiesDiffer.joinToString()))
+        if (result.inputDiffers.isNotEmpty()) add(context.getString(R.string.golden_inputs_differ, few(result.inputDiffers)))
+        if (!result.probabilitiesJudged) {
+            add(context.getString(R.string.golden_not_judged))
+        } else if (result.probabilitiesDiffer.isNotEmpty()) {
+            val most = String.format(Locale.getDefault(), "%.3f", result.largestDifference)
+            add(context.getString(R.string.golden_answers_differ, most, few(result.probabilitiesDiffer)))
+        }
     }.joinToString(". ")
+
+    private fun few(names: List<String>) = names.take(FEW).joinToString() + if (names.size > FEW) "…" else ""
 
     private fun <T> fill(into: ViewGroup, layout: Int, items: List<T>, show: (View, T) -> Unit) {
         while (into.childCount > items.size) into.removeViewAt(into.childCount - 1)
@@ -133,5 +154,6 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
     private companion object {
         val THREADS = listOf(1, 2, 4)
         val ROUNDS = listOf(1, 3, 7)
+        const val FEW = 3
     }
 }

@@ -31,7 +31,7 @@ class DemoState(context: Context, saved: Bundle?) {
             val all = models.packaged()
             all to all.sortedBy { models.content(it).remaining() }
         }) { result ->
-            val (all, bySize) = result.getOrDefault(emptyList<ModelChoice>() to emptyList())
+            val (all, bySize) = result.getOrThrow()
             // The smallest is the student, which is what one ships.
             classify.offer(all, saved?.getString(MODEL) ?: bySize.firstOrNull()?.file)
             compare.offer(all, bySize, listOf(saved?.getString(LEFT), saved?.getString(RIGHT)))

@@ -6,6 +6,12 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlin.math.abs
 
+/**
+ * Every photo that this device must read gave the same input, and the same probabilities within the vectors' tolerance;
+ * or the same inputs and classes, with probabilities that another kernel rounds otherwise; or not.
+ */
+enum class Verdict { SAME, SAME_CLASSES, DIFFERENT }
+
 /** How many vectors gave the same as at export, and the names of those that didn't. */
 data class GoldenResult(
     val count: Int,
@@ -18,11 +24,16 @@ data class GoldenResult(
     /** False for a file of another precision than the vectors': its probabilities are held against nothing. */
     val probabilitiesJudged: Boolean,
 ) {
-    val equal: Int get() = count - unread.size - (inputDiffers + if (probabilitiesJudged) probabilitiesDiffer else emptyList()).distinct().size
+    private val differing: List<String> get() = (inputDiffers + if (probabilitiesJudged) probabilitiesDiffer else emptyList()).distinct()
+    val equal: Int get() = count - unread.size - differing.size
 
-    /** Every photo that this device must read gave the same input and the same answer. */
-    val passed: Boolean
-        get() = equal > 0 && equal == count - unread.size && unread.none { it.kind in MUST_BE_READ }
+    val verdict: Verdict
+        get() = when {
+            count == unread.size || unread.any { it.kind in MUST_BE_READ } || inputDiffers.isNotEmpty() -> Verdict.DIFFERENT
+            differing.isEmpty() -> Verdict.SAME
+            topDiffers.isEmpty() -> Verdict.SAME_CLASSES
+            else -> Verdict.DIFFERENT
+        }
 
     companion object {
         private val MUST_BE_READ = setOf("jpeg", "png")

@@ -4,6 +4,7 @@ import org.edgekd.demo.bench.SCHEMA
 import org.edgekd.demo.bench.toJson
 import org.json.JSONArray
 import org.json.JSONObject
+import java.util.Locale
 
 /** What the benchmark screen shares: a result as `edgekd bench` saves it, that `edgekd report` reads. */
 class InAppResult(
@@ -57,7 +58,8 @@ class InAppResult(
 
     private fun golden(row: GoldenRow) = JSONObject()
         .put("file", row.choice.file)
-        .put("same_answers", row.result?.passed ?: JSONObject.NULL)
+        .put("same_answers", row.result?.verdict?.name?.lowercase(Locale.ROOT) ?: JSONObject.NULL)
+        .put("largest_difference", row.result?.largestDifference?.toDouble() ?: JSONObject.NULL)
         .put("count", row.result?.count ?: 0)
         .put("unread", JSONArray(row.result?.unread.orEmpty().map { it.name }))
         .put("input_differs", JSONArray(row.result?.inputDiffers.orEmpty()))

@@ -32,7 +32,7 @@ interface LoadedModel : AutoCloseable {
     /** The argmax of the last output. */
     fun answer(): Int
 
-    /** The delegate that really took part; asked when all timings are done. */
+    /** The delegate that really took part; asked when all timings are done. Throws PlanException if the one meant didn't. */
     fun delegate(): String
 }
 
@@ -92,6 +92,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
             val inputs = List(images.count) { model.prepare(images, it) }
             val firstMs = timed(model, inputs[0]) / 1e6
             val warmup = warmUp(model, inputs, settings)
+            System.gc()
             val cpuBefore = cpu()
             val timings = time(model, inputs, settings, progress)
             val cpuAfter = cpu()
@@ -140,7 +141,6 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
 
     /** Every inference, for as long as the plan says. A curve goes on; past the bound only its windows are kept. */
     private fun time(model: LoadedModel, inputs: List<ByteBuffer>, settings: Settings, progress: (Int) -> Unit): Timings {
-        System.gc()
         val kept = LongList()
         val start = clock.nanos()
         val pace = settings.paceMs?.let { Pace(clock, (it * 1e6).toLong()) }

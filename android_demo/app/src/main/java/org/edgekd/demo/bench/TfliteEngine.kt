@@ -120,7 +120,7 @@ private class TfliteModel(
         return best
     }
 
-    /** The delegate asked for, or "none" where it took no op: the plan is then as long as without it. */
+    /** The delegate asked for, or "none" where XNNPACK took no op: the plan is then as long as without it. */
     override fun delegate(): String {
         if (settings.delegate == "none") return "none"
         val plain = Interpreter(model, options(settings.copy(delegate = "none"), null)).use {
@@ -128,7 +128,10 @@ private class TfliteModel(
             planLength(it)
         }
         val ours = planLength(interpreter)
-        return if (ours != null && ours == plain) "none" else settings.delegate
+        if (ours == null || ours != plain) return settings.delegate
+        // XNNPACK is what TensorFlow Lite itself does without in some builds; the others were meant.
+        if (settings.delegate == "xnnpack") return "none"
+        throw PlanException("the ${settings.delegate} delegate took no op of this model: the CPU would have been measured")
     }
 
     /** Null where a shrunk app has the method no more. */

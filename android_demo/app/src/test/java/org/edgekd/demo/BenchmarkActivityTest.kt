@@ -1,0 +1,96 @@
+package org.edgekd.demo
+
+import android.content.Intent
+import android.content.pm.PackageManager
+import android.os.Looper
+import org.edgekd.demo.bench.npy
+import org.edgekd.demo.bench.planJson
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
+import org.junit.Assume.assumeTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import java.io.File
+
+/** The activity that the shell starts, with a real model. */
+@RunWith(RobolectricTestRunner::class)
+class BenchmarkActivityTest {
+    private val app = RuntimeEnvironment.getApplication()
+    private val folder = File(app.getExternalFilesDir(null), "bench").apply { mkdirs() }
+
+    private fun launch(plan: String?): BenchmarkActivity {
+        val intent = Intent(app, BenchmarkActivity::class.java)
+        plan?.let { intent.putExtra("plan", it) }
+        val activity = Robolectric.buildActivity(BenchmarkActivity::class.java, intent).create().get()
+        activity.worker.join()
+        shadowOf(Looper.getMainLooper()).idle()
+        assertTrue(activity.isFinishing)
+        return activity
+    }
+
+    private fun reply(name: String) = JSONObject(File(folder, name).readText())
+
+    private fun givenModel(): Int {
+        val models = app.assets.list("")!!.filter { it.endsWith(".tflite") }
+        assumeTrue("no model in the assets: build with -Dassets=DIR", models.isNotEmpty())
+        val smallest = models.map { app.assets.open(it).use { stream -> stream.readBytes() } }.minBy { it.size }
+        File(folder, "0.tflite").writeBytes(smallest)
+        val side = org.edgekd.classifier.ImageClassifier.open(java.nio.ByteBuffer.wrap(smallest)).use { it.record.inputWidth to it.record.inputHeight }
+        val (width, height) = side
+        File(folder, "0.npy").writeBytes(npy(2, height, width, ByteArray(2 * height * width * 3) { (it * 31 % 251).toByte() }))
+        return 2
+    }
+
+    @Test
+    fun aModelIsMeasured() {
+        val count = givenModel()
+        File(folder, "plan.json").writeText(planJson().put("delegate", "xnnpack").put("check_inputs", "0.npy").put("out", "measured.json").put("curve", true).toString())
+        launch("plan.json")
+        val reply = reply("measured.json")
+        assertEquals(reply.toString(), "", reply.optString("error"))
+        assertEquals(3, reply.getJSONArray("timings_ns").length())
+        assertEquals(count, reply.getJSONArray("answers").length())
+        assertEquals(reply.getJSONArray("answers").toString(), reply.getJSONArray("check_answers").toString())
+        assertTrue(reply.getString("runtime"), reply.getString("runtime").startsWith("TensorFlow Lite 2."))
+        assertTrue(reply.getString("delegate") in listOf("xnnpack", "none"))
+        assertTrue(reply.getLong("peak_memory_bytes") > 0)
+        keepReply("measured.json", reply.toString())
+    }
+
+    @Test
+    fun whatCannotBeDoneIsAReasonInTheReply() {
+        givenModel()
+        val wrong = mapOf(
+            planJson().put("delegate", "gpu") to "gpu",
+            planJson().put("delegate", "nnapi") to "nnapi",
+            planJson().put("model", "0.npy") to "model",
+            planJson().put("threads", "many") to "threads",
+        )
+        for ((plan, word) in wrong) {
+            File(folder, "plan.json").writeText(plan.toString())
+            launch("plan.json")
+            assertTrue(reply("reply.json").toString(), reply("reply.json").getString("error").contains(word))
+        }
+    }
+
+    @Test
+    fun noPlanAtAllIsAReasonToo() {
+        launch(null)
+        assertTrue(reply("reply.json").getString("error").contains("plan"))
+    }
+
+    @Test
+    fun onlyTheShellMayStartIt() {
+        val info = app.packageManager.getActivityInfo(
+            android.content.ComponentName(app, BenchmarkActivity::class.java), PackageManager.MATCH_DEFAULT_ONLY,
+        )
+        assertTrue(info.exported)
+        assertEquals("android.permission.DUMP", info.permission)
+        assertEquals("org.edgekd.demo:benchmark", info.processName)
+    }
+}

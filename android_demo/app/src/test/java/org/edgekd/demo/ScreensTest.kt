@@ -1,0 +1,202 @@
+package org.edgekd.demo
+
+import android.Manifest
+import android.content.Intent
+import android.content.pm.PackageManager
+import android.graphics.Bitmap
+import android.graphics.Color
+import android.widget.ListView
+import android.widget.TextView
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertNotEquals
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.annotation.GraphicsMode
+
+/** Every screen, drawn. The pictures are for people to look at; what can be asserted of them is. */
+@RunWith(RobolectricTestRunner::class)
+@GraphicsMode(GraphicsMode.Mode.NATIVE)
+class ScreensTest {
+    private fun Demo.classifyOne(): Demo {
+        needModels()
+        tap(R.id.photo_button)
+        pick(photos(1)[0])
+        until("an answer") { state.classify.store.state.ranked.isNotEmpty() }
+        return this
+    }
+
+    @Test
+    fun aPhotoIsClassifiedAndStaysWhenTheScreenTurns() = Demo().use { demo ->
+        demo.draw("classify-empty")
+        demo.classifyOne()
+        val facts = demo.state.classify.store.state.facts!!
+        demo.draw("classify-photo")
+        assertTrue(demo.text(R.id.model_facts).startsWith(facts.precision))
+        assertEquals(minOf(5, facts.labels.size), (demo.activity.findViewById(R.id.answers) as android.view.ViewGroup).childCount)
+        val before = demo.state.classify.store.state.ranked
+        demo.turn(dark(LANDSCAPE))
+        demo.draw("classify-photo-landscape-dark")
+        assertTrue(demo.isShown(R.id.photo))
+        assertEquals(before, demo.state.classify.store.state.ranked)
+        assertEquals("%s".format(before[0].label), demo.text(R.id.label))
+        demo.turn(dark(PORTRAIT))
+        demo.draw("classify-photo-dark")
+        demo.turn(LANDSCAPE)
+        demo.draw("classify-photo-landscape")
+        Unit
+    }
+
+    @Test
+    fun aPhotoRepeatedGivesMedianAndP90() = Demo().use { demo ->
+        demo.classifyOne()
+        assertEquals(demo.activity.getString(R.string.nothing), demo.text(R.id.inference_p90))
+        demo.tap(R.id.again_button)
+        demo.until("eleven times") { demo.state.classify.store.state.inference.count == 11 }
+        val state = demo.state.classify.store.state
+        assertTrue(state.inference.medianMs!! <= state.inference.p90Ms!!)
+        assertTrue(state.inference.medianMs!! <= state.total.medianMs!!)
+        assertNotEquals(demo.activity.getString(R.string.nothing), demo.text(R.id.inference_p90))
+    }
+
+    @Test
+    fun aPhotoThatCannotBeReadSaysSo() = Demo().use { demo ->
+        demo.needModels()
+        demo.tap(R.id.photo_button)
+        demo.pick("broken.jpg" to "this is no photo".toByteArray())
+        demo.until("a problem") { demo.state.classify.store.state.photoProblem != null }
+        assertTrue(demo.isShown(R.id.photo_problem))
+        demo.draw("classify-bad-photo")
+        demo.tap(R.id.photo_button)
+        demo.pick(photos(1)[0])
+        demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
+        assertFalse(demo.isShown(R.id.photo_problem))
+    }
+
+    @Test
+    fun aBadModelSaysWhatIsWrongAndAGoodOneFollows() = Demo().use { demo ->
+        demo.classifyOne()
+        val good = demo.state.classify.store.state.chosen!!
+        val whole = asset(demo.activity, good.file)
+        demo.activity.pickModel(null)
+        demo.pick("half.tflite" to whole.copyOf(whole.size / 2))
+        demo.until("a problem") { demo.state.classify.store.state.modelProblem != null }
+        assertTrue(demo.text(R.id.model_problem), demo.text(R.id.model_problem).startsWith("half "))
+        assertTrue(demo.isShown(R.id.photo))
+        assertFalse(demo.isShown(R.id.answers_card))
+        demo.draw("classify-bad-model")
+        demo.activity.pickModel(null)
+        demo.pick("whole.tflite" to whole)
+        demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
+        assertFalse(demo.isShown(R.id.model_problem))
+    }
+
+    @Test
+    fun aRefusedCameraLeavesAMessageAndTwoWaysOn() = Demo().use { demo ->
+        demo.tap(R.id.camera_button)
+        demo.activity.onRequestPermissionsResult(5, arrayOf(Manifest.permission.CAMERA), intArrayOf(PackageManager.PERMISSION_DENIED))
+        assertTrue(demo.isShown(R.id.camera_refused))
+        demo.draw("classify-camera-refused")
+        demo.turn(dark(LANDSCAPE))
+        demo.draw("classify-camera-refused-landscape-dark")
+        demo.tap(R.id.settings)
+        val started = generateSequence { shadowOf(demo.activity).nextStartedActivity }.map { it.action }.toList()
+        assertTrue("$started", "android.settings.APPLICATION_DETAILS_SETTINGS" in started)
+        shadowOf(demo.activity.application).grantPermissions(Manifest.permission.CAMERA)
+        demo.tap(R.id.ask_again)
+        assertFalse(demo.isShown(R.id.camera_refused))
+        assertEquals(CameraState.RUNNING, demo.state.classify.store.state.camera)
+        assertTrue(demo.isShown(R.id.pace))
+    }
+
+    @Test
+    fun framesAreClassifiedOneAtATimeAndLetGo() = Demo().use { demo ->
+        demo.needModels()
+        demo.state.classify.setCamera(CameraState.RUNNING)
+        var dropped = 0
+        val frame = Bitmap.createBitmap(64, 48, Bitmap.Config.ARGB_8888)
+        demo.state.classify.frame({ frame }, { dropped++ })
+        demo.state.classify.frame({ throw AssertionError("the first is still at work") }, { dropped++ })
+        demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
+        assertEquals(2, dropped)
+        assertEquals(1, demo.state.classify.store.state.total.count)
+        demo.draw("classify-live")
+        demo.tap(R.id.camera_button)
+        assertEquals(CameraState.OFF, demo.state.classify.store.state.camera)
+    }
+
+    @Test
+    fun anAppWithoutModelsSaysHowToGetThem() = Demo().use { demo ->
+        demo.state.classify.store.update { ClassifyState(models = emptyList()) }
+        demo.state.compare.store.update { CompareState(models = emptyList()) }
+        demo.state.benchmark.store.update { BenchmarkState(models = emptyList()) }
+        demo.draw("classify-no-model")
+        assertTrue(demo.text(R.id.model_problem).contains("--android"))
+        demo.tap(R.id.tab_compare)
+        assertTrue(demo.text(R.id.compare_problem).contains("--android"))
+        demo.tap(R.id.tab_benchmark)
+        demo.draw("benchmark-no-model")
+        assertFalse(demo.activity.findViewById<TextView>(R.id.run).isEnabled)
+    }
+
+    @Test
+    fun twoModelsAreComparedOnTheSamePhotos() = Demo().use { demo ->
+        demo.needModels(2)
+        demo.tap(R.id.tab_compare)
+        demo.draw("compare-empty")
+        demo.tap(R.id.photos_button)
+        demo.pick(*photos(7).toTypedArray(), "broken.jpg" to "this is no photo".toByteArray())
+        demo.until("all photos") { demo.state.compare.store.state.let { it.photos == 8 && it.done } }
+        val state = demo.state.compare.store.state
+        assertEquals(7, state.compared)
+        assertEquals(listOf(7, 7), state.sides.map { it.inference.count })
+        assertTrue(state.sides[0].facts!!.sizeBytes >= state.sides[1].facts!!.sizeBytes)
+        demo.draw("compare")
+        val list = demo.activity.findViewById<ListView>(R.id.compared)
+        assertEquals(9, list.adapter.count)
+        demo.turn(dark(LANDSCAPE))
+        demo.draw("compare-landscape-dark")
+        assertEquals(state.rows, demo.state.compare.store.state.rows)
+    }
+
+    @Test
+    fun theBenchmarkMeasuresChecksAndShares() = Demo().use { demo ->
+        demo.needModels(2)
+        demo.tap(R.id.tab_benchmark)
+        demo.draw("benchmark-empty")
+        val brief = demo.state.benchmark.store.state.choices.settings.copy(warmupMinIterations = 0, warmupMaxS = 0.0, seconds = 0.0, minIterations = 64)
+        demo.state.benchmark.choose { it.copy(settings = brief, rounds = 1) }
+        demo.tap(R.id.bench_photos)
+        demo.pick(*photos(4).toTypedArray())
+        demo.tap(R.id.run)
+        demo.until("it runs") { demo.state.benchmark.store.state.progress.let { it == null || it.step > 0 } }
+        demo.draw("benchmark-running")
+        demo.until("it is done") { demo.state.benchmark.store.state.progress == null }
+        val state = demo.state.benchmark.store.state
+        assertEquals(state.problem?.text(demo.activity), null, state.problem)
+        assertTrue(state.measured.all { it.p90Ms != null && it.p50Ms > 0 })
+        demo.activity.findViewById<android.view.View>(R.id.screen_scroll).scrollY = 100_000
+        demo.draw("benchmark-done")
+        demo.tap(R.id.share)
+        val sent = generateSequence { shadowOf(demo.activity).nextStartedActivity }.last { it.action == Intent.ACTION_CHOOSER }
+        @Suppress("DEPRECATION") // its successor is there from API 33 on
+        val shared = sent.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)!!.getStringExtra(Intent.EXTRA_TEXT)!!
+        keepReply("shared.json", shared)
+        val json = JSONObject(shared)
+        assertEquals(state.measured.size, json.getJSONArray("measurements").length())
+        demo.turn(dark(LANDSCAPE))
+        demo.draw("benchmark-done-landscape-dark")
+        assertEquals(state, demo.state.benchmark.store.state)
+    }
+
+    @Test
+    fun darkIsDarkAndLightIsLight() {
+        val (light, dark) = listOf(PORTRAIT, dark(PORTRAIT)).map { Demo(it).use { demo -> demo.draw("mode").getPixel(2, 2) } }
+        assertTrue(Color.luminance(light) > 0.8f)
+        assertTrue(Color.luminance(dark) < 0.1f)
+    }
+}
