@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,24 +62,30 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
     return dataset
 
 
-def pool_of(dataset: Dataset) -> Pool:
-    """Training photos, labelled first. Raises DataError where there is none with a label."""
+def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
+    """Training photos, labelled first; where the run is ``label_free``, none is. Raises DataError where one lacks."""
     labelled, unlabelled = dataset.split("train"), dataset.split("unlabelled")
-    for split in ("train", "val", "test"):
+    for split in ("val", "test") if label_free else ("train", "val", "test"):
         if not dataset.split(split):
             raise DataError(f"the {split} split has no labelled photo. Set its share in [data.split], or add photos")
+    if label_free:
+        everyone = [replace(sample, label=None) for sample in (*labelled, *unlabelled)]
+        if not everyone:
+            raise DataError("there is no photo to train on. Add a folder as data.unlabelled, or photos to the data")
+        return Pool(tuple(everyone), np.full(len(everyone), UNLABELLED))
     labels = [s.label if s.label is not None else UNLABELLED for s in labelled] + [UNLABELLED] * len(unlabelled)
     return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
 
 
 def view_facts(recipe: Recipe, dataset: Dataset, *, plain: bool = False) -> dict[str, Any]:
     """All that decides the views that a stage trains on, for its key; ``plain`` ones are those of one photo each."""
-    return {
+    facts = {
         "photos": dataset.digest(),
         "views": facts_of(recipe.data.views.plain() if plain else recipe.data.views),
         "crop": recipe.data.crop,
         "seed": recipe.seed,
     }
+    return facts if recipe.distill.labels == "all" else {**facts, "labels": recipe.distill.labels}
 
 
 def validation_of(dataset: Dataset, preprocessing: Preprocessing) -> Validation:

@@ -15,6 +15,7 @@ from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
 from edgekd.pipeline.gates import teacher_gates
 from edgekd.pipeline.photos import data_stage, pool_of
+from edgekd.pipeline.seeds import seeds_stage
 from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
 from edgekd.pipeline.student import Lesson
@@ -22,7 +23,7 @@ from edgekd.pipeline.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json
 
-STAGES = ("data", "teacher", "start", "scratch", "column", "distill", "export", "check", "bench", "report")
+STAGES = ("data", "teacher", "start", "scratch", "column", "distill", "export", "check", "seeds", "bench", "report")
 _PACKAGES = (
     "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy", "pillow", "onnx", "onnxruntime",
     "tf2onnx", "ai-edge-litert",
@@ -68,20 +69,32 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     dataset = data_stage(work, recipe)
     if last < STAGES.index("teacher"):
         return
-    pool = pool_of(dataset)
+    label_free = recipe.distill.labels == "none"
+    pool = pool_of(dataset, label_free=label_free)
     teacher_stage(work, recipe, dataset, pool)
     if last < STAGES.index("start"):
         return
     lesson = Lesson(work, recipe, dataset, pool)
     lesson.start_stage()
-    lesson.scratch_stage()
-    _judge_teacher(work, dataset.labels("val"), accept)
+    if label_free:
+        # Nothing that needs a label may stop the run: a teacher is judged by the test photos, in the report.
+        write_json(work.path / "teacher" / "gates.json", [])
+    else:
+        lesson.scratch_stage()
+        _judge_teacher(work, dataset.labels("val"), accept)
     lesson.column_stage()
     lesson.distill_stage()
+    for repeat in range(1, recipe.seeds):
+        lesson.start_stage(repeat)
+        if not label_free:
+            lesson.scratch_stage(repeat)
+        lesson.distill_stage(repeat)
     if last < STAGES.index("export"):
         return
     export_stage(work, recipe, dataset, pool)
     check_stage(work, recipe, dataset)
+    if recipe.seeds > 1:
+        seeds_stage(work, recipe, dataset)
     if last >= STAGES.index("bench"):
         bench_stage(work, recipe, dataset)
     if last >= STAGES.index("report"):
@@ -114,6 +127,8 @@ def _facts(recipe: Recipe) -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
         "machine": open_device("host").facts(),
         "seed": recipe.seed,
+        "seeds": recipe.seeds,
+        "labels": recipe.distill.labels,
         "recipe_digest": recipe.digest(),
     }
 
