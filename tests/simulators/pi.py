@@ -113,9 +113,9 @@ class Pi:
         }
         config = self.state / "sshd_config"
         config.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-        self._sshd = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(config)], stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+        # sshd goes when the tests do, also when they are killed.
+        words = ["setpriv", "--pdeathsig", "KILL", SSHD, "-D", "-e", "-f", str(config)]
+        self._sshd = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
         assert self._sshd.stderr is not None
         for line in self._sshd.stderr:
             self.log.append(line)
