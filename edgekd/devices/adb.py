@@ -3,7 +3,8 @@
 adb's own exit status cannot be trusted: adb 29 ends with 0 when the link is lost in the middle of a command. So a
 command runs under ``probe.SUPERVISOR``, which says how it ended, and which kills all of it when its standard input
 closes: at a timeout, when edgekd is killed, when the cable is pulled, and when adbd dies. A script that waits in the
-same way holds the workspace and removes it.
+same way holds the workspace and removes it; where a user of the workspace leaves a script named ``AT_END`` in it, that
+is run first: for what lies elsewhere (an app that was installed) and must go even if the link is lost.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 
 WORKSPACES = "/data/local/tmp"
+AT_END = ".edgekd-at-end"
 
 _HOLD = (
     f"trap '' HUP; d=$(mktemp -d {WORKSPACES}/edgekd-XXXXXXXX) || exit 1; printf 'edgekd-folder %s\\n' \"$d\"; "
-    'cat >/dev/null; rm -rf "$d" || { sleep 1; rm -rf "$d"; }; printf "edgekd-removed\\n"'
+    f'cat >/dev/null; [ -f "$d/{AT_END}" ] && sh "$d/{AT_END}" >/dev/null 2>&1 </dev/null; '
+    'rm -rf "$d" || { sleep 1; rm -rf "$d"; }; printf "edgekd-removed\\n"'
 )
 _FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
 

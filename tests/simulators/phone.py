@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from simulators.refusing_adbd import RefusingAdbd
 
+from edgekd.bench import agent
 from edgekd.devices.adb import AdbDevice
 from edgekd.devices.pi_board import BOARDS, board_files
 
@@ -52,7 +53,8 @@ class Phone:
 
     def __init__(self, root: Path, folder: Path, python: bool) -> None:
         self.folder, self.sdcard, self.log = folder, folder / "sdcard", folder / "adbd.log"
-        self._bin = folder / "system" / "bin"
+        self.system = folder / "system"
+        self._bin = self.system / "bin"
         for path in (self._bin, folder / "storage", self.sdcard, folder / "empty"):
             path.mkdir(parents=True)
         self._make_system()
@@ -89,6 +91,10 @@ class Phone:
         """Until that file lies in its storage; False if it does not come."""
         return _until((self.storage / name).exists)
 
+    def until(self, holds: Callable[[], bool]) -> bool:
+        """Until that holds; False if it does not come to."""
+        return _until(holds)
+
     def emptied(self) -> bool:
         """Until nothing lies in its storage; False if something stays."""
         return _until(lambda: not self.left())
@@ -107,7 +113,16 @@ class Phone:
     def attach(self) -> None:
         """Connect the adb server to it."""
         subprocess.run(["adb", "connect", self.serial], check=True, capture_output=True)
-        subprocess.run(["adb", "-s", self.serial, "wait-for-device"], check=True, capture_output=True, timeout=30)
+        adb = ["adb", "-s", self.serial]
+        subprocess.run([*adb, "wait-for-device"], check=True, capture_output=True, timeout=60)
+        # Under PRoot, one in ten fresh adbds cannot execute its second or third command (EFAULT), and never again.
+        worked = 0
+        for _ in range(50):
+            done = subprocess.run([*adb, "shell", "-T", ":"], capture_output=True, timeout=60)
+            worked = worked + 1 if done.returncode == 0 else 0
+            if worked == 5:
+                return
+        raise AssertionError(f"no command can be run: {done.stderr!r}")
 
     def fill(self, leave_bytes: int = 0) -> None:
         """Use up its storage but for so many bytes."""
@@ -123,7 +138,7 @@ class Phone:
 
     def say(self, service: str, text: str) -> None:
         """What ``dumpsys SERVICE`` answers from now on."""
-        (self._bin.parent / f"{service}.txt").write_text(text, encoding="utf-8")
+        (self.system / f"{service}.txt").write_text(text, encoding="utf-8")
 
     def close(self) -> None:
         """Detach it and end all its processes."""
@@ -145,6 +160,10 @@ class Phone:
         properties = "".join(f"{name}) echo '{value}';;\n" for name, value in PROPERTIES.items())
         self.stand_in("getprop", f'#!/bin/sh\ncase "$1" in\n{properties}*) echo;;\nesac\n')
         self.stand_in("dumpsys", '#!/bin/sh\n[ "$1" = -t ] && shift 2\ncat "/system/$1.txt"\n')
+        for name in ("pm", "am"):
+            self.stand_in(name, (HERE / name).read_text(encoding="utf-8"))
+        shutil.copy(HERE / "app.py", self.system)
+        shutil.copy(Path(agent.__file__), self.system)
         for service in ("thermalservice", "battery"):
             self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
         for name, content in board_files(BOARDS["pi5"]).items():

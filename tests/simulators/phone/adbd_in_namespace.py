@@ -13,7 +13,6 @@ import ctypes
 import fcntl
 import json
 import os
-import resource
 import signal
 import socket
 import struct
@@ -141,8 +140,6 @@ def _exec_adbd(settings: dict[str, Any]) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     for target, source in ((0, null), (1, log), (2, log)):
         os.dup2(source, target)
-    # With a bounded stack, PRoot fails 1 in 60 of the first commands after a start with EFAULT; without, none of 185.
-    resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     _hide_untranslated()
     binds = [word for pair in settings["binds"] for word in ("-b", ":".join(pair))]
     environment = [f"{name}={value}" for name, value in settings["environment"].items()]
