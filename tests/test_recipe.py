@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekd.distill.dkd import DKD
 from edgekd.errors import RecipeError
 from edgekd.recipe import load_recipe
 
@@ -33,6 +34,16 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
         (MINIMAL + "[distil]\nepochs = 3\n", r"unknown key 'distil'; did you mean 'distill'\?"),
         (MINIMAL + "[distill.schedule]\nlr = 3\n", r"unknown key 'distill.schedule.lr'; valid here: epochs"),
         (MINIMAL + "[distill.objective]\nsoftmax_temperature = 0\n", r"softmax_temperature: .*greater than 0, got 0"),
+        (
+            MINIMAL + '[distill.objective]\nname = "dkdd"\n',
+            r"distill.objective: .*'dkdd' .*'hinton', 'standardized', 'dkd'",
+        ),
+        (MINIMAL + '[distill.objective]\nname = "fitnet"\n', r"fitnet compares features, .* Make it a term of a sum"),
+        (
+            MINIMAL + '[distill.objective]\nname = "dkd"\ntemperature = 3\n',
+            r"unknown key 'distill.objective.temperature'",
+        ),
+        (MINIMAL + '[distill]\nconfidence = { kind = "often" }\n', r"distill.confidence: .*'weight', 'threshold'"),
         (MINIMAL + '[student]\nmodel = "slice:0"\n', r"student.model: student 'slice:0': slice: takes a whole number"),
         (MINIMAL + '[export]\nformats = ["tfjs"]\n', r"export.formats.0: .*'tflite'.*got 'tfjs'"),
         ('name = "x"\n', r"data: Field required"),
@@ -95,3 +106,70 @@ def test_settings_that_came_later_change_nothing_until_they_are_set(tmp_path: Pa
         assert recipe.digest() != base
         recipe.save(tmp_path / "resolved.toml")
         assert load_recipe(tmp_path / "resolved.toml") == recipe
+
+
+def test_objectives_are_taken_by_name_and_summed(tmp_path: Path) -> None:
+    text = (
+        MINIMAL
+        + """
+[distill]
+confidence = { kind = "threshold", at_least = 0.9 }
+[distill.objective]
+name = "weighted"
+[[distill.objective.terms]]
+objective = { name = "dkd", other_weight = 4.0 }
+[[distill.objective.terms]]
+weight = 0.5
+objective = { name = "fitnet", taps = { student = "mid", teacher = "block04_add" } }
+"""
+    )
+    recipe = load_recipe(write(tmp_path, text))
+    first, second = recipe.distill.objective.terms  # type: ignore[union-attr]
+    assert (first.weight, first.objective) == (1.0, DKD(other_weight=4.0))
+    assert (second.weight, second.objective.taps.teacher) == (0.5, "block04_add")
+    recipe.save(tmp_path / "resolved.toml")
+    assert load_recipe(tmp_path / "resolved.toml").distill == recipe.distill
+
+
+FIXED = MINIMAL + '[student]\nmodel = "cnn:8@32"\n[teacher]\n'
+
+
+def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("cat\ndog\n", encoding="utf-8")
+    text = (
+        FIXED + 'classes = "names.txt"\npixel_range = [0, 1]\nmean = [0.4, 0.4, 0.4]\nstd = [0.2, 0.2, 0.2]\n'
+        'model = ["a.onnx", {model = "b.keras", pixel_range = [-1, 1]}]\n'
+    )
+    recipe = load_recipe(write(tmp_path, text))
+    one, two = recipe.teacher.members()
+    assert (one.model, two.model) == (f"{tmp_path}/a.onnx", f"{tmp_path}/b.keras")
+    assert one.classes == two.classes == ("cat", "dog")
+    assert (one.pixel_range, one.mean, two.pixel_range, two.mean) == ((0, 1), (0.4, 0.4, 0.4), (-1, 1), None)
+    assert not recipe.teacher.train
+    recipe.save(tmp_path / "resolved.toml")
+    assert load_recipe(tmp_path / "resolved.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('model = "t.pt"\n', r"torch\.onnx\.export"),
+        ('model = "t.h5"\n', r"keras\.models\.load_model"),
+        ('model = "t.onnx"\ntrain = true\n', r"train = true: .*t\.onnx can only be used as it is"),
+        ('model = "t.onnx"\nfine_tune_blocks = 2\n', r"fine_tune_blocks = 2 needs train = true"),
+        ('model = "t.onnx"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n', r"mean and std of pixels in which range\?"),
+        ('model = "t.onnx"\nclasses = "none.txt"\n', r"teacher\.classes: .*none\.txt"),
+        ('model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n', r"'teacher\.model\.1\.chanels'; .*'channels'"),
+        ('model = ["a.onnx", "efficientnet-lite0"]\n', r"teacher\.model\.1\.model: an average is of trained files"),
+        ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 brings its own"),
+        ("model = []\n", r"names no teacher"),
+    ],
+)
+def test_teachers_that_cannot_be_meant(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, FIXED + text))
+
+
+def test_a_slice_needs_a_teacher_to_cut(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"slice:8 is a slice of its teacher, and t\.onnx is no Keras model"):
+        load_recipe(write(tmp_path, MINIMAL + '[teacher]\nmodel = "t.onnx"\n'))
