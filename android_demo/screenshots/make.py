@@ -1,8 +1,8 @@
 """Draw the screens again: python android_demo/screenshots/make.py ASSETS PHOTOS
 
-ASSETS holds two models or more, and golden/ of them, as `edgekd export RUN --android DIR` puts them there; PHOTOS at least
-seven photos. The tests draw every screen; these three are for the README. Needs Maven, Pillow and what android_demo/build.py
-asks for. The milliseconds are those of a JVM without XNNPACK and say nothing of a phone.
+ASSETS holds two models or more, and golden/ of them, as `edgekd export RUN --android DIR` puts them there; PHOTOS at
+least seven photos. The tests draw every screen; these three are for the README. Needs Maven, Pillow and what
+android_demo/build.py asks for. The milliseconds are those of a JVM without XNNPACK and say nothing of a phone.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ WIDTH = 400
 def main(assets: str, photos: str) -> None:
     """Run the tests that draw, and keep three of the pictures, small."""
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(
-            ["mvn", "-q", "-f", str(HERE.parent), "test", "-Dtest=ScreensTest", f"-DbuildDirectory={scratch}/build",
-             f"-Dassets={Path(assets).resolve()}", f"-Dphotos={Path(photos).resolve()}", f"-Dscreenshots={scratch}/drawn"],
-            check=True,
-        )  # fmt: skip
+        maven = ["mvn", "-q", "-f", str(HERE.parent), "test", "-Dtest=ScreensTest"]
+        given = {"assets": Path(assets).resolve(), "photos": Path(photos).resolve()}
+        made = {"buildDirectory": f"{scratch}/build", "screenshots": f"{scratch}/drawn"}
+        subprocess.run([*maven, *(f"-D{key}={value}" for key, value in {**given, **made}.items())], check=True)  # noqa: S603
         for name in SHOWN:
             with Image.open(f"{scratch}/drawn/{name}.png") as drawn:
                 size = (WIDTH, round(WIDTH * drawn.height / drawn.width))

@@ -168,7 +168,7 @@ class ScreensTest {
         demo.needModels(2)
         demo.tap(R.id.tab_benchmark)
         demo.draw("benchmark-empty")
-        val brief = demo.state.benchmark.store.state.choices.settings.copy(warmupMinIterations = 0, warmupMaxS = 0.0, seconds = 0.0, minIterations = 64)
+        val brief = demo.state.benchmark.store.state.choices.settings.copy(warmupMinIterations = 0, warmupMaxS = 0.0, seconds = 0.001, minIterations = 64)
         demo.state.benchmark.choose { it.copy(settings = brief, rounds = 1) }
         demo.tap(R.id.bench_photos)
         demo.pick(*photos(4).toTypedArray())
