@@ -8,15 +8,17 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgekd.bench.plan import BenchPlan
 from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
+from edgekd.distill.confidence import Confidence
 from edgekd.distill.hinton import Hinton
+from edgekd.distill.table import FEATURE_NAMES, Objective
 from edgekd.errors import RecipeError, UsageError
 from edgekd.export.options import ExportOptions
 from edgekd.export.parity import ParityGates
@@ -64,17 +66,33 @@ class StudentSection(_Section):
             raise ValueError(str(error)) from None
 
 
+def _named(objective: Any) -> Any:
+    if not isinstance(objective, dict):
+        return objective
+    if objective.get("name") in FEATURE_NAMES:
+        raise ValueError(
+            f"{objective['name']} compares features, which teach no head. Make it a term of a sum: name = "
+            '"weighted", and [[distill.objective.terms]] with weight and objective, one of them hinton or dkd'
+        )
+    return {"name": "hinton", **objective}
+
+
 class DistillSection(_Section):
     """``objective`` and the ``schedule`` that both students, with and without the teacher, are trained by.
 
-    ``labels = "none"``: no label takes part in training or in choosing the epoch, the teacher's answers alone do.
+    An objective without a ``name`` is Hinton's. ``labels = "none"``: no label takes part in training or in choosing the
+    epoch, the teacher's answers alone do. ``confidence`` weights or filters those answers on photos without a label.
+    Teacher's features that an objective asks for are stored up to ``store_features_mb``; above it the teacher runs
+    along with the training.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("labels",)
+    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "store_features_mb")
 
-    objective: Hinton = Hinton()
+    objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
     schedule: Schedule = Schedule()
     labels: Literal["all", "none"] = "all"
+    confidence: Confidence | None = None
+    store_features_mb: int = Field(1024, ge=0)
 
 
 class ExportSection(ExportOptions):

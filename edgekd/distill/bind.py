@@ -52,9 +52,27 @@ def bind(
     Makes the projectors' weights, by Keras' global seed. Raises ModelError where a tap names no layer, or features are
     asked of a teacher that has none to show.
     """
-    terms = terms_of(objective)
-    outputs, layers, which = list(student.outputs), [], []
+    terms, layers = terms_of(objective), teacher_layers(objective, teacher)
+    outputs, which = list(student.outputs), []
     for term in terms:
+        if not isinstance(term.objective, FeatureObjective):
+            continue
+        layer = tap(teacher, term.objective.taps.teacher, "teacher")
+        maps = student.get_layer(tap(student, term.objective.taps.student, "student")).output
+        channels = int(teacher.get_layer(layer).output.shape[-1])
+        projector = term.objective.projector(int(maps.shape[-1]), channels)
+        outputs.append(maps if projector is None else projector(maps))
+        which.append(layers.index(layer))
+    return Bound(terms, confidence, _model(student, outputs), layers, tuple(which))
+
+
+def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, ...]:
+    """The teacher's layers that an objective taps, each once, in the order of its terms; none for logits alone.
+
+    Raises ModelError where a tap names no layer, or ``teacher`` is None and features are asked of it.
+    """
+    found: list[str] = []
+    for term in terms_of(objective):
         if not isinstance(term.objective, FeatureObjective):
             continue
         if teacher is None:
@@ -63,14 +81,9 @@ def bind(
                 "Take a .keras teacher, or an objective on logits"
             )
         layer = tap(teacher, term.objective.taps.teacher, "teacher")
-        maps = student.get_layer(tap(student, term.objective.taps.student, "student")).output
-        channels = int(teacher.get_layer(layer).output.shape[-1])
-        projector = term.objective.projector(int(maps.shape[-1]), channels)
-        outputs.append(maps if projector is None else projector(maps))
-        if layer not in layers:
-            layers.append(layer)
-        which.append(layers.index(layer))
-    return Bound(terms, confidence, _model(student, outputs), tuple(layers), tuple(which))
+        if layer not in found:
+            found.append(layer)
+    return tuple(found)
 
 
 def tap(model: Any, name: str, whose: str) -> str:
@@ -92,10 +105,11 @@ def tap(model: Any, name: str, whose: str) -> str:
 
 
 def teacher_features(teacher: Any, layers: tuple[str, ...]) -> Any:
-    """The teacher's part that gives the outputs of ``layers``, as a list."""
+    """The teacher's part that gives the outputs of ``layers``, as a list where there are several."""
     import keras
 
-    return keras.Model(teacher.input, [teacher.get_layer(layer).output for layer in layers])
+    outputs = [teacher.get_layer(layer).output for layer in layers]
+    return keras.Model(teacher.input, outputs if len(outputs) > 1 else outputs[0])
 
 
 def _model(student: Any, outputs: list[Any]) -> Any:

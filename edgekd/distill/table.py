@@ -19,6 +19,7 @@ from edgekd.training.labels import LabelsOnly
 
 OnLogits = Hinton | Standardized | DKD | Dist | LabelsOnly
 OnFeatures = FitNet | AttentionTransfer | SimilarityPreserving | Relational
+FEATURE_NAMES = ("fitnet", "attention_transfer", "similarity_preserving", "relational")
 
 
 class Term(BaseModel):

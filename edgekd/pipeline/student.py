@@ -13,6 +13,8 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.data.views_render import rendered_batches
+from edgekd.distill.bind import bind
+from edgekd.pipeline.features import TeacherFeatures, features_of_teacher
 from edgekd.pipeline.given import open_teacher_of
 from edgekd.pipeline.photos import Pool, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
@@ -27,7 +29,7 @@ from edgekd.teach.protocol import Teacher
 from edgekd.teach.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Loss, Validation, deterministic, logits_of, train
+from edgekd.training.loop import Validation, deterministic, logits_of, train
 
 _COLUMN_IMAGES = 256
 
@@ -75,7 +77,7 @@ class Lesson:
 
     def scratch_stage(self, repeat: int = 0) -> Path:
         """The same student, trained on the labels alone for as many steps. Writes ``scratch/``."""
-        return self._train("scratch", repeat, LabelsOnly(), self.pool.labelled, None, {})
+        return self._train("scratch", repeat, self.pool.labelled, None, {})
 
     def column_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""
@@ -96,14 +98,20 @@ class Lesson:
 
     def distill_stage(self, repeat: int = 0) -> Path:
         """The student taught by the column. Writes ``distill/``."""
-        column = TeacherColumn(self.work.path / "column")
-        objective = self.recipe.distill.objective
-        depends = {"objective": objective.model_dump(mode="json"), "column": self.work.hashes["column"]}
-        return self._train("distill", repeat, objective, np.arange(len(self.pool.samples)), column, depends)
+        column, section = TeacherColumn(self.work.path / "column"), self.recipe.distill
+        depends: dict[str, Any] = {
+            "objective": section.objective.model_dump(mode="json"), "column": self.work.hashes["column"],
+        }  # fmt: skip
+        if section.confidence:
+            depends["confidence"] = section.confidence.model_dump(mode="json")
+        features = features_of_teacher(self.work, self.recipe, self.dataset, self.pool, self._rendered_at)
+        if features.told:
+            depends["features"] = features.told
+        return self._train("distill", repeat, np.arange(len(self.pool.samples)), column, depends, features)
 
     def _train(
-        self, name: str, repeat: int, loss: Loss, photos: npt.NDArray[np.int64], column: TeacherColumn | None,
-        depends: Any,
+        self, name: str, repeat: int, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any,
+        features: TeacherFeatures | None = None,
     ) -> Path:  # fmt: skip
         schedule, start = self.recipe.distill.schedule, stage_of("start", self.recipe, repeat)
         depends = {
@@ -114,18 +122,26 @@ class Lesson:
         def do(directory: Path, key: str) -> None:
             deterministic(self.recipe.seed + repeat)
             student = load_model(self.work.path / start / "student.keras")
+            section = self.recipe.distill
+            loss = (
+                bind(LabelsOnly(), student) if features is None
+                else bind(section.objective, student, features.teacher, section.confidence)
+            )  # fmt: skip
             stream = BatchStream(
-                self._views(student), photos, self.pool.labels, column,
-                batch_size=schedule.batch_size, seed=self.recipe.seed + repeat,
+                self._views(student), photos, self.pool.labels, column, batch_size=schedule.batch_size,
+                seed=self.recipe.seed + repeat, features=features.sources if features else (),
             )  # fmt: skip
             validation = self._validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
                 # The budget is that of the whole pool, so that both trainings get as many steps.
                 steps_per_epoch=schedule.steps_per_epoch(len(self.pool.samples)),
-                checkpoint=directory / "checkpoint.npz", key=key, progress=self.work.watcher.progress,
+                checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
+                progress=self.work.watcher.progress,
             )  # fmt: skip
             told = history.to_json()
+            if features and features.told:
+                told["features"] = features.told
             told["val_predictions"] = logits_of(student, validation.images).argmax(axis=1).tolist()
             write_json(directory / "history.json", told)
             with replacing(directory / "student.keras") as temporary:
