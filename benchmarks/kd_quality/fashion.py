@@ -1,0 +1,120 @@
+"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays, its views, and the two networks.
+
+Data: Xiao, Rasul & Vollgraf, arXiv:1708.07747.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.data.views import ViewPolicy, draw_view, render
+from edgekd.preprocess import Preprocessing
+from edgekd.storage import replacing
+
+FOLDER = Path("/usr/share/datasets/fashion-mnist")
+SIZE, CLASSES = 28, 10
+VIEWS = ViewPolicy(views=10, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
+VIEW_SEED = 0
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Images:
+    """``pixels`` uint8 [N, 28, 28, 1], ``labels`` int64 [N]."""
+
+    pixels: Pixels
+    labels: npt.NDArray[np.int64]
+
+
+def load(split: str) -> Images:
+    """``train`` (60,000) or ``t10k`` (10,000), in the files' order. Raises SystemExit where the package is absent."""
+    if not FOLDER.is_dir():
+        raise SystemExit(f"{FOLDER} is not there: skipped. Install the Debian package dataset-fashion-mnist")
+    with gzip.open(FOLDER / f"{split}-images-idx3-ubyte.gz") as images:
+        pixels = np.frombuffer(images.read(), np.uint8, offset=16).reshape(-1, SIZE, SIZE, 1)
+    with gzip.open(FOLDER / f"{split}-labels-idx1-ubyte.gz") as labels:
+        return Images(pixels, np.frombuffer(labels.read(), np.uint8, offset=8).astype(np.int64))
+
+
+def view_file(work: Path, number: int) -> Path:
+    """View ``number`` of all 60,000 training images, uint8 [60000, 28, 28, 1], rendered when first asked for."""
+    path = work / f"view-{number:02d}.npy"
+    if not path.is_file():
+        shown = Preprocessing(height=SIZE, width=SIZE)
+        seen = np.empty_like(pixels := load("train").pixels)
+        for index, image in enumerate(pixels):
+            view = draw_view(VIEWS, VIEW_SEED, f"fashion-mnist/train/{index}", number)
+            seen[index] = render(np.repeat(image, 3, axis=2), view, shown)[:, :, :1]
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, seen, allow_pickle=False)
+    return path
+
+
+@cache
+def _opened(path: Path) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class StoredViews:
+    """The first ``views`` views of every training image, from memory maps; a source for edgekd's BatchStream."""
+
+    work: Path
+    views: int
+
+    def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> Pixels:
+        """Views uint8 [B, 28, 28, 1]."""
+        batch = np.empty((len(sample_indices), SIZE, SIZE, 1), np.uint8)
+        for number in np.unique(view_numbers):
+            here = view_numbers == number
+            batch[here] = _opened(view_file(self.work, int(number)))[sample_indices[here]]
+        return batch
+
+
+def _unit(x: Any, channels: int, kernel: int = 3, stride: int = 1) -> Any:
+    import keras
+
+    layers = keras.layers
+    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def _residual(x: Any, channels: int, name: str) -> Any:
+    import keras
+
+    return keras.layers.Add(name=name)([x, _unit(_unit(x, channels), channels)])
+
+
+def teacher_network() -> Any:
+    """A residual network of about 16 million multiplications: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]."""
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((SIZE, SIZE, 1), name="image")
+    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 40, 5, 2)
+    x = _residual(x, 40, "mid")
+    x = _unit(x, 96, 3, 2)
+    x = _residual(x, 96, "last")
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    return keras.Model(image, layers.Dense(CLASSES, name="logits")(layers.Dropout(0.3)(x)), name="teacher")
+
+
+def student_network() -> Any:
+    """9,330 parameters: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]; its last feature maps are 7 x 7 x 28."""
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((SIZE, SIZE, 1), name="image")
+    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 12)
+    x = _unit(layers.MaxPooling2D()(x), 18)
+    x = _unit(layers.MaxPooling2D()(x), 28)
+    # Every garment lies in the middle, so that where something is seen says more than that it is seen.
+    x = layers.Flatten()(layers.AveragePooling2D()(x))
+    return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="student")
