@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -17,6 +18,7 @@ _LUMINANCE = (213, 715, 72)
 _TURN = ((-213, -715, 928), (143, 140, -283), (-787, 715, 72))
 
 
+@functools.lru_cache(maxsize=4096)
 def levels(brightness: int, contrast: int) -> Pixels:
     """The table [256] from a level to what a view makes of it: brightness, then contrast about 128, in 1/256."""
     value = np.clip((np.arange(256) * brightness + 128) >> 8, 0, 255)
@@ -24,6 +26,7 @@ def levels(brightness: int, contrast: int) -> Pixels:
     return table
 
 
+@functools.lru_cache(maxsize=4096)
 def colour_matrix(hue_deg: int, saturation: int) -> NDArray[np.int32]:
     """Integers [3, 3] in 1/4096 that turn the hue by whole degrees and scale the saturation by 1/256; greys stay.
 
@@ -47,10 +50,9 @@ def recoloured(pixels: Pixels, hue_deg: int, saturation: int) -> Pixels:
     """Pixels uint8 [H, W, 3] through ``colour_matrix``, rounded to the nearest level."""
     if hue_deg == 0 and saturation == UNIT:
         return pixels
-    table = colour_matrix(hue_deg, saturation)
-    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
-    out = np.empty(pixels.shape, np.uint8)
-    for channel in range(3):
-        mixed = red * table[channel, 0] + green * table[channel, 1] + blue * table[channel, 2]
-        out[..., channel] = np.clip((mixed + _ONE // 2) >> 12, 0, 255)
+    # float32 holds these whole numbers (below 2**24) exactly, in whatever order they are added.
+    table = colour_matrix(hue_deg, saturation).astype(np.float32)
+    mixed = pixels.reshape(-1, 3).astype(np.float32) @ table.T
+    rounded = np.floor((mixed + np.float32(_ONE // 2)) * np.float32(1 / _ONE))
+    out: Pixels = np.clip(rounded, 0, 255).astype(np.uint8).reshape(pixels.shape)
     return out

@@ -204,6 +204,7 @@ def _curve(row: str, title: str, value: Json) -> Curve:
         val_accuracy=tuple(float(epoch["val_accuracy"]) for epoch in known),
         best_epoch=None if best is None else int(best) - first + 1,
         seconds=value.get("seconds"),
+        wait_share=value.get("wait_share"),
     )
 
 

@@ -118,7 +118,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation accuracy by epoch (the first is 1) of one training."""
+    """Validation accuracy by epoch (the first is 1) of one training; ``wait_share``: of its time, for photos."""
 
     row: str
     title: str
@@ -126,6 +126,7 @@ class Curve:
     val_accuracy: tuple[float, ...]
     best_epoch: int | None
     seconds: float | None
+    wait_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def teacher_sentence(report: Report) -> str:
 def training_sentence(report: Report) -> str:
     """How long the student's trainings took; empty if there were none."""
     parts = [f"{curve.title} {fmt.duration(curve.seconds)}" for curve in report.curves if curve.seconds is not None]
-    return f"Training took: {', '.join(parts)}. The mark is the epoch that was kept." if parts else ""
+    shares = [curve.wait_share for curve in report.curves if curve.wait_share is not None]
+    waited = f" Models waited for their photos {fmt.percent(max(shares))} of that time at most." if shares else ""
+    return f"Training took: {', '.join(parts)}.{waited} The mark is the epoch that was kept." if parts else ""
 
 
 def bench_sentence(report: Report) -> str:

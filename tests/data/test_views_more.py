@@ -109,6 +109,11 @@ def test_hue_and_saturation_in_integers() -> None:
     assert recoloured(grey, 120, 400).tolist() == grey.tolist()
     red = np.array([[[255, 0, 0]]], np.uint8)
     assert recoloured(red, 120, 256)[0, 0, 0] < 60 < recoloured(red, 120, 256)[0, 0, 1]
+    pixels, table = make.pixels(4, 40, 40), colour_matrix(150, 512)
+    exact = (pixels.astype(np.int64) @ table.T.astype(np.int64) + 2048) >> 12
+    assert np.array_equal(recoloured(pixels, 150, 512), np.clip(exact, 0, 255))
+    largest = max(int(np.abs(colour_matrix(degrees, 512)).sum(axis=1).max()) for degrees in range(-180, 181))
+    assert 255 * largest + 2048 < 2**24
     out = (255 * np.array([-2351, 1745, 1745]) + 2048) >> 12
     assert recoloured(red, 180, 256)[0, 0].tolist() == np.clip(out, 0, 255).tolist()
 
