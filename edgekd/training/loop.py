@@ -102,7 +102,7 @@ def train(
     if state.epoch:
         assign(learner.variables, state.model)
         assign(optimizer.variables, state.optimizer)
-    step_fn = _step_function(learner, loss, optimizer)
+    step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
     for epoch in range(state.epoch, schedule.epochs):
         started, waited, losses = time.perf_counter(), 0.0, []
@@ -142,7 +142,8 @@ def _finish_epoch(
     state.epoch += 1
 
 
-def _step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], Any]:
+def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], Any]:
+    """One optimizer step as a compiled function of a batch; gives its mean loss."""
     import tensorflow as tf
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
