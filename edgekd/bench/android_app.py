@@ -59,6 +59,7 @@ class AndroidApp:
     """An ``Agent`` (see launching) over the demo's APK on a phone."""
 
     name = "android-app"
+    formats: tuple[str, ...] = ("tflite",)
 
     def __init__(self, device: Device, apk: Path) -> None:
         if not apk.is_file() or not zipfile.is_zipfile(apk):

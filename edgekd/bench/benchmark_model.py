@@ -136,6 +136,7 @@ class BenchmarkModel:
     """An ``Agent`` (see launching) that runs the user's copy of the tool."""
 
     name = "benchmark_model"
+    formats: tuple[str, ...] = ("tflite",)
 
     def __init__(self, device: Device, binary: Path) -> None:
         if not binary.is_file():

@@ -31,6 +31,11 @@ class Agent(Protocol):
         """python, android-app or benchmark_model."""
         ...
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that it runs; other files are left out on its device."""
+        ...
+
     def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
         """Put everything into the device's workspace ``folder``. Raises: DeviceError."""
         ...
@@ -74,6 +79,7 @@ class PythonAgent:
     """``agent.py``, pushed beside the files under names that no shell or file system minds."""
 
     name = "python"
+    formats: tuple[str, ...] = ("tflite", "onnx", "ort")
 
     def __init__(self, device: Device) -> None:
         self._device, self._folder = device, ""

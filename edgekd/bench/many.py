@@ -105,7 +105,8 @@ def _measure_one(
     try:
         agent = choose_agent(device, choice)
         told = None if watcher is None else watcher.progress
-        result = measure(targets, baseline, plan, device, told, save_to=partial, agent=agent)
+        runnable = [target for target in targets if target.format in agent.formats]
+        result = measure(runnable, baseline, plan, device, told, save_to=partial, agent=agent)
         partial.replace(path)
     except DeviceError as error:
         return Outcome(device.address, partial, BenchResult.load(partial) if partial.is_file() else None, error)

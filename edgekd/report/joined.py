@@ -34,6 +34,10 @@ class DevicePart:
     lines: tuple[Line, ...]
     error: str | None = None
 
+    def line(self, name: str) -> Line | None:
+        """The line of that file, where the device ran it."""
+        return next((line for line in self.lines if line.measurement.name == name), None)
+
     @property
     def counted(self) -> bool:
         """Whether it counts instructions instead of taking time."""
@@ -50,15 +54,16 @@ class Joined:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files, in the order of the first device."""
-        return tuple(one.name for one in self.parts[0].result.measurements) if self.parts else ()
+        """The files, in the order of the first device that has them."""
+        return tuple(dict.fromkeys(one.name for part in self.parts for one in part.result.measurements))
 
 
 def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> Joined:
     """Put results side by side; ``errors`` are those of addresses that failed, wholly or on the way.
 
     Raises: UsageError naming the two devices and what makes them no comparison: other bytes under the same name,
-    another baseline, other photos, threads, delegate or mode, or the same device twice.
+    another baseline, other photos, threads, delegate or mode, or the same device twice. A file that one device lacks
+    is left open there.
     """
     errors = dict(errors or {})
     addresses = [result.device for result in results]
@@ -80,9 +85,8 @@ def unlike(first: BenchResult, other: BenchResult) -> str | None:
         if one != two and (name != "pace_ms" or first.plan.mode == "paced"):
             return f"{name} is {one} in one and {two} in the other"
     mine, theirs = ({one.name: one for one in result.measurements} for result in (first, other))
-    if mine.keys() != theirs.keys():
-        return f"they measured different files: {', '.join(sorted(mine.keys() ^ theirs.keys()))} only in one of them"
-    for name, one in mine.items():
+    # A phone's app runs no .onnx: files that one device lacks are left open there.
+    for name, one in ((name, one) for name, one in mine.items() if name in theirs):
         for what, key in (("file", "sha256"), ("photos", "inputs_sha256"), ("number of threads", "threads")):
             if getattr(one, key) != getattr(theirs[name], key):
                 return f"{name} is measured with another {what}"
@@ -106,7 +110,7 @@ def matrix_cells(joined: Joined) -> Cells:
     """A file a row, a device a column: the ratio to the baseline."""
     header = ("file", *(_column(part) for part in joined.parts))
     rows = [
-        (name, *(_ratio(next(x for x in part.lines if x.measurement.name == name)) for part in joined.parts))
+        (name, *(_ratio(line) if (line := part.line(name)) else fmt.DASH for part in joined.parts))
         for name in joined.names
     ]
     return Cells(header, tuple(rows))

@@ -47,7 +47,8 @@ def ratios(joined: Joined) -> Figure | None:
     for part in shown:
         axes.text(0.0, y, _heading(part), transform=axes.get_yaxis_transform(), fontweight="bold", va="center")
         y += 1.0
-        for index, line in enumerate(part.lines):
+        for line in part.lines:
+            index = joined.names.index(line.measurement.name)
             _mark(axes, y, index, line.comparison, solid=line.validity.standing == "valid")
             names.append((y, line.measurement.name))
             y += 0.8

@@ -72,9 +72,9 @@ def headline(joined: Joined) -> str:
     name = joined.names[-1] if len(joined.names) == 1 else _shipped(joined)
     said = []
     for part in joined.parts:
-        line = next(line for line in part.lines if line.measurement.name == name)
-        speedup = line.comparison.speedup
-        if part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
+        line = part.line(name)
+        speedup = line.comparison.speedup if line is not None else None
+        if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
             continue
         said.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}")
     devices = len(joined.parts)

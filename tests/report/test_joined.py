@@ -73,7 +73,6 @@ def test_a_throttled_device_is_marked_everywhere() -> None:
         (lambda r: replace(r, baseline="int8_tflite"), "the baseline is 'teacher' in one and 'int8_tflite'"),
         (lambda r: replace(r, plan=BenchPlan(delegate="none")), "delegate is xnnpack in one and none in the other"),
         (lambda r: replace(r, plan=BenchPlan(mode="paced")), "mode is back-to-back in one and paced"),
-        (lambda r: replace(r, measurements=r.measurements[:-1]), "different files: int8_onnx only in one"),
         (lambda r: _each(r, sha256="f" * 64), "teacher is measured with another file"),
         (lambda r: _each(r, inputs_sha256="f" * 64), "teacher is measured with another photos"),
         (lambda r: _each(r, threads=2), "teacher is measured with another number of threads"),
@@ -111,6 +110,14 @@ def test_plots_appear_where_there_is_something_to_draw() -> None:
     swept = tuple(replace(one, name=f"{one.name}, 2", threads=2) for one in made.measurements)
     whole = replace(made, measurements=(long, *made.measurements[1:], *swept))
     assert [plot.name for plot in draw_all(join([whole]))] == ["ratios", "sustained", "threads"]
+
+
+def test_a_file_that_one_device_lacks_is_left_open_there() -> None:
+    phone = on("adb:1")
+    joined = join([replace(phone, measurements=phone.measurements[:-1]), on("host")])
+    assert joined.names[-1] == "int8_onnx"
+    assert matrix_cells(joined).rows[-1][1] == "–" and matrix_cells(joined).rows[-1][2] != "–"
+    assert [plot.name for plot in draw_all(joined)] == ["ratios"]
 
 
 def test_nothing_was_measured() -> None:
