@@ -61,7 +61,8 @@ def changes(before: BenchResult, after: BenchResult) -> tuple[Change, ...]:
 
 
 def _refuse_unlike(before: BenchResult, after: BenchResult) -> None:
-    pairs: list[tuple[str, Any, Any]] = [("what was measured", before.unit, after.unit), ("agent", before.agent, after.agent)]
+    pairs: list[tuple[str, Any, Any]] = [("what was measured", before.unit, after.unit)]
+    pairs += [("agent", before.agent, after.agent)]
     pairs += [(key, before.facts_before.get(key), after.facts_before.get(key)) for key in _SAME_FACTS]
     pairs += [(key, getattr(before.plan, key), getattr(after.plan, key)) for key in _SAME_PLAN]
     for what, one, two in pairs:
