@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from edgekd.data.views_live import open_views
 from edgekd.distill.bind import teacher_features, teacher_layers
+from edgekd.distill.objective import FeatureObjective
+from edgekd.distill.table import terms_of
 from edgekd.pipeline.photos import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
@@ -63,7 +65,9 @@ def features_of_teacher(
     Raises ModelError where the teacher shows only its logits, or a tap names no layer of it.
     """
     path = work.path / "teacher" / "teacher.keras"
-    teacher: Any = None if recipe.teacher.given or not path.is_file() else load_model(path)
+    # Loaded where features are compared alone: a run in which nothing has changed needs no Keras.
+    asked = any(isinstance(term.objective, FeatureObjective) for term in terms_of(recipe.distill.objective))
+    teacher: Any = load_model(path) if asked and not recipe.teacher.given and path.is_file() else None
     layers = teacher_layers(recipe.distill.objective, teacher)
     sources, told = [], []
     for layer in layers:

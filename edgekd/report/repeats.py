@@ -187,9 +187,10 @@ def _recovered(found: Repeats) -> str:
             f"The teacher ({fmt.percent(found.teacher)}) is no better than the student from scratch "
             f"({fmt.percent(found.without.value)}): there is no gap that distillation could close."
         )
-    part = f"{found.recovered * 100:.0f}{fmt.NBSP}%"
+    part = f"{found.recovered * 100:.0f}{fmt.NBSP}%".replace("-", "−")
     said = f"Distillation recovered {part} of the {lead * 100:.1f} points that the teacher is ahead, (S_kd − S)/(T − S)"
     if found.recovered_interval is None:
         return f"{said}; no interval, because the teacher's lead itself is within chance on {found.n:,} photos."
     interval = found.recovered_interval
-    return f"{said} ({interval.low * 100:.0f} to {interval.high * 100:.0f}{fmt.NBSP}%)."
+    low, high = (f"{end * 100:.0f}".replace("-", "−") for end in (interval.low, interval.high))
+    return f"{said} ({low} to {high}{fmt.NBSP}%)."
