@@ -48,9 +48,9 @@ def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target
     run("aapt2", "compile", "--dir", MAIN / "res", "-o", build / "resources.zip")
     if not assets.is_dir():
         sys.exit(f"-Dassets={assets} is no directory. Give the one that holds the .tflite files")
-    # -0 with the dot: a stored model can be mapped straight from the APK, a compressed one cannot.
+    # A stored model can be mapped straight from the APK. With -0 aapt2 takes an extension to begin at the first dot.
     run(
-        "aapt2", "link", "-I", android_jar, "--manifest", manifest, "-A", assets, "-0", ".tflite",
+        "aapt2", "link", "-I", android_jar, "--manifest", manifest, "-A", assets, "--no-compress-regex", r"\.tflite$",
         "--min-sdk-version", min_sdk, "--target-sdk-version", target_sdk,
         "--version-code", "1", "--version-name", "1.0",
         "--java", build / "generated", "--proguard", build / "components.pro", "--auto-add-overlay",
