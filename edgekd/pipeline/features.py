@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import open_views
 from edgekd.distill.bind import teacher_features, teacher_layers
 from edgekd.distill.objective import FeatureObjective
@@ -17,6 +18,7 @@ from edgekd.distill.table import terms_of
 from edgekd.pipeline.photos import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
+from edgekd.storage import read_json, write_json
 from edgekd.teach.column import TeacherColumn, ViewsAt, compute_column
 from edgekd.teach.keras_teacher import load_model
 from edgekd.training.batches import StoredLogits, ViewSource
@@ -49,45 +51,67 @@ class OnlineFeatures:
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """``sources`` in the order of ``layers``; ``teacher`` is the Keras model, None where no features are asked for."""
+    """The Keras teacher, its tapped layers' ``sources`` in the order of the objective's terms, and what was told."""
 
     teacher: Any
-    layers: tuple[str, ...]
     sources: tuple[StoredLogits, ...]
-    told: tuple[dict[str, Any], ...]
+    told: list[dict[str, Any]]
 
 
-def features_of_teacher(
-    work: Workspace, recipe: Recipe, dataset: Any, pool: Pool, views_at: ViewsAt
-) -> TeacherFeatures:
-    """What the recipe's objective needs of the teacher beside its logits; writes ``features/LAYER/`` where small.
+def features_stage(work: Workspace, recipe: Recipe, pool: Pool, views_at: ViewsAt) -> bool:
+    """Store what the objective needs of the teacher beside its logits, where small; writes ``features/``.
 
-    Raises ModelError where the teacher shows only its logits, or a tap names no layer of it.
+    False, and nothing is done, where the objective compares no features. Raises ModelError where the teacher shows only
+    its logits, or a tap names no layer of it.
     """
-    path = work.path / "teacher" / "teacher.keras"
-    # Loaded where features are compared alone: a run in which nothing has changed needs no Keras.
-    asked = any(isinstance(term.objective, FeatureObjective) for term in terms_of(recipe.distill.objective))
-    teacher: Any = load_model(path) if asked and not recipe.teacher.given and path.is_file() else None
-    layers = teacher_layers(recipe.distill.objective, teacher)
-    sources, told = [], []
-    for layer in layers:
-        model = teacher_features(teacher, (layer,))
-        shape = tuple(int(side) for side in teacher.get_layer(layer).output.shape[1:])
-        size_mb = len(pool.samples) * recipe.data.views.views * math.prod(shape) * 2 / 1e6
-        stored = size_mb <= recipe.distill.store_features_mb
-        source = (
-            _stored(work, recipe, pool, views_at, model, layer, shape)
-            if stored
-            else _online(work, recipe, dataset, pool, model)
-        )
-        if not stored:
+    terms = terms_of(recipe.distill.objective)
+    taps = [term.objective.taps.teacher for term in terms if isinstance(term.objective, FeatureObjective)]
+    if not taps:
+        return False
+    limit_mb = recipe.distill.store_features_mb
+
+    def do(directory: Path, key: str) -> None:
+        teacher, told = _teacher(work, recipe), []
+        for layer in teacher_layers(recipe.distill.objective, teacher):
+            shape = [int(side) for side in teacher.get_layer(layer).output.shape[1:]]
+            size_mb = len(pool.samples) * recipe.data.views.views * math.prod(shape) * 2 / 1e6
+            told.append({"layer": layer, "shape": shape, "stored": size_mb <= limit_mb, "size_mb": round(size_mb, 1)})
+            if size_mb <= limit_mb:
+                (directory / layer).mkdir(exist_ok=True)
+                compute_column(
+                    directory / layer, _Flat(teacher_features(teacher, (layer,)), layer, math.prod(shape)), views_at,
+                    photos=len(pool.samples), views=recipe.data.views.views, key=key, progress=work.watcher.progress,
+                )  # fmt: skip
+        write_json(directory / "features.json", told)
+
+    # The column's hash stands for the teacher, the photos and their views.
+    depends = {"column": work.hashes["column"], "taps": taps, "store_features_mb": limit_mb}
+    directory = work.stage("features", depends, ("features.json",), do)
+    for entry in read_json(directory / "features.json"):
+        if not entry["stored"]:
             work.watcher.note(
-                f"the teacher runs along with the training: {size_mb:.0f} MB of features of {layer} are more than "
-                f"distill.store_features_mb = {recipe.distill.store_features_mb}"
+                f"the teacher runs along with the training: {entry['size_mb']:.0f} MB of features of {entry['layer']} "
+                f"are more than distill.store_features_mb = {limit_mb}"
             )
-        sources.append(source)
-        told.append({"layer": layer, "shape": list(shape), "stored": stored, "size_mb": round(size_mb, 1)})
-    return TeacherFeatures(teacher if layers else None, layers, tuple(sources), tuple(told))
+    return True
+
+
+def open_features(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> TeacherFeatures:
+    """The features that ``features_stage`` stored, and for the rest the teacher itself."""
+    teacher, told = _teacher(work, recipe), read_json(work.path / "features" / "features.json")
+    sources: list[StoredLogits] = []
+    for entry in told:
+        if entry["stored"]:
+            column = TeacherColumn(work.path / "features" / entry["layer"])
+            sources.append(StoredFeatures(column, tuple(entry["shape"])))
+        else:
+            model = teacher_features(teacher, (entry["layer"],))
+            views = open_views(
+                work.path / "features" / "views", dataset, pool.samples, preprocessing_for(recipe, model),
+                recipe.data.views, recipe.seed, progress=work.watcher.progress,
+            )  # fmt: skip
+            sources.append(OnlineFeatures(model, views))
+    return TeacherFeatures(teacher, tuple(sources), told)
 
 
 class _Flat:
@@ -102,25 +126,6 @@ class _Flat:
         return logits_of(self.model, images).reshape(len(images), -1)
 
 
-def _stored(
-    work: Workspace, recipe: Recipe, pool: Pool, views_at: ViewsAt, model: Any, layer: str, shape: tuple[int, ...]
-) -> StoredFeatures:
-    def do(directory: Path, key: str) -> None:
-        compute_column(
-            directory, _Flat(model, layer, math.prod(shape)), views_at,
-            photos=len(pool.samples), views=recipe.data.views.views, key=key, progress=work.watcher.progress,
-        )  # fmt: skip
-
-    # The column's hash stands for the teacher, the photos and their views.
-    directory = work.stage(
-        f"features/{layer}", {"column": work.hashes["column"], "layer": layer}, ("manifest.json",), do
-    )
-    return StoredFeatures(TeacherColumn(directory), shape)
-
-
-def _online(work: Workspace, recipe: Recipe, dataset: Any, pool: Pool, model: Any) -> OnlineFeatures:
-    views = open_views(
-        work.path / "features" / "views", dataset, pool.samples, preprocessing_for(recipe, model), recipe.data.views,
-        recipe.seed, progress=work.watcher.progress,
-    )  # fmt: skip
-    return OnlineFeatures(model, views)
+def _teacher(work: Workspace, recipe: Recipe) -> Any:
+    """The Keras model whose layers can be tapped; None of a teacher of another kind."""
+    return None if recipe.teacher.given else load_model(work.path / "teacher" / "teacher.keras")

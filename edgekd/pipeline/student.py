@@ -14,7 +14,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.data.views_render import rendered_batches
 from edgekd.distill.bind import bind
-from edgekd.pipeline.features import TeacherFeatures, features_of_teacher
+from edgekd.pipeline.features import features_stage, open_features
 from edgekd.pipeline.given import open_teacher_of
 from edgekd.pipeline.photos import Pool, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
@@ -104,15 +104,13 @@ class Lesson:
         }  # fmt: skip
         if section.confidence:
             depends["confidence"] = section.confidence.model_dump(mode="json")
-        features = features_of_teacher(self.work, self.recipe, self.dataset, self.pool, self._rendered_at)
-        if features.told:
-            depends["features"] = features.told
-        return self._train("distill", repeat, np.arange(len(self.pool.samples)), column, depends, features)
+        if features_stage(self.work, self.recipe, self.pool, self._rendered_at):
+            depends["features"] = self.work.hashes["features"]
+        return self._train("distill", repeat, np.arange(len(self.pool.samples)), column, depends)
 
     def _train(
-        self, name: str, repeat: int, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any,
-        features: TeacherFeatures | None = None,
-    ) -> Path:  # fmt: skip
+        self, name: str, repeat: int, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any
+    ) -> Path:
         schedule, start = self.recipe.distill.schedule, stage_of("start", self.recipe, repeat)
         depends = {
             "start": self.work.hashes[start], "schedule": schedule.model_dump(mode="json"), **self.photos, **depends,
@@ -122,10 +120,12 @@ class Lesson:
         def do(directory: Path, key: str) -> None:
             deterministic(self.recipe.seed + repeat)
             student = load_model(self.work.path / start / "student.keras")
-            section = self.recipe.distill
+            section, features = self.recipe.distill, None
+            if "features" in depends:
+                features = open_features(self.work, self.recipe, self.dataset, self.pool)
             loss = (
-                bind(LabelsOnly(), student) if features is None
-                else bind(section.objective, student, features.teacher, section.confidence)
+                bind(LabelsOnly(), student) if column is None
+                else bind(section.objective, student, features and features.teacher, section.confidence)
             )  # fmt: skip
             stream = BatchStream(
                 self._views(student), photos, self.pool.labels, column, batch_size=schedule.batch_size,
@@ -140,7 +140,7 @@ class Lesson:
                 progress=self.work.watcher.progress,
             )  # fmt: skip
             told = history.to_json()
-            if features and features.told:
+            if features:
                 told["features"] = features.told
             told["val_predictions"] = logits_of(student, validation.images).argmax(axis=1).tolist()
             write_json(directory / "history.json", told)

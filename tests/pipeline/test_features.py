@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import ModelError
-from edgekd.pipeline.features import OnlineFeatures, StoredFeatures, features_of_teacher
+from edgekd.pipeline.features import OnlineFeatures, StoredFeatures, features_stage, open_features
 from edgekd.pipeline.photos import data_stage, pool_of
 from edgekd.pipeline.stage import Silent, Workspace
 from edgekd.pipeline.student import Lesson
@@ -84,11 +84,8 @@ def test_stored_and_online_features_are_the_same_and_the_run_says_which(tmp_path
     found = []
     for limit in (1, 0):
         work, recipe, dataset, lesson, pool = opened(tmp_path, limit)
-        features = features_of_teacher(work, recipe, dataset, pool, lesson._rendered_at)
-        found.append(features.sources[0])
-        assert features.layers == ("maps",)
-        told = read_json(lesson.distill_stage() / "history.json")["features"]
-        (entry,) = told
+        (entry,) = read_json(lesson.distill_stage() / "history.json")["features"]
+        found.append(open_features(work, recipe, dataset, pool).sources[0])
         assert (entry["layer"], entry["shape"], entry["stored"]) == ("maps", [4, 4, 5], limit == 1)
         assert isinstance(work.watcher, Noting)
         assert any("runs along with the training" in note for note in work.watcher.notes) == (limit == 0)
@@ -102,13 +99,14 @@ def test_stored_and_online_features_are_the_same_and_the_run_says_which(tmp_path
 
 def test_an_objective_on_logits_asks_for_nothing(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('[data]\nsource = "photos"\n', encoding="utf-8")
-    features = features_of_teacher(Workspace(tmp_path), load_recipe(tmp_path / "r.toml"), None, None, None)  # type: ignore[arg-type]
-    assert (features.layers, features.sources, features.teacher) == ((), (), None)
+    work = Workspace(tmp_path)
+    assert not features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]
+    assert not (tmp_path / "features").exists()
 
 
 def test_a_teacher_that_is_no_keras_model_has_no_features(tmp_path: Path) -> None:
     (tmp_path / "t.onnx").write_bytes(b"")
-    text = TEXT.replace("teacher.keras", "t.onnx") % 1
-    (tmp_path / "r.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "r.toml").write_text(TEXT.replace("teacher.keras", "t.onnx") % 1, encoding="utf-8")
+    work = Workspace(tmp_path, hashes={"column": ""})
     with pytest.raises(ModelError, match="fitnet compares features, and this teacher shows only its logits"):
-        features_of_teacher(Workspace(tmp_path), load_recipe(tmp_path / "r.toml"), None, None, None)  # type: ignore[arg-type]
+        features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]
