@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--license", "license_", default="not stated", help="For the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
+@click.option("--android", type=click.Path(path_type=Path), help="An Android project: put the .tflite into its assets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     model: Path,
@@ -48,6 +49,7 @@ def command(
     license_: str,
     calibration: int,
     min_agreement: float,
+    android: Path | None,
     as_json: bool,
 ) -> None:
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
@@ -64,9 +66,13 @@ def command(
     from edgekd.cli.check_command import finish
     from edgekd.cli.console import PROGRESS
     from edgekd.cli.photos import open_photos
+    from edgekd.export.android import assets_folder
     from edgekd.export.exporter import beside
     from edgekd.export.parity import ParityGates, score
 
+    if android is not None:
+        # A folder that is no project is said before anything is converted.
+        assets_folder(android)
     dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
     made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, options)
@@ -76,6 +82,21 @@ def command(
     float_twin = next((a for a in made if a.precision == "float32" and a.format == "tflite"), None)
     rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in made]
     finish(rows, as_json)
+    # After the gates: no app gets a file that failed one.
+    if android is not None:
+        _to_android(made, android, "int8" if int8 else "float32")
+
+
+def _to_android(made: list[Artifact], project: Path, precision: str) -> None:
+    """The .tflite of that precision with its golden vectors, and the lines that its build needs."""
+    from edgekd.cli.console import PROGRESS
+    from edgekd.export.android import add_to_android
+
+    artifact = next(a for a in made if a.format == "tflite" and a.precision == precision)
+    added = add_to_android(artifact, project)
+    PROGRESS.print(f"wrote {added.model}", markup=False)
+    PROGRESS.print(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", markup=False)
+    PROGRESS.print("in the module's build.gradle.kts:", *added.gradle_lines(), sep="\n  ", markup=False)
 
 
 def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:

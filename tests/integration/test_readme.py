@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from simulators.phone import Phone
+from simulators.pi import Pi
 from support import Project
 
+from edgekd.bench.result import BenchResult
 from edgekd.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +26,11 @@ def blocks(language: str) -> list[str]:
 
 
 LINES = [line for block in blocks("sh") for line in block.splitlines() if line]
-SET_UPS, COMMANDS = [x for x in LINES if "pip install" in x], [x for x in LINES if "pip install" not in x]
+SET_UPS, OTHERS = [x for x in LINES if "pip install" in x], [x for x in LINES if "pip install" not in x]
+# Simulated machines stand in for those of the README; emulated ones take their time, so once is enough there.
+ELSEWHERE = re.compile(r"ssh:|adb:|emulated:|^edgekd devices$")
+COMMANDS, ON_DEVICES = [x for x in OTHERS if not ELSEWHERE.search(x)], [x for x in OTHERS if ELSEWHERE.search(x)]
+ONCE = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "4")
 
 
 def test_ci_calls_exactly_the_test_command() -> None:
@@ -62,6 +69,7 @@ def folder(project: Project, finished: Path, tmp_path_factory: pytest.TempPathFa
     shutil.copytree(finished, here / "runs" / "litter")
     shutil.copy(next((here / "photos" / "red").iterdir()), here / "photo.jpg")
     shutil.copy(finished / "distill" / "student.keras", here / "student.keras")
+    (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
     small = project.recipe("litter").read_text(encoding="utf-8").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")
     return here
@@ -77,6 +85,31 @@ def test_commands_run_as_printed(folder: Path, line: str) -> None:
     # The small student of this folder flips a photo now and then; that gate is no error of the command.
     gated = "agreement" in done.stderr and arguments[0] in ("check", "export")
     assert done.returncode == 0 or (done.returncode == 3 and gated), done.stderr
+
+
+def test_commands_on_devices_run_as_printed(
+    folder: Path, pi: Pi, phone: Phone, arm_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKD_ARM_ROOT", str(arm_root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert len(ON_DEVICES) == 4
+    for line in ON_DEVICES:
+        here = line.replace("ssh:pi@pi5", pi.address).replace("adb:SERIAL", phone.address)
+        program, *arguments = shlex.split(here)
+        assert program == "edgekd"
+        shorter = ONCE if arguments[0] == "bench" else ()
+        done = subprocess.run(
+            [sys.executable, "-m", "edgekd", *arguments, *shorter],
+            cwd=folder, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    told = {path.stem: BenchResult.load(path) for path in (folder / "devices").glob("*.json")}
+    assert len(told) == 5 and all(result.complete for result in told.values())
+    # The Pi's firmware reports throttling since its start, and the page says so.
+    page = (folder / "devices" / "report.html").read_text(encoding="utf-8")
+    for part in ("Raspberry Pi 5", "Pixel 7", "executed instructions", "has throttled since it was started"):
+        assert part in page
+    assert pi.left() == [] and phone.left() == []
 
 
 def test_the_recipe_is_valid(tmp_path: Path) -> None:
