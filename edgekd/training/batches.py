@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 UNLABELLED = -1
+_AHEAD = 3
 
 
 class ViewSource(Protocol):
@@ -81,6 +82,7 @@ class BatchStream:
             raise ValueError("no photos to train on")
         self._source, self._photos, self._labels, self._teacher = source, photos, labels, teacher
         self._batch_size, self._seed, self._features = batch_size, seed, features
+        self._pool, self._ahead = ThreadPoolExecutor(1), dict[int, Future[Batch]]()
         self._orders: dict[int, npt.NDArray[np.int64]] = {}
 
     def batch(self, step: int) -> Batch:
@@ -99,14 +101,17 @@ class BatchStream:
         return Batch(self._source.gather(photos, views), labels, teacher, second, share, features)
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of steps ``start`` to ``stop``, the next two made in a thread while one is used."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = [pool.submit(self.batch, step) for step in range(start, min(start + 2, stop))]
-            for step in range(start, stop):
-                current = ahead.pop(0)
-                if step + 2 < stop:
-                    ahead.append(pool.submit(self.batch, step + 2))
-                yield current.result()
+        """Batches of steps ``start`` to ``stop``, the next ones made in a thread while one is used.
+
+        Those after ``stop`` are begun as well: while an epoch is judged and saved, the next one's are made.
+        """
+        # What was begun for another place is no longer wanted.
+        self._ahead = {step: made for step, made in self._ahead.items() if start <= step <= start + _AHEAD}
+        for step in range(start, stop):
+            for later in range(step, step + _AHEAD + 1):
+                if later not in self._ahead:
+                    self._ahead[later] = self._pool.submit(self.batch, later)
+            yield self._ahead.pop(step).result()
 
     def _labels_of(
         self, photos: npt.NDArray[np.int64], views: npt.NDArray[np.int64]

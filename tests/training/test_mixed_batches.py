@@ -85,3 +85,12 @@ def test_training_on_mixed_views(tmp_path: Path) -> None:
     )  # fmt: skip
     # The entropy of the labels' own mixes is the floor: two of five views of a pass are of both classes.
     assert history.epochs[1]["loss"] < history.epochs[0]["loss"]
+
+
+def test_batches_made_ahead_are_those_of_their_steps() -> None:
+    stream, labels = BatchStream(Mixed(), np.arange(5), np.arange(5), None, batch_size=3, seed=2), np.arange(5)
+    fresh = BatchStream(Mixed(), np.arange(5), labels, None, batch_size=3, seed=2)
+    for start, stop in ((0, 4), (4, 8), (2, 3), (30, 33), (0, 2)):
+        for step, batch in zip(range(start, stop), stream.range(start, stop), strict=True):
+            assert batch.images.tolist() == fresh.batch(step).images.tolist()
+            assert batch.labels.tolist() == fresh.batch(step).labels.tolist()
