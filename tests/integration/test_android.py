@@ -28,6 +28,8 @@ TOOLS = {
 }  # fmt: skip
 ABIS = ("arm64-v8a", "armeabi-v7a", "x86", "x86_64")
 SMALL_PHOTOS = 36
+# The first build of a machine fetches the tools first.
+pytestmark = pytest.mark.timeout(1700)
 ROAD_PHOTOS = 8
 
 
