@@ -116,5 +116,5 @@ def student_network() -> Any:
     x = _unit(layers.MaxPooling2D()(x), 18)
     x = _unit(layers.MaxPooling2D()(x), 28)
     # Every garment lies in the middle, so that where something is seen says more than that it is seen.
-    x = layers.Flatten()(layers.AveragePooling2D()(x))
+    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
     return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="student")

@@ -36,10 +36,16 @@ def teach(work: Path) -> dict[str, Any]:
         deterministic(0)
         model = teacher_network()
         stream = BatchStream(
-            StoredViews(work, TEACHER.epochs), np.arange(60_000), train_set.labels, None, batch_size=128, seed=0
+            StoredViews(work, TEACHER.epochs),
+            np.arange(len(train_set.labels)),
+            train_set.labels,
+            None,
+            batch_size=128,
+            seed=0,
         )
         history = train(
-            model, LabelsOnly(), stream, NOBODY, TEACHER, steps_per_epoch=TEACHER.steps_per_epoch(60_000),
+            model, LabelsOnly(), stream, NOBODY, TEACHER,
+            steps_per_epoch=TEACHER.steps_per_epoch(len(train_set.labels)),
             checkpoint=work / "teacher-checkpoint.npz", key=digest(TEACHER.model_dump()),
         )  # fmt: skip
         with replacing(work / "teacher.keras") as temporary:
@@ -107,13 +113,16 @@ def study(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out
 
     ``seed`` decides which 3,000 images have labels, the student's start and the order of the batches.
     """
+    import keras
+
     train_set, started = load("train"), time.process_time()
-    order = np.random.default_rng(seed).permutation(60_000)
+    order = np.random.default_rng(seed).permutation(len(train_set.labels))
     kept, pool = (order[-HELD_OUT:], order[:-HELD_OUT]) if held_out else (order[:0], order)
-    labels = np.full(60_000, UNLABELLED)
+    labels = np.full(len(train_set.labels), UNLABELLED)
     known = pool if variant.labels == "all" else pool[:LABELLED]
     labels[known] = train_set.labels[known]
     photos = pool if variant.photos == "all" else pool[:LABELLED]
+    keras.backend.clear_session()
     deterministic(seed)
     student = student_network()
     teacher = load_model(work / "teacher.keras") if setting.features else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -39,11 +40,9 @@ def main() -> None:
     if given.report:
         write_results(work, given.out, plan(work))
         return
+    # Read by TensorFlow when it is loaded.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(given.threads), "TF_NUM_INTEROP_THREADS": "1"}
     import_keras()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(given.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     alone(work, "teacher", lambda: teach(work))
     alone(work, "column", lambda: fill_column(work, VIEWS, features=True))
     for wait in (False, True):  # What another process is at is waited for: the choice needs all of it.
