@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from simulators.phone_system import PACKAGES, PYTHON, make_root
 from simulators.refusing_adbd import RefusingAdbd
 
 from edgekd.bench import agent
@@ -29,14 +30,9 @@ from edgekd.devices.adb import AdbDevice
 from edgekd.devices.pi_board import BOARDS, board_files
 
 TOOLS = {"adb": "adb", "mmdebstrap": "mmdebstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}
-PACKAGES = (
-    *("adbd", "base-files", "coreutils", "findutils", "grep", "libc-bin", "libgomp1", "libstdc++6", "mksh"),
-    *("procps", "python3", "sed", "toybox"),
-)
 # What Android has from toybox too. Its looks for the mounts that PRoot hides, so that one is coreutils'.
 TOYBOX = "cat chmod cp cut date echo env grep head id kill ls mkdir mktemp mv nproc ps rm sleep stat tr true uname wc"
 WHEELS = ("numpy", "ai-edge-litert", "onnxruntime")
-PYTHON = "3.13"
 STORAGE_BYTES = 96 * 1024 * 1024
 PROPERTIES = {
     "ro.product.manufacturer": "Google",
@@ -207,7 +203,7 @@ def phone_root(pytestconfig: pytest.Config) -> Path:
     if not made.is_dir():
         building = Path(tempfile.mkdtemp(dir=made.parent))
         try:
-            _make_root(building / "root", wheels)
+            make_root(building / "root", wheels)
             with contextlib.suppress(OSError):  # another run was faster
                 (building / "root").rename(made)
         finally:
@@ -276,40 +272,10 @@ def refused_serial(boot_phone: Callable[..., Phone]) -> Iterator[str]:
     refusing.close()
 
 
-def _until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+def _until(holds: Callable[[], bool], seconds: float = 120.0) -> bool:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
     return True
-
-
-def _make_root(dest: Path, wheels: list[str]) -> None:
-    uris = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
-    if not uris:
-        pytest.skip("simulated phones need a Debian whose package lists are there: apt-get update")
-    make = ["mmdebstrap", "--mode=root", "--skip=check/qemu", "--variant=extract", "--architectures=arm64"]
-    _run(*make, f"--include={','.join(PACKAGES)}", "trixie", str(dest), uris[0])
-    (dest / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\nshell:x:2000:2000::/:/bin/sh\n")
-    (dest / "etc/group").write_text("root:x:0:\nshell:x:2000:\n")
-    (dest / "usr/bin/sh").unlink(missing_ok=True)
-    (dest / "usr/bin/sh").symlink_to("mksh")
-    for folder in ("data/local/tmp", "sdcard", "system/bin"):
-        (dest / folder).mkdir(parents=True)
-    packed = PYTHON.replace(".", "")
-    tags = [word for minor in range(17, 42) for word in ("--platform", f"manylinux_2_{minor}_aarch64")]
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--only-binary=:all:"]
-    python = ["--implementation", "cp", "--python-version", PYTHON, "--abi", f"cp{packed}", "--abi", "abi3"]
-    platform = ["--abi", "none", "--platform", "manylinux2014_aarch64", *tags]
-    _run(*pip, *python, *platform, "--target", str(dest / "usr/lib/python3/dist-packages"), *wheels)
-
-
-def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 0, f"{argv[0]} failed: {done.stderr[-2000:]}"
