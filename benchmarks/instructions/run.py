@@ -149,7 +149,7 @@ def render(found: dict[str, Any]) -> str:
             "",
             f"Counted {TIMES} times in fresh processes; the largest change is {max(changes):.4%}. "
             f"{device['emulator']}, {runtimes}, {device['os']}; all of it took {found['seconds'] / 60:.0f} minutes on "
-            f"{found['machine']['cpu_model']}.",
+            f"{found['machine']['cpu_model']} with a load of {found['machine']['load_1min']:.0f} at its end.",
             "",
         ]
     )
