@@ -37,13 +37,20 @@ _INSTALL_TIMEOUT_S = 300.0
 
 # Run by us at the end, or by the phone where we are gone.
 _CLEAN = f'am force-stop {PACKAGE}; rm -rf {FOLDER}; %s rm -f "$0"\n'
-# $1: what to wait for, $2: the package, $3: how many looks without a process are enough. The brackets keep the
+# $1: what to wait for, $2: the package, $3: how many looks without a process are enough. It must not disturb what is
+# measured meanwhile: once the process is known, a look costs two system calls and a sleep. The brackets keep the
 # pattern from finding this script itself. Ends with 3 when the process is gone and the file is not there.
-_WAIT = (
-    'n=0; while [ ! -e "$1" ]; do if ps -A -o ARGS | grep -q "$2[:]benchmark"; then n=0; else n=$((n+1)); fi; '
-    '[ $n -le "$3" ] || { [ -e "$1" ] && exit 0; exit 3; }; sleep 0.2; done'
-)
-_LOOKS = 15
+_WAIT = """n=0; p=
+while [ ! -e "$1" ]; do
+  if [ -z "$p" ] || [ ! -d "/proc/$p" ]; then
+    p=$(ps -A -o PID,ARGS | grep "$2[:]benchmark" | { read -r pid rest; echo "$pid"; })
+    if [ -n "$p" ]; then n=0; else n=$((n+1)); fi
+    [ "$n" -le "$3" ] || { [ -e "$1" ] && exit 0; exit 3; }
+  fi
+  sleep 0.5
+done
+"""
+_LOOKS = 12
 _REFUSALS = {
     "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "another build of the demo, signed by another key, is there. Uninstall it",
     "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer build of the demo is there. Uninstall it",

@@ -125,9 +125,8 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
 def _show(joined: Joined, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from rich.table import Table
-
     from edgekd.cli.console import RESULT, print_json
+    from edgekd.report.console_table import console_table
     from edgekd.report.joined import device_cells, reasons, what
 
     if as_json:
@@ -157,9 +156,6 @@ def _show(joined: Joined, as_json: bool) -> None:
     for part in joined.parts:
         cells = device_cells(part)
         RESULT.print(f"\n{part.result.device}: {what(part.result.facts_before)}", style="bold", markup=False)
-        table = Table(*cells.header, box=None, pad_edge=False, header_style="dim")
-        for row in cells.rows:
-            table.add_row(*row)
-        RESULT.print(table)
+        RESULT.print(console_table(cells))
         for reason in reasons(part):
             RESULT.print(f"  ! {reason}", markup=False)

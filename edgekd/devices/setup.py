@@ -27,7 +27,8 @@ Progress = Callable[[int, int], None]
 ENVIRONMENT = ".local/share/edgekd/venv"
 MARKER = "edgekd.json"
 OLDEST_PYTHON = (3, 10)
-_IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime"
+# Without the variable ONNX Runtime leaves a file of its telemetry in the device's /tmp.
+_IMPORTS = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, ai_edge_litert.interpreter, onnxruntime"
 # $1: ENVIRONMENT, $2: MARKER. The home folder, then the marker if there is one.
 _FIND = 'cd && pwd && { [ ! -f "$1/$2" ] || cat "$1/$2"; }'
 # $1: new environment

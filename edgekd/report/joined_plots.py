@@ -12,7 +12,7 @@ from edgekd.bench.result import Launch
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.joined import DevicePart, Joined
-from edgekd.report.plots import Plot, log_ticks
+from edgekd.report.plots import Plot, as_plot, log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
 
@@ -29,8 +29,7 @@ def draw_all(joined: Joined) -> tuple[Plot, ...]:
         with style.styled(name):
             figure = draw(joined)
             if figure is not None:
-                png, svg = style.to_png(figure), style.to_svg(figure, name)
-                plots.append(Plot(name, title, alt, png, svg, round(figure.get_figwidth() * 108)))
+                plots.append(as_plot(figure, name, title, alt))
     return tuple(plots)
 
 

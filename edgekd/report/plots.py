@@ -59,9 +59,13 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
         with style.styled(name):
             figure = draw(report)
             if figure is not None:
-                png, svg = style.to_png(figure), style.to_svg(figure, name)
-                plots.append(Plot(name, title, alt, png, svg, round(figure.get_figwidth() * 108)))
+                plots.append(as_plot(figure, name, title, alt))
     return tuple(plots)
+
+
+def as_plot(figure: Figure, name: str, title: str, alt: str) -> Plot:
+    """Both renderings of a figure that was drawn inside ``style.styled(name)``."""
+    return Plot(name, title, alt, style.to_png(figure), style.to_svg(figure, name), round(figure.get_figwidth() * 108))
 
 
 def curves(report: Report) -> Figure | None:
@@ -98,7 +102,7 @@ def against_size(report: Report) -> Figure | None:
         for row in report.rows
         if (score := row.score(report.metric)) and (size := row.size_bytes)
     ]
-    return _scatter(points, "size of the file", report.metric, _size_tick) if points else None
+    return scatter(points, "size of the file", report.metric, size_tick) if points else None
 
 
 def against_latency(report: Report) -> Figure | None:
@@ -110,7 +114,7 @@ def against_latency(report: Report) -> Figure | None:
     ]
     if len(points) < 2:
         return None
-    return _scatter(
+    return scatter(
         points, f"latency, {report.baseline_title} = 1", report.metric, lambda value: fmt.significant(value, 1)
     )
 
@@ -189,7 +193,8 @@ def _label_line_ends(axes: Axes, report: Report, shown: Sequence[Curve], last: i
         )  # fmt: skip
 
 
-def _scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str]) -> Figure:
+def scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str]) -> Figure:
+    """Named points with error bars: row for its style, title, x on a logarithmic axis, and a score."""
     figure, axes = _axes()
     axes.set_xscale("log")
     _limits(axes, points)
@@ -253,7 +258,8 @@ def log_ticks(axes: Axes, text: Callable[[float], str], axis: Literal["x", "y"] 
     put([], minor=True)
 
 
-def _size_tick(size_bytes: float) -> str:
+def size_tick(size_bytes: float) -> str:
+    """Bytes on an axis."""
     unit, value = next((u, size_bytes / s) for u, s in (("MB", 1e6), ("kB", 1e3), ("B", 1.0)) if size_bytes >= s)
     return f"{value:g} {unit}"
 

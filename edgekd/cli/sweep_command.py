@@ -1,0 +1,58 @@
+"""``edgekd sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    "sweep",
+    epilog="--pick chooses by the int8 file: size, parameters, latency (over the teacher's) and accuracy (on the "
+    "validation photos). Exit code 3 where nothing fits.",
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--students", required=True, help="As in a recipe, with commas between.")
+@click.option("--pick", "wanted", help='Name the best that fits, such as "size<=300KB and accuracy>=0.95".')
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
+@click.option("--accept-weak-teacher", is_flag=True, help="Go on with a teacher that failed its gates.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def command(
+    recipe: Path, students: str, wanted: str | None, out: Path, accept_weak_teacher: bool, as_json: bool
+) -> None:
+    """Train many students from one teacher's column, and show which are worth their size.
+
+    \b
+    Example:
+      edgekd sweep road.toml --students slice:3,slice:8,cnn:16@96 --pick "size<=300KB and accuracy>=0.95"
+    """
+    from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
+    from edgekd.errors import GateFailed
+    from edgekd.pipeline.pick import parse_pick
+    from edgekd.pipeline.sweep import sweep
+    from edgekd.recipe import load_recipe
+    from edgekd.report.console_table import console_table
+    from edgekd.report.sweep_render import render_sweep, sweep_cells
+
+    conditions = parse_pick(wanted) if wanted else ()
+    loaded = load_recipe(recipe)
+    directory = out / f"{loaded.name}-sweep"
+    PROGRESS.print(f"[bold]{loaded.name}[/bold] in {directory}")
+    watcher = ConsoleWatcher()
+    try:
+        found = sweep(
+            loaded, [part.strip() for part in students.split(",")], directory,
+            conditions=conditions, accept_weak_teacher=accept_weak_teacher, watcher=watcher,
+        )  # fmt: skip
+    finally:
+        watcher.stop()
+    line = render_sweep(directory)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        RESULT.print(f"\n[bold]{line}[/bold]\n")
+        RESULT.print(console_table(sweep_cells(found.to_json())))
+        RESULT.print(f"report: {directory / 'report.html'}")
+    if conditions and found.winner is None:
+        raise GateFailed(f"no student meets: {wanted}. Loosen it, or sweep others")

@@ -1,0 +1,130 @@
+"""Writes a sweep's report: report.html, report.md and plots/. Reads what ``pipeline.sweep`` wrote to sweep.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from edgekd import __version__, storage
+from edgekd.errors import RunError
+from edgekd.metrics import Interval
+from edgekd.report import format as fmt
+from edgekd.report import style
+from edgekd.report.html import page
+from edgekd.report.markdown import cells_table, escaped
+from edgekd.report.plots import Plot, as_plot, scatter, size_tick
+from edgekd.report.table import Cells
+
+SCHEMA = 1
+_ROWS = tuple(style.ROW_STYLE)[1:]
+
+
+def render_sweep(directory: Path) -> str:
+    """Render ``directory/sweep.json``; each file is replaced whole. Returns the headline. Raises: RunError."""
+    found = storage.read_json(directory / "sweep.json")
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise RunError(f"{directory / 'sweep.json'} is not as this edgekd writes it. Sweep again: edgekd sweep RECIPE")
+    try:
+        plots, cells, line, costs = draw(found), sweep_cells(found), headline(found), cost_sentence(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{directory / 'sweep.json'} is damaged ({error!r}). Sweep again: edgekd sweep RECIPE") from None
+    for plot in plots:
+        storage.write_bytes(directory / "plots" / f"{plot.name}.png", plot.png)
+    title = directory.resolve().name
+    values = {"title": title, "version": __version__, "headline": line, "cells": cells, "costs": costs}
+    storage.write_text(directory / "report.html", page("sweep.html", plots, values))
+    pictures = [f"![{plot.alt}](plots/{plot.name}.png)" for plot in plots]
+    text = [f"# {escaped(title)}", f"**{escaped(line)}**", cells_table(cells), *pictures, escaped(costs)]
+    storage.write_text(directory / "report.md", "\n\n".join(text) + "\n")
+    return line
+
+
+def sweep_cells(found: Mapping[str, Any]) -> Cells:
+    """A student a row, smallest file first; intervals are of 95 %."""
+    name = fmt.metric_name(found["metric"])
+    header = ("student", "parameters", "size", f"{name}, validation", f"{name}, test (95{fmt.NBSP}%)",
+              f"latency ratio (95{fmt.NBSP}%)", "p50", "")  # fmt: skip
+    return Cells(header, tuple(_row(one, found["winner"]) for one in found["students"]))
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    """The winner, or how many there are to choose from."""
+    students = found["students"]
+    best = [one["student"] for one in students if one["on_front"]]
+    if found["winner"] is None:
+        return f"{len(students)} students of one teacher; nothing beats {', '.join(best)} in both size and accuracy"
+    one = next(one for one in students if one["student"] == found["winner"])
+    test = fmt.percent(one["accuracy"]["value"])
+    return f"{one['student']}: {fmt.size(one['size_bytes'])} and {test} of the test photos, of {len(students)} students"
+
+
+def cost_sentence(found: Mapping[str, Any]) -> str:
+    """What was shared and what every student cost."""
+    own = sum(one["seconds"] for one in found["students"])
+    shared, column = fmt.duration(found["shared_s"]), fmt.duration(found["column_s"])
+    return (
+        f"Photos, teacher and its column took {shared}, once ({column} of it the column); the "
+        f"{len(found['students'])} students {fmt.duration(own)}. What is picked is picked by validation photos; the "
+        "test photos chose nothing."
+    )
+
+
+def draw(found: Mapping[str, Any]) -> tuple[Plot, ...]:
+    """Test accuracy against size, and against latency where it was measured; the front is a line."""
+    name = fmt.metric_name(found["metric"])
+    drawn = []
+    for plot, title, key, label, tick in (
+        ("size", f"{name.capitalize()} against size", "size_bytes", "size of the int8 file", size_tick),
+        ("latency", f"{name.capitalize()} against latency", "latency", "latency, teacher = 1", _ratio_tick),
+    ):
+        with style.styled(plot):
+            figure = _scattered(found, key, label, tick)
+            if figure is not None:
+                drawn.append(as_plot(figure, plot, title, f"Test {name} of each student against its {plot}."))
+    return tuple(drawn)
+
+
+def _scattered(found: Mapping[str, Any], key: str, label: str, tick: Any) -> Figure | None:
+    shown = [one for one in found["students"] if one[key] is not None]
+    if len(shown) < 2:
+        return None
+    points = [
+        (_ROWS[index % len(_ROWS)], one["student"], _interval(one[key]), _interval(one["accuracy"]))
+        for index, one in enumerate(shown)
+    ]
+    figure = scatter(points, label, found["metric"], tick)
+    front, best = [], -1.0
+    for _, _, x, y in sorted(points, key=lambda point: (point[2].value, -point[3].value)):
+        if y.value > best:
+            front.append((x.value, y.value))
+            best = y.value
+    figure.axes[0].step(*zip(*front, strict=True), where="post", color=style.MUTED, linewidth=1.1, zorder=1)
+    return figure
+
+
+def _row(one: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
+    marks = ["picked" if one["student"] == winner else "", "on the front" if one["on_front"] else ""]
+    marks += [f"failed: {name}" for name in one["failed_gates"]]
+    return (
+        one["student"],
+        fmt.count(one["parameters"]),
+        fmt.size(one["size_bytes"]),
+        fmt.percent(one["val_accuracy"]["value"]),
+        fmt.score(_interval(one["accuracy"])),
+        fmt.ratio(_interval(one["latency"])) if one["latency"] else fmt.DASH,
+        fmt.milliseconds(one["p50_ms"]),
+        ", ".join(mark for mark in marks if mark),
+    )
+
+
+def _interval(value: Any) -> Interval:
+    if isinstance(value, (int, float)):
+        return Interval(float(value), float(value), float(value))
+    return Interval(float(value["value"]), float(value["low"]), float(value["high"]))
+
+
+def _ratio_tick(value: float) -> str:
+    return fmt.significant(value, 1)

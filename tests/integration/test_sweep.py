@@ -1,0 +1,39 @@
+"""``edgekd sweep`` on real photos: one column, several students, a winner."""
+
+from __future__ import annotations
+
+import json
+
+from support import Project
+
+
+def test_students_share_one_column(project: Project) -> None:
+    recipe = project.recipe("swept", epochs=2)
+    asked = ("sweep", recipe, "--students", "cnn:4@32,cnn:6@32", "--accept-weak-teacher", "--json")
+    done = project.edgekd(*asked, "--pick", "size<=1MB and accuracy>=0")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    folder = project.folder / "runs" / "swept-sweep"
+    assert {one["student"] for one in told["students"]} == {"cnn:4@32", "cnn:6@32"}
+    assert told["students"][0]["on_front"] and told["students"][0]["size_bytes"] < told["students"][1]["size_bytes"]
+    assert told["winner"] is not None
+    keys = [json.loads((folder / one / "column" / "stage.json").read_text()) for one in ("cnn-4@32", "cnn-6@32")]
+    assert keys[0] == keys[1]
+    inodes = [next((folder / one / "column").glob("logits-*.npy")).stat().st_ino for one in ("cnn-4@32", "cnn-6@32")]
+    assert inodes[0] == inodes[1], "the column was computed twice"
+    assert (folder / "report.html").is_file() and (folder / "plots" / "size.png").is_file()
+    again = project.edgekd(*asked, "--pick", "size<=1KB", without_tensorflow=True)
+    assert again.returncode == 3 and "no student meets: size<=1KB" in again.stderr, again.stderr
+    assert "unchanged" in again.stderr
+
+
+def test_mistakes(project: Project) -> None:
+    recipe = project.recipe("mistaken")
+    for arguments, message in (
+        (("--students", "cnn:4@32"), "at least two different students"),
+        (("--students", "cnn:4@32,cnn:4@32"), "at least two different students"),
+        (("--students", "cnn:4@32,slize:3"), "slize"),
+        (("--students", "cnn:4@32,cnn:6@32", "--pick", "weight<3"), "no 'weight' to choose by"),
+    ):
+        done = project.edgekd("sweep", recipe, *arguments)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
