@@ -12,16 +12,18 @@ Where things live, in the order in which the data flows and imports may go (`tes
 
     errors, storage, preprocess, metrics     the error tree; atomic files; photo to input; intervals
     data/        reading, duplicates, splits, seeded views of photos
-    training/    the one training loop, its batches and checkpoints
-    teach/       teachers, how they learn a task, the stored column of their logits
-    students/    cnn, slice, the user's own       distill/   objectives
     artifact, tflite_file, onnx_file, ort_file    a shipped file, read without a runtime
     runtime/     running it (LiteRT, ONNX Runtime)          golden/      vectors that a port is tested against
-    inspection/  what is inside any file, and its lint      quantize/    float to integers
-    export/      writing .tflite, .onnx, .ort, C, Core ML; parity
-    devices/, bench/                              where and how files are timed
-    report/      renders a run directory          recipe     what decides a run
-    pipeline/    the stages of a run              cli/       a file a command
+    inspection/  what is inside any file, and its lint
+    training/    the one training loop, its batches and checkpoints
+    teach/       teachers of every kind and their average, the stored column of their logits
+    students/    cnn, slice, the user's own       distill/   objectives, a file each, and what binds them to a model
+    quantize/    float to integers                export/    writing .tflite, .onnx, .ort, C, Core ML; parity
+    devices/     host, ssh, adb, emulated: a file a transport, their facts, their setup
+    bench/       the plan, agents on a device (agent.py is copied there), results, statistics, validity
+    report/      renders a run, a sweep, or many devices    recipe     what decides a run
+    pipeline/    the stages of a run; sweeps      cli/       a file a command
+    ../android_demo/                              the app; its two classifier files are a port of preprocess and artifact
 
 TensorFlow and Keras are imported inside functions of training, teach, students, distill, quantize, export and pipeline
 alone. An artifact's record (labels, preprocessing, provenance) is written by `export.record` and read by `artifact`.

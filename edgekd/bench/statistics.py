@@ -81,7 +81,8 @@ def summarize(measurement: Measurement) -> Summary | None:
     peak = int(np.median(memory)) if memory else None
     samples = sum(len(launch.timings_ns) for launch in launches)
     if launches[0].instructions is not None:
-        return Summary(len(launches), samples, None, None, None, None, None, peak, instructions=round(median))
+        # Times and memory would be the emulator's.
+        return Summary(len(launches), samples, None, None, None, None, None, None, instructions=round(median))
     told = launches[0].summary
     pooled = np.sort(np.concatenate([values_of(launch) for launch in launches]))
     return Summary(

@@ -1,1 +1,1 @@
-"""Objectives and the one training loop that serves them all."""
+"""Objectives, a file each; ``table`` names them for recipes, ``bind`` ties one to a student and its teacher."""

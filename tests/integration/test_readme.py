@@ -84,6 +84,7 @@ def test_commands_run_as_printed(folder: Path, line: str) -> None:
     )
     # The small student of this folder flips a photo now and then; that gate is no error of the command.
     gated = "agreement" in done.stderr and arguments[0] in ("check", "export")
+    gated |= "no student meets" in done.stderr and arguments[0] == "sweep"
     assert done.returncode == 0 or (done.returncode == 3 and gated), done.stderr
 
 
@@ -112,10 +113,12 @@ def test_commands_on_devices_run_as_printed(
     assert pi.left() == [] and phone.left() == []
 
 
-def test_the_recipe_is_valid(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
-    (tmp_path / "litter.toml").write_text(text, encoding="utf-8")
-    assert load_recipe(tmp_path / "litter.toml").student.model == "slice:8@128"
+def test_the_recipes_are_valid(tmp_path: Path) -> None:
+    loaded = []
+    for number, text in enumerate(blocks("toml")):
+        (tmp_path / f"{number}.toml").write_text(text, encoding="utf-8")
+        loaded.append(load_recipe(tmp_path / f"{number}.toml"))
+    assert [recipe.student.model for recipe in loaded] == ["slice:8@128", "cnn:16@96"]
 
 
 def test_the_python_runs(folder: Path) -> None:
