@@ -45,6 +45,8 @@ def main(settings_path: str) -> int:
         LIBC.prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
         _checked(LIBC.mount(b"proc", b"/proc", b"proc", 0, None))
         _loopback_up()
+        # The first process inherits orphans: they go at once, as with Android's init.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         Phone(listener, settings).serve()
         os._exit(0)
     listener.close()
@@ -136,6 +138,7 @@ def _say(line: str) -> None:
 
 
 def _exec_adbd(settings: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     log = os.open(settings["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     null = os.open("/dev/null", os.O_RDONLY)
     for target, source in ((0, null), (1, log), (2, log)):
