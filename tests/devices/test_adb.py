@@ -100,7 +100,7 @@ def test_a_full_phone(phone: Phone, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["kill", "drop"])
 def test_a_phone_that_goes_away_in_the_middle_keeps_nothing(phone: Phone, order: str) -> None:
     device = phone.device
-    told = r"adb:127\.0\.0\.1:\d+ (is attached but offline|is not attached|: the link was lost)"
+    told = r"adb:127\.0\.0\.1:\d+: (cannot run sh: it is (attached but offline|not attached)|the link was lost)"
     with pytest.raises(DeviceError, match=told) as caught, device.workspace() as folder:
         name = Path(folder).name
         cut = threading.Thread(target=lambda: phone.wait_for(f"{name}/running") and phone.order(order))
@@ -178,7 +178,9 @@ def test_hostile_replies_are_one_clear_line(phone: Phone) -> None:
 
 
 def test_who_is_not_there(phone: Phone, refused_serial: str) -> None:
-    with pytest.raises(DeviceError, match=rf"adb:R58M123 is not attached.*Attached: .*{phone.address} \(device\)"):
+    with pytest.raises(
+        DeviceError, match=rf"adb:R58M123: cannot run true: it is not attached.*Attached: .*{phone.address} \(device\)"
+    ):
         AdbDevice("R58M123").run(["true"], 60)
     with pytest.raises(DeviceError, match=r"has not authorised this computer.*Allow USB debugging"):
         AdbDevice(refused_serial).facts()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from test_bind import network
-from test_table import ON_FEATURES, ON_LOGITS
+from test_objective_table import ON_FEATURES, ON_LOGITS
 
 from edgekd.distill.keras_distiller import stock_distiller
 from edgekd.distill.table import Term, Weighted

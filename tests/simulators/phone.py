@@ -114,7 +114,7 @@ class Phone:
         # Under PRoot, one in ten fresh adbds cannot execute its second or third command (EFAULT), and never again.
         worked = 0
         for _ in range(50):
-            done = subprocess.run([*adb, "shell", "-T", ":"], capture_output=True, timeout=60)
+            done = subprocess.run([*adb, "shell", "-n", "-T", ":"], capture_output=True, timeout=60)
             worked = worked + 1 if done.returncode == 0 else 0
             if worked == 5:
                 return
