@@ -58,10 +58,12 @@ class AdbLink:
         if state == "device":
             return
         if state is None:
-            raise DeviceNotFound(f"{self.address} is not attached{_while(doing)}. {_attached()}", address=self.address)
+            raise DeviceNotFound(
+                f"{self.address}: cannot {doing}: it is not attached. {_attached()}", address=self.address
+            )
         known = next((said for name, said in _STATES.items() if state.startswith(name)), None)
         said = known or f"is in the state {printable(state)!r}. Boot Android on it and see: adb devices"
-        raise DeviceNotFound(f"{self.address} {said}{_while(doing, ' (found ', ')')}", address=self.address)
+        raise DeviceNotFound(f"{self.address}: cannot {doing}: it {said}", address=self.address)
 
     def failure(self, doing: str, argv: Sequence[str], status: int | None, stderr: str) -> DeviceError:
         """The error for a call that failed on a phone that is there. Raises: DeviceNotFound if it is not."""
@@ -159,7 +161,3 @@ def _attached() -> str:
     known = [f"adb:{serial} ({printable(state, 30)})" for serial, state in sorted(states().items())]
     told = f"Attached: {', '.join(known)}" if known else "Nothing is attached: plug a phone in, allow USB debugging"
     return f"{told}; see: adb devices"
-
-
-def _while(doing: str, before: str = " (found ", after: str = ")") -> str:
-    return f"{before}when it was to {doing}{after}" if doing else ""
