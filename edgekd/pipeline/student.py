@@ -16,7 +16,7 @@ from edgekd.data.views_render import rendered_batches
 from edgekd.distill.bind import bind
 from edgekd.pipeline.features import features_stage, open_features
 from edgekd.pipeline.given import open_teacher_of
-from edgekd.pipeline.photos import Pool, preprocessing_for, student_views, validation_of, view_facts
+from edgekd.pipeline.photos import Pool, images_of, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
@@ -32,6 +32,8 @@ from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
 
 _COLUMN_IMAGES = 256
+# What a narrowed slice's channels are chosen by: pixels are many more than photos.
+_NARROW_PHOTOS = 400
 
 
 def stage_of(name: str, recipe: Recipe, repeat: int) -> str:
@@ -66,7 +68,7 @@ class Lesson:
             deterministic(self.recipe.seed + repeat)
             student = build_student(
                 spec, self._cut_from(), len(self.dataset.classes),
-                freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
+                freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger, photos=self._some_photos,
             )  # fmt: skip
             if spec.kind == "slice" and not self.label_free:
                 self._probe(student)
@@ -169,6 +171,13 @@ class Lesson:
             return load_model(self.work.path / "teacher" / "teacher.keras")
         told = read_json(self.work.path / "teacher" / "summary.json")
         return GivenTeacher(told["name"], int(told["input"][0]), int(told["parameters"]))
+
+    def _some_photos(self, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """Training photos, with labels and without, as they are."""
+        count = min(_NARROW_PHOTOS, len(self.pool.samples))
+        chosen = np.random.default_rng(self.recipe.seed).choice(len(self.pool.samples), count, replace=False)
+        preprocessing = Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
+        return images_of(self.dataset, tuple(self.pool.samples[i] for i in sorted(chosen)), preprocessing)
 
     def _rendered_at(self, size: tuple[int, int]) -> RenderedShard:
         """The training photos' views at a teacher's (height, width), a shard at a time."""

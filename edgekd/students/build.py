@@ -11,6 +11,7 @@ from edgekd.errors import ModelError
 from edgekd.students import cnn
 from edgekd.students import slice as teacher_slice
 from edgekd.students.spec import StudentSpec
+from edgekd.teach.file_teacher import PhotosAt
 from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.logits import logits_model
 
@@ -25,12 +26,19 @@ class GivenTeacher:
 
 
 def build_student(
-    spec: StudentSpec, teacher: Any, classes: int, *, freeze_blocks: int = 0, allow_larger: bool = False
+    spec: StudentSpec,
+    teacher: Any,
+    classes: int,
+    *,
+    freeze_blocks: int = 0,
+    allow_larger: bool = False,
+    photos: PhotosAt | None = None,
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
-    ``teacher`` is the Keras teacher, from which slices are cut, or what is known of one of another kind. A student
-    that has as many parameters or more is refused unless ``allow_larger``.
+    ``teacher`` is the Keras teacher, from which slices are cut, or what is known of one of another kind. ``photos``
+    are training photos, needed by a slice that keeps a share of its channels. A student that has as many parameters or
+    more is refused unless ``allow_larger``.
 
     Raises ModelError naming what does not fit and what to change.
     """
@@ -42,7 +50,10 @@ def build_student(
                 f"the student {spec} is a slice of its teacher, and {teacher.name} is no Keras model that could be "
                 'cut. Take a network of its own in [student]: model = "cnn:16@96", or your own .keras file'
             )
-        student = teacher_slice.build(teacher, spec.argument, size, classes, freeze_blocks)
+        student = teacher_slice.build(
+            teacher, spec.argument, size, classes,
+            freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, size, photos),
+        )  # fmt: skip
     elif freeze_blocks:
         raise ModelError(f"freeze_blocks is for slices, whose first blocks are taught already; the student is {spec}")
     elif spec.kind == "cnn":
@@ -59,6 +70,14 @@ def build_student(
             "it would not be smaller. Take a smaller one, or set allow_larger = true in [student]"
         )
     return student
+
+
+def _narrowing(spec: StudentSpec, size: int, photos: PhotosAt | None) -> teacher_slice.Narrowing | None:
+    if spec.keep == 1:
+        return None
+    if photos is None:
+        raise ModelError(f"the student {spec} keeps the channels that matter on photos, and none are given")
+    return teacher_slice.Narrowing(spec.keep, photos((size, size)))
 
 
 def _call(reference: str, size: int, classes: int) -> Any:

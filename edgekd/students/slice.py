@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edgekd.errors import ModelError
+from edgekd.students.narrow import leave_out, narrow
 from edgekd.teach.blocks import Block, blocks_of, freeze_through
 from edgekd.teach.logits import onto
 
 
-def build(teacher: Any, cut: str, input_size: int, classes: int, freeze_blocks: int = 0) -> Any:
+@dataclass(frozen=True, eq=False)
+class Narrowing:
+    """The share of each block's hidden channels to ``keep``, and the photos uint8 [N, H, W, 3] that choose them."""
+
+    keep: float
+    images: npt.NDArray[np.uint8]
+
+
+def build(
+    teacher: Any,
+    cut: str,
+    input_size: int,
+    classes: int,
+    *,
+    freeze_blocks: int = 0,
+    without: tuple[int, ...] = (),
+    narrowing: Narrowing | None = None,
+) -> Any:
     """``teacher`` up to ``cut``, pooled, and a dense head: pixels 0..255 [N, S, S, 3] to logits [N, classes].
 
-    ``cut`` is a number of blocks, or the name of the last layer to keep. The head starts at zero; the first
+    ``cut`` is a number of blocks, or the name of the last layer to keep; ``without`` are blocks to leave out of them,
+    counted from 1. The head starts at zero; the first
     ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a training step at 3 of 8, and
     BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, fewer, or no such layer.
     """
@@ -23,14 +46,25 @@ def build(teacher: Any, cut: str, input_size: int, classes: int, freeze_blocks: 
     last = _last_layer(teacher, found, cut)
     image = keras.Input((input_size, input_size, 3), name="image")
     trunk = keras.Model(teacher.inputs, teacher.get_layer(last).output)
-    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(onto(trunk, image))
+    whole = keras.Model(image, onto(trunk, image))
+    body = leave_out(whole, [_numbered(found, number, cut) for number in without])
+    if narrowing:
+        body = narrow(body, whole, narrowing.keep, narrowing.images)
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(body.output)
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
-    model = keras.Model(image, logits, name=f"slice_{cut}")
+    model = keras.Model(body.inputs, logits, name=f"slice_{cut}")
     kept = len(blocks_of(model))
     if freeze_blocks >= kept > 0:
         raise ModelError(f"freeze_blocks = {freeze_blocks} would leave nothing of slice:{cut} to train but its head")
     freeze_through(model, found[freeze_blocks - 1].last_layer if freeze_blocks else None)
     return model
+
+
+def _numbered(found: list[Block], number: int, cut: str) -> str:
+    """The name of the block of that number."""
+    if not 0 < number <= len(found):
+        raise ModelError(f"slice:{cut} has no block {number} that could be left out; blocks are counted from 1")
+    return found[number - 1].name
 
 
 def _last_layer(teacher: Any, found: list[Block], cut: str) -> str:

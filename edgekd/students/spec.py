@@ -1,4 +1,4 @@
-"""Which student: one short text such as ``slice:8@160``, ``cnn:16@96``, ``mine.keras`` or ``module:function``."""
+"""Which student: a short text such as ``slice:8@160``, ``slice:12x0.35``, ``cnn:16@96`` or ``mine.keras``."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ from typing import Literal
 from edgekd.errors import UsageError
 
 Kind = Literal["slice", "cnn", "keras", "function"]
-_FORMS = "slice:BLOCKS[@SIZE], slice:LAYER[@SIZE], cnn:WIDTH[@SIZE], FILE.keras or package.module:function[@SIZE]"
+_FORMS = (
+    "slice:BLOCKS[@SIZE], slice:LAYER[@SIZE], cnn:WIDTH[@SIZE], FILE.keras or package.module:function[@SIZE]; a slice "
+    "may leave out blocks and keep a share of channels, as in slice:12-8-11x0.35"
+)
+_SLICE = re.compile(r"(?P<cut>\d+|[A-Za-z_]\w*?)(?P<without>(?:-\d+)*)(?:x(?P<keep>0\.\d+))?")
 
 
 @dataclass(frozen=True)
 class StudentSpec:
-    """``kind`` and its ``argument``; ``input_size`` in pixels, None for the teacher's (or the file's own)."""
+    """``kind`` and its ``argument``; ``input_size`` in pixels, None for the teacher's (or the file's own).
+
+    Of a slice, ``without`` are the blocks that are left out (counted from 1), and ``keep`` is the share of the hidden
+    channels that stay in the others.
+    """
 
     kind: Kind
     argument: str
     input_size: int | None
+    without: tuple[int, ...] = ()
+    keep: float = 1.0
 
     def __str__(self) -> str:
         head = f"{self.kind}:{self.argument}" if self.kind in ("slice", "cnn") else self.argument
+        head += "".join(f"-{number}" for number in self.without) + (f"x{self.keep:g}" if self.keep < 1 else "")
         return head if self.input_size is None else f"{head}@{self.input_size}"
 
 
@@ -36,11 +47,26 @@ def parse_student(text: str) -> StudentSpec:
     if head.endswith(".keras"):
         return StudentSpec("keras", head, size)
     kind, _, argument = head.partition(":")
-    if kind in ("slice", "cnn"):
-        layer = kind == "slice" and re.fullmatch(r"[A-Za-z_]\w*", argument)
-        if not layer and (not argument.isdigit() or int(argument) < 1):
-            raise UsageError(f"student {text!r}: {kind}: takes a whole number from 1 up, as in {kind}:8@96")
-        return StudentSpec("slice" if kind == "slice" else "cnn", argument, size)
+    if kind == "slice":
+        return _slice(text, argument, size)
+    if kind == "cnn":
+        if not argument.isdigit() or int(argument) < 1:
+            raise UsageError(f"student {text!r}: cnn: takes a whole number from 1 up, as in cnn:8@96")
+        return StudentSpec("cnn", argument, size)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", head):
         return StudentSpec("function", head, size)
     raise UsageError(f"a student is {_FORMS}; got {text!r}")
+
+
+def _slice(text: str, argument: str, size: int | None) -> StudentSpec:
+    match = _SLICE.fullmatch(argument)
+    if not match or match["cut"] == "0":
+        raise UsageError(
+            f"student {text!r}: slice: takes a whole number from 1 up or the name of a layer, as in slice:8@96; blocks "
+            "to leave out and a share of channels may follow, as in slice:12-8-11x0.35"
+        )
+    without = tuple(int(number) for number in match["without"].split("-")[1:])
+    keep = float(match["keep"] or 1)
+    if keep < 0.01:
+        raise UsageError(f"student {text!r}: the share of channels is 0.01 to 0.99, got {match['keep']}")
+    return StudentSpec("slice", match["cut"], size, tuple(sorted(set(without))), keep)

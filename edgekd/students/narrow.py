@@ -1,0 +1,205 @@
+"""Narrow a slice: fewer channels within each inverted residual block, and weights solved for, not trained.
+
+Of the channels between a block's expansion and its projection those go that the block's output misses least, and the
+projection of the others is fitted by least squares to what the teacher gives there, on real photos without labels. Each
+block sees what the narrowed ones before it give, so that it also mends what they lost.
+
+Source: He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv:1707.06168 (channels chosen for a
+least squares reconstruction); Hassibi & Stork, Optimal Brain Surgeon (1993), for the order in which they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.students.bottleneck import Bottleneck, bottlenecks_of
+
+# Kernels of every runtime take channels by eights.
+_STEP = 8
+_RIDGE = 1e-6
+_BATCH = 32
+_PIXELS = 128
+
+Floats = npt.NDArray[np.float64]
+
+
+def leave_out(model: Any, blocks: Sequence[str]) -> Any:
+    """``model`` without the residual blocks of these names: what goes into one comes out of it.
+
+    Raises ModelError for a block that is no inverted residual with a skip connection.
+    """
+    import keras
+
+    branches = {block.merged: block.project[1] for block in bottlenecks_of(model) if block.merged}
+    merged = {name: next((one for one in branches if one.startswith(f"{name}_")), None) for name in blocks}
+    missing = [name for name, found in merged.items() if found is None]
+    if missing:
+        possible = ", ".join(map(str, branches))
+        raise ModelError(
+            f"{', '.join(missing)} can't be left out of {model.name}: nothing goes round it. Those that can be have "
+            f"an addition at their end: {possible or 'none'}"
+        )
+    if not blocks:
+        return model
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name in merged.values():
+            return next(one for one in args[0] if one._keras_history.operation.name != branches[layer.name])
+        return layer(*args, **kwargs)
+
+    clone = keras.models.clone_model(model, call_function=call)
+    clone = keras.Model(clone.inputs, clone.output, name=model.name)
+    for layer in clone.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return clone
+
+
+def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -> Any:
+    """``model`` with the share ``keep`` of each block's hidden channels, in multiples of 8.
+
+    ``whole`` says what each block ought to give: the model itself, or one with more blocks and the same names.
+    ``images`` uint8 [N, H, W, 3] are real photos of the input size; a few hundred are enough. Layers keep their names.
+    Raises ModelError where the model has no inverted residual block.
+    """
+    blocks = bottlenecks_of(model)
+    if not blocks:
+        raise ModelError(
+            f"{model.name} has no inverted residual blocks (1x1, depthwise, 1x1) that could be narrowed: leave the "
+            "share of channels out, as in slice:8"
+        )
+    narrowed = model
+    for block in blocks:
+        layer = model.get_layer(block.depthwise[0])
+        hidden = int(layer.input.shape[-1])
+        kept = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))
+        if kept == hidden:
+            continue
+        gram, target = _moments(whole, narrowed, block, images)
+        channels, solved = eliminate(gram, target, kept)
+        narrowed = _rebuilt(narrowed, _Cut(block, channels, solved))
+    return narrowed
+
+
+def eliminate(gram: Floats, target: Floats, kept: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Backward elimination in the least squares problem of hidden maps [P, D + 1] onto outputs [P, E].
+
+    ``gram`` [D + 1, D + 1] and ``target`` [D + 1, E] are its moments; the last row is the constant, which stays.
+    Returns the ``kept`` channels in order and the solution [kept + 1, E] for them. Each step takes the channel whose
+    loss costs least, w_j^2 / (gram^-1)_jj summed over outputs, and updates the inverse by one rank.
+    """
+    count = len(gram) - 1
+    inverse = np.linalg.inv(gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
+    weights = inverse @ target
+    alive = np.ones(count, bool)
+    for _ in range(count - kept):
+        cost = np.full(count, np.inf)
+        diagonal = np.diag(inverse)[:count]
+        cost[alive] = (weights[:count][alive] ** 2).sum(axis=1) / diagonal[alive]
+        gone = int(cost.argmin())
+        column = inverse[:, gone].copy()
+        weights -= np.outer(column, weights[gone] / column[gone])
+        inverse -= np.outer(column, column / column[gone])
+        alive[gone] = False
+        # Rounding must not bring it back.
+        weights[gone], inverse[gone], inverse[:, gone] = 0, 0, 0
+    channels = np.flatnonzero(alive)
+    return channels, weights[[*channels, count]]
+
+
+def _moments(teacher: Any, student: Any, block: Bottleneck, images: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Of the block's hidden maps in ``student``, with a constant behind, and of what its projection ought to give."""
+    import keras
+
+    wanted = keras.Model(teacher.inputs, teacher.get_layer(block.output).output)
+    outputs = [student.get_layer(name).output for name in (block.hidden, *([block.skip] if block.skip else []))]
+    given = keras.Model(student.inputs, outputs)
+    gram: Any = 0.0
+    cross: Any = 0.0
+    pixels, rng = 0, np.random.default_rng(0)
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH].astype(np.float32)
+        maps = [np.asarray(one) for one in keras.tree.flatten(given(batch, training=False))]
+        goal = np.asarray(wanted(batch, training=False))
+        goal = goal - maps[1] if block.skip else goal
+        # Neighbouring pixels say nearly the same: some of each photo are enough.
+        places = goal.shape[1] * goal.shape[2]
+        chosen = rng.choice(places, min(places, _PIXELS), replace=False)
+        rows, goals = (x.reshape(len(batch), places, -1)[:, chosen].reshape(-1, x.shape[-1]) for x in (maps[0], goal))
+        rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1).astype(np.float64)
+        gram, cross = gram + rows.T @ rows, cross + rows.T @ goals
+        pixels += len(rows)
+    return gram / pixels, cross / pixels
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What becomes of a block: hidden ``channels`` that stay, and the projection [kept + 1, E] with its constant."""
+
+    block: Bottleneck
+    channels: npt.NDArray[np.int64]
+    projection: Floats
+
+
+def _rebuilt(model: Any, cut: _Cut) -> Any:
+    """A copy of the model with one block narrowed."""
+    import keras
+
+    block, kept = cut.block, len(cut.channels)
+
+    def copy(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name == block.expand[0]:
+            config["filters"] = kept
+        return type(layer).from_config(config)
+
+    clone = keras.models.clone_model(model, clone_function=copy)
+    for layer in model.layers:
+        if layer.weights:
+            clone.get_layer(layer.name).set_weights(_weights(layer, cut, model))
+    return clone
+
+
+def _weights(layer: Any, cut: _Cut, model: Any) -> list[npt.NDArray[Any]]:
+    block, old = cut.block, list[npt.NDArray[Any]](layer.get_weights())
+    if layer.name in (block.expand[0], *block.expand[1:], block.depthwise[1]):
+        # The channels are the last axis of a 1x1 kernel [1, 1, C, D], of a bias and of BatchNorm's four.
+        return [value[..., cut.channels] for value in old]
+    if layer.name == block.depthwise[0]:
+        return [old[0][:, :, cut.channels], *(value[cut.channels] for value in old[1:])]
+    if layer.name == block.project[0]:
+        scale = _scale(model.get_layer(block.project[1]))
+        kernel = (cut.projection[:-1] / scale)[np.newaxis, np.newaxis]
+        return [kernel.astype(np.float32), *(np.zeros_like(value) for value in old[1:])]
+    if layer.name == block.project[1]:
+        return _shifted(layer, cut.projection[-1])
+    return old
+
+
+def _scale(norm: Any) -> Floats:
+    """What BatchNorm multiplies by [E]; where that is next to nothing, a little, so that it can be divided by."""
+    variance = np.asarray(norm.moving_variance, np.float64)
+    gamma = np.asarray(norm.gamma, np.float64) if norm.scale else np.ones_like(variance)
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    least = 1e-3 * np.abs(scale).max()
+    bounded: Floats = np.where(np.abs(scale) < least, np.where(scale < 0, -least, least), scale)
+    return bounded
+
+
+def _shifted(norm: Any, constant: Floats) -> list[npt.NDArray[Any]]:
+    """BatchNorm's weights so that it multiplies by ``_scale`` and adds ``constant``; gamma and beta as they are."""
+    scale = _scale(norm)
+    variance = np.asarray(norm.moving_variance, np.float64)
+    weights = {}
+    for variable, value in zip(norm.weights, norm.get_weights(), strict=True):
+        weights[variable.name] = value
+    if norm.scale:
+        weights["gamma"] = (scale * np.sqrt(variance + norm.epsilon)).astype(np.float32)
+    beta = np.asarray(norm.beta, np.float64) if norm.center else np.zeros_like(scale)
+    weights["moving_mean"] = ((beta - constant) / scale).astype(np.float32)
+    return [weights[variable.name] for variable in norm.weights]
