@@ -116,9 +116,9 @@ def _moments(teacher: Any, student: Any, block: Bottleneck, images: npt.NDArray[
     """Of the block's hidden maps in ``student``, with a constant behind, and of what its projection ought to give."""
     import keras
 
-    wanted = keras.Model(teacher.inputs, teacher.get_layer(block.output).output)
+    wanted = keras.Model(teacher.inputs[0], teacher.get_layer(block.output).output)
     outputs = [student.get_layer(name).output for name in (block.hidden, *([block.skip] if block.skip else []))]
-    given = keras.Model(student.inputs, outputs)
+    given = keras.Model(student.inputs[0], outputs)
     gram: Any = 0.0
     cross: Any = 0.0
     pixels, rng = 0, np.random.default_rng(0)
