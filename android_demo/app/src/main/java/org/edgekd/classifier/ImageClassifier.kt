@@ -108,6 +108,7 @@ class ImageClassifier private constructor(
             val bytes = direct(model)
             val record = ModelRecord.read(bytes)
             var delegate: Closeable? = null
+            var interpreter: Interpreter? = null
             try {
                 val settings = Interpreter.Options().setNumThreads(options.threads)
                 settings.setUseXNNPACK(options.delegate == Delegate.XNNPACK)
@@ -116,15 +117,14 @@ class ImageClassifier private constructor(
                     delegate = made as Closeable
                     settings.addDelegate(made)
                 }
-                val interpreter = Interpreter(bytes, settings)
+                interpreter = Interpreter(bytes, settings)
                 interpreter.allocateTensors()
                 return ImageClassifier(record, bytes.capacity().toLong(), interpreter, delegate)
-            } catch (error: Exception) {
+            } catch (error: Throwable) {
+                interpreter?.close()
                 delegate?.close()
-                throw refused(options, error)
-            } catch (error: LinkageError) { // a native library for another processor, or none
-                delegate?.close()
-                throw refused(options, error)
+                // A LinkageError is a native library for another processor, or none.
+                throw if (error is Exception || error is LinkageError) refused(options, error) else error
             }
         }
 

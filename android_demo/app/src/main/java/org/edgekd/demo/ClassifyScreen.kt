@@ -71,6 +71,7 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
     private fun showCamera(state: ClassifyState) {
         val live = state.camera == CameraState.RUNNING
         camera.setText(if (live) R.string.camera_stop else R.string.camera_start)
+        host.cameraChanged()
         refused.visibleIf(state.camera == CameraState.REFUSED)
         pace.visibleIf(live)
         pace.show(Pace.entries.map { view.context.getString(it.title) }, state.pace.ordinal) { holder.setPace(Pace.entries[it]) }

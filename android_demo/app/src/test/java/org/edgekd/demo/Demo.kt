@@ -56,12 +56,15 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
     fun isShown(id: Int): Boolean = activity.findViewById<View>(id)?.isShown == true
 
     /** Answer the picker that was just opened. */
-    fun pick(vararg files: Pair<String, ByteArray>) {
-        val uris = files.map { (name, content) ->
+    fun pick(vararg files: Pair<String, ByteArray>) = pickAt(
+        files.map { (name, content) ->
             Uri.parse("content://test/$name").also {
                 shadowOf(activity.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(content) }
             }
-        }
+        },
+    )
+
+    fun pickAt(uris: List<Uri>) {
         val data = Intent().setData(uris[0])
         if (uris.size > 1) data.clipData = ClipData.newRawUri("photos", uris[0]).apply { uris.drop(1).forEach { addItem(ClipData.Item(it)) } }
         val request = shadowOf(activity).nextStartedActivityForResult
@@ -72,6 +75,22 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
     fun turn(qualifiers: String) {
         RuntimeEnvironment.setQualifiers(qualifiers)
         controller.recreate()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    fun pause() {
+        controller.pause()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    fun resume() {
+        controller.resume()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    /** To another app. */
+    fun leave() {
+        controller.pause().stop()
         shadowOf(Looper.getMainLooper()).idle()
     }
 
@@ -96,6 +115,16 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
             File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
         }
         return picture
+    }
+
+    /** What an app gets that is chosen to share with. */
+    fun received(chooser: Intent): String {
+        @Suppress("DEPRECATION") // its successor is there from API 33 on
+        val send = chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)!!
+        @Suppress("DEPRECATION")
+        val uri = send.getParcelableExtra<Uri>(Intent.EXTRA_STREAM)!!
+        check(send.flags and Intent.FLAG_GRANT_READ_URI_PERMISSION != 0 && send.clipData!!.getItemAt(0).uri == uri) { "no grant" }
+        return activity.contentResolver.openInputStream(uri)!!.use { String(it.readBytes()) }
     }
 
     override fun close() {

@@ -5,6 +5,7 @@ import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Bitmap
 import android.graphics.Color
+import android.view.WindowManager
 import android.widget.ListView
 import android.widget.TextView
 import org.json.JSONObject
@@ -78,6 +79,15 @@ class ScreensTest {
     }
 
     @Test
+    fun aTiffIsCalledOne() = Demo().use { demo ->
+        demo.needModels()
+        demo.tap(R.id.photo_button)
+        demo.pick("scan.tif" to "II*\u0000........".toByteArray(Charsets.ISO_8859_1))
+        demo.until("a problem") { demo.state.classify.store.state.photoProblem != null }
+        assertTrue(demo.text(R.id.photo_problem), demo.text(R.id.photo_problem).contains("Convert it to PNG"))
+    }
+
+    @Test
     fun aBadModelSaysWhatIsWrongAndAGoodOneFollows() = Demo().use { demo ->
         demo.classifyOne()
         val good = demo.state.classify.store.state.chosen!!
@@ -117,10 +127,11 @@ class ScreensTest {
     fun framesAreClassifiedOneAtATimeAndLetGo() = Demo().use { demo ->
         demo.needModels()
         demo.state.classify.setCamera(CameraState.RUNNING)
+        demo.state.classify.setPace(Pace.EVERY_FRAME)
         var dropped = 0
         val frame = Bitmap.createBitmap(64, 48, Bitmap.Config.ARGB_8888)
-        demo.state.classify.frame({ frame }, { dropped++ })
-        demo.state.classify.frame({ throw AssertionError("the first is still at work") }, { dropped++ })
+        demo.state.classify.frame(Frame({ frame }) { dropped++ })
+        demo.state.classify.frame(Frame({ throw AssertionError("the first is still at work") }) { dropped++ })
         demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
         assertEquals(2, dropped)
         assertEquals(1, demo.state.classify.store.state.total.count)
@@ -182,15 +193,84 @@ class ScreensTest {
         demo.activity.findViewById<android.view.View>(R.id.screen_scroll).scrollY = 100_000
         demo.draw("benchmark-done")
         demo.tap(R.id.share)
-        val sent = generateSequence { shadowOf(demo.activity).nextStartedActivity }.last { it.action == Intent.ACTION_CHOOSER }
-        @Suppress("DEPRECATION") // its successor is there from API 33 on
-        val shared = sent.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)!!.getStringExtra(Intent.EXTRA_TEXT)!!
+        var sent: Intent? = null
+        demo.until("the chooser") { shadowOf(demo.activity).nextStartedActivity?.also { sent = it }?.action == Intent.ACTION_CHOOSER }
+        val shared = demo.received(sent!!)
         keepReply("shared.json", shared)
         val json = JSONObject(shared)
         assertEquals(state.measured.size, json.getJSONArray("measurements").length())
         demo.turn(dark(LANDSCAPE))
         demo.draw("benchmark-done-landscape-dark")
         assertEquals(state, demo.state.benchmark.store.state)
+    }
+
+    @Test
+    fun aBadModelInAComparisonSaysWhatIsWrongAndAGoodOneFollows() = Demo().use { demo ->
+        demo.needModels(2)
+        demo.tap(R.id.tab_compare)
+        demo.tap(R.id.photos_button)
+        demo.pick(*photos(3).toTypedArray())
+        demo.until("all photos") { demo.state.compare.store.state.let { it.photos == 3 && it.done } }
+        val whole = asset(demo.activity, demo.state.compare.store.state.sides[1].choice!!.file)
+        demo.activity.pickModel(1)
+        demo.pick("half.tflite" to whole.copyOf(whole.size / 2))
+        demo.until("a problem") { demo.state.compare.store.state.problem != null }
+        assertTrue(demo.text(R.id.compare_problem), demo.text(R.id.compare_problem).startsWith("half "))
+        assertFalse("no photo is being compared", demo.isShown(R.id.compare_summary))
+        assertFalse(demo.isShown(R.id.compare_table))
+        demo.draw("compare-bad-model")
+        demo.activity.pickModel(1)
+        demo.pick("whole.tflite" to whole)
+        demo.until("all photos") { demo.state.compare.store.state.let { it.compared == 3 } }
+        assertFalse(demo.isShown(R.id.compare_problem))
+        assertTrue(demo.isShown(R.id.compare_summary))
+    }
+
+    private fun Demo.startLongBenchmark() {
+        tap(R.id.tab_benchmark)
+        state.benchmark.choose { it.copy(settings = it.settings.copy(seconds = 60.0, maxIterations = 10_000_000)) }
+        tap(R.id.bench_photos)
+        pick(*photos(1).toTypedArray())
+        tap(R.id.run)
+        until("it runs") { state.benchmark.store.state.progress != null }
+    }
+
+    private val Demo.isKeptOn get() = activity.window.attributes.flags and WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON != 0
+
+    @Test
+    fun aBenchmarkEndsWhenTheAppIsLeft() = Demo().use { demo ->
+        demo.needModels()
+        demo.startLongBenchmark()
+        demo.leave()
+        demo.until("it ends") { demo.state.benchmark.store.state.progress == null }
+        val state = demo.state.benchmark.store.state
+        assertEquals(R.string.bench_left, state.problem?.id)
+        assertTrue(state.measured.isEmpty() && state.json == null)
+        assertFalse(demo.isKeptOn)
+    }
+
+    @Test
+    fun aRunningBenchmarkKeepsTheScreenOnAndTheOtherScreensSaySo() = Demo().use { demo ->
+        demo.needModels()
+        assertFalse(demo.isKeptOn)
+        demo.startLongBenchmark()
+        assertTrue(demo.isKeptOn)
+        assertFalse(demo.isShown(R.id.measuring))
+        demo.tap(R.id.tab_classify)
+        assertTrue(demo.isShown(R.id.measuring))
+        demo.draw("classify-measuring")
+        demo.tap(R.id.camera_button)
+        assertEquals(CameraState.OFF, demo.state.classify.store.state.camera)
+        demo.turn(LANDSCAPE)
+        assertTrue(demo.isShown(R.id.measuring) && demo.isKeptOn)
+        assertTrue("a rotation does not end it", demo.state.benchmark.store.state.progress != null)
+        demo.tap(R.id.tab_benchmark)
+        demo.tap(R.id.run)
+        demo.until("it ends") { demo.state.benchmark.store.state.progress == null }
+        assertEquals(R.string.bench_cancelled, demo.state.benchmark.store.state.problem?.id)
+        assertFalse(demo.isKeptOn)
+        demo.tap(R.id.tab_compare)
+        assertFalse(demo.isShown(R.id.measuring))
     }
 
     @Test
