@@ -23,7 +23,7 @@ Where things live, in the order in which the data flows and imports may go (`tes
     bench/       the plan, agents on a device (agent.py is copied there), results, statistics, validity
     report/      renders a run, a sweep, or many devices    recipe     what decides a run
     pipeline/    the stages of a run; sweeps      cli/       a file a command
-    ../android_demo/                              the app; its two classifier files are a port of preprocess and artifact
+    ../android_demo/                              the app; its two classifier files port preprocess and artifact
 
 TensorFlow and Keras are imported inside functions of training, teach, students, distill, quantize, export and pipeline
 alone. An artifact's record (labels, preprocessing, provenance) is written by `export.record` and read by `artifact`.
