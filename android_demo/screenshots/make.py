@@ -1,6 +1,7 @@
 """Draw the screens again: python android_demo/screenshots/make.py ASSETS PHOTOS
 
-ASSETS holds two models or more, and golden/ of them, as `edgekd export RUN --android DIR` puts them there; PHOTOS at
+ASSETS holds two models or more, and golden/ of them, as
+`edgekd export student.keras --int8 --data photos --out out --android APP` puts them there; PHOTOS at
 least seven photos. The tests draw every screen; these three are for the README. Needs Maven, Pillow and what
 android_demo/build.py asks for. The milliseconds are those of a JVM without XNNPACK and say nothing of a phone.
 """
