@@ -137,7 +137,8 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
             add(context.getString(R.string.golden_unread, kinds.joinToString()))
         }
         if (result.inputDiffers.isNotEmpty()) add(context.getString(R.string.golden_inputs_differ, few(result.inputDiffers)))
-        if (result.topDiffers.isNotEmpty()) add(context.getString(R.string.golden_tops_differ, few(result.topDiffers)))
+        val tops = if (result.verdict == Verdict.ROUNDED) R.string.golden_near_ties else R.string.golden_tops_differ
+        if (result.topDiffers.isNotEmpty()) add(context.getString(tops, few(result.topDiffers)))
         if (!result.probabilitiesJudged) {
             add(context.getString(R.string.golden_not_judged))
         } else if (result.probabilitiesDiffer.isNotEmpty()) {

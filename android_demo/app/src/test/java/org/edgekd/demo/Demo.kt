@@ -11,6 +11,7 @@ import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.widget.TextView
+import org.edgekd.classifier.given
 import org.junit.Assume.assumeTrue
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
@@ -104,17 +105,29 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
         }
     }
 
-    /** Draw the screen as it is; into the folder of the system property "screenshots", where that is given. */
+    /** Draw the screen as it is, into screenshots/ of the build, or the folder of the system property "screenshots". */
     fun draw(name: String): Bitmap {
         shadowOf(Looper.getMainLooper()).idle()
         val view = activity.window.decorView
         val picture = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(picture))
-        System.getProperty("screenshots")?.takeIf { it.isNotEmpty() }?.let { folder ->
-            File(folder).mkdirs()
-            File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
-        }
+        val folder = System.getProperty("screenshots")?.takeIf { it.isNotEmpty() }?.let(::File) ?: File(given.build, "screenshots")
+        folder.mkdirs()
+        File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
         return picture
+    }
+
+    /** In every way that a device is held, by day and by night; [before] each drawing, since turning scrolls back. */
+    fun drawAll(name: String, before: () -> Unit = {}) {
+        for ((way, qualifiers) in WAYS) {
+            turn(qualifiers)
+            before()
+            val picture = draw("$name-$way")
+            val (width, height) = Regex("w(\\d+)dp-h(\\d+)dp").find(qualifiers)!!.destructured.toList().map { it.toInt() * 2 }
+            check(picture.width == width && picture.height == height) { "$name-$way is ${picture.width} x ${picture.height}" }
+            val isLight = Color.luminance(picture.getPixel(2, 2)) > 0.5f
+            check(isLight == way.endsWith("light")) { "$name-$way is of the wrong colours" }
+        }
     }
 
     /** What an app gets that is chosen to share with. */
@@ -133,6 +146,9 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
 
     private companion object {
         const val WAIT_S = 60L
+        val WAYS = listOf(PORTRAIT to "portrait", LANDSCAPE to "landscape").flatMap { (qualifiers, way) ->
+            listOf("$way-light" to qualifiers, "$way-dark" to dark(qualifiers))
+        }
     }
 }
 
