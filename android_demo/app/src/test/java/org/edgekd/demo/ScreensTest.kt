@@ -5,6 +5,7 @@ import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Bitmap
 import android.graphics.Color
+import android.os.PowerManager
 import android.view.WindowManager
 import android.widget.ListView
 import android.widget.TextView
@@ -13,6 +14,7 @@ import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue
+import org.junit.Assume.assumeTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -188,6 +190,31 @@ class ScreensTest {
         assertEquals(state.measured.size, json.getJSONArray("measurements").length())
         demo.turn(dark(LANDSCAPE))
         assertEquals(state, demo.state.benchmark.store.state)
+    }
+
+    /** A short measurement on the golden vectors, as another app receives it. */
+    private fun Demo.sharedOfGoldenVectors(): String {
+        val brief = state.benchmark.store.state.choices.settings.copy(warmupMinIterations = 0, warmupMaxS = 0.0, seconds = 0.001)
+        state.benchmark.choose { it.copy(settings = brief, rounds = 3) }
+        tap(R.id.run)
+        until("it is done") { state.benchmark.store.state.progress == null }
+        tap(R.id.share)
+        var sent: Intent? = null
+        until("the chooser") { shadowOf(activity).nextStartedActivity?.also { sent = it }?.action == Intent.ACTION_CHOOSER }
+        return received(sent!!)
+    }
+
+    @Test
+    fun heatIsInWhatIsShared() = Demo().use { demo ->
+        demo.needModels(2)
+        assumeTrue("no golden vectors in the assets", demo.activity.assets.list("golden")!!.isNotEmpty())
+        demo.tap(R.id.tab_benchmark)
+        keepReply("shared-golden.json", demo.sharedOfGoldenVectors())
+        val power = demo.activity.getSystemService(PowerManager::class.java)
+        shadowOf(power).setCurrentThermalStatus(PowerManager.THERMAL_STATUS_SEVERE)
+        val hot = demo.sharedOfGoldenVectors()
+        keepReply("shared-hot.json", hot)
+        assertEquals("[\"thermal status severe\"]", JSONObject(hot).getJSONObject("facts_before").getJSONArray("throttling").toString())
     }
 
     @Test
