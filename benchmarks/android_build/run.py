@@ -15,11 +15,9 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from edgekd.artifact import Artifact
 from edgekd.devices.table import open_device
@@ -28,7 +26,7 @@ from edgekd.storage import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
-from android_build import data_offset, page_bytes  # noqa: E402  a helper of the tests
+from android_build import data_offset, kotlin_counts, page_bytes  # noqa: E402  a helper of the tests
 
 PAGE_BYTES = 4096
 BADGES = ("package:", "sdkVersion", "targetSdkVersion", "uses-permission:", "launchable-activity:", "native-code:")
@@ -78,14 +76,10 @@ def build(clone: Path, *words: str) -> dict[str, Any]:
     seconds = time.monotonic() - started
     target = clone / "android_demo/target"
     apk = target / "edgekd-demo.apk"
-    tests: Counter[str] = Counter()
-    for path in (target / "surefire-reports").glob("TEST-*.xml"):
-        suite = ElementTree.parse(path).getroot().attrib
-        tests.update({name: int(suite[name]) for name in ("tests", "failures", "errors", "skipped")})
     badging = run("aapt2", "dump", "badging", apk).splitlines()
     return {
         "seconds": round(seconds, 1),
-        "tests": dict(tests),
+        "tests": dict(kotlin_counts(target)),
         "apk_bytes": apk.stat().st_size,
         "badging": [line for line in badging if line.startswith(BADGES)],
         "apksigner": [line for line in run("apksigner", "verify", "-v", apk).splitlines() if "true" in line],

@@ -8,10 +8,12 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from photo_kinds import kind_of
@@ -85,11 +87,24 @@ def build_demo(
         argv = [sys.executable, "-m", "edgekd", "golden", model, "--out", out, "--photos", photos[0].parent]
         made = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
-    words = {"assets": assets, "golden": folder / "golden", "buildDirectory": folder / "build", **given}
-    argv = ["mvn", "-B", "-f", ROOT / "android_demo", *goal, *(f"-D{key}={value}" for key, value in words.items())]
+    maven(goal, {"assets": assets, "golden": folder / "golden", "buildDirectory": folder / "build", **given})
+    return Built(folder, {model.name: model for model in models}, sorted(photos))
+
+
+def maven(goal: Sequence[str], given: Mapping[str, Path]) -> None:
+    """Run the demo's one command."""
+    argv = ["mvn", "-B", "-f", ROOT / "android_demo", *goal, *(f"-D{key}={value}" for key, value in given.items())]
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, "\n".join(line for line in done.stdout.splitlines() if "ERROR" in line)[-6000:]
-    return Built(folder, {model.name: model for model in models}, sorted(photos))
+
+
+def kotlin_counts(build: Path) -> Counter[str]:
+    """How many of the Kotlin tests there were, failed, and were skipped."""
+    counts: Counter[str] = Counter()
+    for report in (build / "surefire-reports").glob("TEST-*.xml"):
+        suite = ElementTree.parse(report).getroot()
+        counts.update({name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")})
+    return counts
 
 
 def rows_by_kind(built: Built) -> list[Row]:

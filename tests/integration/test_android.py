@@ -6,12 +6,11 @@ import itertools
 import re
 import subprocess
 import zipfile
-from collections import Counter
-from xml.etree import ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
-from android_build import ROOT, Built, Row, data_offset, page_bytes, rows_by_kind
+from android_build import ROOT, Built, Row, data_offset, kotlin_counts, maven, page_bytes, rows_by_kind
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 
@@ -21,12 +20,19 @@ pytestmark = pytest.mark.timeout(1700)
 
 
 def test_no_kotlin_test_failed_and_none_was_skipped(built: Built) -> None:
-    counts: Counter[str] = Counter()
-    for report in (built.build / "surefire-reports").glob("TEST-*.xml"):
-        suite = ElementTree.parse(report).getroot()
-        counts.update({name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")})
+    counts = kotlin_counts(built.build)
     assert counts["tests"] >= 90
     assert (counts["failures"], counts["errors"], counts["skipped"]) == (0, 0, 0)
+
+
+def test_the_one_command_works_as_cloned_without_a_model(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    maven(["package"], {"assets": tmp_path / "none", "buildDirectory": tmp_path / "build"})
+    counts = kotlin_counts(tmp_path / "build")
+    # What needs no model is tested all the same.
+    assert counts["failures"] + counts["errors"] == 0 and counts["tests"] - counts["skipped"] >= 50
+    with zipfile.ZipFile(tmp_path / "build/edgekd-demo.apk") as archive:
+        assert not [name for name in archive.namelist() if name.startswith("assets/")]
 
 
 @pytest.fixture(scope="module")

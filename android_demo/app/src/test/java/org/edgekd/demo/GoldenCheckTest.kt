@@ -6,9 +6,11 @@ import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
+import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
@@ -16,12 +18,18 @@ import java.nio.ByteOrder
 @RunWith(RobolectricTestRunner::class)
 class GoldenCheckTest {
     private val quantum = 1f / 256
+    private lateinit var file: File
+
+    @Before
+    fun aModel() {
+        file = given.models.first { "int8" in it.name }
+    }
 
     private class Made(val answer: FloatArray, val top: Int, val input: ByteArray)
 
     /** The check of one photo; [export] makes what export wrote of what the model answers here. */
     private fun check(kind: String = "jpeg", photo: ByteArray? = null, rounding: Float = 12 * quantum, export: (Made) -> Made = { it }): GoldenResult =
-        ImageClassifier.openFile(given.models.first { "int8" in it.name }).use { model ->
+        ImageClassifier.openFile(file).use { model ->
             val files = mutableMapOf("photo" to (photo ?: photos(1)[0].second))
             val input = model.preprocess(photos(1)[0].second)
             val answer = model.run(input)
