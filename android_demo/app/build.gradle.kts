@@ -31,7 +31,16 @@ android {
     }
     kotlinOptions { jvmTarget = "17" }
 
-    testOptions { unitTests { isIncludeAndroidResources = true } }
+    testOptions {
+        unitTests {
+            isIncludeAndroidResources = true
+            // What pom.xml gives its tests; those that run a model are skipped, since they need its stand-ins.
+            all {
+                it.systemProperty("edgekd.build", layout.buildDirectory.get().asFile.path)
+                it.systemProperty("edgekd.assets", file("src/main/assets").path)
+            }
+        }
+    }
 }
 
 dependencies {

@@ -1,7 +1,8 @@
 """Draw the screens again: python android_demo/screenshots/make.py ASSETS PHOTOS
 
-ASSETS holds two models or more, and golden/ of them, as `edgekd export RUN --android DIR` puts them there; PHOTOS at
-least seven photos. The tests draw every screen; these three are for the README. Needs Maven, Pillow and what
+ASSETS holds two models or more, and golden/ of them, as
+`edgekd export student.keras --int8 --data photos --out out --android APP` puts them there; PHOTOS at least twelve
+photos. The tests draw every screen in every way; these three are for the README. Needs Maven, Pillow and what
 android_demo/build.py asks for. The milliseconds are those of a JVM without XNNPACK and say nothing of a phone.
 """
 
@@ -22,12 +23,12 @@ WIDTH = 400
 def main(assets: str, photos: str) -> None:
     """Run the tests that draw, and keep three of the pictures, small."""
     with tempfile.TemporaryDirectory() as scratch:
-        maven = ["mvn", "-q", "-f", str(HERE.parent), "test", "-Dtest=ScreensTest"]
+        maven = ["mvn", "-q", "-f", str(HERE.parent), "test", "-Dtest=ScreenshotsTest"]
         given = {"assets": Path(assets).resolve(), "photos": Path(photos).resolve()}
         made = {"buildDirectory": f"{scratch}/build", "screenshots": f"{scratch}/drawn"}
         subprocess.run([*maven, *(f"-D{key}={value}" for key, value in {**given, **made}.items())], check=True)  # noqa: S603
         for name in SHOWN:
-            with Image.open(f"{scratch}/drawn/{name}.png") as drawn:
+            with Image.open(f"{scratch}/drawn/{name}-portrait-light.png") as drawn:
                 size = (WIDTH, round(WIDTH * drawn.height / drawn.width))
                 small = drawn.convert("RGB").resize(size, Image.Resampling.LANCZOS)
                 small.save(HERE / f"{name}.png", optimize=True)

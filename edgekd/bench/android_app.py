@@ -39,18 +39,21 @@ _INSTALL_TIMEOUT_S = 300.0
 _CLEAN = f'am force-stop {PACKAGE}; rm -rf {FOLDER}; %s rm -f "$0"\n'
 # $1: what to wait for, $2: the package, $3: how many looks without a process are enough. It must not disturb what is
 # measured meanwhile: once the process is known, a look costs two system calls and a sleep. The brackets keep the
-# pattern from finding this script itself. Ends with 3 when the process is gone and the file is not there.
+# pattern from finding this script itself. Android 7's ps knows no options and lists all; its second column is the
+# process too. Ends with 3 when the process is gone and the file is not there.
 _WAIT = """n=0; p=
 while [ ! -e "$1" ]; do
   if [ -z "$p" ] || [ ! -d "/proc/$p" ]; then
-    p=$(ps -A -o PID,ARGS | grep "$2[:]benchmark" | { read -r pid rest; echo "$pid"; })
+    p=$(ps -A -o PID,ARGS 2>/dev/null | grep "$2[:]benchmark" | { read -r pid rest; echo "$pid"; })
+    [ -n "$p" ] || p=$(ps | grep "$2[:]benchmark" | { read -r user pid rest; echo "$pid"; })
     if [ -n "$p" ]; then n=0; else n=$((n+1)); fi
     [ "$n" -le "$3" ] || { [ -e "$1" ] && exit 0; exit 3; }
   fi
   sleep 0.5
 done
 """
-_LOOKS = 12
+# Twenty seconds: nobody waits for the activity to be there before that is asked.
+_LOOKS = 40
 _REFUSALS = {
     "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "another build of the demo, signed by another key, is there. Uninstall it",
     "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer build of the demo is there. Uninstall it",
@@ -70,7 +73,7 @@ class AndroidApp:
 
     def __init__(self, device: Device, apk: Path) -> None:
         if not apk.is_file() or not zipfile.is_zipfile(apk):
-            raise UsageError(f"{apk} is not an APK. Build one: python android_demo/build.py --help")
+            raise UsageError(f"{apk} is not an APK. Build one: mvn -f android_demo package")
         self._device, self._apk, self._folder = device, apk, ""
         self._targets: tuple[BenchTarget, ...] = ()
 
@@ -113,12 +116,7 @@ class AndroidApp:
             finally:
                 self._stop()
             if waited.status != 0:
-                raise DeviceError(
-                    f"the app ended without a reply: it crashed, Android killed it, or the phone's storage is full. "
-                    f"See: adb -s {self._device.address.removeprefix('adb:')} logcat -d",
-                    address=self._device.address,
-                    stderr=self._last_words(),
-                )
+                raise self._died("the app ended without a reply")
             self._device.pull(f"{FOLDER}/{reply}", local_reply)
             return read_reply(local_reply, self._device.address)
 
@@ -149,8 +147,12 @@ class AndroidApp:
     def _make_folder(self) -> None:
         """The app must make its folder itself: one that the shell makes first is closed to it from Android 11 on."""
         self._start("none.json")
-        self._wait(FILES, _SHORT_TIMEOUT_S)
-        self._stop()
+        try:
+            waited = self._wait(FILES, _SHORT_TIMEOUT_S)
+        finally:
+            self._stop()
+        if waited.status != 0:
+            raise self._died(f"the app was started and made no folder {FILES}")
         script = 'mkdir -p "$1" && chmod 777 "$1"'
         done = self._device.run(["sh", "-c", script, "edgekd", FOLDER], _SHORT_TIMEOUT_S)
         if done.status != 0:
@@ -162,7 +164,8 @@ class AndroidApp:
             )
 
     def _start(self, plan: str) -> None:
-        argv = ["am", "start-activity", "-W", "-n", ACTIVITY, "--es", "plan", plan]
+        # "start" is what every Android's am knows; with -W it would wait for a locked phone to be unlocked.
+        argv = ["am", "start", "-n", ACTIVITY, "--es", "plan", plan]
         done = self._device.run(argv, _SHORT_TIMEOUT_S)
         said = f"{done.stdout}\n{done.stderr}"
         # am's status is 0 whatever it says in older versions.
@@ -193,6 +196,14 @@ class AndroidApp:
 
     def _stop(self) -> None:
         self._device.run(["am", "force-stop", PACKAGE], _SHORT_TIMEOUT_S)
+
+    def _died(self, what: str) -> DeviceError:
+        return DeviceError(
+            f"{what}: it crashed, Android killed it, or the phone's storage is full. "
+            f"See: adb -s {self._device.address.removeprefix('adb:')} logcat -d",
+            address=self._device.address,
+            stderr=self._last_words(),
+        )
 
     def _last_words(self) -> str:
         with contextlib.suppress(DeviceError):

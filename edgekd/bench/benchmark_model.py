@@ -210,7 +210,7 @@ class BenchmarkModel:
             "curve": None,
             "answers": None,
             "check_answers": None,
-            "device": None,
+            "device": {"before": {}, "after": {"memory_growth_bytes": found.memory_growth_bytes}},
         }
 
     def _check_processor(self) -> None:

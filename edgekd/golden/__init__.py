@@ -6,7 +6,9 @@ The layout, schema 1. ``manifest.json`` lists everything else, with sizes in byt
 - ``artifact``: file name, format, precision and SHA-256 of the model, and the runtime that answered.
 - ``labels`` in the order of the probabilities, and ``preprocessing``: height, width, crop, resize, version.
 - ``tolerance``: how far a probability may be off: ``same_runtime``, and ``other_runtime`` for any other format,
-  version or processor. 1/256 is one quantum of a file that answers in integers.
+  version or processor. 1/256 is one quantum of a file that answers in integers. ``other_kernels``, for an int8 .tflite
+  alone: what a runtime without XNNPACK may be off, whose kernels round every layer otherwise. It is twice what XNNPACK
+  and TFLite's own kernels differ by on these photos. A class may change where its lead over the other is no more.
 - ``vectors``: one object a photo:
 
   - ``name`` says what is special about the file, and ``kind`` is its format: jpeg, png, webp, bmp, gif or tiff.

@@ -176,7 +176,25 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
         preprocessing=artifact.preprocessing,
         specification=SpecificationFile(**text.model_dump(), version=artifact.preprocessing.version),
         tolerance=Tolerance(
-            same_runtime=0.0 if integer else _FLOAT_NOISE, other_runtime=_QUANTUM if integer else _FLOAT_NOISE
+            same_runtime=0.0 if integer else _FLOAT_NOISE,
+            other_runtime=_QUANTUM if integer else _FLOAT_NOISE,
+            other_kernels=_other_kernels(folder, artifact, vectors),
         ),
         vectors=tuple(vectors),
     )
+
+
+def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
+    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; int8 files alone."""
+    if artifact.format != "tflite" or artifact.precision != "int8":
+        return None
+    from edgekd.runtime.litert import LitertRunner
+
+    plain = LitertRunner(artifact, 1, xnnpack=False)
+    shape = (1, artifact.preprocessing.height, artifact.preprocessing.width, 3)
+    furthest = 0.0
+    for vector in vectors:
+        image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
+        row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
+        furthest = max(furthest, float(np.abs(plain.run(image)[0] - row).max()))
+    return max(_QUANTUM, 2 * furthest)

@@ -81,10 +81,14 @@ class GoldenArtifact(_Record):
 
 
 class Tolerance(_Record):
-    """How far a probability may be off: with the same runtime, and with any other."""
+    """How far a probability may be off: with the same runtime, with any other, and with kernels that round otherwise.
+
+    ``other_kernels`` is None where they were not measured.
+    """
 
     same_runtime: float = Field(ge=0, le=1)
     other_runtime: float = Field(ge=0, le=1)
+    other_kernels: float | None = Field(default=None, ge=0)
 
 
 class SpecificationFile(GoldenFile):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from edgekd.artifact import Artifact
@@ -15,15 +15,21 @@ _BATCH = 16
 
 
 class LitertRunner:
-    """A .tflite in an interpreter, in batches of the file's size, or of any where that is free."""
+    """A .tflite in an interpreter, in batches of the file's size, or of any where that is free.
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
+    Without ``xnnpack`` by TFLite's own kernels, which round an int8 model's layers otherwise.
+    """
+
+    def __init__(self, artifact: Artifact, threads: int, *, xnnpack: bool = True) -> None:
         self._artifact = artifact
         # The interpreter reads these bytes in place.
         self._content = artifact.content()
+        kernels = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
             with quiet():
-                self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
+                self._interpreter = Interpreter(
+                    model_content=self._content, num_threads=threads, experimental_op_resolver_type=kernels
+                )
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"LiteRT does not load {artifact.path}: {error}. Export it again") from None

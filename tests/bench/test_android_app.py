@@ -11,11 +11,15 @@ import pytest
 from numpy.typing import NDArray
 from simulators.phone import Phone
 
-from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
+from edgekd.bench import BenchPlan, BenchResult, BenchTarget, android_app, measure
 from edgekd.bench.android_app import AndroidApp
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
 
+ANDROID_7_PS = """#!/bin/sh
+[ $# = 0 ] || { echo "USER     PID   PPID  VSIZE  RSS     WCHAN    PC        NAME"; exit 0; }
+exec /usr/bin/toybox ps -A -o USER,PID,PPID,ARGS
+"""
 PLAN = BenchPlan(launches=2, seconds_per_launch=0.05, min_iterations=8, warmup_max_s=0.05)
 
 
@@ -53,7 +57,10 @@ def test_an_app_that_was_there_stays(phone: Phone, apk: Path, target: BenchTarge
     assert (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
 
 
-def test_an_app_that_dies_and_one_that_is_refused(phone: Phone, apk: Path, target: BenchTarget, tmp_path: Path) -> None:
+def test_an_app_that_dies_and_one_that_is_refused(
+    phone: Phone, apk: Path, target: BenchTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(android_app, "_LOOKS", 10)
     (phone.system / "die").touch()
     with pytest.raises(DeviceError, match=r"means on adb:.*: the app ended without a reply: it crashed"):
         measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk), save_to=tmp_path / "b.json")
@@ -63,6 +70,28 @@ def test_an_app_that_dies_and_one_that_is_refused(phone: Phone, apk: Path, targe
     with pytest.raises(DeviceError, match=told), phone.device.workspace() as folder:
         AndroidApp(phone.device, apk).prepare(folder, [target])
     assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
+
+
+def test_an_app_that_dies_before_it_makes_its_folder(
+    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(android_app, "_LOOKS", 4)
+    (phone.system / "stillborn").touch()
+    told = r"the app was started and made no folder /sdcard/.*: it crashed"
+    with pytest.raises(DeviceError, match=told):
+        measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk))
+    assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
+
+
+def test_android_7_whose_ps_knows_no_options(
+    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(android_app, "_LOOKS", 10)
+    phone.stand_in("ps", ANDROID_7_PS)
+    # Longer than a process that is never seen is waited for.
+    plan = PLAN.model_copy(update={"launches": 1, "seconds_per_launch": 15.0, "max_iterations": 10**9})
+    result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
+    assert result.complete
 
 
 def test_a_cable_pulled_in_the_middle_leaves_neither_app_nor_files(
@@ -95,7 +124,7 @@ def test_a_full_phone_is_said_before_anything_is_installed(phone: Phone, apk: Pa
 def test_what_the_app_cannot_run(tmp_path: Path, apk: Path) -> None:
     device = FakeDevice(lambda argv, files: pytest.fail(f"ran {argv}"))
     (tmp_path / "x.apk").write_bytes(b"no zip")
-    with pytest.raises(UsageError, match=r"x\.apk is not an APK"):
+    with pytest.raises(UsageError, match=r"x\.apk is not an APK\. Build one: mvn -f android_demo package$"):
         AndroidApp(device, tmp_path / "x.apk")
     (tmp_path / "x.onnx").write_bytes(b"x")
     with pytest.raises(UsageError, match=r"\.tflite files alone\. Leave out x"):

@@ -137,6 +137,7 @@ def test_on_a_phone(phone: Phone, means_tflite: Path, images: NDArray[np.uint8],
     assert kept.agent == "benchmark_model" and launch.timings_ns == () and launch.answers is None
     assert launch.summary is not None and launch.summary.count >= 20 and launch.summary.avg_us > 0
     assert launch.peak_memory_bytes == 97767444 and "random inputs" in launch.runtime
+    assert launch.device is not None and launch.device["after"] == {"memory_growth_bytes": 19632174}
     assert phone.left() == []
 
 

@@ -19,6 +19,7 @@ from edgekd.errors import DataError, DecodeError, UsageError
 from edgekd.golden import check_golden, make_golden, read_manifest
 from edgekd.golden.make import specification
 from edgekd.preprocess import decode, preprocess
+from edgekd.runtime.litert import LitertRunner
 from edgekd.runtime.runner import open_runner
 
 
@@ -54,7 +55,9 @@ def test_every_vector_is_what_the_definition_gives(exported: dict[str, Artifact]
     runner = open_runner(artifact)
     assert manifest["schema"] == 1 and manifest["labels"] == list(artifact.labels)
     assert manifest["artifact"]["sha256"] == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
+    kernels = manifest["tolerance"].pop("other_kernels")
     assert manifest["tolerance"] == {"other_runtime": 1 / 256, "same_runtime": 0.0}
+    plain, furthest = LitertRunner(artifact, 1, xnnpack=False), 0.0
     for vector in manifest["vectors"]:
         content = (made / vector["photo"]["file"]).read_bytes()
         pixels = decode(content, "a").pixels
@@ -64,8 +67,10 @@ def test_every_vector_is_what_the_definition_gives(exported: dict[str, Artifact]
         assert vector["pixels"]["sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()
         assert [vector["pixels"]["height"], vector["pixels"]["width"]] == list(pixels.shape[:2])
         assert np.array_equal(row, runner.run(tensor[np.newaxis])[0]) and vector["top"] == row.argmax()
+        furthest = max(furthest, np.abs(plain.run(tensor[np.newaxis])[0] - row).max())
         if vector["pixels"]["file"]:
             assert (made / vector["pixels"]["file"]).read_bytes() == pixels.tobytes()
+    assert furthest > 1 / 256 and kernels == pytest.approx(2 * furthest)
 
 
 def test_it_is_small_and_lists_all_of_itself(made: Path) -> None:
@@ -94,6 +99,7 @@ def test_read_again_across_formats(exported: dict[str, Artifact], made: Path, tm
     floats = check_golden(exported["float32.onnx"], made)
     assert floats.passed and not floats.probabilities_judged and floats.largest_difference > 0
     make_golden(exported["float32.onnx"], tmp_path / "floats")
+    assert read_manifest(tmp_path / "floats").tolerance.other_kernels is None
     across = check_golden(exported["float32.tflite"], tmp_path / "floats")
     assert across.passed and across.largest_difference < 1e-5 and not across.top_differs
 

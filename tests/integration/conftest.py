@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from android_build import Built, build_demo, missing_packages
+from bench_plans import phone_plan, phone_targets
+from photo_kinds import write_photos
+from recorded_agent import RecordingAgent
 from support import Project
 
+from edgekd.bench import measure
 from edgekd.data.traffic_lights import traffic_light_folders
+from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DataError
 
 
@@ -37,3 +44,18 @@ def finished(project: Project) -> Path:
     done = project.edgekd("run", project.recipe("whole"), "--out", "runs")
     assert done.returncode == 0, done.stderr
     return project.folder / "runs" / "whole"
+
+
+@pytest.fixture(scope="session")
+def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The Android demo with three models, by its one command."""
+    missing = missing_packages()
+    if missing:
+        pytest.skip(f"needs: apt-get install {' '.join(missing)}")
+    here = tmp_path_factory.mktemp("android")
+    models = [finished / f"export/student.{kind}.tflite" for kind in ("int8", "float32")]
+    photos = write_photos(here / "photos")
+    phone = FakeDevice(lambda argv, files: pytest.fail(f"ran {argv}"))
+    measure(phone_targets(finished), "student.float32", phone_plan(), phone, agent=RecordingAgent(here / "plans"))
+    given = {"plans": here / "plans", "replies": here / "replies", "screenshots": here / "screenshots"}
+    return build_demo(here, [*models, exported["int8.tflite"].path], photos, ["package"], given)

@@ -11,6 +11,8 @@ FILES = Path("/sdcard/Android/data/org.edgekd.demo/files")
 
 def main(name: str) -> None:
     Path("/system/app.pid").write_text(str(os.getpid()))
+    if Path("/system/stillborn").exists():
+        os.abort()
     FILES.mkdir(parents=True, exist_ok=True)
     folder = FILES / "bench"
     if not folder.is_dir():

@@ -108,6 +108,7 @@ class ImageClassifier private constructor(
             val bytes = direct(model)
             val record = ModelRecord.read(bytes)
             var delegate: Closeable? = null
+            var interpreter: Interpreter? = null
             try {
                 val settings = Interpreter.Options().setNumThreads(options.threads)
                 settings.setUseXNNPACK(options.delegate == Delegate.XNNPACK)
@@ -116,15 +117,14 @@ class ImageClassifier private constructor(
                     delegate = made as Closeable
                     settings.addDelegate(made)
                 }
-                val interpreter = Interpreter(bytes, settings)
+                interpreter = Interpreter(bytes, settings)
                 interpreter.allocateTensors()
                 return ImageClassifier(record, bytes.capacity().toLong(), interpreter, delegate)
-            } catch (error: Exception) {
+            } catch (error: Throwable) {
+                interpreter?.close()
                 delegate?.close()
-                throw refused(options, error)
-            } catch (error: LinkageError) { // a native library for another processor, or none
-                delegate?.close()
-                throw refused(options, error)
+                // A LinkageError is a native library for another processor, or none.
+                throw if (error is Exception || error is LinkageError) refused(options, error) else error
             }
         }
 
@@ -183,10 +183,6 @@ class ModelRecord private constructor(
     val labels: List<String>,
     val preprocessing: Preprocessing,
     val precision: String,
-    val license: String,
-    val version: String,
-    /** Where it came from: the run, its data, the tools' versions. */
-    val provenance: Map<String, String>,
     /** Of the file's bytes. */
     val sha256: String,
     internal val probabilities: Quantization?,
@@ -235,15 +231,11 @@ class ModelRecord private constructor(
             if (json.optInt("schema") != SCHEMA) throw ModelException("The file was written by another version of edgekd than this app knows. $EXPORT_AGAIN")
             val labels = json.getJSONArray("labels").let { array -> List(array.length()) { array.getString(it) } }
             val preprocessing = preprocessing(json.getJSONObject("preprocessing"))
-            val provenance = json.getJSONObject("provenance")
             return ModelRecord(
                 name = metadata(flat, model, STANDARD)?.let { (at, _) -> flat.text(flat.root(at), 0) } ?: "model",
                 labels = labels,
                 preprocessing = preprocessing,
                 precision = json.getString("precision"),
-                license = json.optString("license"),
-                version = json.optString("version"),
-                provenance = provenance.keys().asSequence().associateWith { provenance.get(it).toString() },
                 sha256 = hex(MessageDigest.getInstance("SHA-256").apply { update(bytes.duplicate().apply { rewind() }) }),
                 probabilities = checkTensors(flat, model, preprocessing, labels),
             )
@@ -258,7 +250,7 @@ class ModelRecord private constructor(
         /** The record holds the SHA-256 of the file, taken with 64 zeros in its own place. */
         private fun checkSeal(bytes: ByteBuffer, start: Int, text: String) {
             val found = text.indexOf(SEAL)
-            val at = start + text.substring(0, max(found, 0)).toByteArray().size + SEAL.length
+            val at = start + text.take(found.coerceAtLeast(0)).toByteArray().size + SEAL.length
             val digest = MessageDigest.getInstance("SHA-256")
             fun update(from: Int, to: Int) = digest.update(bytes.duplicate().apply { clear().position(from).limit(to) })
             val sealed = if (found < 0) "" else text.substring(found + SEAL.length).take(SEAL_LENGTH)
@@ -319,8 +311,6 @@ class ModelRecord private constructor(
         }
 
         private fun hex(digest: MessageDigest): String = digest.digest().joinToString("") { "%02x".format(it) }
-
-        private fun max(a: Int, b: Int): Int = if (a > b) a else b
     }
 }
 

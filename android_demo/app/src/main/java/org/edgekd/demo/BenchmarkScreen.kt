@@ -30,7 +30,7 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
             val chosen = holder.store.state.choices.photos.isNotEmpty()
             if (chosen) holder.choose { it.copy(photos = emptyList()) } else host.pickPhotos(forBenchmark = true)
         }
-        view.findViewById<View>(R.id.share).setOnClickListener { holder.store.state.json?.let(host::share) }
+        view.findViewById<View>(R.id.share).setOnClickListener { holder.share(host::share) }
     }
 
     override fun start() = holder.store.watch(::render)
@@ -42,6 +42,7 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
         val none = if (state.models?.isEmpty() == true) Said(R.string.model_none) else null
         view.findViewById<TextView>(R.id.bench_problem).showOrHide(state.problem ?: none)
         showProgress(state)
+        host.measuring(state.progress != null)
         view.findViewById<View>(R.id.bench_result).visibleIf(state.measured.isNotEmpty())
         fill(table, R.layout.row_bench, state.measured) { row, one -> showRow(row, one, state.baseline) }
         view.findViewById<View>(R.id.golden_card).visibleIf(state.golden.isNotEmpty())
@@ -117,6 +118,7 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
         val (word, color) = when (one.result?.verdict) {
             null -> R.string.golden_unknown to R.color.text_soft
             Verdict.SAME -> R.string.golden_yes to R.color.good
+            Verdict.ROUNDED -> R.string.golden_rounded to R.color.text
             Verdict.SAME_CLASSES -> R.string.golden_classes to R.color.text
             Verdict.DIFFERENT -> R.string.golden_no to R.color.bad
         }
@@ -135,7 +137,8 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
             add(context.getString(R.string.golden_unread, kinds.joinToString()))
         }
         if (result.inputDiffers.isNotEmpty()) add(context.getString(R.string.golden_inputs_differ, few(result.inputDiffers)))
-        if (result.topDiffers.isNotEmpty()) add(context.getString(R.string.golden_tops_differ, few(result.topDiffers)))
+        val tops = if (result.verdict == Verdict.ROUNDED) R.string.golden_near_ties else R.string.golden_tops_differ
+        if (result.topDiffers.isNotEmpty()) add(context.getString(tops, few(result.topDiffers)))
         if (!result.probabilitiesJudged) {
             add(context.getString(R.string.golden_not_judged))
         } else if (result.probabilitiesDiffer.isNotEmpty()) {

@@ -19,78 +19,43 @@ import android.util.Size
 import android.view.Surface
 import kotlin.math.abs
 
-/** A frame that waits: [take] gives its upright picture, [drop] must be called once. */
-class Frame(val take: () -> Bitmap, val drop: () -> Unit)
+/** A frame that waits: [take] gives its upright picture, null when the camera has stopped; [drop] must be called once. */
+class Frame(val take: () -> Bitmap?, val drop: () -> Unit)
 
 /**
  * The back camera by Camera2: a preview on a surface, and every frame handed to [onFrame] on the camera's thread.
  *
- * All of it happens on a thread of its own; [onSize], with the picture's shape on a
- * device held its natural way, and [onProblem] are told on the screen's.
+ * It outlives a rotation. [start] and [stop] are for the screen's thread, where [onProblem] is told as well; nothing
+ * is told, and no frame handed on, of a camera that was stopped.
  */
 class Camera(
     private val context: Context,
     private val onFrame: (Frame) -> Unit,
-    private val onSize: (Size) -> Unit,
     private val onProblem: (String) -> Unit,
 ) {
     private val manager = context.getSystemService(CameraManager::class.java)
     private val screen = Handler(context.mainLooper)
-    private val thread = HandlerThread("camera").apply { start() }
-    private val handler = Handler(thread.looper)
-    private var device: CameraDevice? = null
-    private var reader: ImageReader? = null
-    private var pixels = IntArray(0)
+    private var current: Session? = null // only the screen's thread touches it
 
-    // A frame's memory goes with its reader: it may not while the frame is being read.
-    private val reading = Any()
-
-    /** Open it; the permission must be there. [displayDegrees] is how the screen is turned. */
-    fun start(texture: SurfaceTexture, displayDegrees: Int) {
-        handler.post {
-            shut()
-            try {
-                open(texture, displayDegrees)
-            } catch (error: CameraAccessException) {
-                failed(error)
-            } catch (error: SecurityException) {
-                failed(error)
-            } catch (error: IllegalArgumentException) { // an id that went away
-                failed(error)
-            }
-        }
+    /**
+     * Open it, in place of what runs; the permission must be there. [displayDegrees] is how the screen is turned;
+     * [onSize] is told the picture's shape on a device held its natural way.
+     */
+    fun start(texture: SurfaceTexture, displayDegrees: Int, onSize: (Size) -> Unit) {
+        stop()
+        val session = Session(texture, displayDegrees, onSize)
+        current = session
+        handler.post(session::open)
     }
 
     fun stop() {
-        handler.post(::shut)
+        current?.end()
+        current = null
     }
 
-    /** Stop for good. */
-    fun close() {
-        stop()
-        thread.quitSafely()
-    }
-
-    @SuppressLint("MissingPermission")
-    private fun open(texture: SurfaceTexture, displayDegrees: Int) {
-        val id = backCamera() ?: return told(context.getString(R.string.camera_none))
-        val facts = manager.getCameraCharacteristics(id)
-        val size = frameSize(facts)
-        val turn = turnOf(facts[CameraCharacteristics.SENSOR_ORIENTATION] ?: 0, displayDegrees, isFront(facts))
-        texture.setDefaultBufferSize(size.width, size.height)
-        val sideways = (facts[CameraCharacteristics.SENSOR_ORIENTATION] ?: 0) % 180 != 0
-        screen.post { onSize(if (sideways) Size(size.height, size.width) else size) }
-        val frames = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, MAX_FRAMES)
-        frames.setOnImageAvailableListener({ available(it, turn) }, handler)
-        reader = frames
-        manager.openCamera(id, Opened(Surface(texture), frames.surface), handler)
-    }
-
-    private fun shut() {
-        device?.close()
-        device = null
-        synchronized(reading) { reader?.close() }
-        reader = null
+    /** Let go of a view's texture, once the camera has. */
+    fun release(texture: SurfaceTexture) {
+        handler.post(texture::release)
     }
 
     private fun backCamera(): String? {
@@ -101,47 +66,99 @@ class Camera(
     private fun isFront(facts: CameraCharacteristics) =
         facts[CameraCharacteristics.LENS_FACING] == CameraCharacteristics.LENS_FACING_FRONT
 
-    /** The size nearest to 640 x 480: models look at less. */
     private fun frameSize(facts: CameraCharacteristics): Size {
         val sizes = facts[CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP]?.getOutputSizes(ImageFormat.YUV_420_888).orEmpty()
         return sizes.minByOrNull { abs(it.width - WANTED.width) + abs(it.height - WANTED.height) } ?: WANTED
     }
 
-    private fun available(reader: ImageReader, turn: Int) {
-        val image = try {
-            reader.acquireLatestImage()
-        } catch (_: IllegalStateException) { // closed meanwhile, or all are at work
-            null
-        } ?: return
-        onFrame(Frame({ synchronized(reading) { upright(image, turn) } }, image::close))
-    }
+    /** From one start to its stop. All of it happens on the camera's thread, but [end] and reading a frame. */
+    private inner class Session(
+        private val texture: SurfaceTexture,
+        private val displayDegrees: Int,
+        private val onSize: (Size) -> Unit,
+    ) : CameraDevice.StateCallback() {
+        @Volatile
+        private var ended = false
+        private var device: CameraDevice? = null
+        private var preview: Surface? = null
+        private var reader: ImageReader? = null
+        private var pixels = IntArray(0)
 
-    private fun upright(image: Image, turn: Int): Bitmap {
-        if (pixels.size != image.width * image.height) pixels = IntArray(image.width * image.height)
-        val (y, u, v) = image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }
-        yuvToArgb(image.width, image.height, y, u, v, pixels)
-        val bitmap = Bitmap.createBitmap(pixels, image.width, image.height, Bitmap.Config.ARGB_8888)
-        if (turn == 0) return bitmap
-        return Bitmap.createBitmap(bitmap, 0, 0, bitmap.width, bitmap.height, Matrix().apply { postRotate(turn.toFloat()) }, false)
-    }
+        // A frame's memory goes with its reader: it may not while the frame is being read.
+        private val reading = Any()
 
-    private fun failed(error: Exception) {
-        shut()
-        told(context.getString(R.string.camera_failed, error.message ?: error.javaClass.simpleName))
-    }
+        fun end() {
+            ended = true
+            handler.post(::shut)
+        }
 
-    private fun told(problem: String) {
-        screen.post { onProblem(problem) }
-    }
+        fun open() {
+            if (ended) return
+            try {
+                tryOpen()
+            } catch (error: CameraAccessException) {
+                failed(error)
+            } catch (error: SecurityException) {
+                failed(error)
+            } catch (error: IllegalArgumentException) { // an id that went away
+                failed(error)
+            }
+        }
 
-    private inner class Opened(private val preview: Surface, private val frames: Surface) : CameraDevice.StateCallback() {
+        @SuppressLint("MissingPermission")
+        private fun tryOpen() {
+            val id = backCamera() ?: return told(context.getString(R.string.camera_none))
+            val facts = manager.getCameraCharacteristics(id)
+            val size = frameSize(facts)
+            val sensorDegrees = facts[CameraCharacteristics.SENSOR_ORIENTATION] ?: 0
+            val turn = turnOf(sensorDegrees, displayDegrees, isFront(facts))
+            texture.setDefaultBufferSize(size.width, size.height)
+            onScreen { onSize(if (sensorDegrees % 180 != 0) Size(size.height, size.width) else size) }
+            preview = Surface(texture)
+            reader = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, MAX_FRAMES).apply {
+                setOnImageAvailableListener({ available(it, turn) }, handler)
+            }
+            manager.openCamera(id, this, handler)
+        }
+
+        private fun shut() {
+            device?.close()
+            device = null
+            synchronized(reading) {
+                reader?.close()
+                reader = null
+            }
+            preview?.release()
+            preview = null
+        }
+
+        private fun available(from: ImageReader, turn: Int) {
+            val image = try {
+                from.acquireLatestImage()
+            } catch (_: IllegalStateException) { // all are at work
+                null
+            } ?: return
+            if (ended) return image.close()
+            onFrame(Frame({ synchronized(reading) { if (reader == null) null else upright(image, turn) } }, image::close))
+        }
+
+        private fun upright(image: Image, turn: Int): Bitmap {
+            if (pixels.size != image.width * image.height) pixels = IntArray(image.width * image.height)
+            val (y, u, v) = image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }
+            yuvToArgb(image.width, image.height, y, u, v, pixels)
+            val bitmap = Bitmap.createBitmap(pixels, image.width, image.height, Bitmap.Config.ARGB_8888)
+            if (turn == 0) return bitmap
+            return Bitmap.createBitmap(bitmap, 0, 0, bitmap.width, bitmap.height, Matrix().apply { postRotate(turn.toFloat()) }, false)
+        }
+
         override fun onOpened(camera: CameraDevice) {
-            // Stopped before it was open.
-            if (reader?.surface != frames) return camera.close()
+            // Stopped, or failed, before it was open.
+            val targets = listOfNotNull(preview, reader?.surface)
+            if (ended || targets.size < 2) return camera.close()
             device = camera
             try {
                 @Suppress("DEPRECATION") // its successor is there from API 28 on
-                camera.createCaptureSession(listOf(preview, frames), Configured(camera), handler)
+                camera.createCaptureSession(targets, Configured(camera, targets), handler)
             } catch (error: CameraAccessException) {
                 failed(error)
             } catch (error: IllegalStateException) { // closed meanwhile
@@ -159,16 +176,38 @@ class Camera(
             failed(IllegalStateException("error $error"))
         }
 
-        private inner class Configured(private val camera: CameraDevice) : CameraCaptureSession.StateCallback() {
+        private fun failed(error: Exception) {
+            shut()
+            told(context.getString(R.string.camera_failed, error.message ?: error.javaClass.simpleName))
+        }
+
+        private fun told(problem: String) = onScreen {
+            current = null
+            ended = true
+            onProblem(problem)
+        }
+
+        /** Unless it was stopped, or another has begun, in the meantime. */
+        private fun onScreen(action: () -> Unit) {
+            screen.post { if (current === this) action() }
+        }
+
+        private inner class Configured(
+            private val camera: CameraDevice,
+            private val targets: List<Surface>,
+        ) : CameraCaptureSession.StateCallback() {
             override fun onConfigured(session: CameraCaptureSession) {
+                if (ended) return
                 try {
                     val request = camera.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW)
-                    request.addTarget(preview)
-                    request.addTarget(frames)
+                    targets.forEach(request::addTarget)
                     session.setRepeatingRequest(request.build(), null, handler)
                 } catch (error: CameraAccessException) {
                     failed(error)
-                } catch (_: IllegalStateException) { // closed meanwhile, by us
+                } catch (error: IllegalStateException) { // closed meanwhile
+                    failed(error)
+                } catch (error: IllegalArgumentException) { // a surface went away
+                    failed(error)
                 }
             }
 
@@ -176,10 +215,16 @@ class Camera(
         }
     }
 
-    private companion object {
-        const val MAX_FRAMES = 3
+    internal companion object {
+        private const val MAX_FRAMES = 3
 
         /** Models look at less. */
-        val WANTED = Size(640, 480)
+        private val WANTED = Size(640, 480)
+
+        /**
+         * One for the process: what was begun first is given back first, whichever activity asks, and a camera that
+         * opens late finds somebody to close it.
+         */
+        val handler by lazy { Handler(HandlerThread("camera").apply { start() }.looper) }
     }
 }

@@ -1,37 +1,26 @@
 package org.edgekd.demo
 
 import android.graphics.Bitmap
+import android.net.Uri
 import org.edgekd.classifier.Classification
 import org.edgekd.classifier.ImageClassifier
-import org.edgekd.classifier.PhotoException
-import org.edgekd.classifier.Score
 import java.util.concurrent.atomic.AtomicBoolean
-
-enum class CameraState { OFF, RUNNING, REFUSED }
-
-data class ClassifyState(
-    val models: List<ModelChoice>? = null,
-    val chosen: ModelChoice? = null,
-    val facts: ModelFacts? = null,
-    val modelProblem: Said? = null,
-    val photo: Bitmap? = null,
-    val photoName: String? = null,
-    val photoProblem: Said? = null,
-    val ranked: List<Score> = emptyList(),
-    val inference: RecentTimes = RecentTimes(),
-    val total: RecentTimes = RecentTimes(),
-    val busy: Boolean = false,
-    val camera: CameraState = CameraState.OFF,
-    val cameraProblem: Said? = null,
-    val pace: Pace = Pace.TWO_A_SECOND,
-)
 
 /** The first screen without its views: opens the model, classifies photos and frames, keeps the last times. */
 class ClassifyHolder(private val background: Background, private val models: Models, private val previewSide: Int) {
     val store = Store(ClassifyState())
-    private var model: ImageClassifier? = null // only the background touches it
+
+    // A model, a photo: an answer counts only while both are still those that are shown.
+    private var modelToken = Any()
+    private var photoToken = Any()
     private var content: ByteArray? = null
+    private var open: Open? = null // only the background touches it
     private val frameAtWork = AtomicBoolean()
+    private val pacer = Pacer()
+
+    private class Open(val token: Any, val model: ImageClassifier)
+
+    private class Answer(val modelToken: Any, val classification: Classification)
 
     /** Show these models, and open the one that was [wanted] or the first. */
     fun offer(all: List<ModelChoice>, wanted: String? = null) {
@@ -39,46 +28,53 @@ class ClassifyHolder(private val background: Background, private val models: Mod
         if (store.state.chosen == null) (all.find { it.file == wanted } ?: all.firstOrNull())?.let(::choose)
     }
 
+    /** A model behind a document's address. */
+    fun pick(document: Uri) {
+        var name = ""
+        busily({
+            name = models.name(document)
+            models.keep(document, name)
+        }) { result ->
+            result.fold(::choose) { error -> store.update { it.copy(modelProblem = modelProblem(name, error)) } }
+        }
+    }
+
     fun choose(choice: ModelChoice) {
         if (choice == store.state.chosen && store.state.modelProblem == null) return
+        val mine = Any().also { modelToken = it }
         store.update {
             val models = it.models.orEmpty()
             val known = if (choice in models) models else models + choice
-            ClassifyState(known, choice, busy = true, photo = it.photo, photoName = it.photoName, photoProblem = it.photoProblem,
-                camera = it.camera, cameraProblem = it.cameraProblem, pace = it.pace)
+            it.withoutAnswers().copy(models = known, chosen = choice, facts = null, modelProblem = null)
         }
-        background.run({
-            model?.close()
-            model = null
-            models.open(choice).also { model = it }.facts()
+        busily({
+            open?.model?.close()
+            open = null
+            models.open(choice).also { open = Open(mine, it) }.facts()
         }) { result ->
-            if (store.state.chosen == choice) opened(choice, result)
+            if (mine === modelToken) opened(choice, result)
         }
     }
 
     private fun opened(choice: ModelChoice, result: Result<ModelFacts>) {
-        store.update { state ->
-            result.fold(
-                { state.copy(facts = it, busy = false) },
-                { state.copy(modelProblem = modelProblem(choice, it), busy = false) },
-            )
-        }
+        store.update { state -> result.fold({ state.copy(facts = it) }, { state.copy(modelProblem = modelProblem(choice.title, it)) }) }
         if (result.isSuccess && store.state.camera != CameraState.RUNNING) classifyAgain(1)
     }
 
     fun show(photo: Photo) {
+        val mine = Any().also { photoToken = it }
+        content = null
         store.update {
-            it.copy(photo = null, photoName = photo.name, photoProblem = null, ranked = emptyList(), busy = true,
-                inference = RecentTimes(), total = RecentTimes(), camera = CameraState.OFF, cameraProblem = null)
+            it.withoutAnswers().copy(photo = null, photoName = null, photoProblem = null, camera = CameraState.OFF, cameraProblem = null)
         }
-        background.run({
+        busily({
             val bytes = photo.read()
-            val small = preview(bytes, previewSide) ?: throw PhotoException("it is damaged, or of a kind that this device doesn't know")
-            bytes to small
+            Triple(bytes, preview(bytes, previewSide), photo.name())
         }) { result ->
+            if (mine !== photoToken) return@busily
             content = result.getOrNull()?.first
             store.update { state ->
-                result.fold({ state.copy(photo = it.second) }, { state.copy(photoProblem = photoProblem(it)) }).copy(busy = false)
+                result.fold({ state.copy(photo = it.second, photoName = it.third) }, { state.copy(photoProblem = photoProblem(it)) })
             }
             classifyAgain(1)
         }
@@ -88,52 +84,88 @@ class ClassifyHolder(private val background: Background, private val models: Mod
     fun classifyAgain(times: Int) {
         val bytes = content ?: return
         if (store.state.facts == null || store.state.photo == null || times <= 0) return
-        store.update { it.copy(busy = true) }
-        background.run({ model?.classify(bytes) }) { result ->
-            // Another model or photo may have come meanwhile.
-            if (content === bytes && store.state.camera != CameraState.RUNNING) {
-                result.fold({ it?.let(::answered) }, { error -> store.update { it.copy(photoProblem = photoProblem(error)) } })
-                store.update { it.copy(busy = false) }
-                if (result.isSuccess) classifyAgain(times - 1)
+        val mine = photoToken
+        busily({ open?.let { Answer(it.token, it.model.classify(bytes)) } }) { result ->
+            val answer = result.getOrNull()
+            when {
+                mine !== photoToken -> Unit
+                result.isFailure -> store.update { it.copy(photoProblem = photoProblem(result.exceptionOrNull()!!)) }
+                answer != null && answer.modelToken === modelToken -> {
+                    answered(answer.classification)
+                    store.update { it.copy(photoProblem = null) }
+                    classifyAgain(times - 1)
+                }
             }
         }
     }
 
-    fun setPace(pace: Pace) = store.update { it.copy(pace = pace, inference = RecentTimes(), total = RecentTimes()) }
+    fun setPace(pace: Pace) {
+        pacer.reset()
+        store.update { it.copy(pace = pace, inference = RecentTimes(), total = RecentTimes()) }
+    }
 
     fun setCamera(camera: CameraState, problem: Said? = null) {
         val started = camera == CameraState.RUNNING && store.state.camera != CameraState.RUNNING
-        store.update { it.copy(camera = camera, cameraProblem = problem) }
         if (started) {
+            pacer.reset()
+            photoToken = Any()
             content = null
-            store.update {
-                it.copy(photo = null, photoName = null, photoProblem = null, ranked = emptyList(), inference = RecentTimes(), total = RecentTimes())
-            }
+        }
+        store.update {
+            val before = if (started) it.withoutAnswers().copy(photo = null, photoName = null, photoProblem = null) else it
+            before.copy(camera = camera, cameraProblem = problem)
         }
     }
 
-    /** A frame from the camera's thread: [take] makes its picture, [drop] lets it go. Dropped while one is at work. */
-    fun frame(take: () -> Bitmap, drop: () -> Unit) {
-        if (!frameAtWork.compareAndSet(false, true)) return drop()
-        background.run({
-            try {
-                val start = System.nanoTime()
-                val answer = model?.classify(take())
-                answer?.copy(totalMs = (System.nanoTime() - start) / 1e6)
-            } finally {
-                drop()
-                frameAtWork.set(false)
-            }
-        }) { result ->
-            if (store.state.camera == CameraState.RUNNING) {
-                result.fold({ it?.let(::answered) }, { error -> store.update { it.copy(cameraProblem = photoProblem(error)) } })
-            }
+    /** A frame from the camera's thread. Dropped when it has no turn, while another is at work, and once the camera is off. */
+    fun frame(frame: Frame) {
+        val turn = isLive() && pacer.due(System.nanoTime(), store.state.pace)
+        if (!turn || !frameAtWork.compareAndSet(false, true)) return frame.drop()
+        fun done() {
+            frame.drop()
+            frameAtWork.set(false)
         }
+        val taken = background.run({
+            try {
+                if (isLive()) classify(frame.take) else null
+            } finally {
+                done()
+            }
+        }) { result -> if (isLive()) told(result) }
+        if (!taken) done()
     }
+
+    private fun isLive() = store.state.camera == CameraState.RUNNING
+
+    /** Null of a frame that went with its camera, or without a model. */
+    private fun classify(take: () -> Bitmap?): Answer? {
+        val start = System.nanoTime()
+        val model = open ?: return null
+        val picture = take() ?: return null
+        val answer = model.model.classify(picture)
+        return Answer(model.token, answer.copy(totalMs = (System.nanoTime() - start) / 1e6))
+    }
+
+    private fun told(frame: Result<Answer?>) = frame.fold({ answer ->
+        if (answer != null && answer.modelToken === modelToken) {
+            store.update { it.copy(cameraProblem = null) }
+            answered(answer.classification)
+        }
+    }, { error -> store.update { it.copy(cameraProblem = photoProblem(error)) } })
 
     private fun answered(answer: Classification) = store.update {
         it.copy(ranked = answer.ranked, inference = it.inference.plus(answer.inferenceMs), total = it.total.plus(answer.totalMs))
     }
 
-    fun close() = background.run({ model?.close() }) {}
+    private fun <T> busily(work: () -> T, then: (Result<T>) -> Unit) {
+        store.update { it.copy(work = it.work + 1) }
+        background.run(work) { result ->
+            store.update { it.copy(work = it.work - 1) }
+            then(result)
+        }
+    }
+
+    fun close() {
+        background.run({ open?.model?.close() }) {}
+    }
 }

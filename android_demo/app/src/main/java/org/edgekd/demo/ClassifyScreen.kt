@@ -47,7 +47,7 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
         model.showModels(state.models, state.chosen, holder::choose) { host.pickModel(null) }
         model.visibleIf(state.models != null)
         facts.text = state.facts?.line(view.context)
-        facts.visibleIf(state.facts != null)
+        view.findViewById<View>(R.id.model_row).visibleIf(state.facts != null || state.busy)
         val none = if (state.models?.isEmpty() == true) Said(R.string.model_none) else null
         modelProblem.showOrHide(state.modelProblem ?: none)
         showPreview(state)
@@ -71,6 +71,7 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
     private fun showCamera(state: ClassifyState) {
         val live = state.camera == CameraState.RUNNING
         camera.setText(if (live) R.string.camera_stop else R.string.camera_start)
+        host.cameraChanged()
         refused.visibleIf(state.camera == CameraState.REFUSED)
         pace.visibleIf(live)
         pace.show(Pace.entries.map { view.context.getString(it.title) }, state.pace.ordinal) { holder.setPace(Pace.entries[it]) }

@@ -1,9 +1,9 @@
 package org.edgekd.demo
 
 import android.graphics.Bitmap
+import android.net.Uri
 import org.edgekd.classifier.Classification
 import org.edgekd.classifier.ImageClassifier
-import org.edgekd.classifier.PhotoException
 
 /** One of the two models. */
 data class Side(
@@ -26,6 +26,7 @@ data class CompareState(
     val photos: Int = 0,
 ) {
     val done: Boolean get() = rows.size == photos
+    val problem: Said? get() = sides.firstNotNullOfOrNull { it.problem }
     val compared: Int get() = rows.count { it.agree != null }
     val agreed: Int get() = rows.count { it.agree == true }
 
@@ -38,6 +39,7 @@ class CompareHolder(private val background: Background, private val models: Mode
     private val open = arrayOfNulls<ImageClassifier>(2) // only the background touches it
     private var photos = emptyList<Photo>()
     private var turn = 0
+    private val tokens = arrayOf(Any(), Any())
 
     /** Show these models; at first the largest file against the smallest. */
     fun offer(all: List<ModelChoice>, bySize: List<ModelChoice>, wanted: List<String?> = emptyList()) {
@@ -49,20 +51,35 @@ class CompareHolder(private val background: Background, private val models: Mode
         }
     }
 
+    /** A model behind a document's address, for that side. */
+    fun pick(index: Int, document: Uri) {
+        var name = ""
+        background.run({
+            name = models.name(document)
+            models.keep(document, name)
+        }) { result ->
+            result.fold({ choose(index, it) }) { error ->
+                store.update { it.with(index, it.sides[index].copy(problem = modelProblem(name, error))) }
+            }
+        }
+    }
+
     fun choose(index: Int, choice: ModelChoice) {
-        if (store.state.sides[index].choice == choice) return
+        if (store.state.sides[index].let { it.choice == choice && it.problem == null }) return
+        val mine = Any().also { tokens[index] = it }
         store.update {
             val known = it.models.orEmpty()
             it.copy(models = if (choice in known) known else known + choice).with(index, Side(choice))
         }
+        again() // what the model before said is no more
         background.run({
             open[index]?.close()
             open[index] = null
             models.open(choice).also { open[index] = it }.facts()
         }) { result ->
-            if (store.state.sides[index].choice == choice) {
+            if (tokens[index] === mine) {
                 val side = store.state.sides[index]
-                val told = result.fold({ side.copy(facts = it) }, { side.copy(problem = modelProblem(choice, it)) })
+                val told = result.fold({ side.copy(facts = it) }, { side.copy(problem = modelProblem(choice.title, it)) })
                 store.update { it.with(index, told) }
                 again()
             }
@@ -88,16 +105,23 @@ class CompareHolder(private val background: Background, private val models: Mode
         val photo = photos.getOrNull(store.state.rows.size) ?: return
         background.run({ compare(photo) }) { result ->
             if (mine == turn) {
-                add(result.getOrElse { Compared(photo.name, null, emptyList(), photoProblem(it)) })
+                add(result.getOrElse { Compared("", null, emptyList(), otherProblem(it)) })
                 next(mine)
             }
         }
     }
 
     private fun compare(photo: Photo): Compared {
-        val bytes = photo.read()
-        val small = preview(bytes, previewSide) ?: throw PhotoException("it is damaged, or of a kind that this device doesn't know")
-        return Compared(photo.name, small, open.map { checkNotNull(it).classify(bytes) })
+        val name = photo.name()
+        return try {
+            val bytes = photo.read()
+            val small = preview(bytes, previewSide)
+            Compared(name, small, open.map { checkNotNull(it).classify(bytes) })
+        } catch (error: Exception) {
+            Compared(name, null, emptyList(), photoProblem(error))
+        } catch (error: OutOfMemoryError) {
+            Compared(name, null, emptyList(), photoProblem(error))
+        }
     }
 
     private fun add(row: Compared) = store.update { state ->

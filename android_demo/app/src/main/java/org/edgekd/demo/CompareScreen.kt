@@ -35,7 +35,7 @@ class CompareScreen(activity: Activity, private val holder: CompareHolder, priva
             spinner.showModels(state.models, state.sides[k].choice, { holder.choose(k, it) }) { host.pickModel(k) }
         }
         val none = if (state.models?.isEmpty() == true) Said(R.string.model_none) else null
-        head.findViewById<TextView>(R.id.compare_problem).showOrHide(state.sides.firstNotNullOfOrNull { it.problem } ?: none)
+        head.findViewById<TextView>(R.id.compare_problem).showOrHide(state.problem ?: none)
         showSummary(state)
         showTable(state)
         rows.show(state.rows)
@@ -45,11 +45,13 @@ class CompareScreen(activity: Activity, private val holder: CompareHolder, priva
         val context = view.context
         val said = when {
             state.photos == 0 -> context.getString(R.string.compare_hint)
+            state.problem != null -> ""
             !state.done -> context.getString(R.string.compare_progress, state.rows.size, state.photos)
             else -> context.getString(R.string.compare_agreement, state.agreed, state.compared, formatPercent(share(state)))
         }
         val summary = head.findViewById<TextView>(R.id.compare_summary)
         if (summary.text.toString() != said) summary.text = said
+        summary.visibleIf(said.isNotEmpty())
         head.findViewById<View>(R.id.compare_labels).visibleIf(state.sides.mapNotNull { it.facts?.labels?.toSet() }.distinct().size > 1)
     }
 

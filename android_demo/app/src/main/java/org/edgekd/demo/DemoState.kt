@@ -18,16 +18,20 @@ class DemoState(context: Context, saved: Bundle?) {
     private val background = Background(worker) { screen.post(it) }
     private val models = Models(context)
     private val thumbnail = context.resources.getDimensionPixelSize(R.dimen.thumbnail)
-    private val bench = Bench(SystemClock, AndroidDevice(context), "${Build.MANUFACTURER} ${Build.MODEL}") { golden(context, it) }
+    private val bench = Bench(SystemClock, AndroidDevice(context), "${Build.MANUFACTURER} ${Build.MODEL}", { golden(context, it) }) {
+        SharedResults.write(context, it)
+    }
 
     val classify = ClassifyHolder(background, models, context.resources.displayMetrics.let { maxOf(it.widthPixels, it.heightPixels) })
     val compare = CompareHolder(background, models, thumbnail)
     val benchmark = BenchmarkHolder(background, models, bench)
+    val camera = Camera(context, classify::frame) { classify.setCamera(CameraState.OFF, Said(R.string.as_is, it)) }
     var tab = saved?.getInt(TAB) ?: 0
 
     init {
         saved?.getString(PACE)?.let { classify.setPace(Pace.valueOf(it)) }
         background.run({
+            models.forgetKept()
             val all = models.packaged()
             all to all.sortedBy { models.content(it).remaining() }
         }) { result ->
@@ -49,6 +53,7 @@ class DemoState(context: Context, saved: Bundle?) {
     }
 
     fun close() {
+        camera.stop()
         benchmark.cancel()
         classify.close()
         compare.close()

@@ -7,10 +7,12 @@ import java.nio.ByteOrder
 import kotlin.math.abs
 
 /**
- * Every photo that this device must read gave the same input, and the same probabilities within the vectors' tolerance;
- * or the same inputs and classes, with probabilities that another kernel rounds otherwise; or not.
+ * SAME: every photo that this device must read gave the same input, and the same probabilities within the vectors'
+ * tolerance. ROUNDED: the same inputs, and probabilities no further off than kernels that round otherwise bring about;
+ * a class may have changed where the two stood nearer than that. SAME_CLASSES: the same inputs and classes. DIFFERENT:
+ * anything else.
  */
-enum class Verdict { SAME, SAME_CLASSES, DIFFERENT }
+enum class Verdict { SAME, ROUNDED, SAME_CLASSES, DIFFERENT }
 
 /** How many vectors gave the same as at export, and the names of those that didn't. */
 data class GoldenResult(
@@ -20,7 +22,10 @@ data class GoldenResult(
     val inputDiffers: List<String>,
     val probabilitiesDiffer: List<String>,
     val topDiffers: List<String>,
+    /** NaN where a probability is none. */
     val largestDifference: Float,
+    /** Whether rounding explains every probability and every class that differs. */
+    val rounded: Boolean,
     /** False for a file of another precision than the vectors': its probabilities are held against nothing. */
     val probabilitiesJudged: Boolean,
 ) {
@@ -31,6 +36,7 @@ data class GoldenResult(
         get() = when {
             count == unread.size || unread.any { it.kind in MUST_BE_READ } || inputDiffers.isNotEmpty() -> Verdict.DIFFERENT
             differing.isEmpty() -> Verdict.SAME
+            rounded && probabilitiesJudged -> Verdict.ROUNDED
             topDiffers.isEmpty() -> Verdict.SAME_CLASSES
             else -> Verdict.DIFFERENT
         }
@@ -59,11 +65,13 @@ fun checkGolden(model: ImageClassifier, golden: GoldenManifest, progress: (Int) 
         probabilitiesDiffer = read.filter { !(it.difference <= golden.tolerance) }.map { it.name },
         topDiffers = read.filter { !it.top }.map { it.name },
         largestDifference = read.maxOfOrNull { it.difference } ?: 0f,
+        rounded = read.all { it.difference <= golden.rounding && it.lead <= golden.rounding },
         probabilitiesJudged = record.precision == golden.precision,
     )
 }
 
-private class Row(val name: String, val input: Boolean, val top: Boolean, val difference: Float)
+/** [lead]: how far the answer here stood behind the best at export. */
+private class Row(val name: String, val input: Boolean, val top: Boolean, val difference: Float, val lead: Float)
 
 /** Null where the photo can't be decoded here. */
 private fun compare(model: ImageClassifier, golden: GoldenManifest, vector: GoldenVector): Row? {
@@ -74,11 +82,15 @@ private fun compare(model: ImageClassifier, golden: GoldenManifest, vector: Gold
     }
     val expected = ByteBuffer.wrap(golden.bytes(vector.probabilities)).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
     val answer = model.run(input)
-    if (expected.remaining() != answer.size) throw GoldenException("${vector.probabilities.file} holds another number of labels")
+    if (expected.remaining() != answer.size || vector.top !in answer.indices) {
+        throw GoldenException("${vector.probabilities.file} is for another number of labels")
+    }
+    val top = answer.indices.maxBy { answer[it] }
     return Row(
         name = vector.name,
         input = input.contentEquals(golden.bytes(vector.input)),
-        top = answer.indices.maxBy { answer[it] } == vector.top,
+        top = top == vector.top,
         difference = answer.indices.maxOf { abs(answer[it] - expected[it]) },
+        lead = expected[vector.top] - expected[top],
     )
 }

@@ -28,6 +28,8 @@ class GoldenManifest(
     val height: Int,
     val precision: String,
     val tolerance: Float,
+    /** The same for kernels that round otherwise between a quantized model's layers. */
+    val rounding: Float,
     val vectors: List<GoldenVector>,
     private val read: (String) -> ByteArray,
 ) {
@@ -63,13 +65,16 @@ class GoldenManifest(
             val labels = root.getJSONArray("labels")
             val vectors = root.getJSONArray("vectors")
             val input = root.getJSONObject("preprocessing")
+            val tolerance = root.getJSONObject("tolerance")
+            // This runtime is never the one that answered at export.
+            val other = tolerance.getDouble("other_runtime")
             return GoldenManifest(
                 labels = List(labels.length()) { labels.getString(it) },
                 width = input.getInt("width"),
                 height = input.getInt("height"),
                 precision = root.getJSONObject("artifact").getString("precision"),
-                // This runtime is never the one that answered at export.
-                tolerance = root.getJSONObject("tolerance").getDouble("other_runtime").toFloat(),
+                tolerance = other.toFloat(),
+                rounding = tolerance.optDouble("other_kernels", other).toFloat(),
                 vectors = List(vectors.length()) { vector(vectors.getJSONObject(it)) },
                 read = read,
             )

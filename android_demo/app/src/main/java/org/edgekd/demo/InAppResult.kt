@@ -59,7 +59,8 @@ class InAppResult(
     private fun golden(row: GoldenRow) = JSONObject()
         .put("file", row.choice.file)
         .put("same_answers", row.result?.verdict?.name?.lowercase(Locale.ROOT) ?: JSONObject.NULL)
-        .put("largest_difference", row.result?.largestDifference?.toDouble() ?: JSONObject.NULL)
+        // JSON has no NaN.
+        .put("largest_difference", row.result?.largestDifference?.toDouble()?.takeIf { it.isFinite() } ?: JSONObject.NULL)
         .put("count", row.result?.count ?: 0)
         .put("unread", JSONArray(row.result?.unread.orEmpty().map { it.name }))
         .put("input_differs", JSONArray(row.result?.inputDiffers.orEmpty()))

@@ -3,6 +3,7 @@ package org.edgekd.demo
 import android.Manifest
 import android.app.Activity
 import android.content.ActivityNotFoundException
+import android.content.ClipData
 import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Matrix
@@ -15,6 +16,7 @@ import android.view.Surface
 import android.view.TextureView
 import android.view.View
 import android.view.ViewGroup
+import android.view.WindowManager
 import android.widget.Toast
 
 /** The three screens under their tabs, and what only an activity can do for them: pick, ask, share, turn. */
@@ -23,9 +25,10 @@ class MainActivity : Activity(), Host {
         private set
     private lateinit var screens: List<Screen>
     private lateinit var classify: ClassifyScreen
-    private lateinit var camera: Camera
-    private val pacer = Pacer()
     private var pictured: Size? = null
+    private var resumed = false
+    private var filming = false
+    private var measuring = false
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -34,7 +37,6 @@ class MainActivity : Activity(), Host {
         setContentView(R.layout.activity_main)
         classify = ClassifyScreen(this, state.classify, this)
         screens = listOf(classify, CompareScreen(this, state.compare, this), BenchmarkScreen(this, state.benchmark, this))
-        camera = Camera(this, ::frame, ::fitPreview) { state.classify.setCamera(CameraState.OFF, Said(R.string.as_is, it)) }
         classify.cameraView.surfaceTextureListener = Surfaces()
         TABS.forEachIndexed { k, id -> findViewById<View>(id).setOnClickListener { showTab(k) } }
         screens.forEach(Screen::start)
@@ -48,6 +50,7 @@ class MainActivity : Activity(), Host {
         val page = findViewById<ViewGroup>(R.id.page)
         page.removeAllViews()
         page.addView(screens[tab].view)
+        showMeasuring()
     }
 
     @Deprecated("Deprecated in Java")
@@ -59,20 +62,27 @@ class MainActivity : Activity(), Host {
     }
 
     override fun onPause() {
-        camera.stop()
+        resumed = false
+        cameraChanged()
         super.onPause()
+    }
+
+    override fun onStop() {
+        // What is not seen is slowed down by Android.
+        if (!isChangingConfigurations) state.benchmark.leave()
+        super.onStop()
     }
 
     override fun onResume() {
         super.onResume()
         // The permission may have been given in the settings meanwhile, or taken away.
         if (state.classify.store.state.camera == CameraState.REFUSED && mayUseCamera()) state.classify.setCamera(CameraState.OFF)
-        startCamera()
+        resumed = true
+        cameraChanged()
     }
 
     override fun onDestroy() {
         screens.forEach(Screen::stop)
-        camera.close()
         if (!isChangingConfigurations) state.close()
         super.onDestroy()
     }
@@ -102,8 +112,8 @@ class MainActivity : Activity(), Host {
             PHOTO -> state.classify.show(photoAt(this, picked[0]))
             PHOTOS -> state.compare.show(picked.map { photoAt(this, it) })
             BENCH_PHOTOS -> state.benchmark.choose { choices -> choices.copy(photos = picked.take(BenchmarkHolder.MAX_INPUTS).map { photoAt(this, it) }) }
-            MODEL -> state.classify.choose(modelAt(picked[0]))
-            else -> state.compare.choose(requestCode - SIDES, modelAt(picked[0]))
+            MODEL -> state.classify.pick(picked[0])
+            else -> state.compare.pick(requestCode - SIDES, picked[0])
         }
     }
 
@@ -112,15 +122,9 @@ class MainActivity : Activity(), Host {
         return List(several.itemCount) { several.getItemAt(it).uri }
     }
 
-    private fun modelAt(uri: Uri) = ModelChoice(displayName(this, uri), uri.toString())
-
     override fun wantCamera() {
-        if (mayUseCamera()) {
-            state.classify.setCamera(CameraState.RUNNING)
-            startCamera()
-        } else {
-            requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA)
-        }
+        if (measuring) return // as the line above says
+        if (mayUseCamera()) state.classify.setCamera(CameraState.RUNNING) else requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA)
     }
 
     override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<String>, grantResults: IntArray) {
@@ -133,23 +137,29 @@ class MainActivity : Activity(), Host {
     override fun openSettings() =
         startActivity(Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null)))
 
-    override fun share(json: String) {
-        val send = Intent(Intent.ACTION_SEND).setType("text/plain")
-            .putExtra(Intent.EXTRA_SUBJECT, getString(R.string.share_subject)).putExtra(Intent.EXTRA_TEXT, json)
+    override fun measuring(on: Boolean) {
+        measuring = on
+        val flag = WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON
+        if (on) window.addFlags(flag) else window.clearFlags(flag)
+        showMeasuring()
+    }
+
+    private fun showMeasuring() = findViewById<View>(R.id.measuring).visibleIf(measuring && state.tab != TABS.indexOf(R.id.tab_benchmark))
+
+    override fun share(result: Uri) {
+        val send = Intent(Intent.ACTION_SEND).setType(SharedResults.TYPE).putExtra(Intent.EXTRA_SUBJECT, getString(R.string.share_subject))
+            .putExtra(Intent.EXTRA_STREAM, result).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+        // The grant goes with what is in here.
+        send.clipData = ClipData.newRawUri(null, result)
         startActivity(Intent.createChooser(send, null))
     }
 
-    private fun startCamera() {
-        val texture = classify.cameraView.surfaceTexture ?: return
-        if (state.classify.store.state.camera == CameraState.RUNNING) {
-            pacer.reset()
-            camera.start(texture, displayDegrees())
-        }
-    }
-
-    private fun frame(frame: Frame) {
-        val pace = state.classify.store.state.pace
-        if (pacer.due(System.nanoTime(), pace)) state.classify.frame(frame.take, frame.drop) else frame.drop()
+    override fun cameraChanged() {
+        val texture = classify.cameraView.surfaceTexture
+        val wanted = resumed && texture != null && state.classify.store.state.camera == CameraState.RUNNING
+        if (wanted == filming) return
+        filming = wanted
+        if (wanted) state.camera.start(texture!!, displayDegrees(), ::fitPreview) else state.camera.stop()
     }
 
     @Suppress("DEPRECATION") // Context.display is there from API 30 on
@@ -178,15 +188,17 @@ class MainActivity : Activity(), Host {
     }
 
     private inner class Surfaces : TextureView.SurfaceTextureListener {
-        override fun onSurfaceTextureAvailable(surface: SurfaceTexture, width: Int, height: Int) = startCamera()
+        override fun onSurfaceTextureAvailable(surface: SurfaceTexture, width: Int, height: Int) = cameraChanged()
 
         override fun onSurfaceTextureSizeChanged(surface: SurfaceTexture, width: Int, height: Int) {
             pictured?.let(::fitPreview)
         }
 
         override fun onSurfaceTextureDestroyed(surface: SurfaceTexture): Boolean {
-            camera.stop()
-            return true
+            if (filming) state.camera.stop()
+            filming = false
+            state.camera.release(surface)
+            return false
         }
 
         override fun onSurfaceTextureUpdated(surface: SurfaceTexture) = Unit

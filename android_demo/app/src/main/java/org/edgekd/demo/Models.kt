@@ -3,14 +3,16 @@ package org.edgekd.demo
 import android.content.Context
 import android.net.Uri
 import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.ModelException
+import org.edgekd.classifier.Options
+import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
-import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
 
-/** A model that can be opened: packaged in the assets, or at [uri] in the device's storage. */
-data class ModelChoice(val file: String, val uri: String? = null) {
+/** A model that can be opened: packaged in the assets, or a copy of what was picked, at [path]. */
+data class ModelChoice(val file: String, val path: String? = null) {
     val title: String get() = file.removeSuffix(SUFFIX)
 
     companion object {
@@ -33,39 +35,57 @@ fun ImageClassifier.facts() =
 
 /** Finds and opens models. Everything here reads files: not for the screen's thread. */
 class Models(private val context: Context) {
+    private val kept = File(context.cacheDir, "models")
+
     fun packaged(): List<ModelChoice> =
         context.assets.list("").orEmpty().filter { it.endsWith(ModelChoice.SUFFIX) }.sorted().map { ModelChoice(it) }
 
+    /** What the picker called a document. */
+    fun name(document: Uri): String = displayName(context, document)
+
+    /**
+     * A copy of a document of our own: another app may change or cut its file while it is mapped.
+     *
+     * Throws ModelException, IOException or SecurityException.
+     */
+    fun keep(document: Uri, name: String): ModelChoice {
+        kept.mkdirs()
+        val copy = File.createTempFile("picked-", ModelChoice.SUFFIX, kept)
+        try {
+            val whole = copy.outputStream().use { copyDocument(context, document, it, MAX_BYTES) }
+            if (!whole) throw ModelException("It has more than ${MAX_BYTES / 1_000_000} MB, which is no model for a phone.")
+        } catch (error: Exception) {
+            copy.delete()
+            throw error
+        }
+        return ModelChoice(name, copy.path)
+    }
+
+    /** Delete the copies that an earlier process left. */
+    fun forgetKept() {
+        kept.listFiles()?.forEach { it.delete() }
+    }
+
     /** Throws ModelException, IOException or SecurityException. */
-    fun open(choice: ModelChoice): ImageClassifier = ImageClassifier.open(content(choice))
+    fun open(choice: ModelChoice, options: Options = Options()): ImageClassifier = ImageClassifier.open(content(choice), options)
 
     /** The file's bytes, mapped where that is possible. */
-    fun content(choice: ModelChoice): ByteBuffer = mapped(choice) ?: copied(choice)
+    fun content(choice: ModelChoice): ByteBuffer {
+        if (choice.path == null) return asset(choice.file)
+        return FileInputStream(choice.path).use { it.channel.map(FileChannel.MapMode.READ_ONLY, 0, it.channel.size()) }
+    }
 
-    /** Null for an asset that was packed compressed, or a document that is no plain file. */
-    private fun mapped(choice: ModelChoice): ByteBuffer? =
+    private fun asset(file: String): ByteBuffer =
         try {
-            val opened = if (choice.uri == null) {
-                context.assets.openFd(choice.file)
-            } else {
-                context.contentResolver.openAssetFileDescriptor(Uri.parse(choice.uri), "r")
-            }
-            opened?.use { fd ->
+            context.assets.openFd(file).use { fd ->
                 FileInputStream(fd.fileDescriptor).use { it.channel.map(FileChannel.MapMode.READ_ONLY, fd.startOffset, fd.length) }
             }
-        } catch (_: IOException) {
-            null
-        } catch (_: IllegalArgumentException) { // of unknown length
-            null
+        } catch (_: FileNotFoundException) { // packed compressed
+            val bytes = context.assets.open(file).use { it.readBytes() }
+            ByteBuffer.allocateDirect(bytes.size).put(bytes).apply { flip() }
         }
 
-    private fun copied(choice: ModelChoice): ByteBuffer {
-        val stream = if (choice.uri == null) {
-            context.assets.open(choice.file)
-        } else {
-            context.contentResolver.openInputStream(Uri.parse(choice.uri)) ?: throw FileNotFoundException(choice.file)
-        }
-        val bytes = stream.use { it.readBytes() }
-        return ByteBuffer.allocateDirect(bytes.size).put(bytes).apply { flip() }
+    private companion object {
+        const val MAX_BYTES = 500_000_000L
     }
 }

@@ -30,6 +30,7 @@ enum class Pace(val stepNanos: Long, val title: Int) {
 
 /** Which frames have their turn. */
 class Pacer {
+    @Volatile
     private var next: Long? = null
 
     /** True for a frame at [now] nanoseconds that is to be classified. */

@@ -14,9 +14,9 @@ data class Said(val id: Int, val args: List<String> = emptyList()) {
 }
 
 /** Why a model can't be used. */
-fun modelProblem(choice: ModelChoice, error: Throwable): Said = when (error) {
-    is ModelException -> Said(R.string.model_bad, choice.title, error.message.orEmpty())
-    is IOException, is SecurityException -> Said(R.string.model_unreadable, choice.title, error.message.orEmpty())
+fun modelProblem(title: String, error: Throwable): Said = when (error) {
+    is ModelException -> Said(R.string.model_bad, title, error.message.orEmpty())
+    is IOException, is SecurityException -> Said(R.string.model_unreadable, title, error.message.orEmpty())
     else -> otherProblem(error)
 }
 

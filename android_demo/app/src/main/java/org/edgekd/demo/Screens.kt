@@ -1,6 +1,7 @@
 package org.edgekd.demo
 
 import android.content.Context
+import android.net.Uri
 import android.view.View
 import android.widget.TextView
 
@@ -26,9 +27,15 @@ interface Host {
 
     fun wantCamera()
 
+    /** The camera was started, or is off: what the activity has must follow. */
+    fun cameraChanged()
+
     fun openSettings()
 
-    fun share(json: String)
+    /** A measurement begins or has ended. */
+    fun measuring(on: Boolean)
+
+    fun share(result: Uri)
 }
 
 fun TextView.showOrHide(said: Said?) {

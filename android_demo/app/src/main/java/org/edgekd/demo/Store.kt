@@ -24,15 +24,17 @@ class Store<S>(initial: S) {
 
 /** Work off the screen's thread, one piece after the other, and back to it with what came out. */
 class Background(private val worker: Executor, private val screen: Executor) {
-    fun <T> run(work: () -> T, then: (Result<T>) -> Unit) {
+    /** False where nothing will come of it, since the app is closing. */
+    fun <T> run(work: () -> T, then: (Result<T>) -> Unit): Boolean =
         try {
             worker.execute {
                 val result = runCatching(work)
                 screen.execute { then(result) }
             }
-        } catch (_: RejectedExecutionException) { // the app is closing: nobody waits for this
+            true
+        } catch (_: RejectedExecutionException) {
+            false
         }
-    }
 
     fun onScreen(action: () -> Unit) = screen.execute(action)
 }

@@ -29,11 +29,12 @@ class ByteForByteTest {
                 assertEquals("$model: inputs of $kind that differ", emptyList<JSONObject>(), differ)
             }
             val read = rows.filter { it.isNull("unread") }
-            val tolerance = if (result.getString("precision") == "int8") INT8_TOLERANCE else FLOAT_TOLERANCE
+            // TensorFlow Lite 2.16 has no XNNPACK in this build: an int8 model's layers are rounded otherwise.
+            val tolerance = result.getDouble("tolerance")
             val furthest = read.maxOf { it.getDouble("off") }
             assertTrue("$model: a probability is off by $furthest", furthest <= tolerance)
-            // Another answer only where Python's first two are closer than that.
-            assertEquals(model, emptyList<JSONObject>(), read.filter { it.getDouble("behind") > 2 * tolerance })
+            // Another answer only where Python's first two are no further apart than that.
+            assertEquals(model, emptyList<JSONObject>(), read.filter { it.getDouble("behind") > tolerance })
         }
     }
 
@@ -67,6 +68,7 @@ class ByteForByteTest {
                 .put("width", model.record.inputWidth).put("height", model.record.inputHeight)
                 .put("crop", model.record.preprocessing.crop.name)
                 .put("precision", model.record.precision)
+                .put("tolerance", manifest.getJSONObject("tolerance").let { it.optDouble("other_kernels", it.getDouble("other_runtime")) })
                 .put("photos", JSONArray(photos))
         }
     }
@@ -90,12 +92,5 @@ class ByteForByteTest {
             .put("behind", (expected[vector.getInt("top")] - expected[answers.indices.maxByOrNull { answers[it] }!!]).toDouble())
             .put("off", answers.indices.maxOf { abs(answers[it] - expected[it]) }.toDouble())
             .put("probabilities", JSONArray(answers.map { it.toDouble() }))
-    }
-
-    private companion object {
-        const val FLOAT_TOLERANCE = 1e-4
-
-        /** TensorFlow Lite 2.16 without XNNPACK rounds between int8 layers otherwise than LiteRT 2 does: 8 of 256 seen. */
-        const val INT8_TOLERANCE = 16.0 / 256
     }
 }

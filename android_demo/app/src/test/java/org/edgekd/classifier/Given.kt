@@ -5,8 +5,14 @@ import java.io.File
 
 /** What the build was given for its tests; those that need more than there is are skipped, and say so. */
 internal object given {
-    val build = File(System.getProperty("edgekd.build")!!)
-    val assets = File(System.getProperty("edgekd.assets")!!)
+    val build: File get() = folder("edgekd.build")
+    val assets: File get() = folder("edgekd.assets")
+
+    private fun folder(property: String): File {
+        val path = System.getProperty(property).orEmpty()
+        assumeTrue("run by no build of ours: $property is not set", path.isNotEmpty())
+        return File(path)
+    }
 
     /** Models of the assets, if this JVM can run them. */
     val models: List<File>

@@ -3,6 +3,7 @@ package org.edgekd.demo
 import android.content.Intent
 import android.content.pm.PackageManager
 import android.os.Looper
+import android.os.PowerManager
 import org.edgekd.demo.bench.npy
 import org.edgekd.demo.bench.planJson
 import org.json.JSONObject
@@ -60,6 +61,24 @@ class BenchmarkActivityTest {
         assertTrue(reply.getString("delegate") in listOf("xnnpack", "none"))
         assertTrue(reply.getLong("peak_memory_bytes") > 0)
         keepReply("measured.json", reply.toString())
+    }
+
+    /** Those in the folder of the system property "plans", each in the activity that the shell would start. */
+    @Test
+    fun everyPlanThatWasGivenIsAnswered() {
+        val given = System.getProperty("plans").orEmpty()
+        assumeTrue("no plans: give -Dplans=DIR", given.isNotEmpty())
+        File(given).copyRecursively(folder, overwrite = true)
+        val plans = folder.list()!!.filter { it.startsWith("plan-") }
+        assertTrue(plans.isNotEmpty())
+        val power = app.getSystemService(PowerManager::class.java)
+        for (plan in plans.sorted()) {
+            // The last launch is a hot one.
+            shadowOf(power).setCurrentThermalStatus(if (plan == plans.max()) PowerManager.THERMAL_STATUS_SEVERE else PowerManager.THERMAL_STATUS_NONE)
+            launch(plan)
+            val out = JSONObject(File(folder, plan).readText()).getString("out")
+            keepReply(out, File(folder, out).readText())
+        }
     }
 
     @Test

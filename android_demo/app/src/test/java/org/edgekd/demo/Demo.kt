@@ -11,6 +11,7 @@ import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.widget.TextView
+import org.edgekd.classifier.given
 import org.junit.Assume.assumeTrue
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
@@ -56,12 +57,15 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
     fun isShown(id: Int): Boolean = activity.findViewById<View>(id)?.isShown == true
 
     /** Answer the picker that was just opened. */
-    fun pick(vararg files: Pair<String, ByteArray>) {
-        val uris = files.map { (name, content) ->
+    fun pick(vararg files: Pair<String, ByteArray>) = pickAt(
+        files.map { (name, content) ->
             Uri.parse("content://test/$name").also {
                 shadowOf(activity.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(content) }
             }
-        }
+        },
+    )
+
+    fun pickAt(uris: List<Uri>) {
         val data = Intent().setData(uris[0])
         if (uris.size > 1) data.clipData = ClipData.newRawUri("photos", uris[0]).apply { uris.drop(1).forEach { addItem(ClipData.Item(it)) } }
         val request = shadowOf(activity).nextStartedActivityForResult
@@ -75,6 +79,22 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
         shadowOf(Looper.getMainLooper()).idle()
     }
 
+    fun pause() {
+        controller.pause()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    fun resume() {
+        controller.resume()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    /** To another app. */
+    fun leave() {
+        controller.pause().stop()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
     fun until(what: String, holds: () -> Boolean) {
         val end = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_S)
         while (true) {
@@ -85,17 +105,39 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
         }
     }
 
-    /** Draw the screen as it is; into the folder of the system property "screenshots", where that is given. */
+    /** Draw the screen as it is, into screenshots/ of the build, or the folder of the system property "screenshots". */
     fun draw(name: String): Bitmap {
         shadowOf(Looper.getMainLooper()).idle()
         val view = activity.window.decorView
         val picture = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(picture))
-        System.getProperty("screenshots")?.takeIf { it.isNotEmpty() }?.let { folder ->
-            File(folder).mkdirs()
-            File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
-        }
+        val folder = System.getProperty("screenshots")?.takeIf { it.isNotEmpty() }?.let(::File) ?: File(given.build, "screenshots")
+        folder.mkdirs()
+        File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
         return picture
+    }
+
+    /** In every way that a device is held, by day and by night; [before] each drawing, since turning scrolls back. */
+    fun drawAll(name: String, before: () -> Unit = {}) {
+        for ((way, qualifiers) in WAYS) {
+            turn(qualifiers)
+            before()
+            val picture = draw("$name-$way")
+            val (width, height) = Regex("w(\\d+)dp-h(\\d+)dp").find(qualifiers)!!.destructured.toList().map { it.toInt() * 2 }
+            check(picture.width == width && picture.height == height) { "$name-$way is ${picture.width} x ${picture.height}" }
+            val isLight = Color.luminance(picture.getPixel(2, 2)) > 0.5f
+            check(isLight == way.endsWith("light")) { "$name-$way is of the wrong colours" }
+        }
+    }
+
+    /** What an app gets that is chosen to share with. */
+    fun received(chooser: Intent): String {
+        @Suppress("DEPRECATION") // its successor is there from API 33 on
+        val send = chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)!!
+        @Suppress("DEPRECATION")
+        val uri = send.getParcelableExtra<Uri>(Intent.EXTRA_STREAM)!!
+        check(send.flags and Intent.FLAG_GRANT_READ_URI_PERMISSION != 0 && send.clipData!!.getItemAt(0).uri == uri) { "no grant" }
+        return activity.contentResolver.openInputStream(uri)!!.use { String(it.readBytes()) }
     }
 
     override fun close() {
@@ -104,6 +146,9 @@ class Demo(qualifiers: String = PORTRAIT) : AutoCloseable {
 
     private companion object {
         const val WAIT_S = 60L
+        val WAYS = listOf(PORTRAIT to "portrait", LANDSCAPE to "landscape").flatMap { (qualifiers, way) ->
+            listOf("$way-light" to qualifiers, "$way-dark" to dark(qualifiers))
+        }
     }
 }
 

@@ -5,6 +5,8 @@ import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Bitmap
 import android.graphics.Color
+import android.os.PowerManager
+import android.view.WindowManager
 import android.widget.ListView
 import android.widget.TextView
 import org.json.JSONObject
@@ -12,6 +14,7 @@ import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue
+import org.junit.Assume.assumeTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -35,20 +38,13 @@ class ScreensTest {
         demo.draw("classify-empty")
         demo.classifyOne()
         val facts = demo.state.classify.store.state.facts!!
-        demo.draw("classify-photo")
         assertTrue(demo.text(R.id.model_facts).startsWith(facts.precision))
         assertEquals(minOf(5, facts.labels.size), (demo.activity.findViewById(R.id.answers) as android.view.ViewGroup).childCount)
         val before = demo.state.classify.store.state.ranked
         demo.turn(dark(LANDSCAPE))
-        demo.draw("classify-photo-landscape-dark")
         assertTrue(demo.isShown(R.id.photo))
         assertEquals(before, demo.state.classify.store.state.ranked)
-        assertEquals("%s".format(before[0].label), demo.text(R.id.label))
-        demo.turn(dark(PORTRAIT))
-        demo.draw("classify-photo-dark")
-        demo.turn(LANDSCAPE)
-        demo.draw("classify-photo-landscape")
-        Unit
+        assertEquals(before[0].label, demo.text(R.id.label))
     }
 
     @Test
@@ -78,6 +74,15 @@ class ScreensTest {
     }
 
     @Test
+    fun aTiffIsCalledOne() = Demo().use { demo ->
+        demo.needModels()
+        demo.tap(R.id.photo_button)
+        demo.pick("scan.tif" to "II*\u0000........".toByteArray(Charsets.ISO_8859_1))
+        demo.until("a problem") { demo.state.classify.store.state.photoProblem != null }
+        assertTrue(demo.text(R.id.photo_problem), demo.text(R.id.photo_problem).contains("Convert it to PNG"))
+    }
+
+    @Test
     fun aBadModelSaysWhatIsWrongAndAGoodOneFollows() = Demo().use { demo ->
         demo.classifyOne()
         val good = demo.state.classify.store.state.chosen!!
@@ -88,7 +93,6 @@ class ScreensTest {
         assertTrue(demo.text(R.id.model_problem), demo.text(R.id.model_problem).startsWith("half "))
         assertTrue(demo.isShown(R.id.photo))
         assertFalse(demo.isShown(R.id.answers_card))
-        demo.draw("classify-bad-model")
         demo.activity.pickModel(null)
         demo.pick("whole.tflite" to whole)
         demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
@@ -100,9 +104,8 @@ class ScreensTest {
         demo.tap(R.id.camera_button)
         demo.activity.onRequestPermissionsResult(5, arrayOf(Manifest.permission.CAMERA), intArrayOf(PackageManager.PERMISSION_DENIED))
         assertTrue(demo.isShown(R.id.camera_refused))
-        demo.draw("classify-camera-refused")
-        demo.turn(dark(LANDSCAPE))
-        demo.draw("classify-camera-refused-landscape-dark")
+        demo.turn(LANDSCAPE)
+        assertTrue(demo.isShown(R.id.camera_refused))
         demo.tap(R.id.settings)
         val started = generateSequence { shadowOf(demo.activity).nextStartedActivity }.map { it.action }.toList()
         assertTrue("$started", "android.settings.APPLICATION_DETAILS_SETTINGS" in started)
@@ -117,10 +120,11 @@ class ScreensTest {
     fun framesAreClassifiedOneAtATimeAndLetGo() = Demo().use { demo ->
         demo.needModels()
         demo.state.classify.setCamera(CameraState.RUNNING)
+        demo.state.classify.setPace(Pace.EVERY_FRAME)
         var dropped = 0
         val frame = Bitmap.createBitmap(64, 48, Bitmap.Config.ARGB_8888)
-        demo.state.classify.frame({ frame }, { dropped++ })
-        demo.state.classify.frame({ throw AssertionError("the first is still at work") }, { dropped++ })
+        demo.state.classify.frame(Frame({ frame }) { dropped++ })
+        demo.state.classify.frame(Frame({ throw AssertionError("the first is still at work") }) { dropped++ })
         demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
         assertEquals(2, dropped)
         assertEquals(1, demo.state.classify.store.state.total.count)
@@ -155,11 +159,9 @@ class ScreensTest {
         assertEquals(7, state.compared)
         assertEquals(listOf(7, 7), state.sides.map { it.inference.count })
         assertTrue(state.sides[0].facts!!.sizeBytes >= state.sides[1].facts!!.sizeBytes)
-        demo.draw("compare")
         val list = demo.activity.findViewById<ListView>(R.id.compared)
         assertEquals(9, list.adapter.count)
         demo.turn(dark(LANDSCAPE))
-        demo.draw("compare-landscape-dark")
         assertEquals(state.rows, demo.state.compare.store.state.rows)
     }
 
@@ -179,18 +181,109 @@ class ScreensTest {
         val state = demo.state.benchmark.store.state
         assertEquals(state.problem?.text(demo.activity), null, state.problem)
         assertTrue(state.measured.all { it.p90Ms != null && it.p50Ms > 0 })
-        demo.activity.findViewById<android.view.View>(R.id.screen_scroll).scrollY = 100_000
-        demo.draw("benchmark-done")
         demo.tap(R.id.share)
-        val sent = generateSequence { shadowOf(demo.activity).nextStartedActivity }.last { it.action == Intent.ACTION_CHOOSER }
-        @Suppress("DEPRECATION") // its successor is there from API 33 on
-        val shared = sent.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)!!.getStringExtra(Intent.EXTRA_TEXT)!!
+        var sent: Intent? = null
+        demo.until("the chooser") { shadowOf(demo.activity).nextStartedActivity?.also { sent = it }?.action == Intent.ACTION_CHOOSER }
+        val shared = demo.received(sent!!)
         keepReply("shared.json", shared)
         val json = JSONObject(shared)
         assertEquals(state.measured.size, json.getJSONArray("measurements").length())
         demo.turn(dark(LANDSCAPE))
-        demo.draw("benchmark-done-landscape-dark")
         assertEquals(state, demo.state.benchmark.store.state)
+    }
+
+    /** A short measurement on the golden vectors, as another app receives it. */
+    private fun Demo.sharedOfGoldenVectors(): String {
+        val brief = state.benchmark.store.state.choices.settings.copy(warmupMinIterations = 0, warmupMaxS = 0.0, seconds = 0.001)
+        state.benchmark.choose { it.copy(settings = brief, rounds = 3) }
+        tap(R.id.run)
+        until("it is done") { state.benchmark.store.state.progress == null }
+        tap(R.id.share)
+        var sent: Intent? = null
+        until("the chooser") { shadowOf(activity).nextStartedActivity?.also { sent = it }?.action == Intent.ACTION_CHOOSER }
+        return received(sent!!)
+    }
+
+    @Test
+    fun heatIsInWhatIsShared() = Demo().use { demo ->
+        demo.needModels(2)
+        assumeTrue("no golden vectors in the assets", demo.activity.assets.list("golden")!!.isNotEmpty())
+        demo.tap(R.id.tab_benchmark)
+        keepReply("shared-golden.json", demo.sharedOfGoldenVectors())
+        val power = demo.activity.getSystemService(PowerManager::class.java)
+        shadowOf(power).setCurrentThermalStatus(PowerManager.THERMAL_STATUS_SEVERE)
+        val hot = demo.sharedOfGoldenVectors()
+        keepReply("shared-hot.json", hot)
+        assertEquals("[\"thermal status severe\"]", JSONObject(hot).getJSONObject("facts_before").getJSONArray("throttling").toString())
+    }
+
+    @Test
+    fun aBadModelInAComparisonSaysWhatIsWrongAndAGoodOneFollows() = Demo().use { demo ->
+        demo.needModels(2)
+        demo.tap(R.id.tab_compare)
+        demo.tap(R.id.photos_button)
+        demo.pick(*photos(3).toTypedArray())
+        demo.until("all photos") { demo.state.compare.store.state.let { it.photos == 3 && it.done } }
+        val whole = asset(demo.activity, demo.state.compare.store.state.sides[1].choice!!.file)
+        demo.activity.pickModel(1)
+        demo.pick("half.tflite" to whole.copyOf(whole.size / 2))
+        demo.until("a problem") { demo.state.compare.store.state.problem != null }
+        assertTrue(demo.text(R.id.compare_problem), demo.text(R.id.compare_problem).startsWith("half "))
+        assertFalse("no photo is being compared", demo.isShown(R.id.compare_summary))
+        assertFalse(demo.isShown(R.id.compare_table))
+        demo.draw("compare-bad-model")
+        demo.activity.pickModel(1)
+        demo.pick("whole.tflite" to whole)
+        demo.until("all photos") { demo.state.compare.store.state.let { it.compared == 3 } }
+        assertFalse(demo.isShown(R.id.compare_problem))
+        assertTrue(demo.isShown(R.id.compare_summary))
+    }
+
+    private fun Demo.startLongBenchmark() {
+        tap(R.id.tab_benchmark)
+        state.benchmark.choose { it.copy(settings = it.settings.copy(seconds = 60.0, maxIterations = 10_000_000)) }
+        tap(R.id.bench_photos)
+        pick(*photos(1).toTypedArray())
+        tap(R.id.run)
+        until("it runs") { state.benchmark.store.state.progress != null }
+    }
+
+    private val Demo.isKeptOn get() = activity.window.attributes.flags and WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON != 0
+
+    @Test
+    fun aBenchmarkEndsWhenTheAppIsLeft() = Demo().use { demo ->
+        demo.needModels()
+        demo.startLongBenchmark()
+        demo.leave()
+        demo.until("it ends") { demo.state.benchmark.store.state.progress == null }
+        val state = demo.state.benchmark.store.state
+        assertEquals(R.string.bench_left, state.problem?.id)
+        assertTrue(state.measured.isEmpty() && state.json == null)
+        assertFalse(demo.isKeptOn)
+    }
+
+    @Test
+    fun aRunningBenchmarkKeepsTheScreenOnAndTheOtherScreensSaySo() = Demo().use { demo ->
+        demo.needModels()
+        assertFalse(demo.isKeptOn)
+        demo.startLongBenchmark()
+        assertTrue(demo.isKeptOn)
+        assertFalse(demo.isShown(R.id.measuring))
+        demo.tap(R.id.tab_classify)
+        assertTrue(demo.isShown(R.id.measuring))
+        demo.draw("classify-measuring")
+        demo.tap(R.id.camera_button)
+        assertEquals(CameraState.OFF, demo.state.classify.store.state.camera)
+        demo.turn(LANDSCAPE)
+        assertTrue(demo.isShown(R.id.measuring) && demo.isKeptOn)
+        assertTrue("a rotation does not end it", demo.state.benchmark.store.state.progress != null)
+        demo.tap(R.id.tab_benchmark)
+        demo.tap(R.id.run)
+        demo.until("it ends") { demo.state.benchmark.store.state.progress == null }
+        assertEquals(R.string.bench_cancelled, demo.state.benchmark.store.state.problem?.id)
+        assertFalse(demo.isKeptOn)
+        demo.tap(R.id.tab_compare)
+        assertFalse(demo.isShown(R.id.measuring))
     }
 
     @Test

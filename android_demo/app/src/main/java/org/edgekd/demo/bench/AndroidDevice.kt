@@ -19,25 +19,45 @@ object SystemClock : Clock {
     private const val NANOS_A_MS = 1_000_000L
 }
 
-/** The facts that an app may read without any permission. */
-class AndroidDevice(private val context: Context) : DeviceFacts {
+/** The facts that an app may read without any permission, under the keys that `edgekd bench` has for them. [files] is "/". */
+class AndroidDevice(private val context: Context, private val files: File = File("/")) : DeviceFacts {
+    private val power = context.getSystemService(PowerManager::class.java)
+
     override fun now(): Map<String, Any> = buildMap {
-        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) {
-            put("thermal_status", context.getSystemService(PowerManager::class.java).currentThermalStatus)
-        }
-        clockMhz()?.let { put("frequency_mhz", it) }
+        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) putAll(thermal(power.currentThermalStatus))
+        val clocks = clocksMhz()
+        // Of the fastest cluster, as on other devices; and of each.
+        clocks.maxOrNull()?.let { put("frequency_mhz", it) }
+        if (clocks.isNotEmpty()) put("cluster_frequencies_mhz", clocks)
+        put("power_save", power.isPowerSaveMode)
         putAll(battery())
     }
 
     override fun ownCpuS(): Double = Process.getElapsedCpuTime() / MS_A_SECOND
 
     override fun memoryBytes(key: String): Long? {
-        val line = read("/proc/self/status")?.lineSequence()?.firstOrNull { it.startsWith("$key:") }
+        val line = read(File(files, "proc/self/status"))?.lineSequence()?.firstOrNull { it.startsWith("$key:") }
         return line?.split(Regex("\\s+"))?.getOrNull(1)?.toLongOrNull()?.times(BYTES_A_KIB)
     }
 
-    private fun clockMhz(): Int? =
-        read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")?.trim()?.toIntOrNull()?.div(KHZ_A_MHZ)
+    /** From moderate on, clocks are lowered. Source: PowerManager.THERMAL_STATUS_MODERATE. */
+    private fun thermal(status: Int): Map<String, Any> {
+        val throttled = status >= PowerManager.THERMAL_STATUS_MODERATE
+        val words = if (throttled) listOf("thermal status ${THERMAL_STATUS.getOrElse(status) { "$status" }}") else emptyList()
+        return mapOf("thermal_status" to status, "throttled_now" to throttled, "throttling" to words)
+    }
+
+    /** One clock a cluster of like cores, in the kernel's order. */
+    private fun clocksMhz(): List<Int> {
+        val cpus = File(files, "sys/devices/system/cpu")
+        val policies = numbered(File(cpus, "cpufreq"), "policy").ifEmpty { numbered(cpus, "cpu").map { File(it, "cpufreq") } }
+        return policies.mapNotNull { read(File(it, "scaling_cur_freq"))?.trim()?.toIntOrNull()?.div(KHZ_A_MHZ) }
+    }
+
+    private fun numbered(folder: File, prefix: String): List<File> {
+        fun number(file: File) = file.name.removePrefix(prefix).toIntOrNull()
+        return folder.listFiles { file -> file.name.startsWith(prefix) && number(file) != null }.orEmpty().sortedBy(::number)
+    }
 
     private fun battery(): Map<String, Any> {
         val state = context.registerReceiver(null, IntentFilter(Intent.ACTION_BATTERY_CHANGED)) ?: return emptyMap()
@@ -46,14 +66,15 @@ class AndroidDevice(private val context: Context) : DeviceFacts {
             val scale = state.getIntExtra(BatteryManager.EXTRA_SCALE, -1)
             if (level >= 0 && scale > 0) put("battery_percent", PERCENT * level / scale)
             put("charging", state.getIntExtra(BatteryManager.EXTRA_PLUGGED, 0) != 0)
+            BATTERY_STATUS[state.getIntExtra(BatteryManager.EXTRA_STATUS, 0)]?.let { put("battery_status", it) }
             val tenths = state.getIntExtra(BatteryManager.EXTRA_TEMPERATURE, Int.MIN_VALUE)
             if (tenths != Int.MIN_VALUE) put("battery_temperature_c", tenths / TENTHS)
         }
     }
 
-    private fun read(path: String): String? =
+    private fun read(file: File): String? =
         try {
-            File(path).readText()
+            file.readText()
         } catch (_: IOException) {
             null
         }
@@ -64,5 +85,10 @@ class AndroidDevice(private val context: Context) : DeviceFacts {
         const val KHZ_A_MHZ = 1000
         const val PERCENT = 100
         const val TENTHS = 10.0
+        val THERMAL_STATUS = listOf("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+        val BATTERY_STATUS = mapOf(
+            BatteryManager.BATTERY_STATUS_CHARGING to "charging", BatteryManager.BATTERY_STATUS_DISCHARGING to "discharging",
+            BatteryManager.BATTERY_STATUS_NOT_CHARGING to "not charging", BatteryManager.BATTERY_STATUS_FULL to "full",
+        )
     }
 }

@@ -5,7 +5,6 @@ import org.tensorflow.lite.Delegate
 import org.tensorflow.lite.Interpreter
 import org.tensorflow.lite.InterpreterApi
 import org.tensorflow.lite.TensorFlowLite
-import org.tensorflow.lite.nnapi.NnApiDelegate
 import java.io.File
 import java.io.RandomAccessFile
 import java.nio.ByteBuffer
@@ -28,26 +27,25 @@ class TfliteEngine(private val content: () -> ByteBuffer) : Engine {
     }
 
     override fun load(settings: Settings): LoadedModel {
-        val model = content()
-        val delegate = when (settings.delegate) {
-            "gpu" -> delegateOf("gpu") { Class.forName(GPU).getDeclaredConstructor().newInstance() as Delegate }
-            "nnapi" -> delegateOf("nnapi") { NnApiDelegate() }
-            else -> null
-        }
+        val delegate = DELEGATES[settings.delegate]?.let { delegateOf(settings.delegate, it) }
+        var interpreter: Interpreter? = null
         try {
-            val interpreter = Interpreter(model, options(settings, delegate))
+            val model = content()
+            interpreter = Interpreter(model, options(settings, delegate))
             interpreter.allocateTensors()
             return TfliteModel(interpreter, settings, model, delegate)
-        } catch (error: IllegalArgumentException) {
-            throw PlanException("the model can't be loaded with delegate ${settings.delegate}: ${error.message}", error)
-        } catch (error: IllegalStateException) {
+        } catch (error: Throwable) {
+            interpreter?.close()
+            (delegate as? AutoCloseable)?.close()
+            // What TensorFlow Lite throws where it does not take a model.
+            if (error !is IllegalArgumentException && error !is IllegalStateException) throw error
             throw PlanException("the model can't be loaded with delegate ${settings.delegate}: ${error.message}", error)
         }
     }
 
-    private fun delegateOf(name: String, create: () -> Delegate): Delegate =
+    private fun delegateOf(name: String, className: String): Delegate =
         try {
-            create()
+            Class.forName(className).getDeclaredConstructor().newInstance() as Delegate
         } catch (error: ReflectiveOperationException) {
             throw PlanException("no $name delegate in this app: ${error.cause ?: error}", error)
         } catch (error: LinkageError) {
@@ -57,8 +55,8 @@ class TfliteEngine(private val content: () -> ByteBuffer) : Engine {
         }
 
     private companion object {
-        // By name: the app is built with or without the library that holds it.
-        const val GPU = "org.tensorflow.lite.gpu.GpuDelegate"
+        // By name: an app has the libraries that hold them, or not.
+        val DELEGATES = mapOf("gpu" to "org.tensorflow.lite.gpu.GpuDelegate", "nnapi" to "org.tensorflow.lite.nnapi.NnApiDelegate")
     }
 }
 
@@ -120,15 +118,18 @@ private class TfliteModel(
         return best
     }
 
-    /** The delegate asked for, or "none" where XNNPACK took no op: the plan is then as long as without it. */
+    /**
+     * The delegate asked for, where it took ops: the plan is then shorter than without it. "none" where XNNPACK took
+     * no op, "unknown" where this build of the runtime doesn't tell.
+     */
     override fun delegate(): String {
         if (settings.delegate == "none") return "none"
+        val ours = planLength(interpreter) ?: return "unknown"
         val plain = Interpreter(model, options(settings.copy(delegate = "none"), null)).use {
             it.allocateTensors()
             planLength(it)
         }
-        val ours = planLength(interpreter)
-        if (ours == null || ours != plain) return settings.delegate
+        if (ours != plain) return settings.delegate
         // XNNPACK is what TensorFlow Lite itself does without in some builds; the others were meant.
         if (settings.delegate == "xnnpack") return "none"
         throw PlanException("the ${settings.delegate} delegate took no op of this model: the CPU would have been measured")
