@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.bench.ratio import independent_estimate, independent_ratio
 from edgekd.bench.result import BenchResult, Measurement
 from edgekd.bench.samples import launch_medians, paired_medians
 from edgekd.bench.statistics import (
     COUNT_TOLERANCE,
     MIN_LAUNCHES,
-    MIN_ROUNDS_FOR_INTERVAL,
-    RESAMPLES,
     Comparison,
     conclude,
     instruction_ratio,
 )
 from edgekd.bench.validity import validity
 from edgekd.errors import UsageError
-from edgekd.metrics import Interval
 
 # What must be equal for a change of latency to be the file's and not the machine's.
 _SAME_FACTS = ("cpu_model", "machine", "board", "governor", "cores")
@@ -86,15 +84,15 @@ def _change(before: BenchResult, after: BenchResult, mine: Measurement, theirs: 
     if relative:
         standings += [validity(before, bases[0]), validity(after, bases[1])]
     reasons = tuple(dict.fromkeys(reason for standing in standings for reason in standing.reasons))
-    ratio = _ratio(two, one, before.plan.seed)
-    estimate = float(np.median(two) / np.median(one)) if len(one) and len(two) else None
+    ratio = independent_ratio(two, one)
+    estimate = independent_estimate(two, one) if len(one) and len(two) else None
     if any(standing.standing == "invalid" for standing in standings):
         comparison = Comparison(estimate, ratio, "inconclusive", reasons)
     elif ratio is None or min(len(one), len(two)) < MIN_LAUNCHES:
         few = f"few launches: {min(len(one), len(two))}, at least {MIN_LAUNCHES} are needed"
         comparison = Comparison(estimate, ratio, "inconclusive", (few, *reasons))
     else:
-        comparison = conclude(ratio, reasons)
+        comparison = conclude(ratio, min(len(one), len(two)), reasons)
     return Change(mine.name, same, relative, comparison)
 
 
@@ -104,18 +102,6 @@ def _values(measurement: Measurement, baseline: Measurement, relative: bool) -> 
         return launch_medians(measurement)
     own, base = paired_medians(measurement, baseline)
     return own / base
-
-
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64], seed: int) -> Interval | None:
-    """Of two independent runs: each is resampled by itself."""
-    if min(len(above), len(below)) < MIN_ROUNDS_FOR_INTERVAL:
-        return None
-    rng = np.random.default_rng(seed)
-    drawn = [values[rng.integers(len(values), size=(RESAMPLES, len(values)))] for values in (above, below)]
-    ratios = np.median(drawn[0], axis=1) / np.median(drawn[1], axis=1)
-    value = float(np.median(above) / np.median(below))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def _counted(after: Measurement, before: Measurement) -> Comparison:

@@ -34,7 +34,7 @@ class BenchPlan(BaseModel):
     mode: Mode = "back-to-back"
     pace_ms: float = Field(default=FRAME_MS, gt=0, le=60_000, description="from frame to frame in paced mode")
     launch_timeout_s: float = Field(default=300.0, gt=0, description="a launch that takes longer has failed")
-    seed: int = Field(default=0, ge=0, description="of the order within rounds and of the bootstrap")
+    seed: int = Field(default=0, ge=0, description="of the order within rounds")
 
     @field_validator("affinity")
     @classmethod

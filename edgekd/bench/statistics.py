@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
+from edgekd.bench.ratio import EQUIVALENCE_MARGIN, MOST_LAUNCHES, launches_needed, paired_estimate, paired_ratio
 from edgekd.bench.result import BenchResult, Measurement
 from edgekd.bench.samples import launch_medians, paired_medians, values_of
 from edgekd.bench.validity import validity
@@ -21,11 +20,6 @@ Verdict = Literal[
 P90_MIN_SAMPLES = 64
 P99_MIN_SAMPLES = 662
 MIN_LAUNCHES = 7
-MIN_ROUNDS_FOR_INTERVAL = 5
-RESAMPLES = 4000
-
-# An interval this narrow (half-width over the ratio) that holds 1 says "no difference"; a wider one says nothing.
-NO_DIFFERENCE_HALF_WIDTH = 0.05
 # A measurement that was disturbed is believed only where its interval stays this far from 1.
 DISTURBED_MARGIN = 0.10
 # Executed instructions repeat within this from run to run.
@@ -98,26 +92,13 @@ def summarize(measurement: Measurement) -> Summary | None:
     )
 
 
-def latency_ratio(
-    measurement: Measurement, baseline: Measurement, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval | None:
-    """Median over launches of launch medians, over that of the baseline, with a 95 % bootstrap interval.
+def latency_ratio(measurement: Measurement, baseline: Measurement) -> Interval | None:
+    """The latency over the baseline's by rounds, with its 95 % interval; see ``edgekd.bench.ratio``.
 
-    Rounds are resampled whole, so that what disturbed both sides of one cancels. Timings within a launch are not
-    resampled again: launches already differ by that noise, and counting it twice makes intervals cover 99 to 100 %
-    at up to twice the width. The percentiles are widened by sqrt(n/(n-1)) for few launches. None below
-    ``MIN_ROUNDS_FOR_INTERVAL`` rounds that have both: 3 rounds would cover 75 %, 4 would cover 87 %.
-    Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015), on narrowness bias.
+    None below ``ratio.MIN_ROUNDS_FOR_INTERVAL`` rounds that have both. Within a launch nothing is resampled: launches
+    already differ by that noise.
     """
-    above, below = paired_medians(measurement, baseline)
-    if len(above) < MIN_ROUNDS_FOR_INTERVAL:
-        return None
-    estimate = float(np.median(above) / np.median(below))
-    rounds = np.random.default_rng(seed).integers(len(above), size=(resamples, len(above)))
-    ratios = np.median(above[rounds], axis=1) / np.median(below[rounds], axis=1)
-    tail = NormalDist().cdf(NormalDist().inv_cdf(0.025) * math.sqrt(len(above) / (len(above) - 1)))
-    low, high = np.quantile(ratios, [tail, 1 - tail])
-    return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
+    return paired_ratio(*paired_medians(measurement, baseline))
 
 
 def instruction_ratio(measurement: Measurement, baseline: Measurement) -> Interval | None:
@@ -139,7 +120,7 @@ def compare(result: BenchResult, name: str) -> Comparison:
     above, below = paired_medians(measurement, baseline)
     if not len(above):
         return Comparison(None, None, "inconclusive", ("no round has both this file and the baseline",))
-    estimate, ratio = float(np.median(above) / np.median(below)), latency_ratio(measurement, baseline, result.plan.seed)
+    estimate, ratio = paired_estimate(above, below), paired_ratio(above, below)
     standings = validity(result, measurement), validity(result, baseline)
     reasons = tuple(dict.fromkeys(reason for one in standings for reason in one.reasons))
     if any(one.standing == "invalid" for one in standings):
@@ -147,21 +128,30 @@ def compare(result: BenchResult, name: str) -> Comparison:
     if ratio is None or len(above) < MIN_LAUNCHES:
         few = f"few launches: {len(above)}, at least {MIN_LAUNCHES} are needed"
         return Comparison(estimate, ratio, "inconclusive", (few, *reasons))
-    return conclude(ratio, reasons)
+    return conclude(ratio, len(above), reasons)
 
 
-def conclude(ratio: Interval, disturbances: tuple[str, ...]) -> Comparison:
-    """The verdict on a ratio of latencies with its interval; a disturbed one must be far from 1 to be believed."""
+def conclude(ratio: Interval, launches: int, disturbances: tuple[str, ...]) -> Comparison:
+    """The verdict on a ratio of latencies with its interval, of so many launches a side.
+
+    "no difference" only where the whole interval lies within ``EQUIVALENCE_MARGIN`` of 1; a disturbed measurement
+    must be far from 1 to be believed.
+    """
     apart = ratio.high < 1 or ratio.low > 1
     far = ratio.high < 1 / (1 + DISTURBED_MARGIN) or ratio.low > 1 + DISTURBED_MARGIN
     if disturbances and not far:
         return Comparison(ratio.value, ratio, "inconclusive", disturbances)
     if apart:
         return Comparison(ratio.value, ratio, "faster" if ratio.high < 1 else "slower", disturbances)
-    half_width = (ratio.high - ratio.low) / 2 / ratio.value
-    if half_width <= NO_DIFFERENCE_HALF_WIDTH:
+    margin = 1 + EQUIVALENCE_MARGIN
+    if 1 / margin < ratio.low and ratio.high < margin:
         return Comparison(ratio.value, ratio, "no difference", disturbances)
-    wide = f"interval too wide: ±{half_width:.0%} around no difference; more launches would narrow it"
+    needed = launches_needed(ratio, launches)
+    many = f"more than {MOST_LAUNCHES}" if needed >= MOST_LAUNCHES else f"about {needed}"
+    wide = (
+        f"the interval {ratio.low:.3f}-{ratio.high:.3f} holds 1 and is not within {1 / margin:.3f}-{margin:.3f}: "
+        f"{launches} launches are too few to tell, {many} might do"
+    )
     return Comparison(ratio.value, ratio, "inconclusive", (wide,))
 
 
