@@ -82,7 +82,7 @@ class GateFailed(EdgekdError):
 
 
 class DeviceError(EdgekdError):
-    """A command that failed on a device.
+    """A command that failed on a device. What it says may be the device's own words, so they are made fit to print.
 
     Attributes: ``address`` of the device, the ``argv`` that ran there, its ``status`` (None if it
     never ended), ``stdout`` and ``stderr``.
@@ -100,7 +100,7 @@ class DeviceError(EdgekdError):
         stdout: str = "",
         stderr: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.address = address
         self.argv = tuple(argv)
         self.status = status
@@ -114,3 +114,11 @@ class DeviceNotFound(DeviceError):
 
 class DeviceTimeout(DeviceError):
     """A device that did not answer in the time given."""
+
+
+def shown(text: str, most: int = 4000) -> str:
+    """A stranger's words, fit to be printed: what would move a cursor, colour or hide is written as its escape."""
+    cut = text if len(text) <= most else f"{text[:most]} ..."
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in cut
+    )

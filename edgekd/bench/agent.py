@@ -38,6 +38,8 @@ import numpy as np
 STEADY_BLOCK = 8
 STEADY_TOLERANCE = 0.02
 SCHEMA = 2
+# Begins a line on stderr that says what comes next: where a launch hangs, it is the last one.
+STAGE = "edgekd-agent: "
 CURVE_STEP_S = 1.0
 
 
@@ -72,22 +74,28 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         os.sched_setaffinity(0, plan["affinity"])
     images = load_images(plan["inputs"])
     load = {"tflite": load_tflite, "onnx": load_onnx, "ort": load_onnx}[plan["format"]]
+    _say("loading the runtime")
     start_import = time.perf_counter_ns()
     runtime_ready = load(plan)
     import_ms = _ms_since(start_import)
+    _say("loading the model")
     memory_before = _memory_bytes("VmRSS")
     start_load = time.perf_counter_ns()
     model = runtime_ready()
     load_ms = _ms_since(start_load)
     inputs = prepare(images, model.shape, model.dtype)
+    _say("at its first inference")
     start_first = time.perf_counter_ns()
     model.infer(inputs[0])
     first_ms = _ms_since(start_first)
     counter = open_counter(os.environ.get("EDGEKD_INSTRUCTION_COUNTER"))
+    _say("warming up")
     warmup_n, steady = warm_up(model, inputs, plan, counted=counter is not None)
+    _say("being timed")
     before = _cpu_times()
     timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
     after = _cpu_times()
+    _say("answering")
     return {
         "schema": SCHEMA,
         "import_ms": import_ms,
@@ -106,6 +114,10 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "device": None,
         **timed,
     }
+
+
+def _say(stage: str) -> None:
+    print(f"{STAGE}{stage}", file=sys.stderr, flush=True)
 
 
 def load_images(path: str) -> Any:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd import storage
-from edgekd.bench.launching import files_of, plan_of, read_reply
+from edgekd.bench.launching import files_of, plan_of
+from edgekd.bench.reply import read_reply
 from edgekd.devices.adb import AT_END
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError

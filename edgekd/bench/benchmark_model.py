@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd import storage
 from edgekd.bench.launching import names_of
+from edgekd.bench.reply import REPLY_SCHEMA
 from edgekd.bench.result import TimingSummary
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, UsageError
@@ -190,7 +191,7 @@ class BenchmarkModel:
         names = ("count", "avg_us", "std_us", "min_us", "max_us", "median_us")
         summary = TimingSummary(**{name: value for name, value in asdict(found).items() if name in names})
         return {
-            "schema": 2,
+            "schema": REPLY_SCHEMA,
             "timings_ns": [],
             "summary": asdict(summary),
             "instructions": None,

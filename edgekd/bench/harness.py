@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import storage
+from edgekd.bench.agent import STAGE
 from edgekd.bench.launching import Agent, PythonAgent, check_threads
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, Failure, HostAnswers, Launch, Measurement, launch_from_agent
+from edgekd.bench.reply import Asked, launch_from_reply
+from edgekd.bench.result import BenchResult, Failure, HostAnswers, Launch, Measurement
 from edgekd.devices.protocol import Device
-from edgekd.errors import DeviceError, DeviceNotFound, UsageError
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown
 
 Progress = Callable[[int, int], None]
 
@@ -63,95 +65,135 @@ def measure(
     progress: Progress | None = None,
     save_to: Path | None = None,
     agent: Agent | None = None,
+    go_on: Callable[[BenchResult], BenchResult] | None = None,
 ) -> BenchResult:
     """Launch every target ``plan.launches`` times, in rounds of random order.
 
     ``progress(done, total)`` counts launches. With ``save_to`` the result so far is written there after every
-    round, so that neither a failure nor a kill loses what was measured. A target that fails is not launched again;
-    the others go on. ``agent`` is what launches on the device, the Python agent unless another is given.
+    launch, so that neither a failure nor a kill loses what was measured. A target that fails is not launched again;
+    the others go on. ``agent`` is what launches on the device, the Python agent unless another is given. ``go_on``
+    is given the result without launches and may put earlier ones into it: only those that lack are launched then.
 
     Raises: UsageError for names that do not fit; DeviceError at the end (at once if the device is gone) naming the
     first launch that failed, with its stderr.
     """
-    _check_names(targets, baseline)
-    for target in targets:
-        check_threads(device, target.threads or plan.threads)
     agent = agent or PythonAgent(device)
-    session = _Session(device, agent, plan, list(targets))
+    result = blank(targets, baseline, plan, device, agent)
+    session = _Session(device, agent, plan, list(targets), progress, save_to)
     with device.workspace() as folder:
-        result = BenchResult(
-            device=device.address,
-            baseline=baseline,
-            plan=plan,
-            order=(),
-            facts_before=device.facts(),
-            facts_after={},
-            measurements=tuple(_empty(target, plan) for target in targets),
-            agent=agent.name,
-        )
+        result = replace(result, facts_before=device.facts())
+        result = session.keep(result if go_on is None else go_on(result))
         try:
             agent.prepare(folder, targets)
             for round_ in range(plan.launches):
-                result = session.round(result, round_, progress)
-                _save(result, save_to)
-        except DeviceError:
-            _save(session.partial or result, save_to)
-            raise
+                result = session.round(result, round_)
         finally:
             agent.finish()
-        result = replace(result, facts_after=device.facts(), complete=not result.failures)
-        _save(result, save_to)
+        result = session.keep(replace(result, facts_after=device.facts(), complete=not result.failures))
     if result.failures:
         _raise_first(result, save_to)
     return result
 
 
+def blank(targets: Sequence[BenchTarget], baseline: str, plan: BenchPlan, device: Device, agent: Agent) -> BenchResult:
+    """The result before anything is launched, without facts. Raises: UsageError for names or threads that don't fit."""
+    _check_names(targets, baseline)
+    for target in targets:
+        check_threads(device, target.threads or plan.threads)
+    measurements = tuple(_empty(target, plan) for target in targets)
+    return BenchResult(device.address, baseline, plan, (), {}, {}, measurements, agent=agent.name)
+
+
 class _Session:
-    """The rounds of one measurement; ``partial`` is the result so far."""
+    """The rounds of one measurement, saved after every launch."""
 
-    def __init__(self, device: Device, agent: Agent, plan: BenchPlan, targets: list[BenchTarget]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        agent: Agent,
+        plan: BenchPlan,
+        targets: list[BenchTarget],
+        progress: Progress | None,
+        save_to: Path | None,
+    ) -> None:
         self.device, self.agent, self.plan, self.targets = device, agent, plan, targets
-        self.partial: BenchResult | None = None
+        self._progress, self._save_to = progress, save_to
 
-    def round(self, result: BenchResult, round_: int, progress: Progress | None) -> BenchResult:
-        """Every target that has not failed, once, in an order that the seed decides."""
+    def keep(self, result: BenchResult) -> BenchResult:
+        """Write the result so far."""
+        if self._save_to is not None:
+            result.save(self._save_to)
+        return result
+
+    def round(self, result: BenchResult, round_: int) -> BenchResult:
+        """Every target that has not failed and has no launch of this round, in an order that the seed decides."""
         order = np.random.default_rng([self.plan.seed, round_]).permutation(len(self.targets))
         names = tuple(self.targets[index].name for index in order)
-        result = self.partial = replace(result, order=(*result.order, names))
+        if len(result.order) == round_:
+            result = replace(result, order=(*result.order, names))
+        launched = False
         for done, index in enumerate(order, start=1):
-            result = self.partial = self._launch(result, int(index), round_)
-            if progress is not None:
-                progress(round_ * len(self.targets) + done, self.plan.launches * len(self.targets))
-        return result
+            if not _has_launch(result, names[done - 1], round_):
+                result, launched = self.keep(self._launch(result, int(index), round_)), True
+                if self.plan.mode == "sustained":
+                    result = self._poll(result, round_)
+            if self._progress is not None:
+                self._progress(round_ * len(self.targets) + done, self.plan.launches * len(self.targets))
+        return self._poll(result, round_) if launched and self.plan.mode != "sustained" else result
 
     def _launch(self, result: BenchResult, index: int, round_: int) -> BenchResult:
         name = self.targets[index].name
         if any(failure.name == name for failure in result.failures):
             return result
         try:
-            launch = self._ask(index, round_)
+            launch = self._ask(index, round_, len(result.resumed))
         except DeviceNotFound:
             raise
         except DeviceError as error:
-            message = f"{name} on {self.device.address}, launch {round_ + 1}: {error}"
+            message = shown(f"{name} on {self.device.address}, launch {round_ + 1}: {_what(error)}")
             failure = Failure(name, round_, message, error.stderr)
             return replace(result, failures=(*result.failures, failure))
         measurements = tuple(
-            replace(one, launches=(*one.launches, launch)) if one.name == name else one for one in result.measurements
+            replace(one, launches=tuple(sorted((*one.launches, launch), key=lambda each: each.round)))
+            if one.name == name
+            else one
+            for one in result.measurements
         )
         return replace(result, measurements=measurements)
 
-    def _ask(self, index: int, round_: int) -> Launch:
-        settings = _settings(self.plan, self.targets[index], first=round_ == 0)
-        reply = self.agent.launch(index, round_, settings, self.plan.launch_timeout_s)
-        try:
-            launch = launch_from_agent(reply, round_)
-            _check_answers(launch, self.targets[index])
-        except ValueError as error:
-            refused = reply.get("error") if isinstance(reply, dict) else None
-            said = str(refused)[:500] if refused else f"it answered with something that is not a measurement ({error})"
-            raise DeviceError(said, address=self.device.address) from None
-        return launch
+    def _ask(self, index: int, round_: int, session: int) -> Launch:
+        target, plan = self.targets[index], self.plan
+        settings = _settings(plan, target, first=round_ == 0)
+        reply = self.agent.launch(index, round_, settings, plan.launch_timeout_s)
+        asked = Asked(
+            threads=settings["threads"],
+            max_iterations=plan.max_iterations,
+            timeout_s=plan.launch_timeout_s,
+            inputs_n=len(target.inputs),
+            check_n=len(target.check.inputs) if target.check is not None and settings["check"] else 0,
+            curve=settings["curve"],
+            answers=settings["answers"],
+        )
+        return launch_from_reply(reply, round_, session, asked, self.device.address)
+
+    def _poll(self, result: BenchResult, round_: int) -> BenchResult:
+        """How the device stands after a round, where it can be asked for that alone."""
+        ask = getattr(self.device, "throttling", None)
+        if ask is None:
+            return result
+        return self.keep(replace(result, polled=(*result.polled, {"round": round_, **ask()})))
+
+
+def _has_launch(result: BenchResult, name: str, round_: int) -> bool:
+    return any(launch.round == round_ for launch in result.measurement(name).launches)
+
+
+def _what(error: DeviceError) -> str:
+    """The error; for a launch that took too long also what it was at, which the agent tells on its stderr."""
+    if not isinstance(error, DeviceTimeout):
+        return str(error)
+    at = [line.removeprefix(STAGE) for line in error.stderr.splitlines() if line.startswith(STAGE)]
+    return f"{error} (--timeout){f'. It was {at[-1][:80]}' if at else ''}"
 
 
 def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
@@ -170,15 +212,6 @@ def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, An
         "answers": first,
         "check": first and target.check is not None,
     }
-
-
-def _check_answers(launch: Launch, target: BenchTarget) -> None:
-    """Raises: ValueError for answers that are not one a photo."""
-    pairs = [(launch.answers, len(target.inputs))]
-    pairs += [(launch.check_answers, len(target.check.inputs))] if target.check is not None else []
-    for answers, count in pairs:
-        if answers is not None and len(answers) != count:
-            raise ValueError(f"{len(answers)} answers to {count} photos")
 
 
 def _check_names(targets: Sequence[BenchTarget], baseline: str) -> None:
@@ -203,11 +236,6 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
         threads=target.threads or plan.threads,
         host=None if target.check is None else target.check.host,
     )
-
-
-def _save(result: BenchResult, path: Path | None) -> None:
-    if path is not None:
-        result.save(path)
 
 
 def _raise_first(result: BenchResult, path: Path | None) -> None:

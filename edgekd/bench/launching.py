@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,12 @@ import numpy as np
 
 from edgekd import storage
 from edgekd.bench import agent as python_agent
+from edgekd.bench.reply import read_reply
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
     from edgekd.bench.harness import BenchTarget
-
-# A reply holds at most max_iterations timings and one answer a photo; more than this is no reply of ours.
-REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Agent(Protocol):
@@ -149,21 +146,6 @@ def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, A
     return {**others, **names, "check_inputs": check, "format": targets[index].format}
 
 
-def read_reply(path: Path, address: str) -> Any:
-    """The JSON that an agent wrote. Raises: DeviceError if it is none, or is too large to be one."""
-    size_bytes = path.stat().st_size
-    if size_bytes > REPLY_LIMIT_BYTES:
-        raise DeviceError(
-            f"it answered with {size_bytes:,} bytes, which is not a measurement",
-            address=address,
-        )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        message = f"it answered with something that is not a measurement ({error})"
-        raise DeviceError(message, address=address) from None
-
-
 def _saved(images: Any, scratch: str) -> Path:
     path = Path(scratch) / "inputs.npy"
     np.save(path, images, allow_pickle=False)
@@ -171,7 +153,8 @@ def _saved(images: Any, scratch: str) -> Path:
 
 
 def _ended(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:500]
+    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    last = lines[-1][:500].replace(python_agent.STAGE, "it was ")
     missing = "No module named" in last or done.status == 127
     hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""
     return DeviceError(

@@ -17,7 +17,9 @@ from edgekd import storage
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-SCHEMA = 2
+# 3 added: a launch's session, resumed, polled. Files of schema 2 are those without, and are read.
+SCHEMA = 3
+READABLE = (2, SCHEMA)
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
@@ -50,7 +52,7 @@ class Launch:
     ``check_answers`` are taken in the first round only. ``cpu`` holds differences over the timed inferences: own_s,
     wall_s and, where the device tells, busy_s, steal_s and total_s of the whole machine. ``late_n`` counts paced
     frames that started late; rows of ``curve`` are [second, inferences, p50 ns, p90 ns]. ``device`` is what an app
-    alone can tell, before and after.
+    alone can tell, before and after. ``session`` counts from 0 how often a killed measurement was gone on with before.
     """
 
     __pydantic_config__ = _AGENT
@@ -75,6 +77,7 @@ class Launch:
     late_n: Count | None = None
     curve: tuple[tuple[float, Count, Count, Count], ...] | None = None
     device: Mapping[str, Any] | None = None
+    session: Count = 0
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,22 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """A killed measurement was gone on with: how many launches there were, and how the device stood then."""
+
+    __pydantic_config__ = _STRICT
+
+    launches_before: Count
+    facts_before: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class BenchResult:
     """Measurements taken side by side on one device. ``complete`` is False for what a failure left.
 
     ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
-    or executed instructions where the device is an emulation.
+    or executed instructions where the device is an emulation. ``polled`` is how the device stood after each round,
+    where it tells: ``round`` with ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
     """
 
     __pydantic_config__ = _STRICT
@@ -142,6 +156,8 @@ class BenchResult:
     failures: tuple[Failure, ...] = ()
     complete: bool = False
     agent: str = "python"
+    resumed: tuple[Resumption, ...] = ()
+    polled: tuple[Mapping[str, Any], ...] = ()
     schema: int = field(default=SCHEMA)
 
     @property
@@ -168,27 +184,17 @@ class BenchResult:
         """Read what ``save`` wrote. Raises: EdgekdError for another schema or a damaged file."""
         value = storage.read_json(path)
         schema = value.get("schema") if isinstance(value, dict) else None
-        if schema != SCHEMA:
-            raise EdgekdError(f"{path} has schema {schema!r}, this edgekd reads {SCHEMA}. Measure again: edgekd bench")
+        if schema not in READABLE or isinstance(schema, bool):
+            raise EdgekdError(
+                f"{path} has schema {schema!r}, this edgekd reads {' and '.join(map(str, READABLE))}. "
+                "Measure again: edgekd bench"
+            )
         try:
-            return _RESULT.validate_python(value)
+            return _RESULT.validate_python({**value, "schema": SCHEMA})
         except ValidationError as error:
-            raise EdgekdError(f"{path} is not a whole benchmark result: {_first(error)}. Measure again") from None
-
-
-def launch_from_agent(reply: Any, round_: int) -> Launch:
-    """Check and type what an agent wrote. Raises: ValueError for a reply that is not one."""
-    if not isinstance(reply, dict) or reply.get("schema") != SCHEMA:
-        raise ValueError(f"a reply of schema {SCHEMA} was expected")
-    try:
-        launch = _LAUNCH.validate_python({**reply, "round": round_})
-    except ValidationError as error:
-        raise ValueError(_first(error)) from None
-    if not launch.timings_ns and launch.summary is None:
-        raise ValueError("timings_ns is empty")
-    if launch.instructions is not None and len(launch.instructions) != len(launch.timings_ns):
-        raise ValueError("instructions and timings_ns differ in number")
-    return launch
+            raise EdgekdError(
+                f"{path} is not a whole benchmark result: {first_problem(error)}. Measure again"
+            ) from None
 
 
 def json_schema() -> dict[str, Any]:
@@ -197,9 +203,9 @@ def json_schema() -> dict[str, Any]:
 
 
 _RESULT = TypeAdapter(BenchResult)
-_LAUNCH = TypeAdapter(Launch)
 
 
-def _first(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first thing that a value was refused for."""
     told = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, told['loc']))}: {told['msg']}"

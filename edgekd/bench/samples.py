@@ -17,7 +17,7 @@ def values_of(launch: Launch) -> NDArray[np.float64]:
         return np.asarray(launch.instructions, dtype=np.float64)
     if launch.timings_ns:
         return np.asarray(launch.timings_ns, dtype=np.float64) / 1e6
-    assert launch.summary is not None, "launch_from_agent refuses a launch with neither"
+    assert launch.summary is not None, "launch_from_reply refuses a launch with neither"
     central = launch.summary.avg_us if launch.summary.median_us is None else launch.summary.median_us
     return np.array([central / 1000])
 

@@ -49,16 +49,23 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
     "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="One device: a .json of every timing. Else a folder.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a launch may take [300, or 3 x --seconds]."
+)
+@click.option("--anew", is_flag=True, help="Keep nothing of the same command that was killed or failed before.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Time files side by side in fresh processes, in random order, on real photos, on one device or many.
 
-    A run directory stands for its teacher, its student and the int8 files, on its test photos.
+    A run directory stands for its teacher, its student and the int8 files, on its test photos. With --out, the same
+    command again goes on where one was killed or lost a device.
 
     \b
     Example:
       edgekd bench teacher.float32.tflite student.int8.tflite --data photos
     """
+    import shutil
+
     from edgekd.bench.many import measure_many
     from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
@@ -74,12 +81,14 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     watcher = ConsoleWatcher()
     try:
         choice = chosen_agent(options)
-        outcomes = measure_many(targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher)
+        outcomes = measure_many(
+            targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
+        )
     finally:
         watcher.stop()
-    if single is not None and outcomes[0].path.is_file():
+    if single is not None and outcomes[0].error is None:
         outcomes[0].path.replace(single)
-        folder.rmdir()
+        shutil.rmtree(folder)
     _finish(outcomes, None if single or options["out"] is None else folder, as_json)
 
 

@@ -18,6 +18,8 @@ from edgekd.errors import DataError, UsageError
 from edgekd.preprocess import FORMATS, Preprocessing, preprocess
 
 _SUSTAINED_S = 120.0
+# Loading, warming up and answering on the slowest device that people have come with.
+_TIMEOUT_S = 300.0
 
 
 def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Artifact]:
@@ -56,7 +58,9 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
         raise UsageError("--paced and --sustained exclude each other: choose one")
     seconds = options["seconds"] or (_SUSTAINED_S if sustained else 1.0)
     common = {"seconds_per_launch": seconds, "affinity": options["affinity"], "delegate": options["delegate"]}
-    timeout_s = max(300.0, 3 * seconds)
+    timeout_s = options["timeout"] or max(_TIMEOUT_S, 3 * seconds)
+    if timeout_s <= seconds:
+        raise UsageError(f"--timeout {timeout_s:g} leaves no time for the {seconds:g} s that a launch is timed")
     if sustained:
         return BenchPlan(**common, launches=1, mode="sustained", max_iterations=100_000, launch_timeout_s=timeout_s)
     mode = {"mode": "paced", "pace_ms": paced} if paced else {"pace_ms": FRAME_MS}

@@ -81,7 +81,8 @@ def bench_sentence(report: Report) -> str:
     return (
         f"{bench.launches} launches each in fresh processes, interleaved in random order, on {bench.photos} of the "
         f"photos, {threads}, {machine_sentence(bench.facts)} ({', '.join(bench.runtimes)}). p50 is the median of the "
-        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. Decoding and resizing are not in it."
+        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. Decoding and resizing "
+        "are not in it."
     )
 
 

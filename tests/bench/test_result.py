@@ -21,7 +21,7 @@ def test_what_is_saved_is_read_and_holds_to_the_schema(tmp_path: Path) -> None:
     made.save(tmp_path / "a.json")
     assert BenchResult.load(tmp_path / "a.json") == made
     value = json.loads((tmp_path / "a.json").read_text())
-    assert value["schema"] == 2 and set(value) == set(json_schema()["properties"])
+    assert value["schema"] == 3 and set(value) == set(json_schema()["properties"])
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,15 @@ def test_a_changed_file_is_refused_by_name(tmp_path: Path, change: dict[str, obj
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(EdgekdError, match=rf"not a whole benchmark result: {told}"):
         BenchResult.load(path)
+
+
+def test_a_file_of_schema_2_is_read(tmp_path: Path) -> None:
+    made = result(constant("a", 1.0, 2.0))
+    made.save(tmp_path / "a.json")
+    value = json.loads((tmp_path / "a.json").read_text())
+    for key in ("resumed", "polled"):
+        del value[key]
+    for launch in value["measurements"][0]["launches"]:
+        del launch["session"]
+    (tmp_path / "a.json").write_text(json.dumps({**value, "schema": 2}))
+    assert BenchResult.load(tmp_path / "a.json") == made

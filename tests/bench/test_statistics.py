@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pytest
 
 from edgekd.bench import BenchPlan, BenchResult, Launch, Measurement, compare, latency_ratio, summarize

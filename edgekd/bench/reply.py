@@ -1,0 +1,124 @@
+"""What an agent answers, taken for a stranger's text: checked whole before any of it is believed.
+
+A reply is refused for a type that is not the one meant (a number in quotes too), for NaN and infinity, negative or zero
+times, more timings than were asked for or than fit into the time the launch had, answers that are not one a photo, and
+a size that no reply has. Texts in it are cut and made fit to print.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgekd.bench.result import Launch, first_problem
+from edgekd.errors import DeviceError, shown
+
+# Of the agent's reply (agent.py and the Android demo), not of the result.
+REPLY_SCHEMA = 2
+# A reply holds at most max_iterations timings and one answer a photo; more than this is no reply of ours.
+REPLY_LIMIT_BYTES = 64 * 1024 * 1024
+
+_OWN, _MACHINE = {"own_s", "wall_s"}, {"busy_s", "steal_s", "total_s"}
+_TEXT_LIMIT, _DEVICE_LIMIT = 300, 65_536
+_LAUNCH = TypeAdapter(Launch)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one launch was asked for: a reply that does not fit it is none. ``*_n`` are photos, 0 where none."""
+
+    threads: int
+    max_iterations: int
+    timeout_s: float
+    inputs_n: int
+    check_n: int = 0
+    curve: bool = False
+    answers: bool = False
+
+
+def read_reply(path: Path, address: str) -> Any:
+    """The JSON that an agent wrote. Raises: DeviceError if it is none, or is too large to be one."""
+    size_bytes = path.stat().st_size
+    if size_bytes > REPLY_LIMIT_BYTES:
+        raise _no_measurement(address, f"{size_bytes:,} bytes")
+    content = path.read_bytes()
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _no_measurement(address, f"{error}: {shown(content[:60].decode('utf-8', 'replace'))!r}") from None
+
+
+def launch_from_reply(reply: Any, round_: int, session: int, asked: Asked, address: str) -> Launch:
+    """Check and type a reply. Raises: DeviceError for a refusal by the agent, or for what is no reply."""
+    refused = reply.get("error") if isinstance(reply, dict) else None
+    if isinstance(refused, str) and refused:
+        raise DeviceError(shown(refused, 500), address=address)
+    try:
+        return _checked(reply, round_, session, asked)
+    except (ValueError, RecursionError) as error:
+        raise _no_measurement(address, str(error)) from None
+
+
+def _checked(reply: Any, round_: int, session: int, asked: Asked) -> Launch:
+    if not isinstance(reply, dict) or reply.get("schema") != REPLY_SCHEMA:
+        raise ValueError(f"a reply of schema {REPLY_SCHEMA} was expected")
+    try:
+        # As JSON once more: refuses NaN at any depth, and lets pydantic be strict about every type.
+        text = json.dumps({**reply, "round": round_, "session": session}, allow_nan=False)
+        launch = _LAUNCH.validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+    _check_times(launch, asked)
+    _check_cpu(launch.cpu)
+    if launch.threads != asked.threads:
+        raise ValueError(f"it ran on {launch.threads} threads where {asked.threads} were asked for")
+    for answers, wanted, count in (
+        (launch.answers, asked.answers, asked.inputs_n),
+        (launch.check_answers, asked.check_n > 0, asked.check_n),
+    ):
+        if answers is not None and (not wanted or len(answers) != count):
+            raise ValueError(f"{len(answers)} answers to {count if wanted else 0} photos")
+    if launch.device is not None and len(json.dumps(launch.device)) > _DEVICE_LIMIT:
+        raise ValueError("it tells more of the device than there is")
+    return replace(launch, runtime=_line(launch.runtime), delegate=_line(launch.delegate))
+
+
+def _check_times(launch: Launch, asked: Asked) -> None:
+    count = len(launch.timings_ns)
+    if not count and launch.summary is None:
+        raise ValueError("timings_ns is empty")
+    if count > asked.max_iterations:
+        raise ValueError(f"{count} timings where at most {asked.max_iterations} were asked for")
+    if sum(launch.timings_ns) > asked.timeout_s * 1e9:
+        raise ValueError(f"its timings add up to more than the {asked.timeout_s:g} s that it had")
+    if launch.instructions is not None and len(launch.instructions) != count:
+        raise ValueError("instructions and timings_ns differ in number")
+    if asked.curve and not launch.curve:
+        raise ValueError("it has no curve")
+    if launch.curve and any(a[0] >= b[0] for a, b in zip(launch.curve, launch.curve[1:], strict=False)):
+        raise ValueError("its curve goes back in time")
+    if (summary := launch.summary) is not None and summary.avg_us <= 0:
+        raise ValueError("summary.avg_us is not a time")
+
+
+def _check_cpu(cpu: Mapping[str, float]) -> None:
+    """Nothing, this process's own seconds, or also those of the whole machine."""
+    names = set(cpu)
+    if names and names not in (_OWN, _OWN | _MACHINE):
+        raise ValueError(f"cpu holds {shown(', '.join(sorted(names)), 80)}")
+    # The kernel's own sums may go back a little: proc_stat(5) on iowait.
+    if any(value < (0 if name in _OWN else -1) for name, value in cpu.items()):
+        raise ValueError("cpu holds a negative time")
+
+
+def _line(text: str) -> str:
+    return " ".join(shown(text, _TEXT_LIMIT).split())
+
+
+def _no_measurement(address: str, why: str) -> DeviceError:
+    return DeviceError(f"it answered with something that is not a measurement ({shown(why, 300)})", address=address)
