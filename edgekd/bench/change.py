@@ -16,6 +16,7 @@ from edgekd.bench.statistics import (
     MIN_LAUNCHES,
     Comparison,
     conclude,
+    few_launches,
     instruction_ratio,
 )
 from edgekd.bench.validity import validity
@@ -89,7 +90,7 @@ def _change(before: BenchResult, after: BenchResult, mine: Measurement, theirs: 
     if any(standing.standing == "invalid" for standing in standings):
         comparison = Comparison(estimate, ratio, "inconclusive", reasons)
     elif ratio is None or min(len(one), len(two)) < MIN_LAUNCHES:
-        few = f"few launches: {min(len(one), len(two))}, at least {MIN_LAUNCHES} are needed"
+        few = few_launches(before.plan, min(len(one), len(two)))
         comparison = Comparison(estimate, ratio, "inconclusive", (few, *reasons))
     else:
         comparison = conclude(ratio, min(len(one), len(two)), reasons)

@@ -181,7 +181,14 @@ class _Session:
         ask = getattr(self.device, "throttling", None)
         if ask is None:
             return result
-        return self.keep(replace(result, polled=(*result.polled, {"round": round_, **ask()})))
+        try:
+            told = ask()
+        except DeviceNotFound:
+            raise
+        except DeviceError:
+            # The measurement itself has worked; the facts at its end say the rest.
+            return result
+        return self.keep(replace(result, polled=(*result.polled, {"round": round_, **told})))
 
 
 def _has_launch(result: BenchResult, name: str, round_: int) -> bool:
@@ -241,6 +248,6 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
 def _raise_first(result: BenchResult, path: Path | None) -> None:
     first = result.failures[0]
     others = sorted({failure.name for failure in result.failures} - {first.name})
-    kept = f" What was measured is in {path}." if path else ""
+    kept = f" What was measured is in {path}; the same command goes on there." if path else ""
     also = f" Also failed: {', '.join(others)}." if others else ""
     raise DeviceError(f"{first.message}.{also}{kept}", address=result.device, stderr=first.stderr)

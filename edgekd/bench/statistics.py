@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from edgekd.bench.plan import BenchPlan
 from edgekd.bench.ratio import EQUIVALENCE_MARGIN, MOST_LAUNCHES, launches_needed, paired_estimate, paired_ratio
 from edgekd.bench.result import BenchResult, Measurement
 from edgekd.bench.samples import launch_medians, paired_medians, values_of
@@ -126,9 +127,16 @@ def compare(result: BenchResult, name: str) -> Comparison:
     if any(one.standing == "invalid" for one in standings):
         return Comparison(estimate, ratio, "inconclusive", reasons)
     if ratio is None or len(above) < MIN_LAUNCHES:
-        few = f"few launches: {len(above)}, at least {MIN_LAUNCHES} are needed"
+        few = few_launches(result.plan, len(above))
         return Comparison(estimate, ratio, "inconclusive", (few, *reasons))
     return conclude(ratio, len(above), reasons)
+
+
+def few_launches(plan: BenchPlan, launches: int) -> str:
+    """Why there is no verdict on so few launches."""
+    if plan.mode == "sustained":
+        return "a sustained run has one launch a file: look at the curves"
+    return f"few launches: {launches}, at least {MIN_LAUNCHES} are needed"
 
 
 def conclude(ratio: Interval, launches: int, disturbances: tuple[str, ...]) -> Comparison:

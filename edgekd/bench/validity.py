@@ -1,7 +1,17 @@
-"""Whether a measurement may be believed: what the device and the launches themselves say against it."""
+"""Whether a measurement may be believed: what the device and the launches themselves say against it.
+
+The rules by mode. Back-to-back: drift between launches, their spread, an unsteady warm-up, heat, throttling and other
+programs all speak against it. Paced: the same but for the warm-up, which knows no pace; and frames that started late.
+Sustained: the device is meant to get hot and slow, so that drift, heat and throttling on the way are the result, told
+by ``sustained_findings``; what speaks against it is a device that was throttled or warm at its start, or no curve.
+
+Other programs are held against one core, not against the machine: of 4 cores one that is busy is 25 % of the machine,
+but may be the very one that the model runs on, and in any case shares its caches, its memory and its clock.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,10 +28,18 @@ DRIFT_LIMIT = 0.10
 DRIFT_INVALID = 0.25
 SPREAD_LIMIT = 0.10
 STEAL_LIMIT = 0.02
+# Of one core, by all other programs together, over the timed inferences.
 OTHER_LOAD_LIMIT = 0.10
+# A launch's sum over all cores is off by so much: the kernel counts in hundredths of a second.
+_TICKS_S = 0.02
 TEMPERATURE_RISE_LIMIT_C = 15.0
-# Frames that started late, of a paced run's: the model does not keep the pace.
+# Frames that started late, of a paced run's: the model does not keep the pace. Past the second it has none.
 LATE_LIMIT = 0.05
+LATE_INVALID = 0.5
+# Rounds whose two sides were launched at different times, before and after a kill.
+SPLIT_ROUNDS_LIMIT = 1
+# Windows of a second that a curve needs to tell its start from its end.
+CURVE_WINDOWS = 10
 
 
 @dataclass(frozen=True)
@@ -36,29 +54,30 @@ def validity(result: BenchResult, measurement: Measurement) -> Validity:
     """What may be believed of a measurement. Instructions are counted, so only their own drift matters."""
     if result.unit == "instructions":
         return Validity("valid")
-    ruined = (*_throttled(result), *_ruined(measurement))
+    sustained = result.plan.mode == "sustained"
+    ruined = () if sustained else (*_throttled(result), *_drifted(measurement, DRIFT_INVALID))
+    ruined += _late(measurement, LATE_INVALID)
     if ruined:
         return Validity("invalid", ruined)
-    doubts = (*instability(measurement), *disturbances_of(result))
+    own = _curve_doubts(result, measurement) if sustained else instability(measurement, result.plan.mode == "paced")
+    doubts = (*own, *_split(result, measurement), *disturbances_of(result))
     return Validity("semi-valid" if doubts else "valid", doubts)
 
 
-def instability(measurement: Measurement) -> tuple[str, ...]:
-    """What a file's own launches say against trusting them: drift, spread, a warm-up that never settled."""
+def instability(measurement: Measurement, paced: bool = False) -> tuple[str, ...]:
+    """What a file's own launches say against trusting them: drift, spread, an unsteady warm-up, late frames."""
+    late = _late(measurement, LATE_LIMIT)
     if len(measurement.launches) < 3:
-        return ()
+        return late
     medians = launch_medians(measurement)
-    drift = _drift(measurement)
     spread = float(np.median(np.abs(medians - np.median(medians))) / np.median(medians)) * 1.4826
     unsettled = sum(not launch.warmup_steady for launch in measurement.launches)
-    said = []
-    if abs(drift) > DRIFT_LIMIT:
-        said.append(f"{measurement.name} drifted by {drift:+.0%} from the first launches to the last")
+    said = [*_drifted(measurement, DRIFT_LIMIT)]
     if spread > SPREAD_LIMIT:
         said.append(f"{measurement.name}'s launches differ by {spread:.0%} (robust standard deviation)")
-    if unsettled > len(medians) / 2:
+    if unsettled > len(medians) / 2 and not paced:
         said.append(f"{measurement.name} was not steady after warm-up in {unsettled} of {len(medians)} launches")
-    return (*said, *_late(measurement))
+    return (*said, *late)
 
 
 def disturbances_of(result: BenchResult) -> tuple[str, ...]:
@@ -68,11 +87,14 @@ def disturbances_of(result: BenchResult) -> tuple[str, ...]:
     said = []
     if total > 0:
         steal = sum(cpu["steal_s"] for cpu in launches) / total
-        others = sum(max(0.0, cpu["busy_s"] - cpu["own_s"]) for cpu in launches) / total
         if steal > STEAL_LIMIT:
             said.append(f"the hypervisor took {steal:.0%} of the CPU")
-        if others > OTHER_LOAD_LIMIT:
-            said.append(f"other programs took {others:.0%} of the CPU")
+        others_s = sum(cpu["busy_s"] - cpu["own_s"] for cpu in launches)
+        wall_s = sum(cpu["wall_s"] for cpu in launches)
+        if others_s > OTHER_LOAD_LIMIT * wall_s + _TICKS_S * math.sqrt(len(launches)):
+            said.append(f"other programs took {others_s / wall_s:.0%} of one core")
+    if result.plan.mode == "sustained":
+        return tuple(said)
     before, after = result.facts_before.get("temperature_c"), result.facts_after.get("temperature_c")
     if before is not None and after is not None and after - before > TEMPERATURE_RISE_LIMIT_C:
         said.append(f"the device warmed from {before:.0f} to {after:.0f} °C")
@@ -81,37 +103,90 @@ def disturbances_of(result: BenchResult) -> tuple[str, ...]:
     return tuple(said)
 
 
+def sustained_findings(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+    """How a sustained run went, by its curve: the median of its first tenth against that of its last."""
+    if result.plan.mode != "sustained":
+        return ()
+    said = []
+    for launch in measurement.launches:
+        if launch.curve is not None and len(launch.curve) >= CURVE_WINDOWS:
+            medians = np.array([row[2] for row in launch.curve]) / 1e6
+            tenth = max(1, len(medians) // 10)
+            first, last = float(np.median(medians[:tenth])), float(np.median(medians[-tenth:]))
+            throttled = f"; the device throttled ({_throttling(result)})" if _throttled(result) else ""
+            said.append(
+                f"{measurement.name}: {first:.3g} ms at the start, {last:.3g} ms after {launch.curve[-1][0]:.0f} s "
+                f"({last / first - 1:+.0%}){throttled}"
+            )
+    return tuple(said)
+
+
 def _throttled(result: BenchResult) -> tuple[str, ...]:
-    """Throttling at the start, at the end, or only in between (the device remembers it since its start)."""
+    """Throttling at the start, at the end, after a round, or only in between (the device remembers it since its
+    start)."""
     before, after = result.facts_before, result.facts_after
     if before.get("throttled_now") or after.get("throttled_now"):
         return (f"the device throttles ({_words(after) or _words(before) or 'no reason given'})",)
-    if after.get("throttled_since_boot") and before.get("throttled_since_boot") is False:
-        return (f"the device throttled while it was measured ({_words(after) or 'no reason given'})",)
+    rounds = sorted({int(one.get("round", 0)) + 1 for one in result.polled if one.get("throttled_now")})
+    if rounds:
+        return (f"the device throttled after round {', '.join(map(str, rounds))} ({_throttling(result)})",)
+    remembered = (after, *result.polled)
+    if any(one.get("throttled_since_boot") for one in remembered) and before.get("throttled_since_boot") is False:
+        return (f"the device throttled while it was measured ({_throttling(result)})",)
     return ()
+
+
+def _throttling(result: BenchResult) -> str:
+    """Why, in the device's words, as it last told."""
+    told = (result.facts_after, *reversed(result.polled), result.facts_before)
+    return next((words for one in told if (words := _words(one))), "no reason given")
 
 
 def _words(facts: Mapping[str, Any]) -> str:
     return ", ".join(str(word) for word in facts.get("throttling") or ())
 
 
-def _ruined(measurement: Measurement) -> tuple[str, ...]:
-    drift = _drift(measurement) if len(measurement.launches) >= 3 else 0.0
-    if abs(drift) > DRIFT_INVALID:
-        return (f"{measurement.name} drifted by {drift:+.0%} from the first launches to the last",)
-    return ()
-
-
-def _drift(measurement: Measurement) -> float:
+def _drifted(measurement: Measurement, limit: float) -> tuple[str, ...]:
+    if len(measurement.launches) < 3:
+        return ()
     medians = launch_medians(measurement)
     third = max(1, len(medians) // 3)
-    return float(np.median(medians[-third:]) / np.median(medians[:third])) - 1
+    drift = float(np.median(medians[-third:]) / np.median(medians[:third])) - 1
+    if abs(drift) <= limit:
+        return ()
+    return (f"{measurement.name} drifted by {drift:+.0%} from the first launches to the last",)
 
 
-def _late(measurement: Measurement) -> tuple[str, ...]:
+def _late(measurement: Measurement, limit: float) -> tuple[str, ...]:
     paced = [launch for launch in measurement.launches if launch.late_n is not None]
     frames = sum(len(launch.timings_ns) for launch in paced)
     late = sum(launch.late_n or 0 for launch in paced)
-    if not frames or late / frames <= LATE_LIMIT:
+    if not frames or late / frames <= limit:
         return ()
     return (f"{measurement.name} started {late} of {frames} frames late: it does not keep the pace",)
+
+
+def _curve_doubts(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+    """What keeps a sustained run from showing how a cold device gets slower."""
+    said = []
+    if any(len(launch.curve or ()) < CURVE_WINDOWS for launch in measurement.launches):
+        said.append(f"{measurement.name}'s curve is shorter than {CURVE_WINDOWS} s: run it longer (--seconds)")
+    if result.facts_before.get("throttled_now"):
+        said.append(f"the device throttled before it began ({_words(result.facts_before) or 'no reason given'})")
+    names = [name for names in result.order for name in names]
+    place = names.index(measurement.name) if measurement.name in names else 0
+    cold = result.facts_before.get("temperature_c")
+    # One is polled after each file.
+    start = result.polled[place - 1].get("temperature_c") if 0 < place <= len(result.polled) else None
+    if cold is not None and start is not None and start - cold > TEMPERATURE_RISE_LIMIT_C:
+        said.append(f"{measurement.name} began at {start:.0f} °C, the first file at {cold:.0f}: let the device cool")
+    return tuple(said)
+
+
+def _split(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+    """Rounds whose launches of this file and of the baseline lie on two sides of a kill: not the same moment."""
+    baseline = {launch.round: launch.session for launch in result.measurement(result.baseline).launches}
+    split = sum(baseline.get(launch.round, launch.session) != launch.session for launch in measurement.launches)
+    if split <= SPLIT_ROUNDS_LIMIT:
+        return ()
+    return (f"{measurement.name} was launched at another time than {result.baseline} in {split} rounds",)

@@ -115,7 +115,7 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
     from edgekd.report.joined import join
 
     results = [one.result for one in outcomes if one.result is not None]
-    errors = {one.address: str(one.error) for one in outcomes if one.error is not None}
+    errors = {one.address: _said(one) for one in outcomes if one.error is not None}
     joined = join(results, errors)
     if folder is not None:
         from edgekd.report.joined_render import render_joined
@@ -131,12 +131,20 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
         raise GateFailed("\n  ".join(["a device answers otherwise than this machine:", *wrong]))
 
 
+def _said(outcome: Outcome) -> str:
+    """A device's error, and where what was measured before it is kept."""
+    launches = sum(len(one.launches) for one in outcome.result.measurements) if outcome.result else 0
+    kept = f" What was measured is in {outcome.path}; the same command goes on there." if launches else ""
+    told = str(outcome.error)
+    return told if str(outcome.path) in told else f"{told.rstrip('.')}.{kept}" if kept else told
+
+
 def _show(joined: Joined, as_json: bool) -> None:
     from dataclasses import asdict
 
     from edgekd.cli.console import RESULT, print_json
     from edgekd.report.console_table import console_table
-    from edgekd.report.joined import device_cells, reasons, what
+    from edgekd.report.joined import device_cells, findings, reasons, what
 
     if as_json:
         told = [
@@ -166,5 +174,7 @@ def _show(joined: Joined, as_json: bool) -> None:
         cells = device_cells(part)
         RESULT.print(f"\n{part.result.device}: {what(part.result.facts_before)}", style="bold", markup=False)
         RESULT.print(console_table(cells))
+        for found in findings(part):
+            RESULT.print(f"  {found}", markup=False)
         for reason in reasons(part):
             RESULT.print(f"  ! {reason}", markup=False)

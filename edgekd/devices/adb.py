@@ -104,6 +104,12 @@ class AdbDevice:
         known = {key: value for key, value in android.items() if value is not None or key not in found}
         return {"address": self.address, **found, **known}
 
+    def throttling(self) -> dict[str, Any]:
+        """How it stands now by its thermal service; see ``Device``."""
+        marker = probe.new_marker()
+        done = self.run(["sh", "-c", adb_facts.THERMAL, "edgekd", marker], _FACTS_TIMEOUT_S)
+        return adb_facts.thermal(done.stdout, marker)
+
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; at ``timeout_s`` all that it started on the phone is killed.
 

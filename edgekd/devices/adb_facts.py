@@ -23,6 +23,12 @@ echo "$m battery"; dumpsys -t 10 battery
 echo "$m end"
 """
 
+# $1: a marker. How hot it is, alone.
+THERMAL = """exec 2>/dev/null
+echo "$1 thermal"; dumpsys -t 10 thermalservice
+echo "$1 end"
+"""
+
 # Android's own scale: from moderate on, clocks are lowered. Source: PowerManager.THERMAL_STATUS_MODERATE.
 THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 _MODERATE = 2
@@ -53,6 +59,12 @@ def parse(text: str, marker: str) -> dict[str, Any]:
         **parse_thermal(parts.get("thermal", "")),
         **parse_battery(parts.get("battery", "")),
     }
+
+
+def thermal(text: str, marker: str) -> dict[str, Any]:
+    """``throttled_now`` and the like out of THERMAL's output."""
+    _, _, body = text[:_LIMIT].partition(f"{marker} thermal\n")
+    return parse_thermal(body.partition(f"{marker} end")[0])
 
 
 def parse_thermal(text: str) -> dict[str, Any]:

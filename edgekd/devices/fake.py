@@ -18,17 +18,26 @@ class FakeDevice:
     """Keeps files in memory and answers every command by calling ``script(argv, files)``.
 
     ``files`` maps remote paths to bytes; the script may read and change it, or raise a DeviceError.
-    ``calls`` lists the argv of every command, ``workspaces_left`` the workspaces not removed yet.
+    ``throttling``, if given, tells how it stands after each round. ``calls`` lists the argv of every command,
+    ``workspaces_left`` the workspaces not removed yet.
     """
 
     python = "python3"
 
-    def __init__(self, script: Script, facts: Mapping[str, Any] | None = None, address: str = "fake") -> None:
+    def __init__(
+        self,
+        script: Script,
+        facts: Mapping[str, Any] | None = None,
+        address: str = "fake",
+        throttling: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
         self.address = address
         self.files: dict[str, bytes] = {}
         self.calls: list[tuple[str, ...]] = []
         self.workspaces_left: list[str] = []
         self._script = script
+        if throttling is not None:
+            self.throttling = throttling
         self._facts = dict(facts or {"address": address, "cpu_model": "Fake", "cores": 1})
         self._workspaces_made = 0
 

@@ -78,6 +78,10 @@ class HostDevice:
             "time_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
+    def throttling(self) -> dict[str, Any]:
+        """How it stands now, in short; see ``Device``."""
+        return {**read.parse_throttling(_throttled()), "temperature_c": _temperature_c()}
+
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; the whole process group is killed at ``timeout_s``."""
         try:

@@ -44,6 +44,17 @@ at end
 exit 0
 """
 
+# The part of it that changes while a model is measured: $1 a marker.
+THROTTLING = """exec 2>/dev/null
+export LC_ALL=C
+m=$1
+at() { echo "$m $1"; }
+at thermal; cd /sys/class/thermal && grep . thermal_zone*/type thermal_zone*/temp /dev/null
+at throttled; vcgencmd get_throttled || cat /sys/devices/platform/soc/soc:firmware/get_throttled
+at end
+exit 0
+"""
+
 # argv: names of packages. What an interpreter is and has, without importing any of them.
 INTERPRETER = """import importlib.util, json, platform, struct, sys
 try:
@@ -144,6 +155,14 @@ def parse(text: str, marker: str) -> dict[str, Any]:
         "thermal_status": None,
         **read.parse_throttling(get("throttled", "")),
     }
+
+
+def throttling(run: Run, timeout_s: float = 60.0) -> dict[str, Any]:
+    """``throttled_now`` and the like of a device that ``run`` reaches; see ``Device``. Raises: DeviceError."""
+    marker = new_marker()
+    parts = _sections(run(["sh", "-c", THROTTLING, "edgekd", marker], timeout_s).stdout[:_REPLY_LIMIT], marker)
+    temperature_c = read.parse_temperature_c(_zones(parts.get("thermal", "")))
+    return {**read.parse_throttling(parts.get("throttled", "")), "temperature_c": temperature_c}
 
 
 def parse_interpreter(stdout: str) -> dict[str, Any] | None:

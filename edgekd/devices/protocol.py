@@ -22,6 +22,10 @@ class Completed:
 class Device(Protocol):
     """A place to run commands and keep files for a while.
 
+    A device that can tell in a moment how it stands has besides ``throttling()``, which returns of the facts
+    ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``, those that it knows; it is asked
+    after every round of a measurement.
+
     Remote paths are plain strings with forward slashes: they need not be paths of this machine's kind.
     """
 

@@ -112,6 +112,10 @@ class SshDevice:
                 raise
             raise DeviceError(f"{self._address}: {error}", address=self._address, stdout=error.stdout) from None
 
+    def throttling(self) -> dict[str, Any]:
+        """How it stands now, in short; see ``Device``."""
+        return probe.throttling(self.run)
+
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; all of its process group is killed at ``timeout_s`` or when we are.
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.bench.on_device import DeviceScore, device_score
 from edgekd.bench.result import BenchResult, Measurement
 from edgekd.bench.statistics import Comparison, Summary, compare, summarize
-from edgekd.bench.validity import Validity, validity
+from edgekd.bench.validity import Validity, sustained_findings, validity
 from edgekd.errors import UsageError
 from edgekd.report import format as fmt
 from edgekd.report.table import Cells
@@ -136,6 +136,11 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))
 
 
+def findings(part: DevicePart) -> tuple[str, ...]:
+    """What a sustained run's curves say in words; nothing of other runs."""
+    return tuple(told for line in part.lines for told in sustained_findings(part.result, line.measurement))
+
+
 def what(facts: Mapping[str, Any]) -> str:
     """A device in words: board or CPU, cores, operating system."""
     cores = f"{facts['cores']} cores" if facts.get("cores") else None
@@ -157,6 +162,9 @@ def conditions(part: DevicePart) -> str:
             said.append(f"{before[key]:g}{moved} {unit}")
     if before.get("thermal_status"):
         said.append(f"thermal status {before['thermal_status']}")
+    if result.resumed:
+        times = len(result.resumed)
+        said.append(f"gone on with after a kill{'' if times == 1 else f', {times} times'}")
     if part.counted:
         said.append("executed instructions, which are not time")
     return "; ".join(text for text in said if text)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekd import __version__, storage
 from edgekd.report import format as fmt
-from edgekd.report.joined import Joined, conditions, device_cells, matrix_cells, reasons, what
+from edgekd.report.joined import Joined, conditions, device_cells, findings, matrix_cells, reasons, what
 
 _LEGEND = (
     "Under 1 is faster, or fewer executed instructions. ~ is semi-valid and ✗ invalid: the reasons stand with the "
@@ -36,7 +36,7 @@ def render_joined(joined: Joined, folder: Path, title: str) -> Path:
             {
                 "address": part.result.device,
                 "what": what(part.result.facts_before),
-                "conditions": conditions(part),
+                "conditions": "; ".join([conditions(part), *findings(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
             }

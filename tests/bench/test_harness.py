@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
 from edgekd.devices import Completed, open_device
 from edgekd.devices.fake import FakeDevice
-from edgekd.errors import DeviceError, DeviceNotFound, EdgekdError, UsageError
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, EdgekdError, UsageError
 
 REPLY: dict[str, Any] = {
     "schema": 2,
@@ -135,6 +135,16 @@ def test_a_device_that_goes_away_leaves_what_was_measured(tmp_path: Path) -> Non
         json.dumps({**REPLY, "load_ms": float("nan")}).encode(),
         json.dumps({**REPLY, "cpu": 3}).encode(),
         b"\xff\xfe",
+        json.dumps({**REPLY, "timings_ns": [-5]}).encode(),
+        json.dumps({**REPLY, "timings_ns": ["1000"]}).encode(),
+        json.dumps({**REPLY, "timings_ns": [True]}).encode(),
+        json.dumps({**REPLY, "timings_ns": [10**18]}).encode(),
+        json.dumps({**REPLY, "timings_ns": [1] * 1001}).encode(),
+        json.dumps({**REPLY, "threads": 3}).encode(),
+        json.dumps({**REPLY, "cpu": {"total_s": 1.0}}).encode(),
+        json.dumps({**REPLY, "device": {"deep": [float("inf")]}}).encode(),
+        b'{"schema": 2, "load_ms": 1e999, "x": ' + b"9" * 5000 + b"}",
+        b"\x1b[2J\x1b]0;owned\x07" * 100_000,
     ],
 )
 def test_a_hostile_reply_is_one_clear_error(tmp_path: Path, reply: bytes) -> None:
@@ -142,7 +152,43 @@ def test_a_hostile_reply_is_one_clear_error(tmp_path: Path, reply: bytes) -> Non
         files[argv[3]] = reply
         return Completed(0, "", "")
 
-    with pytest.raises(DeviceError, match="not a measurement"):
+    with pytest.raises(DeviceError, match="not a measurement") as caught:
+        measure(targets(tmp_path, "a"), "a", BenchPlan(launches=1), FakeDevice(script))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+
+
+def test_a_devices_words_are_shown_escaped(tmp_path: Path) -> None:
+    def script(argv: Sequence[str], files: dict[str, bytes]) -> Completed:
+        files[argv[3]] = json.dumps({"schema": 2, "error": "\x1b[31mno\u202e way"}).encode()
+        return Completed(0, "", "")
+
+    with pytest.raises(DeviceError, match=r"a on fake, launch 1: \\x1b\[31mno\\u202e way"):
+        measure(targets(tmp_path, "a"), "a", BenchPlan(launches=1), FakeDevice(script))
+
+
+def test_the_device_is_asked_after_every_round_how_it_stands(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def throttling() -> dict[str, Any]:
+        asked.append(len(device.calls))
+        if len(asked) == 2:
+            raise DeviceError("it has hiccups", address="fake")
+        return {"throttled_now": len(asked) == 3}
+
+    device = FakeDevice(answer, throttling=throttling)
+    result = measure(targets(tmp_path, "a", "b"), "a", BenchPlan(launches=3), device)
+    assert asked == [2, 4, 6]
+    assert result.polled == ({"round": 0, "throttled_now": False}, {"round": 2, "throttled_now": True})
+
+
+def test_a_launch_that_hangs_says_at_what(tmp_path: Path) -> None:
+    def script(argv: Sequence[str], files: dict[str, bytes]) -> Completed:
+        said = "edgekd-agent: loading the runtime\nINFO: hello\nedgekd-agent: loading the model\n"
+        raise DeviceTimeout("fake: python3 did not end within 9 s. Allow more time", address="fake", stderr=said)
+
+    with pytest.raises(
+        DeviceError, match=r"a on fake, launch 1: .* Allow more time \(--timeout\). It was loading the m"
+    ):
         measure(targets(tmp_path, "a"), "a", BenchPlan(launches=1), FakeDevice(script))
 
 
@@ -178,7 +224,7 @@ def test_a_wrong_plan_is_refused(wrong: dict[str, Any]) -> None:
 def test_results_of_another_schema_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text('{"schema": 1}')
-    with pytest.raises(EdgekdError, match="schema 1, this edgekd reads 2"):
+    with pytest.raises(EdgekdError, match="schema 1, this edgekd reads 2 and 3"):
         BenchResult.load(path)
     path.write_text('{"schema": 2}')
     with pytest.raises(EdgekdError, match="not a whole benchmark result"):

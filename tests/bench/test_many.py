@@ -131,3 +131,23 @@ def test_files_and_photos_that_targets_share_go_once(tmp_path: Path) -> None:
     found = [names_of([one, other, again], k) for k in range(3)]
     assert [names["model"] for names in found] == ["0.onnx", "1.onnx", "0.onnx"]
     assert [names["inputs"] for names in found] == ["0.npy", "1.npy", "0.npy"]
+
+
+@pytest.mark.parametrize(
+    "raised", [KeyError("steal_s"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), OSError(28, "full")]
+)
+def test_whatever_a_device_does_the_others_go_on(tmp_path: Path, raised: Exception) -> None:
+    def script(argv: Sequence[str], files: dict[str, bytes]) -> Completed:
+        if len(devices["adb:1"].calls) == 3:
+            raise raised
+        return answer(argv, files)
+
+    devices = opener()
+    devices["adb:1"] = FakeDevice(script, address="adb:1")
+    addresses = ["adb:1", "host"]
+    phone, host = measure_many(
+        targets(tmp_path, "a"), "a", BenchPlan(launches=4), addresses, tmp_path, open_=devices.__getitem__
+    )
+    assert isinstance(phone.error, DeviceError) and str(phone.error).startswith("adb:1: ")
+    assert phone.result is not None and len(phone.result.measurements[0].launches) == 2
+    assert host.error is None and devices["adb:1"].workspaces_left == []

@@ -108,8 +108,8 @@ def steady(name: str, latency_ms: float, cpu: Mapping[str, float], jitter: float
         (2.0, CALM, "slower", None),
         (0.95, CALM, "faster", None),
         # Disturbed: a small difference is not believed, a big one is, with the disturbance said.
-        (0.95, BUSY, "inconclusive", "other programs took 25% of the CPU"),
-        (0.5, BUSY, "faster", "other programs took 25% of the CPU"),
+        (0.95, BUSY, "inconclusive", "other programs took 50% of one core"),
+        (0.5, BUSY, "faster", "other programs took 50% of one core"),
         (0.95, STOLEN, "inconclusive", "the hypervisor took 10% of the CPU"),
     ],
 )

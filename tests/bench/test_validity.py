@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from test_statistics import constant, launch, measured, result
 
-from edgekd.bench import compare, summarize
+from edgekd.bench import BenchPlan, compare, summarize
 from edgekd.bench.result import BenchResult, TimingSummary
-from edgekd.bench.validity import validity
+from edgekd.bench.validity import disturbances_of, sustained_findings, validity
 from edgekd.metrics import Interval
 
 
@@ -84,3 +84,79 @@ def test_a_mere_summary_is_called_one() -> None:
     summary = summarize(measured("a", told))
     assert summary is not None
     assert (summary.p50_ms, summary.central, summary.samples, summary.p90_ms) == (1.5, "mean", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("cores", "others_s", "flagged"), [(4, 0.05, False), (4, 0.13, True), (4, 1.0, True), (64, 1.0, True)]
+)
+def test_other_programs_are_held_against_one_core_of_however_many(cores: int, others_s: float, flagged: bool) -> None:
+    cpu = {"own_s": 1.0, "wall_s": 1.0, "busy_s": 1.0 + others_s, "steal_s": 0.0, "total_s": float(cores)}
+    made = result(measured("a", *(launch(k, [1.0], cpu=cpu) for k in range(7))))
+    assert disturbances_of(made) == ((f"other programs took {others_s:.0%} of one core",) if flagged else ())
+
+
+def test_the_kernels_coarse_clock_alone_is_no_other_program() -> None:
+    cpu = {"own_s": 0.02, "wall_s": 0.02, "busy_s": 0.03, "steal_s": 0.0, "total_s": 0.08}
+    assert disturbances_of(result(measured("a", launch(0, [1.0], cpu=cpu)))) == ()
+
+
+def test_throttling_between_the_rounds_is_seen_though_start_and_end_are_cool() -> None:
+    cool = {"throttled_now": False, "throttled_since_boot": True}
+    made = facts(result(constant("a", *[1.0] * 7)), cool, cool)
+    hot = {"round": 3, "throttled_now": True, "throttling": ["frequency capped"]}
+    made = replace(made, polled=({"round": 2, **cool}, hot, {"round": 4, **cool}))
+    assert standing(made) == ("invalid", ("the device throttled after round 4 (frequency capped)",))
+
+
+def sustained(*medians_ms: float, **changed: Any) -> BenchResult:
+    curve = tuple((k + 1.0, 100, round(value * 1e6), round(value * 1.1e6)) for k, value in enumerate(medians_ms))
+    one = measured("a", replace(launch(0, [medians_ms[0]]), curve=curve))
+    return replace(result(one), plan=BenchPlan(mode="sustained", launches=1), **changed)
+
+
+def test_a_sustained_run_that_gets_hot_and_slow_is_valid_and_says_how_slow() -> None:
+    made = sustained(
+        *[1.0] * 10, *[1.5] * 10,
+        facts_before={"temperature_c": 40.0, "throttled_now": False},
+        facts_after={"temperature_c": 85.0, "throttled_now": True, "throttling": ["thermal status severe"]},
+    )  # fmt: skip
+    assert standing(made) == ("valid", ())
+    assert sustained_findings(made, made.measurements[0]) == (
+        "a: 1 ms at the start, 1.5 ms after 20 s (+50%); the device throttled (thermal status severe)",
+    )
+
+
+def test_a_sustained_run_needs_a_cold_start_and_a_curve() -> None:
+    assert standing(sustained(*[1.0] * 10, facts_before={"throttled_now": True}))[1] == (
+        "the device throttled before it began (no reason given)",
+    )
+    assert standing(sustained(1.0, 1.0))[1] == ("a's curve is shorter than 10 s: run it longer (--seconds)",)
+    first = sustained(*[1.0] * 10, facts_before={"temperature_c": 40.0})
+    second = replace(first.measurements[0], name="b")
+    made = replace(
+        first, measurements=(*first.measurements, second), order=(("a", "b"),), polled=({"temperature_c": 70.0},)
+    )
+    assert validity(made, first.measurements[0]).reasons == ()
+    assert validity(made, second).reasons == ("b began at 70 °C, the first file at 40: let the device cool",)
+
+
+def test_a_paced_run_is_judged_by_its_late_frames_and_not_by_its_warm_up() -> None:
+    def paced(late_n: int) -> BenchResult:
+        launches = [replace(launch(k, [1.0] * 10, steady=False), late_n=late_n) for k in range(7)]
+        return replace(result(measured("a", *launches)), plan=BenchPlan(mode="paced"))
+
+    assert standing(paced(0)) == ("valid", ())
+    assert standing(paced(2))[0] == "semi-valid"
+    assert standing(paced(6))[0] == "invalid"
+
+
+def test_pairs_on_two_sides_of_a_kill_are_doubted() -> None:
+    base = constant("a", *[1.0] * 7)
+
+    def other(split: int) -> BenchResult:
+        launches = [replace(launch(k, [1.0]), session=int(k < split)) for k in range(7)]
+        return result(base, measured("b", *launches))
+
+    one, two = other(1), other(2)
+    assert validity(one, one.measurements[1]).reasons == ()
+    assert validity(two, two.measurements[1]).reasons == ("b was launched at another time than a in 2 rounds",)

@@ -191,6 +191,12 @@ class Phone:
 @pytest.fixture(scope="session")
 def phone_root(pytestconfig: pytest.Config) -> Path:
     """The arm64 system that phones share and do not write to, made once (400 MB under pytest's cache folder)."""
+    assert pytestconfig.cache is not None
+    return made_root(Path(pytestconfig.cache.mkdir("phones")))
+
+
+def made_root(cache: Path) -> Path:
+    """The system in a folder that keeps it, made if it is not there."""
     lacking = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if lacking:
         pytest.skip(f"simulated phones need the Debian packages {', '.join(lacking)}")
@@ -198,8 +204,7 @@ def phone_root(pytestconfig: pytest.Config) -> Path:
         pytest.skip("simulated phones need root, for a network of their own")
     wheels = [f"{name}=={importlib.metadata.version(name)}" for name in WHEELS]
     recipe = hashlib.sha256(repr((PACKAGES, wheels, PYTHON)).encode()).hexdigest()[:12]
-    assert pytestconfig.cache is not None
-    made = Path(pytestconfig.cache.mkdir("phones")) / recipe
+    made = cache / recipe
     if not made.is_dir():
         building = Path(tempfile.mkdtemp(dir=made.parent))
         try:
@@ -214,18 +219,22 @@ def phone_root(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def adb_server_port(tmp_path_factory: pytest.TempPathFactory, phone_root: Path) -> Iterator[int]:
     """The port of an adb server of the tests' own, with a key of its own."""
+    with adb_server(tmp_path_factory.mktemp("adb-home")) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def adb_server(home: Path) -> Iterator[int]:
+    """An adb server on a free port, with its key in ``home``."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    environment = {
-        **os.environ,
-        "ANDROID_ADB_SERVER_PORT": str(port),
-        "HOME": str(tmp_path_factory.mktemp("adb-home")),
-        "ADB_MDNS": "0",
-    }
+    environment = {**os.environ, "ANDROID_ADB_SERVER_PORT": str(port), "HOME": str(home), "ADB_MDNS": "0"}
     null = subprocess.DEVNULL
     subprocess.run(["adb", "start-server"], env=environment, check=True, stdout=null, stderr=null)
-    yield port
-    subprocess.run(["adb", "kill-server"], env=environment, check=False, stdout=null, stderr=null)
+    try:
+        yield port
+    finally:
+        subprocess.run(["adb", "kill-server"], env=environment, check=False, stdout=null, stderr=null)
 
 
 @pytest.fixture
