@@ -1,9 +1,10 @@
 """Whether the harness may be believed: A/A runs, the interval's width, a busy neighbour, another tool's medians.
 
-python benchmarks/harness/run.py RUN --work DIR [--only aa,width,busy,other]
+python benchmarks/harness/run.py RUN --work DIR [--only aa,width,busy,other] [--short]
 
 RUN is a finished run directory (its teacher and int8 file are measured). The machine should be otherwise idle; what
-it was doing is in the result. Parts that --work already holds are kept.
+it was doing is in the result. Parts that --work already holds are kept, also single A/A runs and busy pairs: a killed
+run goes on. --short tries the program out with few and short launches and writes its results to --work.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 
 from edgekd.artifact import Artifact
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, compare, measure
+from edgekd.bench.ratio import paired_ratio
 from edgekd.bench.samples import launch_medians
 from edgekd.bench.validity import disturbances_of, validity
 from edgekd.cli.bench_inputs import run_photos
@@ -35,8 +37,9 @@ from edgekd.storage import read_json, write_json, write_text
 AA_RUNS, AA_PLAN = 100, BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3)
 WIDTH_PLAN = BenchPlan(launches=30, seconds_per_launch=0.5, warmup_max_s=0.5)
 BUSY_PLAN = BenchPlan(launches=15, seconds_per_launch=0.3, warmup_max_s=0.3)
-BUSY_PAIRS, OTHER_ROUNDS = 3, 9
+BUSY_PAIRS, OTHER_ROUNDS = 7, 9
 OTHER_PLAN = BenchPlan(launches=1, seconds_per_launch=2.0, warmup_max_s=1.0)
+SHORT = {"seconds_per_launch": 0.03, "warmup_max_s": 0.05}
 
 
 def main() -> None:
@@ -46,7 +49,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", default="aa,width,busy,other")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--short", action="store_true")
     arguments = parser.parse_args()
+    if arguments.short:
+        shorten()
+        arguments.out = arguments.work / "results"
     parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"aa": aa, "width": width, "busy": busy, "other": other}
     for name in arguments.only.split(","):
         kept = arguments.work / f"{name}.json"
@@ -64,22 +71,50 @@ def main() -> None:
     print(text)
 
 
+def shorten() -> None:
+    """Enough to see that all of it works; the numbers mean nothing."""
+    global AA_RUNS, AA_PLAN, WIDTH_PLAN, BUSY_PLAN, BUSY_PAIRS, OTHER_ROUNDS
+    AA_RUNS, BUSY_PAIRS, OTHER_ROUNDS = 3, 5, 5
+    AA_PLAN, WIDTH_PLAN, BUSY_PLAN = (
+        plan.model_copy(update={**SHORT, "launches": 5}) for plan in (AA_PLAN, WIDTH_PLAN, BUSY_PLAN)
+    )
+
+
+def kept(path: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``path`` holds of the same ``key``, else what ``make`` gives, kept there."""
+    found = read_json(path) if path.is_file() else {}
+    if found.get("key") != key:
+        found = {"key": key, "made": make()}
+        write_json(path, found)
+    return dict(found["made"])
+
+
+def key_of(run: Path, plan: BenchPlan) -> dict[str, Any]:
+    """What a kept measurement must be of: the run's files and the plan."""
+    files = {row: artifact.sha256 for row, artifact in artifacts_in(run).items()}
+    return {"files": files, "plan": plan.model_dump(mode="json")}
+
+
 def aa(run: Path, work: Path) -> dict[str, Any]:
-    """The same file against itself: how often the interval excludes 1."""
+    """The same file against itself: how often the interval excludes 1. Each run is kept as it ends."""
     ratios = []
     for seed in range(AA_RUNS):
-        target = target_of(run, "int8_tflite", "a")
-        twin = BenchTarget("b", target.path, target.format, target.inputs)
         plan = AA_PLAN.model_copy(update={"seed": seed})
-        result = measure([target, twin], "a", plan, open_device("host"))
-        found = compare(result, "b")
-        assert found.ratio is not None
-        ratio = found.ratio
-        ratios.append(
-            [ratio.value, ratio.low, ratio.high, found.verdict, validity(result, result.measurements[1]).standing]
-        )
-        print(f"A/A {seed + 1}: {ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f}) {found.verdict}", file=sys.stderr)
+        one = kept(work / "aa" / f"{seed:03d}.json", key_of(run, plan), lambda plan=plan: aa_run(run, plan))
+        low, high = one["ratio"][1:3]
+        print(f"A/A {seed + 1}: {one['ratio'][0]:.3f} ({low:.3f}-{high:.3f}) {one['ratio'][3]}", file=sys.stderr)
+        ratios.append(one["ratio"])
     return {"plan": AA_PLAN.model_dump(), "ratios": ratios}
+
+
+def aa_run(run: Path, plan: BenchPlan) -> dict[str, Any]:
+    """[ratio, low, high, verdict, standing] of one measurement of a file against itself."""
+    target = target_of(run, "int8_tflite", "a")
+    twin = BenchTarget("b", target.path, target.format, target.inputs)
+    result = measure([target, twin], "a", plan, open_device("host"))
+    found, standing = compare(result, "b"), validity(result, result.measurements[1]).standing
+    assert found.ratio is not None
+    return {"ratio": [found.ratio.value, found.ratio.low, found.ratio.high, found.verdict, standing]}
 
 
 def width(run: Path, work: Path) -> dict[str, Any]:
@@ -100,23 +135,32 @@ def width(run: Path, work: Path) -> dict[str, Any]:
 
 
 def busy(run: Path, work: Path) -> dict[str, Any]:
-    """The ratio with a busy loop on one core against the ratio without, by turns, and whether that was flagged."""
+    """The ratio with a busy loop on one core against the ratio without, by turns: the shift with its interval over the
+    pairs, and whether it was flagged. Each pair is kept as it ends."""
     rows = []
-    for _ in range(BUSY_PAIRS):
-        quiet = compare(result := pair(run, BUSY_PLAN), "student")
-        quiet_said = disturbances_of(result)
-        with busy_core():
-            loud = compare(result := pair(run, BUSY_PLAN), "student")
-        rows.append(
-            {
-                "quiet": quiet.estimate,
-                "busy": loud.estimate,
-                "quiet_said": quiet_said,
-                "busy_said": disturbances_of(result),
-                "standing": validity(result, result.measurement("student")).standing,
-            }
-        )
-    return {"pairs": rows}
+    for number in range(BUSY_PAIRS):
+        key = {**key_of(run, BUSY_PLAN), "pair": number}
+        rows.append(kept(work / "busy" / f"{number:03d}.json", key, lambda: busy_pair(run)))
+        shift = rows[-1]["busy"] / rows[-1]["quiet"] - 1
+        print(f"busy pair {number + 1}: {shift:+.1%}", file=sys.stderr)
+    shift = paired_ratio(*(np.array([row[which] for row in rows]) for which in ("busy", "quiet")))
+    assert shift is not None
+    return {"pairs": rows, "shift": shift.as_json()}
+
+
+def busy_pair(run: Path) -> dict[str, Any]:
+    """The ratio without and with a busy neighbour, and what was said of either."""
+    quiet = compare(result := pair(run, BUSY_PLAN), "student")
+    quiet_said = disturbances_of(result)
+    with busy_core():
+        loud = compare(result := pair(run, BUSY_PLAN), "student")
+    return {
+        "quiet": quiet.estimate,
+        "busy": loud.estimate,
+        "quiet_said": quiet_said,
+        "busy_said": disturbances_of(result),
+        "standing": validity(result, result.measurement("student")).standing,
+    }
 
 
 def other(run: Path, work: Path) -> dict[str, Any]:
@@ -133,7 +177,9 @@ def other(run: Path, work: Path) -> dict[str, Any]:
             result = measure([target], name, OTHER_PLAN, open_device("host"))
             ours.append(float(launch_medians(result.measurements[0])[0]))
             theirs.append(litert_benchmark(path, work))
-        told[name] = {"ours_ms": ours, "theirs_ms": theirs, "ratio": bootstrap(ours, theirs)}
+        ratio = paired_ratio(np.array(ours), np.array(theirs))
+        assert ratio is not None
+        told[name] = {"ours_ms": ours, "theirs_ms": theirs, "ratio": [ratio.value, ratio.low, ratio.high]}
     return {"models": told}
 
 
@@ -199,14 +245,6 @@ def spin() -> None:
         pass
 
 
-def bootstrap(ours: list[float], theirs: list[float]) -> list[float]:
-    """Ratio of medians with its 95 % interval over rounds."""
-    above, below = np.array(ours), np.array(theirs)
-    drawn = np.random.default_rng(0).integers(len(above), size=(4000, len(above)))
-    ratios = np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1)
-    return [float(np.median(above) / np.median(below)), *map(float, np.quantile(ratios, [0.025, 0.975]))]
-
-
 def report(found: dict[str, Any], machine: dict[str, Any]) -> str:
     """The results in words and a table."""
     lines = [f"On {machine['cpu_model']}, {machine['cores']} cores, {machine['os']}.", ""]
@@ -229,12 +267,15 @@ def report(found: dict[str, Any], machine: dict[str, Any]) -> str:
             f"± {part['half_width']:.1%} (aim: 2 %); {said}."
         ]
     if "busy" in found:
-        for row in found["busy"]["pairs"]:
-            shift = row["busy"] / row["quiet"] - 1
-            flagged = "; ".join(row["busy_said"]) or "not flagged"
-            before = "; ".join(row["quiet_said"]) or "quiet"
-            shown = f"the ratio shifts by {shift:+.1%} (aim: 3 %)"
-            lines += [f"- Busy core: {shown}; {row['standing']}: {flagged}. Before: {before}."]
+        pairs, shift = found["busy"]["pairs"], found["busy"]["shift"]
+        flagged = sum(any("other programs" in said for said in row["busy_said"]) for row in pairs)
+        false = sum(any("other programs" in said for said in row["quiet_said"]) for row in pairs)
+        lines += [
+            f"- Busy core: the ratio shifts by {shift['value'] - 1:+.1%} (95 %: {shift['low'] - 1:+.1%} to "
+            f"{shift['high'] - 1:+.1%}, over {len(pairs)} pairs of quiet and busy; aim: 3 %). The busy program was "
+            f"flagged in {flagged} of {len(pairs)}, something else in {false} of the quiet ones.",
+            *(f"  - {row['busy'] / row['quiet'] - 1:+.1%}, {row['standing']}" for row in pairs),
+        ]
     if "other" in found:
         lines += ["", "| model | edgekd p50, ms | litert-benchmark median, ms | ratio (95 %) |", "|---|---|---|---|"]
         for name, part in found["other"]["models"].items():

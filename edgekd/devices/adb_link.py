@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 
+from edgekd.devices.pump import Pump
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
 
 # USB and TCP serials, emulators, [IPv6%zone]:port and the names of wireless debugging; none starts with a dash.
 SERIAL = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:%\[\]-]{0,127}")
 _ASK_TIMEOUT_S = 20.0
+_OUTPUT_LIMIT_BYTES = 16 << 20
 
 # What adb and the phone say, in whatever version, and what to do about it.
 _CAUSES = (
@@ -140,21 +144,53 @@ def _start(*words: str, address: str, stdin: int) -> subprocess.Popen[bytes]:
 def _finish(
     process: subprocess.Popen[bytes], words: Sequence[str], timeout_s: float, address: str
 ) -> tuple[int, bytes, bytes]:
+    assert process.stdout is not None and process.stderr is not None
+    sinks = io.BytesIO(), io.BytesIO()
+    pumps = [
+        Pump(process, pipe, sink, _OUTPUT_LIMIT_BYTES)
+        for pipe, sink in zip((process.stdout, process.stderr), sinks, strict=True)
+    ]
+    end = time.monotonic() + timeout_s
     try:
-        stdout, stderr = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as expired:
-        kill_group(process)
+        process.wait(timeout_s)
+        for pump in pumps:
+            pump.join(max(0.0, end - time.monotonic()))
+        late = any(pump.is_alive() for pump in pumps)
+    except subprocess.TimeoutExpired:
+        late = True
+    finally:
+        _end(process, pumps)
+    if any(pump.overflowed for pump in pumps):
+        raise DeviceError(
+            f"{address}: adb {words[0]} wrote more than can be right ({_OUTPUT_LIMIT_BYTES >> 20} MiB at most) and "
+            "was killed",
+            address=address,
+            argv=("adb", *words),
+        )
+    stdout, stderr = (sink.getvalue() for sink in sinks)
+    if late:
         raise DeviceTimeout(
             f"{address}: adb {words[0]} did not end within {timeout_s:g} s. Check the cable or the network",
             address=address,
             argv=("adb", *words),
-            stdout=(expired.stdout or b"").decode("utf-8", "replace"),
-            stderr=(expired.stderr or b"").decode("utf-8", "replace"),
-        ) from None
-    except BaseException:
-        kill_group(process)
-        raise
+            stdout=stdout.decode("utf-8", "replace"),
+            stderr=stderr.decode("utf-8", "replace"),
+        )
     return process.returncode, stdout, stderr
+
+
+def _end(process: subprocess.Popen[bytes], pumps: Sequence[Pump]) -> None:
+    """Kill what is left of it, so that its pipes end and the pumps with them."""
+    if process.poll() is None or any(pump.is_alive() for pump in pumps):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pump in pumps:
+        pump.join(_ASK_TIMEOUT_S)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _attached() -> str:

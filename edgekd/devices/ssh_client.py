@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edgekd.devices import facts
+from edgekd.devices.pump import Pump
 from edgekd.errors import DeviceNotFound, UsageError
 
 # A file for ``ssh -F`` in place of the user's own configuration.
@@ -114,8 +114,8 @@ class SshClient:
         complaints = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115
         with complaints, process.stdout, process.stderr:
             pumps = [
-                _Pump(process, process.stdout, sink, limit_bytes),
-                _Pump(process, process.stderr, complaints, limit_bytes),
+                Pump(process, process.stdout, sink, limit_bytes),
+                Pump(process, process.stderr, complaints, limit_bytes),
             ]
             late = False
             try:
@@ -209,30 +209,6 @@ def last_line(stderr: str) -> str | None:
     """The last thing said, fit to be printed."""
     lines = [line for line in stderr[-16384:].splitlines() if line.strip()]
     return facts.clean(lines[-1]) if lines else None
-
-
-class _Pump(threading.Thread):
-    """Copies one pipe to its end; kills the process when more than the limit has come."""
-
-    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], sink: IO[bytes], limit_bytes: int) -> None:
-        super().__init__(daemon=True)
-        self.overflowed = False
-        self.failed: OSError | None = None
-        self._process, self._pipe, self._sink, self._left = process, pipe, sink, limit_bytes
-        self.start()
-
-    def run(self) -> None:
-        while content := os.read(self._pipe.fileno(), 65536):
-            self._left -= len(content)
-            self.overflowed = self._left < 0
-            try:
-                if not self.overflowed:
-                    self._sink.write(content)
-                    continue
-            except OSError as error:
-                self.failed = error
-            self._process.kill()
-            return
 
 
 def _environment() -> dict[str, str]:

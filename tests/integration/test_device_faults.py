@@ -1,4 +1,4 @@
-"""Every fault of a device through ``edgekd bench``: exit code 4, one clear message, its part kept, the other measured."""
+"""Every fault of a device through ``edgekd bench``: exit code 4, one message, its part kept, the other measured."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Bench:
         """(exit code, what was printed on stderr) of ``edgekd bench`` on the file, in this process."""
         from edgekd.cli import main
 
-        words = ["bench", *arguments, "--data", self.photos, *COMMON, "--out", self.out]
+        words = ["bench", "--data", self.photos, *COMMON, "--out", self.out, *arguments]
         said = io.StringIO()
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             try:
