@@ -61,7 +61,7 @@ def main() -> None:
                         told(fault.name, fault.on, lambda fault=fault, bench=bench: asdict(stage(fault, bench)))
                     )
                     print(rows[-1], file=sys.stderr)
-                    recover(bench)
+                    recover(fault, bench)
                 bench = Bench(pi, phone, photos, arguments.model.resolve(), work / "runs" / "awkward")
                 bench.folder.mkdir()
                 rows.append(told("a file name with spaces, quotes and a command", "pi, phone", lambda: awkward(bench)))
@@ -88,7 +88,14 @@ def awkward(bench: Bench) -> dict[str, Any]:
     shutil.copy(f"{bench.file}.json", f"{file}.json")
     code, stderr = bench.run(file, "--device", bench.pi.address, "--device", bench.phone.address, "--device", "host")
     left = (*bench.pi.left(), *bench.phone.left())
-    return {"code": code, "stderr": stderr, "kept": 0, "host_whole": (bench.out / "host.json").is_file(), "left": left}
+    return {
+        "code": code,
+        "stderr": stderr,
+        "kept": 0,
+        "host_whole": (bench.out / "host.json").is_file(),
+        "left": left,
+        "failures": (),
+    }
 
 
 def some_photos(folder: Path) -> Path:
@@ -118,6 +125,8 @@ def report(rows: list[dict[str, Any]]) -> str:
         whole = "measured" if row["host_whole"] else "not measured"
         shown = said[0].replace("|", "\\|").replace("`", "'")
         lines.append(f"| {row['fault']} | {row['on']} | {row['code']} | {row['kept']} | {whole} | {left} | `{shown}` |")
+    several = [told for row in rows for told in row["failures"] if len(row["failures"]) > 1]
+    lines += ["", "Of the hostile replies, one by one:", "", *(f"- `{told.replace('`', chr(39))}`" for told in several)]
     return "\n".join(lines) + "\n"
 
 

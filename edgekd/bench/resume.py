@@ -89,13 +89,13 @@ def set_aside(path: Path, why: str, note: Note) -> None:
 
 
 class Ledger:
-    """Which devices of a command are done, in ``folder/.unfinished.json``; gone when all of them are.
+    """Which devices of a command are done, in ``folder/.unfinished``; gone when all of them are.
 
     Only with it may a whole result be taken for this command's and not for one of last week.
     """
 
     def __init__(self, folder: Path, request: Sequence[BenchResult | str], anew: bool) -> None:
-        self._path = folder / ".unfinished.json"
+        self._path = folder / ".unfinished"
         self._request = storage.digest([_described(one) for one in request])
         self._whole = [] if anew else self._earlier()
 

@@ -64,7 +64,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     Example:
       edgekd bench teacher.float32.tflite student.int8.tflite --data photos
     """
-    import shutil
+    import contextlib
 
     from edgekd.bench.many import measure_many
     from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
@@ -88,7 +88,8 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
         watcher.stop()
     if single is not None and outcomes[0].error is None:
         outcomes[0].path.replace(single)
-        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # what was set aside stays
+            folder.rmdir()
     _finish(outcomes, None if single or options["out"] is None else folder, as_json)
 
 

@@ -38,7 +38,8 @@ def command(sources: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 def _results(sources: tuple[Path, ...]) -> list[Path]:
     """The measurements named, or those in a folder that ``edgekd bench --out`` wrote."""
     if len(sources) == 1 and sources[0].is_dir() and not (sources[0] / "run.json").is_file():
-        return sorted(path for path in sources[0].glob("*.json") if not path.name.endswith(".partial.json"))
+        found = sorted(sources[0].glob("*.json"))
+        return [path for path in found if not path.name.startswith(".") and not path.name.endswith(".partial.json")]
     return [path for path in sources if not path.is_dir()]
 
 

@@ -1,8 +1,10 @@
-"""What can go wrong with a machine behind ssh: one clear error each, and nothing left there."""
+"""What can go wrong with a machine behind ssh: one clear error each, and nothing left there.
+
+sshd killed, a full disk and more in the middle of a measurement: tests/integration/test_device_faults.py.
+"""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -50,19 +52,6 @@ def test_broken_config(pi: Pi) -> None:
     assert message.startswith("ssh:pi: ssh cannot use its configuration (") and "Correct it" in message
 
 
-def test_sshd_killed_while_a_command_runs(pi: Pi) -> None:
-    device = open_device(pi.address)
-    killer = threading.Thread(target=lambda: (pi.wait(lambda: "running" in str(pi.left())), pi.kill_sshd()))
-    killer.start()
-    with pytest.raises(DeviceNotFound) as caught, device.workspace() as folder:
-        device.run(["sh", "-c", 'echo > "$1"/running; sleep 300', "sh", folder], 120)
-    killer.join()
-    assert str(caught.value).startswith("ssh:pi: the connection was lost during: sh (")
-    assert f"Its folder {folder} may still be there" in str(caught.value)
-    # The machine itself saw the connection end: it killed what ran and removed the folder.
-    pi.wait(lambda: pi.left() == [] and pi.processes() == [])
-
-
 def test_connection_lost_and_back_before_the_end(pi: Pi) -> None:
     device = open_device(pi.address)
     with device.workspace():
@@ -70,20 +59,6 @@ def test_connection_lost_and_back_before_the_end(pi: Pi) -> None:
         pi.start()
         assert device.run(["echo", "again"], 60).stdout == "again\n"
     assert pi.left() == []
-
-
-def test_disk_full(pi: Pi, tmp_path: Path) -> None:
-    big = tmp_path / "big.bin"
-    big.write_bytes(bytes(600_000))
-    device = open_device(pi.address)
-    with pi.small_disk(256):
-        with device.workspace() as folder:
-            with pytest.raises(DeviceError) as caught:
-                device.push(big, f"{folder}/model.tflite")
-            assert pi.left() == [Path(folder).name]
-        said = str(caught.value)
-        assert "no space left there for 0.6 MB (0.3 MB free). Free some, or set TMPDIR" in said
-        assert pi.left() == []
 
 
 def test_no_permission(pi: Pi, tmp_path: Path) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,32 +56,53 @@ def test_a_fault_is_one_clear_message_and_takes_nothing_with_it(fault: Fault, be
     assert seen.host_whole, "the other device is measured all the same"
     assert seen.kept >= fault.kept
     assert seen.left == (), "nothing is left on the device"
-    if fault.kept and not fault.options and fault.files == 1:
-        goes_on(fault, bench, seen.kept)
+    if fault.files > 1:
+        assert len(seen.failures) == 3 and all(told.isprintable() for told in seen.failures)
+        assert any(r"\x1b[2J\x1b]0;owned" in told for told in seen.failures), "escapes are shown escaped"
+    recover(fault, bench)
+    if fault.name.startswith("sshd"):
+        goes_on(bench, seen.kept, *fault.options)
 
 
-def goes_on(fault: Fault, bench: Bench, kept: int) -> None:
+def goes_on(bench: Bench, kept: int, *options: str) -> None:
     """Once the device is back the same command does what is missing, and no more."""
-    recover(bench)
-    machine = bench.pi if fault.on == "pi" else bench.phone
     (file,) = bench.folder.glob("0.*.tflite")
     host = (bench.out / "host.json").read_bytes()
-    code, stderr = bench.run(file, "--device", machine.address, "--device", "host")
+    code, stderr = bench.run(file, "--device", bench.pi.address, "--device", "host", *options)
     assert code == 0, stderr
-    name = bench.partial(machine.address).name.replace(".partial", "")
-    result = json.loads((bench.out / name).read_text())
+    result = json.loads((bench.out / "ssh_pi.json").read_text())
     assert result["complete"] and [one["launches_before"] for one in result["resumed"]] == [kept]
-    assert (bench.out / "host.json").read_bytes() == host and not bench.partial(machine.address).exists()
+    assert (bench.out / "host.json").read_bytes() == host and not bench.partial(bench.pi.address).exists()
 
 
 def test_a_file_named_with_spaces_quotes_and_commands_works_everywhere(bench: Bench) -> None:
     file = bench.folder / f"{AWKWARD}.tflite"
     shutil.copy(bench.file, file)
     shutil.copy(f"{bench.file}.json", f"{file}.json")
-    code, stderr = bench.run(file, "--launches", "1", "--device", bench.pi.address, "--device", bench.phone.address)
+    code, stderr = bench.run(file, "--device", bench.pi.address, "--device", bench.phone.address)
     assert code == 0, stderr
     for address in (bench.pi.address, bench.phone.address):
         name = bench.partial(address).name.replace(".partial", "")
         (one,) = json.loads((bench.out / name).read_text())["measurements"]
         assert (one["file"], len(one["launches"])) == (file.name, 1)
     assert bench.pi.left() == [] and bench.phone.emptied()
+
+
+@pytest.mark.parametrize("killed_by", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_command_goes_on_where_it_was(bench: Bench, killed_by: signal.Signals) -> None:
+    words = bench.words(bench.file, "--launches", "8", "--seconds", "0.2")
+    process = subprocess.Popen([sys.executable, "-m", "edgekd", *words], stderr=subprocess.PIPE, text=True)
+    while bench.kept("host") < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(killed_by)
+    stderr = process.communicate(timeout=60)[1]
+    if killed_by == signal.SIGINT:
+        assert process.returncode == 130 and "the same command goes on where it was" in stderr
+    (before,) = bench.partial_content("host")["measurements"]
+    assert 2 <= len(before["launches"]) < 8
+    code, stderr = bench.run(*words[len(bench.words()) :])
+    assert code == 0 and f"{len(before['launches'])} launches of" in stderr, stderr
+    result = json.loads((bench.out / "host.json").read_text())
+    (after,) = result["measurements"]
+    assert result["complete"] and [one["round"] for one in after["launches"]] == list(range(8))
+    assert after["launches"][: len(before["launches"])] == before["launches"]

@@ -17,22 +17,23 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from simulators.phone import Phone
-from simulators.pi import SITE_PACKAGES, Pi
+from simulators.pi import Pi
 
-COMMON = ("--launches", "2", "--seconds", "0.02", "--photos", "2", "--check", "0")
+COMMON = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "0")
 AWKWARD = 'it\'s a "model" $(reboot) ; of 3'
 # In the place of Python on the Pi: the real one, but for what it answers as an agent.
 _HOSTILE = """#!/bin/sh
 case "$1" in */agent.py) ;; *) exec /usr/bin/python3 "$@";; esac
 case "$3" in
-  *-0.json) i=0; while [ $i -lt 20000 ]; do printf '\\033[2J\\033]0;owned\\007 a hundred bytes of no use to anybody at all, twenty thousand times over .\\n'; i=$((i+1)); done > "$3";;
+  *-0.json) yes "$(printf '\\033[2J\\033]0;owned\\007 of no use to anybody')" | head -c 3000000 > "$3";;
   *-1.json) echo '{"schema": 2, "timings_ns": [NaN, -1]}' > "$3";;
   *-2.json) printf '[[[' > "$3"; printf '\\033[31mred' >&2;;
   *) exec /usr/bin/python3 "$@";;
 esac
-"""  # noqa: E501
+"""
 
 
 @dataclass
@@ -53,26 +54,32 @@ class Bench:
         """(exit code, what was printed on stderr) of ``edgekd bench`` on the file, in this process."""
         from edgekd.cli import main
 
-        words = ["bench", "--data", self.photos, *COMMON, "--out", self.out, *arguments]
+        words = self.words(*arguments)
         said = io.StringIO()
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             try:
-                main([str(word) for word in words])
+                main(words)
                 code = 0
             except SystemExit as end:
                 code = int(end.code or 0)
         return code, said.getvalue()
+
+    def words(self, *arguments: str | Path) -> list[str]:
+        return [str(word) for word in ("bench", "--data", self.photos, *COMMON, "--out", self.out, *arguments)]
 
     def partial(self, address: str) -> Path:
         return self.out / f"{re.sub('[^A-Za-z0-9@.-]', '_', address)}.partial.json"
 
     def kept(self, address: str) -> int:
         """Launches of that device in what is kept of it."""
+        return sum(len(one["launches"]) for one in self.partial_content(address).get("measurements", ()))
+
+    def partial_content(self, address: str) -> dict[str, Any]:
+        """What is kept of that device; empty where nothing is."""
         try:
-            found = json.loads(self.partial(address).read_text(encoding="utf-8"))
+            return dict(json.loads(self.partial(address).read_text(encoding="utf-8")))
         except OSError:
-            return 0
-        return sum(len(one["launches"]) for one in found["measurements"])
+            return {}
 
     def after_a_launch(self, address: str, act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
         """Act in the middle of the run: as soon as one launch of that device is kept."""
@@ -125,6 +132,7 @@ class Seen:
     kept: int
     host_whole: bool
     left: tuple[str, ...]
+    failures: tuple[str, ...]
 
     @property
     def messages(self) -> list[str]:
@@ -159,7 +167,7 @@ def _hanging(bench: Bench) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_python(bench: Bench) -> Iterator[None]:
-    bench.pi.settings(emptied=(SITE_PACKAGES,))
+    bench.pi.settings(hidden=("/usr/bin/python3", "/usr/bin/python3.11"))
     yield
 
 
@@ -180,23 +188,23 @@ def _wrong_processor(bench: Bench) -> Iterator[None]:
 
 FAULTS = (
     Fault("sshd killed in the middle", "pi", lambda bench: bench.after_a_launch(bench.pi.address, bench.pi.kill_sshd),
-          r"ssh:pi: (cannot .*|the connection was lost during: .*|.*nothing listens.*)", kept=1),
+          r"ssh:pi: (cannot .*|the connection was lost during: .*|.*nothing listens.*)", kept=1,
+          options=("--launches", "2")),
     Fault("adbd gone in the middle", "phone",
           lambda bench: bench.after_a_launch(bench.phone.address, lambda: bench.phone.order("kill")),
-          r"adb:\S+: .*(not attached|offline|link was lost|not reachable)", kept=1),
+          r"adb:\S+: .*(not attached|offline|link was lost|not reachable)", kept=1, options=("--launches", "2")),
     Fault("the Pi's disk is full", "pi", lambda bench: bench.pi.small_disk(24),
           r"ssh:pi: cannot push \S+ .*no space left there for [\d.]+ MB \([\d.]+ MB free\)\. Free some"),
     Fault("the phone's storage is full", "phone", _full_phone, r"adb:\S+: cannot push .*the phone's storage is full"),
     Fault("built for another processor", "phone", _wrong_processor,
           r"adb:\S+: benchmark_model is built for x86-64, this phone is aarch64", options=("--benchmark-model",)),
-    Fault("no runtime for its Python", "pi", _no_python,
-          r"ssh:pi.*: its Python has no \S+\. Give it what measuring needs: edgekd devices setup ssh:pi"),
+    Fault("no Python", "pi", _no_python, r"ssh:pi: there is no python3 on it\. .*: edgekd devices setup ssh:pi"),
     Fault("no permission for a workspace", "pi", _nothing_executable,
           r"ssh:pi: cannot make a workspace .*: permission denied"),
     Fault("a launch that hangs", "pi", _hanging, r"on ssh:pi, launch 1: .*python3 did not end within 2 s and was "
           r"killed\. Allow more time \(--timeout\)\. It was loading the runtime", options=("--timeout", "2")),
     Fault("hostile replies", "pi", _hostile, r"on ssh:pi, launch 1: it answered with something that is not a "
-          r"measurement \(.*\\x1b\[2J.*Also failed: ", kept=2, files=4),
+          r"measurement \(.*\)\. Also failed: ", kept=1, files=4),
 )  # fmt: skip
 
 
@@ -217,7 +225,8 @@ def stage(fault: Fault, bench: Bench) -> Seen:
             time.sleep(0.1)
     host = bench.out / "host.json"
     whole = host.is_file() and json.loads(host.read_text(encoding="utf-8"))["complete"]
-    return Seen(code, stderr, bench.kept(machine.address), bool(whole), tuple(left))
+    failures = tuple(str(one["message"]) for one in bench.partial_content(machine.address).get("failures", ()))
+    return Seen(code, stderr, bench.kept(machine.address), bool(whole), tuple(left), failures)
 
 
 def _left(bench: Bench, on: str) -> list[str]:
@@ -247,8 +256,9 @@ def environment(pi: Pi, adb_port: int, folder: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def recover(bench: Bench) -> None:
+def recover(fault: Fault, bench: Bench) -> None:
     """Everything as it should be again."""
     bench.pi.reset()
-    bench.phone.order("start")
-    bench.phone.attach()
+    if fault.name.startswith("adbd"):
+        bench.phone.order("start")
+        bench.phone.attach()
