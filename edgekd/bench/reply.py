@@ -50,7 +50,7 @@ def read_reply(path: Path, address: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _no_measurement(address, f"{error}: {shown(content[:60].decode('utf-8', 'replace'))!r}") from None
+        raise _no_measurement(address, f"{error}: {content[:60].decode('utf-8', 'replace')!r}") from None
 
 
 def launch_from_reply(reply: Any, round_: int, session: int, asked: Asked, address: str) -> Launch:

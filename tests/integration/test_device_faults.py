@@ -83,8 +83,12 @@ def test_a_file_named_with_spaces_quotes_and_commands_works_everywhere(bench: Be
     assert code == 0, stderr
     for address in (bench.pi.address, bench.phone.address):
         name = bench.partial(address).name.replace(".partial", "")
-        (one,) = json.loads((bench.out / name).read_text())["measurements"]
+        result = json.loads((bench.out / name).read_text())
+        (one,), (polled,) = result["measurements"], result["polled"]
         assert (one["file"], len(one["launches"])) == (file.name, 1)
+        # By vcgencmd there, by the thermal service here.
+        assert (polled["round"], polled["throttled_now"]) == (0, False)
+        assert polled["throttled_since_boot"] is True if address == bench.pi.address else polled["temperature_c"] > 0
     assert bench.pi.left() == [] and bench.phone.emptied()
 
 
