@@ -122,9 +122,10 @@ def report(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         said = [line for line in row["stderr"].splitlines() if line.startswith("edgekd: ")] or ["nothing but progress"]
         left = ", ".join(row["left"]) or "nothing"
+        kept = "all" if row["code"] == 0 else row["kept"]
         whole = "measured" if row["host_whole"] else "not measured"
         shown = said[0].replace("|", "\\|").replace("`", "'")
-        lines.append(f"| {row['fault']} | {row['on']} | {row['code']} | {row['kept']} | {whole} | {left} | `{shown}` |")
+        lines.append(f"| {row['fault']} | {row['on']} | {row['code']} | {kept} | {whole} | {left} | `{shown}` |")
     several = [told for row in rows for told in row["failures"] if len(row["failures"]) > 1]
     lines += ["", "Of the hostile replies, one by one:", "", *(f"- `{told.replace('`', chr(39))}`" for told in several)]
     return "\n".join(lines) + "\n"

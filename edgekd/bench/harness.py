@@ -248,6 +248,7 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
 def _raise_first(result: BenchResult, path: Path | None) -> None:
     first = result.failures[0]
     others = sorted({failure.name for failure in result.failures} - {first.name})
-    kept = f" What was measured is in {path}; the same command goes on there." if path else ""
+    measured = path is not None and any(one.launches for one in result.measurements)
+    kept = f" What was measured is in {path}; the same command goes on there." if measured else ""
     also = f" Also failed: {', '.join(others)}." if others else ""
     raise DeviceError(f"{first.message}.{also}{kept}", address=result.device, stderr=first.stderr)

@@ -68,8 +68,11 @@ def _checked(reply: Any, round_: int, session: int, asked: Asked) -> Launch:
     if not isinstance(reply, dict) or reply.get("schema") != REPLY_SCHEMA:
         raise ValueError(f"a reply of schema {REPLY_SCHEMA} was expected")
     try:
-        # As JSON once more: refuses NaN at any depth, and lets pydantic be strict about every type.
+        # As JSON once more: that tells NaN at any depth, and lets pydantic be strict about every type.
         text = json.dumps({**reply, "round": round_, "session": session}, allow_nan=False)
+    except ValueError:
+        raise ValueError("it holds NaN or infinity") from None
+    try:
         launch = _LAUNCH.validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None

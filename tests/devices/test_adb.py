@@ -85,6 +85,12 @@ def test_a_timeout_kills_all_of_it_on_the_phone(phone: Phone) -> None:
     assert phone.gone("sleep 631", "sleep 632")
 
 
+def test_output_without_end(phone: Phone) -> None:
+    with pytest.raises(DeviceError, match=r"adb shell wrote more than can be right \(16 MiB at most\) and was killed"):
+        phone.device.run(["cat", "/dev/zero"], 60)
+    assert phone.gone("cat /dev/zero")
+
+
 def test_a_full_phone(phone: Phone, tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(b"\1" * 200_000)
     device = phone.device
