@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,12 @@ class Loss(Protocol):
 class Validation:
     """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N].
 
-    With none (N = 0) the last epoch is the best.
+    The best epoch is that of the highest ``metric``; with no photos (N = 0) it is the last.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def train(
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
-    of its own, which are trained along. Best is the highest validation accuracy, and among equals the latest.
+    of its own, which are trained along. Among epochs that are equally good the latest is the best.
 
     After every epoch the whole state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and
     ends in the same weights.
@@ -133,11 +134,15 @@ def _finish_epoch(
         )
     entry = {"epoch": state.epoch, "loss": mean_loss}
     if len(valid.labels):
-        entry["val_accuracy"], entry["val_loss"] = evaluate(logits_of(model, valid.images), valid.labels)
+        logits = logits_of(model, valid.images)
+        entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
+        if valid.metric == "balanced_accuracy":
+            entry["val_balanced_accuracy"] = mean_recall(logits, valid.labels)
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
+    chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
     state.model, state.optimizer = values(learner.variables), values(optimizer.variables)
-    if best is None or entry.get("val_accuracy", 0.0) >= best.get("val_accuracy", 0.0):
+    if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
         state.best, state.best_epoch = state.model, state.epoch
     state.epoch += 1
 
@@ -196,3 +201,9 @@ def evaluate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     accuracy = float(np.mean(logits.argmax(axis=1) == labels))
     return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
+
+
+def mean_recall(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Balanced accuracy of logits [N, C]: the mean of the recalls of the classes that ``labels`` [N] have."""
+    right = logits.argmax(axis=1) == labels
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
