@@ -50,13 +50,14 @@ def students_stage(work: Workspace, recipe: Recipe, texts: Sequence[str], datase
         if wrong:
             some = f"{len(wrong)} of {len(texts)} students"
             raise UsageError(f"{some} can't be trained, and nothing has been:\n" + "\n".join(wrong))
-        write_json(directory / "students.json", frozen)
+        write_json(directory / "students.json", list(frozen.items()))
 
     directory = work.stage("students", depends, ("students.json",), do)
-    frozen = {str(name): int(count) for name, count in read_json(directory / "students.json").items()}
+    frozen = {str(name): int(count) for name, count in read_json(directory / "students.json")}
     for name, count in frozen.items():
         if count < section.freeze_blocks:
-            work.watcher.note(f"student {name}: freeze_blocks is {count}, not {section.freeze_blocks}: it has no more")
+            why = "all its blocks of the teacher but one" if count else "it has no block of the teacher to spare"
+            work.watcher.note(f"student {name}: freeze_blocks is {count}, not {section.freeze_blocks}: {why}")
     return frozen
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,14 @@ class Loss(Protocol):
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
+
+
+@runtime_checkable
+class TrustingLoss(Protocol):
+    """A loss that counts some photos for less than others."""
+
+    def trust(self, labels: Any, teacher: Any, sure: Any) -> Any:
+        """Factor of each photo's loss [B]; ``sure`` is the batch's, None where no view is mixed."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +164,25 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
-            value = tf.reduce_mean(_mixed_loss(loss, labels, student, fixed, *mixed))
+            value = tf.reduce_mean(_weighted_loss(loss, labels, student, fixed, *mixed))
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
     def call(batch: Batch) -> Any:
-        mixed = () if batch.second is None else (batch.second, batch.share)
+        mixed = () if batch.second is None else (batch.second, batch.share, batch.sure)
         teacher = (batch.teacher, *batch.features) if batch.features else batch.teacher
         return step(*tf.nest.map_structure(tf.convert_to_tensor, (batch.images, batch.labels, teacher, *mixed)))
 
     return call
+
+
+def _weighted_loss(
+    loss: Loss, labels: Any, student: Any, teacher: Any, second: Any = None, share: Any = None, sure: Any = None
+) -> Any:
+    """Losses [B], each times how far it is trusted."""
+    value = _mixed_loss(loss, labels, student, teacher, second, share)
+    return value * loss.trust(labels, teacher, sure) if isinstance(loss, TrustingLoss) else value
 
 
 def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any = None, share: Any = None) -> Any:
