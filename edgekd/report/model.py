@@ -99,7 +99,7 @@ class SeedRow:
 class Repeats:
     """The students over all seeds, from scratch (``without``) and ``taught``, on ``n`` test photos; shares of 1.
 
-    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead.
+    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not surely ahead.
     """
 
     metric: str
