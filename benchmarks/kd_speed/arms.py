@@ -27,7 +27,7 @@ from edgekd.training.loop import deterministic, step_function
 
 SIZE, CLASSES, BATCH, PHOTOS, VIEWS = 128, 10, 16, 128, 2
 # Teacher and the student's width: edgekd's own teacher, and one of a hundred times the student's cost.
-PAIRS: dict[str, tuple[str, int]] = {"usual": ("efficientnet-lite0", 16), "hundred": ("ResNet101", 8)}
+PAIRS: dict[str, tuple[str, int]] = {"usual": ("efficientnet-lite0", 16), "hundred": ("VGG19", 8)}
 PRECISIONS = ("float32", "mixed_bfloat16")
 # Steps (or passes) of a block, so that it takes a few tenths of a second.
 STEPS = {

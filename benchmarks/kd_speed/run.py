@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--minutes", type=float, default=6.0, help="of rounds; making the arms ready comes on top")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of rounds; making the arms ready comes on top")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     load_before = os.getloadavg()
@@ -58,6 +58,8 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
     """Rounds of every arm's block, those of an earlier call first; and the networks' parameters."""
     kept = work / "rounds.json"
     state: dict[str, Any] = read_json(kept) if kept.is_file() else {"seconds": 0.0, "rounds": [], "parameters": {}}
+    if len(state["rounds"]) >= wanted or state["seconds"] >= 60 * minutes:
+        return state["rounds"], state["parameters"]
     context = multiprocessing.get_context("spawn")
     doors, workers = {}, []
     arms: dict[str, Any] = {}
@@ -65,10 +67,12 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
         doors[group], other = context.Pipe()
         workers.append(context.Process(target=serve, args=(other, group, work), daemon=True))
         workers[-1].start()
+        started = time.monotonic()
         # One after the other: making them ready is no time to share.
         names, facts = doors[group].recv()
         arms |= dict.fromkeys(names, doors[group])
         state["parameters"] |= facts
+        print(f"{group}: ready after {time.monotonic() - started:.0f} s", flush=True)
     while len(state["rounds"]) < wanted and state["seconds"] < 60 * minutes:
         started, taken = time.monotonic(), {}
         for name in np.random.default_rng(len(state["rounds"])).permutation(list(arms)):
