@@ -2,7 +2,7 @@
 
     python benchmarks/kd_speed/run.py --work DIR
 
-Blocks of steps of all trainings take turns, in a new order every round, for ``--minutes`` at most. Every round is kept
+Blocks of steps of all trainings take turns, in a new order every round, for ``--minutes`` in all. Every round is kept
 in DIR: killed and called again, it goes on. Also measured: either precision on this CPU, and the share of its time
 that a training waits for its input.
 """
@@ -24,7 +24,7 @@ from arms import BATCH, GROUPS, PAIRS, PRECISIONS, SIZE, serve
 from edgekd.devices.table import open_device
 from edgekd.storage import read_json, write_json, write_text
 
-RESAMPLES = 4000
+RESAMPLES, FEWEST = 4000, 5
 COLUMN_AIM, DISTILLER_AIM, RATIO_AIM = 1.10, 5.0, 100.0
 Round = Mapping[str, Sequence[float]]
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--minutes", type=float, default=5.0, help="of rounds; making the arms ready comes on top")
+    parser.add_argument("--minutes", type=float, default=7.5, help="no round begins after these, but the first five")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     load_before = os.getloadavg()
@@ -57,9 +57,10 @@ def main() -> None:
 def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict[str, Any]]:
     """Rounds of every arm's block, those of an earlier call first; and the networks' parameters."""
     kept = work / "rounds.json"
-    state: dict[str, Any] = read_json(kept) if kept.is_file() else {"seconds": 0.0, "rounds": [], "parameters": {}}
-    if len(state["rounds"]) >= wanted or state["seconds"] >= 60 * minutes:
+    state: dict[str, Any] = read_json(kept) if kept.is_file() else {"done": False, "rounds": [], "parameters": {}}
+    if state["done"]:
         return state["rounds"], state["parameters"]
+    begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
     doors, workers = {}, []
     arms: dict[str, Any] = {}
@@ -73,15 +74,16 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
         arms |= dict.fromkeys(names, doors[group])
         state["parameters"] |= facts
         print(f"{group}: ready after {time.monotonic() - started:.0f} s", flush=True)
-    while len(state["rounds"]) < wanted and state["seconds"] < 60 * minutes:
-        started, taken = time.monotonic(), {}
+    while not state["done"]:
+        taken = {}
         for name in np.random.default_rng(len(state["rounds"])).permutation(list(arms)):
             arms[name].send(str(name))
             taken[str(name)] = arms[name].recv()
         state["rounds"].append(taken)
-        state["seconds"] += time.monotonic() - started
+        seconds, count = time.monotonic() - begun, len(state["rounds"])
+        state["done"] = count >= wanted or (count >= FEWEST and seconds > 60 * minutes)
         write_json(kept, state)
-        print(f"round {len(state['rounds'])}, {state['seconds']:.0f} s", flush=True)
+        print(f"round {count}, {seconds:.0f} s", flush=True)
     for door in doors.values():
         door.send(None)
     for worker in workers:
