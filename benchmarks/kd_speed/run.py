@@ -68,6 +68,8 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
         doors[group], other = context.Pipe()
         workers.append(context.Process(target=serve, args=(other, group, work), daemon=True))
         workers[-1].start()
+        # So that a worker that dies is an error here and no endless wait.
+        other.close()
         started = time.monotonic()
         # One after the other: making them ready is no time to share.
         names, facts = doors[group].recv()

@@ -112,7 +112,12 @@ def _scattered(found: Mapping[str, Any], key: str, label: str, tick: Any) -> Fig
         if steering > best:
             front.append((cost, told))
             best = steering
-    figure.axes[0].plot(*zip(*front, strict=True), color=style.MUTED, linewidth=1.1, zorder=1)
+    axes = figure.axes[0]
+    axes.plot(*zip(*front, strict=True), color=style.MUTED, linewidth=1.1, zorder=1)
+    axes.text(
+        0.985, 0.02, "line: the front by validation photos", transform=axes.transAxes, ha="right", va="bottom",
+        color=style.MUTED, fontsize=8,
+    )  # fmt: skip
     return figure
 
 
