@@ -116,7 +116,7 @@ class Recipe(_Section):
 
     LATER: ClassVar[tuple[str, ...]] = ("seeds",)
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
     seed: int = Field(0, ge=0)
     seeds: int = Field(1, ge=1, le=30)
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"

@@ -1,8 +1,10 @@
 """RandAugment's operations, in a form that means the same at every resolution.
 
-Source: Cubuk et al., arXiv:1909.13719. Of its list, sharpness is left out: a 3 x 3 kernel is another filter at every
-input size. Warps are fractions of the view; tables of levels that depend on the photo are made of the photo's own
-pixels, so that the teacher and the student get one and the same table.
+Source: Cubuk et al., arXiv:1909.13719 (section 3 has the 14 operations; their ranges are those of AutoAugment,
+arXiv:1805.09501, table 6). Warps and the blur that sharpness is about are fractions of the view, where the papers count
+pixels of 331 (150 of them, for a shift) and of ImageNet's 224; contrast is about the level 128, not the photo's mean;
+tables of levels that depend on the photo are made of the photo's own pixels, so that the teacher and the student get
+one and the same table. A larger magnitude changes more, for solarize and posterize too.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.data.views_colour import MIDDLE, UNIT, levels, recoloured
@@ -25,9 +27,12 @@ _WARPS = ("rotate", "shear_x", "shear_y", "shift_x", "shift_y")
 # Name, and the amount at magnitude 10: tenths of a degree, thousandths, 1/256, levels or bits taken away.
 _LARGEST = {
     "identity": 0, "autocontrast": 0, "equalize": 0, "rotate": 300, "solarize": 256, "posterize": 4, "saturation": 230,
-    "contrast": 230, "brightness": 230, "shear_x": 300, "shear_y": 300, "shift_x": 450, "shift_y": 450,
+    "contrast": 230, "brightness": 230, "sharpness": 230, "shear_x": 300, "shear_y": 300, "shift_x": 453,
+    "shift_y": 453,
 }  # fmt: skip
 OPERATIONS = tuple(_LARGEST)
+# Reach of the blur, in parts of the side: Pillow's own 3 x 3 smoothing spreads as far at 224 pixels.
+_BLUR = 1 / 256
 
 
 class RandAugment(BaseModel):
@@ -72,6 +77,8 @@ def apply_ops(small: Pixels, ops: Sequence[Op], histogram: Histogram | None) -> 
             small = _warped(small, op)
         elif op.name == "saturation":
             small = recoloured(small, 0, UNIT + op.amount)
+        elif op.name == "sharpness":
+            small = _sharpened(small, op.amount)
         elif op.name != "identity":
             table = _table(op, histogram)
             small = np.stack([table[channel][small[..., channel]] for channel in range(3)], axis=-1)
@@ -116,6 +123,15 @@ def _equalize(counts: NDArray[np.int64]) -> Pixels:
         return np.arange(256).astype(np.uint8)
     below = np.concatenate([[0], np.cumsum(counts)[:-1]])
     return np.asarray(np.clip((step // 2 + below) // step, 0, 255), np.uint8)
+
+
+def _sharpened(small: Pixels, amount: int) -> Pixels:
+    """What a blur takes away, times 1 + amount / 256."""
+    height, width = small.shape[:2]
+    image = Image.fromarray(np.ascontiguousarray(small))
+    blurred = np.asarray(image.filter(ImageFilter.BoxBlur((width * _BLUR, height * _BLUR))), np.int32)
+    out = blurred + (((small.astype(np.int32) - blurred) * (UNIT + amount) + UNIT // 2) >> 8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _warped(small: Pixels, op: Op) -> Pixels:

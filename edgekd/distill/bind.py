@@ -28,7 +28,10 @@ class Bound:
     layer_of_term: tuple[int, ...]
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
-        """Loss of each photo [B]: of logits [B, C], or of (logits, features, ...) of both where there are taps."""
+        """Loss of each photo [B]: of logits [B, C], or of (logits, features, ...) of both where there are taps.
+
+        Every photo counts in full here; the training loop multiplies by ``trust``.
+        """
         ours, theirs = (student, teacher) if self.tapped is not None else ((student,), (teacher,))
         total, seen = 0.0, 0
         for term in self.terms:
@@ -38,7 +41,13 @@ class Bound:
             else:
                 value = term.objective(labels, ours[0], theirs[0])
             total = total + term.weight * value
-        return total if self.confidence is None else total * self.confidence(labels, theirs[0])
+        return total
+
+    def trust(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
+        """What the loss of each photo counts for [B]; ``sure`` [B] is the teacher's certainty where views are mixed."""
+        if self.confidence is None:
+            return 1.0
+        return self.confidence(labels, teacher if self.tapped is None else teacher[0], sure)
 
 
 def bind(

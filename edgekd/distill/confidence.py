@@ -1,4 +1,8 @@
-"""How far to trust the teacher on photos that nobody labelled."""
+"""How far to trust the teacher on photos that nobody labelled.
+
+A view of two photos (mixup, cutmix) leaves any teacher unsure, and so says nothing of how well it knows either photo.
+Of such views training gives ``sure``: the top probabilities of the two photos as they are, weighted by their shares.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ class ConfidenceWeight(BaseModel):
     """An unlabelled photo counts as much as the teacher is sure of it: its top probability to the power ``power``.
 
     Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
+    ``sure`` [B] takes the place of the top probability where views are mixed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,15 +32,16 @@ class ConfidenceWeight(BaseModel):
     kind: Literal["weight"] = "weight"
     power: float = Field(1.0, gt=0)
 
-    def __call__(self, labels: Any, teacher: Any) -> Any:
+    def __call__(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
         """Factor of each photo's loss [B]."""
-        return _where_unlabelled(labels, certainty(teacher) ** self.power)
+        return _where_unlabelled(labels, (certainty(teacher) if sure is None else sure) ** self.power)
 
 
 class ConfidenceThreshold(BaseModel):
     """An unlabelled photo counts where the teacher's top probability is ``at_least`` this, and not otherwise.
 
     Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
+    ``sure`` [B] takes the place of the top probability where views are mixed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,11 +49,11 @@ class ConfidenceThreshold(BaseModel):
     kind: Literal["threshold"] = "threshold"
     at_least: float = Field(0.8, gt=0, le=1)
 
-    def __call__(self, labels: Any, teacher: Any) -> Any:
+    def __call__(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
         """Factor of each photo's loss [B]."""
         import keras
 
-        sure = certainty(teacher)
+        sure = certainty(teacher) if sure is None else sure
         return _where_unlabelled(labels, keras.ops.cast(sure >= self.at_least, sure.dtype))
 
 

@@ -13,7 +13,7 @@ from edgekd.bench.harness import BenchTarget
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.export.parity import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
-from edgekd.pipeline.photos import images_of
+from edgekd.pipeline.photos import images_of, scored
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
@@ -47,7 +47,6 @@ def given_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
         teacher = open_teacher_of(recipe, dataset)
         labels = dataset.labels("val")
         logits = answers(teacher, dataset, dataset.split("val"), recipe.data.crop)
-        right = accuracy(labels, logits.argmax(axis=1))
         members = described(teacher)
         not_timed = why_not_timed(teacher)
         summary = {
@@ -57,8 +56,8 @@ def given_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
             "input": list(teacher.input_size),
             "parameters": sum(member["parameters"] for member in members),
             "size_bytes": sum(member["size_bytes"] for member in members),
-            "val_accuracy": {"value": right.value, "low": right.low, "high": right.high, "n": len(labels)},
-            "val_loss": evaluate(logits, labels)[1],
+            "val_score": scored(recipe, labels, logits.argmax(axis=1)),
+            "val_loss": evaluate(logits, labels)[1] if len(labels) else None,
             "val_predictions": logits.argmax(axis=1).tolist(),
             "seconds": None,
             "history": [],
@@ -80,8 +79,9 @@ def open_teacher_of(recipe: Recipe, dataset: Dataset) -> Teacher:
 
 
 def some_photos(recipe: Recipe, dataset: Dataset) -> PhotosAt:
-    """The first validation photos, at any size."""
-    samples = dataset.split("val")[:_LOOKED_AT]
+    """The first validation photos, at any size; where there are none, of those that are trained on."""
+    photos = dataset.split("val") or (*dataset.split("train"), *dataset.split("unlabelled"))
+    samples = photos[:_LOOKED_AT]
     return lambda size: images_of(dataset, samples, _at(size, recipe.data.crop))
 
 
@@ -93,6 +93,8 @@ def answers(teacher: Teacher, dataset: Dataset, samples: Sequence[Sample], crop:
         size = _at(member.input_size, crop)
         return np.concatenate([member.logits(images_of(dataset, tuple(part), size)) for part in parts])
 
+    if not samples:
+        return np.zeros((0, teacher.num_classes), np.float32)
     return combined(teacher, [of(member) for member in members_of(teacher)])
 
 

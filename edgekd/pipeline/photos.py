@@ -14,6 +14,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
+from edgekd.metrics import accuracy, balanced_accuracy
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing, resize
 from edgekd.recipe import Recipe
@@ -65,7 +66,7 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
 def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
     """Training photos, labelled first; where the run is ``label_free``, none is. Raises DataError where one lacks."""
     labelled, unlabelled = dataset.split("train"), dataset.split("unlabelled")
-    for split in ("val", "test") if label_free else ("train", "val", "test"):
+    for split in ("test",) if label_free else ("train", "val", "test"):
         if not dataset.split(split):
             raise DataError(f"the {split} split has no labelled photo. Set its share in [data.split], or add photos")
     if label_free:
@@ -88,10 +89,23 @@ def view_facts(recipe: Recipe, dataset: Dataset, *, plain: bool = False) -> dict
     return facts if recipe.distill.labels == "all" else {**facts, "labels": recipe.distill.labels}
 
 
-def validation_of(dataset: Dataset, preprocessing: Preprocessing) -> Validation:
-    """The validation photos at a model's input size."""
+def validation_of(dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe) -> Validation:
+    """The validation photos at a model's input size, by which the recipe's metric chooses the epoch."""
     images = images_of(dataset, dataset.split("val"), preprocessing)
-    return Validation(images, dataset.labels("val"))
+    return Validation(images, dataset.labels("val"), recipe.metric)
+
+
+def chosen_by(recipe: Recipe) -> dict[str, str]:
+    """What the choice of an epoch adds to a stage's key: nothing for accuracy, or where no label takes part."""
+    by_accuracy = recipe.metric == "accuracy" or recipe.distill.labels == "none"
+    return {} if by_accuracy else {"metric": recipe.metric}
+
+
+def scored(recipe: Recipe, labels: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
+    score = balanced_accuracy if recipe.metric == "balanced_accuracy" else accuracy
+    found = score(labels, answers).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
+    return {"metric": recipe.metric, **found, "n": len(labels)}
 
 
 def images_of(dataset: Dataset, samples: tuple[Sample, ...], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

@@ -81,7 +81,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
         write_json(work.path / "teacher" / "gates.json", [])
     else:
         lesson.scratch_stage()
-        _judge_teacher(work, dataset.labels("val"), accept)
+        _judge_teacher(work, recipe, dataset.labels("val"), accept)
     lesson.column_stage()
     lesson.distill_stage()
     for repeat in range(1, recipe.seeds):
@@ -103,10 +103,11 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
         render(work.path)
 
 
-def _judge_teacher(work: Workspace, labels: Any, accept: bool) -> None:
+def _judge_teacher(work: Workspace, recipe: Recipe, labels: Any, accept: bool) -> None:
     teacher = np.asarray(read_json(work.path / "teacher" / "summary.json")["val_predictions"])
     student = np.asarray(read_json(work.path / "scratch" / "history.json")["val_predictions"])
-    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in teacher_gates(labels, teacher, student)]
+    judged = teacher_gates(labels, teacher, student, recipe.metric)
+    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in judged]
     write_json(work.path / "teacher" / "gates.json", gates)
     for gate in gates:
         if gate["passed"]:

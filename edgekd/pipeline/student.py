@@ -16,7 +16,15 @@ from edgekd.data.views_render import rendered_batches
 from edgekd.distill.bind import bind
 from edgekd.pipeline.features import features_stage, open_features
 from edgekd.pipeline.given import open_teacher_of
-from edgekd.pipeline.photos import Pool, images_of, preprocessing_for, student_views, validation_of, view_facts
+from edgekd.pipeline.photos import (
+    Pool,
+    chosen_by,
+    images_of,
+    preprocessing_for,
+    student_views,
+    validation_of,
+    view_facts,
+)
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
@@ -116,7 +124,7 @@ class Lesson:
         schedule, start = self.recipe.distill.schedule, stage_of("start", self.recipe, repeat)
         depends = {
             "start": self.work.hashes[start], "schedule": schedule.model_dump(mode="json"), **self.photos, **depends,
-            **self._varied(repeat),
+            **chosen_by(self.recipe), **self._varied(repeat),
         }  # fmt: skip
 
         def do(directory: Path, key: str) -> None:
@@ -141,7 +149,7 @@ class Lesson:
                 checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
                 progress=self.work.watcher.progress,
             )  # fmt: skip
-            told = history.to_json()
+            told = {**history.to_json(), "metric": validation.metric}
             if features:
                 told["features"] = features.told
             told["val_predictions"] = logits_of(student, validation.images).argmax(axis=1).tolist()
@@ -159,7 +167,7 @@ class Lesson:
 
     def _validation(self, student: Any) -> Validation:
         """The validation photos; without labels, with the teacher's answers in their place."""
-        validation = validation_of(self.dataset, preprocessing_for(self.recipe, student))
+        validation = validation_of(self.dataset, preprocessing_for(self.recipe, student), self.recipe)
         if not self.label_free:
             return validation
         answers = read_json(self.work.path / "teacher" / "summary.json")["val_predictions"]
@@ -209,5 +217,5 @@ class Lesson:
             source = open_views(own, self.dataset, samples, preprocessing, policy, self.recipe.seed)
         # Labelled photos come first in the pool, so that their numbers are also their places among its views.
         views = LabelledViews(source, self.pool.labels[labelled])
-        probe(student, views, validation_of(self.dataset, preprocessing))
+        probe(student, views, validation_of(self.dataset, preprocessing, self.recipe))
         shutil.rmtree(own, ignore_errors=True)

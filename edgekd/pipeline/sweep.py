@@ -16,10 +16,12 @@ from edgekd.data.dataset import Dataset
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export.parity import score
 from edgekd.metrics import Interval
+from edgekd.pipeline.photos import data_stage
 from edgekd.pipeline.pick import Condition
 from edgekd.pipeline.run import run
 from edgekd.pipeline.ship import artifacts_in
-from edgekd.pipeline.stage import Silent, Watcher
+from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
+from edgekd.pipeline.sweep_check import students_stage
 from edgekd.recipe import Recipe
 from edgekd.storage import digest, read_json, write_json
 from edgekd.students.spec import parse_student
@@ -32,7 +34,9 @@ _ROW = "int8_tflite"
 
 @dataclass(frozen=True)
 class SweptStudent:
-    """A student by its shipped int8 .tflite. ``accuracy`` is of the test split, ``val_accuracy`` is what picks.
+    """A student by its shipped int8 .tflite. ``accuracy`` is of the test split and told, no more.
+
+    ``val_accuracy`` is what the front and the pick go by.
 
     Both are the recipe's metric. ``latency`` is over the teacher's; ``failed_gates`` are names.
     """
@@ -88,35 +92,45 @@ def sweep(
 ) -> Sweep:
     """Run ``recipe`` once a student under ``directory``, with the photos, the teacher and its column of the first.
 
-    Killed and called again it goes on where it was. A student whose gate fails stays in the table, marked. Writes
-    ``sweep.json``.
+    Every student is built before any is trained. Killed and called again it goes on where it was. A student whose gate
+    fails stays in the table, marked. Each is an ordinary run of the recipe that its folder holds, with the same keys.
+    Writes ``sweep.json``.
 
-    Raises: UsageError for students that are no different ones, and the errors of a run.
+    Raises: UsageError for students that are no different ones or can't be trained, and the errors of a run.
     """
-    specs = [str(parse_student(student)) for student in students]
-    if len(specs) < 2 or len(set(specs)) < len(specs):
-        raise UsageError(f"a sweep needs at least two different students, got: {', '.join(specs) or 'none'}")
-    watcher = watcher or Silent()
-    swept = []
-    first = directory / slug(specs[0])
-    for spec in specs:
-        own = directory / slug(spec)
-        watcher.note(f"student {spec}")
-        if own != first:
-            _take_over(first, own)
-        section = recipe.student.model_copy(update={"model": spec})
-        try:
-            run(
-                recipe.model_copy(update={"student": section, "name": slug(spec)}), own,
-                accept_weak_teacher=accept_weak_teacher, watcher=watcher,
-            )  # fmt: skip
-        except GateFailed:
-            if not (own / "check" / "check.json").is_file():
-                raise
-        swept.append(_outcome(spec, own, recipe.metric))
-    found = _summed(swept, first, recipe.metric, conditions)
-    write_json(directory / "sweep.json", found.to_json())
+    names = [_name(student) for student in students]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UsageError(f"a sweep needs at least two different students, got: {', '.join(names) or 'none'}")
+    work = Workspace(directory, watcher or Silent())
+    with locked(directory):
+        frozen = students_stage(work, recipe, names, data_stage(work, recipe))
+        first, swept = directory / slug(next(iter(frozen))), []
+        for spec, freeze_blocks in frozen.items():
+            own = directory / slug(spec)
+            work.watcher.note(f"student {spec}")
+            _take_over(directory, own, _SHARED[:1])
+            _take_over(first, own, _SHARED)
+            section = recipe.student.model_copy(update={"model": spec, "freeze_blocks": freeze_blocks})
+            try:
+                run(
+                    recipe.model_copy(update={"student": section, "name": slug(spec)}), own,
+                    accept_weak_teacher=accept_weak_teacher, watcher=work.watcher,
+                )  # fmt: skip
+            except GateFailed:
+                if not (own / "check" / "check.json").is_file():
+                    raise
+            swept.append(_outcome(spec, own, recipe.metric))
+        found = _summed(swept, first, recipe.metric, conditions)
+        write_json(directory / "sweep.json", found.to_json())
     return found
+
+
+def _name(student: str) -> str:
+    """A student as it is written in full; one that can't be read is told later, with all the others."""
+    try:
+        return str(parse_student(student))
+    except UsageError:
+        return student
 
 
 def slug(spec: str) -> str:
@@ -126,12 +140,12 @@ def slug(spec: str) -> str:
 
 
 def front(students: Sequence[SweptStudent]) -> list[SweptStudent]:
-    """Marked are those that no other beats in both size and test accuracy; smallest first."""
-    ordered = sorted(students, key=lambda one: (one.size_bytes, -one.accuracy.value))
+    """Marked are those that no other beats in both size and validation accuracy; smallest first."""
+    ordered = sorted(students, key=lambda one: (one.size_bytes, -one.val_accuracy.value))
     best, marked = -1.0, []
     for one in ordered:
-        marked.append(SweptStudent(**{**vars(one), "on_front": one.accuracy.value > best}))
-        best = max(best, one.accuracy.value)
+        marked.append(SweptStudent(**{**vars(one), "on_front": one.val_accuracy.value > best}))
+        best = max(best, one.val_accuracy.value)
     return marked
 
 
@@ -141,11 +155,11 @@ def pick(students: Sequence[SweptStudent], conditions: Sequence[Condition]) -> S
     return max(fit, key=lambda one: (one.val_accuracy.value, -one.size_bytes), default=None)
 
 
-def _take_over(first: Path, own: Path) -> None:
-    """Link what the first student's run has of the shared stages; files are replaced, never changed, so links hold."""
-    for stage in _SHARED:
-        source, target = first / stage, own / stage
-        if not source.is_dir() or (target / "stage.json").is_file():
+def _take_over(made: Path, own: Path, stages: Sequence[str]) -> None:
+    """Link stages that were done in ``made`` already; files are replaced, never changed, so links hold."""
+    for stage in stages:
+        source, target = made / stage, own / stage
+        if made == own or not source.is_dir() or (target / "stage.json").is_file():
             continue
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, copy_function=_link)

@@ -10,9 +10,8 @@ from typing import Any
 from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
-from edgekd.metrics import accuracy
 from edgekd.pipeline.given import given_stage, some_photos
-from edgekd.pipeline.photos import Pool, preprocessing_for, validation_of, view_facts
+from edgekd.pipeline.photos import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json
@@ -38,6 +37,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "files": fingerprint(section),
         **view_facts(recipe, dataset, plain=True),
+        **(chosen_by(recipe) if section.train else {}),
     }
 
     def do(directory: Path, key: str) -> None:
@@ -46,10 +46,9 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
         model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
         history = _learn(work, recipe, dataset, pool, model, directory, key) if section.train else []
         preprocessing = preprocessing_for(recipe, model)
-        validation = validation_of(dataset, preprocessing)
+        validation = validation_of(dataset, preprocessing, recipe)
         logits = logits_of(model, validation.images)
         predictions = logits.argmax(axis=1)
-        right = accuracy(validation.labels, predictions)
         with replacing(directory / "teacher.keras") as temporary:
             model.save(temporary)
         summary = {
@@ -58,8 +57,8 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
             "classes": list(dataset.classes),
             "input": [preprocessing.height, preprocessing.width],
             "parameters": model.count_params(),
-            "val_accuracy": {"value": right.value, "low": right.low, "high": right.high, "n": len(predictions)},
-            "val_loss": evaluate(logits, validation.labels)[1],
+            "val_score": scored(recipe, validation.labels, predictions),
+            "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
             "val_predictions": predictions.tolist(),
             "seconds": round(time.monotonic() - started, 3),
             "history": history,
@@ -112,7 +111,7 @@ def _learn(
     policy = recipe.data.views.plain()
     store = open_views(rendered, dataset, samples, preprocessing, policy, recipe.seed, progress=work.watcher.progress)
     views = LabelledViews(store, pool.labels[labelled])
-    validation = validation_of(dataset, preprocessing)
+    validation = validation_of(dataset, preprocessing, recipe)
     probe(model, views, validation, work.watcher.progress)
     history: list[dict[str, float]] = []
     section = recipe.teacher

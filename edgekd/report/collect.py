@@ -163,23 +163,30 @@ def _labels_used(value: Json, free: bool) -> str:
     """How many labels a run used, and for what."""
     train, val, more = (sum(value["splits"].get(name, {}).values()) for name in ("train", "val", "unlabelled"))
     if free:
+        epoch = (
+            f"its epoch is that of the most agreement with it on {val:,} others (what the curve of its training shows)"
+            if val
+            else "with no validation photos its epoch is the last"
+        )
         return (
             "Labels used: none in training and none in choosing the epoch. The student learnt the teacher's answers on "
-            f"{train + more:,} photos, and its epoch is that of the most agreement with it on {val:,} others (what the "
-            "curve of its training shows). The labels of the test photos measured the result."
+            f"{train + more:,} photos, and {epoch}. The labels of the test photos measured the result."
         )
     rest = f", and {more:,} photos without a label took part by the teacher's answers" if more else ""
     return f"Labels used: {train:,} to train on and {val:,} to choose the epoch{rest}."
 
 
 def _teacher(value: Json) -> Teacher:
-    accuracy, (height, width) = value["val_accuracy"], value["input"]
+    # A run of before the metric was chosen here has the accuracy.
+    score = value.get("val_score") or {**value["val_accuracy"], "metric": "accuracy"}
+    height, width = value["input"]
     return Teacher(
         name=str(value["name"]),
         input_size=(int(height), int(width)),
         parameters=int(value["parameters"]),
-        val_accuracy=Interval(accuracy["value"], accuracy["low"], accuracy["high"]),
-        val_n=int(accuracy["n"]),
+        val_score=Interval(score["value"], score["low"], score["high"]) if score["n"] else None,
+        val_n=int(score["n"]),
+        metric=str(score["metric"]),
         seconds=value.get("seconds"),
         note=str(value.get("note", "")),
     )
@@ -194,14 +201,16 @@ def _curves(run_dir: Path) -> tuple[Curve, ...]:
 
 
 def _curve(row: str, title: str, value: Json) -> Curve:
-    known = [epoch for epoch in value["epochs"] if epoch.get("val_accuracy") is not None]
+    metric = str(value.get("metric", "accuracy"))
+    known = [epoch for epoch in value["epochs"] if epoch.get(f"val_{metric}") is not None]
     first = min((int(epoch["epoch"]) for epoch in known), default=1)
     best = value.get("best_epoch")
     return Curve(
         row=row,
         title=title,
         epochs=tuple(int(epoch["epoch"]) - first + 1 for epoch in known),
-        val_accuracy=tuple(float(epoch["val_accuracy"]) for epoch in known),
+        val_score=tuple(float(epoch[f"val_{metric}"]) for epoch in known),
+        metric=metric,
         best_epoch=None if best is None else int(best) - first + 1,
         seconds=value.get("seconds"),
         wait_share=value.get("wait_share"),

@@ -99,7 +99,7 @@ class SeedRow:
 class Repeats:
     """The students over all seeds, from scratch (``without``) and ``taught``, on ``n`` test photos; shares of 1.
 
-    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead.
+    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not surely ahead.
     """
 
     metric: str
@@ -118,28 +118,33 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation accuracy by epoch (the first is 1) of one training; ``wait_share``: of its time, for photos."""
+    """Validation score by epoch (the first is 1) of one training, by which the ``best_epoch`` was chosen.
+
+    ``wait_share`` is the part of its time that it waited for photos.
+    """
 
     row: str
     title: str
     epochs: tuple[int, ...]
-    val_accuracy: tuple[float, ...]
+    val_score: tuple[float, ...]
     best_epoch: int | None
     seconds: float | None
     wait_share: float | None = None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The teacher as its own stage describes it."""
+    """The teacher as its own stage describes it; no score where there were no validation photos."""
 
     name: str
     input_size: tuple[int, int]
     parameters: int
-    val_accuracy: Interval
+    val_score: Interval | None
     val_n: int
     seconds: float | None
     note: str = ""
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,11 @@ def curves(report: Report) -> Figure | None:
     figure, axes = _axes()
     for curve in shown:
         _draw_curve(axes, curve)
-    lowest = min(min(curve.val_accuracy) for curve in shown)
-    highest = max(max(curve.val_accuracy) for curve in shown)
-    if report.teacher is not None:
-        value = report.teacher.val_accuracy.value
+    lowest = min(min(curve.val_score) for curve in shown)
+    highest = max(max(curve.val_score) for curve in shown)
+    teacher = _teacher_score(report, shown[0].metric)
+    if teacher is not None:
+        value = teacher.value
         axes.axhline(value, color=style.ROW_STYLE["teacher"][0], linewidth=1.2, dashes=(4, 3), zorder=1)
         lowest, highest = min(lowest, value), max(highest, value)
     pad = 0.06 * max(highest - lowest, 0.05)
@@ -89,7 +90,7 @@ def curves(report: Report) -> Figure | None:
     _label_line_ends(axes, report, shown, last)
     axes.grid(axis="y")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(f"validation {fmt.metric_name(shown[0].metric)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _percent_axis(axes)
     return figure
@@ -158,6 +159,12 @@ def worst_classes(confusion: Confusion, limit: int) -> list[int]:
     return sorted(sorted(range(count), key=lambda k: (-errors[k], k))[:limit])
 
 
+def _teacher_score(report: Report, metric: str) -> Interval | None:
+    """The teacher's validation score, if it is of the same metric as the curves."""
+    teacher = report.teacher
+    return teacher.val_score if teacher is not None and teacher.metric == metric else None
+
+
 def _axes(size: tuple[float, float] = _SIZE) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
@@ -166,9 +173,9 @@ def _axes(size: tuple[float, float] = _SIZE) -> tuple[Figure, Axes]:
 
 def _draw_curve(axes: Axes, curve: Curve) -> None:
     colour, marker = style.row_style(curve.row, 0)
-    axes.plot(curve.epochs, curve.val_accuracy, color=colour, linewidth=1.8, zorder=3)
+    axes.plot(curve.epochs, curve.val_score, color=colour, linewidth=1.8, zorder=3)
     if curve.best_epoch in curve.epochs:
-        kept = curve.val_accuracy[curve.epochs.index(curve.best_epoch)]
+        kept = curve.val_score[curve.epochs.index(curve.best_epoch)]
         axes.plot(
             [curve.best_epoch], [kept], marker, color=colour, markersize=7, mec=style.PAPER, zorder=4, clip_on=False
         )
@@ -176,9 +183,10 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
 
 def _label_line_ends(axes: Axes, report: Report, shown: Sequence[Curve], last: int) -> None:
     """Names right of the axes, at the height where each line ends, moved apart where they would touch."""
-    ends = [(curve.val_accuracy[-1], curve.title, style.row_style(curve.row, 0)[0]) for curve in shown]
-    if report.teacher is not None:
-        ends.append((report.teacher.val_accuracy.value, "teacher", style.ROW_STYLE["teacher"][0]))
+    ends = [(curve.val_score[-1], curve.title, style.row_style(curve.row, 0)[0]) for curve in shown]
+    teacher = _teacher_score(report, shown[0].metric)
+    if teacher is not None:
+        ends.append((teacher.value, "teacher", style.ROW_STYLE["teacher"][0]))
     low, high = axes.get_ylim()
     gap = 0.062 * (high - low)
     heights: list[float] = []

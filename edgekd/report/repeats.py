@@ -1,8 +1,12 @@
 """The two students over several seeds: with and without the teacher, how alike it they are, what of its lead they have.
 
-The intervals redraw seeds and photos independently of each other, and the two students and the teacher on the same
-draws. Source: A. B. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007), arXiv:0712.1111; the spread
-of the seeds is widened by sqrt(S / (S - 1)), because S seeds drawn from S spread too little.
+Two sources of doubt, held to be independent, are in every interval. The seeds, by Student's t over their own values:
+three seeds redrawn with replacement would cover four times of five, not nineteen of twenty. And the photos, redrawn
+with replacement, the same for both students and the teacher. The half-widths are added as squares: Student's interval
+where seeds differ, the photos' where they do not. The share of the lead is a ratio of two uncertain means.
+
+Sources: Student, Biometrika 6 (1908); adding by squares, G. Zou & A. Donner, Statistics in Medicine 27 (2008); ratios,
+E. C. Fieller, Journal of the Royal Statistical Society B 16 (1954).
 """
 
 from __future__ import annotations
@@ -13,26 +17,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
-from edgekd.metrics import Interval
+from edgekd.metrics import Interval, accuracy, balanced_accuracy
 from edgekd.report import format as fmt
 from edgekd.report.model import Repeats, SeedRow
 
 _RESAMPLES = 2000
 _CHUNK = 200
-# A lead of the teacher's that is not above 0 in this many of the draws has no ratio to it.
-_DOUBT = 0.025
+_Z95 = 1.959963984540054
 _FEW = 3
 Predictions = Sequence[Sequence[int]]
-_Name = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class _Draws:
-    """A number for every photo and seed, as it is and redrawn: ``value`` [S], ``redrawn`` [R, S]."""
+    """A number for every seed, as it is and over redrawn photos: ``value`` [S], ``redrawn`` [R, S]."""
 
     value: NDArray[np.float64]
     redrawn: NDArray[np.float64]
+
+    def __sub__(self, other: _Draws) -> _Draws:
+        return _Draws(self.value - other.value, self.redrawn - other.redrawn)
 
 
 def repeats(
@@ -52,23 +58,19 @@ def repeats(
     known = None if teacher is None else np.asarray(teacher, np.int64)
     lists = {"without": without, "taught": taught}
     answers = {name: np.asarray(given, np.int64) for name, given in lists.items() if given is not None}
-    hits = {("score", name): given == labels for name, given in answers.items()}
-    if known is not None:
-        hits["score", "teacher"] = (known == labels)[None]
-        hits |= {("alike", name): given == known for name, given in answers.items()}
-    drawn = _redraw(hits, labels, balanced)
-    score = {name: draws for (kind, name), draws in drawn.items() if kind == "score"}
-    alike = {name: draws for (kind, name), draws in drawn.items() if kind == "alike"}
-    picked = _seed_draws(len(seeds))
-    means = {name: _over_seeds(draws, picked) for name, draws in score.items()}
-    likeness = {name: _interval(*_over_seeds(draws, picked)) for name, draws in alike.items()}
+    everyone = answers if known is None else {**answers, "teacher": known[None]}
+    score = _redraw({name: given == labels for name, given in everyone.items()}, labels, balanced)
+    metric_of = balanced_accuracy if balanced else accuracy
+    means = {name: _of_seeds([metric_of(labels, one) for one in given]) for name, given in answers.items()}
+    likeness = {
+        name: _of_seeds([accuracy(known, one) for one in given]) for name, given in answers.items() if known is not None
+    }
     gain = recovered = None
     if without is not None:
-        (value, redrawn), (base, base_redrawn) = means["taught"], means["without"]
-        gain = _interval(value - base, redrawn - base_redrawn)
+        gained = score["taught"] - score["without"]
+        gain = _difference(gained)
         if teacher is not None:
-            top, top_redrawn = float(score["teacher"].value[0]), score["teacher"].redrawn[:, 0]
-            recovered = _ratio(value - base, redrawn - base_redrawn, top - base, top_redrawn - base_redrawn)
+            recovered = share_recovered(gained, score["teacher"] - score["without"])
     rows = tuple(
         SeedRow(seed, None if without is None else float(score["without"].value[k]), float(score["taught"].value[k]))
         for k, seed in enumerate(seeds)
@@ -77,29 +79,29 @@ def repeats(
         metric=metric,
         n=len(labels),
         rows=rows,
-        without=_interval(*means["without"]) if without is not None else None,
-        taught=_interval(*means["taught"]),
+        without=means.get("without"),
+        taught=means["taught"],
         gain=gain,
         teacher=None if teacher is None else float(score["teacher"].value[0]),
         agreement_without=likeness.get("without"),
         agreement_taught=likeness.get("taught"),
-        recovered=recovered[0] if recovered else None,
-        recovered_interval=recovered[1] if recovered else None,
+        recovered=recovered.value if recovered else None,
+        recovered_interval=recovered,
         sentences=(),
     )
     return Repeats(**{**vars(found), "sentences": tuple(_sentences(found))})
 
 
-def _redraw(hits: dict[_Name, NDArray[np.bool_]], labels: NDArray[np.int64], balanced: bool) -> dict[_Name, _Draws]:
+def _redraw(hits: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], balanced: bool) -> dict[str, _Draws]:
     """The means of ``hits`` [S, N], as they are and over photos redrawn with replacement, the same for all.
 
-    Where ``balanced``, photos are redrawn within their class, and scores are means over classes first.
+    Where ``balanced``, photos are redrawn within their class, and means are over classes first.
     """
     strata = [np.flatnonzero(labels == label) for label in np.unique(labels)] if balanced else [np.arange(len(labels))]
-    even, by_class = np.full(len(labels), 1 / len(labels)), np.zeros(len(labels))
+    by_class = np.zeros(len(labels))
     for here in strata:
         by_class[here] = 1 / len(here) / len(strata)
-    weighted = {name: rows * (by_class if name[0] == "score" else even) for name, rows in hits.items()}
+    weighted = {name: rows * by_class for name, rows in hits.items()}
     stacked = np.concatenate(list(weighted.values())).T
     redrawn = np.concatenate([counts @ stacked for counts in _counts(strata, len(labels))])
     ends = np.cumsum([len(rows) for rows in weighted.values()])
@@ -116,33 +118,49 @@ def _counts(strata: list[NDArray[np.int64]], n: int) -> Iterator[NDArray[np.floa
         yield np.bincount(places.ravel(), minlength=_CHUNK * n).reshape(_CHUNK, n).astype(np.float64)
 
 
-def _seed_draws(count: int) -> NDArray[np.float64]:
-    """Shares [R, S] of the seeds in each draw of as many seeds."""
-    drawn = np.random.default_rng(1).integers(0, count, (_RESAMPLES, count))
-    shares = np.stack([(drawn == k).mean(axis=1) for k in range(count)], axis=1)
-    # About the even share: S seeds drawn from S spread by (S - 1) / S too little.
-    return np.asarray(1 / count + (shares - 1 / count) * math.sqrt(count / max(1, count - 1)))
+def half_width(values: NDArray[np.float64]) -> float:
+    """Half of Student's 95 % interval of the mean of ``values`` [S], one a seed; 0 of one seed, without spread."""
+    return math.sqrt(_seeds_covariance(values)[0, 0])
 
 
-def _over_seeds(draws: _Draws, picked: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    return float(draws.value.mean()), (draws.redrawn * picked).sum(axis=1)
+def _seeds_covariance(*values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the means of ``values`` [S], times the square of Student's 97.5 % quantile."""
+    count = len(values[0])
+    if count == 1:
+        return np.zeros((len(values), len(values)))
+    return np.atleast_2d(np.cov(np.stack(values))) / count * float(stdtrit(count - 1, 0.975)) ** 2
 
 
-def _interval(value: float, redrawn: NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(redrawn, [0.025, 0.975])
-    return Interval(value, min(float(low), value), max(float(high), value))
+def _of_seeds(intervals: Sequence[Interval]) -> Interval:
+    """The mean of the seeds' scores; of the photos' doubt each seed's own interval tells, also where all are right."""
+    value, low, high = (float(np.mean([getattr(one, end) for one in intervals])) for end in ("value", "low", "high"))
+    seeds = half_width(np.array([one.value for one in intervals]))
+    return Interval(
+        value, max(0.0, value - math.hypot(value - low, seeds)), min(1.0, value + math.hypot(high - value, seeds))
+    )
 
 
-def _ratio(
-    gain: float, gain_redrawn: NDArray[np.float64], lead: float, lead_redrawn: NDArray[np.float64]
-) -> tuple[float, Interval | None] | None:
-    """What part of ``lead`` the ``gain`` is; None where there is no lead, no interval where one is not certain."""
-    if lead <= 0:
+def _difference(draws: _Draws) -> Interval:
+    """The mean over seeds of what differs between two students, paired by seed and photo."""
+    value, seeds = float(draws.value.mean()), half_width(draws.value)
+    low, high = np.quantile(draws.redrawn.mean(axis=1), [0.025, 0.975])
+    below, above = max(0.0, value - float(low)), max(0.0, float(high) - value)
+    return Interval(value, max(-1.0, value - math.hypot(below, seeds)), min(1.0, value + math.hypot(above, seeds)))
+
+
+def share_recovered(gain: _Draws, lead: _Draws) -> Interval | None:
+    """What part of the teacher's lead the gain is, with Fieller's interval; None where the lead isn't surely above 0.
+
+    It holds every share r for which ``gain - r * lead`` is 0 within its own interval.
+    """
+    photos = np.cov(np.stack([gain.redrawn.mean(axis=1), lead.redrawn.mean(axis=1)])) * _Z95**2
+    (a, b), (_, d) = _seeds_covariance(gain.value, lead.value) + photos
+    g, top = float(gain.value.mean()), float(lead.value.mean())
+    if top <= 0 or top**2 <= d:
         return None
-    if (lead_redrawn <= 0).mean() > _DOUBT:
-        return gain / lead, None
-    certain = lead_redrawn > 0
-    return gain / lead, _interval(gain / lead, gain_redrawn[certain] / lead_redrawn[certain])
+    middle, square = g * top - b, top**2 - d
+    root = math.sqrt(max(0.0, middle**2 - square * (g**2 - a)))
+    return Interval(g / top, (middle - root) / square, (middle + root) / square)
 
 
 def _sentences(found: Repeats) -> list[str]:
@@ -167,7 +185,7 @@ def _sentences(found: Repeats) -> list[str]:
             "interval, which knows of the photos alone. seeds = 3 in the recipe shows how much."
         )
     elif count < _FEW:
-        said.append("Two seeds say little of how much a seed matters: take 3 or more.")
+        said.append("Two seeds say little of how much a seed matters, and Student's t knows it: take 3 or more.")
     return [sentence for sentence in said if sentence]
 
 
@@ -182,15 +200,17 @@ def _recovered(found: Repeats) -> str:
     if found.teacher is None or found.without is None:
         return ""
     lead = found.teacher - found.without.value
-    if found.recovered is None:
-        return (
-            f"The teacher ({fmt.percent(found.teacher)}) is no better than the student from scratch "
-            f"({fmt.percent(found.without.value)}): there is no gap that distillation could close."
+    if found.recovered is None or found.recovered_interval is None:
+        why = (
+            f"of {fmt.points(lead)} points is within chance"
+            if lead > 0
+            else f"is no lead: the teacher has {fmt.percent(found.teacher)}, the student from scratch "
+            f"{fmt.percent(found.without.value)}"
         )
-    part = f"{found.recovered * 100:.0f}{fmt.NBSP}%".replace("-", "−")
-    said = f"Distillation recovered {part} of the {lead * 100:.1f} points that the teacher is ahead, (S_kd − S)/(T − S)"
-    if found.recovered_interval is None:
-        return f"{said}; no interval, because the teacher's lead itself is within chance on {found.n:,} photos."
+        return f"Share of the teacher's lead that was recovered, (S_kd − S)/(T − S): {fmt.DASH}, as its lead {why}."
     interval = found.recovered_interval
-    low, high = (f"{end * 100:.0f}".replace("-", "−") for end in (interval.low, interval.high))
-    return f"{said} ({low} to {high}{fmt.NBSP}%)."
+    part, low, high = (f"{x * 100:.0f}".replace("-", "−") for x in (found.recovered, interval.low, interval.high))
+    return (
+        f"Distillation recovered {part}{fmt.NBSP}% of the {lead * 100:.1f} points that the teacher is ahead, "
+        f"(S_kd − S)/(T − S) ({low} to {high}{fmt.NBSP}%)."
+    )

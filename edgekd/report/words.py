@@ -57,11 +57,13 @@ def teacher_sentence(report: Report) -> str:
         return ""
     height, width = teacher.input_size
     time = f", trained in {fmt.duration(teacher.seconds)}" if teacher.seconds else ""
-    score = fmt.score(teacher.val_accuracy)
-    return (
-        f"The teacher is {teacher.name} at {height}×{width} pixels{time}: {score} accuracy on {teacher.val_n:,} "
-        f"validation photos.{f' {teacher.note}' if teacher.note else ''}"
+    score = (
+        f"{fmt.score(teacher.val_score)} {fmt.metric_name(teacher.metric)} on {teacher.val_n:,} validation photos"
+        if teacher.val_score
+        else "there were no validation photos to ask it about"
     )
+    note = f" {teacher.note}" if teacher.note else ""
+    return f"The teacher is {teacher.name} at {height}×{width} pixels{time}: {score}.{note}"
 
 
 def training_sentence(report: Report) -> str:

@@ -60,6 +60,17 @@ def leave_out(model: Any, blocks: Sequence[str]) -> Any:
     return clone
 
 
+def narrowable(model: Any) -> list[Bottleneck]:
+    """The blocks of ``model`` that can be narrowed. Raises ModelError where there are none."""
+    blocks = bottlenecks_of(model)
+    if not blocks:
+        raise ModelError(
+            f"{model.name} has no inverted residual blocks (1x1, depthwise, 1x1) that could be narrowed: leave the "
+            "share of channels out, as in slice:8"
+        )
+    return blocks
+
+
 def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -> Any:
     """``model`` with the share ``keep`` of each block's hidden channels, in multiples of 8.
 
@@ -67,14 +78,8 @@ def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -
     ``images`` uint8 [N, H, W, 3] are real photos of the input size; a few hundred are enough. Layers keep their names.
     Raises ModelError where the model has no inverted residual block.
     """
-    blocks = bottlenecks_of(model)
-    if not blocks:
-        raise ModelError(
-            f"{model.name} has no inverted residual blocks (1x1, depthwise, 1x1) that could be narrowed: leave the "
-            "share of channels out, as in slice:8"
-        )
     narrowed = model
-    for block in blocks:
+    for block in narrowable(model):
         layer = model.get_layer(block.depthwise[0])
         hidden = int(layer.input.shape[-1])
         kept = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))

@@ -53,10 +53,11 @@ def build(
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(body.output)
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
     model = keras.Model(body.inputs, logits, name=f"slice_{cut}")
-    kept = len(blocks_of(model))
-    if freeze_blocks >= kept > 0:
+    kept = blocks_of(model)
+    if freeze_blocks and freeze_blocks >= len(kept):
         raise ModelError(f"freeze_blocks = {freeze_blocks} would leave nothing of slice:{cut} to train but its head")
-    freeze_through(model, found[freeze_blocks - 1].last_layer if freeze_blocks else None)
+    # By its own blocks: those of the teacher's that were left out end in no layer of it.
+    freeze_through(model, kept[freeze_blocks - 1].last_layer if freeze_blocks else None)
     return model
 
 

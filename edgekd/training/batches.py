@@ -14,6 +14,9 @@ UNLABELLED = -1
 _AHEAD = 3
 
 
+Mixes = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+
+
 class ViewSource(Protocol):
     """Rendered views: ``gather`` gives uint8 [B, H, W, 3] for photo and view numbers [B]."""
 
@@ -48,8 +51,9 @@ class Batch:
 
     Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
     weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
-    known has none at all: what is known of it would be wrong of the other part. ``features`` are the teacher's, float32
-    [B, ...] each, where an objective asks for them.
+    known has none at all: what is known of it would be wrong of the other part. ``sure`` float32 [B] is then the
+    teacher's certainty of the photos as they are, each counted by its share: of a mixture nobody is certain.
+    ``features`` are the teacher's, float32 [B, ...] each, where an objective asks for them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -58,6 +62,7 @@ class Batch:
     second: npt.NDArray[np.int32] | None = None
     share: npt.NDArray[np.float32] | None = None
     features: tuple[npt.NDArray[np.float32], ...] = ()
+    sure: npt.NDArray[np.float32] | None = None
 
 
 class BatchStream:
@@ -96,9 +101,13 @@ class BatchStream:
             if self._teacher is None
             else np.asarray(self._teacher[photos, views], np.float32)
         )
-        labels, second, share = self._labels_of(photos, views)
+        mixes = self._source.mixes(photos, views) if isinstance(self._source, MixedSource) else None
+        labels, second = self._labels_of(photos, mixes)
         features = tuple(np.asarray(feature[photos, views], np.float32) for feature in self._features)
-        return Batch(self._source.gather(photos, views), labels, teacher, second, share, features)
+        images = self._source.gather(photos, views)
+        if mixes is None:
+            return Batch(images, labels, teacher, features=features)
+        return Batch(images, labels, teacher, second, mixes[1], features, self._sure(photos, teacher, mixes))
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop``, the next ones made in a thread while one is used.
@@ -114,18 +123,34 @@ class BatchStream:
             yield self._ahead.pop(step).result()
 
     def _labels_of(
-        self, photos: npt.NDArray[np.int64], views: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None, npt.NDArray[np.float32] | None]:
-        """Labels [B], and of mixed views the partners' labels and the photos' own shares."""
+        self, photos: npt.NDArray[np.int64], mixes: Mixes | None
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None]:
+        """Labels [B], and of mixed views the partners' labels."""
         labels = self._labels[photos].astype(np.int32)
-        mixes = self._source.mixes(photos, views) if isinstance(self._source, MixedSource) else None
         if mixes is None:
-            return labels, None, None
-        partners, share = mixes
+            return labels, None
+        partners, _ = mixes
         second = np.where(partners < 0, labels, self._labels[partners]).astype(np.int32)
         unknown = (labels == UNLABELLED) | (second == UNLABELLED)
         labels[unknown], second[unknown] = UNLABELLED, UNLABELLED
-        return labels, second, share
+        return labels, second
+
+    def _sure(
+        self, photos: npt.NDArray[np.int64], teacher: npt.NDArray[np.float32], mixes: Mixes
+    ) -> npt.NDArray[np.float32]:
+        """The teacher's certainty [B]; of mixed views by its answers to view 0, the photo itself, of both photos."""
+        if self._teacher is None:
+            return np.ones(len(photos), np.float32)
+        partners, share = mixes
+        sure, mixed = top_probability(teacher), np.flatnonzero(partners >= 0)
+        if len(mixed):
+            whole = np.zeros(len(mixed), np.int64)
+            own, other = (
+                top_probability(np.asarray(self._teacher[those, whole], np.float32))
+                for those in (photos[mixed], partners[mixed])
+            )
+            sure[mixed] = share[mixed] * own + (1 - share[mixed]) * other
+        return sure
 
     def _order(self, number: int) -> npt.NDArray[np.int64]:
         if number not in self._orders:
@@ -133,3 +158,8 @@ class BatchStream:
                 del self._orders[min(self._orders)]
             self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._photos))
         return self._orders[number]
+
+
+def top_probability(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probability of the most likely class [B], of logits [B, C]."""
+    return np.asarray(1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1), np.float32)

@@ -1,6 +1,8 @@
 """The training loop: one step function for every model and every objective, resumable to the bit.
 
 The same code trains a Keras 3 and a tf_keras model: it needs a callable, its trainable variables and an optimizer.
+In float32: on the CPUs that were measured, those with bfloat16 instructions too, mixed_bfloat16 made a step slower
+(benchmarks/kd_speed).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +35,24 @@ class Loss(Protocol):
         """Loss of each photo [B]."""
 
 
+@runtime_checkable
+class TrustingLoss(Protocol):
+    """A loss that counts some photos for less than others."""
+
+    def trust(self, labels: Any, teacher: Any, sure: Any) -> Any:
+        """Factor of each photo's loss [B]; ``sure`` is the batch's, None where no view is mixed."""
+
+
 @dataclass(frozen=True)
 class Validation:
     """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N].
 
-    With none (N = 0) the last epoch is the best.
+    The best epoch is that of the highest ``metric``; with no photos (N = 0) it is the last.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ def train(
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
-    of its own, which are trained along. Best is the highest validation accuracy, and among equals the latest.
+    of its own, which are trained along. Among epochs that are equally good the latest is the best.
 
     After every epoch the whole state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and
     ends in the same weights.
@@ -133,11 +144,15 @@ def _finish_epoch(
         )
     entry = {"epoch": state.epoch, "loss": mean_loss}
     if len(valid.labels):
-        entry["val_accuracy"], entry["val_loss"] = evaluate(logits_of(model, valid.images), valid.labels)
+        logits = logits_of(model, valid.images)
+        entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
+        if valid.metric == "balanced_accuracy":
+            entry["val_balanced_accuracy"] = mean_recall(logits, valid.labels)
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
+    chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
     state.model, state.optimizer = values(learner.variables), values(optimizer.variables)
-    if best is None or entry.get("val_accuracy", 0.0) >= best.get("val_accuracy", 0.0):
+    if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
         state.best, state.best_epoch = state.model, state.epoch
     state.epoch += 1
 
@@ -151,17 +166,25 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
-            value = tf.reduce_mean(_mixed_loss(loss, labels, student, fixed, *mixed))
+            value = tf.reduce_mean(_weighted_loss(loss, labels, student, fixed, *mixed))
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
     def call(batch: Batch) -> Any:
-        mixed = () if batch.second is None else (batch.second, batch.share)
+        mixed = () if batch.second is None else (batch.second, batch.share, batch.sure)
         teacher = (batch.teacher, *batch.features) if batch.features else batch.teacher
         return step(*tf.nest.map_structure(tf.convert_to_tensor, (batch.images, batch.labels, teacher, *mixed)))
 
     return call
+
+
+def _weighted_loss(
+    loss: Loss, labels: Any, student: Any, teacher: Any, second: Any = None, share: Any = None, sure: Any = None
+) -> Any:
+    """Losses [B], each times how far it is trusted."""
+    value = _mixed_loss(loss, labels, student, teacher, second, share)
+    return value * loss.trust(labels, teacher, sure) if isinstance(loss, TrustingLoss) else value
 
 
 def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any = None, share: Any = None) -> Any:
@@ -196,3 +219,9 @@ def evaluate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     accuracy = float(np.mean(logits.argmax(axis=1) == labels))
     return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
+
+
+def mean_recall(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Balanced accuracy of logits [N, C]: the mean of the recalls of the classes that ``labels`` [N] have."""
+    right = logits.argmax(axis=1) == labels
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))

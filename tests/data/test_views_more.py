@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import photo_makers as make
 import pytest
+from PIL import Image, ImageFilter
 
 from edgekd.data import (
     Dataset,
@@ -154,6 +155,37 @@ def test_operations_are_drawn_from_the_whole_list() -> None:
     for name in OPERATIONS:
         pixels = make.pixels(2, 32, 32)
         assert apply_ops(pixels, (Op(name, 3),), histogram_for((Op(name, 3),), pixels)).shape == pixels.shape
+
+
+def test_the_list_and_its_ranges_are_the_papers() -> None:
+    # AutoAugment, arXiv:1805.09501, table 6; posterize keeps 8 to 4 bits, solarize turns levels from 256 down to 0.
+    published = {
+        "shear_x": 0.3 * 1000, "shear_y": 0.3 * 1000, "shift_x": 150 / 331 * 1000, "shift_y": 150 / 331 * 1000,
+        "rotate": 30 * 10, "solarize": 256, "posterize": 8 - 4, "autocontrast": 0, "equalize": 0, "identity": 0,
+        "saturation": 0.9 * 256, "contrast": 0.9 * 256, "brightness": 0.9 * 256, "sharpness": 0.9 * 256,
+    }  # fmt: skip
+    assert set(OPERATIONS) == set(published) and len(OPERATIONS) == 14
+    signed = set(OPERATIONS) - {"solarize", "posterize", "autocontrast", "equalize", "identity"}
+    for place, name in enumerate(OPERATIONS):
+        which = (place + 0.5) / 14
+        for magnitude in (0, 5, 10):
+            drawn = draw_ops(RandAugment(ops=2, magnitude=magnitude), [which, 0.2, which, 0.8])
+            assert [op.name for op in drawn] == [name, name]
+            amount = published[name] * magnitude / 10
+            expected = [amount, -amount if name in signed else amount]
+            assert [op.amount for op in drawn] == pytest.approx(expected, abs=0.51)
+
+
+def test_sharpness_is_about_a_blur_of_the_same_part_at_any_size() -> None:
+    pixels = make.pixels(5, 256, 256)
+    assert np.array_equal(apply_ops(pixels, (Op("sharpness", 0),), None), pixels)
+    sharper, softer = (apply_ops(pixels, (Op("sharpness", amount),), None).astype(int) for amount in (200, -200))
+    # A box of 3 pixels, at 256 of them: what it takes away is added to what is sharpened, and all but gone otherwise.
+    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.BoxBlur(1)), int)
+    assert np.array_equal(softer, np.clip(blurred + (((pixels - blurred) * 56 + 128) >> 8), 0, 255))
+    assert np.abs(np.diff(sharper, axis=0)).mean() > np.abs(np.diff(softer, axis=0)).mean()
+    large = apply_ops(np.full((40, 60, 3), 90, np.uint8), (Op("sharpness", 230),), None)
+    assert (large == 90).all()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from edgekd.distill.table import Term, Weighted
 from edgekd.errors import ModelError
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, deterministic, train
+from edgekd.training.loop import Validation, _weighted_loss, deterministic, train
 from edgekd.training.schedule import Schedule
 
 
@@ -88,9 +88,14 @@ def test_trust_multiplies_the_loss_of_unlabelled_photos() -> None:
     student, _ = both()
     teacher = tf.math.log([[0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     labels, logits = tf.constant([-1, -1, 0]), tf.zeros((3, 2))
-    trusting = bind(Hinton(), student)(labels, logits, teacher)
-    filtered = bind(Hinton(), student, confidence=ConfidenceThreshold(at_least=0.8))(labels, logits, teacher)
-    assert np.asarray(filtered).tolist() == [float(trusting[0]), 0.0, float(trusting[2])]
+    trusting = bind(Hinton(), student)
+    filtering = bind(Hinton(), student, confidence=ConfidenceThreshold(at_least=0.8))
+    whole = np.asarray(_weighted_loss(trusting, labels, logits, teacher))
+    assert whole == pytest.approx(np.asarray(trusting(labels, logits, teacher)))
+    assert np.asarray(_weighted_loss(filtering, labels, logits, teacher)).tolist() == [whole[0], 0.0, whole[2]]
+    # Of mixed views what counts is how sure the teacher is of the photos, not of the mixture.
+    mixed = (labels, tf.constant([0.5, 0.5, 0.5]), tf.constant([0.7, 0.95, 0.7]))
+    assert np.asarray(_weighted_loss(filtering, labels, logits, teacher, *mixed)).tolist() == [0.0, whole[1], whole[2]]
 
 
 def test_features_of_a_teacher_that_shows_none_are_an_error() -> None:

@@ -21,6 +21,12 @@ def test_below_the_threshold_it_counts_for_nothing() -> None:
     assert np.asarray(ConfidenceThreshold(at_least=0.8)(LABELS, TEACHER)).tolist() == [1, 0, 1]
 
 
+def test_of_mixed_views_the_photos_certainty_counts() -> None:
+    sure = tf.constant([0.5, 0.9, 0.5])
+    assert np.asarray(ConfidenceWeight()(LABELS, TEACHER, sure)) == pytest.approx([0.5, 0.9, 1.0])
+    assert np.asarray(ConfidenceThreshold(at_least=0.8)(LABELS, TEACHER, sure)).tolist() == [0, 1, 1]
+
+
 def test_wrong_settings_are_refused_at_birth() -> None:
     with pytest.raises(ValueError, match="at_least"):
         ConfidenceThreshold(at_least=1.5)

@@ -41,6 +41,10 @@ seconds_per_launch = 0.05
 warmup_max_s = 0.05
 """
 
+FREE = """[distill]
+labels = "none"
+[distill.schedule]"""
+
 
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -91,7 +95,7 @@ def test_a_run_with_an_onnx_teacher(colours: Project) -> None:
     assert done.returncode in (0, 3), done.stderr
     run = colours.folder / "runs" / "onnx"
     told = read(run / "teacher/summary.json")
-    assert (told["val_accuracy"]["value"], told["input"], told["classes"]) == (1.0, [40, 40], list(CLASSES))
+    assert (told["val_score"]["value"], told["input"], told["classes"]) == (1.0, [40, 40], list(CLASSES))
     assert told["members"][0]["outputs"] == {"are": "probabilities", "known_by": "a softmax is its last op"}
     teacher = read(run / "check/check.json")["rows"][0]
     assert (teacher["row"], teacher["artifact"], teacher["accuracy"]["value"]) == (
@@ -107,7 +111,7 @@ def test_a_run_with_an_onnx_teacher(colours: Project) -> None:
     assert "Latency ratio: to the teacher" in report
 
 
-def test_a_run_with_an_average(colours: Project) -> None:
+def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Project) -> None:
     said = """
     pixel_range = [0, 1]
     classes = ["red", "green", "blue"]
@@ -116,16 +120,23 @@ def test_a_run_with_an_average(colours: Project) -> None:
     [[teacher.model]]
     model = "small.onnx"
     """
-    done = colours.edgekd("run", recipe(colours, "average", said), "--out", "runs")
+    path = recipe(colours, "average", said)
+    text = path.read_text().replace("val = 0.25", "val = 0").replace("[distill.schedule]", FREE)
+    path.write_text(text, encoding="utf-8")
+    done = colours.edgekd("run", path, "--out", "runs")
     assert done.returncode in (0, 3), done.stderr
     run = colours.folder / "runs" / "average"
     told = read(run / "teacher/summary.json")
     assert [member["input"] for member in told["members"]] == [[40, 40], [24, 24]]
     assert (told["average"], told["name"]) == ("probabilities", "the average of big.onnx, small.onnx")
+    history = read(run / "distill/history.json")
+    assert told["val_predictions"] == [] and (history["best_epoch"], len(history["epochs"])) == (1, 2)
     assert read(run / "bench/bench.json")["baseline"] == "distilled"
     report = (run / "report.md").read_text()
     assert "It was not timed, because it is an average of several files: accuracy and size only." in report
     assert "faster than the teacher" not in report
+    assert "there were no validation photos to ask it about." in report
+    assert "with no validation photos its epoch is the last" in report
     assert "Latency ratio: to the student, distilled" in report
 
 

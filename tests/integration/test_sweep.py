@@ -25,6 +25,10 @@ def test_students_share_one_column(project: Project) -> None:
     again = project.edgekd(*asked, "--pick", "size<=1KB", without_tensorflow=True)
     assert again.returncode == 3 and "no student meets: size<=1KB" in again.stderr, again.stderr
     assert "unchanged" in again.stderr
+    # A student is what a run of its own makes: nothing of it depends on the sweep.
+    alone = ("run", folder / "cnn-4@32" / "recipe.toml", "--out", folder, "--accept-weak-teacher")
+    same = project.edgekd(*alone, without_tensorflow=True)
+    assert same.returncode == 0 and same.stderr.count("unchanged") == 9, same.stderr
 
 
 def test_mistakes(project: Project) -> None:

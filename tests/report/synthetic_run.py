@@ -121,7 +121,7 @@ def _teacher() -> dict[str, Any]:
         "name": "efficientnet-lite0",
         "input": [224, 224],
         "parameters": 3_412_003,
-        "val_accuracy": {"value": 0.9667, "low": 0.83, "high": 0.994, "n": 30},
+        "val_score": {"metric": "accuracy", "value": 0.9667, "low": 0.83, "high": 0.994, "n": 30},
         "seconds": 34.2,
         "history": [],
     }
@@ -133,7 +133,8 @@ def _history(rng: np.random.Generator, epochs: int, best: float, best_epoch: int
         {"epoch": k, "loss": 1.1 * float(np.exp(-k / 9)) + 0.1, "val_loss": 0.5, "val_accuracy": float(min(1, value))}
         for k, value in enumerate(shape)
     ]
-    return {"epochs": shown, "seconds": 41.5, "steps": epochs * 30, "best_epoch": best_epoch, "wait_share": 0.02}
+    return {"epochs": shown, "seconds": 41.5, "steps": epochs * 30, "best_epoch": best_epoch, "wait_share": 0.02,
+            "metric": "accuracy"}  # fmt: skip
 
 
 def _write_artifacts(directory: Path) -> dict[str, str]:

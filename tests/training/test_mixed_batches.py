@@ -46,6 +46,21 @@ def test_second_labels_and_shares_and_none_where_one_is_unknown() -> None:
     assert seen == alone | both
 
 
+def test_the_teacher_is_as_sure_of_a_mixture_as_of_its_photos() -> None:
+    # Photo p has the top probability 1 - p / 10 as it is (view 0), and of any mixture the teacher knows nothing.
+    top = np.stack([1 - np.arange(5) / 10, np.full(5, 0.5)], axis=1)
+    teacher = np.log(np.stack([top, 1 - top + 1e-9], axis=-1)).astype(np.float32)
+    stream = BatchStream(Mixed(), np.arange(5), np.full(5, -1), teacher, batch_size=5, seed=0)
+    for step in range(2):
+        batch = stream.batch(step)
+        photos = batch.images[:, 0, 0, 0] // 10
+        assert batch.sure is not None and batch.share is not None
+        expected = np.where(batch.share < 1, 0.25 * top[photos, 0] + 0.75 * top[(photos + 1) % 5, 0], top[photos, 0])
+        assert batch.sure == pytest.approx(expected, abs=1e-5)
+    alone = BatchStream(Mixed(), np.arange(5), np.full(5, -1), None, batch_size=5, seed=0).batch(1)
+    assert alone.sure is not None and alone.sure.tolist() == [1] * 5
+
+
 def test_the_loss_of_a_mixed_view_by_hand() -> None:
     student = np.log(np.array([[0.5, 0.25, 0.25]] * 3, np.float32))
     teacher = np.log(np.array([[0.2, 0.4, 0.4]] * 3, np.float32))

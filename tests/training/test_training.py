@@ -13,7 +13,7 @@ from edgekd.errors import ModelError, RunError
 from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, load_state, save_state
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, deterministic, evaluate, train
+from edgekd.training.loop import Validation, _finish_epoch, deterministic, evaluate, train
 from edgekd.training.schedule import Schedule
 
 
@@ -152,3 +152,44 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
             network(), Broken(), stream(), validation, Schedule(epochs=1, batch_size=4),
             steps_per_epoch=2, checkpoint=tmp_path / "c.npz", key="k",
         )  # fmt: skip
+
+
+def test_the_epoch_is_chosen_by_the_metric() -> None:
+    image = keras.Input((1, 1, 3))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
+    # Nine photos of class 0, two of them as bright as the one of class 1.
+    levels, labels = np.array([0] * 7 + [200] * 2 + [255], np.uint8), np.array([0] * 9 + [1])
+    images = np.broadcast_to(levels[:, None, None, None], (10, 1, 1, 3))
+    always_first, by_brightness = np.zeros((3, 2)), np.array([[0.0, 1.0]] * 3)
+    optimizer = keras.optimizers.AdamW()
+    for metric, best in (("accuracy", 0), ("balanced_accuracy", 1)):
+        state = TrainingState("k")
+        for kernel, bias in ((always_first, [1.0, 0.0]), (by_brightness, [100.0, 0.0])):
+            model.layers[-1].set_weights([kernel, np.array(bias)])
+            _finish_epoch(state, model, model, optimizer, [1.0], Validation(images, labels, metric))  # type: ignore[arg-type]
+        assert state.best_epoch == best
+        assert [entry["val_accuracy"] for entry in state.history] == pytest.approx([0.9, 0.8])
+    told = [entry["val_balanced_accuracy"] for entry in state.history]
+    assert told == pytest.approx([0.5, (7 / 9 + 1) / 2])
+
+
+def test_a_labelled_photo_is_met_in_the_same_views_with_and_without_the_others() -> None:
+    class Recorded:
+        views = 3
+
+        def __init__(self) -> None:
+            self.met: dict[int, list[int]] = {}
+
+        def gather(self, sample_indices: Any, view_numbers: Any) -> Any:
+            for photo, view in zip(sample_indices, view_numbers, strict=True):
+                self.met.setdefault(int(photo), []).append(int(view))
+            return np.zeros((len(sample_indices), 1, 1, 3), np.uint8)
+
+    alone, taught = Recorded(), Recorded()
+    labels = np.array([0, 1, 0, 1] + [-1] * 8)
+    for source, photos, steps in ((alone, np.arange(4), 9), (taught, np.arange(12), 27)):
+        stream = BatchStream(source, photos, labels, None, batch_size=4, seed=0)
+        for step in range(steps):
+            stream.batch(step)
+    assert {photo: taught.met[photo] for photo in range(4)} == alone.met
+    assert all(set(views) == {0, 1, 2} for views in taught.met.values())

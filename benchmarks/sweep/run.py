@@ -1,0 +1,180 @@
+"""Eight students of one teacher: their Pareto front, and what the one column saves against eight distillations online.
+
+    python benchmarks/sweep/run.py --work DIR
+
+Traffic-light photos, offline: 45 labelled ones to learn from, the other training photos without their labels. The
+sweep's time is measured. That of eight trainings by ``keras.distillation.Distiller`` is computed of measured parts:
+the time of its step for each student, times the number of steps. A kill loses at most one stage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from online import measure_steps
+
+from edgekd.data.traffic_lights import traffic_light_folders
+from edgekd.devices.table import open_device
+from edgekd.pipeline.pick import parse_pick
+from edgekd.pipeline.sweep import sweep
+from edgekd.quiet import import_keras
+from edgekd.recipe import Recipe, parse_recipe
+from edgekd.report.sweep_render import render_sweep, sweep_cells
+from edgekd.storage import read_json, write_bytes, write_json, write_text
+
+STUDENTS = (
+    "cnn:8@64", "cnn:16@64", "cnn:32@64",
+    "slice:3@64", "slice:6@64", "slice:8@96", "slice:8x0.35@96", "slice:12-8-11x0.35@96",
+)  # fmt: skip
+PICK = "size<=300KB and accuracy>=0.9"
+PLOTS = ("size", "latency")
+
+
+def recipe(epochs: int) -> Recipe:
+    """The quickstart's teacher; validation photos enough to tell students apart."""
+    table = {
+        "name": "traffic-lights",
+        "metric": "balanced_accuracy",
+        "data": {
+            "source": [str(folder) for folder in traffic_light_folders()],
+            "split": {"train": 45, "val": 0.15, "test": 0.25},
+            "views": {"views": 4},
+        },
+        "teacher": {"model": "efficientnet-lite0", "input_size": 96, "fine_tune_blocks": 16},
+        "student": {"freeze_blocks": 3},
+        "distill": {"schedule": {"epochs": epochs}},
+        # The accuracy is the result here, whatever it is: no gate may end the benchmark.
+        "gates": {"min_agreement": 0.0},
+    }
+    return parse_recipe(table, Path("sweep"))
+
+
+def main() -> None:
+    """Sweep, time the parts, and write ``results/``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=7, help="of the steps' times")
+    arguments = parser.parse_args()
+    import_keras()
+    given, directory = recipe(arguments.epochs), arguments.work / "sweep"
+    started, load = time.monotonic(), os.getloadavg()
+    found = sweep(given, STUDENTS, directory, conditions=parse_pick(PICK), accept_weak_teacher=True, watcher=Told())
+    clock = arguments.work / "seconds.json"
+    # Of the first, whole sweep: one that goes on after a kill, or finds all done, took less.
+    seconds = list(read_json(clock)) if clock.is_file() else []
+    write_json(clock, [*seconds, round(time.monotonic() - started)])
+    headline = render_sweep(directory)
+    steps = measure_steps(found, directory, given, arguments.work / "steps.json", arguments.rounds)
+    told = {
+        "schema": 1, "headline": headline, "pick": PICK, "epochs": arguments.epochs, "sweep": found.to_json(),
+        "wall_s": read_json(clock), "stages_s": stages(directory), "steps": steps, "load": {"before": load},
+        "photos": read_json(directory / "data" / "summary.json")["splits"],
+        "machine": open_device("host").facts(),
+    }  # fmt: skip
+    told["costs"] = costs(told)
+    write_json(arguments.out / "sweep.json", told)
+    for plot in PLOTS:
+        path = directory / "plots" / f"{plot}.png"
+        if path.is_file():
+            write_bytes(arguments.out / f"{plot}.png", path.read_bytes())
+    write_text(arguments.out / "sweep.md", markdown(told))
+    print(markdown(told))
+
+
+class Told:
+    """A line for every stage that is done."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def started(self, stage: str) -> None:
+        """Say nothing."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def skipped(self, stage: str) -> None:
+        """Say nothing."""
+
+    def finished(self, stage: str, seconds: float) -> None:
+        """What it took."""
+        print(f"{time.monotonic() - self._since:7.0f} s  {stage} took {seconds:.1f} s", flush=True)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        print(f"{time.monotonic() - self._since:7.0f} s  {text}", flush=True)
+
+
+def stages(directory: Path) -> dict[str, dict[str, float]]:
+    """Seconds of every stage of every student as they were measured; the shared ones are those of the first."""
+    folders = sorted(path for path in directory.iterdir() if (path / "distill").is_dir())
+    return {
+        folder.name: {
+            mark.parent.name: float(read_json(mark)["seconds"]) for mark in sorted(folder.glob("*/stage.json"))
+        }
+        for folder in folders
+    }
+
+
+def costs(told: dict[str, Any]) -> dict[str, float]:
+    """Seconds: of the sweep's stages, of its distillations, and of as many distillations online, computed."""
+    found, steps = told["sweep"], told["steps"]
+    column = float(found["column_s"])
+    stored = sum(one["steps"] * one["stored_ms"]["value"] / 1e3 for one in steps)
+    online = sum(one["steps"] * one["online_ms"]["value"] / 1e3 for one in steps)
+    return {
+        "sweep_stages_s": found["shared_s"] + sum(one["seconds"] for one in found["students"]),
+        "column_s": column,
+        "distill_stages_s": sum(times["distill"] for times in told["stages_s"].values()),
+        "stored_steps_s": stored, "online_steps_s": online,
+        "ratio_of_steps": online / stored, "ratio_with_column": online / (stored + column),
+    }  # fmt: skip
+
+
+def markdown(told: dict[str, Any]) -> str:
+    """The table, the plots, the times."""
+    cells, cost, machine = sweep_cells(told["sweep"]), told["costs"], told["machine"]
+    lines = [cells.header, tuple("---" for _ in cells.header), *cells.rows]
+    table = ["| " + " | ".join(line) + " |" for line in lines]
+    parts = ["| student | steps | ms a step, column (95 %) | ms a step, Distiller (95 %) | ratio |",
+             "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    for one in told["steps"]:
+        stored, online = one["stored_ms"], one["online_ms"]
+        ratio = online["value"] / stored["value"]
+        parts.append(f"| {one['student']} | {one['steps']:,} | {spread(stored)} | {spread(online)} | {ratio:.1f}x |")
+    labelled, more = (sum(told["photos"][name].values()) for name in ("train", "unlabelled"))
+    val, test = (sum(told["photos"][name].values()) for name in ("val", "test"))
+    paragraphs = [
+        f"{labelled} labelled photos to learn from and {more} without labels, {val} validation photos that chose "
+        f"epochs, the front and the pick, {test} test photos that chose nothing. {told['epochs']} epochs a student.",
+        f'`--pick "{told["pick"]}"`: {told["sweep"]["winner"] or "no student meets it"}.',
+        f"**Measured.** The sweep's stages took {cost['sweep_stages_s'] / 60:.1f} minutes in all, with each student's "
+        "training from scratch, export, check and benchmark; of it the column, once, "
+        f"{cost['column_s']:.0f} s, and the distillations {cost['distill_stages_s'] / 60:.1f} minutes.",
+        f"**Computed from measured parts.** Eight distillations online: the step of `keras.distillation.Distiller` for "
+        f"each student (interleaved with the column's, after the sweep), times its number of steps: "
+        f"{cost['online_steps_s'] / 60:.1f} minutes, against {cost['stored_steps_s'] / 60:.1f} for the same steps with "
+        f"the column and {cost['column_s'] / 60:.1f} for the column itself: {cost['ratio_with_column']:.1f}x. Neither "
+        "side counts what both have to do (rendering views, judging epochs). The Distiller's students are given a "
+        "resize from the teacher's size to their own, because it feeds both networks one input.",
+        f"{machine['cpu_model']}, {machine['cores']} cores that other work shared, load "
+        f"{told['load']['before'][0]:.1f} before.",
+    ]
+    pictures = [f"![{plot}]({plot}.png)" for plot in PLOTS]
+    body = ["# A sweep of eight students", told["headline"], "\n".join(table), *pictures, "\n".join(parts), *paragraphs]
+    return "\n\n".join(body) + "\n"
+
+
+def spread(value: dict[str, float]) -> str:
+    """A median with its interval."""
+    return f"{value['value']:.1f} ({value['low']:.1f}-{value['high']:.1f})"
+
+
+if __name__ == "__main__":
+    main()
