@@ -18,9 +18,9 @@ class FitNet(FeatureObjective):
     Called with the projected student's maps [B, h, w, D] and the teacher's [B, H, W, D]; gives [B]. The projector is a
     1x1 convolution from the student's channels to the teacher's, learned along with the student and left behind after
     it; where there are as many channels it starts as the identity, so that a slice of the teacher begins with what it
-    already shares. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its own before
-    the rest; here it is a mean, so that its weight means the same at every size, and a term beside the others. All
-    photos take part, labelled or not.
+    already shares. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its
+    own before the rest; here it is a mean, so that its weight means the same at every size, and a term beside the
+    others. All photos take part, labelled or not.
     """
 
     name: Literal["fitnet"] = "fitnet"
