@@ -82,17 +82,27 @@ class DistillSection(_Section):
 
     An objective without a ``name`` is Hinton's. ``labels = "none"``: no label takes part in training or in choosing the
     epoch, the teacher's answers alone do. ``confidence`` weights or filters those answers on photos without a label.
+    ``labelled_share`` is the least share of a pass that has labels: where photos without are of other places than
+    those with, and many, they would drown them. Labelled photos are then shown more often a pass, in other views; the
+    number of steps stays.
     Teacher's features that an objective asks for are stored up to ``store_features_mb``; above it the teacher runs
     along with the training.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "store_features_mb")
+    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb")
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
     schedule: Schedule = Schedule()
     labels: Literal["all", "none"] = "all"
     confidence: Confidence | None = None
+    labelled_share: float | None = Field(None, gt=0, lt=1)
     store_features_mb: int = Field(1024, ge=0)
+
+    @model_validator(mode="after")
+    def _share_of_what(self) -> DistillSection:
+        if self.labels == "none" and self.labelled_share is not None:
+            raise ValueError('labelled_share says how often labels are shown, and labels = "none" shows none')
+        return self
 
 
 class ExportSection(ExportOptions):

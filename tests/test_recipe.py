@@ -43,6 +43,7 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
             MINIMAL + '[distill.objective]\nname = "dkd"\ntemperature = 3\n',
             r"unknown key 'distill.objective.temperature'",
         ),
+        (MINIMAL + '[distill]\nlabels = "none"\nlabelled_share = 0.5\n', r"distill: labelled_share says how often"),
         (MINIMAL + '[distill]\nconfidence = { kind = "often" }\n', r"distill.confidence: .*'weight', 'threshold'"),
         (MINIMAL + '[student]\nmodel = "slice:0"\n', r"student.model: student 'slice:0': slice: takes a whole number"),
         (MINIMAL + '[export]\nformats = ["tfjs"]\n', r"export.formats.0: .*'tflite'.*got 'tfjs'"),
@@ -100,6 +101,7 @@ def test_settings_that_came_later_change_nothing_until_they_are_set(tmp_path: Pa
         "seeds = 3\n" + MINIMAL,
         MINIMAL + "[data.views]\nzoom = 0.1\n",
         MINIMAL + "[data.split]\ntrain = 30\n",
+        MINIMAL + "[distill]\nlabelled_share = 0.5\n",
         MINIMAL + "[data.split]\ntrain = 0.5\n",
     ):
         recipe = load_recipe(write(tmp_path, added))

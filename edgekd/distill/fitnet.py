@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+
 from edgekd.distill.objective import FeatureObjective, fixed, resized
 
 
@@ -15,9 +17,10 @@ class FitNet(FeatureObjective):
 
     Called with the projected student's maps [B, h, w, D] and the teacher's [B, H, W, D]; gives [B]. The projector is a
     1x1 convolution from the student's channels to the teacher's, learned along with the student and left behind after
-    it. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its own before
-    the rest; here it is a mean, so that its weight means the same at every size, and a term beside the others. All
-    photos take part, labelled or not.
+    it; where there are as many channels it starts as the identity, so that a slice of the teacher begins with what it
+    already shares. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its
+    own before the rest; here it is a mean, so that its weight means the same at every size, and a term beside the
+    others. All photos take part, labelled or not.
     """
 
     name: Literal["fitnet"] = "fitnet"
@@ -26,7 +29,11 @@ class FitNet(FeatureObjective):
         """1x1 convolution from ``student_channels`` to ``teacher_channels``."""
         import keras
 
-        return keras.layers.Conv2D(teacher_channels, 1, name=f"hint_{student_channels}_to_{teacher_channels}")
+        same = keras.initializers.Constant(np.eye(teacher_channels)[None, None])
+        return keras.layers.Conv2D(
+            teacher_channels, 1, name=f"hint_{student_channels}_to_{teacher_channels}",
+            kernel_initializer=same if student_channels == teacher_channels else "glorot_uniform",
+        )  # fmt: skip
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

@@ -35,6 +35,15 @@ class Pool:
         """Numbers of the labelled photos."""
         return np.flatnonzero(self.labels != UNLABELLED)
 
+    def shown(self, labelled_share: float | None) -> npt.NDArray[np.int64]:
+        """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share."""
+        labelled = self.labelled
+        unlabelled = np.flatnonzero(self.labels == UNLABELLED)
+        wanted = 0 if labelled_share is None else round(labelled_share / (1 - labelled_share) * len(unlabelled))
+        if not len(labelled) or wanted <= len(labelled):
+            return np.arange(len(self.samples))
+        return np.concatenate([np.resize(labelled, wanted), unlabelled])
+
 
 def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
     """Read, check, group and split the photos; writes ``data/dataset.json`` and ``data/summary.json``."""

@@ -114,9 +114,11 @@ class Lesson:
         }  # fmt: skip
         if section.confidence:
             depends["confidence"] = section.confidence.model_dump(mode="json")
+        if section.labelled_share is not None:
+            depends["labelled_share"] = section.labelled_share
         if features_stage(self.work, self.recipe, self.pool, self._rendered_at):
             depends["features"] = self.work.hashes["features"]
-        return self._train("distill", repeat, np.arange(len(self.pool.samples)), column, depends)
+        return self._train("distill", repeat, self.pool.shown(section.labelled_share), column, depends)
 
     def _train(
         self, name: str, repeat: int, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any

@@ -27,3 +27,8 @@ def test_the_projector_is_a_matrix_on_channels() -> None:
     layer = FitNet().projector(2, 3)
     layer.build((None, 4, 4, 2))
     assert [tuple(v.shape) for v in layer.trainable_variables] == [(1, 1, 2, 3), (3,)]
+
+
+def test_between_equal_widths_the_projector_starts_as_nothing() -> None:
+    maps = np.random.default_rng(0).normal(size=(2, 3, 3, 5)).astype(np.float32)
+    assert np.array_equal(FitNet().projector(5, 5)(maps), maps)
