@@ -158,7 +158,7 @@ def markdown(told: dict[str, Any]) -> str:
         "training from scratch, export, check and benchmark; of it the column, once, "
         f"{cost['column_s']:.0f} s, and the distillations {cost['distill_stages_s'] / 60:.1f} minutes.",
         f"**Computed from measured parts.** Eight distillations online: the step of `keras.distillation.Distiller` for "
-        f"each student (interleaved with the column's, after the sweep), times its number of steps: "
+        f"each student (by turns with the column's), times its number of steps: "
         f"{cost['online_steps_s'] / 60:.1f} minutes, against {cost['stored_steps_s'] / 60:.1f} for the same steps with "
         f"the column and {cost['column_s'] / 60:.1f} for the column itself: {cost['ratio_with_column']:.1f}x. Neither "
         "side counts what both have to do (rendering views, judging epochs). The Distiller's students are given a "
