@@ -20,6 +20,8 @@ from edgekd.report.labels import Point, place_labels
 from edgekd.report.model import Confusion, Curve, Report
 
 _SIZE = (5.2, 3.7)
+# More names than this would lie over each other.
+_NAMED_MAX = 5
 _CONFUSION_MAX = 12
 # Row, title, x and accuracy.
 _Entry = tuple[str, str, Interval, Interval]
@@ -202,23 +204,30 @@ def _label_line_ends(axes: Axes, report: Report, shown: Sequence[Curve], last: i
 
 
 def scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str]) -> Figure:
-    """Named points with error bars: row for its style, title, x on a logarithmic axis, and a score."""
-    figure, axes = _axes()
+    """Points with error bars: row for its style, title, x on a logarithmic axis, and a score.
+
+    A few have their names beside them; many have numbers, and the names stand beside the axes.
+    """
+    numbered = len(points) > _NAMED_MAX
+    figure, axes = _axes((_SIZE[0] + 1.6, _SIZE[1])) if numbered else _axes()
     axes.set_xscale("log")
     _limits(axes, points)
     marks = []
     for index, (row, title, x, y) in enumerate(_dodged(axes, points)):
         colour, marker = style.row_style(row, index)
+        text = str(index + 1) if numbered else title
         axes.errorbar(
-            [x.value], [y.value], xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker, color=colour, ecolor=colour,
+            [x.value], [y.value], label=f"{text}  {title}", xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker, color=colour, ecolor=colour,
             elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
         )  # fmt: skip
-        marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), title, colour))
+        marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), text, colour))
     log_ticks(axes, tick)
     axes.grid(axis="both")
     axes.set_xlabel(f"{label} (logarithmic)")
     axes.set_ylabel(f"test {fmt.metric_name(metric)}")
     _percent_axis(axes)
+    if numbered:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
     # Constrained layout moves the axes at the first drawing; labels are placed in its final pixels.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
