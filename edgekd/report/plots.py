@@ -217,8 +217,8 @@ def scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[f
         colour, marker = style.row_style(row, index)
         text = str(index + 1) if numbered else title
         axes.errorbar(
-            [x.value], [y.value], label=f"{text}  {title}", xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker, color=colour, ecolor=colour,
-            elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
+            [x.value], [y.value], label=f"{text}  {title}", xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker,
+            color=colour, ecolor=colour, elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
         )  # fmt: skip
         marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), text, colour))
     log_ticks(axes, tick)
