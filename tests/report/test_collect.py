@@ -21,7 +21,8 @@ def test_a_whole_run_joined(run_dir: Path) -> None:
     teacher, int8 = report.row("teacher"), report.row("int8_tflite")
     assert teacher is not None and int8 is not None and int8.latency and teacher.latency and int8.comparison
     assert int8.comparison.ratio is not None and int8.comparison.verdict == "faster"
-    assert int8.comparison.ratio.value == pytest.approx(int8.latency.p50_ms / teacher.latency.p50_ms)
+    # Near the ratio of medians, not equal: it is the trimmed mean of the rounds' ratios.
+    assert int8.comparison.ratio.value == pytest.approx(int8.latency.p50_ms / teacher.latency.p50_ms, rel=0.02)
     assert int8.comparison.ratio.low < 0.801 / 7.31 < int8.comparison.ratio.high
     assert report.row("labels_only").latency is None  # type: ignore[union-attr]
     assert int8.sha256 == storage.sha256_file(run_dir / artifact("int8_tflite"))
