@@ -1,4 +1,4 @@
-"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays, its views, and the two networks.
+"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays and its augmented views.
 
 Data: Xiao, Rasul & Vollgraf, arXiv:1708.07747.
 """
@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from edgekd.data.views import ViewPolicy, draw_view, render
 from edgekd.preprocess import Preprocessing
-from edgekd.storage import replacing
+from edgekd.storage import digest, replacing
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SIZE, CLASSES = 28, 10
-VIEWS = ViewPolicy(views=10, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
+MOST_VIEWS = 8
+VIEWS = ViewPolicy(views=MOST_VIEWS, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
 VIEW_SEED = 0
 Pixels = npt.NDArray[np.uint8]
 
@@ -43,9 +44,14 @@ def load(split: str) -> Images:
         return Images(pixels, np.frombuffer(labels.read(), np.uint8, offset=8).astype(np.int64))
 
 
+def named(*settings: Any) -> str:
+    """The first 16 hex digits of the hash of JSON-able settings: what a file made by them is called."""
+    return digest(list(settings))[:16]
+
+
 def view_file(work: Path, number: int) -> Path:
     """View ``number`` of all 60,000 training images, uint8 [60000, 28, 28, 1], rendered when first asked for."""
-    path = work / f"view-{number:02d}.npy"
+    path = work / "views" / f"{named(VIEWS.model_dump(mode='json'), VIEW_SEED)}-{number:02d}.npy"
     if not path.is_file():
         shown = Preprocessing(height=SIZE, width=SIZE)
         seen = np.empty_like(pixels := load("train").pixels)
@@ -76,45 +82,3 @@ class StoredViews:
             here = view_numbers == number
             batch[here] = _opened(view_file(self.work, int(number)))[sample_indices[here]]
         return batch
-
-
-def _unit(x: Any, channels: int, kernel: int = 3, stride: int = 1) -> Any:
-    import keras
-
-    layers = keras.layers
-    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-
-
-def _residual(x: Any, channels: int, name: str) -> Any:
-    import keras
-
-    return keras.layers.Add(name=name)([x, _unit(_unit(x, channels), channels)])
-
-
-def teacher_network() -> Any:
-    """A residual network of about 16 million multiplications: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]."""
-    import keras
-
-    layers = keras.layers
-    image = keras.Input((SIZE, SIZE, 1), name="image")
-    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 40, 5, 2)
-    x = _residual(x, 40, "mid")
-    x = _unit(x, 96, 3, 2)
-    x = _residual(x, 96, "last")
-    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    return keras.Model(image, layers.Dense(CLASSES, name="logits")(layers.Dropout(0.3)(x)), name="teacher")
-
-
-def student_network() -> Any:
-    """9,330 parameters: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]; its last feature maps are 7 x 7 x 28."""
-    import keras
-
-    layers = keras.layers
-    image = keras.Input((SIZE, SIZE, 1), name="image")
-    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 12)
-    x = _unit(layers.MaxPooling2D()(x), 18)
-    x = _unit(layers.MaxPooling2D()(x), 28)
-    # Every garment lies in the middle, so that where something is seen says more than that it is seen.
-    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
-    return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="student")
