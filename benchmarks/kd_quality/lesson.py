@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fashion import VIEW_SEED, VIEWS, StoredViews, load, named
+from fashion import MIXED, VIEW_SEED, VIEWS, MixedViews, StoredViews, load, named
 from networks import multiplications, source_of, student_network
 from teaching import NOBODY, Column, teacher_name
 from variants import BATCH, WEIGHT_DECAY, Setting, Variant
 
+from edgekd.data.views import ViewPolicy
 from edgekd.distill.bind import bind
 from edgekd.storage import read_json
 from edgekd.teach.keras_teacher import load_model
@@ -22,11 +23,16 @@ from edgekd.training.schedule import Schedule
 LABELLED, HELD_OUT = 3_000, 5_000
 
 
+def policy_of(variant: Variant) -> ViewPolicy:
+    """How its views are drawn."""
+    return MIXED if variant.mixed else VIEWS
+
+
 def told(variant: Variant, setting: Setting, seed: int, *, held_out: bool, epochs: int) -> dict[str, Any]:
     """All that decides a run, JSON-able."""
     return {
         "labels": variant.labels, "photos": variant.photos, "views": variant.views, "labelled": LABELLED,
-        "policy": VIEWS.model_dump(mode="json"), "view_seed": VIEW_SEED,
+        "policy": policy_of(variant).model_dump(mode="json"), "view_seed": VIEW_SEED,
         "objective": setting.objective.model_dump(mode="json"),
         "confidence": setting.confidence and setting.confidence.model_dump(mode="json"),
         "schedule": _schedule(setting, epochs).model_dump(mode="json"),
@@ -58,12 +64,13 @@ def study(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out
     keras.backend.clear_session()
     deterministic(seed)
     student = student_network()
-    folder = work / teacher_name()
+    folder, policy = work / teacher_name(), policy_of(variant)
     teacher = load_model(folder / "teacher.keras") if setting.features else None
     bound = bind(setting.objective, student, teacher, setting.confidence)
     stream = BatchStream(
-        StoredViews(work, variant.views), photos, labels, Column(folder, "logits") if variant.taught else None,
-        batch_size=BATCH, seed=seed, features=[Column(folder, "features")] * len(bound.teacher_layers),
+        (MixedViews if variant.mixed else StoredViews)(work, variant.views, policy), photos, labels,
+        Column(folder, "logits", policy) if variant.taught else None,
+        batch_size=BATCH, seed=seed, features=[Column(folder, "features", policy)] * len(bound.teacher_layers),
     )  # fmt: skip
     schedule = _schedule(setting, epochs)
     name = run_name(variant, setting, seed, held_out=held_out, epochs=epochs)

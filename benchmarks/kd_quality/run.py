@@ -13,8 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fashion import MOST_VIEWS
-from lesson import run_name, study
+from lesson import policy_of, run_name, study
 from table import write_results
 from teaching import fill_column, teach
 from variants import (
@@ -73,9 +72,10 @@ def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
     for variant in combined(best, term):
         yield [(variant, variant.settings[0])]
     yield [(v, setting) for v, (setting, _) in (on_logits | with_features).items() if v is not HINTON]
-    if tune:
-        fill_column(work, MOST_VIEWS, features=False)
-    yield [(variant, variant.settings[0]) for variant in other_rows(hinton)]
+    for variant in other_rows(hinton):
+        if tune:
+            fill_column(work, variant.views, features=False, policy=policy_of(variant))
+        yield [(variant, variant.settings[0])]
 
 
 def chosen(work: Path, variant: Variant, *, tune: bool) -> tuple[Setting, float]:

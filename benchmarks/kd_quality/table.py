@@ -9,30 +9,32 @@ from typing import Any
 import numpy as np
 from lesson import run_name
 from scipy import stats
-from teaching import TEACHER, teacher_name
+from teaching import teach
 from variants import BATCH, EPOCHS, LEARNING_RATE, LONG, TUNING_EPOCHS, TUNING_SEED, VIEWS, Setting, Variant
 
 from edgekd.devices.table import open_device
 from edgekd.storage import read_json, write_json, write_text
 
-NOTE = """The teacher ({teacher:,} parameters, {teacher_epochs} passes, test accuracy {accuracy:.2f} %) **was trained \
-on the labels of all 60,000 training images**, so its answers on the 57,000 are those of a network that has seen \
-their labels: what a teacher bought or trained elsewhere would know. The student has {student:,} parameters and multiplies \
-{macs:.2f} million times an image. It is shown the labels of 3,000 images (others for each seed); the other 57,000 \
-take part without theirs, except in the rows that say otherwise.
+NOTE = """\
+The teacher ({teacher:,} parameters, test accuracy {accuracy:.2f} %) **was trained on the labels of all 60,000 \
+training images**, so its answers on the 57,000 are those of a network that has seen their labels: what a \
+teacher bought or trained elsewhere would know. It was trained in {phases}. The student has {student:,} \
+parameters and multiplies {macs:.2f} million times an image. It is shown the labels of 3,000 images (others for \
+each seed); the other 57,000 take part without theirs, except in the rows that say otherwise.
 
-Every row has the steps of {epochs} passes over 60,000 images (batches of {batch}), those marked so of {long}, and \
-the weights of its last step: no run is stopped or chosen by accuracy. V, the number of views of each image in the column, \
-met in turn, is {views} unless said otherwise, for scratch too. Learning rate {rate:g} (AdamW, warm-up, cosine) in \
-every row. A feature objective is a term beside KD (Hinton).
+Every row has the steps of {epochs} passes over 60,000 images (batches of {batch}), those marked so of {long}, \
+and the weights of its last step: no run is stopped or chosen by accuracy. V, the number of views of each image \
+in the column, met in turn, is {views} unless said otherwise, for scratch too. Learning rate {rate:g} (AdamW, \
+warm-up, cosine) in every row. A feature objective is a term beside KD (Hinton).
 
 Choices were made on 5,000 of the training images, kept apart from a student of {tuning_epochs} passes (seed \
-{tuning_seed}, one run each; the teacher had seen their labels): the settings of each objective below, two each; by \
-the same figures, which logit objective and which feature term make the best combination. One such run is good to about \
-half a percent. The test images were looked at once, after each final run.
+{tuning_seed}, one run each; the teacher had seen their labels): the settings of each objective below, two each; \
+by the same figures, which logit objective and which feature term make the best combination. One such run is \
+good to about half a percent. The test images were looked at once, after each final run.
 
-The intervals are Student's t over the seeds (95 %), of the differences by seed: the same 3,000 labels, start and \
-order of images on both sides. "Gap recovered" is (row - scratch) / (teacher - scratch), with scratch on 3,000 labels."""
+The intervals are Student's t over the seeds (95 %), of the differences by seed: the same 3,000 labels, start \
+and order of images on both sides. "Gap recovered" is (row - scratch) / (teacher - scratch), with scratch on \
+3,000 labels."""
 MACHINE = "{cpu_model}, {cores} cores shared with other work; CPU s is of the process, mean of the seeds."
 
 
@@ -40,7 +42,7 @@ def write_results(
     work: Path, out: Path, plan: list[tuple[Variant, Setting]], seeds: int, tuning: dict[str, Any]
 ) -> None:
     """Write ``kd_quality.json`` and ``kd_quality.md`` of what has been run so far."""
-    teacher = read_json(work / teacher_name() / "teacher.json")
+    teacher = teach(work)
     rows = [found for variant, setting in plan if (found := _row(work, variant, setting, seeds))]
     scratch, kd = (next((row for row in rows if row["name"] == name), None) for name in ("scratch_3k", "hinton"))
     for row in rows:
@@ -112,7 +114,10 @@ def _markdown(found: dict[str, Any]) -> str:
     tried = ["| tried | on the 5,000 kept apart, % |", "|---|---|"]
     tried += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in found["tuning"].items()]
     note = NOTE.format(
-        teacher=teacher["parameters"], teacher_epochs=TEACHER.epochs, accuracy=100 * teacher["test_accuracy"],
+        teacher=teacher["parameters"], accuracy=100 * teacher["test_accuracy"],
+        phases=" and then ".join(
+            f"{one['epochs']} passes ({100 * one['test_accuracy']:.2f} %)" for one in teacher["phases"]
+        ),
         student=rows[0]["parameters"], macs=rows[0]["multiplications"] / 1e6, epochs=EPOCHS, long=LONG, batch=BATCH,
         views=VIEWS, rate=LEARNING_RATE, tuning_epochs=TUNING_EPOCHS, tuning_seed=TUNING_SEED,
     )  # fmt: skip

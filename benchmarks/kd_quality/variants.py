@@ -49,6 +49,7 @@ class Variant:
     photos: Literal["3000", "all"] = "all"
     views: int = VIEWS
     epochs: int = EPOCHS
+    mixed: bool = False
 
     @property
     def taught(self) -> bool:
@@ -72,7 +73,7 @@ FEATURES: tuple[tuple[str, str, Any, tuple[float, float]], ...] = (
     ("fitnet", "hints (FitNet)", FitNet(), (0.1, 1.0)),
     ("attention_transfer", "attention transfer", AttentionTransfer(), (0.5, 5.0)),
     ("similarity_preserving", "similarity preserving", SimilarityPreserving(), (30.0, 300.0)),
-    ("relational", "relational", Relational(), (0.3, 3.0)),
+    ("relational", "relational (distances)", Relational(angle_weight=0), (1.0, 10.0)),
 )
 
 
@@ -118,6 +119,7 @@ def other_rows(hinton: Setting) -> tuple[Variant, ...]:
         Variant("confidence_weight", "KD, unlabelled weighted by the teacher's confidence", (weighted,)),
         Variant("confidence_threshold", "KD, unlabelled only where the teacher is sure of >= 0.8", (sure,)),
         Variant("hinton_v1", "KD, V = 1 (no augmentation)", (hinton,), views=1),
+        Variant("hinton_mixed", "KD, half of the views mixed (mixup, cutmix)", (hinton,), mixed=True),
         Variant("hinton_v8", "KD, V = 8 (a new view every pass)", (hinton,), views=8),
         Variant("scratch_3k_v8", "from scratch, 3,000 labels, V = 8", (LABELS,), photos="3000", views=8),
     )
