@@ -24,7 +24,8 @@ from edgekd.training.schedule import Schedule
 
 FIRST = Schedule(epochs=8, batch_size=128, learning_rate=4e-3, weight_decay=0.01, warmup_share=0.15)
 THEN = Schedule(epochs=3, batch_size=128, learning_rate=2e-3, weight_decay=0.01)
-PHASES = ((FIRST, WIDE, MOST_VIEWS), (THEN, VIEWS, 4))
+LAST = THEN.model_copy(update={"epochs": 4})
+PHASES = ((FIRST, WIDE, MOST_VIEWS), (THEN, VIEWS, 4), (LAST, VIEWS, 4))
 NOBODY = Validation(np.zeros((0, 28, 28, 1), np.uint8), np.zeros(0, np.int64))
 
 
