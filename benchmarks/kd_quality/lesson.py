@@ -36,7 +36,7 @@ def told(variant: Variant, setting: Setting, seed: int, *, held_out: bool, epoch
         "objective": setting.objective.model_dump(mode="json"),
         "confidence": setting.confidence and setting.confidence.model_dump(mode="json"),
         "schedule": _schedule(setting, epochs).model_dump(mode="json"),
-        "student": source_of(student_network), "teacher": teacher_name() if variant.taught else None,
+        "student": source_of(student_network), "teacher": f"{teacher_name()}, mean of mirrored" if variant.taught else None,
         "seed": seed, "held_out": HELD_OUT if held_out else 0,
     }  # fmt: skip
 
@@ -69,7 +69,7 @@ def study(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out
     bound = bind(setting.objective, student, teacher, setting.confidence)
     stream = BatchStream(
         (MixedViews if variant.mixed else StoredViews)(work, variant.views, policy), photos, labels,
-        Column(folder, "logits", policy) if variant.taught else None,
+        Column(folder, "mean-logits", policy) if variant.taught else None,
         batch_size=BATCH, seed=seed, features=[Column(folder, "features", policy)] * len(bound.teacher_layers),
     )  # fmt: skip
     schedule = _schedule(setting, epochs)
@@ -91,9 +91,7 @@ def study(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out
         "settings": told(variant, setting, seed, held_out=held_out, epochs=epochs),
     }  # fmt: skip
     if not held_out:
-        found["teacher_agreement"] = float(
-            np.mean(answers == np.asarray(read_json(folder / "teacher.json")["answers"]))
-        )
+        found["teacher_agreement"] = float(np.mean(answers == np.asarray(read_json(folder / "mean.json")["answers"])))
     return found
 
 
