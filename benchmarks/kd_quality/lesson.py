@@ -36,7 +36,8 @@ def told(variant: Variant, setting: Setting, seed: int, *, held_out: bool, epoch
         "objective": setting.objective.model_dump(mode="json"),
         "confidence": setting.confidence and setting.confidence.model_dump(mode="json"),
         "schedule": _schedule(setting, epochs).model_dump(mode="json"),
-        "student": source_of(student_network), "teacher": f"{teacher_name()}, mean of mirrored" if variant.taught else None,
+        "student": source_of(student_network),
+        "teacher": f"{teacher_name()}, mean of mirrored" if variant.taught else None,
         "seed": seed, "held_out": HELD_OUT if held_out else 0,
     }  # fmt: skip
 

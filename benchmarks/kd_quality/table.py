@@ -103,9 +103,10 @@ def _shown(found: dict[str, Any] | None, sign: str = "+") -> str:
 
 def _markdown(found: dict[str, Any]) -> str:
     rows, teacher, facts = found["rows"], found["teacher"], found["machine"]
+    spent = sum(phase["cpu_s"] for phase in teacher["phases"])
     lines = ["| student | setting | test accuracy, % | by seed | over scratch (3,000) | over KD | gap recovered "
              "| agrees with the teacher | CPU s |", "|---|---|---|---|---|---|---|---|---|",
-             f"| *the teacher* | | {100 * teacher['test_accuracy']:.2f} | | | | | | {sum(one['cpu_s'] for one in teacher['phases'])} |"]  # fmt: skip
+             f"| *the teacher* | | {100 * teacher['test_accuracy']:.2f} | | | | | | {spent} |"]  # fmt: skip
     for row in rows:
         seeds = " / ".join(f"{100 * accuracy:.2f}" for accuracy in row["accuracies"].values())
         gap = f"{100 * row['gap_recovered']:.0f} %" if "gap_recovered" in row else ""
