@@ -48,16 +48,15 @@ def teacher_network() -> Any:
 
 
 def student_network() -> Any:
-    """9,148 parameters: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]; its last feature maps are 7 x 7 x 22.
-
-    Half its weights lie in the residual part on the last grid, where a multiplication costs least per weight.
-    """
+    """9,314 parameters: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]; its last feature maps are 7 x 7 x 20."""
     import keras
 
     layers = keras.layers
     image = keras.Input((SIZE, SIZE, 1), name="image")
     x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 12, 4, 2)
-    x = _residual(_unit(x, 22, 3, 2), 22, "last")
+    x = layers.Add(name="mid")([x, _unit(x, 12)])
+    x = _unit(x, 20, 3, 2)
+    x = layers.Add(name="last")([x, _unit(x, 20)])
     # Every garment lies in the middle, so that where something is seen says more than that it is seen.
     x = layers.Flatten()(layers.AveragePooling2D(2)(x))
     return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="student")

@@ -18,7 +18,7 @@ from edgekd.distill.standardized import Standardized
 from edgekd.distill.table import Term, Weighted, terms_of
 from edgekd.training.labels import LabelsOnly
 
-EPOCHS, LONG, BATCH, VIEWS = 6, 18, 128, 4
+EPOCHS, LONG, BATCH, VIEWS = 4, 12, 128, 4
 LEARNING_RATE, WEIGHT_DECAY = 6e-3, 1e-3
 TUNING_EPOCHS, TUNING_SEED = 2, 100
 
