@@ -100,7 +100,7 @@ def main_rows(hinton: Setting) -> tuple[Variant, ...]:
     )
 
 
-def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
+def combined(logits: Setting, features: Setting, hinton: Setting) -> tuple[Variant, ...]:
     """The best logit objective and the best feature term together; then patiently, beside what that has to beat."""
     setting = Setting("best", Weighted(terms=(*terms_of(logits.objective), terms_of(features.objective)[-1])))
     long = f", {LONG} passes"
@@ -108,6 +108,7 @@ def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
         Variant("combined", "best combination", (setting,)),
         Variant("combined_long", f"best combination{long}", (setting,), epochs=LONG),
         Variant("scratch_60k_long", f"from scratch, all 60,000 labels{long}", (LABELS,), labels="all", epochs=LONG),
+        Variant("hinton_long", f"KD (Hinton), the 57,000 without labels too{long}", (hinton,), epochs=LONG),
     )
 
 
