@@ -69,7 +69,7 @@ def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
     on_logits = {variant: chosen(work, variant, tune=tune) for variant in ON_LOGITS}
     with_features = {variant: chosen(work, variant, tune=tune) for variant in on_features(hinton)}
     best, term = (max(found.values(), key=lambda one: one[1])[0] for found in (on_logits, with_features))
-    for variant in combined(best, term, hinton):
+    for variant in combined(best, term):
         yield [(variant, variant.settings[0])]
     yield [(v, setting) for v, (setting, _) in (on_logits | with_features).items() if v is not HINTON]
     for variant in other_rows(hinton):

@@ -100,7 +100,7 @@ def main_rows(hinton: Setting) -> tuple[Variant, ...]:
     )
 
 
-def combined(logits: Setting, features: Setting, hinton: Setting) -> tuple[Variant, ...]:
+def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
     """The best logit objective and the best feature term together; then patiently, beside what that has to beat."""
     setting = Setting("best", Weighted(terms=(*terms_of(logits.objective), terms_of(features.objective)[-1])))
     long = f", {LONG} passes"
@@ -108,15 +108,15 @@ def combined(logits: Setting, features: Setting, hinton: Setting) -> tuple[Varia
         Variant("combined", "best combination", (setting,)),
         Variant("combined_long", f"best combination{long}", (setting,), epochs=LONG),
         Variant("scratch_60k_long", f"from scratch, all 60,000 labels{long}", (LABELS,), labels="all", epochs=LONG),
-        Variant("hinton_long", f"KD (Hinton), the 57,000 without labels too{long}", (hinton,), epochs=LONG),
     )
 
 
 def other_rows(hinton: Setting) -> tuple[Variant, ...]:
-    """How far to trust the teacher, and how many views."""
+    """Plain KD as patient as the best combination; how far to trust the teacher; how many views."""
     weighted = replace(hinton, name="p1", confidence=ConfidenceWeight())
     sure = replace(hinton, name="0.8", confidence=ConfidenceThreshold(at_least=0.8))
     return (
+        Variant("hinton_long", f"KD (Hinton), the 57,000 without labels too, {LONG} passes", (hinton,), epochs=LONG),
         Variant("confidence_weight", "KD, unlabelled weighted by the teacher's confidence", (weighted,)),
         Variant("confidence_threshold", "KD, unlabelled only where the teacher is sure of >= 0.8", (sure,)),
         Variant("hinton_v1", "KD, V = 1 (no augmentation)", (hinton,), views=1),
