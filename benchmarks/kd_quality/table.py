@@ -18,9 +18,10 @@ from edgekd.storage import read_json, write_json, write_text
 NOTE = """\
 The teacher ({teacher:,} parameters, test accuracy {accuracy:.2f} %) **was trained on the labels of all 60,000 \
 training images**, so its answers on the 57,000 are those of a network that has seen their labels: what a \
-teacher bought or trained elsewhere would know. It was trained for {phases} passes, on to where it came to 93 % \
-of the test images (the one thing that was decided by those), and answers with the mean of its logits for an \
-image and the mirrored one ({alone:.2f} % without that). The student has {student:,} parameters and multiplies \
+teacher bought or trained elsewhere would know. It was trained for {phases} passes, with milder crops after the \
+first phase, until it came to 93 % of the test images, and answers with the mean of its logits for an image and \
+the mirrored one ({alone:.2f} % without that); these are what was decided with the test images in view, all of \
+them the teacher's. The student has {student:,} parameters and multiplies \
 {macs:.2f} million times an image. It is shown the labels of 3,000 images (others for each seed); the other \
 57,000 take part without theirs, except in the rows that say otherwise.
 
