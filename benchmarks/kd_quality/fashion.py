@@ -1,4 +1,4 @@
-"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays, its views, and the two networks.
+"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays and its augmented views.
 
 Data: Xiao, Rasul & Vollgraf, arXiv:1708.07747.
 """
@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.dataset import Sample
 from edgekd.data.views import ViewPolicy, draw_view, render
+from edgekd.data.views_mix import Mixing, MixPolicy, mixed, mixes_of
 from edgekd.preprocess import Preprocessing
-from edgekd.storage import replacing
+from edgekd.storage import digest, replacing
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SIZE, CLASSES = 28, 10
-VIEWS = ViewPolicy(views=10, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
+MOST_VIEWS = 8
+WIDE = ViewPolicy(views=MOST_VIEWS, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
+# The garments fill their images: a wide crop cuts sleeves and hems off.
+VIEWS = WIDE.model_copy(update={"crop_scale": (0.85, 1.0)})
 VIEW_SEED = 0
+MIXED = VIEWS.model_copy(update={"mix": MixPolicy(mixup=0.4, cutmix=1.0, share=0.5)})
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -43,18 +49,43 @@ def load(split: str) -> Images:
         return Images(pixels, np.frombuffer(labels.read(), np.uint8, offset=8).astype(np.int64))
 
 
-def view_file(work: Path, number: int) -> Path:
+def named(*settings: Any) -> str:
+    """The first 16 hex digits of the hash of JSON-able settings: what a file made by them is called."""
+    return digest(list(settings))[:16]
+
+
+def view_file(work: Path, number: int, policy: ViewPolicy = VIEWS) -> Path:
     """View ``number`` of all 60,000 training images, uint8 [60000, 28, 28, 1], rendered when first asked for."""
-    path = work / f"view-{number:02d}.npy"
-    if not path.is_file():
+    path = work / "views" / f"{named(policy.model_dump(mode='json'), VIEW_SEED)}-{number:02d}.npy"
+    if path.is_file():
+        return path
+    if policy.mix.on:
+        seen = _mixed(work, number)
+    else:
         shown = Preprocessing(height=SIZE, width=SIZE)
         seen = np.empty_like(pixels := load("train").pixels)
         for index, image in enumerate(pixels):
-            view = draw_view(VIEWS, VIEW_SEED, f"fashion-mnist/train/{index}", number)
+            view = draw_view(policy, VIEW_SEED, f"fashion-mnist/train/{index}", number)
             seen[index] = render(np.repeat(image, 3, axis=2), view, shown)[:, :, :1]
-        with replacing(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, seen, allow_pickle=False)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, seen, allow_pickle=False)
     return path
+
+
+@cache
+def mixing() -> Mixing:
+    """Who is mixed with whom: of all images, whether their labels are known or not."""
+    samples = [Sample(str(i), Path(), i, f"fashion-mnist/train/{i}", None, "unlabelled", i) for i in range(60_000)]
+    return Mixing(MIXED.mix, VIEW_SEED, samples)
+
+
+def _mixed(work: Path, number: int) -> Pixels:
+    plain = _opened(view_file(work, number))
+    seen = np.array(plain)
+    for index in range(len(seen)):
+        if mix := mixing().of(index, number):
+            seen[index] = mixed(plain[index], plain[mix.partner], mix)
+    return seen
 
 
 @cache
@@ -68,53 +99,22 @@ class StoredViews:
 
     work: Path
     views: int
+    policy: ViewPolicy = VIEWS
 
     def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> Pixels:
         """Views uint8 [B, 28, 28, 1]."""
         batch = np.empty((len(sample_indices), SIZE, SIZE, 1), np.uint8)
         for number in np.unique(view_numbers):
             here = view_numbers == number
-            batch[here] = _opened(view_file(self.work, int(number)))[sample_indices[here]]
+            batch[here] = _opened(view_file(self.work, int(number), self.policy))[sample_indices[here]]
         return batch
 
 
-def _unit(x: Any, channels: int, kernel: int = 3, stride: int = 1) -> Any:
-    import keras
+class MixedViews(StoredViews):
+    """Views some of which show two images."""
 
-    layers = keras.layers
-    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-
-
-def _residual(x: Any, channels: int, name: str) -> Any:
-    import keras
-
-    return keras.layers.Add(name=name)([x, _unit(_unit(x, channels), channels)])
-
-
-def teacher_network() -> Any:
-    """A residual network of about 16 million multiplications: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]."""
-    import keras
-
-    layers = keras.layers
-    image = keras.Input((SIZE, SIZE, 1), name="image")
-    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 40, 5, 2)
-    x = _residual(x, 40, "mid")
-    x = _unit(x, 96, 3, 2)
-    x = _residual(x, 96, "last")
-    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    return keras.Model(image, layers.Dense(CLASSES, name="logits")(layers.Dropout(0.3)(x)), name="teacher")
-
-
-def student_network() -> Any:
-    """9,330 parameters: pixels 0..255 [N, 28, 28, 1] to logits [N, 10]; its last feature maps are 7 x 7 x 28."""
-    import keras
-
-    layers = keras.layers
-    image = keras.Input((SIZE, SIZE, 1), name="image")
-    x = _unit(layers.Rescaling(1 / 128, -1.0)(image), 12)
-    x = _unit(layers.MaxPooling2D()(x), 18)
-    x = _unit(layers.MaxPooling2D()(x), 28)
-    # Every garment lies in the middle, so that where something is seen says more than that it is seen.
-    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
-    return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="student")
+    def mixes(
+        self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Partners int64 [B] (-1: none) and the images' own shares float32 [B]."""
+        return mixes_of(mixing(), sample_indices, view_numbers)

@@ -2,32 +2,42 @@
 
     python benchmarks/kd_quality/run.py --work DIR
 
-Goes on where it was killed; started twice on the same folder, two processes share the runs. Needs the Debian package
-dataset-fashion-mnist.
+Goes on where it was killed: every run is kept under a name that hashes all that decides it, and the tables are written
+anew after each. Needs the Debian package dataset-fashion-mnist.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from lesson import fill_column, study, teach
+from lesson import policy_of, run_name, study
 from table import write_results
-from variants import EPOCHS, LONG, ON_FEATURES, ON_LOGITS, VARIANTS, VIEWS, Setting, Variant, best_logits, combined
+from teaching import fill_column, teach
+from variants import (
+    HINTON,
+    ON_LOGITS,
+    TUNING_EPOCHS,
+    TUNING_SEED,
+    VIEWS,
+    Setting,
+    Variant,
+    combined,
+    main_rows,
+    on_features,
+    other_rows,
+)
 
 from edgekd.quiet import import_keras
 from edgekd.storage import read_json, write_json
 
-TUNING_EPOCHS, TUNING_SEED = 3, 100
+Row = tuple[Variant, Setting]
 
 
 def main() -> None:
-    """Teacher, column, choice of settings on held-out images, then the runs, seed by seed."""
+    """Teacher, column, then the runs in the order of their weight, each choice made before the runs that need it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="a folder for views, column and runs (4 GB)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -36,77 +46,66 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only write the tables of what is there")
     given = parser.parse_args()
     work: Path = given.work
-    (work / "runs").mkdir(parents=True, exist_ok=True)
-    if given.report:
-        write_results(work, given.out, plan(work))
-        return
     # Read by TensorFlow when it is loaded.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(given.threads), "TF_NUM_INTEROP_THREADS": "1"}
-    import_keras()
-    alone(work, "teacher", lambda: teach(work))
-    alone(work, "column", lambda: fill_column(work, VIEWS, features=True))
-    for wait in (False, True):  # What another process is at is waited for: the choice needs all of it.
-        for variant in VARIANTS:
-            for setting in variant.settings if len(variant.settings) > 1 else ():
-                tune = partial(study, work, variant, setting, TUNING_SEED, held_out=True, epochs=TUNING_EPOCHS)
-                once(work, f"tune-{variant.name}-{setting.name}", tune, wait=wait)
-    alone(work, "column-all", lambda: fill_column(work, EPOCHS, features=False))
-    for name, variant, setting, seed in runs(work, given.seeds):
-        if once(work, name, partial(study, work, variant, setting, seed, held_out=False, epochs=variant.epochs)):
-            write_results(work, given.out, plan(work))
+    if not given.report:
+        import_keras()
+        teach(work)
+        fill_column(work, VIEWS, features=True)
+    done: list[Row] = []
+    for rows in plan(work, tune=not given.report):
+        done += rows
+        for seed in range(given.seeds):
+            for variant, setting in rows:
+                if not given.report and once(work, variant, setting, seed, held_out=False, epochs=variant.epochs):
+                    write_results(work, given.out, done, given.seeds, tried(work))
+    write_results(work, given.out, done, given.seeds, tried(work))
 
 
-def runs(work: Path, seeds: int) -> Iterator[tuple[str, Variant, Setting, int]]:
-    """Every run: all variants with one seed, then all with two."""
-    for seed in range(seeds):
-        for variant, setting in plan(work):
-            yield f"run-{variant.name}-{seed}", variant, setting, seed
+def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
+    """The rows, group by group; with ``tune`` what has to be chosen for a group is tried before it is given."""
+    hinton, _ = chosen(work, HINTON, tune=tune)
+    yield [(variant, hinton if variant is HINTON else variant.settings[0]) for variant in main_rows(hinton)]
+    on_logits = {variant: chosen(work, variant, tune=tune) for variant in ON_LOGITS}
+    with_features = {variant: chosen(work, variant, tune=tune) for variant in on_features(hinton)}
+    best, term = (max(found.values(), key=lambda one: one[1])[0] for found in (on_logits, with_features))
+    for variant in combined(best, term):
+        yield [(variant, variant.settings[0])]
+    yield [(v, setting) for v, (setting, _) in (on_logits | with_features).items() if v is not HINTON]
+    for variant in other_rows(hinton):
+        if tune:
+            fill_column(work, variant.views, features=False, policy=policy_of(variant))
+        yield [(variant, variant.settings[0])]
 
 
-def plan(work: Path) -> list[tuple[Variant, Setting]]:
-    """The variants, each with the setting that did best on held-out images."""
-    rows = [(variant, chosen(work, variant)[0]) for variant in VARIANTS]
-    logits = max((chosen(work, variant) for variant in ON_LOGITS), key=lambda found: found[1])[0]
-    features = max((chosen(work, variant) for variant in ON_FEATURES), key=lambda found: found[1])[0]
-    long = [
-        combined(logits, features, EPOCHS),
-        combined(logits, features, LONG * EPOCHS),
-        best_logits(logits, LONG * EPOCHS),
-    ]
-    return rows + [(variant, variant.settings[0]) for variant in long]
-
-
-def chosen(work: Path, variant: Variant) -> tuple[Setting, float]:
+def chosen(work: Path, variant: Variant, *, tune: bool) -> tuple[Setting, float]:
     """The setting with the highest accuracy on held-out images, and that accuracy; the first of equals."""
     scores = []
     for setting in variant.settings:
-        path = work / "runs" / f"tune-{variant.name}-{setting.name}.json"
+        if tune:
+            once(work, variant, setting, TUNING_SEED, held_out=True, epochs=TUNING_EPOCHS)
+        name = run_name(variant, setting, TUNING_SEED, held_out=True, epochs=TUNING_EPOCHS)
+        path = work / "runs" / f"{name}.json"
         scores.append(read_json(path)["accuracy"] if path.is_file() else 0.0)
     best = max(range(len(scores)), key=lambda i: scores[i])
     return variant.settings[best], scores[best]
 
 
-def once(work: Path, name: str, do: Callable[[], dict[str, Any]], *, wait: bool = False) -> bool:
-    """Keep what ``do`` gives as ``runs/NAME.json``; False where that is there, or (without ``wait``) being made."""
+def tried(work: Path) -> dict[str, float]:
+    """Accuracy on held-out images of everything tried, by the run's name."""
+    return {path.stem: read_json(path)["accuracy"] for path in sorted((work / "runs").glob("tune-*.json"))}
+
+
+def once(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out: bool, epochs: int) -> bool:
+    """Make the run and keep what it gives; False where it is there."""
+    name = run_name(variant, setting, seed, held_out=held_out, epochs=epochs)
     path = work / "runs" / f"{name}.json"
-    with (work / "runs" / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            return False
-        if path.is_file():
-            return False
-        told = do()
-        write_json(path, told)
-        print(name, told.get("accuracy"), told.get("cpu_s"), flush=True)
-        return True
-
-
-def alone(work: Path, name: str, do: Callable[[], Any]) -> None:
-    """One process at a time; who waited finds it done."""
-    with (work / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        do()
+    if path.is_file():
+        return False
+    found = study(work, variant, setting, seed, held_out=held_out, epochs=epochs)
+    write_json(path, found)
+    print(name, found["accuracy"], found["cpu_s"], flush=True)
+    return True
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgekd.distill.attention_transfer import AttentionTransfer
@@ -18,7 +18,9 @@ from edgekd.distill.standardized import Standardized
 from edgekd.distill.table import Term, Weighted, terms_of
 from edgekd.training.labels import LabelsOnly
 
-EPOCHS, BATCH, VIEWS, LONG = 10, 128, 4, 3
+EPOCHS, LONG, BATCH, VIEWS = 4, 12, 128, 4
+LEARNING_RATE, WEIGHT_DECAY = 6e-3, 1e-3
+TUNING_EPOCHS, TUNING_SEED = 2, 100
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Setting:
     name: str
     objective: Any
     confidence: ConfidenceWeight | ConfidenceThreshold | None = None
-    learning_rate: float = 6e-3
+    learning_rate: float = LEARNING_RATE
 
     @property
     def features(self) -> bool:
@@ -47,6 +49,7 @@ class Variant:
     photos: Literal["3000", "all"] = "all"
     views: int = VIEWS
     epochs: int = EPOCHS
+    mixed: bool = False
 
     @property
     def taught(self) -> bool:
@@ -54,65 +57,70 @@ class Variant:
         return not all(isinstance(setting.objective, LabelsOnly) for setting in self.settings)
 
 
-HINTON = Hinton(softmax_temperature=2.0, label_weight=0.3)
-SCRATCH = (Setting("labels", LabelsOnly()),)
-PLAIN = (Setting("T2", HINTON),)
-
-
-def _hinton_and(objective: Any, weights: tuple[float, ...]) -> tuple[Setting, ...]:
-    return tuple(
-        Setting(f"w{weight:g}", Weighted(terms=(Term(objective=HINTON), Term(weight=weight, objective=objective))))
-        for weight in weights
-    )
-
-
+LABELS = Setting("labels", LabelsOnly())
+HINTON = Variant(
+    "hinton", "KD (Hinton), the 57,000 without labels too",
+    tuple(Setting(f"T{t:g}", Hinton(softmax_temperature=t)) for t in (2.0, 4.0)),
+)  # fmt: skip
 ON_LOGITS = (
-    Variant("hinton", "KD (Hinton)", (*PLAIN, Setting("T4", Hinton(softmax_temperature=4.0)))),
+    HINTON,
     Variant("standardized", "logit standardization",
             tuple(Setting(f"T{t:g}", Standardized(softmax_temperature=t)) for t in (1.0, 2.0))),
     Variant("dkd", "decoupled KD", tuple(Setting(f"b{b:g}", DKD(other_weight=b)) for b in (1.0, 4.0))),
     Variant("dist", "DIST", tuple(Setting(f"T{t:g}", Dist(softmax_temperature=t)) for t in (1.0, 4.0))),
 )  # fmt: skip
-ON_FEATURES = (
-    Variant("fitnet", "KD + hints (FitNet)", _hinton_and(FitNet(), (0.1, 1.0))),
-    Variant("attention", "KD + attention transfer", _hinton_and(AttentionTransfer(), (0.5, 5.0))),
-    Variant("similarity", "KD + similarity preserving", _hinton_and(SimilarityPreserving(), (30.0, 300.0))),
-    Variant("relational", "KD + relational", _hinton_and(Relational(), (0.3, 3.0))),
-)
-TRUST = (
-    Variant("confidence_weight", "KD, unlabelled weighted by the teacher's confidence",
-            (Setting("p1", HINTON, ConfidenceWeight()),)),
-    Variant("confidence_threshold", "KD, unlabelled only where the teacher is sure of >= 0.8",
-            (Setting("0.8", HINTON, ConfidenceThreshold(at_least=0.8)),)),
-)  # fmt: skip
-VARIANTS = (
-    Variant("scratch_3k", "from scratch, 3,000 labels", SCRATCH, photos="3000"),
-    Variant("scratch_60k", "from scratch, all 60,000 labels", SCRATCH, labels="all"),
-    Variant("kd_labelled", "KD on the 3,000 labelled only", PLAIN, photos="3000"),
-    *ON_LOGITS,
-    *ON_FEATURES,
-    *TRUST,
-    Variant("hinton_v1", "KD, V = 1 (no augmentation)", PLAIN, views=1),
-    Variant("hinton_v10", "KD, V = 10 (a new view every pass)", PLAIN, views=EPOCHS),
-    Variant("scratch_60k_v1", "from scratch, all 60,000 labels, V = 1", SCRATCH, labels="all", views=1),
-    Variant("scratch_3k_v10", "from scratch, 3,000 labels, V = 10", SCRATCH, photos="3000", views=EPOCHS),
+FEATURES: tuple[tuple[str, str, Any, tuple[float, float]], ...] = (
+    ("fitnet", "hints (FitNet)", FitNet(), (0.1, 1.0)),
+    ("attention_transfer", "attention transfer", AttentionTransfer(), (0.5, 5.0)),
+    ("similarity_preserving", "similarity preserving", SimilarityPreserving(), (30.0, 300.0)),
+    ("relational", "relational (distances)", Relational(angle_weight=0), (1.0, 10.0)),
 )
 
 
-def combined(logits: Setting, features: Setting, epochs: int) -> Variant:
-    """The logit objective and the feature term that did best on held-out images, together, in ever new views."""
-    term = terms_of(features.objective)[1]
-    setting = Setting("best", Weighted(terms=(*terms_of(logits.objective), term)))
-    long = epochs > EPOCHS
-    return Variant(
-        "combined_long" if long else "combined",
-        f"best logit + best feature objective, V = 10{f', {epochs} passes' if long else ''}",
-        (setting,), views=EPOCHS, epochs=epochs,
-    )  # fmt: skip
+def on_features(base: Setting) -> tuple[Variant, ...]:
+    """A row for each objective on features: a term beside the logit objective ``base``, with two weights to try."""
+    return tuple(
+        Variant(name, f"KD + {shown}", tuple(_plus(base, objective, weight) for weight in weights))
+        for name, shown, objective, weights in FEATURES
+    )
 
 
-def best_logits(setting: Setting, epochs: int) -> Variant:
-    """The best logit objective alone, as patient as the combination."""
-    return Variant(
-        "logits_long", f"best logit objective alone, V = 10, {epochs} passes", (setting,), views=EPOCHS, epochs=epochs
+def _plus(base: Setting, objective: Any, weight: float) -> Setting:
+    terms = (*terms_of(base.objective), Term(weight=weight, objective=objective))
+    return Setting(f"{base.name}w{weight:g}", Weighted(terms=terms))
+
+
+def main_rows(hinton: Setting) -> tuple[Variant, ...]:
+    """What decides whether distillation pays."""
+    return (
+        Variant("scratch_3k", "from scratch, 3,000 labels", (LABELS,), photos="3000"),
+        Variant("scratch_60k", "from scratch, all 60,000 labels", (LABELS,), labels="all"),
+        Variant("kd_labelled", "KD (Hinton) on the 3,000 labelled only", (hinton,), photos="3000"),
+        HINTON,
+    )
+
+
+def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
+    """The best logit objective and the best feature term together; then patiently, beside what that has to beat."""
+    setting = Setting("best", Weighted(terms=(*terms_of(logits.objective), terms_of(features.objective)[-1])))
+    long = f", {LONG} passes"
+    return (
+        Variant("combined", "best combination", (setting,)),
+        Variant("combined_long", f"best combination{long}", (setting,), epochs=LONG),
+        Variant("scratch_60k_long", f"from scratch, all 60,000 labels{long}", (LABELS,), labels="all", epochs=LONG),
+    )
+
+
+def other_rows(hinton: Setting) -> tuple[Variant, ...]:
+    """Plain KD as patient as the best combination; how far to trust the teacher; how many views."""
+    weighted = replace(hinton, name="p1", confidence=ConfidenceWeight())
+    sure = replace(hinton, name="0.8", confidence=ConfidenceThreshold(at_least=0.8))
+    return (
+        Variant("hinton_long", f"KD (Hinton), the 57,000 without labels too, {LONG} passes", (hinton,), epochs=LONG),
+        Variant("confidence_weight", "KD, unlabelled weighted by the teacher's confidence", (weighted,)),
+        Variant("confidence_threshold", "KD, unlabelled only where the teacher is sure of >= 0.8", (sure,)),
+        Variant("hinton_v1", "KD, V = 1 (no augmentation)", (hinton,), views=1),
+        Variant("hinton_mixed", "KD, half of the views mixed (mixup, cutmix)", (hinton,), mixed=True),
+        Variant("hinton_v8", "KD, V = 8 (a new view every pass)", (hinton,), views=8),
+        Variant("scratch_3k_v8", "from scratch, 3,000 labels, V = 8", (LABELS,), photos="3000", views=8),
     )
