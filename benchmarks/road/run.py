@@ -38,9 +38,9 @@ STUDENTS: dict[str, dict[str, Any]] = {
     },
 }
 NOTE = """\
-A photo is in one fold's test split; each fold's own validation photos chose the head's penalty and the epoch. Which blocks
-and what share of channels to keep, and that half of a pass is labelled, was settled on earlier runs over these same
-folds, so that a new collection of photos may do a little worse. One seed; the rows differ by a few photos."""
+A photo is in one fold's test split; each fold's own validation photos chose the head's penalty and the epoch. Which
+blocks and what share of channels to keep, and that half of a pass is labelled, was settled on earlier runs over these
+same folds, so that a new collection of photos may do a little worse. One seed; the rows differ by a few photos."""
 # Run directory stage: what the student in it has learnt from.
 VARIANTS = {"start": "linear probe", "scratch": "labels alone", "distill": "distilled"}
 
