@@ -35,7 +35,8 @@ from edgekd.pipeline.ship import artifacts_in
 from edgekd.storage import read_json, write_json, write_text
 
 AA_RUNS, AA_PLAN = 100, BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3)
-WIDTH_PLAN = BenchPlan(launches=30, seconds_per_launch=0.5, warmup_max_s=0.5)
+# A minute on a quiet machine of this kind.
+WIDTH_PLAN = BenchPlan(launches=66, seconds_per_launch=0.5, warmup_max_s=0.5)
 BUSY_PLAN = BenchPlan(launches=15, seconds_per_launch=0.3, warmup_max_s=0.3)
 BUSY_PAIRS, OTHER_ROUNDS = 7, 9
 OTHER_PLAN = BenchPlan(launches=1, seconds_per_launch=2.0, warmup_max_s=1.0)
