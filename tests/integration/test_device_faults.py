@@ -95,7 +95,9 @@ def test_a_file_named_with_spaces_quotes_and_commands_works_everywhere(bench: Be
 @pytest.mark.parametrize("killed_by", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_command_goes_on_where_it_was(bench: Bench, killed_by: signal.Signals) -> None:
     words = bench.words(bench.file, "--launches", "8", "--seconds", "0.2")
-    process = subprocess.Popen([sys.executable, "-m", "edgekd", *words], stderr=subprocess.PIPE, text=True)
+    # Tests that run in a shell's background inherit that Ctrl-C is ignored.
+    argv = ["env", "--default-signal=INT", sys.executable, "-m", "edgekd", *words]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     while bench.kept("host") < 2 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(killed_by)
