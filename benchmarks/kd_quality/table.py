@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lesson import run_name
-from scipy import stats
 from teaching import teach
 from variants import BATCH, EPOCHS, LEARNING_RATE, LONG, TUNING_EPOCHS, TUNING_SEED, VIEWS, Setting, Variant
 
 from edgekd.devices.table import open_device
+from edgekd.report.repeats import half_width
 from edgekd.storage import read_json, write_json, write_text
 
 NOTE = """\
@@ -91,9 +90,7 @@ def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str
 
 
 def _interval(found: list[float]) -> dict[str, Any]:
-    half = None
-    if len(found) > 1:
-        half = float(stats.t.ppf(0.975, len(found) - 1) * np.std(found, ddof=1) / math.sqrt(len(found)))
+    half = half_width(np.array(found)) if len(found) > 1 else None
     return {"mean": float(np.mean(found)), "half_width": half}
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from edgekd.bench.ratio import student_t
 from edgekd.metrics import Interval, accuracy, balanced_accuracy
 from edgekd.report import format as fmt
 from edgekd.report.model import Repeats, SeedRow
@@ -128,7 +128,7 @@ def _seeds_covariance(*values: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(values[0])
     if count == 1:
         return np.zeros((len(values), len(values)))
-    return np.atleast_2d(np.cov(np.stack(values))) / count * float(stdtrit(count - 1, 0.975)) ** 2
+    return np.atleast_2d(np.cov(np.stack(values))) / count * student_t(0.975, count - 1) ** 2
 
 
 def _of_seeds(intervals: Sequence[Interval]) -> Interval:

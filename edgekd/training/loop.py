@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.metrics import balanced_accuracy
 from edgekd.quiet import import_keras
 from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
@@ -147,7 +148,7 @@ def _finish_epoch(
         logits = logits_of(model, valid.images)
         entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
         if valid.metric == "balanced_accuracy":
-            entry["val_balanced_accuracy"] = mean_recall(logits, valid.labels)
+            entry["val_balanced_accuracy"] = balanced_accuracy(valid.labels, logits.argmax(axis=1)).value
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
     chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
@@ -219,9 +220,3 @@ def evaluate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     accuracy = float(np.mean(logits.argmax(axis=1) == labels))
     return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
-
-
-def mean_recall(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """Balanced accuracy of logits [N, C]: the mean of the recalls of the classes that ``labels`` [N] have."""
-    right = logits.argmax(axis=1) == labels
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
