@@ -152,7 +152,9 @@ class Context:
         return self.tensor(index).name or f"t{index}"
 
     def _dequantized(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
-        inputs = [self.onnx.constant(value) for value in (data, scale, zero_point)]
+        inputs = [self.onnx.constant(value) for value in (data, scale)]
+        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
+        inputs.append(self.onnx.constant(zero_point, shared=False))
         attributes: Mapping[str, Any] = {"axis": 0} if scale.ndim else {}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
