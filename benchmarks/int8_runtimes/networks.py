@@ -109,7 +109,7 @@ def _fitted(model: Any, photos: Photos) -> Any:
     import keras
 
     images, labels = photos.labelled(model.input_shape[1])
-    features = _run(keras.Model(model.inputs, model.layers[-1].input), images)
+    features = _run(keras.Model(model.input, model.layers[-1].input), images)
     validation = np.arange(len(labels)) % 5 == 0
     head = fit_head(
         features[~validation], labels[~validation], (features[validation], labels[validation]), model.output_shape[-1]
@@ -129,7 +129,7 @@ def _settled(make: Callable[..., Any], photos: Photos) -> Any:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = MOMENTUM
     images = photos.mixed(224, 64)
-    features = keras.Model(image, base(keras.layers.Rescaling(1 / 127.5, offset=-1)(image)))
+    features = keras.Model(image, base(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(image)))
     for _ in range(SETTLING):
         for start in range(0, len(images), 32):
             features(images[start : start + 32].astype(np.float32), training=True)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 import edgekd
 from edgekd.artifact import Artifact, sidecar_path
 from edgekd.errors import GateFailed, UsageError
-from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
+from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, saturation, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
 from edgekd.export.options import Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ptq import Output, check_calibration, to_float32, to_int8
+from edgekd.quantize.ptq import Conversion, Output, check_calibration, to_float32, to_int8
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
@@ -116,6 +117,11 @@ class _Job:
     def wants_onnx(self) -> bool:
         return any(kind in self.formats for kind in _ONNX_FORMATS)
 
+    @cached_property
+    def float32(self) -> Conversion:
+        """The float32 .tflite, which the int8 one may want too."""
+        return to_float32(self.source)
+
     @property
     def tflite_batch(self) -> Batch:
         return self.options.batch or 1
@@ -154,9 +160,8 @@ class _Job:
 def _make_float32(job: _Job, expected: Expected) -> list[_Checked]:
     name, made = f"{job.stem}.float32", []
     if "tflite" in job.formats:
-        conversion = to_float32(job.source)
-        record = job.record("float32", conversion.record)
-        content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
+        record = job.record("float32", job.float32.record)
+        content = tflite_pack.pack(job.float32.content, record, name=name, batch=job.tflite_batch)
         made.append(job.write("float32", "tflite", content))
     if job.wants_onnx:
         facts = {"converter": onnx_float.converter(), "opset": OPSET}
@@ -167,6 +172,10 @@ def _make_float32(job: _Job, expected: Expected) -> list[_Checked]:
 
 def _make_int8(job: _Job, images: NDArray[np.uint8], output: Output, expected: Expected) -> list[_Checked]:
     name, conversion = f"{job.stem}.int8", to_int8(job.source, images, output)
+    if job.wants_onnx:
+        # ONNX Runtime's kernels saturate on some CPUs; the .tflite changes too, so that both have one quantization.
+        content, weights = saturation.narrowed(conversion.content, job.float32.content, name=name)
+        conversion = Conversion(content, {**conversion.record, **weights.record()})
     record = job.record("int8", conversion.record)
     made: list[_Checked] = []
     content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)

@@ -11,6 +11,7 @@ need to try U8U8 data type"; MLAS' packing along K (qgemm_kernel_avx2.cpp, convs
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,22 +34,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WeightRange:
-    """What was done to a file's weights: of ``channels``, ``narrowed`` got a coarser scale, by ``largest`` at most."""
+    """What was done to a file's weights: of ``channels``, ``narrowed`` got a scale coarser by ``largest`` at most.
+
+    ``from_float`` of those were rounded from float weights, the others from the int8 ones.
+    """
 
     channels: int
     narrowed: int
     largest: float
-    from_float: bool
+    from_float: int
 
     def record(self) -> dict[str, str]:
         """Facts for a file's provenance."""
-        reason = "no two neighbouring products exceed 16 bits, so CPUs without VNNI give the answers of those with it"
+        reason = "no two neighbouring products exceed 16 bits: CPUs without VNNI give the answers of those with it"
         if not self.narrowed:
-            return {"weights": "s8 full range", "weights_reason": reason}
-        source = "float weights" if self.from_float else "int8 weights"
+            return {"weights": "s8, full range", "weights_reason": reason}
+        source = {self.narrowed: "float", 0: "int8"}.get(self.from_float, f"{self.from_float} float, else int8")
         return {
             "weights": f"s8, {self.narrowed} of {self.channels} channels narrowed",
-            "weights_reason": f"{reason}; scales up to {self.largest:.2f} times coarser, rounded from {source}",
+            "weights_reason": f"{reason}; scales up to {self.largest:.2f} times coarser, from {source} weights",
         }
 
 
@@ -64,18 +68,18 @@ def narrowed(
 
     ``float_content`` is the float32 .tflite of the same model: layers whose weights agree with the int8 ones to half a
     step are rounded from those, others from the int8 ones. The bytes are those given where nothing is endangered.
+    Raises: ArtifactError for a damaged file.
     """
     graph = tflite_file.read(content, name)
     layers = list(_layers(graph))
-    floats = _float_rows(layers, float_content)
-    model, channels, factors = tflite_file.parse(content, name), 0, [1.0]
-    for layer, real in zip(layers, floats, strict=True):
-        channels += len(layer.rows)
-        factor = _factors(layer, real)
-        if (factor > 1).any():
-            factors += factor[factor > 1].tolist()
-            _rewrite(model, graph, layer, real, factor)
-    found = WeightRange(channels, len(factors) - 1, max(factors), any(real is not None for real in floats))
+    model, factors, from_float = tflite_file.parse(content, name), [np.ones(0)], 0
+    for layer, real in zip(layers, _float_rows(layers, float_content), strict=True):
+        factors.append(_factors(layer, real))
+        if (factors[-1] > 1).any():
+            _rewrite(model, graph, layer, real, factors[-1])
+            from_float += 0 if real is None else int((factors[-1] > 1).sum())
+    every = np.concatenate(factors)
+    found = WeightRange(len(every), int((every > 1).sum()), float(every.max(initial=1)), from_float)
     if not found.narrowed:
         return content, found
     builder = flatbuffers.Builder(len(content) + 4096)
@@ -161,19 +165,22 @@ def _rewrite(model: Any, graph: TfliteGraph, layer: _Layer, real: Floats | None,
 
 
 def _replace(model: Any, op: TfliteOp, position: int, data: NDArray[Any], growth: Floats) -> None:
-    """Give an op a constant of its own: another op may share the one it had."""
-    from ai_edge_litert import schema_py_generated as schema
+    """Write an op's constant anew, with a scale that has grown."""
+    tensor = _own_constant(model, model.subgraphs[0].operators[op.index], position)
+    tensor.quantization = copy.copy(tensor.quantization)
+    tensor.quantization.scale = (np.asarray(tensor.quantization.scale, np.float64) * growth).astype(np.float32)
+    model.buffers[tensor.buffer].data = np.frombuffer(data.tobytes(), np.uint8)
 
-    tensors, operator = model.subgraphs[0].tensors, model.subgraphs[0].operators[op.index]
-    old = tensors[operator.inputs[position]]
-    tensor, buffer, quantization = schema.TensorT(), schema.BufferT(), schema.QuantizationParametersT()
-    quantization.scale = (np.asarray(old.quantization.scale, np.float64) * growth).astype(np.float32)
-    quantization.zeroPoint = old.quantization.zeroPoint
-    quantization.quantizedDimension = old.quantization.quantizedDimension
-    buffer.data = np.frombuffer(data.tobytes(), np.uint8)
-    tensor.shape, tensor.type, tensor.name = old.shape, old.type, old.name
-    tensor.buffer, tensor.quantization = len(model.buffers), quantization
-    model.buffers.append(buffer)
-    operator.inputs = np.array(operator.inputs)
-    operator.inputs[position] = len(tensors)
-    tensors.append(tensor)
+
+def _own_constant(model: Any, operator: Any, position: int) -> Any:
+    """The tensor at an op's input, copied where another op reads it, its buffer where another tensor has it."""
+    graph, index = model.subgraphs[0], int(operator.inputs[position])
+    if sum(list(other.inputs).count(index) for other in graph.operators) > 1:
+        graph.tensors.append(copy.copy(graph.tensors[index]))
+        operator.inputs = np.array(operator.inputs)
+        operator.inputs[position] = len(graph.tensors) - 1
+    tensor = graph.tensors[operator.inputs[position]]
+    if sum(other.buffer == tensor.buffer for other in graph.tensors) > 1:
+        model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+        tensor.buffer = len(model.buffers) - 1
+    return tensor

@@ -95,7 +95,10 @@ class Context:
 
     def quantization(self, op: TfliteOp, index: int) -> tuple[str, str]:
         """Names of a tensor's scale and uint8 zero point."""
-        scale, zero_point = self.scalar_quantization(op, index)
+        return self.scale_and_zero_point(*self.scalar_quantization(op, index))
+
+    def scale_and_zero_point(self, scale: np.float32, zero_point: int) -> tuple[str, str]:
+        """Names of constants of a scale and a uint8 zero point."""
         return self.onnx.constant(np.array(scale, np.float32)), self.onnx.constant(np.array(zero_point, np.uint8))
 
     def scalar_quantization(self, op: TfliteOp, index: int) -> tuple[np.float32, int]:
