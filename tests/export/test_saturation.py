@@ -126,7 +126,9 @@ def test_constants_that_two_ops_share_are_told_apart(images: NDArray[np.uint8]) 
     model = keras.Model(image, keras.layers.Rescaling(20.0)(x))
     content = _sharing(to_int8(load_source(model), images).content)
     pair = packed(narrowed(content)[0])
-    assert not any(saturating_channels(weights.reshape(len(weights), -1)).any() for _, weights, *_ in layers(pair.tflite))
+    assert not any(
+        saturating_channels(weights.reshape(len(weights), -1)).any() for _, weights, *_ in layers(pair.tflite)
+    )
     found, wanted = run_tflite(pair.tflite, images), run_tflite(packed(content).tflite, images)
     assert np.abs(found - wanted).max() < 0.1
     assert (run_onnx(pair.onnx, images) == found).all()
@@ -138,7 +140,9 @@ def _sharing(content: bytes) -> bytes:
     convolutions = [op for op in model.subgraphs[0].operators if len(op.inputs) == 3][1:3]
     first, second = convolutions
     tensors = model.subgraphs[0].tensors
-    assert (model.buffers[tensors[first.inputs[1]].buffer].data == model.buffers[tensors[second.inputs[1]].buffer].data).all()
+    assert (
+        model.buffers[tensors[first.inputs[1]].buffer].data == model.buffers[tensors[second.inputs[1]].buffer].data
+    ).all()
     second.inputs = np.array(second.inputs)
     second.inputs[1] = first.inputs[1]
     builder = flatbuffers.Builder(1024)
