@@ -23,7 +23,8 @@ from edgekd.export.options import Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ptq import Output, check_calibration, to_float32, to_int8
+from edgekd.quantize.calibration import check_images
+from edgekd.quantize.ptq import Output, to_float32, to_int8
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
@@ -71,7 +72,7 @@ def export(
     source = load_source(model)
     _check_labels(source, labels, preprocessing)
     images = stand_in_images(source.height, source.width) if calibration is None else calibration
-    check_calibration(images, source.height, source.width)
+    check_images(images, source.height, source.width)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=out) as temporary:
         job = _Job(
