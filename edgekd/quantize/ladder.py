@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError, GateFailed
 from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
-from edgekd.quantize.calibration import Calibrated
-from edgekd.quantize.ptq import Conversion, Output, int8_of
+from edgekd.quantize.calibration import Calibrated, calibrate
+from edgekd.quantize.ptq import Conversion, Output, int8_of, to_float32
 from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.sensitivity import mean_divergence, sensitivities
+from edgekd.quantize.source import Source
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]
@@ -119,12 +120,29 @@ class Climb:
         return self.conversion
 
 
+def guaranteed(
+    source: Source,
+    calibration: NDArray[np.uint8],
+    validation: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    metric: Metric,
+    max_drop: float,
+    *,
+    output: Output = "float32",
+    aware: Callable[[], Conversion] | None = None,
+    say: Say = lambda _text: None,
+) -> Climb:
+    """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
+
+    Raises: DataError where there is no validation photo; ExportError.
+    """
+    judge = Judge.of(to_float32(source).content, *validation, metric)
+    return climb(ladder(calibrate(source, calibration), output, say, aware), judge, max_drop, say)
+
+
 def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Climb:
     """Take the steps in order until one loses no more than ``max_drop`` points; ``say`` is told of each."""
     reference = judge.score(judge.answers)
-    say(
-        f"float student: {reference.value:.1%} of {len(judge.labels)} validation photos; {max_drop:g} points may be lost"
-    )
+    say(f"float student: {reference.value:.1%} on {len(judge.labels)} validation photos; may lose {max_drop:g} points")
     if len(judge.labels) * max_drop < 100 and max_drop > 0:
         say(f"a single photo of {len(judge.labels)} is {100 / len(judge.labels):.1f} points: none may be lost")
     steps: list[Step] = []

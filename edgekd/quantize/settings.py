@@ -1,0 +1,30 @@
+"""How the student becomes integers: the recipe's [quantize]."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edgekd.quantize.precisions import Extra
+from edgekd.quantize.ranges import RangeMethod
+
+
+class QuantizeSection(BaseModel):
+    """``ranges``: what int8 activations are spread over. ``float_ops`` stay float, by layer or kind (``op_names``).
+
+    ``max_drop`` is a guarantee: the int8 file that ships loses at most so many points of the recipe's metric against
+    the float student on validation photos, by the first step of ``ladder`` that holds, or the run ends with exit code
+    3. ``precisions`` are written as .tflite too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ranges: RangeMethod = "min-max"
+    float_ops: tuple[str, ...] = ()
+    precisions: tuple[Extra, ...] = ()
+    max_drop: float | None = Field(None, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> QuantizeSection:
+        if self.max_drop is not None and (self.float_ops or self.ranges != "min-max"):
+            raise ValueError("max_drop chooses ranges and float_ops by itself: give it alone, or leave it out")
+        return self
