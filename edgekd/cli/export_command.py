@@ -171,15 +171,17 @@ def _export(
     height, width = loaded.input_shape[1:3]
     preprocessing = Preprocessing(height=height, width=width, crop=crop)
     train = dataset.split("train")
-    chosen = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
-    photos = images_of(dataset, tuple(train[i] for i in chosen), preprocessing)
+    numbers = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
+    photos = images_of(dataset, tuple(train[i] for i in numbers), preprocessing)
+    chosen: QuantizeSection | Conversion = section
+    if section.max_drop is not None:
+        chosen = _climbed(loaded, photos, dataset, preprocessing, section, output)
     # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
     return export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("float32", *(("int8",) if int8 else ()), *section.precisions),
         formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
-        quantize=section if section.max_drop is None else _climbed(loaded, photos, dataset, preprocessing, section, output),
-        options=options,
+        quantize=chosen, options=options,
     )  # fmt: skip
 
 

@@ -187,7 +187,7 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
 
 
 def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
-    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; None where it is float."""
+    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; None of floats."""
     if artifact.format != "tflite" or artifact.precision in _FLOATS:
         return None
     from edgekd.runtime.litert import LitertRunner

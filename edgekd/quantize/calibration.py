@@ -94,10 +94,10 @@ def check_images(images: NDArray[np.uint8], height: int, width: int) -> NDArray[
 def check_ranges(content: bytes) -> None:
     """Raise ExportError naming a tensor of a calibrated .tflite that cannot be quantized by what was seen of it."""
     graph = tflite_file.parse(content, "the calibrated model").subgraphs[0]
-    made = {int(i) for op in graph.operators for i in op.outputs}
-    for index, tensor in enumerate(graph.tensors):
+    # In the order of computation: what is behind a dead layer is constant too.
+    for tensor in (graph.tensors[int(i)] for op in graph.operators for i in op.outputs):
         found = range_of(tensor)
-        if found is None or index not in made:
+        if found is None:
             continue
         name = tensor.name.decode("utf-8", "replace").split(";")[0]
         low, high = found

@@ -160,7 +160,7 @@ def ladder(
     calibrated: Calibrated, output: Output, say: Say, aware: Callable[[], Conversion] | None = None
 ) -> Iterator[Rung]:
     """The rungs, the cheapest first; ``aware`` trains with the quantization in the loop."""
-    ranged: dict[str, Calibrated] = {}
+    ranged = {str(RANGE_METHODS[0]): calibrated}
     for method in RANGE_METHODS:
 
         def by_ranges(method: Any = method) -> Conversion:
