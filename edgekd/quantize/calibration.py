@@ -17,6 +17,8 @@ from edgekd.quantize.source import Source, fixed_batch
 
 # An image whose brightest value is this was scaled to 0..1 and then made an integer.
 _SCALED_ALREADY = 1
+# TensorFlow's calibrator widens a constant 0 to the smallest normal number.
+_NOTHING = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def check_ranges(content: bytes) -> None:
                 f"{name} took values from {low:g} to {high:g} on the calibration images. Look at the model's weights "
                 "and the range of its input"
             )
-        if low == high:
+        if high - low <= _NOTHING:
             raise ExportError(
                 f"{name} has the one value {low:g} on every calibration image: a dead layer, or an input of another "
                 "range than the model was trained with (it takes pixels 0..255)"
