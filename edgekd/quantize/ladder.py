@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from edgekd.quantize.calibration import Calibrated, calibrate
 from edgekd.quantize.ptq import Conversion, Output, int8_of, to_float32
 from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
 from edgekd.quantize.running import probabilities_of
-from edgekd.quantize.sensitivity import mean_divergence, sensitivities
+from edgekd.quantize.sensitivity import Sensitivity, mean_divergence, sensitivities
 from edgekd.quantize.source import Source
 
 Metric = Literal["accuracy", "balanced_accuracy"]
@@ -91,7 +91,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Climb:
-    """The ``steps`` that were taken, and the ``conversion`` of the one that holds; None where none does."""
+    """The ``steps`` that were taken, and the ``conversion`` of the one that holds; None where none does.
+
+    ``sensitivities`` of the ops, the highest first, where it came to measuring them.
+    """
 
     max_drop: float
     metric: Metric
@@ -99,12 +102,14 @@ class Climb:
     float_score: Interval
     steps: tuple[Step, ...]
     conversion: Conversion | None
+    sensitivities: tuple[Sensitivity, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All but the file, as a JSON object."""
         return {
             "max_drop": self.max_drop, "metric": self.metric, "photos": self.photos,
             "float": self.float_score.as_json(), "steps": [step.to_json() for step in self.steps],
+            "sensitivities": [{"op": str(one.op), "divergence": one.divergence} for one in self.sensitivities],
         }  # fmt: skip
 
     def required(self) -> Conversion:
@@ -135,8 +140,14 @@ def guaranteed(
 
     Raises: DataError where there is no validation photo; ExportError.
     """
-    judge = Judge.of(to_float32(source).content, *validation, metric)
-    return climb(ladder(calibrate(source, calibration), output, say, aware), judge, max_drop, say)
+    judge, found = Judge.of(to_float32(source).content, *validation, metric), []
+
+    def measured(worst: tuple[Sensitivity, ...]) -> None:
+        found.extend(worst)
+        say("most sensitive: " + ", ".join(f"{one.op} ({one.divergence:.2g} nats)" for one in worst[:5]))
+
+    climbed = climb(ladder(calibrate(source, calibration), output, measured, aware), judge, max_drop, say)
+    return replace(climbed, sensitivities=tuple(found))
 
 
 def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Climb:
@@ -157,9 +168,12 @@ def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Cli
 
 
 def ladder(
-    calibrated: Calibrated, output: Output, say: Say, aware: Callable[[], Conversion] | None = None
+    calibrated: Calibrated,
+    output: Output,
+    measured: Callable[[tuple[Sensitivity, ...]], None],
+    aware: Callable[[], Conversion] | None = None,
 ) -> Iterator[Rung]:
-    """The rungs, the cheapest first; ``aware`` trains with the quantization in the loop."""
+    """The rungs, the cheapest first; ``measured`` is told what each op loses, ``aware`` trains with int8 in the loop."""
     ranged = {str(RANGE_METHODS[0]): calibrated}
     for method in RANGE_METHODS:
 
@@ -170,7 +184,7 @@ def ladder(
         yield Rung(f"ranges by {method}", by_ranges)
     best = min(ranged.values(), key=_divergence)
     worst = sensitivities(best)
-    say("most sensitive: " + ", ".join(f"{one.op} ({one.divergence:.2g} nats)" for one in worst[:5]))
+    measured(worst)
     count = 1
     while count <= _MOST_FLOAT * len(worst):
         kept = tuple(str(one.op) for one in worst[:count])

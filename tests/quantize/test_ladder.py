@@ -35,7 +35,9 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
     nowhere = Judge(judge.images, labels, labels, "accuracy")
     broken = Rung("wrong", lambda: int8_of(calibrated))
     said: list[str] = []
-    rungs = list(ladder(calibrated, "float32", said.append, aware=broken.make))
+    worst: list[Any] = []
+    rungs = list(ladder(calibrated, "float32", worst.extend, aware=broken.make))
+    assert len(worst) == 12
     names = [rung.name for rung in rungs]
     assert names[:3] == ["ranges by min-max", "ranges by percentile", "ranges by mse"]
     assert [name.split(", ")[1].split(" ")[0] for name in names[3:-1]] == ["1", "2", "4"]
