@@ -140,7 +140,8 @@ def guaranteed(
 
     Raises: DataError where there is no validation photo; ExportError.
     """
-    judge, found = Judge.of(to_float32(source).content, *validation, metric), []
+    judge = Judge.of(to_float32(source).content, *validation, metric)
+    found: list[Sensitivity] = []
 
     def measured(worst: tuple[Sensitivity, ...]) -> None:
         found.extend(worst)
@@ -173,7 +174,7 @@ def ladder(
     measured: Callable[[tuple[Sensitivity, ...]], None],
     aware: Callable[[], Conversion] | None = None,
 ) -> Iterator[Rung]:
-    """The rungs, the cheapest first; ``measured`` is told what each op loses, ``aware`` trains with int8 in the loop."""
+    """The rungs, the cheapest first; ``measured`` is told what each op loses, ``aware`` trains in int8."""
     ranged = {str(RANGE_METHODS[0]): calibrated}
     for method in RANGE_METHODS:
 

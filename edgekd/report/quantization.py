@@ -33,6 +33,7 @@ class Ladder:
     max_drop: float
     float_score: Interval
     steps: tuple[LadderStep, ...]
+    sensitive: tuple[tuple[str, float], ...] = ()
 
 
 def ladder_of(value: dict[str, Any]) -> Ladder | None:
@@ -48,7 +49,10 @@ def ladder_of(value: dict[str, Any]) -> Ladder | None:
         )
         for step in told["steps"]
     )  # fmt: skip
-    return Ladder(str(told["metric"]), int(told["photos"]), float(told["max_drop"]), Interval(**told["float"]), steps)
+    return Ladder(
+        str(told["metric"]), int(told["photos"]), float(told["max_drop"]), Interval(**told["float"]), steps,
+        tuple((str(one["op"]), float(one["divergence"])) for one in told["sensitivities"]),
+    )  # fmt: skip
 
 
 def ladder_sentence(ladder: Ladder | None) -> str:
@@ -57,10 +61,12 @@ def ladder_sentence(ladder: Ladder | None) -> str:
         return ""
     holds = next((step.name for step in ladder.steps if step.holds), None)
     ended = f"the first that holds is: {holds}" if holds else "none holds"
+    worst = ", ".join(f"{op} ({divergence:.2g})" for op, divergence in ladder.sensitive[:5])
     return (
         f"The int8 file may lose {ladder.max_drop:g} points of {fmt.metric_name(ladder.metric)} against the float "
         f"student's {fmt.score(ladder.float_score)} on {ladder.photos:,} validation photos; {ended}. Lost and gained "
         "are photos that only the float student, or only the file, gets right; p is McNemar's."
+        + (f" Ops that lose most when they alone are int8 (divergence in nats): {worst}." if worst else "")
     )
 
 
