@@ -24,6 +24,8 @@ from edgekd.training.checkpoint import TrainingState, assign, load_state, save_s
 from edgekd.training.schedule import Schedule
 
 Progress = Callable[[int, int], None]
+NOT_DECAYED = ("gamma", "beta", "bias")
+"""Parts of the names of weights that weight decay leaves alone."""
 
 
 class Loss(Protocol):
@@ -57,8 +59,23 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """What a model needs that is not trained by gradients alone, such as ranges and masks; all of it in its variables.
+
+    ``before_step`` gets the number of the optimizer step, from 0; ``settle`` is called before the model is judged,
+    after each epoch and, where the start is judged, before the first.
+    """
+
+    before_step: Callable[[int], None] = lambda step: None
+    settle: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
 class History:
-    """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input."""
+    """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input.
+
+    Where the start was judged, it is entry 0, without a loss.
+    """
 
     epochs: list[dict[str, float]]
     best_epoch: int
@@ -93,11 +110,16 @@ def train(
     key: str,
     tapped: Any = None,
     progress: Progress | None = None,
+    optimizer: Any = None,
+    hooks: Hooks | None = None,
+    judge_start: bool = False,
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
-    of its own, which are trained along. Among epochs that are equally good the latest is the best.
+    of its own, which are trained along. Among epochs that are equally good the latest is the best; with
+    ``judge_start`` the model as it came is one of them. ``optimizer``, for a model of another Keras, has the interface
+    of Keras' AdamW, which is the default.
 
     After every epoch the whole state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and
     ends in the same weights.
@@ -106,14 +128,18 @@ def train(
     """
     import keras
 
-    learner = model if tapped is None else tapped
-    optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    learner, hooks = model if tapped is None else tapped, hooks or Hooks()
+    if optimizer is None:
+        optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
     optimizer.build(learner.trainable_variables)
     state = load_state(checkpoint, key) or TrainingState(key)
     if state.epoch:
         assign(learner.variables, state.model)
         assign(optimizer.variables, state.optimizer)
+    elif judge_start:
+        hooks.settle()
+        _judge(state, model, learner, {}, validation)
     step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
     for epoch in range(state.epoch, schedule.epochs):
@@ -122,10 +148,12 @@ def train(
         for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
             waited += time.perf_counter() - asked
             optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
+            hooks.before_step(epoch * steps_per_epoch + step)
             losses.append(float(step_fn(batch)))
             if progress:
                 progress(epoch * steps_per_epoch + step + 1, total)
             asked = time.perf_counter()
+        hooks.settle()
         _finish_epoch(state, model, learner, optimizer, losses, validation)
         state.seconds += time.perf_counter() - started
         state.waited_s += waited
@@ -143,7 +171,15 @@ def _finish_epoch(
         raise ModelError(
             f"the training loss became {mean_loss} in epoch {state.epoch}. Lower learning_rate in the recipe."
         )
-    entry = {"epoch": state.epoch, "loss": mean_loss}
+    _judge(state, model, learner, {"loss": mean_loss}, valid)
+    state.optimizer = values(optimizer.variables)
+    state.epoch += 1
+
+
+def _judge(state: TrainingState, model: Any, learner: Any, told: dict[str, float], valid: Validation) -> None:
+    """Add an entry to the history, and take the weights as the best so far if none are better."""
+    number = len(state.history)
+    entry = {"epoch": number, **told}
     if len(valid.labels):
         logits = logits_of(model, valid.images)
         entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
@@ -152,10 +188,9 @@ def _finish_epoch(
     best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
     chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
-    state.model, state.optimizer = values(learner.variables), values(optimizer.variables)
+    state.model = values(learner.variables)
     if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
-        state.best, state.best_epoch = state.model, state.epoch
-    state.epoch += 1
+        state.best, state.best_epoch = state.model, number
 
 
 def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], Any]:
