@@ -92,7 +92,9 @@ def command(
     dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
     section = _section(int8, ranges, float_ops, extra, max_drop)
-    made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options)
+    made = _export(
+        model, data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options
+    )
     for path in beside(out, model.stem, tuple(formats.split(","))):
         PROGRESS.print(f"wrote {path}", markup=False)
     gates = ParityGates(min_agreement=min_agreement)
@@ -149,6 +151,7 @@ def _section(
 
 def _export(
     model: Path,
+    data: Path,
     dataset: Dataset,
     out: Path,
     formats: tuple[str, ...],
@@ -175,7 +178,8 @@ def _export(
     photos = images_of(dataset, tuple(train[i] for i in numbers), preprocessing)
     chosen: QuantizeSection | Conversion = section
     if section.max_drop is not None:
-        chosen = _climbed(loaded, photos, dataset, preprocessing, section, output)
+        out.mkdir(parents=True, exist_ok=True)
+        chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, out)
     # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
     return export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
@@ -186,10 +190,20 @@ def _export(
 
 
 def _climbed(
-    model: Any, photos: Any, dataset: Dataset, preprocessing: Preprocessing, section: QuantizeSection, output: Any
+    model: Any,
+    photos: Any,
+    data: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    max_drop: float,
+    output: Any,
+    out: Path,
 ) -> Conversion:
     """The first step of the ladder that loses no more than was allowed on the validation photos."""
+    import tempfile
+
     from edgekd.cli.console import PROGRESS
+    from edgekd.pipeline.aware import aware_for
     from edgekd.pipeline.photos import images_of
     from edgekd.quantize.ladder import guaranteed
     from edgekd.quantize.source import load_source
@@ -197,8 +211,13 @@ def _climbed(
     def say(text: str) -> None:
         PROGRESS.print(text, markup=False)
 
-    assert section.max_drop is not None
     valid = images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val")
-    return guaranteed(
-        load_source(model), photos, valid, "accuracy", section.max_drop, output=output, say=say
-    ).required()
+    with tempfile.TemporaryDirectory(prefix=".aware.", dir=out) as scratch:
+
+        def aware() -> Conversion:
+            checkpoint = Path(scratch) / "checkpoint.npz"
+            return aware_for(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
+
+        return guaranteed(
+            load_source(model), photos, valid, "accuracy", max_drop, output=output, say=say, aware=aware
+        ).required()

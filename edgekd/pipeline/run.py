@@ -92,7 +92,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
         lesson.distill_stage(repeat)
     if last < STAGES.index("export"):
         return
-    quantize_stage(work, recipe, dataset, pool)
+    quantize_stage(work, lesson)
     export_stage(work, recipe, dataset, pool)
     check_stage(work, recipe, dataset)
     if recipe.seeds > 1:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgekd import tflite_file
 from edgekd.errors import ExportError
 from edgekd.quantize.fake_quantized import FakeQuantized
-from edgekd.quantize.ptq import Conversion, Output, _check_int8
+from edgekd.quantize.ptq import Conversion, Output, check_int8
+from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
 from edgekd.quiet import quiet
 from edgekd.training.loop import logits_of
@@ -27,7 +28,7 @@ def converted(model: FakeQuantized, images: NDArray[np.uint8], output: Output) -
     """
     content = _convert(model, output)
     found = model.source.range_in_graph
-    _check_int8(content, found["scale"], found["offset"])
+    check_int8(content, found["scale"], found["offset"])
     import tensorflow as tf
 
     record = {"converter": f"tensorflow {tf.__version__}", **_compared(model, content, images)}
@@ -69,7 +70,7 @@ def _compared(model: FakeQuantized, content: bytes, images: NDArray[np.uint8]) -
     logits = logits_of(model.learner, images).astype(np.float64)
     wanted = np.exp(logits - logits.max(axis=1, keepdims=True))
     wanted /= wanted.sum(axis=1, keepdims=True)
-    given = answers(content, images)
+    given = probabilities_of(content, images)
     chosen = wanted[np.arange(len(wanted)), given.argmax(axis=1)]
     agreement = float(np.mean(chosen >= wanted.max(axis=1) - _TIE))
     difference = np.abs(given - wanted)
@@ -84,24 +85,6 @@ def _compared(model: FakeQuantized, content: bytes, images: NDArray[np.uint8]) -
         "mean_difference": round(float(difference.mean()), 5),
         "max_difference": round(float(difference.max()), 5),
     }
-
-
-def answers(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities float32 [N, C] that LiteRT gives for ``images`` uint8 [N, H, W, 3]."""
-    with quiet():
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(model_content=content, num_threads=1)
-        interpreter.allocate_tensors()
-    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]
-    scale, zero_point = given["quantization"]
-    rows = []
-    for image in images:
-        interpreter.set_tensor(taken, image[np.newaxis])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(given["index"])[0].astype(np.float32))
-    values = np.stack(rows)
-    return values if given["dtype"] == np.float32 else ((values - zero_point) * scale).astype(np.float32)
 
 
 def _requantizations(content: bytes) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edgekd.quantize.aware import AwareTraining
 from edgekd.quantize.precisions import Extra
 from edgekd.quantize.ranges import RangeMethod
 
@@ -13,7 +14,8 @@ class QuantizeSection(BaseModel):
 
     ``max_drop`` is a guarantee: the int8 file that ships loses at most so many points of the recipe's metric against
     the float student on validation photos, by the first step of ``ladder`` that holds, or the run ends with exit code
-    3. ``precisions`` are written as .tflite too.
+    3. ``aware`` trains the student in int8 before it is converted; with ``max_drop`` that is the ladder's last step, by
+    these settings or by the usual ones. ``precisions`` are written as .tflite too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -22,9 +24,17 @@ class QuantizeSection(BaseModel):
     float_ops: tuple[str, ...] = ()
     precisions: tuple[Extra, ...] = ()
     max_drop: float | None = Field(None, ge=0, le=100)
+    aware: AwareTraining | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> QuantizeSection:
         if self.max_drop is not None and (self.float_ops or self.ranges != "min-max"):
             raise ValueError("max_drop chooses ranges and float_ops by itself: give it alone, or leave it out")
+        if self.max_drop is None and self.aware is not None and (self.float_ops or self.ranges != "min-max"):
+            raise ValueError("aware trains its own ranges, and every op in int8: leave ranges and float_ops out")
         return self
+
+    @property
+    def staged(self) -> bool:
+        """Whether more than one conversion, or a training, decides the int8 file."""
+        return self.max_drop is not None or self.aware is not None
