@@ -22,8 +22,9 @@ from edgekd.quantize.logit_loss import LogitLoss, logit_loss
 from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.source import load_source
+from edgekd.quantize.tf_keras_training import adamw, first_images
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import History, Hooks, Loss, Progress, Validation, deterministic, train
+from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["qat", "pqat", "cqat", "pcqat"]
@@ -87,7 +88,7 @@ def quantization_aware(
     history = train(
         model.learner, loss, stream, validation, section.schedule(),
         steps_per_epoch=steps_per_epoch, checkpoint=checkpoint, key=key, progress=progress,
-        optimizer=adamw(section.schedule(), model.learner), hooks=Hooks(settle=model.settle), judge_start=True,
+        handling=Handling(adamw(section.schedule(), model.learner), model.settle, judge_start=True),
     )  # fmt: skip
     compared = validation.images if len(validation.images) else images
     conversion = converted(model, compared[:_COMPARED_IMAGES], output)
@@ -111,20 +112,3 @@ def _told(
         "calibration_method": "mean of the batches' min and max, then trained along",
         "bridge_difference": bridged.difference,
     }
-
-
-def first_images(stream: BatchStream, count: int) -> NDArray[np.uint8]:
-    """Images uint8 [count, H, W, 3] of the first batches, or a few more."""
-    parts: list[NDArray[np.uint8]] = []
-    while sum(map(len, parts)) < count:
-        parts.append(stream.batch(len(parts)).images)
-    return np.concatenate(parts)
-
-
-def adamw(schedule: Schedule, model: Any) -> Any:
-    """tf_keras' AdamW with the settings of the training loop's own; clusters are pulled towards nothing."""
-    from edgekd.quantize.legacy import tf_keras
-
-    clustered = any("cluster_centroids" in variable.name for variable in model.trainable_variables)
-    decay = 0.0 if clustered else schedule.weight_decay
-    return tf_keras().optimizers.AdamW(schedule.learning_rate, weight_decay=decay, jit_compile=False)
