@@ -19,6 +19,7 @@ from edgekd.pipeline.student import Lesson
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.ptq import Conversion, Output
+from edgekd.quantize.sparsity import Sparsified, Sparsity, sparsified
 from edgekd.recipe import load_recipe
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Progress, Validation, logits_of
@@ -34,6 +35,17 @@ def aware_by_column(
         lesson.taught_batches(student, section.batch_size), lesson.validation(student),
         steps_per_epoch=math.ceil(len(lesson.pool.samples) / section.batch_size), seed=seed,
         checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
+    )  # fmt: skip
+
+
+def sparse_by_column(lesson: Lesson, student: Any, section: Sparsity, *, checkpoint: Path, key: str) -> Sparsified:
+    """Prune or cluster a run's student with the objective, the photos and the answers that it was taught by."""
+    distill, seed = lesson.recipe.distill, lesson.recipe.seed
+    return sparsified(
+        student, section, Bound(terms_of(distill.objective), distill.confidence, None, (), ()),
+        lesson.taught_batches(student, section.batch_size), lesson.validation(student),
+        steps_per_epoch=math.ceil(len(lesson.pool.samples) / section.batch_size), seed=seed,
+        checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
 

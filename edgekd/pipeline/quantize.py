@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.pipeline.aware import aware_by_column
+from edgekd.pipeline.aware import aware_by_column, sparse_by_column
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student import Lesson
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.aware import AwareTraining
-from edgekd.quantize.ptq import Conversion
+from edgekd.quantize.ladder import guaranteed
+from edgekd.quantize.ptq import Conversion, to_int8
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
@@ -44,41 +45,50 @@ def quantize_stage(work: Workspace, lesson: Lesson) -> None:
     }
 
     def do(directory: Path, key: str) -> None:
-        from edgekd.teach.keras_teacher import load_model
-
-        student = load_model(work.path / "distill" / "student.keras")
-
-        def aware() -> Conversion:
-            return aware_by_column(
-                lesson, student, section.aware or AwareTraining(), recipe.export.output,
-                checkpoint=directory / "checkpoint.npz", key=key,
-            )  # fmt: skip
-
         told: dict[str, Any] = {"schema": 1}
-        if section.max_drop is None:
-            conversion = aware()
-        else:
-            climbed = _climbed(lesson, student, section.max_drop, aware)
-            told["ladder"] = climbed.to_json()
-            write_json(directory / _TOLD, told)
-            conversion = climbed.required()
+        conversion = _conversion(lesson, directory, key, told)
         write_bytes(directory / _FILE, conversion.content)
         write_json(directory / _TOLD, {**told, "record": conversion.record})
-        (directory / "checkpoint.npz").unlink(missing_ok=True)
+        for checkpoint in directory.glob("*.npz"):
+            checkpoint.unlink()
 
     work.stage("quantize", depends, (_FILE, _TOLD), do)
 
 
-def _climbed(lesson: Lesson, student: Any, max_drop: float, aware: Any) -> Any:
-    from edgekd.quantize.ladder import guaranteed
+def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any]) -> Conversion:
+    """The int8 .tflite; what the ladder gave goes into ``told`` and to disk, whether it held or not."""
     from edgekd.quantize.source import load_source
+    from edgekd.teach.keras_teacher import load_model
 
-    recipe, valid = lesson.recipe, lesson.validation(student)
+    recipe, section = lesson.recipe, lesson.recipe.quantize
+    dense = student = load_model(lesson.work.path / "distill" / "student.keras")
+    record: dict[str, Any] = {}
+    if section.sparsity is not None:
+        made = sparse_by_column(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
+        student, record = made.student, made.record
+
+    def aware() -> Conversion:
+        return aware_by_column(
+            lesson, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
+        )
+
     calibration = calibration_of(recipe, lesson.dataset, lesson.pool, preprocessing_for(recipe, student))
-    return guaranteed(
-        load_source(student), calibration, (valid.images, valid.labels), recipe.metric, max_drop,
-        output=recipe.export.output, aware=aware, say=lesson.work.watcher.note,
-    )  # fmt: skip
+    if section.max_drop is not None:
+        valid = lesson.validation(student)
+        climbed = guaranteed(
+            load_source(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
+            output=recipe.export.output, aware=aware, say=lesson.work.watcher.note, reference=load_source(dense),
+        )  # fmt: skip
+        told["ladder"] = climbed.to_json()
+        write_json(directory / _TOLD, told)
+        conversion = climbed.required()
+    elif section.aware is not None:
+        conversion = aware()
+    else:
+        conversion = to_int8(
+            load_source(student), calibration, recipe.export.output, ranges=section.ranges, float_ops=section.float_ops
+        )
+    return replace(conversion, record=conversion.record | record)
 
 
 def calibration_of(recipe: Recipe, dataset: Dataset, pool: Pool, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,13 @@ def title_of(row: str, artifact: Artifact) -> str:
     return TITLES[row].replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else TITLES[row]
 
 
+def _compressed(artifact: Artifact) -> dict[str, int]:
+    """Of a pruned or clustered file, what it comes to in an app's package or a download."""
+    if "sparsity" not in artifact.provenance:
+        return {}
+    return {"gzip_bytes": len(gzip.compress(artifact.content(), mtime=0))}
+
+
 def artifacts_of(work: Workspace) -> dict[str, Artifact]:
     """Every exported file by its row name, opened and so checked to be unchanged."""
     return artifacts_in(work.path)
@@ -134,7 +142,7 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
                            parameters=index[row]["parameters"])  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
-                 "precision": files[row].precision, "artifact": f"export/{files[row].path.name}"}
+                 **_compressed(files[row]), "precision": files[row].precision, "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
             gates += [gate.to_json() for gate in result.gates]
             work.watcher.progress(number + 1, len(shown))

@@ -135,12 +135,15 @@ def guaranteed(
     output: Output = "float32",
     aware: Callable[[], Conversion] | None = None,
     say: Say = lambda _text: None,
+    reference: Source | None = None,
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
+    The drop is counted from ``reference``, where that is another than the ``source`` itself.
+
     Raises: DataError where there is no validation photo; ExportError.
     """
-    judge = Judge.of(to_float32(source).content, *validation, metric)
+    judge = Judge.of(to_float32(reference or source).content, *validation, metric)
     found: list[Sensitivity] = []
 
     def measured(worst: tuple[Sensitivity, ...]) -> None:

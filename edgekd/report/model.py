@@ -51,6 +51,7 @@ class Row:
     latency: Summary | None
     comparison: Comparison | None
     precision: str | None = None
+    gzip_bytes: int | None = None
 
     def score(self, metric: str) -> Interval | None:
         """The row's ``accuracy`` or ``balanced_accuracy``."""

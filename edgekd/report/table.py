@@ -99,6 +99,7 @@ def caption(report: Report) -> str:
             f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; under 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
+    said += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
     said += precision_sentences(tuple(row.precision for row in report.rows))
     return " ".join(said)
 
