@@ -142,7 +142,8 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
                            parameters=index[row]["parameters"])  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
-                 **_compressed(files[row]), "precision": files[row].precision, "artifact": f"export/{files[row].path.name}"}
+                 "precision": files[row].precision, **_compressed(files[row]),
+                 "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
             gates += [gate.to_json() for gate in result.gates]
             work.watcher.progress(number + 1, len(shown))
