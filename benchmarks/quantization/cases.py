@@ -81,7 +81,7 @@ def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
         lambda size: BatchStream(
             fashion.Source(kind.side), np.arange(fashion.SHOWN), labels, column, batch_size=size, seed=seed
         ),
-        fashion.SHOWN, 2, 128, 4e-4, fashion.CLASSES,
+        fashion.SHOWN, 2 if kind is fashion.SMALL else 1, 128, 4e-4, fashion.CLASSES,
     )  # fmt: skip
 
 

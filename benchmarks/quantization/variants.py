@@ -19,11 +19,16 @@ Make = Callable[[Case, Path], Conversion]
 
 @dataclass(frozen=True)
 class Variant:
-    """``make`` is given the case and a folder for what it keeps on the way."""
+    """``make`` is given the case and a folder for what it keeps on the way; ``sparse`` ones come last."""
 
     name: str
     shown: str
     make: Make
+
+    @property
+    def sparse(self) -> bool:
+        """Whether it prunes or clusters."""
+        return "prune" in self.shown or "cluster" in self.shown
 
 
 def _ptq(ranges: Any) -> Make:
