@@ -166,6 +166,7 @@ def _export(
     import numpy as np
 
     from edgekd.export.exporter import export
+    from edgekd.export.options import ONNX_FORMATS
     from edgekd.pipeline.photos import images_of
     from edgekd.preprocess import Preprocessing
     from edgekd.teach.keras_teacher import load_model
@@ -179,7 +180,8 @@ def _export(
     chosen: QuantizeSection | Conversion = section
     if section.max_drop is not None:
         out.mkdir(parents=True, exist_ok=True)
-        chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, out)
+        any_cpu = any(kind in formats for kind in ONNX_FORMATS)
+        chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
     # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
     return export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
@@ -197,6 +199,7 @@ def _climbed(
     preprocessing: Preprocessing,
     max_drop: float,
     output: Any,
+    any_cpu: bool,
     out: Path,
 ) -> Conversion:
     """The first step of the ladder that loses no more than was allowed on the validation photos."""
@@ -219,5 +222,6 @@ def _climbed(
             return aware_for(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
 
         return guaranteed(
-            load_source(model), photos, valid, "accuracy", max_drop, output=output, say=say, aware=aware
-        ).required()
+            load_source(model), photos, valid, "accuracy", max_drop,
+            output=output, any_cpu=any_cpu, say=say, aware=aware,
+        ).required()  # fmt: skip

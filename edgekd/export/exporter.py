@@ -19,12 +19,21 @@ from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
-from edgekd.export.options import Batch, ExportOptions, Layout
+from edgekd.export.options import ONNX_FORMATS, Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
-from edgekd.quantize.ptq import Conversion, Output, to_dynamic_range, to_float16, to_float32, to_int8, to_int16x8
+from edgekd.quantize.ptq import (
+    Conversion,
+    Output,
+    for_any_cpu,
+    to_dynamic_range,
+    to_float16,
+    to_float32,
+    to_int8,
+    to_int16x8,
+)
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
@@ -35,8 +44,6 @@ _EXTRA = ("float16", "dynamic", "int16x8")
 # What needs training images to set its ranges.
 _CALIBRATED = ("int8", "int16x8")
 FORMATS = ("tflite", "onnx", "ort", "c", "coreml")
-# Those made of an .onnx, in the order in which they are made.
-_ONNX_FORMATS = ("onnx", "ort")
 
 # A file, and what its check measured.
 _Checked = tuple[Artifact, dict[str, Any]]
@@ -92,7 +99,7 @@ def export(
         expected = expected_of(source.whole, images)
         made = _make_float32(job, expected) if "float32" in precisions else []
         if "int8" in precisions:
-            made += _make_int8(job, _int8(source, images, output, quantize), expected)
+            made += _make_int8(job, _int8(job, images, output, quantize), expected)
         made += [_make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
@@ -126,7 +133,7 @@ class _Job:
 
     @property
     def wants_onnx(self) -> bool:
-        return any(kind in self.formats for kind in _ONNX_FORMATS)
+        return any(kind in self.formats for kind in ONNX_FORMATS)
 
     @property
     def tflite_batch(self) -> Batch:
@@ -189,12 +196,14 @@ def _make_extra(job: _Job, precision: str, images: NDArray[np.uint8], expected: 
 
 
 def _int8(
-    source: Source, images: NDArray[np.uint8], output: Output, given: QuantizeSection | Conversion | None
+    job: _Job, images: NDArray[np.uint8], output: Output, given: QuantizeSection | Conversion | None
 ) -> Conversion:
+    # ONNX Runtime's kernels saturate on some CPUs; the .tflite changes too, so that both have one quantization.
+    any_cpu = job.wants_onnx
     if isinstance(given, Conversion):
-        return given
+        return for_any_cpu(given) if any_cpu else given
     section = given or QuantizeSection()
-    return to_int8(source, images, output, ranges=section.ranges, float_ops=section.float_ops)
+    return to_int8(job.source, images, output, ranges=section.ranges, float_ops=section.float_ops, any_cpu=any_cpu)
 
 
 def _make_int8(job: _Job, conversion: Conversion, expected: Expected) -> list[_Checked]:

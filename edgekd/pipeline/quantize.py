@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
+from edgekd.export.options import ONNX_FORMATS
 from edgekd.pipeline.aware import aware_by_column, sparse_by_column
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
@@ -40,6 +41,7 @@ def quantize_stage(work: Workspace, lesson: Lesson) -> None:
         "objective": recipe.distill.model_dump(mode="json"),
         "calibration": recipe.export.calibration,
         "output": recipe.export.output,
+        "formats": recipe.export.formats,
         "metric": recipe.metric,
         **lesson.photos,
     }
@@ -67,6 +69,8 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         made = sparse_by_column(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
         student, record = made.student, made.record
 
+    any_cpu = any(kind in recipe.export.formats for kind in ONNX_FORMATS)
+
     def aware() -> Conversion:
         return aware_by_column(
             lesson, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
@@ -77,7 +81,7 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         valid = lesson.validation(student)
         climbed = guaranteed(
             load_source(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
-            output=recipe.export.output, aware=aware, say=lesson.work.watcher.note, reference=load_source(dense),
+            output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note, reference=load_source(dense),
         )  # fmt: skip
         told["ladder"] = climbed.to_json()
         write_json(directory / _TOLD, told)
@@ -86,7 +90,12 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         conversion = aware()
     else:
         conversion = to_int8(
-            load_source(student), calibration, recipe.export.output, ranges=section.ranges, float_ops=section.float_ops
+            load_source(student),
+            calibration,
+            recipe.export.output,
+            ranges=section.ranges,
+            float_ops=section.float_ops,
+            any_cpu=any_cpu,
         )
     return replace(conversion, record=conversion.record | record)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgekd.errors import DataError, GateFailed
 from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
 from edgekd.quantize.calibration import Calibrated, calibrate
-from edgekd.quantize.ptq import Conversion, Output, int8_of, to_float32
+from edgekd.quantize.ptq import Conversion, Output, for_any_cpu, int8_of, to_float32
 from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.sensitivity import Sensitivity, mean_divergence, sensitivities
@@ -133,13 +133,15 @@ def guaranteed(
     max_drop: float,
     *,
     output: Output = "float32",
+    any_cpu: bool = False,
     aware: Callable[[], Conversion] | None = None,
     say: Say = lambda _text: None,
     reference: Source | None = None,
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
-    The drop is counted from ``reference``, where that is another than the ``source`` itself.
+    The drop is counted from ``reference``, where that is another than the ``source`` itself. ``any_cpu``: every step is
+    judged as the file that an .onnx is made of, see ``saturation``.
 
     Raises: DataError where there is no validation photo; ExportError.
     """
@@ -150,7 +152,8 @@ def guaranteed(
         found.extend(worst)
         say("most sensitive: " + ", ".join(f"{one.op} ({one.divergence:.2g} nats)" for one in worst[:5]))
 
-    climbed = climb(ladder(calibrate(source, calibration), output, measured, aware), judge, max_drop, say)
+    rungs = ladder(calibrate(source, calibration), output, measured, aware, any_cpu=any_cpu)
+    climbed = climb(rungs, judge, max_drop, say)
     return replace(climbed, sensitivities=tuple(found))
 
 
@@ -176,6 +179,8 @@ def ladder(
     output: Output,
     measured: Callable[[tuple[Sensitivity, ...]], None],
     aware: Callable[[], Conversion] | None = None,
+    *,
+    any_cpu: bool = False,
 ) -> Iterator[Rung]:
     """The rungs, the cheapest first; ``measured`` is told what each op loses, ``aware`` trains in int8."""
     ranged = {str(RANGE_METHODS[0]): calibrated}
@@ -183,7 +188,7 @@ def ladder(
 
         def by_ranges(method: Any = method) -> Conversion:
             ranged[method] = with_ranges(calibrated, method)
-            return int8_of(ranged[method], output)
+            return int8_of(ranged[method], output, any_cpu=any_cpu)
 
         yield Rung(f"ranges by {method}", by_ranges)
     best = min(ranged.values(), key=_divergence)
@@ -194,13 +199,14 @@ def ladder(
         kept = tuple(str(one.op) for one in worst[:count])
 
         def with_floats(kept: tuple[str, ...] = kept) -> Conversion:
-            return int8_of(best, output, float_ops=kept)
+            return int8_of(best, output, float_ops=kept, any_cpu=any_cpu)
 
         method = best.record["calibration_method"]
         yield Rung(f"ranges by {method}, {count} op{'s' * (count > 1)} of {len(worst)} in float", with_floats)
         count *= 2
     if aware is not None:
-        yield Rung("quantization-aware training", aware)
+        trained = aware
+        yield Rung("quantization-aware training", lambda: for_any_cpu(trained()) if any_cpu else trained())
 
 
 def _divergence(calibrated: Calibrated) -> float:

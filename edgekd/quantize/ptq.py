@@ -19,6 +19,7 @@ from edgekd.quantize.calibration import Calibrated, calibrate, check_images
 from edgekd.quantize.edges import with_uint8_pixels
 from edgekd.quantize.op_names import OpNames
 from edgekd.quantize.ranges import RangeMethod, with_ranges
+from edgekd.quantize.saturation import narrowed
 from edgekd.quantize.source import Source, fixed_batch
 
 Output = Literal["float32", "uint8"]
@@ -101,25 +102,38 @@ def to_int8(
     *,
     ranges: RangeMethod = "min-max",
     float_ops: tuple[str, ...] = (),
+    any_cpu: bool = False,
 ) -> Conversion:
     """Convert to a .tflite of integers with per-channel weights; ``float_ops`` (see ``OpNames``) stay float.
 
-    ``calibration`` is uint8 [N, H, W, 3], real training images.
+    ``calibration`` is uint8 [N, H, W, 3], real training images. ``any_cpu`` is for a file that an .onnx is made of: see
+    ``saturation``.
 
     Raises: ExportError if calibration images do not fit, an op stays float that was not named or the input's scale is
     not as meant; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
     """
     calibrated = with_ranges(calibrate(source, calibration), ranges)
-    return int8_of(calibrated, output, float_ops=float_ops)
+    return int8_of(calibrated, output, float_ops=float_ops, any_cpu=any_cpu)
 
 
-def int8_of(calibrated: Calibrated, output: Output = "float32", *, float_ops: tuple[str, ...] = ()) -> Conversion:
+def int8_of(
+    calibrated: Calibrated, output: Output = "float32", *, float_ops: tuple[str, ...] = (), any_cpu: bool = False
+) -> Conversion:
     """The second half of ``to_int8``: quantize by ranges that are known. Raises ExportError."""
     chosen = OpNames.of(calibrated.content).matching(float_ops)
     content = converter.quantize(calibrated.content, chosen)
     content = with_uint8_pixels(content, calibrated.scale, calibrated.offset, uint8_output=output == "uint8")
     check_int8(content, calibrated.scale, calibrated.offset, mixed=bool(chosen))
-    return Conversion(content, {**calibrated.record, **({"float_ops": list(float_ops)} if chosen else {})})
+    made = Conversion(content, {**calibrated.record, **({"float_ops": list(float_ops)} if chosen else {})})
+    return for_any_cpu(made, calibrated.content) if any_cpu else made
+
+
+def for_any_cpu(conversion: Conversion, float_content: bytes | None = None) -> Conversion:
+    """The conversion with weights that no CPU's kernels saturate, and a record of that; ``float_content`` helps."""
+    if "weights" in conversion.record:
+        return conversion
+    content, found = narrowed(conversion.content, float_content)
+    return Conversion(content, {**conversion.record, **found.record()})
 
 
 def check_int8(content: bytes, scale: float, offset: float, *, mixed: bool = False) -> None:

@@ -95,7 +95,10 @@ class Context:
 
     def quantization(self, op: TfliteOp, index: int) -> tuple[str, str]:
         """Names of a tensor's scale and uint8 zero point."""
-        scale, zero_point = self.scalar_quantization(op, index)
+        return self.scale_and_zero_point(*self.scalar_quantization(op, index))
+
+    def scale_and_zero_point(self, scale: np.float32, zero_point: int) -> tuple[str, str]:
+        """Names of constants of a scale and a uint8 zero point."""
         return self.onnx.constant(np.array(scale, np.float32)), self.onnx.constant(np.array(zero_point, np.uint8))
 
     def scalar_quantization(self, op: TfliteOp, index: int) -> tuple[np.float32, int]:
@@ -152,7 +155,9 @@ class Context:
         return self.tensor(index).name or f"t{index}"
 
     def _dequantized(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
-        inputs = [self.onnx.constant(value) for value in (data, scale, zero_point)]
+        inputs = [self.onnx.constant(value) for value in (data, scale)]
+        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
+        inputs.append(self.onnx.constant(zero_point, shared=False))
         attributes: Mapping[str, Any] = {"axis": 0} if scale.ndim else {}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
