@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import tflite_file
-from edgekd.export import onnx_int8, saturation, tflite_pack
+from edgekd.export import onnx_int8, tflite_pack
 from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
+from edgekd.quantize import saturation
 from edgekd.quantize.ptq import to_int8
 from edgekd.quantize.source import load_source
 

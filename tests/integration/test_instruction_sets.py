@@ -14,9 +14,9 @@ from translated import packed
 
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError
-from edgekd.export import saturation
 from edgekd.export.exporter import export
 from edgekd.preprocess import Preprocessing, preprocess
+from edgekd.quantize import saturation
 from edgekd.quantize.ptq import to_int8
 from edgekd.quantize.source import load_source
 from edgekd.quiet import import_keras

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import tflite_file
+from edgekd.quantize.edges import packed
 from edgekd.tflite_file import TfliteGraph, TfliteOp
 
 # 255 x 128 is 32,640 and 255 x 129 is 32,895: past the largest int16, 32,767.
@@ -74,6 +74,9 @@ def narrowed(
     layers = list(_layers(graph))
     model, factors, from_float = tflite_file.parse(content, name), [np.ones(0)], 0
     for layer, real in zip(layers, _float_rows(layers, float_content), strict=True):
+        if layer.rows.dtype != np.int8:
+            # An op that was kept in float.
+            continue
         factors.append(_factors(layer, real))
         if (factors[-1] > 1).any():
             _rewrite(model, graph, layer, real, factors[-1])
@@ -82,9 +85,7 @@ def narrowed(
     found = WeightRange(len(every), int((every > 1).sum()), float(every.max(initial=1)), from_float)
     if not found.narrowed:
         return content, found
-    builder = flatbuffers.Builder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
-    return bytes(builder.Output()), found
+    return packed(model, len(content)), found
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ def _float_rows(layers: list[_Layer], content: bytes | None) -> list[Floats | No
     found: list[Floats | None] = []
     for layer, other in zip(layers, others, strict=True):
         steps = None
-        if other.rows.shape == layer.rows.shape and other.rows.dtype == np.float32:
+        if layer.rows.dtype == np.int8 and other.rows.shape == layer.rows.shape and other.rows.dtype == np.float32:
             steps = other.rows / layer.scales.reshape(-1, 1)
         fits = steps is not None and np.abs(steps - layer.rows).max() <= _HALF_A_STEP
         found.append(steps if fits else None)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from translated import packed, run_onnx, run_tflite
 
 from edgekd import tflite_file
-from edgekd.export.saturation import narrowed, saturating_channels
 from edgekd.quantize.ptq import to_float32, to_int8
+from edgekd.quantize.saturation import narrowed, saturating_channels
 from edgekd.quantize.source import load_source
 
 
