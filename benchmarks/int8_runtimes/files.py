@@ -10,10 +10,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgekd.export import onnx_float, onnx_int8, saturation, tflite_pack
+from edgekd.export import onnx_float, onnx_int8, tflite_pack
 from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ptq import Conversion, to_float32, to_int8
+from edgekd.quantize.calibration import calibrate
+from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes, write_json
 
@@ -31,21 +32,21 @@ CALIBRATION = 100
 def make_files(model: Any, calibration: NDArray[np.uint8], folder: Path) -> None:
     """All files of a network, and what narrowing did to it."""
     source = load_source(model)
-    int8, float32 = to_int8(source, calibration), to_float32(source)
+    calibrated, float32 = calibrate(source, calibration), to_float32(source)
+    full = int8_of(calibrated)
     record = _record(source, "float32", float32)
     write_bytes(folder / "float32.tflite", tflite_pack.pack(float32.content, record, name="float32"))
     write_bytes(folder / "float32.onnx", onnx_float.from_keras(source, record, name="float32", batch=1))
-    shipped, found = saturation.narrowed(int8.content, float32.content)
-    variants = {"int8": shipped, "from-int8": saturation.narrowed(int8.content)[0], "full": int8.content}
-    for name, content in variants.items():
-        record = _record(source, "int8", int8)
-        packed = tflite_pack.pack(content, record, name=name)
+    shipped = for_any_cpu(full, calibrated.content)
+    for name, conversion in {"int8": shipped, "from-int8": for_any_cpu(full), "full": full}.items():
+        record = _record(source, "int8", conversion)
+        packed = tflite_pack.pack(conversion.content, record, name=name)
         write_bytes(folder / f"{name}.tflite", packed)
         write_bytes(folder / f"{name}.onnx", onnx_int8.from_tflite(packed, record, name=name, batch=1))
     write_bytes(folder / f"{U8}.onnx", with_u8_weights((folder / "full.onnx").read_bytes()))
     for name, activations in OWN.items():
         by_onnxruntime(folder / "float32.onnx", folder / f"{name}.onnx", calibration, activations)
-    write_json(folder / "narrowing.json", {**found.record(), "largest": found.largest, "channels": found.channels})
+    write_json(folder / "narrowing.json", {key: shipped.record[key] for key in ("weights", "weights_reason")})
 
 
 def with_u8_weights(content: bytes) -> bytes:

@@ -66,10 +66,8 @@ def _agreement(results: dict[str, Any]) -> list[str]:
             for name, row in found.items() if cpu in CPUS else ():
                 if (cpu, name) == ("native", "int8.tflite"):
                     continue
-                same = f"{row['same_top']}/{row['photos']}"
-                lines.append(
-                    f"| {network} | {CPUS[cpu]} | {FILES[name]} | {row['photos']} | {same} | {row['largest_quanta']:.0f} |"
-                )
+                same, largest = f"{row['same_top']}/{row['photos']}", row["largest_quanta"]
+                lines.append(f"| {network} | {CPUS[cpu]} | {FILES[name]} | {row['photos']} | {same} | {largest:.0f} |")
     return [*lines, ""]
 
 
@@ -92,9 +90,7 @@ def _options(results: dict[str, Any]) -> list[str]:
                     f"{row['largest_quanta']:.0f} |"
                 )
         if "files" in parts:
-            narrowed.append(
-                f"- {network}: {parts['files']['weights']}, scales up to {parts['files']['largest']:.2f} times coarser."
-            )
+            narrowed.append(f"- {network}: {parts['files']['weights']}; {parts['files']['weights_reason']}.")
     return [*lines, "", *narrowed, ""]
 
 
