@@ -113,15 +113,16 @@ def _latency(results: dict[str, Any]) -> list[str]:
                 if name in found["median_ms"]
             ),
             "",
-            "| ratio | of launch medians (95 %) | of 5th percentiles | aim | verdict of the harness |",
-            "|---|---|---|---|---|",
+            "| ratio | of launch medians (95 %) | of 5th percentiles | of instructions, Cortex-A76 | aim | verdict |",
+            "|---|---|---|---|---|---|",
         ]
-        for above, below, value, low, high, verdict, reasons in found["ratios"]:
-            doubts = f"; {'; '.join(reasons)}" if reasons else ""
+        counted = {(above, below): ratio for above, below, ratio in parts.get("instructions", {}).get("ratios", ())}
+        for above, below, value, low, high, verdict, _ in found["ratios"]:
+            count = f"{counted[above, below]:.2f}" if (above, below) in counted else "–"
             lines.append(
                 f"| {NAMES[above]} / {NAMES[below]} | {value:.2f} ({low:.2f}–{high:.2f}) | "
                 f"{found['undisturbed_ms'][above] / found['undisturbed_ms'][below]:.2f} | "
-                f"{AIMS.get((above, below), '')} | {verdict}{doubts} |"
+                f"{count} | {AIMS.get((above, below), '')} | {verdict} |"
             )
         lines += ["", f"Load before: {found['load_before']:.1f}; {found['seconds']} s.", ""]
     return lines

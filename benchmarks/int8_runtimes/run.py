@@ -3,8 +3,9 @@
     python benchmarks/int8_runtimes/run.py --road DIR --unlabelled DIR --work DIR [--only files,agreement,...] [--short]
 
 ``--road`` holds metadata.csv and Images/, ``--unlabelled`` JPEGs of roads; the quickstart's traffic lights are the
-other half of the photos. Needs qemu-x86_64, and an arm64 root, made at EDGEKD_ARM_ROOT or in --work. What --work holds
-already is kept: a killed run goes on. ``--short`` tries the program out and writes its results to --work.
+other half of the photos. Needs qemu-x86_64, an arm64 root, made at EDGEKD_ARM_ROOT or in --work, and for its
+instructions: edgekd devices setup emulated:cortex-a76. What --work holds already is kept: a killed run goes on.
+``--short`` tries the program out and writes its results to --work.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ EMULATED = {"road student": 24, "EfficientNet-Lite0": 4, "MobileNetV2": 4, "Mobi
 ELSEWHERE = ("int8.tflite", "int8.onnx", "full.onnx")
 TIMED = ("road student", "MobileNetV2")
 PLAN = BenchPlan(launches=11, seconds_per_launch=0.4, warmup_max_s=0.3)
+COUNTING = BenchPlan(launches=1, min_iterations=4, max_iterations=4, warmup_min_iterations=4, launch_timeout_s=900)
 TIMED_FILES = (
     "float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx", "full.onnx", f"{U8}.onnx", "ort-u8.onnx",
     "ort-s8.onnx",
@@ -66,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("road", "unlabelled", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--only", default="files,options,agreement,latency")
+    parser.add_argument("--only", default="files,options,agreement,latency,instructions")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--short", action="store_true")
@@ -77,12 +79,13 @@ def main() -> None:
     photos = Photos(arguments.road, arguments.unlabelled, traffic_light_folders())
     parts: dict[str, Callable[[str, Photos, Path], dict[str, Any]]] = {
         "files": files, "options": options, "agreement": agreement, "latency": latency,
+        "instructions": instructions,
     }  # fmt: skip
     for part in arguments.only.split(","):
         for network in arguments.networks.split(","):
             folder = folder_of(arguments.work, network)
             kept = folder / f"{part}.result.json"
-            if kept.is_file() or (part == "latency" and network not in TIMED):
+            if kept.is_file() or (part in ("latency", "instructions") and network not in TIMED):
                 continue
             load, started = os.getloadavg()[0], time.monotonic()
             found = parts[part](network, photos, folder)
@@ -201,6 +204,15 @@ def latency(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
     }
     plan = PLAN.model_dump(mode="json")
     return {"plan": plan, "median_ms": medians, "undisturbed_ms": undisturbed, "ratios": ratios}
+
+
+def instructions(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
+    """Executed instructions per inference on an emulated Cortex-A76: no other program changes them."""
+    images = np.load(folder / "photos.npy")[:2]
+    targets = [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
+    result = measure(targets, TIMED_FILES[0], COUNTING, open_device(f"emulated:{A76}"))
+    counts = {one.name: float(np.median(launch_medians(one))) for one in result.measurements}
+    return {"counts": counts, "ratios": [[above, below, counts[above] / counts[below]] for above, below in RATIOS]}
 
 
 if __name__ == "__main__":
