@@ -23,6 +23,7 @@ from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.source import load_source
 from edgekd.quantize.tf_keras_training import adamw, first_images
+from edgekd.quantize.weight_facts import weights_in
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
 from edgekd.training.schedule import Schedule
@@ -93,6 +94,8 @@ def quantization_aware(
     compared = validation.images if len(validation.images) else images
     conversion = converted(model, compared[:_COMPARED_IMAGES], output)
     told = _told(section, history, loss, len(images), bridged)
+    if section.method != "qat":
+        told["weights"] = [fact.to_json() for fact in weights_in(conversion.content)]
     return Conversion(conversion.content, conversion.record | told)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
+
 from edgekd.errors import ModelError
 from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
 
@@ -24,6 +26,7 @@ _SAME_SCALE = (
 )  # fmt: skip
 _OWN_SCALE = ("GlobalAveragePooling2D", "Concatenate", "HardSwish", "LeakyReLU", "ReLU")
 _FUSED_BOUNDS = (None, 6.0)
+_FEWEST_ZEROS, _MOST_CLUSTERS, _WEIGHTS_A_CLUSTER = 0.05, 256, 8
 
 
 @dataclass(frozen=True)
@@ -184,19 +187,45 @@ def own_configs() -> dict[str, Any]:
 
 
 def quantized(model: Any, keep: Weights = "plain") -> Any:
-    """``model`` with fake quantization where ``place`` puts it; every layer's name gets ``quant_`` before it."""
+    """``model`` with fake quantization where ``place`` puts it; every layer's name gets ``quant_`` before it.
+
+    Raises ModelError naming a layer that has no int8 form, or where there is nothing to keep.
+    """
     quantization, placement = tfmot().quantization.keras, place(model)
     config = own_configs()["PlacedConfig"]
+    kept = {layer.name: _kept(layer, keep) for layer in model.layers}
+    if keep != "plain" and not set(kept.values()) - {"plain"}:
+        raise ModelError(
+            f"{model.name} has no layer to {keep} of: its kernels are not so. Make it sparse first "
+            '(edgekd.quantize.sparsity), or take method = "qat"'
+        )
 
     def annotate(layer: Any) -> Any:
         if type(layer).__name__ == "InputLayer":
             return layer
         output = layer.name in placement.quantized
-        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, keep, output))
+        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, kept[layer.name], output))
 
+    # Names with a count of what this process made before would get into the file.
+    tf_keras().backend.reset_uids()
     with quantization.quantize_scope({**own_layers(), **own_configs()}):
         annotated = tf_keras().models.clone_model(model, clone_function=annotate)
-        return quantization.quantize_apply(annotated, _scheme(keep))
+        made = quantization.quantize_apply(annotated, _scheme(keep))
+    made._name = model.name
+    return made
+
+
+def _kept(layer: Any, keep: Weights) -> Weights:
+    """What there is to keep of one layer. TFMOT would take a small kernel of all different weights for clusters."""
+    if keep == "plain" or type(layer).__name__ not in ("Conv2D", "Dense"):
+        return "plain"
+    kernel = np.asarray(layer.kernel)
+    zeros = keep != "keep clusters" and float(np.mean(kernel == 0)) >= _FEWEST_ZEROS
+    values = len(np.unique(kernel))
+    clusters = keep != "keep zeros" and values <= _MOST_CLUSTERS and values * _WEIGHTS_A_CLUSTER <= kernel.size
+    if clusters:
+        return "keep both" if zeros else "keep clusters"
+    return "keep zeros" if zeros else "plain"
 
 
 def _scheme(keep: Weights) -> Any:

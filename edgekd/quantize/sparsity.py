@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge import Bridged, bridge
-from edgekd.quantize.fake_quantized import on_pixels
+from edgekd.quantize.fake_quantized import on_pixels, plainly
 from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.source import load_source
@@ -98,7 +99,7 @@ def sparsified(
         copy = copied(student)
         bridged = bridge(load_source(copy))
         core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)
-        learner = on_pixels(core, bridged.source)
+        learner = plainly(partial(on_pixels, core, bridged.source))
         loss = logit_loss(objective)
         history = train(
             learner, loss, stream, validation, section.schedule(),
@@ -149,8 +150,6 @@ def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
 
 
 def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: bool, steps: int) -> tuple[Any, list[str]]:
-    import tensorflow as tf
-
     names = chosen_layers(bridged.model, stage, section.clusters)
 
     def wrap(layer: Any) -> Any:
@@ -166,7 +165,7 @@ def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: boo
         with tf_keras().utils.custom_object_scope(own_layers()):
             return tf_keras().models.clone_model(bridged.model, clone_function=wrap)
 
-    core = tf.autograph.experimental.do_not_convert(build)()
+    core = plainly(build)
     for layer in core.layers:
         if _inner(layer) is layer and layer.get_weights():
             layer.set_weights(bridged.model.get_layer(layer.name).get_weights())
