@@ -25,8 +25,6 @@ from edgekd.teach.head import fit_head
 
 SEED = 0
 BATCH = 16
-# Passes over the photos for BatchNorm's statistics: 0.5^8 of the start is left.
-SETTLING, MOMENTUM = 8, 0.5
 CLASSES = 10
 
 
@@ -41,7 +39,7 @@ class Photos:
     def labelled(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """The road photos uint8 [N, size, size, 3] and their labels [N]."""
         with (self.road / "metadata.csv").open(encoding="utf-8") as lines:
-            rows = [row for row in csv.DictReader(lines)]
+            rows = list(csv.DictReader(lines))
         files = [(self.road / "Images" / row["filename"], int(row["label"])) for row in rows]
         there = [(path, label) for path, label in files if path.is_file()]
         return read([path for path, _ in there], size), np.array([label for _, label in there])
@@ -127,12 +125,11 @@ def _settled(make: Callable[..., Any], photos: Photos) -> Any:
     base = make(keras, weights=None, include_top=False, pooling="avg", input_shape=(224, 224, 3))
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = MOMENTUM
-    images = photos.mixed(224, 64)
-    features = keras.Model(image, base(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(image)))
-    for _ in range(SETTLING):
-        for start in range(0, len(images), 32):
-            features(images[start : start + 32].astype(np.float32), training=True)
+            layer.momentum = 0.0
+    images = photos.mixed(224, 32)
+    features = keras.Model(image, base(keras.layers.Rescaling(1 / 127.5, offset=-1)(image)))
+    # Without momentum, a layer's statistics are those of the last batch.
+    features(images.astype(np.float32), training=True)
     logits = keras.layers.Dense(CLASSES)
     model = keras.Model(image, logits(features.output))
     _spread(logits, _run(features, images))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -19,7 +20,7 @@ def main(images_path: str, out: str, *models: str) -> None:
     rows = {}
     for model in models:
         run = by_onnxruntime(model) if model.endswith(".onnx") else by_litert(model)
-        rows[os.path.basename(model)] = np.array([run(image[np.newaxis])[0] for image in images])
+        rows[Path(model).name] = np.array([run(image[np.newaxis])[0] for image in images])
     np.savez(out, **rows)
 
 
