@@ -24,10 +24,10 @@ from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.bridge import bridge
-from edgekd.quantize.from_aware import answers
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.placement import place, quantized
 from edgekd.quantize.ptq import Conversion, to_int8
+from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import load_source
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import logits_of
@@ -50,7 +50,7 @@ def aware(student: Any, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
 def test_the_file_comes_nearer_to_the_teacher(student: Any, aware: Conversion) -> None:
     teacher = softmax(logits_of(student, IMAGES))
     plain = to_int8(load_source(shaken(student)), IMAGES).content
-    before, after = (divergence(teacher, answers(content, IMAGES)) for content in (plain, aware.content))
+    before, after = (divergence(teacher, probabilities_of(content, IMAGES)) for content in (plain, aware.content))
     assert after < 0.7 * before
 
 
@@ -93,7 +93,7 @@ def test_the_onnx_made_of_it_gives_the_same(aware: Conversion) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     given = onnxruntime.InferenceSession(content, options).run(None, {"image": IMAGES})[0]
-    wanted = answers(aware.content, IMAGES)
+    wanted = probabilities_of(aware.content, IMAGES)
     assert np.abs(given - wanted).max() <= 4 / 256
     assert np.mean(given.argmax(axis=1) == wanted.argmax(axis=1)) >= 0.97
 

@@ -14,8 +14,8 @@ from tiny_student import SIZE, smooth_images, spread_head
 from edgekd.errors import ModelError
 from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.bridge import bridge
-from edgekd.quantize.from_aware import answers
 from edgekd.quantize.ptq import to_int8
+from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import load_source
 from edgekd.quantize.sparsity import Sparsified, Sparsity, chosen_layers, sparsified
 from edgekd.quantize.weight_facts import WeightFacts, facts_of, weights_in
@@ -104,4 +104,4 @@ def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_pat
     trained = aware.record["epochs"]
     assert trained[-1]["loss"] < 1.0 and aware.record["training"]["steps"] == STEPS
     teacher = softmax(logits_of(dense_student, IMAGES))
-    assert divergence(teacher, answers(aware.content, IMAGES)) < 0.5
+    assert divergence(teacher, probabilities_of(aware.content, IMAGES)) < 0.5
