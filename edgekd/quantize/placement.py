@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from edgekd.errors import ModelError
+from edgekd.quantize.keep_clusters import clusters_quantizer
 from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
+from edgekd.quantize.weight_facts import facts_of
 
 Weights = Literal["plain", "keep zeros", "keep clusters", "keep both"]
 
@@ -26,7 +28,7 @@ _SAME_SCALE = (
 )  # fmt: skip
 _OWN_SCALE = ("GlobalAveragePooling2D", "Concatenate", "HardSwish", "LeakyReLU", "ReLU")
 _FUSED_BOUNDS = (None, 6.0)
-_FEWEST_ZEROS, _MOST_CLUSTERS, _WEIGHTS_A_CLUSTER = 0.05, 256, 8
+_FEWEST_ZEROS = 0.05
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,9 @@ def own_configs() -> dict[str, Any]:
             prefix = zeros.PrunePreserveDefault8BitWeightsQuantizer
             return prefix() if dense else zeros.PrunePreserveDefault8BitConvWeightsQuantizer()
         if keep in ("keep clusters", "keep both"):
-            both = keep == "keep both"
             if dense:
-                return clusters.ClusterPreserveDefault8BitWeightsQuantizer(both)
-            return clusters.ClusterPreserveDefault8BitConvWeightsQuantizer(both)
+                return clusters.ClusterPreserveDefault8BitWeightsQuantizer(keep == "keep both")
+            return clusters_quantizer()(keep == "keep both")
         if dense:
             return quantization.quantizers.LastValueQuantizer(8, False, True, True)
         return default_8bit_quantizers.Default8BitConvWeightsQuantizer()
@@ -219,10 +220,9 @@ def _kept(layer: Any, keep: Weights) -> Weights:
     """What there is to keep of one layer. TFMOT would take a small kernel of all different weights for clusters."""
     if keep == "plain" or type(layer).__name__ not in ("Conv2D", "Dense"):
         return "plain"
-    kernel = np.asarray(layer.kernel)
-    zeros = keep != "keep clusters" and float(np.mean(kernel == 0)) >= _FEWEST_ZEROS
-    values = len(np.unique(kernel))
-    clusters = keep != "keep zeros" and values <= _MOST_CLUSTERS and values * _WEIGHTS_A_CLUSTER <= kernel.size
+    facts = facts_of(layer.name, np.asarray(layer.kernel), -1)
+    zeros = keep != "keep clusters" and facts.zeros >= _FEWEST_ZEROS
+    clusters = keep != "keep zeros" and facts.clustered
     if clusters:
         return "keep both" if zeros else "keep clusters"
     return "keep zeros" if zeros else "plain"

@@ -7,7 +7,7 @@ weights share a few values, so that the file compresses; "prune-cluster" does bo
 - depthwise kernels: a handful of weights a channel, of which none is spare;
 - the first convolution and the last layer: few weights, and the image and the classes hang on each of them;
 - biases and BatchNorm: next to no bytes;
-- kernels with fewer than 16 weights a cluster, and for 2:4 those whose input channels don't come in fours.
+- kernels with fewer than 8 weights a cluster, and for 2:4 those whose input channels don't come in fours.
 
 Sources: Zhu & Gupta, "To prune, or not to prune", arXiv:1710.01878 (the schedule); Mishra et al., "Accelerating Sparse
 Deep Neural Networks", arXiv:2104.08378 (2:4); Han et al., "Deep Compression", arXiv:1510.00149 (clusters).
@@ -32,13 +32,12 @@ from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.source import load_source
 from edgekd.quantize.tf_keras_training import adamw
-from edgekd.quantize.weight_facts import WeightFacts, facts_of
+from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
-_WEIGHTS_A_CLUSTER = 16
 _MASK_UPDATES = 50
 # The share of the steps after which the last weight is pruned; the others learn to do without them.
 _PRUNED_AFTER = 0.5
@@ -138,7 +137,7 @@ def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
         shape = layer.kernel.shape
         if method == "prune-2:4" and shape[-2] % 4:
             continue
-        if method == "cluster" and int(np.prod(shape)) < clusters * _WEIGHTS_A_CLUSTER:
+        if method == "cluster" and int(np.prod(shape)) < clusters * WEIGHTS_A_CLUSTER:
             continue
         found.append(layer.name)
     if not found:
@@ -175,13 +174,13 @@ def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: boo
 
 
 def _wrapper(layer: Any, section: Sparsity, stage: str, keep_zeros: bool, steps: int) -> Any:
+    sparse, clustering = tfmot().sparsity.keras, tfmot().clustering.keras
     if stage == "cluster":
         from tensorflow_model_optimization.python.core.clustering.keras.cluster import _cluster_weights
 
         # The public function does not pass on that zeros are kept; both make the same wrapper.
-        initial = tfmot().clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
+        initial = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
         return _cluster_weights(layer, section.clusters, initial, preserve_sparsity=keep_zeros)
-    sparse = tfmot().sparsity.keras
     if stage == "prune-2:4":
         return sparse.prune_low_magnitude(layer, sparse.ConstantSparsity(0.5, 0, frequency=1), sparsity_m_by_n=(2, 4))
     # TFMOT's own frequency of 100 steps would never prune in a short fine-tune.

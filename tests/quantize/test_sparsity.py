@@ -11,14 +11,14 @@ import pytest
 from aware_cases import IMAGES, STEPS, arguments, divergence, softmax, taught
 from tiny_student import SIZE, smooth_images, spread_head
 
-from edgekd.errors import ModelError
+from edgekd.errors import ExportError, ModelError
 from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.bridge import bridge
 from edgekd.quantize.ptq import to_int8
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import load_source
 from edgekd.quantize.sparsity import Sparsified, Sparsity, chosen_layers, sparsified
-from edgekd.quantize.weight_facts import WeightFacts, facts_of, weights_in
+from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.loop import logits_of
 
 layers = keras.layers
@@ -62,13 +62,24 @@ def test_facts_of_a_kernel_by_hand() -> None:
     assert facts_of("k", kernel, -1) == WeightFacts("k", 8, 0.375, False, 4, 3)
 
 
-def test_layers_that_are_left_alone(dense_student: Any, student: Any) -> None:
+def test_layers_that_are_left_alone(dense_student: Any) -> None:
     model = bridge(load_source(dense_student)).model
     assert chosen_layers(model, "prune", 16) == ["second", "third"]
     assert chosen_layers(model, "prune-2:4", 16) == ["second", "third"]
-    assert chosen_layers(model, "cluster", 64) == ["third"]
+    assert chosen_layers(model, "cluster", 128) == ["third"]
     with pytest.raises(ModelError, match="has no layer for cluster"):
         chosen_layers(model, "cluster", 256)
+
+
+def test_zeros_and_clusters_that_got_lost_are_said() -> None:
+    before = [WeightFacts("a", 64, 0.5, False, 4, 4), WeightFacts("b", 64, 0.0, False, 60, 30)]
+    check_kept(before, before, zeros=True, clusters=True)
+    after = [WeightFacts("CONV_2D 0", 64, 0.25, False, 9, 4), before[1]]
+    check_kept(before, after, zeros=False, clusters=False)
+    with pytest.raises(ExportError, match="16 zero weights where the student had 32"):
+        check_kept(before, after, zeros=True, clusters=False)
+    with pytest.raises(ExportError, match="0 kernels of at most 4 different values where the student had 1"):
+        check_kept(before, after, zeros=False, clusters=True)
 
 
 def test_two_in_four_goes_through_quantization_after_training(dense_student: Any, tmp_path: Path) -> None:
@@ -100,7 +111,7 @@ def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_pat
     second, third = list(kernels.values())[2:4]
     for fact, layer in zip((second, third), by_name(made).values(), strict=True):
         assert fact["zeros"] >= layer["zeros"]
-        assert fact["distinct_a_channel"] <= 8
+        assert fact["distinct"] <= 8
     trained = aware.record["epochs"]
     assert trained[-1]["loss"] < 1.0 and aware.record["training"]["steps"] == STEPS
     teacher = softmax(logits_of(dense_student, IMAGES))
