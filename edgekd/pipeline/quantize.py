@@ -81,7 +81,8 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         valid = lesson.validation(student)
         climbed = guaranteed(
             load_source(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
-            output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note, reference=load_source(dense),
+            output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note,
+            reference=load_source(dense),
         )  # fmt: skip
         told["ladder"] = climbed.to_json()
         write_json(directory / _TOLD, told)

@@ -23,6 +23,7 @@ from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.source import load_source
 from edgekd.quantize.tf_keras_training import adamw, first_images
+from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
 from edgekd.training.schedule import Schedule
@@ -93,6 +94,8 @@ def quantization_aware(
     compared = validation.images if len(validation.images) else images
     conversion = converted(model, compared[:_COMPARED_IMAGES], output)
     told = _told(section, history, loss, len(images), bridged)
+    if section.method != "qat":
+        told["weights"] = [fact.to_json() for fact in _kept(section.method, bridged, conversion.content)]
     return Conversion(conversion.content, conversion.record | told)
 
 
@@ -112,3 +115,14 @@ def _told(
         "calibration_method": "mean of the batches' min and max, then trained along",
         "bridge_difference": bridged.difference,
     }
+
+
+def _kept(method: Method, bridged: Bridged, content: bytes) -> list[WeightFacts]:
+    before = [
+        facts_of(layer.name, np.asarray(layer.kernel), -1)
+        for layer in bridged.model.layers
+        if type(layer).__name__ in ("Conv2D", "Dense")
+    ]
+    after = weights_in(content)
+    check_kept(before, after, zeros=method in ("pqat", "pcqat"), clusters=method in ("cqat", "pcqat"))
+    return after

@@ -42,8 +42,8 @@ def bridge(source: Source) -> Bridged:
     walk = _Walk(_final_softmax(source.core))
     image = tf_keras().Input((source.height, source.width, 3), name="image")
     logits = walk.through(source.core, image)
-    name = "".join(char if char.isalnum() else "_" for char in str(source.whole.name))
-    model = tf_keras().Model(image, logits, name=name)
+    # Its name gets into files: one that Keras counts up would make each file another.
+    model = tf_keras().Model(image, logits, name="student")
     walk.made.finish()
     return Bridged(model, source, walk.made.origin, _difference(source, model, walk))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,18 +59,22 @@ class FakeQuantized:
                 layer.quantizer_vars["max_var"].assign(high)
 
 
-def fake_quantized(bridged: Bridged, keep: Weights) -> FakeQuantized:
-    """Put fake quantization into a bridged student. Raises ModelError naming a layer that has no int8 form."""
+def plainly(make: Callable[[], Any]) -> Any:
+    """What ``make`` makes, without AutoGraph, which translates TFMOT's layers for most of the time that it takes."""
     import tensorflow as tf
 
-    core = tf.autograph.experimental.do_not_convert(quantized)(bridged.model, keep)
-    image = tf_keras().Input(bridged.model.input_shape[1:], name="pixels")
-    return FakeQuantized(core, on_pixels(core, bridged.source, image), bridged.source)
+    return tf.autograph.experimental.do_not_convert(make)()
 
 
-def on_pixels(core: Any, source: Source, image: Any = None) -> Any:
+def fake_quantized(bridged: Bridged, keep: Weights) -> FakeQuantized:
+    """Put fake quantization into a bridged student. Raises ModelError naming a layer that has no int8 form."""
+    core = plainly(lambda: quantized(bridged.model, keep))
+    return FakeQuantized(core, plainly(lambda: on_pixels(core, bridged.source)), bridged.source)
+
+
+def on_pixels(core: Any, source: Source) -> Any:
     """A tf_keras model of pixels 0..255 that puts the input's range before ``core``."""
-    image = tf_keras().Input(core.input_shape[1:], name="pixels") if image is None else image
+    image = tf_keras().Input(core.input_shape[1:], name="pixels")
     found = source.range_in_graph
     x = own_layers()["Scale"](found["scale"], name="input_scale")(image)
     x = own_layers()["Shift"](found["offset"], name="input_shift")(x)

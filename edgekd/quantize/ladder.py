@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.errors import DataError, GateFailed
+from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
 from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
 from edgekd.quantize.calibration import Calibrated, calibrate
 from edgekd.quantize.ptq import Conversion, Output, for_any_cpu, int8_of, to_float32
@@ -93,7 +93,8 @@ class Step:
 class Climb:
     """The ``steps`` that were taken, and the ``conversion`` of the one that holds; None where none does.
 
-    ``sensitivities`` of the ops, the highest first, where it came to measuring them.
+    ``sensitivities`` of the ops, the highest first, where it came to measuring them; ``failures`` say which steps
+    could not be taken, and why.
     """
 
     max_drop: float
@@ -103,12 +104,14 @@ class Climb:
     steps: tuple[Step, ...]
     conversion: Conversion | None
     sensitivities: tuple[Sensitivity, ...] = ()
+    failures: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All but the file, as a JSON object."""
         return {
             "max_drop": self.max_drop, "metric": self.metric, "photos": self.photos,
             "float": self.float_score.as_json(), "steps": [step.to_json() for step in self.steps],
+            "failures": list(self.failures),
             "sensitivities": [{"op": str(one.op), "divergence": one.divergence} for one in self.sensitivities],
         }  # fmt: skip
 
@@ -120,7 +123,7 @@ class Climb:
                 f"no int8 file is within {self.max_drop:g} points of the float student's {self.float_score.value:.1%} "
                 f"on {self.photos} validation photos; the best, {best.name}, is {best.drop_points:.2f} below. Allow "
                 "more (max_drop), give more photos to calibrate and to judge with, or take another student\n  "
-                + "\n  ".join(str(step) for step in self.steps)
+                + "\n  ".join([*map(str, self.steps), *self.failures])
             )
         return self.conversion
 
@@ -158,20 +161,33 @@ def guaranteed(
 
 
 def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Climb:
-    """Take the steps in order until one loses no more than ``max_drop`` points; ``say`` is told of each."""
+    """Take the steps in order until one loses no more than ``max_drop`` points; ``say`` is told of each.
+
+    A step that cannot be taken is told and passed over. Raises its error where none can.
+    """
     reference = judge.score(judge.answers)
     say(f"float student: {reference.value:.1%} on {len(judge.labels)} validation photos; may lose {max_drop:g} points")
     if len(judge.labels) * max_drop < 100 and max_drop > 0:
         say(f"a single photo of {len(judge.labels)} is {100 / len(judge.labels):.1f} points: none may be lost")
     steps: list[Step] = []
+    errors: dict[str, EdgekdError] = {}
+    kept: Conversion | None = None
     for rung in rungs:
         started = time.monotonic()
-        conversion = rung.make()
+        try:
+            conversion = rung.make()
+        except (ModelError, ExportError) as error:
+            errors[f"{rung.name}: not possible: {error}"] = error
+            say(next(reversed(errors)))
+            continue
         steps.append(_judged(rung.name, conversion, judge, reference, max_drop, time.monotonic() - started))
         say(str(steps[-1]))
         if steps[-1].holds:
-            return Climb(max_drop, judge.metric, len(judge.labels), reference, tuple(steps), conversion)
-    return Climb(max_drop, judge.metric, len(judge.labels), reference, tuple(steps), None)
+            kept = conversion
+            break
+    if not steps and errors:
+        raise next(iter(errors.values()))
+    return Climb(max_drop, judge.metric, len(judge.labels), reference, tuple(steps), kept, failures=tuple(errors))
 
 
 def ladder(

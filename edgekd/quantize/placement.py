@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
+
 from edgekd.errors import ModelError
+from edgekd.quantize.keep_clusters import clusters_quantizer
 from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
+from edgekd.quantize.weight_facts import facts_of
 
 Weights = Literal["plain", "keep zeros", "keep clusters", "keep both"]
 
@@ -24,6 +28,7 @@ _SAME_SCALE = (
 )  # fmt: skip
 _OWN_SCALE = ("GlobalAveragePooling2D", "Concatenate", "HardSwish", "LeakyReLU", "ReLU")
 _FUSED_BOUNDS = (None, 6.0)
+_FEWEST_ZEROS = 0.05
 
 
 @dataclass(frozen=True)
@@ -143,10 +148,9 @@ def own_configs() -> dict[str, Any]:
             prefix = zeros.PrunePreserveDefault8BitWeightsQuantizer
             return prefix() if dense else zeros.PrunePreserveDefault8BitConvWeightsQuantizer()
         if keep in ("keep clusters", "keep both"):
-            both = keep == "keep both"
             if dense:
-                return clusters.ClusterPreserveDefault8BitWeightsQuantizer(both)
-            return clusters.ClusterPreserveDefault8BitConvWeightsQuantizer(both)
+                return clusters.ClusterPreserveDefault8BitWeightsQuantizer(keep == "keep both")
+            return clusters_quantizer()(keep == "keep both")
         if dense:
             return quantization.quantizers.LastValueQuantizer(8, False, True, True)
         return default_8bit_quantizers.Default8BitConvWeightsQuantizer()
@@ -184,19 +188,44 @@ def own_configs() -> dict[str, Any]:
 
 
 def quantized(model: Any, keep: Weights = "plain") -> Any:
-    """``model`` with fake quantization where ``place`` puts it; every layer's name gets ``quant_`` before it."""
+    """``model`` with fake quantization where ``place`` puts it; every layer's name gets ``quant_`` before it.
+
+    Raises ModelError naming a layer that has no int8 form, or where there is nothing to keep.
+    """
     quantization, placement = tfmot().quantization.keras, place(model)
     config = own_configs()["PlacedConfig"]
+    kept = {layer.name: _kept(layer, keep) for layer in model.layers}
+    if keep != "plain" and not set(kept.values()) - {"plain"}:
+        raise ModelError(
+            f"{model.name} has no layer to {keep} of: its kernels are not so. Make it sparse first "
+            '(edgekd.quantize.sparsity), or take method = "qat"'
+        )
 
     def annotate(layer: Any) -> Any:
         if type(layer).__name__ == "InputLayer":
             return layer
         output = layer.name in placement.quantized
-        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, keep, output))
+        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, kept[layer.name], output))
 
+    # Names with a count of what this process made before would get into the file.
+    tf_keras().backend.reset_uids()
     with quantization.quantize_scope({**own_layers(), **own_configs()}):
         annotated = tf_keras().models.clone_model(model, clone_function=annotate)
-        return quantization.quantize_apply(annotated, _scheme(keep))
+        made = quantization.quantize_apply(annotated, _scheme(keep))
+    made._name = model.name
+    return made
+
+
+def _kept(layer: Any, keep: Weights) -> Weights:
+    """What there is to keep of one layer. TFMOT would take a small kernel of all different weights for clusters."""
+    if keep == "plain" or type(layer).__name__ not in ("Conv2D", "Dense"):
+        return "plain"
+    facts = facts_of(layer.name, np.asarray(layer.kernel), -1)
+    zeros = keep != "keep clusters" and facts.zeros >= _FEWEST_ZEROS
+    clusters = keep != "keep zeros" and facts.clustered
+    if clusters:
+        return "keep both" if zeros else "keep clusters"
+    return "keep zeros" if zeros else "plain"
 
 
 def _scheme(keep: Weights) -> Any:

@@ -7,7 +7,7 @@ weights share a few values, so that the file compresses; "prune-cluster" does bo
 - depthwise kernels: a handful of weights a channel, of which none is spare;
 - the first convolution and the last layer: few weights, and the image and the classes hang on each of them;
 - biases and BatchNorm: next to no bytes;
-- kernels with fewer than 16 weights a cluster, and for 2:4 those whose input channels don't come in fours.
+- kernels with fewer than 8 weights a cluster, and for 2:4 those whose input channels don't come in fours.
 
 Sources: Zhu & Gupta, "To prune, or not to prune", arXiv:1710.01878 (the schedule); Mishra et al., "Accelerating Sparse
 Deep Neural Networks", arXiv:2104.08378 (2:4); Han et al., "Deep Compression", arXiv:1510.00149 (clusters).
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,18 +27,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge import Bridged, bridge
-from edgekd.quantize.fake_quantized import on_pixels
+from edgekd.quantize.fake_quantized import on_pixels, plainly
 from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.source import load_source
 from edgekd.quantize.tf_keras_training import adamw
-from edgekd.quantize.weight_facts import WeightFacts, facts_of
+from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
-_WEIGHTS_A_CLUSTER = 16
 _MASK_UPDATES = 50
 # The share of the steps after which the last weight is pruned; the others learn to do without them.
 _PRUNED_AFTER = 0.5
@@ -98,7 +98,7 @@ def sparsified(
         copy = copied(student)
         bridged = bridge(load_source(copy))
         core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)
-        learner = on_pixels(core, bridged.source)
+        learner = plainly(partial(on_pixels, core, bridged.source))
         loss = logit_loss(objective)
         history = train(
             learner, loss, stream, validation, section.schedule(),
@@ -137,7 +137,7 @@ def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
         shape = layer.kernel.shape
         if method == "prune-2:4" and shape[-2] % 4:
             continue
-        if method == "cluster" and int(np.prod(shape)) < clusters * _WEIGHTS_A_CLUSTER:
+        if method == "cluster" and int(np.prod(shape)) < clusters * WEIGHTS_A_CLUSTER:
             continue
         found.append(layer.name)
     if not found:
@@ -149,8 +149,6 @@ def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
 
 
 def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: bool, steps: int) -> tuple[Any, list[str]]:
-    import tensorflow as tf
-
     names = chosen_layers(bridged.model, stage, section.clusters)
 
     def wrap(layer: Any) -> Any:
@@ -166,7 +164,7 @@ def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: boo
         with tf_keras().utils.custom_object_scope(own_layers()):
             return tf_keras().models.clone_model(bridged.model, clone_function=wrap)
 
-    core = tf.autograph.experimental.do_not_convert(build)()
+    core = plainly(build)
     for layer in core.layers:
         if _inner(layer) is layer and layer.get_weights():
             layer.set_weights(bridged.model.get_layer(layer.name).get_weights())
@@ -176,13 +174,13 @@ def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: boo
 
 
 def _wrapper(layer: Any, section: Sparsity, stage: str, keep_zeros: bool, steps: int) -> Any:
+    sparse, clustering = tfmot().sparsity.keras, tfmot().clustering.keras
     if stage == "cluster":
         from tensorflow_model_optimization.python.core.clustering.keras.cluster import _cluster_weights
 
         # The public function does not pass on that zeros are kept; both make the same wrapper.
-        initial = tfmot().clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
+        initial = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
         return _cluster_weights(layer, section.clusters, initial, preserve_sparsity=keep_zeros)
-    sparse = tfmot().sparsity.keras
     if stage == "prune-2:4":
         return sparse.prune_low_magnitude(layer, sparse.ConstantSparsity(0.5, 0, frequency=1), sparsity_m_by_n=(2, 4))
     # TFMOT's own frequency of 100 steps would never prune in a short fine-tune.

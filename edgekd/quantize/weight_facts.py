@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import tflite_file
+from edgekd.errors import ExportError
+
+MOST_CLUSTERS, WEIGHTS_A_CLUSTER = 256, 8
+"""A kernel with no more values than that, and as many weights for each, counts as clustered."""
 
 # Where the output channels are in the kernels of a .tflite; depthwise ones [1, H, W, C] have them last.
 _AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}
@@ -26,6 +30,11 @@ class WeightFacts:
     two_in_four: bool
     distinct: int
     distinct_a_channel: int
+
+    @property
+    def clustered(self) -> bool:
+        """Whether so few values can be no accident; not for the kernels of a file, which have 255 at most."""
+        return self.distinct <= MOST_CLUSTERS and self.distinct * WEIGHTS_A_CLUSTER <= self.size
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form, as a record stores it."""
@@ -53,3 +62,20 @@ def weights_in(content: bytes) -> list[WeightFacts]:
             tensor = graph.tensors[op.inputs[1]]
             found.append(facts_of(f"{op.name} {op.index}", np.asarray(tensor.data), _AXIS[op.name]))
     return found
+
+
+def check_kept(before: list[WeightFacts], after: list[WeightFacts], *, zeros: bool, clusters: bool) -> None:
+    """Raise ExportError unless a file's kernels have the zeros and clusters that they had before."""
+    had, has = (sum(fact.zeros * fact.size for fact in facts) for facts in (before, after))
+    if zeros and has < had:
+        raise ExportError(
+            f"the int8 file has {has:.0f} zero weights where the student had {had:.0f}: the converter lost them. "
+            "Report this with the model"
+        )
+    few = [fact.distinct for fact in before if fact.clustered]
+    kept = sum(fact.distinct <= max(few, default=0) for fact in after)
+    if clusters and kept < len(few):
+        raise ExportError(
+            f"the int8 file has {kept} kernels of at most {max(few)} different values where the student had "
+            f"{len(few)}: the converter lost the clusters. Report this with the model"
+        )

@@ -209,7 +209,8 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
     """One optimizer step as a compiled function of a batch; gives its mean loss."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
@@ -253,7 +254,9 @@ def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -
     forward = getattr(model, "_edgekd_forward", None)
     if forward is None:
         shape = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
-        forward = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape])
+        forward = tf.function(
+            lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape], autograph=False
+        )
         model._edgekd_forward = forward
     parts = [
         np.asarray(forward(tf.convert_to_tensor(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekd.errors import DataError, GateFailed
+from edgekd.errors import DataError, GateFailed, ModelError
 from edgekd.quantize.ladder import Judge, Rung, climb, guaranteed, ladder
 from edgekd.quantize.op_names import OpNames
 from edgekd.quantize.ptq import int8_of, to_float32
@@ -80,3 +80,18 @@ def test_divergence_by_hand() -> None:
     one, other = np.array([[0.5, 0.5]], np.float32), np.array([[0.25, 0.75]], np.float32)
     assert mean_divergence(one, one) == 0.0
     assert mean_divergence(one, other) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
+
+
+def test_a_step_that_cannot_be_taken_is_told_and_passed_over(
+    source: Any, calibrated: Any, unseen: Any, float_answers: Any
+) -> None:
+    def refuse() -> Any:
+        raise ModelError("layer 'odd' has no int8 form")
+
+    judge, said = judge_of(source, unseen, float_answers.argmax(axis=1)), []
+    climbed = climb([Rung("training", refuse), Rung("plain", lambda: int8_of(calibrated))], judge, 5.0, said.append)
+    assert climbed.conversion is not None
+    assert climbed.failures == ("training: not possible: layer 'odd' has no int8 form",)
+    assert climbed.failures[0] in said
+    with pytest.raises(ModelError, match="no int8 form"):
+        climb([Rung("training", refuse)], judge, 5.0, said.append)

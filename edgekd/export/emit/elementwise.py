@@ -9,6 +9,8 @@ import numpy as np
 from edgekd.export.emit.context import Context
 from edgekd.tflite_file import TfliteOp
 
+# onnx.TensorProto.FLOAT
+_FLOAT = 1
 Emitter = Callable[[Context, TfliteOp], None]
 # Of a constant: more than what float32 loses in a sum of 255 steps, less than a hundredth of a step.
 _HAIR = 1e-5
@@ -36,7 +38,7 @@ def _tied_up(context: Context, op: TfliteOp, index: int, rank: int) -> str:
     values, as in x / 127.5 - 1, makes a tie of every pixel.
     """
     tensor = context.tensor(index)
-    if tensor.data is None:
+    if tensor.data is None or context.is_float(index):
         return context.real(op, index, rank)
     scale, zero_point = context.scalar_quantization(op, index)
     signs = np.unique(np.sign(tensor.data.astype(np.int16) - int(tensor.zero_points[0])))
@@ -95,5 +97,18 @@ def quantize(context: Context, op: TfliteOp) -> None:
 
 
 def dequantize(context: Context, op: TfliteOp) -> None:
-    """DEQUANTIZE at the graph's end."""
-    context.bind(op.outputs[0], context.real(op, op.inputs[0]))
+    """DEQUANTIZE at the graph's end, or before an op that was kept in float.
+
+    There it is spelled out: between DequantizeLinear and QuantizeLinear, ONNX Runtime would quantize the float op, its
+    weights too, by ranges of its own.
+    """
+    if op.outputs[0] in context.graph.outputs:
+        context.bind(op.outputs[0], context.real(op, op.inputs[0]))
+        return
+    scale, zero_point = context.scalar_quantization(op, op.inputs[0])
+    name, zero = context.name(op.outputs[0]), context.onnx.constant(np.array(zero_point, np.float32))
+    value = context.onnx.node("Cast", [context.value(op, op.inputs[0])], f"{name}_cast", {"to": _FLOAT})
+    value = context.onnx.node("Sub", [value, zero], f"{name}_centred")
+    context.bind(
+        op.outputs[0], context.onnx.node("Mul", [value, context.onnx.constant(np.asarray(scale, np.float32))], name)
+    )

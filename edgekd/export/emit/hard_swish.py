@@ -26,6 +26,10 @@ Quantization = tuple[np.float32, int]
 
 def hard_swish(context: Context, op: TfliteOp) -> None:
     """HARD_SWISH as HardSwish, which ONNX Runtime makes two float ops of: it has no integer form."""
+    if context.is_float(op.inputs[0]):
+        real = context.onnx.node("HardSwish", [context.real(op, op.inputs[0])], context.name(op.outputs[0]))
+        context.quantize(op, real)
+        return
     source = context.scalar_quantization(op, op.inputs[0])
     scale = fitted_scale(source, context.scalar_quantization(op, op.outputs[0]))
     name = context.name(op.outputs[0])
