@@ -43,7 +43,8 @@ def report(results: dict[str, Any], machine: dict[str, Any], learnt: Sequence[st
         "file takes alone.",
         "",
         f"{' and '.join(learnt)} have learnt something; the others have random weights, so that their top answers hang "
-        "on little, and differences grow from layer to layer. ONNX Runtime's own quantization ran without pre-processing.",
+        "on little, and differences grow from layer to layer. ONNX Runtime's own quantization ran without its "
+        "pre-processing.",
         "",
         *_agreement(results),
         *_options(results),
@@ -57,8 +58,8 @@ def _agreement(results: dict[str, Any]) -> list[str]:
         "## Agreement",
         "",
         "Against the .tflite of the same quantization on this machine; a step is 1/256 of probability. Aim: the same "
-        "top answer for 99.9 %, at most one step. MobileNetV3 has hard-swish, which ONNX Runtime computes in float: one "
-        "or two of the 256 values of some of them are a step off, and random weights make much of it.",
+        "top answer for 99.9 %, at most one step. MobileNetV3 has hard-swish, which ONNX Runtime computes in float: "
+        "one or two of the 256 values of some of them are a step off, and random weights make much of it.",
         "",
         "| network | CPU | file | photos | same top answer | largest difference, steps |",
         "|---|---|---|---|---|---|",

@@ -62,7 +62,7 @@ def test_every_convolution_of_known_networks_is_fused(make: Any, tmp_path: Path)
     assert ops["QLinearAdd"] == source["ADD"]
     assert ops["QLinearMul"] == source["MUL"]
     assert ops["QLinearGlobalAveragePool"] == source["MEAN"]
-    assert ops["QGemm"] == source["FULLY_CONNECTED"] == 1
+    assert ops["QGemm"] == source["FULLY_CONNECTED"]
     # Hard-swish is the one op left in float: to it and back, and the two that ONNX Runtime makes of it.
     left = {name: count for name, count in ops.items() if name not in MOVING | INTEGER | {"QLinearConv"}}
     swishes = source["HARD_SWISH"]
@@ -86,7 +86,7 @@ def test_a_range_between_two_pixel_values_is_rounded_as_tflite_does(images: NDAr
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
     x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(x)
     x = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x))
-    pair = translated(keras.Model(image, keras.layers.Rescaling(30.0)(x)), images)
+    pair = translated(keras.Model(image, keras.layers.Rescaling(8.0)(x)), images)
     assert tflite_ops(pair.tflite)["ADD"] == 1
     wanted = run_tflite(pair.tflite, images)
     assert len(np.unique(wanted)) > 20
