@@ -44,8 +44,12 @@ def float_twin(model: FakeQuantized, bridged: Bridged) -> bytes | None:
 
     None where the weights are computed from others, as clusters are. The bridged model gets those weights.
     """
+    names = {layer.name for layer in bridged.model.layers}
     for layer in model.core.layers:
         inner = getattr(layer, "layer", layer)
+        if inner.name not in names:
+            # What TFMOT put before the first layer.
+            continue
         # TFMOT keeps a quantized kernel's variable in its wrapper.
         kernels = [weight for weight, _, _ in getattr(layer, "_weight_vars", ())]
         values = [*kernels, *(w for w in inner.weights if all(w is not kernel for kernel in kernels))]
