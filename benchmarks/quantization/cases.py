@@ -40,7 +40,7 @@ class Case:
     task: str
     seed: int
     student: Any
-    objective: Bound
+    objective: Bound | None
     calibration: npt.NDArray[np.uint8]
     test: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]

@@ -9,6 +9,7 @@ results/ladder.md: what was printed with what may be lost, and what where a stud
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,19 @@ from cases import Case, open_case
 
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
+from edgekd.pipeline.aware import Still
 from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.ladder import guaranteed
 from edgekd.quantize.ptq import Conversion
 from edgekd.quantize.source import load_source
 from edgekd.storage import write_text
+from edgekd.training.batches import BatchStream
 
 NOTE = """\
 MobileNetV3-Small x0.75 at 32 px on Fashion-MNIST, 5,000 validation images; every step is judged as the file that the
 .onnx is made of, with weights narrowed for CPUs without VNNI. The last step is taught by the stored column."""
 SPOILT = """\
-A student that tells colours by channels a ten-thousandth as large as another, through twelve layers, and lets nothing
+A student that tells colours by channels a thousandth as large as another, through twelve layers, and lets nothing
 be trained: int8 with one scale a tensor has no place for both."""
 
 
@@ -37,9 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--max-drop", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
-    case = open_case(fashion.HARD.name, 0, arguments.work.resolve(), Path(), Path())
+    case = open_case(fashion.HARD.name, arguments.seed, arguments.work.resolve(), Path(), Path())
     hard = climbed(case, case.student, arguments.max_drop, arguments.work)
     colours = spoilt_case(case)
     beyond = climbed(colours, colours.student, 1.0, arguments.work)
@@ -92,9 +96,9 @@ def spoilt_case(case: Case) -> Case:
     model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), name="spoilt")
     model.trainable = False
     first = np.zeros((1, 1, 3, 4))
-    first[0, 0] = np.concatenate([np.eye(3), np.full((3, 1), 1e4)], axis=1)
+    first[0, 0] = np.concatenate([np.eye(3), np.full((3, 1), 1e3)], axis=1)
     kernels = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
-    kernels[0].set_weights([first, np.array([1.0, 1.0, 1.0, 3e4])])
+    kernels[0].set_weights([first, np.array([1.0, 1.0, 1.0, 3e3])])
     for layer in kernels[1:]:
         layer.set_weights([np.eye(4)[np.newaxis, np.newaxis], np.zeros(4)])
     head = np.concatenate([12 * np.eye(3) - 4, np.zeros((1, 3))])
@@ -103,8 +107,7 @@ def spoilt_case(case: Case) -> Case:
 
 
 def coloured(case: Case, model: Any) -> Case:
-    """Each image in one of three colours, which is its label."""
-    from dataclasses import replace
+    """Each image in one of three colours, which is its label; its training in int8 is by the labels."""
 
     def painted(images: Any) -> tuple[Any, Any]:
         labels = np.arange(len(images)) % 3
@@ -112,9 +115,13 @@ def coloured(case: Case, model: Any) -> Case:
         return (images * shades[labels][:, np.newaxis, np.newaxis]).astype(np.uint8), labels.astype(np.int64)
 
     images, labels = painted(case.validation.images[:300])
+    shown = painted(case.validation.images[300:1300])
     return replace(
-        case, student=model, calibration=painted(case.calibration)[0],
+        case, student=model, objective=None, calibration=painted(case.calibration)[0], photos=len(shown[0]),
         validation=replace(case.validation, images=images, labels=labels),
+        batches=lambda size: BatchStream(
+            Still(shown[0]), np.arange(len(shown[0])), shown[1], None, batch_size=size, seed=0
+        ),
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def aware_by_itself(
     images = images_of(dataset, samples, preprocessing)
     labels = np.array([-1 if sample.label is None else sample.label for sample in samples], np.int64)
     stream = BatchStream(
-        _Still(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
+        Still(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
         batch_size=section.batch_size, seed=0,
     )  # fmt: skip
     valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
@@ -88,7 +88,7 @@ def aware_by_itself(
     )  # fmt: skip
 
 
-class _Still:
+class Still:
     """Images uint8 [N, H, W, 3] as a source of one view each."""
 
     views = 1
