@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from edgekd import __version__
 from edgekd.errors import EdgekdError, RunError
+from edgekd.scale.workers import Here, Workers
 from edgekd.storage import digest, read_json, sha256_file, write_json
 
 Progress = Callable[[int, int], None]
@@ -57,10 +58,11 @@ class Silent:
 
 @dataclass
 class Workspace:
-    """A run directory, and the content hashes of what its stages have written so far."""
+    """A run directory, who computes its column, and the content hashes of what its stages have written so far."""
 
     path: Path
     watcher: Watcher = field(default_factory=Silent)
+    workers: Workers = field(default_factory=Here)
     hashes: dict[str, str] = field(default_factory=dict)
 
     def stage(self, name: str, depends: Any, outputs: tuple[str, ...], work: Callable[[Path, str], None]) -> Path:
