@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekd.scale.workers import Here, Workers
+from edgekd.scale.workers import Here, Trials, Workers
 
 _HELP = (
     "Spread the work over a Ray cluster: at ADDRESS, else the one started on this machine, else one for this command. "
@@ -28,3 +28,12 @@ def workers_of(ray: str | None) -> Workers:
     from edgekd.scale.ray_workers import RayWorkers
 
     return RayWorkers(ray or None)
+
+
+def trials_of(ray: str | None, stop_early: bool) -> Trials | None:
+    """Who trains a sweep's students beside each other, if anyone does."""
+    if ray is None:
+        return None
+    from edgekd.scale.ray_trials import RayTrials
+
+    return RayTrials(ray or None, stop_early)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edgekd import __version__
 from edgekd.errors import EdgekdError, RunError
@@ -35,6 +35,14 @@ class Watcher(Protocol):
 
     def note(self, text: str) -> None:
         """Something that a person should read."""
+
+
+@runtime_checkable
+class EpochWatcher(Protocol):
+    """A watcher that also wants to know how the trainings go."""
+
+    def epoch(self, stage: str, entry: dict[str, float]) -> None:
+        """A training has done an epoch: its entry of the history."""
 
 
 class Silent:

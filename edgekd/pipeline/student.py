@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from edgekd.pipeline.photos import (
     validation_of,
     view_facts,
 )
-from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stage import EpochWatcher, Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, replacing, sha256_file, write_json
@@ -132,7 +134,7 @@ class Lesson:
                 # The budget is that of the whole pool, so that both trainings get as many steps.
                 steps_per_epoch=schedule.steps_per_epoch(len(self.pool.samples)),
                 checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
-                progress=self.work.watcher.progress,
+                progress=self.work.watcher.progress, epoch_done=self._epoch_done(stage_of(name, self.recipe, repeat)),
             )  # fmt: skip
             told = {**history.to_json(), "metric": validation.metric}
             if features:
@@ -145,6 +147,10 @@ class Lesson:
 
         outputs = ("student.keras", "history.json")
         return self.work.stage(stage_of(name, self.recipe, repeat), depends, outputs, do)
+
+    def _epoch_done(self, stage: str) -> Callable[[dict[str, float]], None] | None:
+        watcher = self.work.watcher
+        return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
     def _varied(self, repeat: int) -> dict[str, Any]:
         """What sets the later seeds' keys apart; the first one's are those of a run of one seed."""

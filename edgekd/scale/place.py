@@ -115,5 +115,3 @@ def fetched(place: Place, names: Iterable[str], folder: Path) -> None:
     for name in names:
         if not (folder / name).is_file():
             write_bytes(folder / name, place.read(name))
-
-

@@ -37,13 +37,13 @@ class RayWorkers:
         """
         if not len(numbers):
             return
-        with connected(self.address), _plainly_told():
+        with connected(self.address), plainly_told():
             import ray
 
-            resources = _resources(len(numbers))
+            room = resources(len(numbers))
             rows = (
                 ray.data.from_items(list(numbers), override_num_blocks=min(len(numbers), _MOST_BLOCKS))
-                .map_batches(_Actor, fn_constructor_args=(opened,), batch_size=1, **resources)
+                .map_batches(_Actor, fn_constructor_args=(opened,), batch_size=1, **room)
                 .iter_rows()
             )
             for row in rows:
@@ -96,7 +96,10 @@ def connected(address: str | None) -> Iterator[None]:
 def _join(address: str | None) -> None:
     import ray
 
-    said: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    said: dict[str, Any] = {
+        "address": address, "log_to_driver": False, "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": worker_environment()},
+    }  # fmt: skip
     try:
         try:
             ray.init(**said, include_dashboard=False)
@@ -119,22 +122,21 @@ def worker_environment() -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), **own, "TF_NUM_INTRAOP_THREADS": str(threads())}
 
 
-def _resources(pieces: int) -> dict[str, Any]:
+def resources(pieces: int) -> dict[str, Any]:
     """Resources of an actor, and at most how many there are."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    environment = {"runtime_env": {"env_vars": worker_environment()}}
     if gpus:
-        return {"num_gpus": 1, "concurrency": (1, min(pieces, gpus)), **environment}
+        return {"num_gpus": 1, "concurrency": (1, min(pieces, gpus))}
     cpus = max(1, min(threads(), int(min((n["CPU"] for n in nodes if n.get("CPU")), default=1))))
     actors = sum(int(node.get("CPU", 0)) // cpus for node in nodes)
-    return {"num_cpus": cpus, "concurrency": (1, max(1, min(pieces, actors))), **environment}
+    return {"num_cpus": cpus, "concurrency": (1, max(1, min(pieces, actors)))}
 
 
 @contextlib.contextmanager
-def _plainly_told() -> Iterator[None]:
+def plainly_told() -> Iterator[None]:
     """No progress bars, and Ray's last word as a RunError."""
     import ray
     import ray.data

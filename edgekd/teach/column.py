@@ -124,13 +124,14 @@ def fill_column(
     key: str,
     workers: Workers | None = None,
     progress: Progress | None = None,
-    notes: dict[str, Any] | None = None,
+    finish: Callable[[], dict[str, Any]] | None = None,
 ) -> list[Told]:
-    """Have ``workers`` (this process) do every shard of ``photos`` photos that ``place`` lacks; the manifest comes last.
+    """Have ``workers`` (else this process) do every shard that ``place`` lacks; the manifest comes last.
 
     ``opened`` gives them a `ShardWriter` or the like. Shards already there under the same ``key`` (the hash of
     teacher, photos and views) are kept, so a killed run goes on where it was; those of another key are computed anew.
-    ``notes`` are further entries of the manifest. Returns what was told of the shards that were computed.
+    ``finish`` is called when all are there and gives further entries of the manifest. Returns what was told of the
+    shards that were computed.
     """
     there = _claim(place, key)
     numbers = range(-(-photos // SHARD))
@@ -142,7 +143,12 @@ def fill_column(
         if progress:
             progress(done, photos)
     shape = [photos, views, np.load(io.BytesIO(place.read(shard_name(0))), allow_pickle=False).shape[2]]
-    manifest = {"key": key, "shape": shape, "shards": [shard_name(number) for number in numbers], **(notes or {})}
+    manifest = {
+        "key": key,
+        "shape": shape,
+        "shards": [shard_name(number) for number in numbers],
+        **(finish() if finish else {}),
+    }
     place.write(MANIFEST, _json(manifest))
     place.tidy()
     return told
@@ -203,7 +209,7 @@ def _claim(place: Place, key: str) -> set[str]:
     if OWNER in there and json.loads(place.read(OWNER)) == key:
         return there
     for name in sorted(there, reverse=True):  # The manifest before the shards that it names.
-        if name == MANIFEST or name.startswith(("logits-", "failed-")):
+        if name == MANIFEST or name.startswith(("logits-", "failed")):
             place.remove(name)
     place.write(OWNER, _json(key))
     return set()
