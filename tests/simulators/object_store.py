@@ -67,8 +67,19 @@ def _handler(store: ObjectStore) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def body(self) -> bytes:
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            parts = []
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                continue
+            return b"".join(parts)
+
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             store.requests += 1
             time.sleep(store.delay_s)
             status = store.fail(self.command, self.path, store.requests)
@@ -79,7 +90,8 @@ def _handler(store: ObjectStore) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             connection = http.client.HTTPConnection("127.0.0.1", store.behind, timeout=60)
-            connection.request(self.command, self.path, body, dict(self.headers))
+            kept = {n: v for n, v in self.headers.items() if n.lower() not in ("expect", "transfer-encoding")}
+            connection.request(self.command, self.path, body, {**kept, "Content-Length": str(len(body))})
             told = connection.getresponse()
             content = told.read()
             self.send_response(told.status)
