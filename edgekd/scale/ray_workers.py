@@ -9,6 +9,7 @@ import os
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgekd.errors import EdgekdError, RunError, UsageError
@@ -78,6 +79,9 @@ def connected(address: str | None) -> Iterator[None]:
     """Be connected to a cluster. Raises UsageError where Ray is not installed or no cluster answers."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if "RAY_AUTH_MODE" not in os.environ and _has_token():
+        # As ray start decides it; ray.init alone would knock without the token.
+        os.environ["RAY_AUTH_MODE"] = "token"
     try:
         import ray
     except ImportError:
@@ -91,6 +95,11 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _has_token() -> bool:
+    named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _join(address: str | None) -> None:
