@@ -15,7 +15,7 @@ from edgekd.scale.place import Place, open_place
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_WAITS_S", (0.05, 0.1, 0.1))
+    monkeypatch.setattr(remote, "_WAITS_S", (0.05, 0.1))
     remote.file_system.cache_clear()
 
 
@@ -57,7 +57,7 @@ def test_a_slow_store_is_waited_for(store: ObjectStore) -> None:
 def test_a_store_that_goes_on_failing_is_named(store: ObjectStore) -> None:
     place = place_in(store, "down")
     store.fail = lambda method, path, number: 500
-    with pytest.raises(StorageError, match=r"s3://cameras/down: writing a\.npy: 4 tries failed.*goes on where it was"):
+    with pytest.raises(StorageError, match=r"s3://cameras/down: writing a\.npy: 3 tries failed.*goes on where it was"):
         place.write("a.npy", b"lost")
     store.fail = lambda method, path, number: 0
     assert place.names() == []
@@ -77,7 +77,7 @@ def test_lists_of_every_kind_and_place(store: ObjectStore, tmp_path: Path) -> No
         place.write(local.name, local.read_bytes())
         assert list(names_in(str(local))) == names and list(names_in(f"{place}/{local.name}")) == names
     for wrong in (tmp_path / "none.txt", f"{place}/none.txt"):
-        with pytest.raises(DataError, match="none.txt"):
+        with pytest.raises(DataError, match=r"none\.txt"):
             next(names_in(str(wrong)))
     with pytest.raises(UsageError, match="nowhere"):
         open_place("nowhere://bucket/key")
