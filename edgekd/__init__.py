@@ -18,7 +18,8 @@ Where things live, in the order in which the data flows and imports may go (`tes
     training/    the one training loop, its batches and checkpoints
     teach/       teachers of every kind and their average, the stored column of their logits
     students/    cnn, slice, the user's own       distill/   objectives, a file each, and what binds them to a model
-    quantize/    float to integers                export/    writing .tflite, .onnx, .ort, C, Core ML; parity
+    quantize/    float to integers: calibration, ranges, ptq, ladder; saturation (weights for any CPU); bridge, aware,
+                 sparsity (TFMOT on tf_keras)     export/    writing .tflite, .onnx, .ort, C, Core ML; parity
     devices/     host, ssh, adb, emulated: a file a transport, their facts, their setup
     bench/       the plan, agents on a device (agent.py is copied there), results, statistics, validity
     report/      renders a run, a sweep, or many devices    recipe     what decides a run

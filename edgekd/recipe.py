@@ -22,6 +22,7 @@ from edgekd.distill.table import FEATURE_NAMES, Objective
 from edgekd.errors import RecipeError, UsageError
 from edgekd.export.options import ExportOptions
 from edgekd.export.parity import ParityGates
+from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
 from edgekd.teach.settings import TeacherSection
@@ -124,7 +125,7 @@ class Recipe(_Section):
     ``seeds`` students are trained, with and without the teacher, from ``seed`` on; the first is the one that ships.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("seeds",)
+    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
     seed: int = Field(0, ge=0)
@@ -134,6 +135,7 @@ class Recipe(_Section):
     teacher: TeacherSection = TeacherSection()
     student: StudentSection = StudentSection()
     distill: DistillSection = DistillSection()
+    quantize: QuantizeSection = QuantizeSection()
     export: ExportSection = ExportSection()
     gates: ParityGates = ParityGates()
     bench: BenchPlan = BenchPlan()
@@ -145,6 +147,12 @@ class Recipe(_Section):
                 'distill.labels = "none" needs a teacher that already knows the classes: give its file as '
                 "teacher.model, its classes, and teacher.train = false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _drop_is_judged_by_labels(self) -> Recipe:
+        if self.distill.labels == "none" and self.quantize.max_drop is not None:
+            raise ValueError('quantize.max_drop is judged by labelled photos, and distill.labels = "none" uses none')
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
 
 
+# Fixtures that take long to make, or that there can be one of: tests that need them go to one worker of pytest-xdist.
+_TOGETHER = {
+    "devices": {"arm_root", "pi_machine", "phone_root", "adb_server_port"},
+    "runs": {"project", "finished"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out among workers, the longest lots first; what is left of a file stays together."""
+    lots = {item: _lot(item) for item in items}
+    order = [*_TOGETHER]
+    items.sort(key=lambda item: order.index(lots[item]) if lots[item] in order else len(order))
+    for item, lot in lots.items():
+        item.add_marker(pytest.mark.xdist_group(lot))
+
+
+def _lot(item: pytest.Item) -> str:
+    needed = set(getattr(item, "fixturenames", ()))
+    return next((lot for lot, fixtures in _TOGETHER.items() if fixtures & needed), item.path.stem)
+
+
 @pytest.fixture(scope="session")
 def images() -> NDArray[np.uint8]:
     """48 images of the tiny student's size."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from edgekd.artifact import Artifact
     from edgekd.data.dataset import Dataset
     from edgekd.export.options import ExportOptions
+    from edgekd.preprocess import Preprocessing
+    from edgekd.quantize.ptq import Conversion
+    from edgekd.quantize.settings import QuantizeSection
 
 
 @click.command(
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
 @click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Of the .onnx input [nhwc].")
 @click.option("--license", "license_", default="not stated", help="For the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
+@click.option("--ranges", type=click.Choice(["min-max", "percentile", "mse"]), help="Of int8 activations [min-max].")
+@click.option("--float-op", "float_ops", multiple=True, help="A layer or kind of op that int8 files keep in float.")
+@click.option("--precision", "extra", multiple=True, type=click.Choice(["float16", "dynamic", "int16x8"]),
+              help="A further .tflite.")  # fmt: skip
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="Points that int8 may lose on validation photos.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
 @click.option("--android", type=click.Path(path_type=Path), help="An Android project: put the .tflite into its assets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -48,6 +56,10 @@ def command(
     layout: str,
     license_: str,
     calibration: int,
+    ranges: str | None,
+    float_ops: tuple[str, ...],
+    extra: tuple[str, ...],
+    max_drop: float | None,
     min_agreement: float,
     android: Path | None,
     as_json: bool,
@@ -57,10 +69,14 @@ def command(
     Formats: ort is ONNX Runtime's own; c is the int8 .tflite as C, with an example for TensorFlow Lite for
     Microcontrollers; coreml needs: pip install "edgekd[coreml]".
 
+    --max-drop guarantees the int8 file: at most so many points of accuracy below the float32 one on validation photos,
+    or exit code 3. It tries other ranges, then the most sensitive ops in float.
+
     \b
     Example:
       edgekd export student.keras --int8 --data photos --out out
       edgekd export student.keras --int8 --data photos --out out --format tflite,c
+      edgekd export student.keras --int8 --data photos --out out --max-drop 0.5
       edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
     from edgekd.cli.check_command import finish
@@ -75,7 +91,10 @@ def command(
         assets_folder(android)
     dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
-    made = _export(model, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, options)
+    section = _section(int8, ranges, float_ops, extra, max_drop)
+    made = _export(
+        model, data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options
+    )
     for path in beside(out, model.stem, tuple(formats.split(","))):
         PROGRESS.print(f"wrote {path}", markup=False)
     gates = ParityGates(min_agreement=min_agreement)
@@ -92,7 +111,7 @@ def _to_android(made: list[Artifact], project: Path, precision: str) -> None:
     from edgekd.cli.console import PROGRESS
     from edgekd.export.android import add_to_android
 
-    artifact = next(a for a in made if a.format == "tflite" and a.precision == precision)
+    artifact = next(a for a in made if a.format == "tflite" and a.precision.removesuffix("-mixed") == precision)
     added = add_to_android(artifact, project)
     PROGRESS.print(f"wrote {added.model}", markup=False)
     PROGRESS.print(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", markup=False)
@@ -114,8 +133,25 @@ def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
         ) from None
 
 
+def _section(
+    int8: bool, ranges: str | None, float_ops: tuple[str, ...], extra: tuple[str, ...], max_drop: float | None
+) -> QuantizeSection:
+    from pydantic import ValidationError
+
+    from edgekd.quantize.settings import QuantizeSection
+
+    if not int8 and (ranges or float_ops or max_drop is not None):
+        raise UsageError("--ranges, --float-op and --max-drop are about int8 files: add --int8")
+    asked = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "min-max"}
+    try:
+        return QuantizeSection.model_validate(asked)
+    except ValidationError as error:
+        raise UsageError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+
+
 def _export(
     model: Path,
+    data: Path,
     dataset: Dataset,
     out: Path,
     formats: tuple[str, ...],
@@ -123,25 +159,69 @@ def _export(
     crop: Any,
     output: Any,
     count: int,
+    section: QuantizeSection,
     options: ExportOptions,
 ) -> list[Artifact]:
     """Calibrate on training photos chosen by a fixed seed, and convert."""
     import numpy as np
 
     from edgekd.export.exporter import export
-    from edgekd.preprocess import Preprocessing, resize
+    from edgekd.export.options import ONNX_FORMATS
+    from edgekd.pipeline.photos import images_of
+    from edgekd.preprocess import Preprocessing
     from edgekd.teach.keras_teacher import load_model
 
     loaded = load_model(model)
     height, width = loaded.input_shape[1:3]
     preprocessing = Preprocessing(height=height, width=width, crop=crop)
     train = dataset.split("train")
-    chosen = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
-    photos = np.stack([resize(dataset.read(train[i]), preprocessing) for i in chosen])
+    numbers = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
+    photos = images_of(dataset, tuple(train[i] for i in numbers), preprocessing)
+    chosen: QuantizeSection | Conversion = section
+    if section.max_drop is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        any_cpu = any(kind in formats for kind in ONNX_FORMATS)
+        chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
     # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
     return export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
-        precisions=("float32", "int8") if int8 else ("float32",),
+        precisions=("float32", *(("int8",) if int8 else ()), *section.precisions),
         formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
-        options=options,
+        quantize=chosen, options=options,
     )  # fmt: skip
+
+
+def _climbed(
+    model: Any,
+    photos: Any,
+    data: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    max_drop: float,
+    output: Any,
+    any_cpu: bool,
+    out: Path,
+) -> Conversion:
+    """The first step of the ladder that loses no more than was allowed on the validation photos."""
+    import tempfile
+
+    from edgekd.cli.console import PROGRESS
+    from edgekd.pipeline.aware import aware_for
+    from edgekd.pipeline.photos import images_of
+    from edgekd.quantize.ladder import guaranteed
+    from edgekd.quantize.source import load_source
+
+    def say(text: str) -> None:
+        PROGRESS.print(text, markup=False)
+
+    valid = images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val")
+    with tempfile.TemporaryDirectory(prefix=".aware.", dir=out) as scratch:
+
+        def aware() -> Conversion:
+            checkpoint = Path(scratch) / "checkpoint.npz"
+            return aware_for(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
+
+        return guaranteed(
+            load_source(model), photos, valid, "accuracy", max_drop,
+            output=output, any_cpu=any_cpu, say=say, aware=aware,
+        ).required()  # fmt: skip

@@ -19,18 +19,31 @@ from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
-from edgekd.export.options import Batch, ExportOptions, Layout
+from edgekd.export.options import ONNX_FORMATS, Batch, ExportOptions, Layout
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ptq import Output, check_calibration, to_float32, to_int8
+from edgekd.quantize.calibration import check_images
+from edgekd.quantize.ptq import (
+    Conversion,
+    Output,
+    for_any_cpu,
+    to_dynamic_range,
+    to_float16,
+    to_float32,
+    to_int8,
+    to_int16x8,
+)
+from edgekd.quantize.settings import QuantizeSection
 from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
-PRECISIONS = ("float32", "int8")
+DEFAULT_PRECISIONS = ("float32", "int8")
+# Those that are written as .tflite alone, whatever the formats.
+_EXTRA = ("float16", "dynamic", "int16x8")
+# What needs training images to set its ranges.
+_CALIBRATED = ("int8", "int16x8")
 FORMATS = ("tflite", "onnx", "ort", "c", "coreml")
-# Those made of an .onnx, in the order in which they are made.
-_ONNX_FORMATS = ("onnx", "ort")
 
 # A file, and what its check measured.
 _Checked = tuple[Artifact, dict[str, Any]]
@@ -43,10 +56,11 @@ def export(
     *,
     labels: tuple[str, ...],
     preprocessing: Preprocessing,
-    precisions: tuple[str, ...] = PRECISIONS,
+    precisions: tuple[str, ...] = DEFAULT_PRECISIONS,
     formats: tuple[str, ...] = ("tflite", "onnx"),
     calibration: NDArray[np.uint8] | None = None,
     output: Output = "float32",
+    quantize: QuantizeSection | Conversion | None = None,
     provenance: Mapping[str, str] | None = None,
     options: ExportOptions | None = None,
 ) -> list[Artifact]:
@@ -54,16 +68,20 @@ def export(
 
     ``model`` is a Keras 3 model of pixel values 0..255, or the path of one; ``calibration`` is uint8 [N, H, W, 3], real
     training images, and needed for int8. ``output`` is what int8 files give: float32 probabilities, or their uint8.
+    ``quantize`` says how int8 is made, or is the int8 .tflite that was made already; where ops stay float its precision
+    is "int8-mixed". "float16", "dynamic" and "int16x8" are written as .tflite alone.
     Nothing appears under ``out`` until every file has been run by its runtime and agrees. Two formats are no artifacts
     and not among those returned: "c" (the int8 .tflite as C, see ``c_array``), and "coreml" (float16, which nothing
     here can run).
 
     Raises: UsageError, ExportError, UnsupportedOpError; GateFailed where the label count does not fit the outputs.
     """
-    _check_names("precisions", precisions, PRECISIONS)
+    _check_names("precisions", precisions, (*DEFAULT_PRECISIONS, *_EXTRA))
     _check_names("formats", formats, FORMATS)
-    if "int8" in precisions and calibration is None:
-        raise UsageError("int8 needs calibration images: pass real training images, or ask for float32 only")
+    if calibration is None and (needing := [name for name in precisions if name in _CALIBRATED]):
+        raise UsageError(
+            f"{' and '.join(needing)} needs calibration images: pass real training images, or ask for float32 only"
+        )
     if "c" in formats and "int8" not in precisions:
         raise UsageError("the c format is made of the int8 .tflite: ask for int8 too, or leave out c")
     if "coreml" in formats:
@@ -71,7 +89,7 @@ def export(
     source = load_source(model)
     _check_labels(source, labels, preprocessing)
     images = stand_in_images(source.height, source.width) if calibration is None else calibration
-    check_calibration(images, source.height, source.width)
+    check_images(images, source.height, source.width)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=out) as temporary:
         job = _Job(
@@ -81,7 +99,8 @@ def export(
         expected = expected_of(source.whole, images)
         made = _make_float32(job, expected) if "float32" in precisions else []
         if "int8" in precisions:
-            made += _make_int8(job, images, output, expected)
+            made += _make_int8(job, _int8(job, images, output, quantize), expected)
+        made += [_make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
             coreml.write_mlpackage(source, job.record("float16", {"converter": coreml.converter()}), path)
@@ -114,7 +133,7 @@ class _Job:
 
     @property
     def wants_onnx(self) -> bool:
-        return any(kind in self.formats for kind in _ONNX_FORMATS)
+        return any(kind in self.formats for kind in ONNX_FORMATS)
 
     @property
     def tflite_batch(self) -> Batch:
@@ -165,20 +184,42 @@ def _make_float32(job: _Job, expected: Expected) -> list[_Checked]:
     return [(artifact, verify(artifact, expected)) for artifact in made]
 
 
-def _make_int8(job: _Job, images: NDArray[np.uint8], output: Output, expected: Expected) -> list[_Checked]:
-    name, conversion = f"{job.stem}.int8", to_int8(job.source, images, output)
-    record = job.record("int8", conversion.record)
+def _make_extra(job: _Job, precision: str, images: NDArray[np.uint8], expected: Expected) -> _Checked:
+    if precision == "int16x8":
+        conversion = to_int16x8(job.source, images)
+    else:
+        conversion = (to_float16 if precision == "float16" else to_dynamic_range)(job.source)
+    record = job.record(precision, conversion.record)
+    content = tflite_pack.pack(conversion.content, record, name=f"{job.stem}.{precision}", batch=job.tflite_batch)
+    artifact = job.write(precision, "tflite", content)
+    return artifact, verify(artifact, expected)
+
+
+def _int8(
+    job: _Job, images: NDArray[np.uint8], output: Output, given: QuantizeSection | Conversion | None
+) -> Conversion:
+    # ONNX Runtime's kernels saturate on some CPUs; the .tflite changes too, so that both have one quantization.
+    any_cpu = job.wants_onnx
+    if isinstance(given, Conversion):
+        return for_any_cpu(given) if any_cpu else given
+    section = given or QuantizeSection()
+    return to_int8(job.source, images, output, ranges=section.ranges, float_ops=section.float_ops, any_cpu=any_cpu)
+
+
+def _make_int8(job: _Job, conversion: Conversion, expected: Expected) -> list[_Checked]:
+    precision = conversion.precision
+    name, record = f"{job.stem}.{precision}", job.record(precision, conversion.record)
     made: list[_Checked] = []
     content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
     # The others are made of the .tflite, whether that was asked for or not.
-    tflite = job.write("int8", "tflite", content)
+    tflite = job.write(precision, "tflite", content)
     if "tflite" in job.formats:
         made.append((tflite, verify(tflite, expected)))
     if job.wants_onnx:
         single = tflite_pack.pack(conversion.content, record, name=name)
-        record = job.record("int8", {**conversion.record, "opset": OPSET}, job.options.layout)
+        record = job.record(precision, {**conversion.record, "opset": OPSET}, job.options.layout)
         onnx = onnx_int8.from_tflite(single, record, name=name, batch=job.onnx_batch)
-        made += [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx("int8", onnx)]
+        made += [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx(precision, onnx)]
     if "c" in job.formats:
         write_c_array(tflite, job.directory)
     if "tflite" not in job.formats:

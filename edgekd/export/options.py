@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Batch = Literal["dynamic"] | Annotated[int, Field(ge=1, le=1024)]
 Layout = Literal["nhwc", "nchw"]
+# Those made of an .onnx, in the order in which they are made.
+ONNX_FORMATS = ("onnx", "ort")
 
 
 class ExportOptions(BaseModel):

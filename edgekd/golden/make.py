@@ -38,6 +38,8 @@ MAX_PIXELS_BYTES = 64 * 1024
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp", ".tif", ".tiff")
 _KINDS = {".jpg": "jpeg", ".tif": "tiff"}
 _PACKAGES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
+# Precisions that round nothing to a step of their own.
+_FLOATS = ("float32", "float16")
 # One step of an int8 softmax's output.
 _QUANTUM = 1 / 256
 _FLOAT_NOISE = 1e-4
@@ -162,7 +164,7 @@ def _write(folder: Path, name: str, content: bytes) -> GoldenFile:
 
 def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> GoldenManifest:
     text = _write(folder, SPECIFICATION, specification().encode())
-    integer = artifact.precision == "int8"
+    exact, quantized = artifact.precision == "int8", artifact.precision not in _FLOATS
     return GoldenManifest(
         schema=1,
         artifact=GoldenArtifact(
@@ -176,8 +178,8 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
         preprocessing=artifact.preprocessing,
         specification=SpecificationFile(**text.model_dump(), version=artifact.preprocessing.version),
         tolerance=Tolerance(
-            same_runtime=0.0 if integer else _FLOAT_NOISE,
-            other_runtime=_QUANTUM if integer else _FLOAT_NOISE,
+            same_runtime=0.0 if exact else _FLOAT_NOISE,
+            other_runtime=_QUANTUM if quantized else _FLOAT_NOISE,
             other_kernels=_other_kernels(folder, artifact, vectors),
         ),
         vectors=tuple(vectors),
@@ -185,8 +187,8 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
 
 
 def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
-    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; int8 files alone."""
-    if artifact.format != "tflite" or artifact.precision != "int8":
+    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; None of floats."""
+    if artifact.format != "tflite" or artifact.precision in _FLOATS:
         return None
     from edgekd.runtime.litert import LitertRunner
 

@@ -15,6 +15,7 @@ from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
 from edgekd.pipeline.gates import teacher_gates
 from edgekd.pipeline.photos import data_stage, pool_of
+from edgekd.pipeline.quantize import quantize_stage
 from edgekd.pipeline.seeds import seeds_stage
 from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
@@ -97,6 +98,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
         lesson.distill_stage(repeat)
     if last < STAGES.index("export"):
         return
+    quantize_stage(work, lesson)
     export_stage(work, recipe, dataset, pool)
     check_stage(work, recipe, dataset)
     if recipe.seeds > 1:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edgekd.artifact import Artifact
 from edgekd.bench.harness import BenchTarget, measure
@@ -15,7 +14,10 @@ from edgekd.errors import RunError
 from edgekd.export.parity import score
 from edgekd.pipeline.given import given_row, given_target
 from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
+from edgekd.pipeline.quantize import calibration_of, quantized_of
 from edgekd.pipeline.stage import Workspace
+from edgekd.quantize.precisions import PRECISIONS
+from edgekd.quantize.settings import QuantizeSection
 from edgekd.recipe import Recipe
 from edgekd.storage import digest, read_json, write_json
 
@@ -25,8 +27,10 @@ TITLES = {
     "distilled": "student, distilled",
     "int8_tflite": "int8 TFLite",
     "int8_onnx": "int8 ONNX",
+    **{f"{name}_tflite": f"{PRECISIONS[name].title} TFLite" for name in ("float16", "dynamic", "int16x8")},
 }
 _BENCH_PHOTOS = 16
+_FLOATS = ("teacher", "labels_only", "distilled")
 # Row of the float file, the Keras file of the run that it is made of, and the stem of its name.
 _MODELS = (
     ("teacher", "teacher/teacher.keras", "teacher"),
@@ -37,12 +41,14 @@ _MODELS = (
 
 def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
     """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
-    depends = {
-        "models": [work.hashes[name] for name in ("teacher", "scratch", "distill") if name in work.hashes],
+    depends: dict[str, Any] = {
+        "models": [work.hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in work.hashes],
         "export": recipe.export.model_dump(mode="json"),
         "photos": dataset.digest(),
         "seed": recipe.seed,
     }
+    if recipe.quantize != QuantizeSection():
+        depends["quantize"] = recipe.quantize.model_dump(mode="json")
 
     def do(directory: Path, _key: str) -> None:
         from edgekd.teach.keras_teacher import load_model
@@ -54,10 +60,13 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
         models = [made for made in models if made[0] != "labels_only" or recipe.distill.labels == "all"]
         for number, (row, file, stem) in enumerate(models):
             model = load_model(work.path / file)
-            for artifact in _convert(recipe, dataset, pool, model, directory / stem, row):
+            for artifact in _convert(work, recipe, dataset, pool, model, directory / stem, row):
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
-                index[row if plain else f"{artifact.precision}_{artifact.format}"] = {
+                # Some ops in float or none: it is the row of the int8 file.
+                precision = artifact.precision.removesuffix("-mixed")
+                index[row if plain else f"{precision}_{artifact.format}"] = {
                     "file": artifact.path.name,
+                    "precision": artifact.precision,
                     "parameters": model.count_params(),
                     "sha256": artifact.sha256,
                 }
@@ -67,24 +76,34 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
     return work.stage("export", depends, ("index.json",), do)
 
 
-def _convert(recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, target: Path, row: str) -> list[Artifact]:
+def _convert(
+    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, target: Path, row: str
+) -> list[Artifact]:
     """The student in every format and precision asked for; the other two as float32 .tflite to be held against."""
     from edgekd.export.exporter import export
 
     preprocessing = preprocessing_for(recipe, model)
-    rng = np.random.default_rng(recipe.seed)
-    count = min(recipe.export.calibration, len(pool.samples))
-    chosen = tuple(pool.samples[i] for i in sorted(rng.choice(len(pool.samples), count, replace=False)))
-    calibration = images_of(dataset, chosen, preprocessing)
     full = row == "distilled"
     return export(
         model, target.parent, target.name, labels=dataset.classes, preprocessing=preprocessing,
-        precisions=("float32", "int8") if full else ("float32",),
+        precisions=("float32", "int8", *recipe.quantize.precisions) if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
-        calibration=calibration, output=recipe.export.output,
-        options=recipe.export,
+        calibration=calibration_of(recipe, dataset, pool, preprocessing), output=recipe.export.output,
+        quantize=quantized_of(work, recipe), options=recipe.export,
         provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row},
     )  # fmt: skip
+
+
+def title_of(row: str, artifact: Artifact) -> str:
+    """What a row is called: an int8 file some of whose ops are float says so."""
+    return TITLES[row].replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else TITLES[row]
+
+
+def _compressed(artifact: Artifact) -> dict[str, int]:
+    """Of a pruned or clustered file, what it comes to in an app's package or a download."""
+    if "sparsity" not in artifact.provenance:
+        return {}
+    return {"gzip_bytes": len(gzip.compress(artifact.content(), mtime=0))}
 
 
 def artifacts_of(work: Workspace) -> dict[str, Artifact]:
@@ -118,12 +137,14 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
             rows.append({**given_row(work, recipe, dataset), "row": "teacher", "title": TITLES["teacher"]})
         shown = [row for row in TITLES if row in files]
         for number, row in enumerate(shown):
-            reference = files["distilled"] if row.startswith("int8") else None
+            reference = None if row in _FLOATS else files["distilled"]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"])  # fmt: skip
             rows.append(
-                {**result.to_json(), "row": row, "title": TITLES[row], "artifact": f"export/{files[row].path.name}"}
-            )
+                {**result.to_json(), "row": row, "title": title_of(row, files[row]),
+                 "precision": files[row].precision, **_compressed(files[row]),
+                 "artifact": f"export/{files[row].path.name}"}
+            )  # fmt: skip
             gates += [gate.to_json() for gate in result.gates]
             work.watcher.progress(number + 1, len(shown))
         write_json(

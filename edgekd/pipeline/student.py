@@ -128,7 +128,7 @@ class Lesson:
                 self._views(student), photos, self.pool.labels, column, batch_size=schedule.batch_size,
                 seed=self.recipe.seed + repeat, features=features.sources if features else (),
             )  # fmt: skip
-            validation = self._validation(student)
+            validation = self.validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
                 # The budget is that of the whole pool, so that both trainings get as many steps.
@@ -152,11 +152,18 @@ class Lesson:
         watcher = self.work.watcher
         return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
+    def taught_batches(self, student: Any, batch_size: int) -> BatchStream:
+        """What the student is distilled from, as batches of logits alone, for its training in int8."""
+        return BatchStream(
+            self._views(student), self.pool.shown(self.recipe.distill.labelled_share), self.pool.labels,
+            TeacherColumn(self.work.path / "column"), batch_size=batch_size, seed=self.recipe.seed,
+        )  # fmt: skip
+
     def _varied(self, repeat: int) -> dict[str, Any]:
         """What sets the later seeds' keys apart; the first one's are those of a run of one seed."""
         return {"draw": self.recipe.seed + repeat} if repeat else {}
 
-    def _validation(self, student: Any) -> Validation:
+    def validation(self, student: Any) -> Validation:
         """The validation photos; without labels, with the teacher's answers in their place."""
         validation = validation_of(self.dataset, preprocessing_for(self.recipe, student), self.recipe)
         if not self.label_free:

@@ -1,13 +1,11 @@
-"""Conversion of a float student to .tflite: float32 as it is, int8 by post-training quantization.
+"""Post-training quantization, and the conversions that need no calibration.
 
-The only module that runs TensorFlow's converter; TensorFlow is imported when a function is called.
+Every .tflite takes uint8 pixels and gives probabilities, whatever is computed in between.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import tflite_file
-from edgekd.errors import ExportError, UnsupportedOpError
+from edgekd.errors import ExportError
+from edgekd.quantize import converter
+from edgekd.quantize.calibration import Calibrated, calibrate, check_images
+from edgekd.quantize.edges import with_uint8_pixels
+from edgekd.quantize.op_names import OpNames
+from edgekd.quantize.ranges import RangeMethod, with_ranges
+from edgekd.quantize.saturation import narrowed
 from edgekd.quantize.source import Source, fixed_batch
-from edgekd.quiet import quiet
 
 Output = Literal["float32", "uint8"]
-_NOT_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
 
 @dataclass(frozen=True)
@@ -30,85 +32,115 @@ class Conversion:
     content: bytes
     record: dict[str, Any]
 
+    @property
+    def precision(self) -> str:
+        """``int8``, or ``int8-mixed`` where named ops stayed float."""
+        return "int8-mixed" if self.record.get("float_ops") else "int8"
+
 
 def to_float32(source: Source) -> Conversion:
-    """Convert to a float32 .tflite with a uint8 input; its range is computed in the graph.
+    """Convert to a float32 .tflite; the range of its pixels is computed in the graph.
 
     Raises: ExportError; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
     """
-    model = fixed_batch(source.whole, "uint8")
 
-    def configure(converter: Any, tf: Any) -> None:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    def configure(made: Any, tf: Any) -> None:
+        made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
 
-    content = _convert(model, configure)
-    return Conversion(content, {"converter": _version()})
+    return _plain(source, configure)
 
 
-def to_int8(source: Source, calibration: NDArray[np.uint8], output: Output = "float32") -> Conversion:
-    """Convert to a .tflite of integers only, with per-channel weights.
+def to_float16(source: Source) -> Conversion:
+    """Convert with weights in float16; a CPU computes in float32, a GPU may compute in float16. Raises ExportError."""
 
-    ``calibration`` is uint8 [N, H, W, 3], real training images. The range becomes the input's quantization where it
-    can (``Source.pixel_range``), else it stays in the graph behind an input of scale 1.
+    def configure(made: Any, tf: Any) -> None:
+        made.optimizations = [tf.lite.Optimize.DEFAULT]
+        made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        made.target_spec.supported_types = [tf.float16]
 
-    Raises: ExportError if calibration images do not fit, an op stays float or the input's scale is not as meant;
-    UnsupportedOpError naming an op that is not among TFLite's built-in ones.
+    return _plain(source, configure)
+
+
+def to_dynamic_range(source: Source) -> Conversion:
+    """Convert with int8 weights and activations that are quantized anew for every image. Raises ExportError."""
+
+    def configure(made: Any, tf: Any) -> None:
+        made.optimizations = [tf.lite.Optimize.DEFAULT]
+        made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+
+    return _plain(source, configure)
+
+
+def to_int16x8(source: Source, calibration: NDArray[np.uint8]) -> Conversion:
+    """Convert to int16 activations and int8 weights: finer steps, int32 or int64 sums.
+
+    ``calibration`` is uint8 [N, H, W, 3], real training images. Pixels become int16 at the graph's start.
+
+    Raises: ExportError, UnsupportedOpError.
     """
-    images = check_calibration(calibration, source.height, source.width)
-    scale, offset = (source.pixel_range.scale, source.pixel_range.offset) if source.pixel_range else (1.0, 0.0)
+    images = check_images(calibration, source.height, source.width)
 
-    def samples() -> Iterator[list[NDArray[np.float32]]]:
-        for image in _with_full_range(images):
-            yield [(image[np.newaxis].astype(np.float64) * scale + offset).astype(np.float32)]
+    def samples() -> Iterator[list[NDArray[np.uint8]]]:
+        for image in images:
+            yield [image[np.newaxis]]
 
-    def configure(converter: Any, tf: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = samples
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.float32 if output == "float32" else tf.uint8
+    def configure(made: Any, tf: Any) -> None:
+        made.optimizations = [tf.lite.Optimize.DEFAULT]
+        made.representative_dataset = samples
+        wanted = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        # Ops without such a form stay float.
+        made.target_spec.supported_ops = [wanted, tf.lite.OpsSet.TFLITE_BUILTINS]
 
-    content = _convert(fixed_batch(source.core, "float32"), configure)
-    _check_int8(content, scale, offset)
-    record = {
-        "converter": _version(),
-        "calibration_images": len(images),
-        "calibration_sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
-        "calibration_method": "min-max",
-    }
-    return Conversion(content, record)
+    made = _plain(source, configure)
+    return Conversion(made.content, {**made.record, "calibration_images": len(images), "calibration_method": "min-max"})
 
 
-def check_calibration(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Return calibration images if they can calibrate a model of this input size. Raises ExportError."""
-    shape = list(np.shape(images))
-    if getattr(images, "dtype", None) != np.uint8 or len(shape) != 4 or shape[1:] != [height, width, 3] or not shape[0]:
-        raise ExportError(
-            f"calibration images must be uint8 [N, {height}, {width}, 3] with N >= 1, got "
-            f"{getattr(images, 'dtype', type(images).__name__)} {shape}. Preprocess training photos to that size"
-        )
-    if images.min() == images.max():
-        raise ExportError(
-            f"all {shape[0]} calibration images are one constant, {int(images.min())}. Pass real training photos"
-        )
-    return images
+def to_int8(
+    source: Source,
+    calibration: NDArray[np.uint8],
+    output: Output = "float32",
+    *,
+    ranges: RangeMethod = "min-max",
+    float_ops: tuple[str, ...] = (),
+    any_cpu: bool = False,
+) -> Conversion:
+    """Convert to a .tflite of integers with per-channel weights; ``float_ops`` (see ``OpNames``) stay float.
+
+    ``calibration`` is uint8 [N, H, W, 3], real training images. ``any_cpu`` is for a file that an .onnx is made of: see
+    ``saturation``.
+
+    Raises: ExportError if calibration images do not fit, an op stays float that was not named or the input's scale is
+    not as meant; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
+    """
+    calibrated = with_ranges(calibrate(source, calibration), ranges)
+    return int8_of(calibrated, output, float_ops=float_ops, any_cpu=any_cpu)
 
 
-def _with_full_range(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # The input's observed range must be all of 0..255, or its scale is not the range's. Two pixels of one photo are
-    # enough; whole black and white images would stretch the ranges of the layers behind.
-    if images.min() == 0 and images.max() == 255:
-        return images
-    extra = images[:1].copy()
-    extra[0, 0, 0] = 0
-    extra[0, -1, -1] = 255
-    return np.concatenate([images, extra])
+def int8_of(
+    calibrated: Calibrated, output: Output = "float32", *, float_ops: tuple[str, ...] = (), any_cpu: bool = False
+) -> Conversion:
+    """The second half of ``to_int8``: quantize by ranges that are known. Raises ExportError."""
+    chosen = OpNames.of(calibrated.content).matching(float_ops)
+    content = converter.quantize(calibrated.content, chosen)
+    content = with_uint8_pixels(content, calibrated.scale, calibrated.offset, uint8_output=output == "uint8")
+    check_int8(content, calibrated.scale, calibrated.offset, mixed=bool(chosen))
+    made = Conversion(content, {**calibrated.record, **({"float_ops": list(float_ops)} if chosen else {})})
+    return for_any_cpu(made, calibrated.content) if any_cpu else made
 
 
-def _check_int8(content: bytes, scale: float, offset: float) -> None:
+def for_any_cpu(conversion: Conversion, float_content: bytes | None = None) -> Conversion:
+    """The conversion with weights that no CPU's kernels saturate, and a record of that; ``float_content`` helps."""
+    if "weights" in conversion.record:
+        return conversion
+    content, found = narrowed(conversion.content, float_content)
+    return Conversion(content, {**conversion.record, **found.record()})
+
+
+def check_int8(content: bytes, scale: float, offset: float, *, mixed: bool = False) -> None:
+    """Raise ExportError unless a .tflite computes in integers (but for a ``mixed`` one) and takes pixels as meant."""
     graph = tflite_file.read(content, "the int8 conversion")
     left = tflite_file.float_ops(graph)
-    if left:
+    if left and not mixed:
         raise ExportError(
             f"{len(left)} ops stayed float in the int8 file: {'; '.join(left[:10])}. Replace these layers by ones with "
             "an integer form (ReLU, ReLU6, hard-swish, convolution, pooling, dense), or export float32"
@@ -123,29 +155,6 @@ def _check_int8(content: bytes, scale: float, offset: float) -> None:
         )
 
 
-def _convert(model: Any, configure: Callable[[Any, Any], None]) -> bytes:
-    with quiet() as read_log:
-        import tensorflow as tf
-
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        configure(converter, tf)
-        try:
-            return bytes(converter.convert())
-        except Exception as error:  # the converter raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
-            missing = sorted(set(_NOT_BUILTIN.findall(reason)))
-            if missing:
-                raise UnsupportedOpError(
-                    f"{model.name} needs {', '.join(missing)}, which TFLite's built-in ops do not have: an app would "
-                    "need TensorFlow's own kernels (Flex, Select TF). Replace the layers that they come from"
-                ) from None
-            raise ExportError(
-                f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
-                "not supported: replace the layer named above"
-            ) from None
-
-
-def _version() -> str:
-    import tensorflow as tf
-
-    return f"tensorflow {tf.__version__}"
+def _plain(source: Source, configure: converter.Configure) -> Conversion:
+    content = converter.convert(fixed_batch(source.whole, "uint8"), configure)
+    return Conversion(content, {"converter": converter.version()})

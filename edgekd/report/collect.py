@@ -27,6 +27,7 @@ from edgekd.report.model import (
     Teacher,
     WrongPhoto,
 )
+from edgekd.report.quantization import ladder_of
 from edgekd.report.repeats import repeats
 from edgekd.report.rows import rows_of
 from edgekd.report.worth import worth
@@ -84,6 +85,7 @@ def collect(run_dir: Path) -> Report:
         confusion=_read(run_dir / "check/check.json", lambda value: _confusion(value, rows)),
         wrong=_read(run_dir / "check/check.json", lambda value: _wrong(value, rows)) or (),
         bench=None if result is None else _bench(result),
+        ladder=_read(run_dir / "quantize/quantize.json", ladder_of),
     )
 
 

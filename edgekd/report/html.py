@@ -34,6 +34,7 @@ def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         "latency": tables.latency_cells(report),
         "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
+        "ladder": tables.ladder_cells(report),
         "words": words,
     }
     return page("report.html", plots, values)

@@ -27,6 +27,7 @@ def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         tables.caption(report),
         *_distillation(report),
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
+        *_ladder(report),
         *_wrong(report, wrong),
         *_latency(report),
         *_data(report),
@@ -57,6 +58,11 @@ def _distillation(report: Report) -> list[str]:
         escaped(report.labels_used),
         words.teacher_sentence(report),
     ]
+
+
+def _ladder(report: Report) -> list[str]:
+    cells = tables.ladder_cells(report)
+    return ["## The way to int8", escaped(words.ladder_sentence(report)), cells_table(cells)] if cells.rows else []
 
 
 def _wrong(report: Report, wrong: Wrong) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekd.bench.statistics import Comparison, Summary
 from edgekd.metrics import Interval
+from edgekd.report.quantization import Ladder
 
 SCHEMA = 1
 
@@ -49,6 +50,8 @@ class Row:
     largest_difference: float | None
     latency: Summary | None
     comparison: Comparison | None
+    precision: str | None = None
+    gzip_bytes: int | None = None
 
     def score(self, metric: str) -> Interval | None:
         """The row's ``accuracy`` or ``balanced_accuracy``."""
@@ -235,6 +238,7 @@ class Report:
     confusion: Confusion | None
     wrong: tuple[WrongPhoto, ...]
     bench: Bench | None
+    ladder: Ladder | None = None
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""

@@ -40,6 +40,8 @@ def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
         largest_difference=raw.get("largest_difference"),
         latency=summarize(result.measurement(raw["row"])) if result and measured else None,
         comparison=compare(result, raw["row"]) if result and measured else None,
+        precision=raw.get("precision"),
+        gzip_bytes=raw.get("gzip_bytes"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.report import format as fmt
 from edgekd.report.model import Report, Row
+from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,6 +57,11 @@ def _pair(without: float | None, taught: float) -> tuple[str, ...]:
     return fmt.percent(without), fmt.percent(taught), fmt.points(taught - without)
 
 
+def ladder_cells(report: Report) -> Cells:
+    """The ways to int8 that were tried; empty where no accuracy was guaranteed."""
+    return Cells(LADDER_HEADER if report.ladder else (), ladder_rows(report.ladder))
+
+
 def split_cells(report: Report) -> Cells:
     """Photos by class and split; empty where there is no data summary."""
     if report.data is None:
@@ -93,6 +99,8 @@ def caption(report: Report) -> str:
             f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; under 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
+    said += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
+    said += precision_sentences(tuple(row.precision for row in report.rows))
     return " ".join(said)
 
 

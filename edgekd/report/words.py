@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd.report import format as fmt
+from edgekd.report import quantization
 from edgekd.report.model import Report
 
 
@@ -48,6 +49,11 @@ def worth_sentence(report: Report) -> str:
 def repeats_sentences(report: Report) -> tuple[str, ...]:
     """The students over all seeds, in words."""
     return report.repeats.sentences if report.repeats else ()
+
+
+def ladder_sentence(report: Report) -> str:
+    """What the int8 file was allowed to lose, and which step kept to it; empty where nothing was asked for."""
+    return quantization.ladder_sentence(report.ladder)
 
 
 def teacher_sentence(report: Report) -> str:

@@ -24,6 +24,8 @@ from edgekd.training.checkpoint import TrainingState, assign, load_state, save_s
 from edgekd.training.schedule import Schedule
 
 Progress = Callable[[int, int], None]
+NOT_DECAYED = ("gamma", "beta", "bias")
+"""Parts of the names of weights that weight decay leaves alone."""
 
 
 class Loss(Protocol):
@@ -56,9 +58,32 @@ class Validation:
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
 
 
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What training a model takes that is more than a Keras 3 model trained by gradients alone.
+
+    ``optimizer`` has the interface of Keras' AdamW. ``settle`` is called before the model is judged and brings what is
+    no weight (ranges, masks) up to the weights; all of it must be among the model's variables. With ``judge_start`` the
+    model as it came is judged as well, as the history's entry 0, and may be the best. Entries before number
+    ``choose_from`` are never the best.
+    """
+
+    optimizer: Any = None
+    settle: Callable[[], None] = _nothing
+    judge_start: bool = False
+    choose_from: int = 0
+
+
 @dataclass(frozen=True)
 class History:
-    """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input."""
+    """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input.
+
+    Where the start was judged, it is entry 0, without a loss.
+    """
 
     epochs: list[dict[str, float]]
     best_epoch: int
@@ -94,11 +119,13 @@ def train(
     tapped: Any = None,
     progress: Progress | None = None,
     epoch_done: Callable[[dict[str, float]], None] | None = None,
+    handling: Handling | None = None,
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
     of its own, which are trained along. Among epochs that are equally good the latest is the best.
+    ``handling`` is for models of another Keras.
 
     After every epoch the whole state goes to ``checkpoint``, and ``epoch_done`` gets the epoch's entry of the history;
     a later call with the same ``key`` goes on from there and ends in the same weights.
@@ -107,14 +134,17 @@ def train(
     """
     import keras
 
-    learner = model if tapped is None else tapped
-    optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    learner, handling = model if tapped is None else tapped, handling or Handling()
+    optimizer = handling.optimizer or keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
     optimizer.build(learner.trainable_variables)
     state = load_state(checkpoint, key) or TrainingState(key)
     if state.epoch:
         assign(learner.variables, state.model)
         assign(optimizer.variables, state.optimizer)
+    elif handling.judge_start:
+        handling.settle()
+        _judge(state, model, learner, {}, validation, handling.choose_from)
     step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
     for epoch in range(state.epoch, schedule.epochs):
@@ -127,7 +157,8 @@ def train(
             if progress:
                 progress(epoch * steps_per_epoch + step + 1, total)
             asked = time.perf_counter()
-        _finish_epoch(state, model, learner, optimizer, losses, validation)
+        handling.settle()
+        _finish_epoch(state, model, learner, optimizer, losses, validation, handling.choose_from)
         state.seconds += time.perf_counter() - started
         state.waited_s += waited
         save_state(checkpoint, state)
@@ -139,33 +170,50 @@ def train(
 
 
 def _finish_epoch(
-    state: TrainingState, model: Any, learner: Any, optimizer: Any, losses: list[float], valid: Validation
+    state: TrainingState,
+    model: Any,
+    learner: Any,
+    optimizer: Any,
+    losses: list[float],
+    valid: Validation,
+    choose_from: int = 0,
 ) -> None:
     mean_loss = float(np.mean(losses))
     if not np.isfinite(mean_loss):
         raise ModelError(
             f"the training loss became {mean_loss} in epoch {state.epoch}. Lower learning_rate in the recipe."
         )
-    entry = {"epoch": state.epoch, "loss": mean_loss}
+    _judge(state, model, learner, {"loss": mean_loss}, valid, choose_from)
+    state.optimizer = values(optimizer.variables)
+    state.epoch += 1
+
+
+def _judge(
+    state: TrainingState, model: Any, learner: Any, told: dict[str, float], valid: Validation, choose_from: int
+) -> None:
+    """Add an entry to the history, and take the weights as the best so far if none are better."""
+    number = len(state.history)
+    entry = {"epoch": number, **told}
     if len(valid.labels):
         logits = logits_of(model, valid.images)
         entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
         if valid.metric == "balanced_accuracy":
             entry["val_balanced_accuracy"] = balanced_accuracy(valid.labels, logits.argmax(axis=1)).value
-    best = state.history[state.best_epoch] if state.best_epoch >= 0 else None
+    # One that may not be chosen stands in for the best only until there is one that may.
+    best = state.history[state.best_epoch] if state.best_epoch >= choose_from else None
     chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
-    state.model, state.optimizer = values(learner.variables), values(optimizer.variables)
+    state.model = values(learner.variables)
     if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
-        state.best, state.best_epoch = state.model, state.epoch
-    state.epoch += 1
+        state.best, state.best_epoch = state.model, number
 
 
 def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], Any]:
     """One optimizer step as a compiled function of a batch; gives its mean loss."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
@@ -209,7 +257,9 @@ def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -
     forward = getattr(model, "_edgekd_forward", None)
     if forward is None:
         shape = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
-        forward = tf.function(lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape])
+        forward = tf.function(
+            lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape], autograph=False
+        )
         model._edgekd_forward = forward
     parts = [
         np.asarray(forward(tf.convert_to_tensor(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)

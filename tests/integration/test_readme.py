@@ -88,6 +88,7 @@ def test_commands_run_as_printed(folder: Path, line: str) -> None:
     # The small student of this folder flips a photo now and then; that gate is no error of the command.
     gated = "agreement" in done.stderr and arguments[0] in ("check", "export")
     gated |= "no student meets" in done.stderr and arguments[0] == "sweep"
+    gated |= "no int8 file is within" in done.stderr and arguments[0] == "export"
     assert done.returncode == 0 or (done.returncode == 3 and gated), done.stderr
 
 
@@ -121,7 +122,7 @@ def test_the_recipes_are_valid(tmp_path: Path) -> None:
     for number, text in enumerate(blocks("toml")):
         (tmp_path / f"{number}.toml").write_text(text, encoding="utf-8")
         loaded.append(load_recipe(tmp_path / f"{number}.toml"))
-    assert [recipe.student.model for recipe in loaded] == ["slice:8@128", "cnn:16@96"]
+    assert [recipe.student.model for recipe in loaded] == ["slice:8@128", "cnn:16@96", "cnn:16@96"]
 
 
 def test_the_python_runs(folder: Path) -> None:

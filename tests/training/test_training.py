@@ -13,7 +13,7 @@ from edgekd.errors import ModelError, RunError
 from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, load_state, save_state
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, _finish_epoch, deterministic, evaluate, train
+from edgekd.training.loop import Handling, Validation, _finish_epoch, deterministic, evaluate, logits_of, train
 from edgekd.training.schedule import Schedule
 
 
@@ -27,8 +27,8 @@ class Numbered:
         return np.broadcast_to(values[:, None, None, None], (len(values), 4, 4, 3))
 
 
-def stream(photos: int = 7, batch_size: int = 4, **changes: Any) -> BatchStream:
-    labels = np.arange(photos) % 2
+def stream(photos: int = 7, batch_size: int = 4, labels_of: Any = None, **changes: Any) -> BatchStream:
+    labels = np.arange(photos) % 2 if labels_of is None else labels_of
     given: dict[str, Any] = {"teacher": None, "batch_size": batch_size, "seed": 5, **changes}
     return BatchStream(Numbered(), np.arange(photos), labels, given.pop("teacher"), **given)
 
@@ -193,3 +193,37 @@ def test_a_labelled_photo_is_met_in_the_same_views_with_and_without_the_others()
             stream.batch(step)
     assert {photo: taught.met[photo] for photo in range(4)} == alone.met
     assert all(set(views) == {0, 1, 2} for views in taught.met.values())
+
+
+def test_a_start_that_training_only_spoils_is_kept(tmp_path: Path) -> None:
+    deterministic(0)
+    model, settled = network(), []
+    images = Numbered().gather(np.arange(7), np.zeros(7))
+    logits = logits_of(model, images)
+    # Labels that the start gets all right and a training on others does not.
+    validation = Validation(images, logits.argmax(axis=1))
+    before = [v.numpy() for v in model.variables]
+    history = train(
+        model, LabelsOnly(), stream(labels_of=1 - logits.argmax(axis=1)), validation,
+        Schedule(epochs=2, batch_size=4, learning_rate=0.5),
+        steps_per_epoch=3, checkpoint=tmp_path / "c.npz", key="k",
+        handling=Handling(settle=lambda: settled.append(1), judge_start=True),
+    )  # fmt: skip
+    assert (history.best_epoch, len(history.epochs), len(settled)) == (0, 3, 3)
+    assert history.epochs[0]["val_accuracy"] == 1.0
+    assert "loss" not in history.epochs[0]
+    assert all((a == v.numpy()).all() for a, v in zip(before, model.variables, strict=True))
+
+
+def test_epochs_before_the_one_to_choose_from_are_never_the_best(tmp_path: Path) -> None:
+    deterministic(0)
+    images = Numbered().gather(np.arange(7), np.zeros(7))
+    model = network()
+    validation = Validation(images, logits_of(model, images).argmax(axis=1))
+    history = train(
+        model, LabelsOnly(), stream(labels_of=1 - validation.labels), validation,
+        Schedule(epochs=3, batch_size=4, learning_rate=0.5),
+        steps_per_epoch=3, checkpoint=tmp_path / "c.npz", key="k",
+        handling=Handling(judge_start=True, choose_from=2),
+    )  # fmt: skip
+    assert history.best_epoch >= 2

@@ -26,13 +26,14 @@ class OnnxBuilder:
         self._values: list[tuple[str, NDArray[Any]]] = []
         self._used: set[str] = set()
 
-    def constant(self, value: NDArray[Any]) -> str:
-        """The name of an initializer of this value."""
+    def constant(self, value: NDArray[Any], *, shared: bool = True) -> str:
+        """The name of an initializer of this value; one of its own unless ``shared``."""
         key = (value.dtype.str, value.shape, value.tobytes())
-        if key not in self._constants:
-            self._constants[key] = f"${len(self._values)}"
-            self._values.append((self._constants[key], np.ascontiguousarray(value).reshape(value.shape)))
-        return self._constants[key]
+        if shared and key in self._constants:
+            return self._constants[key]
+        name = f"${len(self._values)}"
+        self._values.append((name, np.ascontiguousarray(value).reshape(value.shape)))
+        return self._constants.setdefault(key, name) if shared else name
 
     def node(self, op: str, inputs: Sequence[str], name: str, attributes: Mapping[str, Any] | None = None) -> str:
         """Add a node with one output; returns the output's name, made of ``name`` and unique."""

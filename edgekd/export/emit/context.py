@@ -1,7 +1,8 @@
 """What emitters work with: the TFLite graph, and the ONNX values that stand for its tensors.
 
 Activations become uint8 (zero point + 128), because ONNX Runtime's fast kernels take uint8 x int8. A tensor of rank 4
-is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension.
+is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension. What an op that was kept in float takes and gives stays
+float.
 """
 
 from __future__ import annotations
@@ -89,13 +90,18 @@ class Context:
         return self.real_of(op, index, self.value(op, index, rank))
 
     def real_of(self, op: TfliteOp, index: int, value: str) -> str:
-        """A float view of an ONNX value that has the quantization of a tensor."""
+        """A float view of an ONNX value that has the quantization of a tensor; the value itself where it is float."""
+        if self.is_float(index):
+            return value
         scale, zero_point = self.quantization(op, index)
         return self.onnx.node("DequantizeLinear", [value, scale, zero_point], f"{self.name(index)}_real")
 
     def quantization(self, op: TfliteOp, index: int) -> tuple[str, str]:
         """Names of a tensor's scale and uint8 zero point."""
-        scale, zero_point = self.scalar_quantization(op, index)
+        return self.scale_and_zero_point(*self.scalar_quantization(op, index))
+
+    def scale_and_zero_point(self, scale: np.float32, zero_point: int) -> tuple[str, str]:
+        """Names of constants of a scale and a uint8 zero point."""
         return self.onnx.constant(np.array(scale, np.float32)), self.onnx.constant(np.array(zero_point, np.uint8))
 
     def scalar_quantization(self, op: TfliteOp, index: int) -> tuple[np.float32, int]:
@@ -105,30 +111,48 @@ class Context:
             raise self.unsupported(op, f"tensor {tensor.name!r} is {tensor.type} with {len(tensor.scales)} scales")
         return tensor.scales[0], int(tensor.zero_points[0]) + (_SHIFT if tensor.type == "INT8" else 0)
 
+    def is_float(self, index: int) -> bool:
+        """Whether a tensor holds float32."""
+        return self.tensor(index).type == "FLOAT32"
+
+    def zero(self, op: TfliteOp, index: int) -> str:
+        """Name of a constant that a tensor holds for the real value 0."""
+        if self.is_float(index):
+            return self.onnx.constant(np.array(0, np.float32))
+        return self.quantization(op, index)[1]
+
     def same_quantization(self, op: TfliteOp, first: int, second: int) -> bool:
-        """Whether two tensors hold the same real value in the same uint8."""
+        """Whether two tensors hold the same real value in the same uint8, or both in float."""
+        if self.is_float(first) or self.is_float(second):
+            return self.is_float(first) and self.is_float(second)
         return self.scalar_quantization(op, first) == self.scalar_quantization(op, second)
 
     def quantize(self, op: TfliteOp, real: str, activation: int = 0) -> None:
         """Finish an op: its float result becomes the quantized output, bounded by its fused ``activation``."""
         index = op.outputs[0]
+        if self.is_float(index):
+            self.bind(index, self.clamp(op, real, activation))
+            return
         scale, zero_point = self.quantization(op, index)
         name = self.onnx.node("QuantizeLinear", [real, scale, zero_point], self.name(index))
         self.bind(index, self.clamp(op, name, activation))
 
     def clamp(self, op: TfliteOp, name: str, activation: int) -> str:
-        """Bound a quantized value as TFLite's fused activation does; nothing where its range is the bound already."""
+        """Bound a value as TFLite's fused activation does; nothing where its range is the bound."""
         kind = names_of("ActivationFunctionType").get(activation, str(activation))
         if kind not in _BOUNDS:
             raise self.unsupported(op, f"the fused activation {kind}")
         bounds = _BOUNDS[kind]
         if bounds is None:
             return name
-        scale, zero_point = self.scalar_quantization(op, op.outputs[0])
-        low, high = (_quantized(bound, scale, zero_point) for bound in bounds)
-        if (low, high) == (0, 255):
-            return name
-        limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
+        if self.is_float(op.outputs[0]):
+            limits = [self.onnx.constant(np.array(bound, np.float32)) for bound in bounds]
+        else:
+            scale, zero_point = self.scalar_quantization(op, op.outputs[0])
+            low, high = (_quantized(bound, scale, zero_point) for bound in bounds)
+            if (low, high) == (0, 255):
+                return name
+            limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
         return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{kind.lower()}")
 
     def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -136,6 +160,8 @@ class Context:
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = np.ascontiguousarray(tensor.data.transpose(order)).reshape(shape)
+        if self.is_float(index):
+            return self.onnx.constant(data)
         scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
         zeros = np.zeros(np.shape(scales), np.int8)
         return self._dequantized(data, np.asarray(scales, np.float32), zeros, self.name(index))
@@ -144,6 +170,8 @@ class Context:
         """A float view of a constant int32 bias."""
         tensor = self.tensor(index)
         assert tensor.data is not None
+        if self.is_float(index):
+            return self.onnx.constant(tensor.data)
         scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
         return self._dequantized(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
 
@@ -152,16 +180,20 @@ class Context:
         return self.tensor(index).name or f"t{index}"
 
     def _dequantized(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
-        inputs = [self.onnx.constant(value) for value in (data, scale, zero_point)]
+        inputs = [self.onnx.constant(value) for value in (data, scale)]
+        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
+        inputs.append(self.onnx.constant(zero_point, shared=False))
         attributes: Mapping[str, Any] = {"axis": 0} if scale.ndim else {}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
-    def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[np.uint8]:
-        self.scalar_quantization(op, tensor.index)  # raises unless it is per tensor
+    def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[Any]:
         assert tensor.data is not None
-        shifted = tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)
+        shifted: NDArray[Any] = tensor.data
+        if not self.is_float(tensor.index):
+            self.scalar_quantization(op, tensor.index)  # raises unless it is per tensor
+            shifted = (tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)).astype(np.uint8)
         target = max(rank or 0, shifted.ndim)
-        data = shifted.reshape((1,) * (target - shifted.ndim) + shifted.shape).astype(np.uint8)
+        data = shifted.reshape((1,) * (target - shifted.ndim) + shifted.shape)
         return data.transpose(_NHWC_TO_NCHW) if target == 4 else data
 
 

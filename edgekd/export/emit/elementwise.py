@@ -9,7 +9,11 @@ import numpy as np
 from edgekd.export.emit.context import Context
 from edgekd.tflite_file import TfliteOp
 
+# onnx.TensorProto.FLOAT
+_FLOAT = 1
 Emitter = Callable[[Context, TfliteOp], None]
+# Of a constant: more than what float32 loses in a sum of 255 steps, less than a hundredth of a step.
+_HAIR = 1e-5
 
 
 def binary(name: str) -> Emitter:
@@ -17,11 +21,31 @@ def binary(name: str) -> Emitter:
 
     def emit(context: Context, op: TfliteOp) -> None:
         rank = max(len(context.tensor(index).shape) for index in op.inputs[:2])
-        inputs = [context.real(op, index, rank) for index in op.inputs[:2]]
+        inputs = [
+            _tied_up(context, op, index, rank) if name == "Add" else context.real(op, index, rank)
+            for index in op.inputs[:2]
+        ]
         real = context.onnx.node(name, inputs, f"{context.name(op.outputs[0])}_{name.lower()}")
         context.quantize(op, real, context.options(op, "fusedActivationFunction"))
 
     return emit
+
+
+def _tied_up(context: Context, op: TfliteOp, index: int, rank: int) -> str:
+    """A float view of a summand; of a constant one, a hair more than it is.
+
+    XNNPACK rounds the half of a step up and ONNX Runtime rounds it to even. A mean that is no whole number of pixel
+    values, as in x / 127.5 - 1, makes a tie of every pixel.
+    """
+    tensor = context.tensor(index)
+    if tensor.data is None or context.is_float(index):
+        return context.real(op, index, rank)
+    scale, zero_point = context.scalar_quantization(op, index)
+    signs = np.unique(np.sign(tensor.data.astype(np.int16) - int(tensor.zero_points[0])))
+    if len(signs) == 1:
+        scale = np.float32(scale * (1 + signs[0] * _HAIR))
+    inputs = [context.value(op, index, rank), *context.scale_and_zero_point(scale, zero_point)]
+    return context.onnx.node("DequantizeLinear", inputs, f"{context.name(index)}_real")
 
 
 def unary(name: str) -> Emitter:
@@ -73,5 +97,18 @@ def quantize(context: Context, op: TfliteOp) -> None:
 
 
 def dequantize(context: Context, op: TfliteOp) -> None:
-    """DEQUANTIZE at the graph's end."""
-    context.bind(op.outputs[0], context.real(op, op.inputs[0]))
+    """DEQUANTIZE at the graph's end, or before an op that was kept in float.
+
+    There it is spelled out: between DequantizeLinear and QuantizeLinear, ONNX Runtime would quantize the float op, its
+    weights too, by ranges of its own.
+    """
+    if op.outputs[0] in context.graph.outputs:
+        context.bind(op.outputs[0], context.real(op, op.inputs[0]))
+        return
+    scale, zero_point = context.scalar_quantization(op, op.inputs[0])
+    name, zero = context.name(op.outputs[0]), context.onnx.constant(np.array(zero_point, np.float32))
+    value = context.onnx.node("Cast", [context.value(op, op.inputs[0])], f"{name}_cast", {"to": _FLOAT})
+    value = context.onnx.node("Sub", [value, zero], f"{name}_centred")
+    context.bind(
+        op.outputs[0], context.onnx.node("Mul", [value, context.onnx.constant(np.asarray(scale, np.float32))], name)
+    )

@@ -60,8 +60,7 @@ def pad(context: Context, op: TfliteOp) -> None:
     if len(amounts) == 4:
         amounts = amounts[list(_TO_NCHW)]
     pads = context.onnx.constant(amounts.T.ravel().astype(np.int64))
-    _, zero_point = context.quantization(op, op.inputs[0])
-    inputs = [context.value(op, op.inputs[0]), pads, zero_point]
+    inputs = [context.value(op, op.inputs[0]), pads, context.zero(op, op.inputs[0])]
     context.bind(index, context.onnx.node("Pad", inputs, context.name(index)))
 
 

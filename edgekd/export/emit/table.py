@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.export.emit import elementwise, linear, moving, pooling
+from edgekd.export.emit import elementwise, hard_swish, linear, moving, pooling
 
 _RELU, _RELU_N1_TO_1, _RELU6 = 1, 2, 3
 
@@ -16,7 +16,7 @@ EMITTERS: dict[str, elementwise.Emitter] = {
     "DIV": elementwise.binary("Div"),
     "EXPAND_DIMS": moving.reshape,
     "FULLY_CONNECTED": linear.fully_connected,
-    "HARD_SWISH": elementwise.unary("HardSwish"),
+    "HARD_SWISH": hard_swish.hard_swish,
     "LEAKY_RELU": elementwise.leaky_relu,
     "LOGISTIC": elementwise.unary("Sigmoid"),
     "MAX_POOL_2D": pooling.max_pool,

@@ -1,0 +1,92 @@
+"""Every file that is compared: those that ship, and what else could have been done about saturation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from edgekd.export import onnx_float, onnx_int8, tflite_pack
+from edgekd.export.record import Record
+from edgekd.preprocess import Preprocessing
+from edgekd.quantize.calibration import calibrate
+from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
+from edgekd.quantize.source import Source, load_source
+from edgekd.storage import write_bytes, write_json
+
+# Name of a file without its ending, and what it is. "int8" is what ships.
+INT8 = {
+    "int8": "s8 weights, endangered channels narrowed, rounded from the float weights",
+    "from-int8": "the same, rounded from the int8 weights",
+    "full": "s8 weights of full range",
+}
+U8 = "u8"
+OWN = {"ort-u8": "QUInt8", "ort-s8": "QInt8"}
+CALIBRATION = 100
+
+
+def make_files(model: Any, calibration: NDArray[np.uint8], folder: Path) -> None:
+    """All files of a network, and what narrowing did to it."""
+    source = load_source(model)
+    calibrated, float32 = calibrate(source, calibration), to_float32(source)
+    full = int8_of(calibrated)
+    record = _record(source, "float32", float32)
+    write_bytes(folder / "float32.tflite", tflite_pack.pack(float32.content, record, name="float32"))
+    write_bytes(folder / "float32.onnx", onnx_float.from_keras(source, record, name="float32", batch=1))
+    shipped = for_any_cpu(full, calibrated.content)
+    for name, conversion in {"int8": shipped, "from-int8": for_any_cpu(full), "full": full}.items():
+        record = _record(source, "int8", conversion)
+        packed = tflite_pack.pack(conversion.content, record, name=name)
+        write_bytes(folder / f"{name}.tflite", packed)
+        write_bytes(folder / f"{name}.onnx", onnx_int8.from_tflite(packed, record, name=name, batch=1))
+    write_bytes(folder / f"{U8}.onnx", with_u8_weights((folder / "full.onnx").read_bytes()))
+    for name, activations in OWN.items():
+        by_onnxruntime(folder / "float32.onnx", folder / f"{name}.onnx", calibration, activations)
+    write_json(folder / "narrowing.json", {key: shipped.record[key] for key in ("weights", "weights_reason")})
+
+
+def with_u8_weights(content: bytes) -> bytes:
+    """The file with weights as uint8 of zero point 128: the same values by other kernels."""
+    model = onnx.load_from_string(content)
+    constants = {one.name: one for one in model.graph.initializer}
+    shifted: dict[str, onnx.TensorProto] = {}
+    for node in model.graph.node:
+        weights = constants.get(node.input[0])
+        if node.op_type == "DequantizeLinear" and weights and weights.data_type == onnx.TensorProto.INT8:
+            for position in (0, 2):
+                old = node.input[position]
+                values = (numpy_helper.to_array(constants[old]).astype(np.int16) + 128).astype(np.uint8)
+                shifted[f"{old}_u8"] = numpy_helper.from_array(values, f"{old}_u8")
+                node.input[position] = f"{old}_u8"
+    model.graph.initializer.extend(shifted.values())
+    return bytes(model.SerializeToString())
+
+
+def by_onnxruntime(source: Path, target: Path, calibration: NDArray[np.uint8], activations: str) -> None:
+    """ONNX Runtime's own static quantization: QDQ, s8 weights by channel, without its pre-processing."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    name = onnx.load(source).graph.input[0].name
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._images = iter(calibration)
+
+        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+            image = next(self._images, None)
+            return None if image is None else {name: image[np.newaxis]}
+
+    quantize_static(
+        str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+        activation_type=QuantType[activations], weight_type=QuantType.QInt8,
+    )  # fmt: skip
+
+
+def _record(source: Source, precision: str, conversion: Conversion) -> Record:
+    labels = tuple(f"class {i}" for i in range(source.classes))
+    settings = Preprocessing(height=source.height, width=source.width)
+    return Record(labels, settings, precision, source.range_in_graph, conversion.record)

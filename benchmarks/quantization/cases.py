@@ -1,0 +1,100 @@
+"""A float student of one task and seed, with all that its conversions and trainings need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fashion_task as fashion
+import numpy as np
+import numpy.typing as npt
+import road_task as road
+
+from edgekd.data.dataset import Dataset
+from edgekd.distill.bind import Bound
+from edgekd.distill.hinton import Hinton
+from edgekd.distill.table import terms_of
+from edgekd.pipeline.photos import images_of, pool_of, preprocessing_for
+from edgekd.pipeline.quantize import calibration_of
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.student import Lesson
+from edgekd.teach.keras_teacher import load_model
+from edgekd.training.batches import BatchStream
+from edgekd.training.loop import Validation
+
+CALIBRATION = 200
+TASKS = (road.NAME, fashion.SMALL.name, fashion.HARD.name)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``student`` in float; ``calibration`` and ``test`` images uint8 [N, H, W, 3], ``labels`` of the test ones.
+
+    ``batches`` gives a stream with the stored teacher's answers for a batch size; a pass is of ``photos`` of them.
+    A fine-tuning takes ``epochs`` of ``batch_size`` at ``learning_rate``; the float training had ten times the rate.
+    """
+
+    task: str
+    seed: int
+    student: Any
+    objective: Bound
+    calibration: npt.NDArray[np.uint8]
+    test: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    validation: Validation
+    batches: Callable[[int], BatchStream]
+    photos: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    classes: tuple[str, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps a pass."""
+        return math.ceil(self.photos / self.batch_size)
+
+    @property
+    def slug(self) -> str:
+        """A file's name for it."""
+        return f"{''.join(c if c.isalnum() else '-' for c in self.task)}-{self.seed}"
+
+
+def open_case(task: str, seed: int, work: Path, photos: Path, unlabelled: Path) -> Case:
+    """The case, its float student trained if it was not yet."""
+    if task == road.NAME:
+        return _road(seed, work, photos, unlabelled)
+    return _fashion(next(kind for kind in (fashion.SMALL, fashion.HARD) if kind.name == task), seed, work)
+
+
+def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
+    student, column = fashion.float_student(work, kind, seed), fashion.teacher_answers(work)
+    grey, labels = fashion.arrays("train")
+    test, truth = fashion.arrays("t10k")
+    chosen = np.random.default_rng(seed).choice(fashion.SHOWN, CALIBRATION, replace=False)
+    return Case(
+        kind.name, seed, student, Bound(terms_of(Hinton()), None, None, (), ()), fashion.shown(grey[chosen], kind.side),
+        fashion.shown(test, kind.side), truth, fashion.validation(kind.side),
+        lambda size: BatchStream(
+            fashion.Source(kind.side), np.arange(fashion.SHOWN), labels, column, batch_size=size, seed=seed
+        ),
+        fashion.SHOWN, 2 if kind is fashion.SMALL else 1, 128, 4e-4, fashion.CLASSES,
+    )  # fmt: skip
+
+
+def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
+    directory, recipe = road.float_run(work, photos, unlabelled, fold)
+    dataset = Dataset.load(directory / "data" / "dataset.json")
+    pool = pool_of(dataset)
+    lesson = Lesson(Workspace(directory), recipe, dataset, pool)
+    student = load_model(directory / "distill" / "student.keras")
+    preprocessing, distill = preprocessing_for(recipe, student), recipe.distill
+    return Case(
+        road.NAME, fold, student, Bound(terms_of(distill.objective), None, None, (), ()),
+        calibration_of(recipe, dataset, pool, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
+        dataset.labels("test"), lesson.validation(student), lambda size: lesson.taught_batches(student, size),
+        len(pool.samples), 3, 32, 5e-5, dataset.classes,
+    )  # fmt: skip

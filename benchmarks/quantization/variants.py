@@ -1,0 +1,94 @@
+"""Every way to a smaller file that is compared: a name, what it is called, and how it is made of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cases import Case
+
+from edgekd.quantize.aware import AwareTraining, quantization_aware
+from edgekd.quantize.ptq import Conversion, to_float32, to_int8
+from edgekd.quantize.source import load_source
+from edgekd.quantize.sparsity import Sparsity, sparsified
+
+Make = Callable[[Case, Path], Conversion]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """``make`` is given the case and a folder for what it keeps on the way; ``sparse`` ones come last."""
+
+    name: str
+    shown: str
+    make: Make
+
+    @property
+    def sparse(self) -> bool:
+        """Whether it prunes or clusters."""
+        return "prune" in self.shown or "cluster" in self.shown
+
+
+def _ptq(ranges: Any) -> Make:
+    return lambda case, _: to_int8(load_source(case.student), case.calibration, ranges=ranges)
+
+
+def _sparse(case: Case, folder: Path, method: Any) -> Any:
+    """The float student with those weights, trained once and shared by the variants that start from it."""
+    from edgekd.storage import replacing
+    from edgekd.teach.keras_teacher import load_model
+
+    path = folder / f"{case.slug}-{method.replace(':', '')}.keras"
+    if not path.is_file():
+        section = Sparsity(
+            method=method,
+            epochs=max(2, case.epochs),
+            batch_size=case.batch_size,
+            learning_rate=case.learning_rate * 2.5,
+        )
+        made = sparsified(
+            case.student, section, case.objective, case.batches(case.batch_size), case.validation,
+            steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=path.with_suffix(".npz"), key=path.stem,
+        )  # fmt: skip
+        with replacing(path) as temporary:
+            made.student.save(temporary)
+    return load_model(path)
+
+
+def _aware(method: Any = "qat", *, taught: bool = True, of: str | None = None) -> Make:
+    def make(case: Case, folder: Path) -> Conversion:
+        section = AwareTraining(
+            method=method, epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate
+        )
+        student = case.student if of is None else _sparse(case, folder, of)
+        key = f"{case.slug}-{method}-{'taught' if taught else 'labels'}"
+        return quantization_aware(
+            student, section, case.objective if taught else None, case.batches(case.batch_size), case.validation,
+            steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=folder / f"{key}.npz", key=key,
+            calibration=case.calibration,
+        )  # fmt: skip
+
+    return make
+
+
+def _ptq_of(method: Any) -> Make:
+    return lambda case, folder: to_int8(load_source(_sparse(case, folder, method)), case.calibration)
+
+
+FLOAT = Variant("float32", "float32", lambda case, _: to_float32(load_source(case.student)))
+VARIANTS = (
+    FLOAT,
+    Variant("ptq-min-max", "PTQ, min-max", _ptq("min-max")),
+    Variant("ptq-percentile", "PTQ, percentile", _ptq("percentile")),
+    Variant("ptq-mse", "PTQ, MSE", _ptq("mse")),
+    Variant("kd-qat", "KD-QAT", _aware()),
+    Variant("qat", "QAT, labels alone", _aware(taught=False)),
+    Variant("prune-ptq", "50 % pruned, PTQ", _ptq_of("prune")),
+    Variant("pqat", "50 % pruned, KD-PQAT", _aware("pqat", of="prune")),
+    Variant("prune24-ptq", "2:4 pruned, PTQ", _ptq_of("prune-2:4")),
+    Variant("cluster-ptq", "16 clusters, PTQ", _ptq_of("cluster")),
+    Variant("cqat", "16 clusters, KD-CQAT", _aware("cqat", of="cluster")),
+    Variant("pcqat", "50 % pruned, 16 clusters, KD-PCQAT", _aware("pcqat", of="prune-cluster")),
+)

@@ -1,0 +1,119 @@
+"""The stage between the float student and its files, where more than one conversion, or a training, decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.data.dataset import Dataset
+from edgekd.export.options import ONNX_FORMATS
+from edgekd.pipeline.aware import aware_by_column, sparse_by_column
+from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.student import Lesson
+from edgekd.preprocess import Preprocessing
+from edgekd.quantize.ladder import guaranteed
+from edgekd.quantize.ptq import Conversion, to_int8
+from edgekd.quantize.settings import QuantizeSection
+from edgekd.recipe import Recipe
+from edgekd.storage import read_json, write_bytes, write_json
+
+_FILE, _TOLD = "student.tflite", "quantize.json"
+
+
+def quantize_stage(work: Workspace, lesson: Lesson) -> None:
+    """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training; writes ``quantize/``.
+
+    Raises GateFailed where no step of the ladder keeps ``max_drop``; what each gave is in ``quantize.json`` then too.
+    """
+    recipe = lesson.recipe
+    section = recipe.quantize
+    if not section.staged:
+        return
+    depends = {
+        "student": work.hashes["distill"],
+        "column": work.hashes["column"],
+        "quantize": section.model_dump(mode="json"),
+        "objective": recipe.distill.model_dump(mode="json"),
+        "calibration": recipe.export.calibration,
+        "output": recipe.export.output,
+        "formats": recipe.export.formats,
+        "metric": recipe.metric,
+        **lesson.photos,
+    }
+
+    def do(directory: Path, key: str) -> None:
+        told: dict[str, Any] = {"schema": 1}
+        conversion = _conversion(lesson, directory, key, told)
+        write_bytes(directory / _FILE, conversion.content)
+        write_json(directory / _TOLD, {**told, "record": conversion.record})
+        for checkpoint in directory.glob("*.npz"):
+            checkpoint.unlink()
+
+    work.stage("quantize", depends, (_FILE, _TOLD), do)
+
+
+def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any]) -> Conversion:
+    """The int8 .tflite; what the ladder gave goes into ``told`` and to disk, whether it held or not."""
+    from edgekd.quantize.source import load_source
+    from edgekd.teach.keras_teacher import load_model
+
+    recipe, section = lesson.recipe, lesson.recipe.quantize
+    dense = student = load_model(lesson.work.path / "distill" / "student.keras")
+    record: dict[str, Any] = {}
+    if section.sparsity is not None:
+        made = sparse_by_column(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
+        student, record = made.student, made.record
+
+    any_cpu = any(kind in recipe.export.formats for kind in ONNX_FORMATS)
+
+    def aware() -> Conversion:
+        return aware_by_column(
+            lesson, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
+        )
+
+    calibration = calibration_of(recipe, lesson.dataset, lesson.pool, preprocessing_for(recipe, student))
+    if section.max_drop is not None:
+        valid = lesson.validation(student)
+        climbed = guaranteed(
+            load_source(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
+            output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note,
+            reference=load_source(dense),
+        )  # fmt: skip
+        told["ladder"] = climbed.to_json()
+        write_json(directory / _TOLD, told)
+        conversion = climbed.required()
+    elif section.aware is not None:
+        conversion = aware()
+    else:
+        conversion = to_int8(
+            load_source(student),
+            calibration,
+            recipe.export.output,
+            ranges=section.ranges,
+            float_ops=section.float_ops,
+            any_cpu=any_cpu,
+        )
+    return replace(conversion, record=conversion.record | record)
+
+
+def calibration_of(recipe: Recipe, dataset: Dataset, pool: Pool, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Training photos, with labels and without, uint8 [N, H, W, 3], chosen by the recipe's seed.
+
+    As they are, not their training views: what an app will feed is what the ranges are for.
+    """
+    count = min(recipe.export.calibration, len(pool.samples))
+    chosen = np.random.default_rng(recipe.seed).choice(len(pool.samples), count, replace=False)
+    return images_of(dataset, tuple(pool.samples[i] for i in sorted(chosen)), preprocessing)
+
+
+def quantized_of(work: Workspace, recipe: Recipe) -> QuantizeSection | Conversion:
+    """What the export makes int8 of: the stage's file where there is one, else the settings."""
+    if not recipe.quantize.staged:
+        return recipe.quantize
+    directory = work.path / "quantize"
+    return Conversion((directory / _FILE).read_bytes(), read_json(directory / _TOLD)["record"])

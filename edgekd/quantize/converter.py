@@ -1,0 +1,75 @@
+"""TensorFlow's converter: the only module that runs it. TensorFlow is imported when a function is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from edgekd.errors import ExportError, UnsupportedOpError
+from edgekd.quiet import quiet
+
+_NOT_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+
+Configure = Callable[[Any, Any], None]
+
+
+def convert(model: Any, configure: Configure) -> bytes:
+    """Convert a Keras or tf_keras model; ``configure`` gets the converter and TensorFlow.
+
+    Raises: ExportError; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
+    """
+    with quiet() as read_log:
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        configure(converter, tf)
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises many kinds
+            reason = str(error).strip() or read_log()[-2000:]
+            missing = sorted(set(_NOT_BUILTIN.findall(reason)))
+            if missing:
+                raise UnsupportedOpError(
+                    f"{model.name} needs {', '.join(missing)}, which TFLite's built-in ops do not have: an app would "
+                    "need TensorFlow's own kernels (Flex, Select TF). Replace the layers that they come from"
+                ) from None
+            raise ExportError(
+                f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
+                "not supported: replace the layer named above"
+            ) from None
+
+
+def quantize(calibrated: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
+    """Quantize a float .tflite whose tensors carry ranges; ops whose outputs are named in ``float_ops`` stay float.
+
+    So do those without an integer form. The graph's input and output stay float32. Raises ExportError.
+    """
+    with quiet() as read_log:
+        from tensorflow.lite.python.convert import mlir_quantize
+
+        try:
+            return bytes(mlir_quantize(calibrated, fully_quantize=False, denylisted_nodes=list(float_ops) or None))
+        except Exception as error:  # the quantizer raises many kinds
+            reason = str(error).strip() or read_log()[-2000:]
+            raise ExportError(
+                f"TensorFlow could not quantize the model: {reason[:2000]}. Keep the op named above in float, or "
+                "replace its layer"
+            ) from None
+
+
+def with_edges(content: bytes, *, uint8_input: bool, uint8_output: bool) -> bytes:
+    """Give a quantized .tflite a uint8 input or output in place of float32: their quantization goes to the edge."""
+    with quiet():
+        import tensorflow as tf
+        from tensorflow.lite.python.util import modify_model_io_type
+
+        kinds = [tf.uint8 if wanted else tf.float32 for wanted in (uint8_input, uint8_output)]
+        return bytes(modify_model_io_type(content, *kinds))
+
+
+def version() -> str:
+    """What converts, for the record."""
+    import tensorflow as tf
+
+    return f"tensorflow {tf.__version__}"

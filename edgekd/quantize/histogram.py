@@ -1,0 +1,65 @@
+"""Histograms of a calibrated model's tensors over its calibration images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import tflite_file
+from edgekd.quantize.calibration import Calibrated, range_of
+from edgekd.quiet import quiet
+
+BINS = 2048
+# Values of a tensor that are counted of one image; more of them are sampled evenly, by a step that no count of
+# channels divides into.
+_MOST = 1 << 16
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """``counts`` int64 [BINS] of the values from ``low`` to ``high``."""
+
+    counts: NDArray[np.int64]
+    low: float
+    high: float
+
+    @property
+    def centers(self) -> NDArray[np.float64]:
+        """The bins' middles [BINS]."""
+        width = (self.high - self.low) / BINS
+        return np.asarray(self.low + (np.arange(BINS) + 0.5) * width, np.float64)
+
+
+def histograms(calibrated: Calibrated) -> dict[int, Histogram]:
+    """One for every tensor that an op makes and that carries a range, by tensor index; the model is run over again."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    model = tflite_file.parse(calibrated.content, "the calibrated model")
+    made = {int(i) for op in model.subgraphs[0].operators for i in op.outputs}
+    spans = {i: range_of(tensor) for i, tensor in enumerate(model.subgraphs[0].tensors) if i in made}
+    wanted = {index: span for index, span in spans.items() if span is not None}
+    with quiet():
+        # A delegate would keep what is between its ops to itself.
+        interpreter = Interpreter(
+            model_content=calibrated.content, num_threads=2, experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )  # fmt: skip
+        interpreter.allocate_tensors()
+    image = int(interpreter.get_input_details()[0]["index"])
+    counts = {index: np.zeros(BINS, np.int64) for index in wanted}
+    for shown in calibrated.inputs():
+        interpreter.set_tensor(image, shown)
+        interpreter.invoke()
+        for index, (low, high) in wanted.items():
+            counts[index] += _counted(interpreter.get_tensor(index), low, high)
+    return {index: Histogram(counts[index], *span) for index, span in wanted.items()}
+
+
+def _counted(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.int64]:
+    flat = values.ravel()
+    if len(flat) > _MOST:
+        flat = flat[:: -(-len(flat) // _MOST) | 1]
+    places = np.clip((flat - low) * (BINS / (high - low)), 0, BINS - 1).astype(np.int64)
+    return np.bincount(places, minlength=BINS)

@@ -1,0 +1,187 @@
+"""Weights whose products no CPU saturates: the same int8 answers with and without VNNI, and on ARM.
+
+On x86 without VNNI, ONNX Runtime multiplies by VPMADDUBSW, which adds the products of two neighbouring bytes in 16
+bits and saturates: uint8 255 x (127 + 127) is 64,770 and becomes 32,767. A channel with two neighbours that could do
+that gets a scale so much coarser that they cannot, and its weights and bias are rounded anew, in the .tflite already,
+so that both files keep one quantization.
+
+Source: Intel, intrinsics guide, _mm256_maddubs_epi16; ONNX Runtime, quantization documentation, "When and why do I
+need to try U8U8 data type"; MLAS' packing along K (qgemm_kernel_avx2.cpp, convsym.cpp).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import tflite_file
+from edgekd.quantize.edges import packed
+from edgekd.tflite_file import TfliteGraph, TfliteOp
+
+# 255 x 128 is 32,640 and 255 x 129 is 32,895: past the largest int16, 32,767.
+LARGEST_PAIR = 128
+# Two weights that add up to no more than this, as reals, do not add up to more than LARGEST_PAIR once rounded.
+_PAIR_BEFORE_ROUNDING = LARGEST_PAIR - 1
+_HALF_A_STEP = 0.501
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WeightRange:
+    """What was done to a file's weights: of ``channels``, ``narrowed`` got a scale coarser by ``largest`` at most.
+
+    ``from_float`` of those were rounded from float weights, the others from the int8 ones.
+    """
+
+    channels: int
+    narrowed: int
+    largest: float
+    from_float: int
+
+    def record(self) -> dict[str, str]:
+        """Facts for a file's provenance."""
+        reason = "no two neighbouring products exceed 16 bits: CPUs without VNNI give the answers of those with it"
+        if not self.narrowed:
+            return {"weights": "s8, full range", "weights_reason": reason}
+        source = {self.narrowed: "float", 0: "int8"}.get(self.from_float, f"{self.from_float} float, else int8")
+        return {
+            "weights": f"s8, {self.narrowed} of {self.channels} channels narrowed",
+            "weights_reason": f"{reason}; scales up to {self.largest:.2f} times coarser, from {source} weights",
+        }
+
+
+def saturating_channels(weights: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which rows of weights int8 [O, K] hold neighbours 2j, 2j + 1 whose products with uint8 can exceed 16 bits."""
+    return np.asarray(_largest_pairs(weights.astype(np.float64)) > LARGEST_PAIR)
+
+
+def narrowed(
+    content: bytes, float_content: bytes | None = None, *, name: str = "the int8 conversion"
+) -> tuple[bytes, WeightRange]:
+    """An integer-only .tflite with every endangered channel's scale made coarser, and what that took.
+
+    ``float_content`` is the float32 .tflite of the same model: layers whose weights agree with the int8 ones to half a
+    step are rounded from those, others from the int8 ones. The bytes are those given where nothing is endangered.
+    Raises: ArtifactError for a damaged file.
+    """
+    graph = tflite_file.read(content, name)
+    layers = list(_layers(graph))
+    model, factors, from_float = tflite_file.parse(content, name), [np.ones(0)], 0
+    for layer, real in zip(layers, _float_rows(layers, float_content), strict=True):
+        if layer.rows.dtype != np.int8:
+            # An op that was kept in float.
+            continue
+        factors.append(_factors(layer, real))
+        if (factors[-1] > 1).any():
+            _rewrite(model, graph, layer, real, factors[-1])
+            from_float += 0 if real is None else int((factors[-1] > 1).sum())
+    every = np.concatenate(factors)
+    found = WeightRange(len(every), int((every > 1).sum()), float(every.max(initial=1)), from_float)
+    if not found.narrowed:
+        return content, found
+    return packed(model, len(content)), found
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer that runs as a matrix product: its weights [O, K] in the order in which MLAS packs them along K."""
+
+    op: TfliteOp
+    rows: NDArray[Any]
+    scales: Floats
+    # Axes that bring the tensor to [O, ...] and back.
+    to_rows: tuple[int, ...]
+
+    def tensor_of(self, rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Rows [O, K] as the file keeps them."""
+        moved = rows.reshape([shape[axis] for axis in self.to_rows])
+        return np.ascontiguousarray(moved.transpose(np.argsort(self.to_rows)))
+
+
+def _layers(graph: TfliteGraph) -> Iterator[_Layer]:
+    for op in graph.ops:
+        if op.name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            continue
+        weights = graph.tensors[op.inputs[1]]
+        order = tuple(range(len(weights.shape)))
+        if op.name == "DEPTHWISE_CONV_2D":
+            if weights.shape[3] == graph.tensors[op.inputs[0]].shape[3]:
+                # One weight a position and channel: these kernels multiply in 32 bits.
+                continue
+            order = (3, 0, 1, 2)
+        if weights.data is not None:
+            rows = weights.data.transpose(order).reshape(weights.shape[order[0]], -1)
+            yield _Layer(op, rows, weights.scales.astype(np.float64), order)
+
+
+def _float_rows(layers: list[_Layer], content: bytes | None) -> list[Floats | None]:
+    """Each layer's float weights in int8 steps; None where there are none that the int8 ones were rounded from."""
+    others = [] if content is None else list(_layers(tflite_file.read(content, "the float32 conversion")))
+    if len(others) != len(layers):
+        return [None] * len(layers)
+    found: list[Floats | None] = []
+    for layer, other in zip(layers, others, strict=True):
+        steps = None
+        if layer.rows.dtype == np.int8 and other.rows.shape == layer.rows.shape and other.rows.dtype == np.float32:
+            steps = other.rows / layer.scales.reshape(-1, 1)
+        fits = steps is not None and np.abs(steps - layer.rows).max() <= _HALF_A_STEP
+        found.append(steps if fits else None)
+    return found
+
+
+def _largest_pairs(rows: NDArray[Any]) -> Floats:
+    """By row [O, K], the most that the positive or the negative parts of neighbours add up to."""
+    even = np.zeros((len(rows), rows.shape[1] + rows.shape[1] % 2))
+    even[:, : rows.shape[1]] = rows
+    pairs = even.reshape(len(rows), -1, 2)
+    return np.asarray(np.maximum(pairs.clip(min=0).sum(2), (-pairs).clip(min=0).sum(2)).max(axis=1, initial=0))
+
+
+def _factors(layer: _Layer, real: Floats | None) -> Floats:
+    """By how much each channel's scale must grow; 1 where nothing can saturate."""
+    needed = _largest_pairs(layer.rows if real is None else real) / _PAIR_BEFORE_ROUNDING
+    factors = np.where(saturating_channels(layer.rows), needed.clip(min=1), 1.0)
+    # One scale for all rows has one factor.
+    return factors if len(layer.scales) > 1 else np.full_like(factors, factors.max())
+
+
+def _rewrite(model: Any, graph: TfliteGraph, layer: _Layer, real: Floats | None, factors: Floats) -> None:
+    """Put coarser weights, and a bias in their steps, in place of a layer's."""
+    weights = graph.tensors[layer.op.inputs[1]]
+    rounded = np.rint((layer.rows if real is None else real) / factors[:, None])
+    rows = np.where(factors[:, None] > 1, rounded, layer.rows).astype(np.int8)
+    assert not saturating_channels(rows).any()
+    growth = factors if len(layer.scales) > 1 else factors[:1]
+    _replace(model, layer.op, 1, layer.tensor_of(rows, weights.shape), growth)
+    if len(layer.op.inputs) > 2 and layer.op.inputs[2] >= 0:
+        bias = graph.tensors[layer.op.inputs[2]].data
+        assert bias is not None
+        _replace(model, layer.op, 2, np.rint(bias / factors).astype(bias.dtype), growth)
+
+
+def _replace(model: Any, op: TfliteOp, position: int, data: NDArray[Any], growth: Floats) -> None:
+    """Write an op's constant anew, with a scale that has grown."""
+    tensor = _own_constant(model, model.subgraphs[0].operators[op.index], position)
+    tensor.quantization = copy.copy(tensor.quantization)
+    tensor.quantization.scale = (np.asarray(tensor.quantization.scale, np.float64) * growth).astype(np.float32)
+    model.buffers[tensor.buffer].data = np.frombuffer(data.tobytes(), np.uint8)
+
+
+def _own_constant(model: Any, operator: Any, position: int) -> Any:
+    """The tensor at an op's input, copied where another op reads it, its buffer where another tensor has it."""
+    graph, index = model.subgraphs[0], int(operator.inputs[position])
+    if sum(list(other.inputs).count(index) for other in graph.operators) > 1:
+        graph.tensors.append(copy.copy(graph.tensors[index]))
+        operator.inputs = np.array(operator.inputs)
+        operator.inputs[position] = len(graph.tensors) - 1
+    tensor = graph.tensors[operator.inputs[position]]
+    if sum(other.buffer == tensor.buffer for other in graph.tensors) > 1:
+        model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+        tensor.buffer = len(model.buffers) - 1
+    return tensor

@@ -1,0 +1,244 @@
+"""Fewer weights, or fewer different ones, taught by the teacher's stored answers on the way.
+
+"prune" sets the smallest weights of a layer to zero, ever more of them over the first half of the fine-tune;
+"prune-2:4" two of every four along the input channels, the pattern that hardware can skip; "cluster" lets a layer's
+weights share a few values, so that the file compresses; "prune-cluster" does both. Left alone are:
+
+- depthwise kernels: a handful of weights a channel, of which none is spare;
+- the first convolution and the last layer: few weights, and the image and the classes hang on each of them;
+- biases and BatchNorm: next to no bytes;
+- kernels with fewer than 8 weights a cluster, and for 2:4 those whose input channels don't come in fours.
+
+Sources: Zhu & Gupta, "To prune, or not to prune", arXiv:1710.01878 (the schedule); Mishra et al., "Accelerating Sparse
+Deep Neural Networks", arXiv:2104.08378 (2:4); Han et al., "Deep Compression", arXiv:1510.00149 (clusters).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgekd.errors import ModelError
+from edgekd.quantize.bridge import Bridged, bridge
+from edgekd.quantize.fake_quantized import on_pixels, plainly
+from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
+from edgekd.quantize.logit_loss import logit_loss
+from edgekd.quantize.source import load_source
+from edgekd.quantize.tf_keras_training import adamw
+from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
+from edgekd.training.batches import BatchStream
+from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
+from edgekd.training.schedule import Schedule
+
+Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
+_MASK_UPDATES = 50
+# The share of the steps after which the last weight is pruned; the others learn to do without them.
+_PRUNED_AFTER = 0.5
+
+
+class Sparsity(BaseModel):
+    """A fine-tune that leaves zeros ("prune", "prune-2:4"), few values ("cluster") or both, at a low learning rate.
+
+    ``sparsity`` is the share of zeros that "prune" ends with, ``clusters`` the number of values a layer keeps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method = "prune"
+    sparsity: float = Field(0.5, gt=0, lt=1)
+    clusters: int = Field(16, ge=4, le=256)
+    epochs: int = Field(6, ge=2)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(5e-4, gt=0)
+
+    def schedule(self) -> Schedule:
+        """The training loop's settings."""
+        return Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+
+
+@dataclass(frozen=True)
+class Sparsified:
+    """A Keras 3 ``student`` with those weights, ready for any quantization, and a ``record`` of how it came about."""
+
+    student: Any
+    record: dict[str, Any]
+
+
+def sparsified(
+    student: Any,
+    section: Sparsity,
+    objective: Loss | None,
+    stream: BatchStream,
+    validation: Validation,
+    *,
+    steps_per_epoch: int,
+    seed: int,
+    checkpoint: Path,
+    key: str,
+    progress: Progress | None = None,
+) -> Sparsified:
+    """Fine-tune a copy of a Keras 3 ``student`` until its weights are as ``section`` asks.
+
+    "prune-cluster" prunes first and clusters what is left, in as many epochs again, its second checkpoint beside
+    ``checkpoint``. Arguments are those of ``edgekd.quantize.aware.quantization_aware``. Raises ModelError.
+    """
+    parts = section.method.split("-cluster")[0] if section.method == "prune-cluster" else section.method
+    record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
+    stages = [parts, "cluster"] if section.method == "prune-cluster" else [section.method]
+    for number, stage in enumerate(stages):
+        place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
+        deterministic(seed)
+        copy = copied(student)
+        bridged = bridge(load_source(copy))
+        core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)
+        learner = plainly(partial(on_pixels, core, bridged.source))
+        loss = logit_loss(objective)
+        history = train(
+            learner, loss, stream, validation, section.schedule(),
+            steps_per_epoch=steps_per_epoch, checkpoint=place, key=f"{key} {stage}", progress=progress,
+            handling=Handling(
+                adamw(section.schedule(), learner), lambda core=core: _settle(core),  # type: ignore[misc]
+                choose_from=math.ceil(section.epochs * _PRUNED_AFTER) if stage.startswith("prune") else 0,
+            ),
+        )  # fmt: skip
+        _settle(core)
+        _copy_back(core, bridged)
+        student = copy
+        record["stages"].append(_told(stage, history, loss.told, loss.left_out, bridged, chosen))
+    return Sparsified(student, record)
+
+
+def copied(student: Any) -> Any:
+    """A copy of a Keras 3 model, or the one in a file, that can be changed."""
+    import keras
+
+    if not isinstance(student, keras.Model):
+        return keras.saving.load_model(student, compile=False) if Path(student).exists() else load_source(student).whole
+    copy = keras.models.clone_model(student)
+    copy.set_weights(student.get_weights())
+    return copy
+
+
+def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
+    """Names of a flat tf_keras model's layers whose kernels are taken on. Raises ModelError where there are none."""
+    weighted = [layer for layer in model.layers if type(layer).__name__ in ("Conv2D", "DepthwiseConv2D", "Dense")]
+    first = next((layer for layer in weighted if type(layer).__name__ != "Dense"), None)
+    found = []
+    for layer in weighted[:-1]:
+        if layer is first or type(layer).__name__ == "DepthwiseConv2D":
+            continue
+        shape = layer.kernel.shape
+        if method == "prune-2:4" and shape[-2] % 4:
+            continue
+        if method == "cluster" and int(np.prod(shape)) < clusters * WEIGHTS_A_CLUSTER:
+            continue
+        found.append(layer.name)
+    if not found:
+        raise ModelError(
+            f"{model.name} has no layer for {method}: depthwise ones, the first, the last and small ones are left "
+            "alone. Take a larger student, or leave it out"
+        )
+    return found
+
+
+def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: bool, steps: int) -> tuple[Any, list[str]]:
+    names = chosen_layers(bridged.model, stage, section.clusters)
+
+    def wrap(layer: Any) -> Any:
+        clone = type(layer).from_config(layer.get_config())
+        if layer.name not in names:
+            return clone
+        # The wrappers look at the weights when they are built.
+        clone.build(layer.input_shape)
+        clone.set_weights(layer.get_weights())
+        return _wrapper(clone, section, stage, keep_zeros, steps)
+
+    def build() -> Any:
+        with tf_keras().utils.custom_object_scope(own_layers()):
+            return tf_keras().models.clone_model(bridged.model, clone_function=wrap)
+
+    core = plainly(build)
+    for layer in core.layers:
+        if _inner(layer) is layer and layer.get_weights():
+            layer.set_weights(bridged.model.get_layer(layer.name).get_weights())
+        if hasattr(layer, "pruning_step"):
+            layer.pruning_step.assign(0)
+    return core, names
+
+
+def _wrapper(layer: Any, section: Sparsity, stage: str, keep_zeros: bool, steps: int) -> Any:
+    sparse, clustering = tfmot().sparsity.keras, tfmot().clustering.keras
+    if stage == "cluster":
+        from tensorflow_model_optimization.python.core.clustering.keras.cluster import _cluster_weights
+
+        # The public function does not pass on that zeros are kept; both make the same wrapper.
+        initial = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
+        return _cluster_weights(layer, section.clusters, initial, preserve_sparsity=keep_zeros)
+    if stage == "prune-2:4":
+        return sparse.prune_low_magnitude(layer, sparse.ConstantSparsity(0.5, 0, frequency=1), sparsity_m_by_n=(2, 4))
+    # TFMOT's own frequency of 100 steps would never prune in a short fine-tune.
+    every = max(1, int(steps * _PRUNED_AFTER) // _MASK_UPDATES)
+    updates = max(1, int(steps * _PRUNED_AFTER) // every)
+    schedule = sparse.PolynomialDecay(0.0, section.sparsity, begin_step=0, end_step=every * updates, frequency=every)
+    return sparse.prune_low_magnitude(layer, schedule)
+
+
+def _inner(layer: Any) -> Any:
+    return layer.layer if hasattr(layer, "pruning_obj") or hasattr(layer, "clustering_algorithms") else layer
+
+
+def _settle(core: Any) -> None:
+    """Bring weights to their masks and to their clusters, which are those of the step before."""
+    for layer in core.layers:
+        if hasattr(layer, "pruning_obj"):
+            layer.pruning_obj.weight_mask_op()
+        if hasattr(layer, "clustering_algorithms"):
+            layer.update_clustered_weights_associations()
+
+
+def _kernel(layer: Any) -> NDArray[np.float32]:
+    return np.asarray(_inner(layer).kernel)
+
+
+def _copy_back(core: Any, bridged: Bridged) -> None:
+    """The trained weights into the Keras 3 layers that they came from."""
+    gathered: dict[int, tuple[Any, list[NDArray[np.float32]]]] = {}
+    for layer in core.layers:
+        inner = _inner(layer)
+        origin = bridged.origin.get(inner.name)
+        if origin is None:
+            continue
+        values = list(map(np.asarray, inner.weights))
+        if hasattr(layer, "clustering_algorithms"):
+            # The kernel is a tensor now, and no longer among the layer's weights.
+            values = [_kernel(layer), *values]
+        gathered.setdefault(id(origin), (origin, []))[1].extend(values)
+    for origin, values in gathered.values():
+        origin.set_weights(values)
+
+
+def _told(
+    stage: str, history: History, objective: Any, left_out: list[str], bridged: Bridged, chosen: list[str]
+) -> dict[str, Any]:
+    kernels = [facts_of(name, np.asarray(bridged.origin[name].get_weights()[0]), -1) for name in chosen]
+    return {
+        "stage": stage,
+        "objective": objective,
+        "left_out": left_out,
+        "best_epoch": history.best_epoch,
+        "epochs": history.epochs,
+        "seconds": round(history.seconds, 1),
+        "layers": [kernel.to_json() for kernel in kernels],
+        "share_of_weights": round(_share(kernels, bridged), 4),
+    }
+
+
+def _share(kernels: list[WeightFacts], bridged: Bridged) -> float:
+    return sum(kernel.size for kernel in kernels) / max(1, bridged.source.parameters)

@@ -1,0 +1,94 @@
+"""How the int8 file came about: what its precision means, and the steps of the ladder that were taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekd.metrics import Interval
+from edgekd.quantize.precisions import PRECISIONS
+from edgekd.report import format as fmt
+
+
+@dataclass(frozen=True)
+class LadderStep:
+    """One way to int8: its ``score``, and ``drop_points`` below the float student on validation photos."""
+
+    name: str
+    score: Interval
+    drop_points: float
+    lost: int
+    gained: int
+    p_value: float
+    size_bytes: int
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The steps that were taken to keep ``max_drop`` points of the ``metric`` on ``photos`` validation photos."""
+
+    metric: str
+    photos: int
+    max_drop: float
+    float_score: Interval
+    steps: tuple[LadderStep, ...]
+    sensitive: tuple[tuple[str, float], ...] = ()
+
+
+def ladder_of(value: dict[str, Any]) -> Ladder | None:
+    """The ladder in a run's quantize.json; None where none was climbed."""
+    told = value.get("ladder")
+    if told is None:
+        return None
+    steps = tuple(
+        LadderStep(
+            name=str(step["name"]), score=Interval(**step["score"]), drop_points=float(step["drop_points"]),
+            lost=int(step["lost"]), gained=int(step["gained"]), p_value=float(step["p_value"]),
+            size_bytes=int(step["size_bytes"]), holds=bool(step["holds"]),
+        )
+        for step in told["steps"]
+    )  # fmt: skip
+    return Ladder(
+        str(told["metric"]), int(told["photos"]), float(told["max_drop"]), Interval(**told["float"]), steps,
+        tuple((str(one["op"]), float(one["divergence"])) for one in told["sensitivities"]),
+    )  # fmt: skip
+
+
+def ladder_sentence(ladder: Ladder | None) -> str:
+    """What was asked for and what came of it; empty where no ladder was climbed."""
+    if ladder is None:
+        return ""
+    holds = next((step.name for step in ladder.steps if step.holds), None)
+    ended = f"the first that holds is: {holds}" if holds else "none holds"
+    worst = ", ".join(f"{op} ({divergence:.2g})" for op, divergence in ladder.sensitive[:5])
+    return (
+        f"The int8 file may lose {ladder.max_drop:g} points of {fmt.metric_name(ladder.metric)} against the float "
+        f"student's {fmt.score(ladder.float_score)} on {ladder.photos:,} validation photos; {ended}. Lost and gained "
+        "are photos that only the float student, or only the file, gets right; p is McNemar's."
+        + (f" Ops that lose most when they alone are int8 (divergence in nats): {worst}." if worst else "")
+    )
+
+
+LADDER_HEADER = ("step", f"score (95{fmt.NBSP}%)", "drop, points", "lost", "gained", "p", "size", "holds")
+
+
+def ladder_rows(ladder: Ladder | None) -> tuple[tuple[str, ...], ...]:
+    """The steps as cells of text under ``LADDER_HEADER``."""
+    return tuple(
+        (
+            step.name, fmt.score(step.score), f"{step.drop_points:+.2f}", fmt.count(step.lost), fmt.count(step.gained),
+            f"{step.p_value:.2g}", fmt.size(step.size_bytes), "yes" if step.holds else "no",
+        )
+        for step in (ladder.steps if ladder else ())
+    )  # fmt: skip
+
+
+def precision_sentences(precisions: tuple[str | None, ...]) -> tuple[str, ...]:
+    """What each precision that is there means, once, with its warning."""
+    known = [PRECISIONS[name] for name in dict.fromkeys(precisions) if name in PRECISIONS]
+    return tuple(
+        f"{one.title}: {one.means}." + (f" Beware: {one.warning}." if one.warning else "")
+        for one in known
+        if one.title != "float32"
+    )
