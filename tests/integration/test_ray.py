@@ -22,7 +22,9 @@ from edgekd.pipeline.run import run
 from edgekd.pipeline.teach_list import teach_list
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
+from edgekd.scale.ray_trials import RayTrials
 from edgekd.scale.ray_workers import RayWorkers, connected
+from edgekd.scale.workers import Report
 from edgekd.teach.column import open_column
 
 PHOTOS, CLASSES = 600, ("apple", "moon", "zebra")
@@ -166,3 +168,13 @@ def test_a_killed_command_goes_on_where_it_was(folder: Path, tmp_path: Path) -> 
     assert told.photos == 602 and told.computed <= 602 - 256 * min(1, len(kept)) + 256
     whole = teach_list(recipe, done, str(folder / "list.txt"), str(tmp_path / "whole"))
     assert whole.computed == 602 and shards(place.folder) == shards(tmp_path / "whole")
+
+
+def test_trainings_that_fall_behind_are_stopped_on_request(ray: None, tmp_path: Path) -> None:
+    def trial(number: int, report: Report) -> None:
+        for epoch in range(1, 9):
+            report(epoch, -float(number))
+        (tmp_path / f"done-{number}").touch()
+
+    assert RayTrials(stop_early=True).all(trial, 2, epochs=8, folder=tmp_path) == {1}
+    assert [path.name for path in tmp_path.iterdir()] == ["done-0"]
