@@ -132,16 +132,16 @@ def worker_environment() -> dict[str, str]:
 
 
 def resources(pieces: int) -> dict[str, Any]:
-    """Resources of an actor, and at most how many there are."""
+    """Resources of an actor, and how many there are."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
     if gpus:
-        return {"num_gpus": 1, "concurrency": (1, min(pieces, gpus))}
+        return {"num_gpus": 1, "concurrency": min(pieces, gpus)}
     cpus = max(1, min(threads(), int(min((n["CPU"] for n in nodes if n.get("CPU")), default=1))))
     actors = sum(int(node.get("CPU", 0)) // cpus for node in nodes)
-    return {"num_cpus": cpus, "concurrency": (1, max(1, min(pieces, actors)))}
+    return {"num_cpus": cpus, "concurrency": max(1, min(pieces, actors))}
 
 
 @contextlib.contextmanager
