@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,8 @@ def connected(address: str | None) -> Iterator[None]:
     with quiet():
         _join(address)
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):  # Ray tells of lost nodes there where results belong.
+            yield
     finally:
         ray.shutdown()
 
