@@ -42,7 +42,7 @@ def sweep_both_ways(work: Path, count: int) -> dict[str, Any]:
         directory = work / f"sweep-{way}"
         shutil.rmtree(directory, ignore_errors=True)
         started = time.monotonic()
-        ray: dict[str, Any] = {} if way == "local" else {"workers": RayWorkers(), "trials": RayTrials()}
+        ray: dict[str, Any] = {} if way == "local" else {"workers": RayWorkers("local"), "trials": RayTrials("local")}
         found[way] = sweep(recipe(), students, directory, accept_weak_teacher=True, **ray)
         told[f"{way}_s"] = round(time.monotonic() - started, 1)
     rows = {way: _rows(result) for way, result in found.items()}

@@ -59,8 +59,8 @@ class ObjectStore:
     def close(self) -> None:
         """End the server and the proxy."""
         self._proxy.shutdown()
-        self._moto.terminate()
-        self._moto.wait(10)
+        self._moto.kill()
+        self._moto.wait()
 
 
 def _handler(store: ObjectStore) -> type[BaseHTTPRequestHandler]:
