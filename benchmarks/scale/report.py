@@ -74,6 +74,12 @@ def _kills(rounds: list[dict[str, Any]]) -> str:
             f"| {number} | {one['shards']} | {one['killed_after']} | {one['lost_or_twice']} | {one['computed_twice']} "
             f"| {one['differing_shards']} |"
         )
+    twice = max(one["lost_or_twice"] for one in rounds)
+    lines += [
+        "",
+        "SIGKILL to all of the second node at a random moment, each node having a worker; a shard begun more than "
+        f"once was lost with it and done again by another: at most {twice}.",
+    ]
     return "\n".join(lines)
 
 
