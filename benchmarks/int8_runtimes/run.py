@@ -3,8 +3,9 @@
     python benchmarks/int8_runtimes/run.py --road DIR --unlabelled DIR --work DIR [--only files,agreement,...] [--short]
 
 ``--road`` holds metadata.csv and Images/, ``--unlabelled`` JPEGs of roads; the quickstart's traffic lights are the
-other half of the photos. Needs qemu-x86_64, and an arm64 root, made at EDGEKD_ARM_ROOT or in --work. What --work holds
-already is kept: a killed run goes on. ``--short`` tries the program out and writes its results to --work.
+other half of the photos. Needs qemu-x86_64, an arm64 root, made at EDGEKD_ARM_ROOT or in --work, and for its
+instructions: edgekd devices setup emulated:cortex-a76. What --work holds already is kept: a killed run goes on.
+``--short`` tries the program out and writes its results to --work.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from networks import LEARNT, NETWORKS, Photos  # noqa: E402
 from report import report  # noqa: E402
 from simulators.cpus import A72, A76, HASWELL, has_vnni, run_on  # noqa: E402  a helper of the tests
 
-from edgekd.bench import BenchPlan, BenchTarget, compare, measure  # noqa: E402
-from edgekd.bench.samples import launch_medians  # noqa: E402
+from edgekd.bench import BenchPlan, BenchResult, BenchTarget, compare, measure  # noqa: E402
+from edgekd.bench.samples import launch_medians, values_of  # noqa: E402
 from edgekd.data.traffic_lights import traffic_light_folders  # noqa: E402
 from edgekd.devices.arm_root import make_root  # noqa: E402
 from edgekd.devices.table import open_device  # noqa: E402
@@ -38,15 +39,18 @@ from edgekd.storage import read_json, write_json, write_text  # noqa: E402
 
 CLIENT = ROOT / "tests/clients/instructions_client.py"
 PHOTOS = 300
-# Emulation takes a second a photo and file. One that learnt more; the others' photos are fewer.
-EMULATED = {"road student": 40, "EfficientNet-Lite0": 10, "MobileNetV2": 10, "MobileNetV3-Small": 10}
+# Photos on emulated CPUs, which take seconds a photo and file.
+EMULATED = {"road student": 24}
 ELSEWHERE = ("int8.tflite", "int8.onnx", "full.onnx")
 TIMED = ("road student", "MobileNetV2")
-PLAN = BenchPlan(launches=25, seconds_per_launch=0.4, warmup_max_s=0.3)
+PLAN = BenchPlan(launches=11, seconds_per_launch=0.4, warmup_max_s=0.3)
+COUNTING = BenchPlan(launches=1, min_iterations=4, max_iterations=4, warmup_min_iterations=4, launch_timeout_s=900)
 TIMED_FILES = (
     "float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx", "full.onnx", f"{U8}.onnx", "ort-u8.onnx",
     "ort-s8.onnx",
 )  # fmt: skip
+# Percentile of a file's timings that other programs did not disturb, if anything was left undisturbed.
+UNDISTURBED = 5
 # Above, below: the ratios of the table.
 RATIOS = (
     ("int8.tflite", "float32.tflite"),
@@ -64,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("road", "unlabelled", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--only", default="files,options,agreement,latency")
+    parser.add_argument("--only", default="files,options,agreement,latency,instructions")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--short", action="store_true")
@@ -75,12 +79,13 @@ def main() -> None:
     photos = Photos(arguments.road, arguments.unlabelled, traffic_light_folders())
     parts: dict[str, Callable[[str, Photos, Path], dict[str, Any]]] = {
         "files": files, "options": options, "agreement": agreement, "latency": latency,
+        "instructions": instructions,
     }  # fmt: skip
     for part in arguments.only.split(","):
         for network in arguments.networks.split(","):
             folder = folder_of(arguments.work, network)
             kept = folder / f"{part}.result.json"
-            if kept.is_file() or (part == "latency" and network not in TIMED):
+            if kept.is_file() or (part in ("latency", "instructions") and network not in TIMED):
                 continue
             load, started = os.getloadavg()[0], time.monotonic()
             found = parts[part](network, photos, folder)
@@ -142,8 +147,10 @@ def agreement(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
     images = np.load(folder / "photos.npy")
     here = answers("native", folder, (*ELSEWHERE, "full.tflite"), images)
     told = {"native": {name: against(here[name], here[exact_of(name)]) for name in ELSEWHERE}}
+    few = images[: EMULATED.get(network, 0)]
+    if not len(few):
+        return told
     root = make_root(Path(os.environ.get("EDGEKD_ARM_ROOT", folder.parent / "arm-root")))
-    few = images[: EMULATED[network]]
     for cpu in (HASWELL, A76, A72):
         there = answers(cpu, folder, ELSEWHERE, few, root)
         told[cpu] = {name: against(there[name], here[exact_of(name)][: len(few)]) for name in ELSEWHERE}
@@ -178,10 +185,13 @@ def against(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str
 
 
 def latency(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
-    """Medians and ratios of all files, launched by turns."""
+    """Latencies and ratios of all files, launched by turns."""
     images = np.load(folder / "photos.npy")[:8]
     targets = [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
-    result = measure(targets, TIMED_FILES[0], PLAN, open_device("host"), save_to=folder / "latency.json")
+    saved = folder / "latency.json"
+    result = BenchResult.load(saved) if saved.is_file() else None
+    if result is None or not result.complete or result.plan != PLAN:
+        result = measure(targets, TIMED_FILES[0], PLAN, open_device("host"), save_to=saved)
     ratios = []
     for above, below in RATIOS:
         found = compare(replace(result, baseline=below), above)
@@ -190,7 +200,21 @@ def latency(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
             [above, below, found.ratio.value, found.ratio.low, found.ratio.high, found.verdict, found.reasons]
         )
     medians = {one.name: float(np.median(launch_medians(one))) for one in result.measurements}
-    return {"plan": PLAN.model_dump(mode="json"), "median_ms": medians, "ratios": ratios}
+    undisturbed = {
+        one.name: float(np.percentile(np.concatenate([values_of(launch) for launch in one.launches]), UNDISTURBED))
+        for one in result.measurements
+    }
+    plan = PLAN.model_dump(mode="json")
+    return {"plan": plan, "median_ms": medians, "undisturbed_ms": undisturbed, "ratios": ratios}
+
+
+def instructions(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
+    """Executed instructions per inference on an emulated Cortex-A76: no other program changes them."""
+    images = np.load(folder / "photos.npy")[:2]
+    targets = [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
+    result = measure(targets, TIMED_FILES[0], COUNTING, open_device(f"emulated:{A76}"))
+    counts = {one.name: float(np.median(launch_medians(one))) for one in result.measurements}
+    return {"counts": counts, "ratios": [[above, below, counts[above] / counts[below]] for above, below in RATIOS]}
 
 
 if __name__ == "__main__":

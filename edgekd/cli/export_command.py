@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from edgekd.quantize.settings import QuantizeSection
 
 
+# Chooses the training photos that calibrate.
+_SEED = 0
+
+
 @click.command(
     "export", epilog="The model takes pixel values 0..255. Files appear only after each was run and checked."
 )
@@ -175,7 +179,7 @@ def _export(
     height, width = loaded.input_shape[1:3]
     preprocessing = Preprocessing(height=height, width=width, crop=crop)
     train = dataset.split("train")
-    numbers = sorted(np.random.default_rng(0).choice(len(train), min(count, len(train)), replace=False).tolist())
+    numbers = sorted(np.random.default_rng(_SEED).choice(len(train), min(count, len(train)), replace=False).tolist())
     photos = images_of(dataset, tuple(train[i] for i in numbers), preprocessing)
     chosen: QuantizeSection | Conversion = section
     if section.max_drop is not None:
@@ -187,7 +191,7 @@ def _export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("float32", *(("int8",) if int8 else ()), *section.precisions),
         formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
-        quantize=chosen, options=options,
+        quantize=chosen, options=options, provenance={"calibration_seed": str(_SEED)},
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student import Lesson
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ladder import guaranteed
-from edgekd.quantize.ptq import Conversion, to_int8
+from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
@@ -88,7 +88,7 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         write_json(directory / _TOLD, told)
         conversion = climbed.required()
     elif section.aware is not None:
-        conversion = aware()
+        conversion = for_any_cpu(aware()) if any_cpu else aware()
     else:
         conversion = to_int8(
             load_source(student),

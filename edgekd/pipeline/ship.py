@@ -90,7 +90,10 @@ def _convert(
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration_of(recipe, dataset, pool, preprocessing), output=recipe.export.output,
         quantize=quantized_of(work, recipe), options=recipe.export,
-        provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row},
+        provenance={
+            "run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row,
+            "calibration_seed": str(recipe.seed),
+        },
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import fake_quantized
-from edgekd.quantize.from_aware import converted
+from edgekd.quantize.from_aware import converted, float_twin
 from edgekd.quantize.logit_loss import LogitLoss, logit_loss
 from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
@@ -96,7 +96,7 @@ def quantization_aware(
     told = _told(section, history, loss, len(images), bridged)
     if section.method != "qat":
         told["weights"] = [fact.to_json() for fact in _kept(section.method, bridged, conversion.content)]
-    return Conversion(conversion.content, conversion.record | told)
+    return Conversion(conversion.content, conversion.record | told, float_twin(model, bridged))
 
 
 def _told(

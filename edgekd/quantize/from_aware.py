@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from edgekd import tflite_file
 from edgekd.errors import ExportError
+from edgekd.quantize.bridge import Bridged
 from edgekd.quantize.fake_quantized import FakeQuantized
 from edgekd.quantize.ptq import Conversion, Output, check_int8
 from edgekd.quantize.running import probabilities_of
-from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
+from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
 from edgekd.quiet import quiet
 from edgekd.training.loop import logits_of
 
@@ -37,32 +39,63 @@ def converted(model: FakeQuantized, images: NDArray[np.uint8], output: Output) -
     return Conversion(content, record | ({"requantized": between} if between else {}))
 
 
+def float_twin(model: FakeQuantized, bridged: Bridged) -> bytes | None:
+    """A float .tflite of the weights as they were trained, from which they can be rounded to other steps.
+
+    None where the weights are computed from others, as clusters are. The bridged model gets those weights.
+    """
+    names = {layer.name for layer in bridged.model.layers}
+    for layer in model.core.layers:
+        inner = getattr(layer, "layer", layer)
+        if inner.name not in names:
+            # What TFMOT put before the first layer.
+            continue
+        # TFMOT keeps a quantized kernel's variable in its wrapper.
+        kernels = [weight for weight, _, _ in getattr(layer, "_weight_vars", ())]
+        values = [*kernels, *(w for w in inner.weights if all(w is not kernel for kernel in kernels))]
+        if not values:
+            continue
+        target = bridged.model.get_layer(inner.name)
+        if [tuple(w.shape) for w in target.weights] != [tuple(w.shape) for w in values]:
+            return None
+        target.set_weights([np.asarray(value) for value in values])
+    return _converted(bridged.model, model.source, lambda converter: None)
+
+
 def _convert(model: FakeQuantized, output: Output) -> bytes:
     import tensorflow as tf
 
-    source = model.source
+    def configure(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.float32 if output == "float32" else tf.uint8
+
+    return _converted(model.core, model.source, configure)
+
+
+def _converted(core: Any, source: Source, configure: Callable[[Any], None]) -> bytes:
+    import tensorflow as tf
+
     shape = tf.TensorSpec((1, source.height, source.width, 3), tf.float32, name=INPUT_NAME)
 
     @tf.function(input_signature=[shape], autograph=False)  # type: ignore[untyped-decorator]
     def probabilities(image: Any) -> Any:
-        return {OUTPUT_NAME: tf.nn.softmax(model.core(image, training=False))}
+        return {OUTPUT_NAME: tf.nn.softmax(core(image, training=False))}
 
     # The model itself would be saved with all that Keras traces for each of its layers, which takes minutes.
     holder = tf.Module()
-    holder.probabilities, holder.values = probabilities, list(model.core.variables)
+    holder.probabilities, holder.values = probabilities, list(core.variables)
     with quiet() as read_log:
         function = probabilities.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.float32 if output == "float32" else tf.uint8
+        configure(converter)
         try:
             return bytes(converter.convert())
         except Exception as error:  # the converter raises many kinds
             reason = str(error).strip() or read_log()[-2000:]
             raise ExportError(
                 f"TensorFlow could not convert {source.whole.name} after quantization-aware training: {reason[:2000]}. "
-                'Replace the layer named above, or quantize after training (method = "ptq")'
+                "Replace the layer named above, or quantize after training (leave quantize.aware out)"
             ) from None
 
 
@@ -79,7 +112,7 @@ def _compared(model: FakeQuantized, content: bytes, images: NDArray[np.uint8]) -
         raise ExportError(
             f"the int8 file chooses as the model that was trained on {tied:.1%} of {len(images)} images only, and "
             f"probabilities differ by {difference.mean():.3f} on average. The converter changed the network: report "
-            'this with the model, or quantize after training (method = "ptq")'
+            "this with the model, or quantize after training (leave quantize.aware out)"
         )
     return {
         "agreement": agreement,

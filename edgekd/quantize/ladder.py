@@ -176,11 +176,12 @@ def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Cli
         started = time.monotonic()
         try:
             conversion = rung.make()
+            seconds = time.monotonic() - started
+            steps.append(_judged(rung.name, conversion, judge, reference, max_drop, seconds))
         except (ModelError, ExportError) as error:
             errors[f"{rung.name}: not possible: {error}"] = error
             say(next(reversed(errors)))
             continue
-        steps.append(_judged(rung.name, conversion, judge, reference, max_drop, time.monotonic() - started))
         say(str(steps[-1]))
         if steps[-1].holds:
             kept = conversion

@@ -6,7 +6,7 @@ Every .tflite takes uint8 pixels and gives probabilities, whatever is computed i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,10 +27,14 @@ Output = Literal["float32", "uint8"]
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted model: the .tflite ``content``, and a record of how it came about."""
+    """A converted model: the .tflite ``content``, and a record of how it came about.
+
+    ``float_content`` is a float .tflite with the weights that those of ``content`` were rounded from, if it is known.
+    """
 
     content: bytes
     record: dict[str, Any]
+    float_content: bytes | None = field(default=None, repr=False)
 
     @property
     def precision(self) -> str:
@@ -124,16 +128,17 @@ def int8_of(
     content = converter.quantize(calibrated.content, chosen)
     content = with_uint8_pixels(content, calibrated.scale, calibrated.offset, uint8_output=output == "uint8")
     check_int8(content, calibrated.scale, calibrated.offset, mixed=bool(chosen))
-    made = Conversion(content, {**calibrated.record, **({"float_ops": list(float_ops)} if chosen else {})})
-    return for_any_cpu(made, calibrated.content) if any_cpu else made
+    record = {**calibrated.record, **({"float_ops": list(float_ops)} if chosen else {})}
+    made = Conversion(content, record, calibrated.content)
+    return for_any_cpu(made) if any_cpu else made
 
 
-def for_any_cpu(conversion: Conversion, float_content: bytes | None = None) -> Conversion:
-    """The conversion with weights that no CPU's kernels saturate, and a record of that; ``float_content`` helps."""
-    if "weights" in conversion.record:
+def for_any_cpu(conversion: Conversion) -> Conversion:
+    """The conversion with weights that no CPU's kernels saturate, and a record of that; see ``saturation``."""
+    if "weight_range" in conversion.record:
         return conversion
-    content, found = narrowed(conversion.content, float_content)
-    return Conversion(content, {**conversion.record, **found.record()})
+    content, found = narrowed(conversion.content, conversion.float_content)
+    return replace(conversion, content=content, record={**conversion.record, **found.record()})
 
 
 def check_int8(content: bytes, scale: float, offset: float, *, mixed: bool = False) -> None:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.errors import ExportError
 from edgekd.quiet import quiet
 
 
 def probabilities_of(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
-    """What a .tflite of batch 1 gives, float32 [N, C], for inputs [N, H, W, 3] of its own type."""
+    """What a .tflite of batch 1 gives, float32 [N, C], for inputs [N, H, W, 3] of its own type.
+
+    Raises ExportError where LiteRT has no kernel for it, as for scales that are too far apart.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
-    with quiet():
-        interpreter = Interpreter(model_content=content, num_threads=2)
-        interpreter.allocate_tensors()
+    try:
+        with quiet():
+            interpreter = Interpreter(model_content=content, num_threads=2)
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(
+            f"LiteRT does not run the converted file: {error}. Look at the ranges of the layers: a channel that is "
+            "some thousand times larger than the others is beyond int8"
+        ) from None
     image, (result,) = interpreter.get_input_details()[0], interpreter.get_output_details()
     scale, zero_point = result["quantization"]
     rows = []

@@ -48,11 +48,11 @@ class WeightRange:
         """Facts for a file's provenance."""
         reason = "no two neighbouring products exceed 16 bits: CPUs without VNNI give the answers of those with it"
         if not self.narrowed:
-            return {"weights": "s8, full range", "weights_reason": reason}
+            return {"weight_range": "s8, full range", "weight_range_reason": reason}
         source = {self.narrowed: "float", 0: "int8"}.get(self.from_float, f"{self.from_float} float, else int8")
         return {
-            "weights": f"s8, {self.narrowed} of {self.channels} channels narrowed",
-            "weights_reason": f"{reason}; scales up to {self.largest:.2f} times coarser, from {source} weights",
+            "weight_range": f"s8, {self.narrowed} of {self.channels} channels narrowed",
+            "weight_range_reason": f"{reason}; scales up to {self.largest:.2f} times coarser, from {source} weights",
         }
 
 

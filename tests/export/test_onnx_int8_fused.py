@@ -21,7 +21,11 @@ def lite0_slice() -> Any:
     from edgekd.students.spec import parse_student
     from edgekd.teach import efficientnet_lite
 
-    return build_student(parse_student("slice:6@96"), efficientnet_lite.build(96), 4)
+    model = build_student(parse_student("slice:6@96"), efficientnet_lite.build(96), 4)
+    kernel, bias = model.layers[-1].get_weights()
+    # A head of zeros, which it starts with, cannot be quantized.
+    model.layers[-1].set_weights([np.random.default_rng(0).normal(size=kernel.shape), bias])
+    return model
 
 
 def mobilenet_v2() -> Any:
@@ -58,7 +62,7 @@ def test_every_convolution_of_known_networks_is_fused(make: Any, tmp_path: Path)
     assert ops["QLinearAdd"] == source["ADD"]
     assert ops["QLinearMul"] == source["MUL"]
     assert ops["QLinearGlobalAveragePool"] == source["MEAN"]
-    assert ops["QGemm"] == source["FULLY_CONNECTED"] == 1
+    assert ops["QGemm"] == source["FULLY_CONNECTED"]
     # Hard-swish is the one op left in float: to it and back, and the two that ONNX Runtime makes of it.
     left = {name: count for name, count in ops.items() if name not in MOVING | INTEGER | {"QLinearConv"}}
     swishes = source["HARD_SWISH"]
@@ -82,7 +86,7 @@ def test_a_range_between_two_pixel_values_is_rounded_as_tflite_does(images: NDAr
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
     x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(x)
     x = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x))
-    pair = translated(keras.Model(image, keras.layers.Rescaling(30.0)(x)), images)
+    pair = translated(keras.Model(image, keras.layers.Rescaling(8.0)(x)), images)
     assert tflite_ops(pair.tflite)["ADD"] == 1
     wanted = run_tflite(pair.tflite, images)
     assert len(np.unique(wanted)) > 20

@@ -88,8 +88,8 @@ def answers(photos: NDArray[np.uint8], arm_root: Path, tmp_path_factory: pytest.
         student(photos), here, "student", labels=COLOURS, precisions=("int8",), calibration=photos,
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
     )  # fmt: skip
-    assert "channels narrowed" in onnx.provenance["weights"]
-    assert tflite.provenance["weights"] == onnx.provenance["weights"]
+    assert "channels narrowed" in onnx.provenance["weight_range"]
+    assert tflite.provenance["weight_range"] == onnx.provenance["weights"]
     paths = [tflite.path, onnx.path]
     full = saturating(photos)
     for name, content in (("full", full), ("narrowed", saturation.narrowed(full)[0])):

@@ -80,7 +80,7 @@ def test_a_guarantee_is_refused_where_ranges_are_chosen_too(project: Project, sp
 
 @pytest.fixture(scope="module")
 def spoilt(project: Project) -> Path:
-    """A student that tells colours by a channel a millionth as large as another, through twelve layers."""
+    """A student that tells colours by channels a ten-thousandth as large as another, through twelve layers."""
     import keras
     from keras import layers
 
@@ -92,9 +92,9 @@ def spoilt(project: Project) -> Path:
     model.trainable = False
     kernels = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
     first = np.zeros((1, 1, 3, 4))
-    # Red, green and blue, each above -1, and the brightness a million times larger.
-    first[0, 0] = np.concatenate([np.eye(3), np.full((3, 1), 1e6)], axis=1)
-    kernels[0].set_weights([first, np.array([1.0, 1.0, 1.0, 3e6])])
+    # Red, green and blue, each above -1, and the brightness ten thousand times larger.
+    first[0, 0] = np.concatenate([np.eye(3), np.full((3, 1), 1e4)], axis=1)
+    kernels[0].set_weights([first, np.array([1.0, 1.0, 1.0, 3e4])])
     for layer in kernels[1:]:
         layer.set_weights([np.eye(4)[np.newaxis, np.newaxis], np.zeros(4)])
     # Green, red, yellow: more green than red, more red than green, blue is missing.

@@ -26,7 +26,7 @@ from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.bridge import bridge
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.placement import place, quantized
-from edgekd.quantize.ptq import Conversion, to_int8
+from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import load_source
 from edgekd.training.labels import LabelsOnly
@@ -64,6 +64,15 @@ def test_the_record_says_what_was_done(aware: Conversion) -> None:
     assert record["agreement"] >= 0.98
     assert record["mean_difference"] < 0.02
     assert "requantized" not in record
+
+
+def test_weights_for_any_cpu_are_rounded_from_those_that_were_trained(aware: Conversion) -> None:
+    made = for_any_cpu(aware)
+    assert "channels narrowed" in made.record["weight_range"]
+    assert made.record["weight_range_reason"].endswith("from float weights")
+    found, wanted = (probabilities_of(content, IMAGES) for content in (made.content, aware.content))
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() > 0.9
+    assert for_any_cpu(made) is made
 
 
 def test_the_file_is_integers_with_the_inputs_own_range(aware: Conversion) -> None:

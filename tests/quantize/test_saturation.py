@@ -86,7 +86,7 @@ def test_only_endangered_channels_change_and_keep_their_values(
         count += int(narrow.sum()) if len(old_scales) > 1 else len(before) * int(narrow.any())
     assert 0 < count == found.narrowed < found.channels
     assert found.from_float == (count if with_float else 0)
-    assert found.record()["weights"] == f"s8, {count} of {found.channels} channels narrowed"
+    assert found.record()["weight_range"] == f"s8, {count} of {found.channels} channels narrowed"
 
 
 def test_float_weights_are_rounded_once(conversions: tuple[bytes, bytes]) -> None:
@@ -102,7 +102,10 @@ def test_a_narrowed_file_is_left_as_it_is(conversions: tuple[bytes, bytes]) -> N
     once, _ = narrowed(conversions[0])
     twice, found = narrowed(once)
     assert twice == once
-    assert found.record() == {"weights": "s8, full range", "weights_reason": found.record()["weights_reason"]}
+    assert found.record() == {
+        "weight_range": "s8, full range",
+        "weight_range_reason": found.record()["weight_range_reason"],
+    }
 
 
 def test_weights_of_another_model_are_not_taken(conversions: tuple[bytes, bytes], images: NDArray[np.uint8]) -> None:

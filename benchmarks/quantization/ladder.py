@@ -1,0 +1,122 @@
+"""The guarantee on MobileNetV3-Small with hard-swish: what the ladder says, step by step, and where no step holds.
+
+    python benchmarks/quantization/ladder.py --work DIR [--max-drop 0]
+
+DIR is that of run.py, whose float student of the first seed is taken (and trained if it was not yet). Writes
+results/ladder.md: what was printed with what may be lost, and what where a student is beyond int8.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import fashion_task as fashion
+import numpy as np
+from cases import Case, open_case
+
+from edgekd.devices.table import open_device
+from edgekd.errors import GateFailed
+from edgekd.quantize.aware import AwareTraining, quantization_aware
+from edgekd.quantize.ladder import guaranteed
+from edgekd.quantize.ptq import Conversion
+from edgekd.quantize.source import load_source
+from edgekd.storage import write_text
+
+NOTE = """\
+MobileNetV3-Small x0.75 at 32 px on Fashion-MNIST, 5,000 validation images; every step is judged as the file that the
+.onnx is made of, with weights narrowed for CPUs without VNNI. The last step is taught by the stored column."""
+SPOILT = """\
+A student that tells colours by channels a ten-thousandth as large as another, through twelve layers, and lets nothing
+be trained: int8 with one scale a tensor has no place for both."""
+
+
+def main() -> None:
+    """Climb twice and write what was said."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--max-drop", type=float, default=0.0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    case = open_case(fashion.HARD.name, 0, arguments.work.resolve(), Path(), Path())
+    hard = climbed(case, case.student, arguments.max_drop, arguments.work)
+    colours = spoilt_case(case)
+    beyond = climbed(colours, colours.student, 1.0, arguments.work)
+    facts = open_device("host").facts()
+    parts = (
+        "# The way to a guarantee", NOTE, f"```\n{hard}\n```", SPOILT, f"```\n{beyond}\n```",
+        f"On {facts['cpu_model']}, {facts['cores']} cores, {facts['os']}.",
+    )  # fmt: skip
+    write_text(arguments.out / "ladder.md", "\n\n".join(parts) + "\n")
+
+
+def climbed(case: Case, student: Any, max_drop: float, work: Path) -> str:
+    """All that is said on the way, as ``edgekd export --max-drop`` prints it, and the exit code."""
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        print(text, flush=True)
+
+    def aware() -> Conversion:
+        section = AwareTraining(epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate)
+        key = f"ladder-{student.name}"
+        return quantization_aware(
+            student, section, case.objective, case.batches(case.batch_size), case.validation,
+            steps_per_epoch=case.steps_per_epoch, seed=0, checkpoint=work / "models" / f"{key}.npz", key=key,
+            calibration=case.calibration,
+        )  # fmt: skip
+
+    valid = (case.validation.images, case.validation.labels)
+    try:
+        guaranteed(
+            load_source(student), case.calibration, valid, "accuracy", max_drop, any_cpu=True, aware=aware, say=say
+        ).required()
+        say("exit code 0")
+    except GateFailed as error:
+        say(f"edgekd: {str(error).splitlines()[0]}")
+        say(f"exit code {error.exit_code}")
+    return "\n".join(said)
+
+
+def spoilt_case(case: Case) -> Case:
+    """The same images in colours, told apart by a student that int8 cannot hold."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((case.test.shape[1], case.test.shape[2], 3))
+    x = layers.Conv2D(4, 1, name="spread")(layers.Rescaling(1 / 128, -127 / 128)(image))
+    for _ in range(12):
+        x = layers.ReLU()(layers.Conv2D(4, 1)(x))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), name="spoilt")
+    model.trainable = False
+    first = np.zeros((1, 1, 3, 4))
+    first[0, 0] = np.concatenate([np.eye(3), np.full((3, 1), 1e4)], axis=1)
+    kernels = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    kernels[0].set_weights([first, np.array([1.0, 1.0, 1.0, 3e4])])
+    for layer in kernels[1:]:
+        layer.set_weights([np.eye(4)[np.newaxis, np.newaxis], np.zeros(4)])
+    head = np.concatenate([12 * np.eye(3) - 4, np.zeros((1, 3))])
+    model.layers[-1].set_weights([head, np.zeros(3)])
+    return coloured(case, model)
+
+
+def coloured(case: Case, model: Any) -> Case:
+    """Each image in one of three colours, which is its label."""
+    from dataclasses import replace
+
+    def painted(images: Any) -> tuple[Any, Any]:
+        labels = np.arange(len(images)) % 3
+        shades = np.full((3, 3), 0.4) + 0.6 * np.eye(3)
+        return (images * shades[labels][:, np.newaxis, np.newaxis]).astype(np.uint8), labels.astype(np.int64)
+
+    images, labels = painted(case.validation.images[:300])
+    return replace(
+        case, student=model, calibration=painted(case.calibration)[0],
+        validation=replace(case.validation, images=images, labels=labels),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
