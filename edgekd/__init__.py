@@ -11,6 +11,7 @@ Importing it loads nothing heavy: each name below is fetched when it is first us
 Where things live, in the order in which the data flows and imports may go (`tests/test_imports.py` holds it):
 
     errors, storage, preprocess, metrics     the error tree; atomic files; photo to input; intervals
+    scale/       who does independent pieces of work (here, or Ray), where their files are kept; lists of photos
     data/        reading, duplicates, splits, seeded views of photos
     artifact, tflite_file, onnx_file, ort_file    a shipped file, read without a runtime
     runtime/     running it (LiteRT, ONNX Runtime)          golden/      vectors that a port is tested against

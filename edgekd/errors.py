@@ -12,6 +12,7 @@ EdgekdError                  exit 1
 ├── ArtifactError            exit 1   a .tflite or .onnx that cannot be opened or trusted
 │   └── ArtifactChangedError          its bytes are not those that were checked
 ├── RunError                 exit 1   a run directory that cannot be used
+├── StorageError             exit 1   a place that files are read from or written to and that does not answer
 ├── GateFailed               exit 3   a number under the bar it was given
 └── DeviceError              exit 4   a device that failed; carries argv, status, stdout and stderr
     ├── DeviceNotFound                not attached or not reachable
@@ -73,6 +74,10 @@ class ArtifactChangedError(ArtifactError):
 
 class RunError(EdgekdError):
     """A run directory that cannot be used."""
+
+
+class StorageError(EdgekdError):
+    """A disk or an object store that failed, and went on failing when it was asked again."""
 
 
 class GateFailed(EdgekdError):

@@ -17,6 +17,7 @@ ROOT = Path(edgekd.__file__).parent
 LAYERS = (
     ("errors", "__init__"),
     ("storage", "quiet", "preprocess", "metrics"),
+    ("scale",),
     ("data",),
     ("onnx_wire",),
     ("tflite_file", "onnx_file", "ort_file"),

@@ -15,6 +15,11 @@ COMMANDS = (
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
     ("train", "train", "Do a recipe up to its teacher."),
     ("distill", "distill", "Do a recipe up to its distilled student, and the one without the teacher beside it."),
+    (
+        "teach",
+        "teach",
+        "Store what a recipe's teacher says of its photos, or of any list of photos, however many.",
+    ),
     ("sweep", "sweep", "Train many students from one teacher's column, and show which are worth their size."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file by its own runtime and hold it against its float twin."),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.ray_option import ray_option, workers_of
+
 
 def recipe_command(name: str, until: str, text: str) -> click.Command:
     """The command ``name`` that does a recipe's stages up to ``until``; ``text`` is its help."""
@@ -19,11 +21,16 @@ def recipe_command(name: str, until: str, text: str) -> click.Command:
     )
     @click.option("--accept-weak-teacher", is_flag=True, help="Go on with a teacher that failed its gates.")
     @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
+    @ray_option
     @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-    def command(recipe: Path, out: Path, accept_weak_teacher: bool, strict: bool, as_json: bool) -> None:
+    def command(
+        recipe: Path, out: Path, accept_weak_teacher: bool, strict: bool, ray: str | None, as_json: bool
+    ) -> None:
         from edgekd.cli.run_shared import run_recipe
         from edgekd.recipe import load_recipe
 
-        run_recipe(load_recipe(recipe, strict=strict), out, until, accept_weak_teacher, as_json)
+        run_recipe(
+            load_recipe(recipe, strict=strict), out, until, accept_weak_teacher, as_json, workers=workers_of(ray)
+        )
 
     return command

@@ -9,9 +9,12 @@ import click
 from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
 from edgekd.errors import GateFailed
 from edgekd.recipe import Recipe
+from edgekd.scale.workers import Workers
 
 
-def run_recipe(recipe: Recipe, out: Path, until: str, accept_weak_teacher: bool, as_json: bool) -> None:
+def run_recipe(
+    recipe: Recipe, out: Path, until: str, accept_weak_teacher: bool, as_json: bool, workers: Workers | None = None
+) -> None:
     """Run up to a stage, print what it came to, and raise GateFailed at the very end where a gate failed."""
     from edgekd.pipeline.run import run
 
@@ -19,7 +22,9 @@ def run_recipe(recipe: Recipe, out: Path, until: str, accept_weak_teacher: bool,
     PROGRESS.print(f"[bold]{recipe.name}[/bold] in {directory}")
     watcher = ConsoleWatcher()
     try:
-        outcome = run(recipe, directory, until=until, accept_weak_teacher=accept_weak_teacher, watcher=watcher)
+        outcome = run(
+            recipe, directory, until=until, accept_weak_teacher=accept_weak_teacher, watcher=watcher, workers=workers
+        )
     finally:
         watcher.stop()
     if until == "report":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.ray_option import ray_option, trials_of, workers_of
+
 
 @click.command(
     "sweep",
@@ -17,10 +19,13 @@ import click
 @click.option("--pick", "wanted", help='Name the best that fits, such as "size<=300KB and accuracy>=0.95".')
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
 @click.option("--accept-weak-teacher", is_flag=True, help="Go on with a teacher that failed its gates.")
+@click.option("--stop-early", is_flag=True, help="With --ray: stop students that fall behind; they get no files.")
+@ray_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
-    recipe: Path, students: str, wanted: str | None, out: Path, accept_weak_teacher: bool, as_json: bool
-) -> None:
+    recipe: Path, students: str, wanted: str | None, out: Path, accept_weak_teacher: bool, stop_early: bool,
+    ray: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Train many students from one teacher's column, and show which are worth their size.
 
     \b
@@ -28,13 +33,15 @@ def command(
       edgekd sweep road.toml --students slice:3,slice:8,cnn:16@96 --pick "size<=300KB and accuracy>=0.95"
     """
     from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
-    from edgekd.errors import GateFailed
+    from edgekd.errors import GateFailed, UsageError
     from edgekd.pipeline.pick import parse_pick
     from edgekd.pipeline.sweep import sweep
     from edgekd.recipe import load_recipe
     from edgekd.report.console_table import console_table
     from edgekd.report.sweep_render import render_sweep, sweep_cells
 
+    if stop_early and ray is None:
+        raise UsageError("--stop-early needs --ray: one student after the other, there is none to fall behind")
     conditions = parse_pick(wanted) if wanted else ()
     loaded = load_recipe(recipe)
     directory = out / f"{loaded.name}-sweep"
@@ -44,6 +51,7 @@ def command(
         found = sweep(
             loaded, [part.strip() for part in students.split(",")], directory,
             conditions=conditions, accept_weak_teacher=accept_weak_teacher, watcher=watcher,
+            workers=workers_of(ray), trials=trials_of(ray, stop_early),
         )  # fmt: skip
     finally:
         watcher.stop()

@@ -22,6 +22,7 @@ from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
 from edgekd.pipeline.student import Lesson
 from edgekd.pipeline.teacher import teacher_stage
 from edgekd.recipe import Recipe
+from edgekd.scale.workers import Here, Workers
 from edgekd.storage import read_json, write_json
 
 STAGES = ("data", "teacher", "start", "scratch", "column", "distill", "export", "check", "seeds", "bench", "report")
@@ -46,16 +47,18 @@ def run(
     until: str = "report",
     accept_weak_teacher: bool = False,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> RunOutcome:
     """Do the stages of ``recipe`` up to ``until`` in ``directory``; those whose inputs have not changed are skipped.
 
-    Killed and called again, it goes on where it was and ends in the same files.
+    Killed and called again, it goes on where it was and ends in the same files. ``workers`` compute the teacher's
+    column; until "column" nothing is done that it does not need.
 
     Raises GateFailed where the teacher is not worth learning from (unless ``accept_weak_teacher`` or the recipe's
     ``accept_weak``), and the errors of the stages.
     """
     with locked(directory):
-        work = Workspace(directory, watcher or Silent())
+        work = Workspace(directory, watcher or Silent(), workers or Here())
         recipe.save(directory / "recipe.toml")
         write_json(directory / "run.json", _facts(recipe))
         accept = accept_weak_teacher or recipe.teacher.accept_weak
@@ -76,6 +79,9 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     if last < STAGES.index("start"):
         return
     lesson = Lesson(work, recipe, dataset, pool)
+    if last == STAGES.index("column"):
+        lesson.column_stage()
+        return
     lesson.start_stage()
     if label_free:
         # Nothing that needs a label may stop the run: a teacher is judged by the test photos, in the report.

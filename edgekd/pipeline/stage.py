@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edgekd import __version__
 from edgekd.errors import EdgekdError, RunError
+from edgekd.scale.workers import Here, Workers
 from edgekd.storage import digest, read_json, sha256_file, write_json
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,14 @@ class Watcher(Protocol):
         """Something that a person should read."""
 
 
+@runtime_checkable
+class EpochWatcher(Protocol):
+    """A watcher that also wants to know how the trainings go."""
+
+    def epoch(self, stage: str, entry: dict[str, float]) -> None:
+        """A training has done an epoch: its entry of the history."""
+
+
 class Silent:
     """A watcher that says nothing."""
 
@@ -57,10 +66,11 @@ class Silent:
 
 @dataclass
 class Workspace:
-    """A run directory, and the content hashes of what its stages have written so far."""
+    """A run directory, who computes its column, and the content hashes of what its stages have written so far."""
 
     path: Path
     watcher: Watcher = field(default_factory=Silent)
+    workers: Workers = field(default_factory=Here)
     hashes: dict[str, str] = field(default_factory=dict)
 
     def stage(self, name: str, depends: Any, outputs: tuple[str, ...], work: Callable[[Path, str], None]) -> Path:

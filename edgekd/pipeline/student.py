@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import TrainingViews, open_views
-from edgekd.data.views_render import rendered_batches
 from edgekd.distill.bind import bind
+from edgekd.pipeline.column import column_stage, views_at
 from edgekd.pipeline.features import features_stage, open_features
-from edgekd.pipeline.given import open_teacher_of
 from edgekd.pipeline.photos import (
     Pool,
     chosen_by,
@@ -25,21 +25,19 @@ from edgekd.pipeline.photos import (
     validation_of,
     view_facts,
 )
-from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stage import EpochWatcher, Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, replacing, sha256_file, write_json
 from edgekd.students.build import GivenTeacher, build_student
 from edgekd.students.spec import parse_student
-from edgekd.teach.column import RenderedShard, TeacherColumn, compute_column
-from edgekd.teach.keras_teacher import load_model, open_teacher
-from edgekd.teach.protocol import Teacher
+from edgekd.teach.column import TeacherColumn
+from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
 
-_COLUMN_IMAGES = 256
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
 _NARROW_PHOTOS = 400
 
@@ -91,20 +89,7 @@ class Lesson:
 
     def column_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""
-        depends = {"teacher": self.work.hashes["teacher"], **self.photos}
-
-        def do(directory: Path, key: str) -> None:
-            teacher: Teacher = (
-                open_teacher_of(self.recipe, self.dataset) if self.recipe.teacher.given
-                else open_teacher(self.work.path / "teacher" / "teacher.keras")
-            )  # fmt: skip
-            compute_column(
-                directory, teacher, self._rendered_at,
-                photos=len(self.pool.samples), views=self.recipe.data.views.views, key=key,
-                progress=self.work.watcher.progress,
-            )  # fmt: skip
-
-        return self.work.stage("column", depends, ("manifest.json",), do)
+        return column_stage(self.work, self.recipe, self.dataset, self.pool)
 
     def distill_stage(self, repeat: int = 0) -> Path:
         """The student taught by the column. Writes ``distill/``."""
@@ -116,7 +101,7 @@ class Lesson:
             depends["confidence"] = section.confidence.model_dump(mode="json")
         if section.labelled_share is not None:
             depends["labelled_share"] = section.labelled_share
-        if features_stage(self.work, self.recipe, self.pool, self._rendered_at):
+        if features_stage(self.work, self.recipe, self.pool, views_at(self.recipe, self.dataset, self.pool)):
             depends["features"] = self.work.hashes["features"]
         return self._train("distill", repeat, self.pool.shown(section.labelled_share), column, depends)
 
@@ -149,7 +134,7 @@ class Lesson:
                 # The budget is that of the whole pool, so that both trainings get as many steps.
                 steps_per_epoch=schedule.steps_per_epoch(len(self.pool.samples)),
                 checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
-                progress=self.work.watcher.progress,
+                progress=self.work.watcher.progress, epoch_done=self._epoch_done(stage_of(name, self.recipe, repeat)),
             )  # fmt: skip
             told = {**history.to_json(), "metric": validation.metric}
             if features:
@@ -162,6 +147,10 @@ class Lesson:
 
         outputs = ("student.keras", "history.json")
         return self.work.stage(stage_of(name, self.recipe, repeat), depends, outputs, do)
+
+    def _epoch_done(self, stage: str) -> Callable[[dict[str, float]], None] | None:
+        watcher = self.work.watcher
+        return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
     def taught_batches(self, student: Any, batch_size: int) -> BatchStream:
         """What the student is distilled from, as batches of logits alone, for its training in int8."""
@@ -195,20 +184,6 @@ class Lesson:
         chosen = np.random.default_rng(self.recipe.seed).choice(len(self.pool.samples), count, replace=False)
         preprocessing = Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
         return images_of(self.dataset, tuple(self.pool.samples[i] for i in sorted(chosen)), preprocessing)
-
-    def _rendered_at(self, size: tuple[int, int]) -> RenderedShard:
-        """The training photos' views at a teacher's (height, width), a shard at a time."""
-        preprocessing = Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
-        policy, seed = self.recipe.data.views, self.recipe.seed
-
-        def rendered(start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
-            return rendered_batches(
-                self.dataset, self.pool.samples, preprocessing, policy, seed, start=start, stop=stop,
-                # As many images a batch, however many views a photo has.
-                batch_samples=max(1, min(16, _COLUMN_IMAGES // policy.views)),
-            )  # fmt: skip
-
-        return rendered
 
     def _views(self, student: Any) -> TrainingViews:
         """Every view of every training photo at the student's size, in ``views/`` where that is not too large."""

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import compare, summarize
 from edgekd.data.dataset import Dataset
-from edgekd.errors import GateFailed, UsageError
+from edgekd.errors import RunError, UsageError
 from edgekd.export.parity import score
 from edgekd.metrics import Interval
 from edgekd.pipeline.photos import data_stage
 from edgekd.pipeline.pick import Condition
-from edgekd.pipeline.run import run
 from edgekd.pipeline.ship import artifacts_in
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
 from edgekd.pipeline.sweep_check import students_stage
+from edgekd.pipeline.sweep_student import SHARED, StudentJob, slug
 from edgekd.recipe import Recipe
-from edgekd.storage import digest, read_json, write_json
+from edgekd.scale.workers import Here, Trials, Workers
+from edgekd.storage import read_json, write_json
 from edgekd.students.spec import parse_student
 
 SCHEMA = 1
-# What the students share: each of these stages is done by the first and taken over by the others.
-_SHARED = ("data", "teacher", "column")
 _ROW = "int8_tflite"
 
 
@@ -67,6 +63,7 @@ class Sweep:
     """Every student, smallest file first, the winner if conditions were given and one meets them, and what each cost.
 
     ``shared_s`` is what was done once for all (photos, teacher, column), ``column_s`` the column's part of it.
+    ``stopped`` are students that were stopped early; they are in no table.
     """
 
     metric: str
@@ -75,6 +72,7 @@ class Sweep:
     shared_s: float
     column_s: float
     winner: str | None = None
+    stopped: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The versioned value that sweep.json holds."""
@@ -89,12 +87,17 @@ def sweep(
     conditions: Sequence[Condition] = (),
     accept_weak_teacher: bool = False,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
+    trials: Trials | None = None,
 ) -> Sweep:
     """Run ``recipe`` once a student under ``directory``, with the photos, the teacher and its column of the first.
 
     Every student is built before any is trained. Killed and called again it goes on where it was. A student whose gate
     fails stays in the table, marked. Each is an ordinary run of the recipe that its folder holds, with the same keys.
     Writes ``sweep.json``.
+
+    ``workers`` compute the column. ``trials`` do the students' trainings, several at once and up to the check; what is
+    timed is timed here, one after the other.
 
     Raises: UsageError for students that are no different ones or can't be trained, and the errors of a run.
     """
@@ -104,25 +107,36 @@ def sweep(
     work = Workspace(directory, watcher or Silent())
     with locked(directory):
         frozen = students_stage(work, recipe, names, data_stage(work, recipe))
-        first, swept = directory / slug(next(iter(frozen))), []
-        for spec, freeze_blocks in frozen.items():
-            own = directory / slug(spec)
+        swept: list[SweptStudent] = []
+        job = StudentJob(recipe, tuple(frozen.items()), directory.absolute(), accept_weak_teacher)
+        stopped = _trained(job, trials, work, workers or Here()) if trials else set()
+        for number, spec in enumerate(frozen):
+            if number in stopped:
+                continue
             work.watcher.note(f"student {spec}")
-            _take_over(directory, own, _SHARED[:1])
-            _take_over(first, own, _SHARED)
-            section = recipe.student.model_copy(update={"model": spec, "freeze_blocks": freeze_blocks})
-            try:
-                run(
-                    recipe.model_copy(update={"student": section, "name": slug(spec)}), own,
-                    accept_weak_teacher=accept_weak_teacher, watcher=work.watcher,
-                )  # fmt: skip
-            except GateFailed:
-                if not (own / "check" / "check.json").is_file():
-                    raise
-            swept.append(_outcome(spec, own, recipe.metric))
-        found = _summed(swept, first, recipe.metric, conditions)
+            job.take_over(number)
+            job.run(number, "report", work.watcher, workers)
+            swept.append(_outcome(spec, directory / slug(spec), recipe.metric))
+        early = tuple(spec for number, spec in enumerate(frozen) if number in stopped)
+        if not swept:
+            raise RunError(f"every student was stopped early: {', '.join(early)}. Sweep without --stop-early")
+        found = replace(_summed(swept, directory / swept[0].directory, recipe.metric, conditions), stopped=early)
         write_json(directory / "sweep.json", found.to_json())
     return found
+
+
+def _trained(job: StudentJob, trials: Trials, work: Workspace, workers: Workers) -> set[int]:
+    """Train and check every student, once what they share is there; gives the numbers of those stopped early."""
+    job.take_over(0)
+    job.run(0, "column", work.watcher, workers)
+    count = len(job.students)
+    for number in range(1, count):
+        job.take_over(number)
+    work.watcher.note(f"{count} students are trained as trials of Ray Tune")
+    stopped = trials.all(job, count, epochs=job.recipe.distill.schedule.epochs, folder=job.directory)
+    for number in sorted(stopped):
+        work.watcher.note(f"student {job.students[number][0]} was stopped early")
+    return stopped
 
 
 def _name(student: str) -> str:
@@ -131,12 +145,6 @@ def _name(student: str) -> str:
         return str(parse_student(student))
     except UsageError:
         return student
-
-
-def slug(spec: str) -> str:
-    """A directory's name for a student; two specs that would share one are told apart by their hash."""
-    plain = re.sub(r"[^A-Za-z0-9._@-]", "-", spec).lstrip("-._@")
-    return plain if plain == spec.replace(":", "-") else f"{plain[-60:]}-{digest(spec)[:8]}"
 
 
 def front(students: Sequence[SweptStudent]) -> list[SweptStudent]:
@@ -155,24 +163,6 @@ def pick(students: Sequence[SweptStudent], conditions: Sequence[Condition]) -> S
     return max(fit, key=lambda one: (one.val_accuracy.value, -one.size_bytes), default=None)
 
 
-def _take_over(made: Path, own: Path, stages: Sequence[str]) -> None:
-    """Link stages that were done in ``made`` already; files are replaced, never changed, so links hold."""
-    for stage in stages:
-        source, target = made / stage, own / stage
-        if made == own or not source.is_dir() or (target / "stage.json").is_file():
-            continue
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        # Another file system, or one without links.
-        shutil.copy2(source, target)
-
-
 def _outcome(spec: str, directory: Path, metric: str) -> SweptStudent:
     check = read_json(directory / "check" / "check.json")
     row = next(one for one in check["rows"] if one["row"] == _ROW)
@@ -181,7 +171,7 @@ def _outcome(spec: str, directory: Path, metric: str) -> SweptStudent:
     result = BenchResult.load(directory / "bench" / "bench.json")
     summary = summarize(result.measurement(_ROW))
     timed = result.baseline == "teacher"
-    own = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in _SHARED]
+    own = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
     return SweptStudent(
         student=spec,
         directory=directory.name,
@@ -203,7 +193,7 @@ def _interval(value: Mapping[str, float]) -> dict[str, float]:
 def _summed(swept: list[SweptStudent], first: Path, metric: str, conditions: Sequence[Condition]) -> Sweep:
     check = read_json(first / "check" / "check.json")
     teacher = next(one for one in check["rows"] if one["row"] == "teacher")
-    seconds = {stage: float(read_json(first / stage / "stage.json")["seconds"]) for stage in _SHARED}
+    seconds = {stage: float(read_json(first / stage / "stage.json")["seconds"]) for stage in SHARED}
     winner = pick(swept, conditions) if conditions else None
     return Sweep(
         metric=metric,

@@ -68,10 +68,12 @@ def cost_sentence(found: Mapping[str, Any]) -> str:
     """What was shared and what every student cost."""
     own = sum(one["seconds"] for one in found["students"])
     shared, column = fmt.duration(found["shared_s"]), fmt.duration(found["column_s"])
+    stopped = found.get("stopped") or ()
+    early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
     return (
         f"Photos, teacher and its column took {shared}, once ({column} of it the column); the "
         f"{len(found['students'])} students {fmt.duration(own)}. The front and what is picked go by the validation "
-        "photos; the test photos chose nothing."
+        f"photos; the test photos chose nothing.{early}"
     )
 
 

@@ -1,11 +1,19 @@
 """The teacher as a column of the dataset: its logits for every (photo, view), computed once and kept.
 
+A column is shards, each a pure function of its number; who computes them, and where they are kept, changes no byte.
+(The number of TensorFlow's threads does: a sum of floats depends on how it is divided. See `edgekd.scale`.)
+
 Source: fixed targets for the very view that the student sees, after arXiv:2106.05237.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import RunError
-from edgekd.storage import read_json, replacing, write_json
+from edgekd.scale.place import LocalPlace, Place, fetched, open_place
+from edgekd.scale.workers import Here, Opener, Told, Workers
+from edgekd.storage import read_json
 from edgekd.teach.average import combined, members_of
 from edgekd.teach.protocol import Teacher
 from edgekd.training.loop import Progress
 
 SHARD = 256
-"""Photos a shard: the unit that is written whole, and the most that is computed twice after a kill."""
+"""Photos a shard: the unit that is written whole, and the most that each worker computes twice after a kill."""
+MANIFEST, OWNER = "manifest.json", "key.json"
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
 """(start, stop) of a range of photos to batches of uint8 [B, V, H, W, 3] that cover it in order."""
@@ -28,10 +39,10 @@ ViewsAt = Callable[[tuple[int, int]], RenderedShard]
 
 
 class TeacherColumn:
-    """Logits float16 [N, V, C], in shards of `SHARD` photos, memory-mapped."""
+    """Logits float16 [N, V, C], in shards of `SHARD` photos, memory-mapped. NaN where a photo could not be read."""
 
     def __init__(self, directory: Path) -> None:
-        manifest = read_json(directory / "manifest.json")
+        manifest = read_json(directory / MANIFEST)
         self.shape: tuple[int, int, int] = tuple(manifest["shape"])
         self.key: str = manifest["key"]
         self._shards = [np.load(directory / name, mmap_mode="r", allow_pickle=False) for name in manifest["shards"]]
@@ -50,6 +61,43 @@ class TeacherColumn:
         return rows
 
 
+def open_column(where: str, cache: Path) -> TeacherColumn:
+    """A finished column of any path or URI; one that is elsewhere is first copied to ``cache``, what is missing of it.
+
+    Raises StorageError, RunError.
+    """
+    place = open_place(where)
+    if isinstance(place, LocalPlace):
+        return TeacherColumn(place.folder)
+    manifest = place.read(MANIFEST)
+    local = LocalPlace(cache)
+    _claim(local, json.loads(manifest)["key"])
+    fetched(place, json.loads(manifest)["shards"], cache)
+    local.write(MANIFEST, manifest)
+    return TeacherColumn(cache)
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """Computes the shard of a number and writes it to ``place``. Members of an average each see their own size."""
+
+    place: Place
+    teacher: Teacher
+    views_at: ViewsAt
+    photos: int
+    views: int
+
+    def __call__(self, number: int) -> Told:
+        """Compute and write, if it is not there. Tells photos, seconds and the teacher's part of these."""
+        started, span = time.perf_counter(), span_of(number, self.photos)
+        if self.place.has(shard_name(number)):
+            # Another worker wrote it and was lost before it could say so.
+            return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
+        logits, teacher_s = shard_logits(self.teacher, self.views_at, span, self.views)
+        self.place.write(shard_name(number), as_file(logits))
+        return {"photos": span[1] - span[0], "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
+
+
 def compute_column(
     directory: Path,
     teacher: Teacher,
@@ -60,42 +108,117 @@ def compute_column(
     key: str,
     progress: Progress | None = None,
 ) -> TeacherColumn:
-    """Run ``teacher`` over ``views`` views of ``photos`` photos and store the logits under ``directory``.
-
-    Shards already there under the same ``key`` (the hash of teacher, photos and views) are kept, so a killed run goes
-    on where it was; those of another key are computed anew. Every member of an average sees the views at its own size.
-    """
-    owner = directory / "key.json"
-    same = owner.is_file() and read_json(owner) == key
-    if not same:
-        for old in directory.glob("*.npy"):
-            old.unlink()
-        (directory / "manifest.json").unlink(missing_ok=True)
-        write_json(owner, key)
-    names = []
-    for start in range(0, photos, SHARD):
-        stop, path = min(start + SHARD, photos), directory / f"logits-{start // SHARD:05d}.npy"
-        if not path.is_file():
-            logits = _shard(teacher, views_at, (start, stop), views)
-            with replacing(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, logits, allow_pickle=False)
-        names.append(path.name)
-        if progress:
-            progress(stop, photos)
-    write_json(
-        directory / "manifest.json", {"key": key, "shape": [photos, views, teacher.num_classes], "shards": names}
-    )
+    """Run ``teacher`` over ``views`` views of ``photos`` photos in this process, as `fill_column` does."""
+    place = LocalPlace(directory)
+    work = ShardWriter(place, teacher, views_at, photos, views)
+    fill_column(place, lambda: work, photos=photos, views=views, key=key, progress=progress)
     return TeacherColumn(directory)
 
 
-def _shard(teacher: Teacher, views_at: ViewsAt, photos: tuple[int, int], views: int) -> npt.NDArray[np.float16]:
-    answers = [_asked(member, views_at(member.input_size)(*photos)) for member in members_of(teacher)]
-    logits = combined(teacher, answers)
-    if len(logits) != (photos[1] - photos[0]) * views or not np.isfinite(logits).all():
+def fill_column(
+    place: Place,
+    opened: Opener,
+    *,
+    photos: int,
+    views: int,
+    key: str,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+    finish: Callable[[], dict[str, Any]] | None = None,
+) -> list[Told]:
+    """Have ``workers`` (else this process) do every shard that ``place`` lacks; the manifest comes last.
+
+    ``opened`` gives them a `ShardWriter` or the like. Shards already there under the same ``key`` (the hash of
+    teacher, photos and views) are kept, so a killed run goes on where it was; those of another key are computed anew.
+    ``finish`` is called when all are there and gives further entries of the manifest. Returns what was told of the
+    shards that were computed.
+    """
+    there = _claim(place, key)
+    numbers = range(-(-photos // SHARD))
+    missing = [number for number in numbers if shard_name(number) not in there]
+    told, done = [], sum(_size(number, photos) for number in numbers) - sum(_size(n, photos) for n in missing)
+    for number, said in (workers or Here()).each(opened, missing):
+        told.append(said)
+        done += _size(number, photos)
+        if progress:
+            progress(done, photos)
+    shape = [photos, views, np.load(io.BytesIO(place.read(shard_name(0))), allow_pickle=False).shape[2]]
+    manifest = {
+        "key": key,
+        "shape": shape,
+        "shards": [shard_name(number) for number in numbers],
+        **(finish() if finish else {}),
+    }
+    place.write(MANIFEST, _json(manifest))
+    place.tidy()
+    return told
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard."""
+    return f"logits-{number:05d}.npy"
+
+
+def span_of(number: int, photos: int) -> tuple[int, int]:
+    """The (start, stop) of a shard's photos."""
+    return number * SHARD, min((number + 1) * SHARD, photos)
+
+
+def as_file(logits: npt.NDArray[np.float16]) -> bytes:
+    """A shard as the bytes of its file."""
+    stream = io.BytesIO()
+    np.save(stream, logits, allow_pickle=False)
+    return stream.getvalue()
+
+
+def shard_logits(
+    teacher: Teacher, views_at: ViewsAt, span: tuple[int, int], views: int
+) -> tuple[npt.NDArray[np.float16], float]:
+    """Logits float16 [B, V, C] of a range of photos, and the seconds in which the teacher computed."""
+    asked = [_asked(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
+    logits = combined(teacher, [answers for answers, _ in asked])
+    if len(logits) != (span[1] - span[0]) * views or not np.isfinite(logits).all():
         raise RunError("the teacher gave logits that are missing or no numbers; check its pixel_range and weights")
     # Logits past float16's range would become infinite; a margin of 60000 nats is certainty all the same.
-    return np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
+    clipped = np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
+    return clipped, sum(seconds for _, seconds in asked)
 
 
-def _asked(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-    return np.concatenate([teacher.logits(batch.reshape(-1, *batch.shape[2:])) for batch in batches])
+def _asked(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], float]:
+    answers, seconds = [], 0.0
+    for batch in _ahead(batches):
+        started = time.perf_counter()
+        answers.append(teacher.logits(batch.reshape(-1, *batch.shape[2:])))
+        seconds += time.perf_counter() - started
+    return np.concatenate(answers), seconds
+
+
+def _ahead(batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same batches, the next one made in a thread while one is used."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield batch
+
+
+def _claim(place: Place, key: str) -> set[str]:
+    """Make ``place`` that of the column of ``key``: what is there of another goes. Gives the names that are there."""
+    there = set(place.names())
+    if OWNER in there and json.loads(place.read(OWNER)) == key:
+        return there
+    for name in sorted(there, reverse=True):  # The manifest before the shards that it names.
+        if name == MANIFEST or name.startswith(("logits-", "failed")):
+            place.remove(name)
+    place.write(OWNER, _json(key))
+    return set()
+
+
+def _size(number: int, photos: int) -> int:
+    start, stop = span_of(number, photos)
+    return stop - start
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -118,6 +118,7 @@ def train(
     key: str,
     tapped: Any = None,
     progress: Progress | None = None,
+    epoch_done: Callable[[dict[str, float]], None] | None = None,
     handling: Handling | None = None,
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
@@ -126,8 +127,8 @@ def train(
     of its own, which are trained along. Among epochs that are equally good the latest is the best.
     ``handling`` is for models of another Keras.
 
-    After every epoch the whole state goes to ``checkpoint``; a later call with the same ``key`` goes on from there and
-    ends in the same weights.
+    After every epoch the whole state goes to ``checkpoint``, and ``epoch_done`` gets the epoch's entry of the history;
+    a later call with the same ``key`` goes on from there and ends in the same weights.
 
     Raises ModelError where the loss stops being a number.
     """
@@ -161,6 +162,8 @@ def train(
         state.seconds += time.perf_counter() - started
         state.waited_s += waited
         save_state(checkpoint, state)
+        if epoch_done:
+            epoch_done(state.history[-1])
     assign(learner.variables, state.best)
     wait_share = state.waited_s / state.seconds if state.seconds else 0.0
     return History(state.history, state.best_epoch, state.seconds, total, wait_share)

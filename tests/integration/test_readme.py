@@ -72,6 +72,8 @@ def folder(project: Project, finished: Path, tmp_path_factory: pytest.TempPathFa
     shutil.copytree(finished, here / "runs" / "litter")
     shutil.copy(next((here / "photos" / "red").iterdir()), here / "photo.jpg")
     shutil.copy(finished / "distill" / "student.keras", here / "student.keras")
+    names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
+    (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
     (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
     small = project.recipe("litter").read_text(encoding="utf-8").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")

@@ -1,0 +1,84 @@
+"""One column of a list, in a process of its own; what came of it goes to stdout as JSON.
+
+    python benchmarks/scale/arm.py RECIPE RUN LIST PLACE LOG [--ray ADDRESS]
+
+Every shard that is begun and ended leaves a file in LOG, which survives whatever is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgekd.pipeline.teach_list import teach_list
+from edgekd.recipe import load_recipe
+from edgekd.scale.ray_workers import RayWorkers
+from edgekd.scale.workers import Here, Opener, Told, Work, Workers
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The same work, with a file for the begin and the end of every piece."""
+
+    opened: Opener
+    log: Path
+
+    def __call__(self) -> Work:
+        """Open it, and log how."""
+        work = self.opened()
+
+        def logged(number: int) -> Told:
+            name = f"{number:05d}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+            started = time.time()
+            (self.log / f"begun-{name}").touch()
+            told = work(number)
+            told |= {"pid": os.getpid(), "started": started, "ended": time.time(), "rss": peak_rss()}
+            (self.log / f"ended-{name}").write_text(json.dumps(told))
+            return told
+
+        return logged
+
+
+@dataclass(frozen=True)
+class LoggedWorkers:
+    """Workers that do logged work."""
+
+    workers: Workers
+    log: Path
+
+    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
+        """Pass it on."""
+        return self.workers.each(Logged(opened, self.log), numbers)
+
+
+def peak_rss() -> int:
+    """The most bytes that this process ever held; getrusage would count those of the one that started it."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+def main() -> None:
+    """Compute, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("recipe", "run", "photos", "place", "log"):
+        parser.add_argument(name)
+    parser.add_argument("--ray")
+    arguments = parser.parse_args()
+    log = Path(arguments.log).absolute()
+    log.mkdir(parents=True, exist_ok=True)
+    workers = LoggedWorkers(Here() if arguments.ray is None else RayWorkers(arguments.ray), log)
+    started = time.time()
+    taught = teach_list(
+        load_recipe(Path(arguments.recipe)), Path(arguments.run), arguments.photos, arguments.place, workers=workers
+    )
+    print(json.dumps({**asdict(taught), "wall_s": time.time() - started, "rss": peak_rss()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""``--ray``: the same work, done by the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgekd.scale.workers import Here, Trials, Workers
+
+_HELP = (
+    "Spread the work over a Ray cluster: at ADDRESS, else the one started on this machine, else one for this command. "
+    "After the other arguments."
+)
+
+
+def ray_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--ray [ADDRESS]``; its value is None without, "" without an address."""
+    option = click.option("--ray", is_flag=False, flag_value="", default=None, metavar="[ADDRESS]", help=_HELP)
+    return option(command)
+
+
+def workers_of(ray: str | None) -> Workers:
+    """Who computes: this process, or Ray's workers, of which nothing is imported before they have work."""
+    if ray is None:
+        return Here()
+    from edgekd.scale.ray_workers import RayWorkers
+
+    return RayWorkers(ray or None)
+
+
+def trials_of(ray: str | None, stop_early: bool) -> Trials | None:
+    """Who trains a sweep's students beside each other, if anyone does."""
+    if ray is None:
+        return None
+    from edgekd.scale.ray_trials import RayTrials
+
+    return RayTrials(ray or None, stop_early)

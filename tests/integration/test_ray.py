@@ -1,0 +1,180 @@
+"""The same recipe on Ray: the same bytes, whatever is killed, and every photo that can't be read is listed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from support import Project
+from tiny_student import smooth_images
+
+from edgekd.errors import StorageError
+from edgekd.pipeline.run import run
+from edgekd.pipeline.teach_list import teach_list
+from edgekd.recipe import load_recipe
+from edgekd.scale.place import LocalPlace
+from edgekd.scale.ray_trials import RayTrials
+from edgekd.scale.ray_workers import RayWorkers, connected
+from edgekd.scale.workers import Report
+from edgekd.teach.column import open_column
+
+PHOTOS, CLASSES = 600, ("apple", "moon", "zebra")
+RECIPE = f"""
+name = "cameras"
+[data]
+source = "labelled"
+unlabelled = "cameras"
+views = {{ views = 2 }}
+[teacher]
+model = "teacher.onnx"
+classes = {list(CLASSES)}
+pixel_range = [0, 1]
+[student]
+model = "cnn:4@32"
+[distill]
+labels = "none"
+"""
+
+
+def save_onnx(path: Path) -> None:
+    """A classifier by the colours of a photo's quarters, as PyTorch would export it."""
+    kernel = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32) * 4
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["quarters"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Flatten", ["quarters"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "kernel"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])]
+        for name, shape in (("image", (3, 32, 32)), ("probabilities", (3,)))
+    ]
+    graph = helper.make_graph(nodes, "net", *ends, [numpy_helper.from_array(kernel, "kernel")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe with a small .onnx teacher, and photos without labels; of those in the list, 2 can't be read."""
+    here = tmp_path_factory.mktemp("cameras")
+    for number, photo in enumerate(smooth_images(PHOTOS + 45, 40)):
+        kind = "cameras" if number < PHOTOS else f"labelled/{CLASSES[number % 3]}"
+        (here / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo).save(here / kind / f"{number:04d}.png")
+    save_onnx(here / "teacher.onnx")
+    (here / "cameras.toml").write_text(RECIPE, encoding="utf-8")
+    (here / "half.png").write_bytes((here / "cameras" / "0000.png").read_bytes()[:200])
+    names = [f"cameras/{number:04d}.png" for number in range(PHOTOS)]
+    (here / "list.txt").write_text("\n".join([*names[:300], "half.png", "gone.png", *names[300:]]))
+    run(load_recipe(here / "cameras.toml"), here / "runs" / "cameras", until="column")
+    return here
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    """One Ray of two CPUs for all tests here."""
+    with connected("local"):
+        yield
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("logits-*.npy")}
+
+
+def test_a_run_has_the_same_column(folder: Path, ray: None, tmp_path: Path) -> None:
+    recipe = load_recipe(folder / "cameras.toml")
+    run(recipe, tmp_path / "cameras", until="column", workers=RayWorkers())
+    own, other = folder / "runs" / "cameras" / "column", tmp_path / "cameras" / "column"
+    assert len(shards(own)) > 1 and shards(own) == shards(other)
+    assert (own / "manifest.json").read_bytes() == (other / "manifest.json").read_bytes()
+
+
+def test_a_list_has_the_same_column_and_names_what_failed(folder: Path, ray: None, tmp_path: Path) -> None:
+    recipe, done, source = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras", str(folder / "list.txt")
+    here = teach_list(recipe, done, source, str(tmp_path / "here"))
+    there = teach_list(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
+    assert (here.photos, here.failed, here.computed) == (there.photos, there.failed, there.computed) == (602, 2, 602)
+    assert shards(tmp_path / "here") == shards(tmp_path / "ray")
+    failed = [line.split("\t") for line in (tmp_path / "ray" / "failed.txt").read_text().splitlines()]
+    assert [line[:2] for line in failed] == [["300", "half.png"], ["301", "gone.png"]]
+    column = open_column(str(tmp_path / "ray"), tmp_path / "cache")
+    rows = column[np.arange(602), np.ones(602, int)]
+    assert np.flatnonzero(np.isnan(rows).any(axis=1)).tolist() == [300, 301]
+    again = teach_list(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
+    assert again.computed == 0 and again.failed == 2
+
+
+def test_a_photo_has_the_logits_that_a_run_gives_it(folder: Path, tmp_path: Path) -> None:
+    recipe, done = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras"
+    from edgekd.data.dataset import Dataset
+    from edgekd.pipeline.photos import pool_of
+
+    samples = pool_of(Dataset.load(done / "data" / "dataset.json"), label_free=True).samples
+    (tmp_path / "pool.txt").write_text("\n".join(str(sample.path) for sample in samples))
+    teach_list(recipe, done, str(tmp_path / "pool.txt"), str(tmp_path / "column"))
+    assert shards(tmp_path / "column") == shards(done / "column")
+
+
+def test_a_killed_worker_is_replaced(ray: None, tmp_path: Path) -> None:
+    def opener():
+        def work(number: int) -> dict[str, int]:
+            mark = tmp_path / "killed"
+            if number == 2 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return {"square": number**2}
+
+        return work
+
+    done = dict(RayWorkers().each(opener, range(5)))
+    assert (tmp_path / "killed").exists()
+    assert done == {number: {"square": number**2} for number in range(5)}
+
+
+def test_an_error_of_the_work_comes_as_it_was_raised(ray: None) -> None:
+    def opener():
+        def work(number: int) -> dict[str, int]:
+            raise StorageError("s3://cameras: 6 tries failed")
+
+        return work
+
+    with pytest.raises(StorageError, match="6 tries failed"):
+        list(RayWorkers().each(opener, range(2)))
+
+
+def test_a_killed_command_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path / "column")
+    argv = Project.argv("teach", "cameras.toml", "--photos", "list.txt", "--to", place.folder, "--ray", "local")
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
+        while process.poll() is None and not any(name.startswith("logits-") for name in place.names()):
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    assert any(name.startswith("logits-") for name in place.names()), (tmp_path / "log").read_text()
+    time.sleep(2)  # Ray's workers end with the command that they worked for.
+    recipe, done = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras"
+    kept = shards(place.folder)
+    told = teach_list(recipe, done, str(folder / "list.txt"), str(place))
+    assert told.photos == 602 and told.computed <= 602 - 256 * min(1, len(kept)) + 256
+    whole = teach_list(recipe, done, str(folder / "list.txt"), str(tmp_path / "whole"))
+    assert whole.computed == 602 and shards(place.folder) == shards(tmp_path / "whole")
+
+
+def test_trainings_that_fall_behind_are_stopped_on_request(ray: None, tmp_path: Path) -> None:
+    def trial(number: int, report: Report) -> None:
+        for epoch in range(1, 9):
+            report(epoch, -float(number))
+        (tmp_path / f"done-{number}").touch()
+
+    assert RayTrials(stop_early=True).all(trial, 2, epochs=8, folder=tmp_path) == {1}
+    assert [path.name for path in tmp_path.iterdir()] == ["done-0"]
