@@ -6,13 +6,13 @@ import contextlib
 import json
 import logging
 import os
-import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekd import errors
 from edgekd.errors import EdgekdError, RunError, UsageError
 from edgekd.quiet import quiet
 from edgekd.scale.workers import Opener, Told, Work
@@ -50,7 +50,7 @@ class RayWorkers:
             )
             for row in rows:
                 if row["error"]:
-                    raise pickle.loads(row["error"])  # noqa: S301  what our own worker pickled
+                    raise _raised(**json.loads(row["error"]))
                 yield int(row["number"]), json.loads(row["told"])
 
 
@@ -66,13 +66,24 @@ class _Actor:
         try:
             if self._work is None:
                 self._work = self._opened()
-            told, error = self._work(number), b""
+            told, error = self._work(number), ""
         except EdgekdError as failed:
             # Said in so many words: of an actor that raises, Ray tells a page.
-            told, error = {}, pickle.dumps(failed)
+            told, error = {}, _worded(failed)
         except Exception as failed:
-            told, error = {}, pickle.dumps(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
+            told, error = {}, _worded(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
         return {"number": [number], "told": [json.dumps(told)], "error": [error]}
+
+
+def _worded(error: EdgekdError) -> str:
+    return json.dumps({"kind": type(error).__name__, "message": str(error)})
+
+
+def _raised(kind: str, message: str) -> EdgekdError:
+    """The error that a worker told of, of the same kind."""
+    found = getattr(errors, kind, None)
+    known = isinstance(found, type) and issubclass(found, EdgekdError)
+    return found(message) if known else RunError(message)
 
 
 @contextlib.contextmanager
