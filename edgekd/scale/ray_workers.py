@@ -82,8 +82,9 @@ def _worded(error: EdgekdError) -> str:
 def _raised(kind: str, message: str) -> EdgekdError:
     """The error that a worker told of, of the same kind."""
     found = getattr(errors, kind, None)
-    known = isinstance(found, type) and issubclass(found, EdgekdError)
-    return found(message) if known else RunError(message)
+    if isinstance(found, type) and issubclass(found, EdgekdError):
+        return found(message)
+    return RunError(message)
 
 
 @contextlib.contextmanager
