@@ -78,8 +78,8 @@ def _kills(rounds: list[dict[str, Any]]) -> str:
     lines += [
         "",
         "SIGKILL to all of the second node at a random moment, each node having a worker; a shard begun more than "
-        f"once was lost with it and done again by another: at most {twice}. Where none was, its worker was between shards "
-        "or still loading the teacher.",
+        f"once was lost with it and done again by another: at most {twice}. Where none was, its worker was between "
+        "shards or still loading the teacher.",
     ]
     return "\n".join(lines)
 
