@@ -33,6 +33,7 @@ _TOGETHER = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out among workers, the longest lots first; what is left of a file stays together."""
     lots = {item: _lot(item) for item in items}
