@@ -33,14 +33,15 @@ _TOGETHER = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Say with what a test goes together; what is left of a file stays together."""
+    item.add_marker(pytest.mark.xdist_group(_lot(item)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among workers, the longest lots first; what is left of a file stays together."""
-    lots = {item: _lot(item) for item in items}
+    """The longest lots come first, so that no worker is left with one at the end."""
     order = [*_TOGETHER]
-    items.sort(key=lambda item: order.index(lots[item]) if lots[item] in order else len(order))
-    for item, lot in lots.items():
-        item.add_marker(pytest.mark.xdist_group(lot))
+    items.sort(key=lambda item: order.index(lot) if (lot := _lot(item)) in order else len(order))
 
 
 def _lot(item: pytest.Item) -> str:
