@@ -91,7 +91,7 @@ def test_the_bridged_model_computes_the_same(kind: str) -> None:
 
 
 def ending(x: Any, image: Any) -> Any:
-    return keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D(2)(x)), name="wrong")
+    return keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)), name="wrong")
 
 
 def test_what_has_no_counterpart_is_named() -> None:
