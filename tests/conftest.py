@@ -26,27 +26,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
 
 
-# Fixtures that take long to make, or that there can be one of: tests that need them go to one worker of pytest-xdist.
-_TOGETHER = {
-    "devices": {"arm_root", "pi_machine", "phone_root", "adb_server_port"},
-    "runs": {"project", "finished"},
-}
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Say with what a test goes together; what is left of a file stays together."""
-    item.add_marker(pytest.mark.xdist_group(_lot(item)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest lots come first, so that no worker is left with one at the end."""
-    order = [*_TOGETHER]
-    items.sort(key=lambda item: order.index(lot) if (lot := _lot(item)) in order else len(order))
-
-
-def _lot(item: pytest.Item) -> str:
-    needed = set(getattr(item, "fixturenames", ()))
-    return next((lot for lot, fixtures in _TOGETHER.items() if fixtures & needed), item.path.stem)
+    """The longest files come first, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
