@@ -31,8 +31,8 @@ NOTE = """\
 MobileNetV3-Small x0.75 at 32 px on Fashion-MNIST, 5,000 validation images; every step is judged as the file that the
 .onnx is made of, with weights narrowed for CPUs without VNNI. The last step is taught by the stored column."""
 SPOILT = """\
-A student that tells colours by channels a thousandth as large as another, through twelve layers, and lets nothing
-be trained: int8 with one scale a tensor has no place for both."""
+A student that tells colours by channels a thousandth as large as another, through twelve layers: int8 with one
+scale a tensor has no place for both, and its training in int8, by the labels, finds none."""
 
 
 def main() -> None:
