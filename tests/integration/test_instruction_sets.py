@@ -89,7 +89,7 @@ def answers(photos: NDArray[np.uint8], arm_root: Path, tmp_path_factory: pytest.
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
     )  # fmt: skip
     assert "channels narrowed" in onnx.provenance["weight_range"]
-    assert tflite.provenance["weight_range"] == onnx.provenance["weights"]
+    assert tflite.provenance["weight_range"] == onnx.provenance["weight_range"]
     paths = [tflite.path, onnx.path]
     full = saturating(photos)
     for name, content in (("full", full), ("narrowed", saturation.narrowed(full)[0])):
