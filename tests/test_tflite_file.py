@@ -12,11 +12,11 @@ from edgekd.errors import ArtifactError
 def test_a_graph_is_read_with_its_constants(exported: dict[str, Any]) -> None:
     graph = tflite_file.read(exported["int8.tflite"].content(), "tiny")
     assert [op.name for op in graph.ops][:3] == ["QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D"]
-    weights = graph.tensors[graph.ops[1].inputs[1]]
-    assert (weights.type, weights.shape, weights.axis, len(weights.scales)) == ("INT8", (16, 3, 3, 3), 0, 16)
+    weights = graph.tensors[graph.ops[2].inputs[1]]
+    assert (weights.type, weights.shape, weights.axis, len(weights.scales)) == ("INT8", (1, 3, 3, 16), 3, 16)
     assert weights.data is not None
     # Per channel, the largest weight takes the whole range.
-    assert np.abs(weights.data.astype(int)).max(axis=(1, 2, 3)).tolist() == [127] * 16
+    assert np.abs(weights.data.astype(int)).max(axis=(0, 1, 2)).tolist() == [127] * 16
     assert {"EDGEKD", "TFLITE_METADATA", "min_runtime_version"} <= graph.metadata.keys()
 
 
