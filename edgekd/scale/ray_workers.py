@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -116,11 +117,27 @@ def _has_token() -> bool:
     return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
+def _own_if_gone() -> str | None:
+    """``local`` where a cluster of this machine has left its address but nothing listens there any more.
+
+    Ray would wait minutes for it.
+    """
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108  Ray's own place
+    if "RAY_ADDRESS" in os.environ or not noted.is_file():
+        return None
+    host, _, port = noted.read_text(encoding="utf-8").strip().rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=3):
+            return None
+    except (OSError, ValueError):
+        return "local"
+
+
 def _join(address: str | None) -> None:
     import ray
 
     said: dict[str, Any] = {
-        "address": address, "log_to_driver": False, "logging_level": logging.ERROR,
+        "address": address or _own_if_gone(), "log_to_driver": False, "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": worker_environment()},
     }  # fmt: skip
     try:
