@@ -47,6 +47,11 @@ def quiet() -> Iterator[Callable[[], str]]:
                 os.close(original)
 
 
+def reason_of(error: Exception, read_log: Callable[[], str]) -> str:
+    """Why something failed: the error's own words, or the end of what was kept where it has none."""
+    return str(error).strip() or read_log()[-2000:]
+
+
 def _read_log(log: Any) -> str:
     sys.stdout.flush()
     sys.stderr.flush()

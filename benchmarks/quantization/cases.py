@@ -14,9 +14,8 @@ import numpy.typing as npt
 import road_task as road
 
 from edgekd.data.dataset import Dataset
-from edgekd.distill.bind import Bound
+from edgekd.distill.bind import Bound, unbound
 from edgekd.distill.hinton import Hinton
-from edgekd.distill.table import terms_of
 from edgekd.pipeline.photos import images_of, pool_of, preprocessing_for
 from edgekd.pipeline.quantize import calibration_of
 from edgekd.pipeline.stage import Workspace
@@ -76,7 +75,7 @@ def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
     test, truth = fashion.arrays("t10k")
     chosen = np.random.default_rng(seed).choice(fashion.SHOWN, CALIBRATION, replace=False)
     return Case(
-        kind.name, seed, student, Bound(terms_of(Hinton()), None, None, (), ()), fashion.shown(grey[chosen], kind.side),
+        kind.name, seed, student, unbound(Hinton()), fashion.shown(grey[chosen], kind.side),
         fashion.shown(test, kind.side), truth, fashion.validation(kind.side),
         lambda size: BatchStream(
             fashion.Source(kind.side), np.arange(fashion.SHOWN), labels, column, batch_size=size, seed=seed
@@ -93,7 +92,7 @@ def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
     student = load_model(directory / "distill" / "student.keras")
     preprocessing, distill = preprocessing_for(recipe, student), recipe.distill
     return Case(
-        road.NAME, fold, student, Bound(terms_of(distill.objective), None, None, (), ()),
+        road.NAME, fold, student, unbound(distill.objective),
         calibration_of(recipe, dataset, pool, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
         dataset.labels("test"), lesson.validation(student), lambda size: lesson.taught_batches(student, size),
         len(pool.samples), 3, 32, 5e-5, dataset.classes,

@@ -167,24 +167,20 @@ def _export(
     options: ExportOptions,
 ) -> list[Artifact]:
     """Calibrate on training photos chosen by a fixed seed, and convert."""
-    import numpy as np
-
     from edgekd.export.exporter import export
-    from edgekd.export.options import ONNX_FORMATS
-    from edgekd.pipeline.photos import images_of
+    from edgekd.export.options import make_onnx
+    from edgekd.pipeline.photos import images_of, some_of
     from edgekd.preprocess import Preprocessing
     from edgekd.teach.keras_teacher import load_model
 
     loaded = load_model(model)
     height, width = loaded.input_shape[1:3]
     preprocessing = Preprocessing(height=height, width=width, crop=crop)
-    train = dataset.split("train")
-    numbers = sorted(np.random.default_rng(_SEED).choice(len(train), min(count, len(train)), replace=False).tolist())
-    photos = images_of(dataset, tuple(train[i] for i in numbers), preprocessing)
+    photos = images_of(dataset, some_of(dataset.split("train"), count, _SEED), preprocessing)
     chosen: QuantizeSection | Conversion = section
     if section.max_drop is not None:
         out.mkdir(parents=True, exist_ok=True)
-        any_cpu = any(kind in formats for kind in ONNX_FORMATS)
+        any_cpu = make_onnx(formats)
         chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
     # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
     return export(

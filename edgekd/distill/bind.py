@@ -75,6 +75,11 @@ def bind(
     return Bound(terms, confidence, _model(student, outputs), layers, tuple(which))
 
 
+def unbound(objective: OnLogits | Weighted, confidence: ConfidenceWeight | ConfidenceThreshold | None = None) -> Bound:
+    """An objective's terms with no taps, for trainings of logits alone (``quantize.logit_loss`` drops the others)."""
+    return Bound(terms_of(objective), confidence, None, (), ())
+
+
 def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, ...]:
     """The teacher's layers that an objective taps, each once, in the order of its terms; none for logits alone.
 

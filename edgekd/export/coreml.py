@@ -16,7 +16,7 @@ from edgekd.artifact import ONNX_RECORD
 from edgekd.errors import ExportError, UsageError
 from edgekd.export.record import Record
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
-from edgekd.quiet import quiet
+from edgekd.quiet import quiet, reason_of
 
 
 def check_installed() -> None:
@@ -39,7 +39,7 @@ def write_mlpackage(source: Source, record: Record, path: Path) -> None:
             _describe(model, record)
             model.save(str(path))
         except Exception as error:  # its converter raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
+            reason = reason_of(error, read_log)
             raise ExportError(
                 f"coremltools could not convert {path.stem}: {reason[:2000]}. Leave out coreml, or replace the layer "
                 "that it names"

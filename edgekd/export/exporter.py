@@ -19,7 +19,7 @@ from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
-from edgekd.export.options import ONNX_FORMATS, Batch, ExportOptions, Layout
+from edgekd.export.options import Batch, ExportOptions, Layout, make_onnx
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.preprocess import Preprocessing
@@ -133,7 +133,7 @@ class _Job:
 
     @property
     def wants_onnx(self) -> bool:
-        return any(kind in self.formats for kind in ONNX_FORMATS)
+        return make_onnx(self.formats)
 
     @property
     def tflite_batch(self) -> Batch:

@@ -10,7 +10,7 @@ from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
-from edgekd.quiet import quiet
+from edgekd.quiet import quiet, reason_of
 
 
 def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
@@ -35,7 +35,7 @@ def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dyn
                 function, input_signature=signature, opset=OPSET, inputs_as_nchw=channels_first
             )
         except Exception as error:  # tf2onnx raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
+            reason = reason_of(error, read_log)
             raise ExportError(
                 f"tf2onnx could not convert {name}: {reason[:2000]}. Ask for --format tflite, or replace the layer "
                 "that it names"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Batch = Literal["dynamic"] | Annotated[int, Field(ge=1, le=1024)]
 Layout = Literal["nhwc", "nchw"]
 # Those made of an .onnx, in the order in which they are made.
-ONNX_FORMATS = ("onnx", "ort")
+_ONNX_FORMATS = ("onnx", "ort")
+
+
+def make_onnx(formats: Iterable[str]) -> bool:
+    """Whether any of these formats is an .onnx or made of one."""
+    return any(kind in _ONNX_FORMATS for kind in formats)
 
 
 class ExportOptions(BaseModel):

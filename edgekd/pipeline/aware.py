@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.distill.bind import Bound
+from edgekd.distill.bind import unbound
 from edgekd.distill.hinton import Hinton
-from edgekd.distill.table import terms_of
 from edgekd.pipeline.photos import images_of, pool_of
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student import Lesson
@@ -31,9 +29,9 @@ def aware_by_column(
     """Train a run's student in int8 with the objective, the photos and the teacher's answers that it was taught by."""
     distill, seed = lesson.recipe.distill, lesson.recipe.seed
     return quantization_aware(
-        student, section, Bound(terms_of(distill.objective), distill.confidence, None, (), ()),
+        student, section, unbound(distill.objective, distill.confidence),
         lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=math.ceil(len(lesson.pool.samples) / section.batch_size), seed=seed,
+        steps_per_epoch=section.schedule().steps_per_epoch(len(lesson.pool.samples)), seed=seed,
         checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
@@ -42,9 +40,9 @@ def sparse_by_column(lesson: Lesson, student: Any, section: Sparsity, *, checkpo
     """Prune or cluster a run's student with the objective, the photos and the answers that it was taught by."""
     distill, seed = lesson.recipe.distill, lesson.recipe.seed
     return sparsified(
-        student, section, Bound(terms_of(distill.objective), distill.confidence, None, (), ()),
+        student, section, unbound(distill.objective, distill.confidence),
         lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=math.ceil(len(lesson.pool.samples) / section.batch_size), seed=seed,
+        steps_per_epoch=section.schedule().steps_per_epoch(len(lesson.pool.samples)), seed=seed,
         checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
@@ -81,9 +79,9 @@ def aware_by_itself(
         batch_size=section.batch_size, seed=0,
     )  # fmt: skip
     valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
-    objective = Bound(terms_of(Hinton(label_weight=0.1)), None, None, (), ())
+    objective = unbound(Hinton(label_weight=0.1))
     return quantization_aware(
-        student, section, objective, stream, valid, steps_per_epoch=math.ceil(len(images) / section.batch_size),
+        student, section, objective, stream, valid, steps_per_epoch=section.schedule().steps_per_epoch(len(images)),
         seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress,
     )  # fmt: skip
 

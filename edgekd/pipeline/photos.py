@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,12 @@ def scored(recipe: Recipe, labels: npt.NDArray[np.int64], answers: npt.NDArray[n
     score = balanced_accuracy if recipe.metric == "balanced_accuracy" else accuracy
     found = score(labels, answers).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
     return {"metric": recipe.metric, **found, "n": len(labels)}
+
+
+def some_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:
+    """At most ``count`` of the photos, chosen by a seed, in their order."""
+    chosen = np.random.default_rng(seed).choice(len(samples), min(count, len(samples)), replace=False)
+    return tuple(samples[i] for i in sorted(chosen))
 
 
 def images_of(dataset: Dataset, samples: tuple[Sample, ...], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

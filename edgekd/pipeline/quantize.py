@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.export.options import ONNX_FORMATS
+from edgekd.export.options import make_onnx
 from edgekd.pipeline.aware import aware_by_column, sparse_by_column
-from edgekd.pipeline.photos import Pool, images_of, preprocessing_for
+from edgekd.pipeline.photos import Pool, images_of, preprocessing_for, some_of
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student import Lesson
 from edgekd.preprocess import Preprocessing
@@ -69,7 +69,7 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         made = sparse_by_column(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
         student, record = made.student, made.record
 
-    any_cpu = any(kind in recipe.export.formats for kind in ONNX_FORMATS)
+    any_cpu = make_onnx(recipe.export.formats)
 
     def aware() -> Conversion:
         return aware_by_column(
@@ -106,9 +106,7 @@ def calibration_of(recipe: Recipe, dataset: Dataset, pool: Pool, preprocessing: 
 
     As they are, not their training views: what an app will feed is what the ranges are for.
     """
-    count = min(recipe.export.calibration, len(pool.samples))
-    chosen = np.random.default_rng(recipe.seed).choice(len(pool.samples), count, replace=False)
-    return images_of(dataset, tuple(pool.samples[i] for i in sorted(chosen)), preprocessing)
+    return images_of(dataset, some_of(pool.samples, recipe.export.calibration, recipe.seed), preprocessing)
 
 
 def quantized_of(work: Workspace, recipe: Recipe) -> QuantizeSection | Conversion:

@@ -21,6 +21,7 @@ from edgekd.pipeline.photos import (
     chosen_by,
     images_of,
     preprocessing_for,
+    some_of,
     student_views,
     validation_of,
     view_facts,
@@ -180,10 +181,8 @@ class Lesson:
 
     def _some_photos(self, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Training photos, with labels and without, as they are."""
-        count = min(_NARROW_PHOTOS, len(self.pool.samples))
-        chosen = np.random.default_rng(self.recipe.seed).choice(len(self.pool.samples), count, replace=False)
         preprocessing = Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
-        return images_of(self.dataset, tuple(self.pool.samples[i] for i in sorted(chosen)), preprocessing)
+        return images_of(self.dataset, some_of(self.pool.samples, _NARROW_PHOTOS, self.recipe.seed), preprocessing)
 
     def _views(self, student: Any) -> TrainingViews:
         """Every view of every training photo at the student's size, in ``views/`` where that is not too large."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgekd.errors import ExportError, UnsupportedOpError
-from edgekd.quiet import quiet
+from edgekd.quiet import quiet, reason_of
 
 _NOT_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
@@ -27,7 +27,7 @@ def convert(model: Any, configure: Configure) -> bytes:
         try:
             return bytes(converter.convert())
         except Exception as error:  # the converter raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
+            reason = reason_of(error, read_log)
             missing = sorted(set(_NOT_BUILTIN.findall(reason)))
             if missing:
                 raise UnsupportedOpError(
@@ -51,7 +51,7 @@ def quantize(calibrated: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
         try:
             return bytes(mlir_quantize(calibrated, fully_quantize=False, denylisted_nodes=list(float_ops) or None))
         except Exception as error:  # the quantizer raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
+            reason = reason_of(error, read_log)
             raise ExportError(
                 f"TensorFlow could not quantize the model: {reason[:2000]}. Keep the op named above in float, or "
                 "replace its layer"

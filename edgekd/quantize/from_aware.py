@@ -15,7 +15,7 @@ from edgekd.quantize.fake_quantized import FakeQuantized
 from edgekd.quantize.ptq import Conversion, Output, check_int8
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
-from edgekd.quiet import quiet
+from edgekd.quiet import quiet, reason_of
 from edgekd.training.loop import logits_of
 
 # Rounding may turn the order of probabilities that differ by less. It adds up from layer to layer: in networks that
@@ -92,7 +92,7 @@ def _converted(core: Any, source: Source, configure: Callable[[Any], None]) -> b
         try:
             return bytes(converter.convert())
         except Exception as error:  # the converter raises many kinds
-            reason = str(error).strip() or read_log()[-2000:]
+            reason = reason_of(error, read_log)
             raise ExportError(
                 f"TensorFlow could not convert {source.whole.name} after quantization-aware training: {reason[:2000]}. "
                 "Replace the layer named above, or quantize after training (leave quantize.aware out)"

@@ -89,9 +89,8 @@ def sparsified(
     "prune-cluster" prunes first and clusters what is left, in as many epochs again, its second checkpoint beside
     ``checkpoint``. Arguments are those of ``edgekd.quantize.aware.quantization_aware``. Raises ModelError.
     """
-    parts = section.method.split("-cluster")[0] if section.method == "prune-cluster" else section.method
     record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
-    stages = [parts, "cluster"] if section.method == "prune-cluster" else [section.method]
+    stages = ["prune", "cluster"] if section.method == "prune-cluster" else [section.method]
     for number, stage in enumerate(stages):
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
         deterministic(seed)
