@@ -23,6 +23,7 @@ from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
 from edgekd.quantize.running import probabilities_of
 from edgekd.quantize.sensitivity import Sensitivity, mean_divergence, sensitivities
 from edgekd.quantize.source import Source
+from edgekd.quantize.step import Step
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]
@@ -57,36 +58,6 @@ class Judge:
     def score(self, answers: NDArray[np.int64]) -> Interval:
         """The metric of answers [N]."""
         return (balanced_accuracy if self.metric == "balanced_accuracy" else accuracy)(self.labels, answers)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a rung gave: ``drop_points`` of the metric below the float student (negative: above it).
-
-    ``lost`` and ``gained`` are the photos that only the float student, or only this file, gets right, ``p_value``
-    McNemar's exact one for them.
-    """
-
-    name: str
-    score: Interval
-    drop_points: float
-    lost: int
-    gained: int
-    p_value: float
-    size_bytes: int
-    seconds: float
-    holds: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """The step as a JSON object."""
-        return {**vars(self), "score": self.score.as_json()}
-
-    def __str__(self) -> str:
-        told = "holds" if self.holds else "does not hold"
-        return (
-            f"{self.name}: {self.score.value:.1%}, {self.drop_points:+.2f} points of drop (photos lost {self.lost}, "
-            f"gained {self.gained}; p = {self.p_value:.2g}), {self.size_bytes:,} bytes: {told}"
-        )
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,8 @@ from typing import Any
 
 from edgekd.metrics import Interval
 from edgekd.quantize.precisions import PRECISIONS
+from edgekd.quantize.step import Step
 from edgekd.report import format as fmt
-
-
-@dataclass(frozen=True)
-class LadderStep:
-    """One way to int8: its ``score``, and ``drop_points`` below the float student on validation photos."""
-
-    name: str
-    score: Interval
-    drop_points: float
-    lost: int
-    gained: int
-    p_value: float
-    size_bytes: int
-    holds: bool
 
 
 @dataclass(frozen=True)
@@ -32,7 +19,7 @@ class Ladder:
     photos: int
     max_drop: float
     float_score: Interval
-    steps: tuple[LadderStep, ...]
+    steps: tuple[Step, ...]
     sensitive: tuple[tuple[str, float], ...] = ()
 
 
@@ -41,14 +28,7 @@ def ladder_of(value: dict[str, Any]) -> Ladder | None:
     told = value.get("ladder")
     if told is None:
         return None
-    steps = tuple(
-        LadderStep(
-            name=str(step["name"]), score=Interval(**step["score"]), drop_points=float(step["drop_points"]),
-            lost=int(step["lost"]), gained=int(step["gained"]), p_value=float(step["p_value"]),
-            size_bytes=int(step["size_bytes"]), holds=bool(step["holds"]),
-        )
-        for step in told["steps"]
-    )  # fmt: skip
+    steps = tuple(map(Step.from_json, told["steps"]))
     return Ladder(
         str(told["metric"]), int(told["photos"]), float(told["max_drop"]), Interval(**told["float"]), steps,
         tuple((str(one["op"]), float(one["divergence"])) for one in told["sensitivities"]),
