@@ -184,10 +184,15 @@ def against(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str
     }
 
 
+def timed(folder: Path, photos: int) -> list[BenchTarget]:
+    """A network's files, each over the first photos."""
+    images = np.load(folder / "photos.npy")[:photos]
+    return [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
+
+
 def latency(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
     """Latencies and ratios of all files, launched by turns."""
-    images = np.load(folder / "photos.npy")[:8]
-    targets = [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
+    targets = timed(folder, 8)
     saved = folder / "latency.json"
     result = BenchResult.load(saved) if saved.is_file() else None
     if result is None or not result.complete or result.plan != PLAN:
@@ -210,8 +215,7 @@ def latency(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
 
 def instructions(network: str, photos: Photos, folder: Path) -> dict[str, Any]:
     """Executed instructions per inference on an emulated Cortex-A76: no other program changes them."""
-    images = np.load(folder / "photos.npy")[:2]
-    targets = [BenchTarget(name, folder / name, Path(name).suffix[1:], images) for name in TIMED_FILES]  # type: ignore[arg-type]
+    targets = timed(folder, 2)
     result = measure(targets, TIMED_FILES[0], COUNTING, open_device(f"emulated:{A76}"))
     counts = {one.name: float(np.median(launch_medians(one))) for one in result.measurements}
     return {"counts": counts, "ratios": [[above, below, counts[above] / counts[below]] for above, below in RATIOS]}
