@@ -16,7 +16,7 @@ Where things live, in the order in which the data flows and imports may go (`tes
     artifact, tflite_file, onnx_file, ort_file    a shipped file, read without a runtime
     runtime/     running it (LiteRT, ONNX Runtime)          golden/      vectors that a port is tested against
     inspection/  what is inside any file, and its lint
-    training/    the one training loop, its batches and checkpoints
+    training/    the one training loop, its batches and checkpoints, several GPUs
     teach/       teachers of every kind and their average, the stored column of their logits
     students/    cnn, slice, the user's own       distill/   objectives, a file each, and what binds them to a model
     quantize/    float to integers: calibration, ranges, ptq, ladder; saturation (weights for any CPU); bridge, aware,

@@ -38,6 +38,7 @@ from edgekd.teach.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.replicas import on_every_gpu
 
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
 _NARROW_PHOTOS = 400
@@ -115,6 +116,7 @@ class Lesson:
             **chosen_by(self.recipe), **self._varied(repeat),
         }  # fmt: skip
 
+        @on_every_gpu(schedule.batch_size)
         def do(directory: Path, key: str) -> None:
             deterministic(self.recipe.seed + repeat)
             student = load_model(self.work.path / start / "student.keras")

@@ -23,6 +23,7 @@ from edgekd.teach.opening import fingerprint
 from edgekd.teach.settings import TeacherFile, TeacherSection, kind_of
 from edgekd.teach.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import deterministic, evaluate, logits_of
+from edgekd.training.replicas import on_every_gpu
 
 
 def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
@@ -40,6 +41,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
         **(chosen_by(recipe) if section.train else {}),
     }
 
+    @on_every_gpu(section.fine_tune.batch_size)
     def do(directory: Path, key: str) -> None:
         started = time.monotonic()
         deterministic(recipe.seed)

@@ -21,6 +21,7 @@ from edgekd.metrics import balanced_accuracy
 from edgekd.quiet import import_keras
 from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
+from edgekd.training.replicas import gathered, on_each, parts_of, replicas, synchronized
 from edgekd.training.schedule import Schedule
 
 Progress = Callable[[int, int], None]
@@ -125,7 +126,7 @@ def train(
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
     of its own, which are trained along. Among epochs that are equally good the latest is the best.
-    ``handling`` is for models of another Keras.
+    ``handling`` is for models of another Keras. Called in `replicas.on_every_gpu`, every GPU takes a part of a batch.
 
     After every epoch the whole state goes to ``checkpoint``, and ``epoch_done`` gets the epoch's entry of the history;
     a later call with the same ``key`` goes on from there and ends in the same weights.
@@ -147,23 +148,24 @@ def train(
         _judge(state, model, learner, {}, validation, handling.choose_from)
     step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
-    for epoch in range(state.epoch, schedule.epochs):
-        started, waited, losses = time.perf_counter(), 0.0, []
-        asked = time.perf_counter()
-        for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
-            waited += time.perf_counter() - asked
-            optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
-            losses.append(float(step_fn(batch)))
-            if progress:
-                progress(epoch * steps_per_epoch + step + 1, total)
+    with synchronized(learner):
+        for epoch in range(state.epoch, schedule.epochs):
+            started, waited, losses = time.perf_counter(), 0.0, []
             asked = time.perf_counter()
-        handling.settle()
-        _finish_epoch(state, model, learner, optimizer, losses, validation, handling.choose_from)
-        state.seconds += time.perf_counter() - started
-        state.waited_s += waited
-        save_state(checkpoint, state)
-        if epoch_done:
-            epoch_done(state.history[-1])
+            for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
+                waited += time.perf_counter() - asked
+                optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
+                losses.append(float(step_fn(batch)))
+                if progress:
+                    progress(epoch * steps_per_epoch + step + 1, total)
+                asked = time.perf_counter()
+            handling.settle()
+            _finish_epoch(state, model, learner, optimizer, losses, validation, handling.choose_from)
+            state.seconds += time.perf_counter() - started
+            state.waited_s += waited
+            save_state(checkpoint, state)
+            if epoch_done:
+                epoch_done(state.history[-1])
     assign(learner.variables, state.best)
     wait_share = state.waited_s / state.seconds if state.seconds else 0.0
     return History(state.history, state.best_epoch, state.seconds, total, wait_share)
@@ -212,21 +214,31 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
     """One optimizer step as a compiled function of a batch; gives its mean loss."""
     import tensorflow as tf
 
-    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
-    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
-    def step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
+    several = replicas()
+
+    def own(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
+            if several > 1:
+                student = gathered(student)
             value = tf.reduce_mean(_weighted_loss(loss, labels, student, fixed, *mixed))
+            # Each device has the loss of the whole batch, and the optimizer adds what comes of all of them.
+            goal = value / several if several > 1 else value
         variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+        optimizer.apply_gradients(zip(tape.gradient(goal, variables), variables, strict=True))
         return value
+
+    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
+    def step(images: Any, *rest: Any) -> Any:
+        return on_each(own, images, *rest) if several > 1 else own(images, *rest)
 
     def call(batch: Batch) -> Any:
         mixed = () if batch.second is None else (batch.second, batch.share, batch.sure)
         teacher = (batch.teacher, *batch.features) if batch.features else batch.teacher
-        return step(*tf.nest.map_structure(tf.convert_to_tensor, (batch.images, batch.labels, teacher, *mixed)))
+        images = parts_of(batch.images) if several > 1 else tf.convert_to_tensor(batch.images)
+        return step(images, *tf.nest.map_structure(tf.convert_to_tensor, (batch.labels, teacher, *mixed)))
 
     return call
 
