@@ -18,11 +18,13 @@ from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.confidence import Confidence
 from edgekd.distill.hinton import Hinton
-from edgekd.distill.table import FEATURE_NAMES, Objective
+from edgekd.distill.objective import FeatureObjective
+from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import RecipeError, UsageError
 from edgekd.export.options import ExportOptions
 from edgekd.export.parity import ParityGates
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.scale.place import is_uri
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
 from edgekd.teach.settings import TeacherSection
@@ -36,12 +38,16 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """``source``: a folder a class (or several, as one pool), a CSV or an .npz; ``unlabelled``: a folder of photos.
 
-    ``images`` says where a CSV's photos are, ``strict`` makes every finding about them an error.
+    ``images`` says where a CSV's photos are, ``strict`` makes every finding about them an error. ``taught``: columns
+    that ``edgekd teach --photos`` stored, paths or URIs; the student is distilled from their photos too.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("taught",)
 
     source: Path | tuple[Path, ...]
     images: Path | None = None
     unlabelled: Path | None = None
+    taught: tuple[str, ...] = ()
     strict: bool = False
     crop: Literal["whole", "center"] = "whole"
     split: SplitPolicy = SplitPolicy()
@@ -156,6 +162,17 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _columns_hold_what_is_asked(self) -> Recipe:
+        if self.data.taught and self.data.views.mix.on:
+            raise ValueError("data.taught names columns of single photos: leave out [data.views.mix]")
+        terms = terms_of(self.distill.objective)
+        if self.data.taught and any(isinstance(term.objective, FeatureObjective) for term in terms):
+            raise ValueError(
+                "data.taught names columns of logits, and distill.objective compares features: leave out that term"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _student_can_be_cut(self) -> Recipe:
         if self.teacher.given and parse_student(self.student.model).kind == "slice":
             raise ValueError(
@@ -170,6 +187,7 @@ class Recipe(_Section):
         del facts["name"]
         for path in ("source", "images", "unlabelled"):
             del facts["data"][path]
+        facts["data"].pop("taught", None)
         return digest(facts)
 
     def save(self, path: Path) -> None:
@@ -214,7 +232,10 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
 
     given = recipe.data
     source = absolute(given.source) if isinstance(given.source, Path) else tuple(map(absolute, given.source))
-    paths = {"source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled)}
+    taught = tuple(where if is_uri(where) else str(absolute(Path(where))) for where in given.taught)
+    paths = {
+        "source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled), "taught": taught,
+    }  # fmt: skip
     data = given.model_copy(update=paths)
     changes: dict[str, Any] = {"data": data}
     student = parse_student(recipe.student.model)

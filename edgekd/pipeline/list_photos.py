@@ -53,6 +53,13 @@ class Rendering:
         size = self.preprocessing
         return np.zeros((self.recipe.data.views.views, size.height, size.width, 3), np.uint8), error
 
+    def view(self, name: str, number: int) -> Pixels:
+        """One view, uint8 [H, W, 3]. Raises FileNotFoundError, PermissionError, DataError, StorageError."""
+        content = read_photo(name, self.source)
+        pixels = decode(content, name).pixels
+        small = reduced(pixels, self.recipe.data.views.base_px) if number else pixels
+        return self._rendered(hashlib.sha256(content).hexdigest(), small, number)
+
     def all(self, names: Sequence[str]) -> tuple[Views, list[str]]:
         """Several photos, [B, V, H, W, 3], in this thread; of those that are elsewhere some at once."""
         if is_uri(self.source) or any(map(is_uri, names)):
@@ -63,12 +70,12 @@ class Rendering:
         return _stacked(found)
 
     def _views(self, sha256: str, pixels: Pixels) -> Views:
-        policy, found = self.recipe.data.views, []
+        policy = self.recipe.data.views
         small = reduced(pixels, policy.base_px)
-        for number in range(policy.views):
-            view = draw_view(policy, self.recipe.seed, sha256, number)
-            found.append(render(small if number else pixels, view, self.preprocessing))
-        return np.stack(found)
+        return np.stack([self._rendered(sha256, small if n else pixels, n) for n in range(policy.views)])
+
+    def _rendered(self, sha256: str, pixels: Pixels, number: int) -> Pixels:
+        return render(pixels, draw_view(self.recipe.data.views, self.recipe.seed, sha256, number), self.preprocessing)
 
 
 class Readers:

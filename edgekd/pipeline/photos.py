@@ -36,13 +36,16 @@ class Pool:
         """Numbers of the labelled photos."""
         return np.flatnonzero(self.labels != UNLABELLED)
 
-    def shown(self, labelled_share: float | None) -> npt.NDArray[np.int64]:
-        """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share."""
-        labelled = self.labelled
-        unlabelled = np.flatnonzero(self.labels == UNLABELLED)
+    def shown(self, labelled_share: float | None, more: int = 0) -> npt.NDArray[np.int64]:
+        """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share.
+
+        ``more`` photos without labels come after the pool's.
+        """
+        labelled, count = self.labelled, len(self.samples) + more
+        unlabelled = np.concatenate([np.flatnonzero(self.labels == UNLABELLED), np.arange(len(self.samples), count)])
         wanted = 0 if labelled_share is None else round(labelled_share / (1 - labelled_share) * len(unlabelled))
         if not len(labelled) or wanted <= len(labelled):
-            return np.arange(len(self.samples))
+            return np.arange(count)
         return np.concatenate([np.resize(labelled, wanted), unlabelled])
 
 
@@ -50,7 +53,7 @@ def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
     """Read, check, group and split the photos; writes ``data/dataset.json`` and ``data/summary.json``."""
     section = recipe.data
     depends = {
-        "data": {name: value for name, value in facts_of(section).items() if name not in ("views", "crop")},
+        "data": {name: value for name, value in facts_of(section).items() if name not in ("views", "crop", "taught")},
         "files": digest(_signatures([*_listed(section.source), section.images, section.unlabelled])),
     }
 

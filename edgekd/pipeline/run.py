@@ -20,6 +20,7 @@ from edgekd.pipeline.seeds import seeds_stage
 from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
 from edgekd.pipeline.student import Lesson
+from edgekd.pipeline.taught import taught_stage
 from edgekd.pipeline.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Workers
@@ -76,6 +77,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     label_free = recipe.distill.labels == "none"
     pool = pool_of(dataset, label_free=label_free)
     teacher_stage(work, recipe, dataset, pool)
+    taught_stage(work, recipe)
     if last < STAGES.index("start"):
         return
     lesson = Lesson(work, recipe, dataset, pool)

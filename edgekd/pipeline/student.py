@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from edgekd.pipeline.photos import (
     view_facts,
 )
 from edgekd.pipeline.stage import EpochWatcher, Workspace
+from edgekd.pipeline.taught import JoinedLogits, JoinedViews, TaughtPhotos, taught_columns
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, replacing, sha256_file, write_json
@@ -35,7 +36,7 @@ from edgekd.students.spec import parse_student
 from edgekd.teach.column import TeacherColumn
 from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.transfer import LabelledViews, probe
-from edgekd.training.batches import BatchStream
+from edgekd.training.batches import UNLABELLED, BatchStream, StoredLogits, ViewSource
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
 from edgekd.training.replicas import on_every_gpu
@@ -87,15 +88,15 @@ class Lesson:
 
     def scratch_stage(self, repeat: int = 0) -> Path:
         """The same student, trained on the labels alone for as many steps. Writes ``scratch/``."""
-        return self._train("scratch", repeat, self.pool.labelled, None, {})
+        return self._train("scratch", repeat, {})
 
     def column_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""
         return column_stage(self.work, self.recipe, self.dataset, self.pool)
 
     def distill_stage(self, repeat: int = 0) -> Path:
-        """The student taught by the column. Writes ``distill/``."""
-        column, section = TeacherColumn(self.work.path / "column"), self.recipe.distill
+        """The student taught by the column, and by stored ones if the recipe names any. Writes ``distill/``."""
+        section = self.recipe.distill
         depends: dict[str, Any] = {
             "objective": section.objective.model_dump(mode="json"), "column": self.work.hashes["column"],
         }  # fmt: skip
@@ -105,11 +106,11 @@ class Lesson:
             depends["labelled_share"] = section.labelled_share
         if features_stage(self.work, self.recipe, self.pool, views_at(self.recipe, self.dataset, self.pool)):
             depends["features"] = self.work.hashes["features"]
-        return self._train("distill", repeat, self.pool.shown(section.labelled_share), column, depends)
+        if self.recipe.data.taught:
+            depends["taught"] = [column["key"] for column in taught_columns(self.work.path)]
+        return self._train("distill", repeat, depends)
 
-    def _train(
-        self, name: str, repeat: int, photos: npt.NDArray[np.int64], column: TeacherColumn | None, depends: Any
-    ) -> Path:
+    def _train(self, name: Literal["scratch", "distill"], repeat: int, depends: Any) -> Path:
         schedule, start = self.recipe.distill.schedule, stage_of("start", self.recipe, repeat)
         depends = {
             "start": self.work.hashes[start], "schedule": schedule.model_dump(mode="json"), **self.photos, **depends,
@@ -124,18 +125,24 @@ class Lesson:
             if "features" in depends:
                 features = open_features(self.work, self.recipe, self.dataset, self.pool)
             loss = (
-                bind(LabelsOnly(), student) if column is None
+                bind(LabelsOnly(), student) if name == "scratch"
                 else bind(section.objective, student, features and features.teacher, section.confidence)
             )  # fmt: skip
-            stream = BatchStream(
-                self._views(student), photos, self.pool.labels, column, batch_size=schedule.batch_size,
-                seed=self.recipe.seed + repeat, features=features.sources if features else (),
-            )  # fmt: skip
+            seed, photos = self.recipe.seed + repeat, len(self.pool.samples)
+            if name == "scratch":
+                stream = BatchStream(
+                    self._views(student), self.pool.labelled, self.pool.labels, None,
+                    batch_size=schedule.batch_size, seed=seed,
+                )  # fmt: skip
+            else:
+                sources = features.sources if features else ()
+                stream = self.taught_batches(student, schedule.batch_size, seed, sources)
+                photos += sum(column["photos"] for column in taught_columns(self.work.path))
             validation = self.validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
                 # The budget is that of the whole pool, so that both trainings get as many steps.
-                steps_per_epoch=schedule.steps_per_epoch(len(self.pool.samples)),
+                steps_per_epoch=schedule.steps_per_epoch(photos),
                 checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
                 progress=self.work.watcher.progress, epoch_done=self._epoch_done(stage_of(name, self.recipe, repeat)),
             )  # fmt: skip
@@ -155,11 +162,23 @@ class Lesson:
         watcher = self.work.watcher
         return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
-    def taught_batches(self, student: Any, batch_size: int) -> BatchStream:
-        """What the student is distilled from, as batches of logits alone, for its training in int8."""
+    def taught_batches(
+        self, student: Any, batch_size: int, seed: int | None = None, features: Sequence[StoredLogits] = ()
+    ) -> BatchStream:
+        """What the student is distilled from: the pool's photos, and after them those of stored columns.
+
+        Its training in int8 takes batches of logits alone.
+        """
+        own, labels, count = self._views(student), self.pool.labels, len(self.pool.samples)
+        views: ViewSource = own
+        logits: StoredLogits = TeacherColumn(self.work.path / "column")
+        if self.recipe.data.taught:
+            more = TaughtPhotos(self.work.path / "taught", self.recipe, preprocessing_for(self.recipe, student))
+            views, logits = JoinedViews(own, count, more), JoinedLogits(logits, count, more)
+            labels = np.concatenate([labels, np.full(len(more), UNLABELLED)])
         return BatchStream(
-            self._views(student), self.pool.shown(self.recipe.distill.labelled_share), self.pool.labels,
-            TeacherColumn(self.work.path / "column"), batch_size=batch_size, seed=self.recipe.seed,
+            views, self.pool.shown(self.recipe.distill.labelled_share, len(labels) - count), labels, logits,
+            batch_size=batch_size, seed=self.recipe.seed if seed is None else seed, features=features,
         )  # fmt: skip
 
     def _varied(self, repeat: int) -> dict[str, Any]:

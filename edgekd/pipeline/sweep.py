@@ -193,7 +193,8 @@ def _interval(value: Mapping[str, float]) -> dict[str, float]:
 def _summed(swept: list[SweptStudent], first: Path, metric: str, conditions: Sequence[Condition]) -> Sweep:
     check = read_json(first / "check" / "check.json")
     teacher = next(one for one in check["rows"] if one["row"] == "teacher")
-    seconds = {stage: float(read_json(first / stage / "stage.json")["seconds"]) for stage in SHARED}
+    marks = {stage: first / stage / "stage.json" for stage in SHARED}
+    seconds = {stage: float(read_json(mark)["seconds"]) for stage, mark in marks.items() if mark.is_file()}
     winner = pick(swept, conditions) if conditions else None
     return Sweep(
         metric=metric,

@@ -17,7 +17,7 @@ from edgekd.scale.workers import Report, Workers
 from edgekd.storage import digest
 
 # What the students share: each of these stages is done by the first and taken over by the others.
-SHARED = ("data", "teacher", "column")
+SHARED = ("data", "teacher", "taught", "column")
 
 
 @dataclass(frozen=True)

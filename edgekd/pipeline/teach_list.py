@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from edgekd.data.settings import facts_of
 from edgekd.errors import UsageError
 from edgekd.pipeline.column import batch_photos, finished_teacher
 from edgekd.pipeline.list_photos import Readers, Rendering, processes_wanted
+from edgekd.pipeline.stage import locked
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.photo_list import ListFacts, shard_names, shard_starts, store_list
-from edgekd.scale.place import Place, is_uri, open_place
+from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
 from edgekd.scale.workers import Told, Work, Workers
-from edgekd.storage import digest
+from edgekd.storage import digest, read_json
 from edgekd.teach.column import SHARD, RenderedShard, as_file, fill_column, shard_logits, shard_name
 from edgekd.teach.protocol import Teacher
 from edgekd.training.loop import Progress
@@ -70,9 +72,10 @@ def teach_list(
     """Store the column of the photos that the list ``source`` names, in the recipe's views, at ``where``.
 
     ``run`` is a run directory of the recipe that has come past its teacher. Killed and called again, it computes what
-    is missing. Photos that are gone or don't decode have NaN for logits and are listed.
+    is missing. Photos that are gone or don't decode have NaN for logits and are listed. A folder of this machine is
+    held for one process; elsewhere nobody keeps two from doing the same work.
 
-    Raises: UsageError, DataError, StorageError.
+    Raises: UsageError, DataError, StorageError; RunError where another process fills ``where``.
     """
     policy = recipe.data.views
     if policy.mix.on:
@@ -81,12 +84,14 @@ def teach_list(
         )
     place = open_place(where)
     source = source if is_uri(source) else str(Path(source).absolute())
-    facts = store_list(place, source, SHARD)
-    job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
-    told = fill_column(
-        place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
-        workers=workers, progress=progress, finish=lambda: _failures(place),
-    )  # fmt: skip
+    with locked(place.folder) if isinstance(place, LocalPlace) else nullcontext():
+        facts = store_list(place, source, SHARD)
+        job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
+        about = {"list": source, **answers_of(recipe, run)}
+        told = fill_column(
+            place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
+            workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
+        )  # fmt: skip
     total = {name: sum(one[name] for one in told) for name in ("photos", "seconds", "teacher_s")}
     failed = json.loads(place.read("manifest.json"))["failed"]
     return Taught(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
@@ -143,6 +148,14 @@ def _failures(place: Place) -> dict[str, Any]:
     if parts:
         place.stream(FAILED, lines())
     return {"failed": count}
+
+
+def answers_of(recipe: Recipe, run: Path) -> dict[str, Any]:
+    """What decides the logits of a photo: the teacher, by all that it was made from, and the views."""
+    teacher = read_json(run / "teacher" / "stage.json")["key"]
+    return {
+        "teacher": teacher, "views": facts_of(recipe.data.views), "crop": recipe.data.crop, "seed": recipe.seed,
+    }  # fmt: skip
 
 
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:

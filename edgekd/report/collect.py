@@ -78,7 +78,7 @@ def collect(run_dir: Path) -> Report:
         rows=rows,
         worth=_read(run_dir / "check/check.json", _worth),
         repeats=_repeats(run_dir, check),
-        labels_used=_read(run_dir / "data/summary.json", lambda value: _labels_used(value, free)) or "",
+        labels_used=_labels_used_in(run_dir, free),
         teacher=_read(run_dir / "teacher/summary.json", _teacher),
         curves=_curves(run_dir),
         data=_read(run_dir / "data/summary.json", _data),
@@ -159,6 +159,20 @@ def _repeats(run_dir: Path, check: Json | None) -> Repeats | None:
         )  # fmt: skip
 
     return _read_value(run_dir / "seeds/seeds.json", compared)
+
+
+def _labels_used_in(run_dir: Path, free: bool) -> str:
+    used = _read(run_dir / "data/summary.json", lambda value: _labels_used(value, free))
+    columns = _read(run_dir / "taught/columns.json", _stored_columns)
+    return " ".join(part for part in (used, columns) if part)
+
+
+def _stored_columns(value: Any) -> str:
+    photos, left_out = (sum(int(one[name]) for one in value) for name in ("photos", "left_out"))
+    return (
+        f"Beside these, {photos:,} photos of {len(value)} stored column{'s' * (len(value) > 1)} took part by the "
+        f"teacher's answers; {left_out:,} could not be read when these were made."
+    )
 
 
 def _labels_used(value: Json, free: bool) -> str:

@@ -11,6 +11,7 @@ from edgekd.errors import StorageError
 from edgekd.storage import replacing, write_bytes
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]+://")
+_PART = 16 << 20
 
 
 class Place(Protocol):
@@ -108,6 +109,13 @@ def open_place(text: str) -> Place:
     from edgekd.scale.remote import RemotePlace
 
     return RemotePlace(text)
+
+
+def copied(place: Place, name: str, path: Path) -> None:
+    """Copy a file of any size, whole or not at all. Raises StorageError."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        while part := place.read(name, stream.tell(), stream.tell() + _PART):
+            stream.write(part)
 
 
 def fetched(place: Place, names: Iterable[str], folder: Path) -> None:

@@ -8,8 +8,10 @@ Source: fixed targets for the very view that the student sees, after arXiv:2106.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,7 @@ from edgekd.training.loop import Progress
 SHARD = 256
 """Photos a shard: the unit that is written whole, and the most that each worker computes twice after a kill."""
 MANIFEST, OWNER = "manifest.json", "key.json"
+_MOST_MAPS = 1024
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
 """(start, stop) of a range of photos to batches of uint8 [B, V, H, W, 3] that cover it in order."""
@@ -45,9 +48,15 @@ class TeacherColumn:
         manifest = read_json(directory / MANIFEST)
         self.shape: tuple[int, int, int] = tuple(manifest["shape"])
         self.key: str = manifest["key"]
-        self._shards = [np.load(directory / name, mmap_mode="r", allow_pickle=False) for name in manifest["shards"]]
-        if sum(len(shard) for shard in self._shards) != self.shape[0]:
-            raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again.")
+        paths = [directory / name for name in manifest["shards"]]
+        for number, path in enumerate(paths):
+            size = _size(number, self.shape[0]) * math.prod(self.shape[1:]) * 2
+            if not path.is_file() or path.stat().st_size < size:
+                raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again.")
+        # A process may have 65,530 maps, which are the shards of 16 million photos.
+        self._shard = functools.lru_cache(_MOST_MAPS)(
+            lambda number: np.load(paths[number], mmap_mode="r", allow_pickle=False)
+        )
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -57,8 +66,12 @@ class TeacherColumn:
         photos, views = where
         rows = np.empty((len(photos), self.shape[2]), np.float16)
         for row, (photo, view) in enumerate(zip(photos, views, strict=True)):
-            rows[row] = self._shards[photo // SHARD][photo % SHARD, view]
+            rows[row] = self._shard(int(photo) // SHARD)[photo % SHARD, view]
         return rows
+
+    def known(self, number: int) -> npt.NDArray[np.int64]:
+        """Places in a shard of the photos that could be read, int64."""
+        return np.flatnonzero(~np.isnan(self._shard(number)).any(axis=(1, 2)))
 
 
 def open_column(where: str, cache: Path) -> TeacherColumn:

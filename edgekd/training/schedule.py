@@ -11,7 +11,7 @@ class Schedule(BaseModel):
     """A budget of optimizer steps: warm-up, then a cosine to zero.
 
     ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
-    student trained on the labels alone gets the same number of steps.
+    student trained on the labels alone gets the same number of steps, but for those that stored columns add.
     Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
     """
 
