@@ -8,20 +8,17 @@ _ROWS = (("local_small", "here"), ("ray_small", "two Ray nodes"), ("local", "her
 _PAPER, _PLANNED = 100_000_000, 200_000
 
 
-def markdown(told: dict[str, Any]) -> str:
-    """Every part that was measured, and what follows from it on paper."""
+def markdown(told: dict[str, Any], gpu: dict[str, Any] | None = None) -> str:
+    """Every part that was measured, ``gpu`` by gpu.py, and what follows from it on paper."""
     machine = told["machine"]
     parts = [
         "# Past one machine",
         f"EfficientNet-Lite0 at {told['input_px']} px, one view a photo, on {machine['cpu_model']}, {machine['cores']} "
-        "cores that other work shared. Both Ray nodes are of this machine.",
+        "cores. Both Ray nodes are of this machine, a core each.",
         _columns(told),
     ]
     if told.get("ray", told.get("local", {})).get("photos", 0) < _PLANNED:
-        parts.append(
-            f"The script's own sizes are {_PLANNED:,} and {_PLANNED // 10:,} photos; these are smaller, because other "
-            "work had the machine. What a process holds can be compared over a factor of ten all the same."
-        )
+        parts.append(f"A smaller run than the script's own, which has {_PLANNED:,} and {_PLANNED // 10:,} photos.")
     if "sweep" in told:
         one = told["sweep"]
         parts.append(
@@ -39,8 +36,10 @@ def markdown(told: dict[str, Any]) -> str:
             f"{one['photos'] / one['wall_s']:.0f} photos a second, {one['differing_shards']} shards differ from the "
             "local column's."
         )
+    if gpu:
+        parts.append(_gpu(gpu))
     if "local" in told:
-        parts.append(_paper(told))
+        parts.append(_paper(told, gpu))
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,18 +83,57 @@ def _kills(rounds: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _paper(told: dict[str, Any]) -> str:
+def _gpu(gpu: dict[str, Any]) -> str:
+    lines = [
+        f"**One {gpu['device']}** beside {gpu['cores']} cores, the same photos, by Keras on JAX "
+        "(`gpu.py`; float32, no TF32):",
+        "",
+        "| teacher's pixels | teacher alone, 16 a batch | 256 a batch | photos prepared, threads | 8 processes "
+        "| column, threads | 8 processes | teacher's share |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in gpu["teachers"]:
+        column = {count: one[f"column, {count} processes"] for count in (0, 8)}
+        prepared = {count: one["prepared"][f"{count} processes"] for count in (0, 8)}
+        lines.append(
+            f"| {one['input_px']} | {one['teacher']['16']:,} | {one['teacher']['256']:,} | {prepared[0]:,} "
+            f"| {prepared[8]:,} | {column[0]['photos_a_second']:,} | {column[8]['photos_a_second']:,} "
+            f"| {column[8]['teacher_share']:.0%} |"
+        )
+    same = all(one["same_bytes"] for one in gpu["teachers"])
+    far = max(one.get("largest_difference", 0.0) for one in gpu["teachers"])
+    lines += [
+        "",
+        f"Photos a second. Threads and processes give {'the same bytes' if same else 'DIFFERENT bytes'}; no logit is "
+        f"further than {far} from the CPU's. Threads are held up by Python's lock, so a GPU's photos are read by "
+        "processes. A column's batches are of 16 photos everywhere, or its bytes would depend on who made it; that, "
+        "and the wait for a shard's first photos, is what a GPU loses.",
+    ]
+    return "\n".join(lines)
+
+
+def _paper(told: dict[str, Any], gpu: dict[str, Any] | None) -> str:
     rate = told["local"]["photos"] / told["local"]["working_s"]
     hours = _PAPER / rate / 3600 * told["machine"]["cores"]
     full, top = _PAPER * 1000 * 2 / 1e12, _PAPER * 10 * (2 + 2) / 1e9
     return (
         f"**On paper: {_PAPER:,} photos**, one view, from the local way's {rate:.0f} photos a second on "
-        f"{told['machine']['cores']} shared cores at {told['input_px']} px: {hours:,.0f} CPU-core hours, "
+        f"{told['machine']['cores']} cores at {told['input_px']} px: {hours:,.0f} CPU-core hours, "
         f"{hours / 100:.1f} for a million; at 224 px about {(224 / told['input_px']) ** 2:.0f} times that (a teacher's "
-        "work grows with its pixels). No GPU was measured. Stored as float16: "
+        f"work grows with its pixels). {_gpu_hours(gpu)}Stored as float16: "
         f"{_PAPER * 3 * 2 / 1e9:.1f} GB for 3 classes, {full:.1f} TB for 1,000; the ten largest logits of a photo with "
         f"their numbers would be {top:.0f} GB in all, which edgekd does not write yet. {_PAPER // 256 + 1:,} shards: "
         "the column's list of files is one JSON of 8 MB, and opening all of them as memory maps passes Linux's default "
         "of 65,530 maps. That breaks first, at 16.7 million photos, where a column is opened for training; then a "
         "listing of the shards that are there (one request a thousand names)."
     )
+
+
+def _gpu_hours(gpu: dict[str, Any] | None) -> str:
+    if not gpu:
+        return ""
+    hours = [
+        f"{_PAPER / one['column, 8 processes']['photos_a_second'] / 3600:.1f} GPU hours at {one['input_px']} px"
+        for one in gpu["teachers"]
+    ]
+    return f"On the {gpu['device']} {' and '.join(hours)}. "

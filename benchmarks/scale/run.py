@@ -80,7 +80,8 @@ def main() -> None:
         if name == "kills" or name not in bench.told:
             bench.keep(name, parts[name]())
     write_json(arguments.out / "scale.json", bench.told)
-    text = markdown(bench.told)
+    gpu = arguments.out / "gpu.json"
+    text = markdown(bench.told, read_json(gpu) if gpu.is_file() else None)
     write_text(arguments.out / "scale.md", text)
     print(text)
 
