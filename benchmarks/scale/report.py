@@ -123,9 +123,9 @@ def _paper(told: dict[str, Any], gpu: dict[str, Any] | None) -> str:
         f"work grows with its pixels). {_gpu_hours(gpu)}Stored as float16: "
         f"{_PAPER * 3 * 2 / 1e9:.1f} GB for 3 classes, {full:.1f} TB for 1,000; the ten largest logits of a photo with "
         f"their numbers would be {top:.0f} GB in all, which edgekd does not write yet. {_PAPER // 256 + 1:,} shards: "
-        "the column's list of files is one JSON of 8 MB, and opening all of them as memory maps passes Linux's default "
-        "of 65,530 maps. That breaks first, at 16.7 million photos, where a column is opened for training; then a "
-        "listing of the shards that are there (one request a thousand names)."
+        "the column's list of files is one JSON of 8 MB, and looking which are there takes a request a thousand names. "
+        "What breaks first is a student's training: it holds the order of two passes, the photos' numbers and their "
+        f"labels, 8 bytes each, {_PAPER * 4 * 8 / 1e9:.1f} GB."
     )
 
 
