@@ -7,6 +7,7 @@ build.py apk BUILD ANDROID_JAR JDK MIN_SDK                       BUILD/edgekd-de
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -86,10 +87,10 @@ def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
     work = build / "apk"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    dex(build, (android_jar, jdk), min_sdk, work)
+    compiled = dex(build, (android_jar, jdk), min_sdk)
     shutil.copy(build / "resources.apk", work / "unaligned.apk")
     with zipfile.ZipFile(work / "unaligned.apk", "a") as archive:
-        for path in sorted(work.glob("classes*.dex")):
+        for path in sorted(compiled.glob("classes*.dex")):
             archive.write(path, path.name, zipfile.ZIP_DEFLATED)
         # Stored and aligned to pages, so that the loader maps them out of the APK.
         for path in sorted((build / "aar/tensorflow-lite/jni").glob("*/*.so")):
@@ -107,19 +108,35 @@ def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
     sys.stdout.write(f"{out}: {out.stat().st_size:,} bytes\n")
 
 
-def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str, work: Path) -> None:
-    """R8 takes jars, not folders; java.lang is in the JDK, not in Robolectric's Android."""
+def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
+    """The folder of the app's .dex, made by R8 where the code is not that of the last build: a model changes none.
+
+    R8 takes jars, not folders; java.lang is in the JDK, not in Robolectric's Android.
+    """
     classes = build / "classes"
-    with zipfile.ZipFile(work / "app.jar", "w") as archive:
-        for path in sorted(classes.rglob("*.class")):
-            archive.write(path, path.relative_to(classes).as_posix())
     rules = [HERE / "app/proguard-rules.pro", build / "components.pro", build / "aar/tensorflow-lite/proguard.txt"]
+    sources = sorted(classes.rglob("*.class"))
+    state = hashlib.sha256(f"{min_sdk} {libraries}".encode())
+    for path in (*sources, *rules, build / "lib/r8.jar", build / "lib/kotlin-stdlib.jar"):
+        state.update(f"{path} {path.stat().st_size}\n".encode())
+        state.update(path.read_bytes())
+    made = build / "dex" / state.hexdigest()[:16]
+    if made.is_dir():
+        return made
+    shutil.rmtree(made.parent, ignore_errors=True)
+    work = made.with_suffix(".part")
+    work.mkdir(parents=True)
+    with zipfile.ZipFile(work / "app.jar", "w") as archive:
+        for path in sources:
+            archive.write(path, path.relative_to(classes).as_posix())
     run(
         "java", "-Xmx2g", "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8", "--release", "--min-api", min_sdk,
         *(word for path in libraries for word in ("--lib", path)),
         *(word for path in rules for word in ("--pg-conf", path)), "--output", work,
         work / "app.jar", build / "lib/kotlin-stdlib.jar",
     )  # fmt: skip
+    work.rename(made)
+    return made
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -12,10 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 
+@functools.cache
 def import_keras() -> None:
     """Import keras on TensorFlow, without the messages of either."""
-    if "keras" in sys.modules:
-        return
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet():
         import keras

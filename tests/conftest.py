@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sharing import shared
 from simulators.arm import arm_root  # noqa: F401  a fixture
 from simulators.phone import adb_server_port, boot_phone, phone, phone_root, phones, refused_serial  # noqa: F401
 from simulators.pi import pi, pi_machine  # noqa: F401
@@ -27,8 +28,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: "integration" not in item.path.parts)
+    """The longest files come first, so that no worker is left with one at the end.
+
+    The first makes the finished run; meanwhile the other worker does what needs none.
+    """
+    waiting = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
+
+    def rank(item: pytest.Item) -> int:
+        if "integration" not in item.path.parts:
+            return 3
+        return 0 if item.path.name == "test_android.py" else 1 + (item.path in waiting)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -46,19 +57,25 @@ def student() -> Any:
 @pytest.fixture(scope="session")
 def exported(student: Any, images: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The four artifacts of the tiny student, by "<precision>.<format>"."""
-    from edgekd.export.exporter import export
+    from edgekd.artifact import Artifact
     from edgekd.preprocess import Preprocessing
 
-    artifacts = export(
-        student,
-        tmp_path_factory.mktemp("exported"),
-        "tiny",
-        labels=LABELS,
-        preprocessing=Preprocessing(height=SIZE, width=SIZE, crop="center"),
-        calibration=images,
-        provenance={"run": "test"},
-    )
-    return {f"{artifact.precision}.{artifact.format}": artifact for artifact in artifacts}
+    def make(folder: Path) -> None:
+        from edgekd.export.exporter import export
+
+        export(
+            student,
+            folder,
+            "tiny",
+            labels=LABELS,
+            preprocessing=Preprocessing(height=SIZE, width=SIZE, crop="center"),
+            calibration=images,
+            provenance={"run": "test"},
+        )
+
+    folder = shared(tmp_path_factory, "exported", make)
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".tflite", ".onnx")]
+    return {f"{one.precision}.{one.format}": one for one in map(Artifact.open, files)}
 
 
 @pytest.fixture

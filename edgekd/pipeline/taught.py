@@ -6,7 +6,6 @@ Nothing of them is held in memory: their names and logits are mapped, and a phot
 from __future__ import annotations
 
 import itertools
-import json
 import mmap
 import shutil
 from collections.abc import Callable
@@ -20,14 +19,14 @@ import numpy.typing as npt
 
 from edgekd.errors import DataError, StorageError, UsageError
 from edgekd.pipeline.list_photos import Rendering
-from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stage import Progress, Workspace
 from edgekd.pipeline.teach_list import answers_of
 from edgekd.preprocess import Pixels, Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.photo_list import NAMES
-from edgekd.scale.place import LocalPlace, Place, copied, open_place
+from edgekd.scale.place import LocalPlace, Place, copied, fetched, open_place
 from edgekd.storage import read_json, replacing, write_json
-from edgekd.teach.column import MANIFEST, SHARD, TeacherColumn, open_column
+from edgekd.teach.column import MANIFEST, SHARD, TeacherColumn, read_manifest
 from edgekd.training.batches import StoredLogits, ViewSource
 
 COLUMNS = "columns.json"
@@ -56,8 +55,7 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
             own = directory / manifest["key"]
             own.mkdir(exist_ok=True)
             if not isinstance(place, LocalPlace):
-                open_column(str(place), own)
-                copied(place, NAMES, own / NAMES)
+                _fetch(place, manifest, own, work.watcher.progress)
             folder = place.folder if isinstance(place, LocalPlace) else own
             photos = _index(TeacherColumn(folder), folder / NAMES, own / _ROWS, manifest["failed"])
             told.append(
@@ -68,7 +66,8 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
             )  # fmt: skip
         write_json(directory / COLUMNS, told)
 
-    directory = work.stage("taught", {"columns": [manifest["key"] for _, manifest in found]}, (COLUMNS,), do)
+    depends = [[str(place), manifest["key"]] for place, manifest in found]
+    directory = work.stage("taught", {"columns": depends}, (COLUMNS,), do)
     told = read_json(directory / COLUMNS)
     photos, left_out = (sum(one[name] for one in told) for name in ("photos", "left_out"))
     work.watcher.note(f"{photos:,} photos of stored columns join the distillation; {left_out:,} could not be read")
@@ -211,15 +210,25 @@ def _checked(where: str, recipe: Recipe, run: Path) -> tuple[Place, dict[str, An
         raise UsageError(
             f"data.taught: {where} holds no finished column. Finish it: edgekd teach RECIPE --photos LIST --to {where}"
         )
-    manifest: dict[str, Any] = json.loads(place.read(MANIFEST))
-    told = manifest.get("about")
-    if not isinstance(told, dict):
+    manifest = read_manifest(place)
+    told, failed = manifest.get("about"), manifest.get("failed")
+    if not (isinstance(told, dict) and isinstance(told.get("list"), str) and isinstance(failed, int)):
         raise UsageError(f"data.taught: {where} does not say what it was made from. Teach it again with this edgekd")
     wanted = answers_of(recipe, run)
     for name, value in wanted.items():
         if told.get(name) != value:
             raise UsageError(f"data.taught: {where} has not the {name} of this recipe. Teach its list with this one")
     return place, manifest
+
+
+def _fetch(place: Place, manifest: dict[str, Any], folder: Path, progress: Progress) -> None:
+    """Copy a column's files, those that are not here yet."""
+    shards = manifest["shards"]
+    for number, name in enumerate(shards, 1):
+        fetched(place, [name], folder)
+        progress(number, len(shards))
+    copied(place, NAMES, folder / NAMES)
+    write_json(folder / MANIFEST, manifest)
 
 
 def _index(column: TeacherColumn, names: Path, path: Path, failed: int) -> int:

@@ -130,11 +130,13 @@ def _difference(source: Source, model: Any, walk: _Walk) -> float:
     difference = 0.0
     for (operation, _), y in zip(compared, ours, strict=True):
         given, goal = np.asarray(y), wanted[id(operation)]
+        # Of logits, also where probabilities are compared: rounding errors of large ones show in these.
+        scale = max(1.0, float(np.abs(given).max()))
         if operation is walk.softmax:  # A layer that has the softmax for its activation.
             given = np.exp(given - given.max(axis=-1, keepdims=True))
             given /= given.sum(axis=-1, keepdims=True)
         difference = float(np.abs(given - goal).max())
-        if not difference <= TOLERANCE * max(1.0, float(np.abs(goal).max())):
+        if not difference <= TOLERANCE * scale:
             raise ModelError(
                 f"the layer {operation.name} ({type(operation).__name__}) gives other values in tf_keras, by up to "
                 f"{difference:.3g}, so the student can't be trained quantization-aware. Replace the layer, or quantize "

@@ -12,6 +12,7 @@ import functools
 import io
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ class TeacherColumn:
     """Logits float16 [N, V, C], in shards of `SHARD` photos, memory-mapped. NaN where a photo could not be read."""
 
     def __init__(self, directory: Path) -> None:
-        manifest = read_json(directory / MANIFEST)
+        manifest = checked_manifest(read_json(directory / MANIFEST), directory)
         self.shape: tuple[int, int, int] = tuple(manifest["shape"])
         self.key: str = manifest["key"]
         paths = [directory / name for name in manifest["shards"]]
@@ -82,12 +83,35 @@ def open_column(where: str, cache: Path) -> TeacherColumn:
     place = open_place(where)
     if isinstance(place, LocalPlace):
         return TeacherColumn(place.folder)
-    manifest = place.read(MANIFEST)
-    local = LocalPlace(cache)
-    _claim(local, json.loads(manifest)["key"])
-    fetched(place, json.loads(manifest)["shards"], cache)
-    local.write(MANIFEST, manifest)
+    manifest, local = read_manifest(place), LocalPlace(cache)
+    _claim(local, manifest["key"])
+    fetched(place, manifest["shards"], cache)
+    local.write(MANIFEST, _json(manifest))
     return TeacherColumn(cache)
+
+
+def read_manifest(place: Place) -> dict[str, Any]:
+    """What a finished column says of itself. Raises StorageError, RunError."""
+    try:
+        manifest = json.loads(place.read(MANIFEST))
+    except ValueError as error:
+        raise RunError(f"{place}: {MANIFEST} is no JSON ({error}). Teach the list again") from None
+    return checked_manifest(manifest, place)
+
+
+def checked_manifest(manifest: Any, where: object) -> dict[str, Any]:
+    """The same; files get the names in it, and folders its key. Raises RunError where it is not as edgekd writes it."""
+    try:
+        photos, views, classes = (int(size) for size in manifest["shape"])
+        names = [shard_name(number) for number in range(-(-photos // SHARD))]
+        good = min(photos, views, classes) > 0 and manifest["shards"] == names
+        good &= re.fullmatch("[0-9A-Za-z_-]+", manifest["key"]) is not None
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good:
+        raise RunError(f"{where}: {MANIFEST} is not as edgekd writes it. Compute the column again")
+    found: dict[str, Any] = manifest
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 import shutil
 import struct
 import subprocess
-import sys
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from photo_kinds import kind_of
+from warm import edgekd
 
 from edgekd.artifact import Artifact
 from edgekd.export.android import add_to_android
@@ -26,6 +26,9 @@ TOOLS = {
     "mvn": "maven", "javac": "openjdk-17-jdk-headless", "aapt2": "aapt", "zipalign": "zipalign",
     "apksigner": "apksigner", "gcc": "gcc",
 }  # fmt: skip
+
+AGAIN = ("exec:exec@resources", "surefire:test", "exec:exec@apk")
+"""What the one command does but compiling: a model changes no code."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Built:
     @property
     def apk(self) -> Path:
         return self.build / "edgekd-demo.apk"
+
+    @property
+    def bare(self) -> Path:
+        """What the build without a model left: its APK and the reports of its tests."""
+        return self.folder / "bare"
 
     def read(self, name: str) -> Any:
         """A JSON that its tests left behind."""
@@ -72,6 +80,15 @@ def missing_packages() -> list[str]:
     return [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
 
 
+def build_bare(folder: Path) -> None:
+    """Run the one command with no model, and keep what it made from the build that follows in the same folder."""
+    bare = folder / "bare"
+    bare.mkdir()
+    maven(["package"], {"assets": bare, "buildDirectory": folder / "build"})
+    shutil.copytree(folder / "build/surefire-reports", bare / "surefire-reports")
+    shutil.copy(folder / "build/edgekd-demo.apk", bare)
+
+
 def build_demo(
     folder: Path, models: Sequence[Path], photos: Sequence[Path], goal: Sequence[str], given: Mapping[str, Path]
 ) -> Built:
@@ -84,8 +101,7 @@ def build_demo(
     for model in models:
         add_to_android(Artifact.open(model), folder)
         out = folder / "golden" / model.stem
-        argv = [sys.executable, "-m", "edgekd", "golden", model, "--out", out, "--photos", photos[0].parent]
-        made = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
+        made = edgekd("golden", model, "--out", out, "--photos", photos[0].parent)
         assert made.returncode == 0, made.stderr
     maven(goal, {"assets": assets, "golden": folder / "golden", "buildDirectory": folder / "build", **given})
     return Built(folder, {model.name: model for model in models}, sorted(photos))
@@ -147,8 +163,7 @@ def _row(model: Mapping[str, Any], kind: str, found: Sequence[tuple[str, Mapping
 
 def predictions(built: Built, model: str) -> dict[str, dict[str, float]]:
     """What ``edgekd predict`` says of every photo of ours: file name, label, probability."""
-    argv = [sys.executable, "-m", "edgekd", "predict", built.models[model], *built.photos, "--json"]
-    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
+    done = edgekd("predict", built.models[model], *built.photos, "--json")
     assert done.returncode == 0, done.stderr
     return {Path(answer["path"]).name: answer["probabilities"] for answer in json.loads(done.stdout)}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from android_build import Built, build_demo, missing_packages
+from android_build import AGAIN, Built, build_bare, build_demo, missing_packages
 from bench_plans import phone_plan, phone_targets
 from photo_kinds import write_photos
 from recorded_agent import RecordingAgent
+from sharing import shared
 from support import Project
 
 from edgekd.bench import measure
@@ -26,29 +27,35 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         folder, _ = traffic_light_folders()
     except DataError as error:
         pytest.skip(str(error))
-    here = tmp_path_factory.mktemp("project")
-    for colour in ("green", "red", "yellow"):
-        photos = sorted((folder / colour).iterdir())
-        (here / "photos" / colour).mkdir(parents=True)
-        for photo in photos[:35]:
-            shutil.copy(photo, here / "photos" / colour / photo.name)
-        (here / "more").mkdir(exist_ok=True)
-        for photo in photos[35:67]:
-            shutil.copy(photo, here / "more" / f"{colour}-{photo.name}")
-    return Project(here)
+
+    def make(here: Path) -> None:
+        for colour in ("green", "red", "yellow"):
+            photos = sorted((folder / colour).iterdir())
+            (here / "photos" / colour).mkdir(parents=True)
+            for photo in photos[:35]:
+                shutil.copy(photo, here / "photos" / colour / photo.name)
+            (here / "more").mkdir(exist_ok=True)
+            for photo in photos[35:67]:
+                shutil.copy(photo, here / "more" / f"{colour}-{photo.name}")
+
+    return Project(shared(tmp_path_factory, "project", make))
 
 
 @pytest.fixture(scope="session")
-def finished(project: Project) -> Path:
-    """The run directory of a whole run."""
-    done = project.edgekd("run", project.recipe("whole"), "--out", "runs")
-    assert done.returncode == 0, done.stderr
+def finished(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a whole run, which no test may change."""
+
+    def make(_: Path) -> None:
+        done = project.edgekd("run", project.recipe("whole"), "--out", "runs")
+        assert done.returncode == 0, done.stderr
+
+    shared(tmp_path_factory, "finished", make)
     return project.folder / "runs" / "whole"
 
 
 @pytest.fixture(scope="session")
 def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The Android demo with three models, by its one command."""
+    """The Android demo by its one command, as cloned, and then with three models."""
     missing = missing_packages()
     if missing:
         pytest.skip(f"needs: apt-get install {' '.join(missing)}")
@@ -58,4 +65,5 @@ def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.Tem
     phone = FakeDevice(lambda argv, files: pytest.fail(f"ran {argv}"))
     measure(phone_targets(finished), "student.float32", phone_plan(), phone, agent=RecordingAgent(here / "plans"))
     given = {"plans": here / "plans", "replies": here / "replies", "screenshots": here / "screenshots"}
-    return build_demo(here, [*models, exported["int8.tflite"].path], photos, ["package"], given)
+    build_bare(here)
+    return build_demo(here, [*models, exported["int8.tflite"].path], photos, AGAIN, given)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from warm import edgekd
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+LINES = [line for block in blocks("sh") for line in block.splitlines() if line]
+"""The README's commands."""
 
 RECIPE = """
 name = "{name}"
@@ -56,19 +70,19 @@ class Project:
         return path
 
     def edgekd(self, *arguments: str | Path, without_tensorflow: bool = False) -> subprocess.CompletedProcess[str]:
+        if not without_tensorflow:
+            return edgekd(*arguments, cwd=self.folder)
         return subprocess.run(
-            self.argv(*arguments), cwd=self.folder, capture_output=True, text=True,
-            env=self.environment(without_tensorflow), timeout=600,
+            self.argv(*arguments), cwd=self.folder, capture_output=True, text=True, env=self.without_tensorflow(),
+            timeout=600,
         )  # fmt: skip
 
     @staticmethod
     def argv(*arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "edgekd", *map(str, arguments)]
 
-    def environment(self, without_tensorflow: bool = False) -> dict[str, str]:
-        """The test's own, and on request one in which importing TensorFlow or Keras fails."""
-        if not without_tensorflow:
-            return dict(os.environ)
+    def without_tensorflow(self) -> dict[str, str]:
+        """An environment in which importing TensorFlow or Keras fails."""
         blocker = self.folder / "blocker"
         for name in ("tensorflow", "keras", "tf_keras"):
             (blocker / name).mkdir(parents=True, exist_ok=True)

@@ -7,17 +7,17 @@ from __future__ import annotations
 import itertools
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from android_build import ROOT, Built, Row, data_offset, kotlin_counts, maven, page_bytes, rows_by_kind
+from android_build import ROOT, Built, Row, data_offset, kotlin_counts, page_bytes, rows_by_kind
 from bench_plans import phone_plan, phone_targets
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 from recorded_agent import ReplayingAgent
+from warm import edgekd
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
 from edgekd.bench.on_device import device_scores
@@ -38,13 +38,11 @@ def test_no_kotlin_test_failed_and_none_was_skipped(built: Built) -> None:
     assert (counts["failures"], counts["errors"], counts["skipped"]) == (0, 0, 0)
 
 
-def test_the_one_command_works_as_cloned_without_a_model(built: Built, tmp_path: Path) -> None:
-    (tmp_path / "none").mkdir()
-    maven(["package"], {"assets": tmp_path / "none", "buildDirectory": tmp_path / "build"})
-    counts = kotlin_counts(tmp_path / "build")
+def test_the_one_command_works_as_cloned_without_a_model(built: Built) -> None:
+    counts = kotlin_counts(built.bare)
     # What needs no model is tested all the same.
     assert counts["failures"] + counts["errors"] == 0 and counts["tests"] - counts["skipped"] >= 50
-    with zipfile.ZipFile(tmp_path / "build/edgekd-demo.apk") as archive:
+    with zipfile.ZipFile(built.bare / "edgekd-demo.apk") as archive:
         assert not [name for name in archive.namelist() if name.startswith("assets/")]
 
 
@@ -146,8 +144,7 @@ def test_the_page_size_of_every_native_library_is_known(built: Built) -> None:
 
 
 def report(*results: Path, out: Path) -> str:
-    argv = [sys.executable, "-m", "edgekd", "report", *map(str, results), "--out", str(out)]
-    done = subprocess.run(argv, capture_output=True, text=True)
+    done = edgekd("report", *results, "--out", out)
     assert done.returncode == 0, done.stderr
     return next(out.glob("*.html")).read_text(encoding="utf-8")
 

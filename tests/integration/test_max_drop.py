@@ -58,16 +58,15 @@ def test_the_report_shows_the_ladder_and_says_what_the_precisions_are(guaranteed
 
 
 def test_a_run_whose_ladder_ends_in_nothing_says_what_every_step_gave(project: Project, spoilt: Path) -> None:
-    before = {path: path.read_bytes() for path in (project.folder / "out").glob("spoilt*")}
     done = project.edgekd(
-        "export", spoilt, "--int8", "--data", "photos", "--out", "out", "--max-drop", "1", "--calibration", "16"
+        "export", spoilt, "--int8", "--data", "photos", "--out", "none", "--max-drop", "1", "--calibration", "16"
     )
     assert done.returncode == 3, done.stderr
     assert "no int8 file is within 1 points of the float student's" in done.stderr
     for step in ("ranges by min-max:", "ranges by percentile:", "ranges by mse:", "1 op of", "2 ops of", "4 ops of"):
         assert step in done.stderr
     # Nothing is written where nothing holds.
-    assert {path: path.read_bytes() for path in (project.folder / "out").glob("spoilt*")} == before
+    assert not list((project.folder / "none").glob("spoilt*"))
 
 
 def test_a_guarantee_is_refused_where_ranges_are_chosen_too(project: Project, spoilt: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from warm import edgekd
 
 from edgekd.artifact import Artifact
 from edgekd.data.traffic_lights import traffic_light_folders
@@ -83,8 +83,7 @@ def ask_mediapipe(python: str, artifact: Artifact, paths: list[Path]) -> list[di
 
 
 def ask_edgekd(artifact: Artifact, paths: list[Path]) -> list[dict[str, Any]]:
-    argv = [sys.executable, "-m", "edgekd", "predict", str(artifact.path), *map(str, paths), "--json"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    done = edgekd("predict", artifact.path, *paths, "--json")
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
@@ -50,7 +51,9 @@ def test_a_changed_gate_repeats_the_check_and_nothing_before_it(project: Project
     assert (copy / "report.html").is_file()
 
 
-def test_killed_during_distillation_it_ends_in_the_same_student(project: Project) -> None:
+def test_killed_during_distillation_it_ends_in_the_same_student(project: Project, finished: Path) -> None:
+    for name, stage in itertools.product(("unbroken", "killed"), ("data", "teacher", "column")):
+        shutil.copytree(finished / stage, project.folder / "runs" / name / stage)
     whole = project.recipe("unbroken", student="slice:2@32", epochs=12)
     assert project.edgekd("distill", whole).returncode == 0
     killed = project.recipe("killed", student="slice:2@32", epochs=12)

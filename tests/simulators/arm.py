@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sharing import shared
 
 from edgekd.devices.arm_root import make_root
 
@@ -22,4 +23,4 @@ def arm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for tool, package in (("mmdebstrap", "mmdebstrap"), ("qemu-aarch64", "qemu-user")):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: apt-get install {package}")
-    return make_root(tmp_path_factory.mktemp("arm") / "root")
+    return shared(tmp_path_factory, "arm", lambda folder: make_root(folder / "root")) / "root"
