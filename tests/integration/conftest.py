@@ -53,6 +53,23 @@ def finished(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path
     return project.folder / "runs" / "whole"
 
 
+@pytest.fixture(scope="module")
+def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's own folder, where the recipe is a small one so that running it takes seconds."""
+    here = tmp_path_factory.mktemp("readme")
+    shutil.copytree(project.folder / "photos", here / "photos")
+    shutil.copytree(project.folder / "more", here / "more-photos")
+    shutil.copytree(finished, here / "runs" / "litter")
+    shutil.copy(next((here / "photos" / "red").iterdir()), here / "photo.jpg")
+    shutil.copy(finished / "distill" / "student.keras", here / "student.keras")
+    names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
+    (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
+    (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
+    small = project.recipe("litter").read_text(encoding="utf-8").replace('"more"', '"more-photos"')
+    (here / "litter.toml").write_text(small, encoding="utf-8")
+    return here
+
+
 @pytest.fixture(scope="session")
 def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The Android demo by its one command, as cloned, and then with three models."""

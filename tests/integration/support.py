@@ -23,6 +23,10 @@ def blocks(language: str) -> list[str]:
 
 LINES = [line for block in blocks("sh") for line in block.splitlines() if line]
 """The README's commands."""
+SET_UPS, OTHERS = [x for x in LINES if "pip install" in x], [x for x in LINES if "pip install" not in x]
+# Simulated machines stand in for those of the README.
+ELSEWHERE = re.compile(r"ssh:|adb:|emulated:|^edgekd devices$")
+COMMANDS, ON_DEVICES = [x for x in OTHERS if not ELSEWHERE.search(x)], [x for x in OTHERS if ELSEWHERE.search(x)]
 
 RECIPE = """
 name = "{name}"

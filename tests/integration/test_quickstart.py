@@ -1,0 +1,22 @@
+"""The README's first command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from support import SET_UPS
+
+
+def test_the_quickstart_does_the_main_job(tmp_path: Path) -> None:
+    command = shlex.split(SET_UPS[0].rpartition("&&")[2])
+    assert command == [".venv/bin/edgekd", "quickstart"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekd", "quickstart"], cwd=tmp_path, capture_output=True, text=True, timeout=1800
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"\d+x smaller and \d+x faster .* int8, .* balanced accuracy", done.stdout.strip())
+    assert (tmp_path / "runs" / "quickstart" / "report.html").is_file()
