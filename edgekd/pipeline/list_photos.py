@@ -30,6 +30,8 @@ from edgekd.training.replicas import gpus
 Views = npt.NDArray[np.uint8]
 _THREADS, _AHEAD = 8, 3
 _MOST_PROCESSES = 8
+MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""What reading a photo raises where there is none under its name; other errors are the place's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Rendering:
         try:
             content = read_photo(name, self.source)
             return self._views(hashlib.sha256(content).hexdigest(), decode(content, name).pixels), error
-        except (FileNotFoundError, PermissionError) as failed:
+        except MISSING as failed:
             error = failed.strerror or "there is no such file"
         except DataError as failed:
             error = " ".join(str(failed).split())
@@ -54,7 +56,7 @@ class Rendering:
         return np.zeros((self.recipe.data.views.views, size.height, size.width, 3), np.uint8), error
 
     def view(self, name: str, number: int) -> Pixels:
-        """One view, uint8 [H, W, 3]. Raises FileNotFoundError, PermissionError, DataError, StorageError."""
+        """One view, uint8 [H, W, 3]. Raises DataError, StorageError and those of `MISSING`."""
         content = read_photo(name, self.source)
         pixels = decode(content, name).pixels
         small = reduced(pixels, self.recipe.data.views.base_px) if number else pixels

@@ -92,7 +92,11 @@ def shard_names(place: Place, starts: NDArray[np.int64], number: int) -> list[st
 
 
 def read_photo(name: str, source: str) -> bytes:
-    """The bytes of a photo of the list ``source``. Raises FileNotFoundError, PermissionError, StorageError."""
+    """The bytes of a photo of the list ``source``.
+
+    Raises: FileNotFoundError, PermissionError, IsADirectoryError or NotADirectoryError where there is no such photo;
+    StorageError.
+    """
     if is_uri(name):
         return read_from(*file_system(name), f"reading {name}")
     if is_uri(source) and not name.startswith("/"):

@@ -146,7 +146,7 @@ def retried(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
     for wait in (*waits, None):
         try:
             return call()
-        except (FileNotFoundError, PermissionError, IsADirectoryError):
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
         except OSError as error:
             if wait is None:

@@ -48,6 +48,14 @@ def test_processes_give_what_threads_give(names: list[str], tmp_path: Path) -> N
     assert not threads[[3, 20]].any()
 
 
+def test_a_folder_and_what_is_in_no_folder_are_no_photos(names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    errors: dict[int, str] = {}
+    (batch,) = Readers().batches(rendering(tmp_path), [names[0], "more", "00.png/x.png"], 8, errors)
+    assert batch[0].any() and not batch[1:].any()
+    assert errors == {1: "Is a directory", 2: "Not a directory"}
+
+
 CLIENT = """
 import multiprocessing, os, sys, time
 from pathlib import Path
