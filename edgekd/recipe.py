@@ -47,7 +47,7 @@ class DataSection(_Section):
     source: Path | tuple[Path, ...]
     images: Path | None = None
     unlabelled: Path | None = None
-    taught: tuple[str, ...] = ()
+    taught: tuple[str, ...] | None = None
     strict: bool = False
     crop: Literal["whole", "center"] = "whole"
     split: SplitPolicy = SplitPolicy()
@@ -232,7 +232,7 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
 
     given = recipe.data
     source = absolute(given.source) if isinstance(given.source, Path) else tuple(map(absolute, given.source))
-    taught = tuple(where if is_uri(where) else str(absolute(Path(where))) for where in given.taught)
+    taught = given.taught and tuple(where if is_uri(where) else str(absolute(Path(where))) for where in given.taught)
     paths = {
         "source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled), "taught": taught,
     }  # fmt: skip

@@ -20,7 +20,7 @@ from edgekd.pipeline.seeds import seeds_stage
 from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
 from edgekd.pipeline.student import Lesson
-from edgekd.pipeline.taught import taught_stage
+from edgekd.pipeline.taught import check_taught, taught_stage
 from edgekd.pipeline.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Workers
@@ -71,15 +71,19 @@ def run(
 
 
 def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
+    learns = last >= STAGES.index("start")
+    if learns:
+        # What can be wrong of stored columns is said before a teacher is trained.
+        check_taught(recipe)
     dataset = data_stage(work, recipe)
     if last < STAGES.index("teacher"):
         return
     label_free = recipe.distill.labels == "none"
     pool = pool_of(dataset, label_free=label_free)
     teacher_stage(work, recipe, dataset, pool)
-    taught_stage(work, recipe)
-    if last < STAGES.index("start"):
+    if not learns:
         return
+    taught_stage(work, recipe)
     lesson = Lesson(work, recipe, dataset, pool)
     if last == STAGES.index("column"):
         lesson.column_stage()

@@ -119,11 +119,11 @@ def _finished(mark: Path, key: str, directory: Path) -> str | None:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a run directory for one process. Raises RunError where another holds it."""
+    """Hold a run directory, or another that one process fills. Raises RunError where another holds it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RunError(f"{directory} is in use by another edgekd. Wait for it, or give another --out.") from None
+            raise RunError(f"{directory} is in use by another edgekd. Wait for it, or give another folder.") from None
         yield

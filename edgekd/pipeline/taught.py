@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import DataError, StorageError, UsageError
-from edgekd.pipeline.list_photos import Rendering
+from edgekd.pipeline.list_photos import MISSING, Rendering
 from edgekd.pipeline.stage import Progress, Workspace
-from edgekd.pipeline.teach_list import answers_of
+from edgekd.pipeline.teach_list import teacher_of, views_of
 from edgekd.preprocess import Pixels, Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.photo_list import NAMES
 from edgekd.scale.place import LocalPlace, Place, copied, fetched, open_place
-from edgekd.storage import read_json, replacing, write_json
+from edgekd.storage import read_json, replacing, sha256_file, write_json
 from edgekd.teach.column import MANIFEST, SHARD, TeacherColumn, read_manifest
 from edgekd.training.batches import StoredLogits, ViewSource
 
@@ -34,6 +34,16 @@ _ROWS = "rows.npy"
 _THREADS = 8
 
 Numbers = npt.NDArray[np.int64]
+
+
+def check_taught(recipe: Recipe) -> None:
+    """Check what can be said of the columns of ``data.taught`` before there is a teacher: that they are finished and
+    of the recipe's views.
+
+    Raises UsageError, StorageError, RunError.
+    """
+    for where in recipe.data.taught or ():
+        _checked(where, views_of(recipe))
 
 
 def taught_stage(work: Workspace, recipe: Recipe) -> None:
@@ -45,7 +55,8 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
     if not recipe.data.taught:
         shutil.rmtree(work.path / "taught", ignore_errors=True)
         return
-    found = [_checked(where, recipe, work.path) for where in recipe.data.taught]
+    wanted = {**views_of(recipe), **teacher_of(work.path)}
+    found = [_checked(where, wanted) for where in recipe.data.taught]
 
     def do(directory: Path, _key: str) -> None:
         for stale in set(directory.glob("*/")) - {directory / key for key in (one["key"] for _, one in found)}:
@@ -57,11 +68,12 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
             if not isinstance(place, LocalPlace):
                 _fetch(place, manifest, own, work.watcher.progress)
             folder = place.folder if isinstance(place, LocalPlace) else own
-            photos = _index(TeacherColumn(folder), folder / NAMES, own / _ROWS, manifest["failed"])
+            column, about = TeacherColumn(folder), manifest["about"]
+            photos = _index(column, folder / NAMES, about["names"], own / _ROWS)
             told.append(
                 {
-                    "place": str(place), "key": manifest["key"], "list": manifest["about"]["list"], "photos": photos,
-                    "left_out": manifest["failed"], "folder": str(folder) if folder != own else None,
+                    "place": str(place), "key": manifest["key"], "list": about["list"], "photos": photos,
+                    "left_out": len(column) - photos, "folder": str(folder) if folder != own else None,
                 }
             )  # fmt: skip
         write_json(directory / COLUMNS, told)
@@ -183,7 +195,7 @@ class _Column:
                 names = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise StorageError(f"{folder / NAMES} cannot be read: {error.strerror}. Put the column back") from None
-        rows = np.load(own / _ROWS, mmap_mode="r", allow_pickle=False)
+        rows = np.load(own / _ROWS, mmap_mode="r", allow_pickle=False)[: told["photos"]]
         rendering = Rendering(recipe, told["list"], preprocessing)
         return cls(told["place"], TeacherColumn(folder), rows, names, rendering)
 
@@ -193,7 +205,7 @@ class _Column:
         name = self.names[start : self.names.find(b"\n", start)].decode()
         try:
             return self.rendering.view(name, number)
-        except (FileNotFoundError, PermissionError) as error:
+        except MISSING as error:
             reason = error.strerror or "there is no such file"
         except DataError as error:
             reason = " ".join(str(error).split())
@@ -203,21 +215,26 @@ class _Column:
         )
 
 
-def _checked(where: str, recipe: Recipe, run: Path) -> tuple[Place, dict[str, Any]]:
-    """A column's place and manifest. Raises UsageError."""
+def _checked(where: str, wanted: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
+    """A column's place and manifest, which says the same of how it was made as ``wanted``. Raises UsageError."""
     place = open_place(where)
     if not place.has(MANIFEST):
         raise UsageError(
             f"data.taught: {where} holds no finished column. Finish it: edgekd teach RECIPE --photos LIST --to {where}"
         )
     manifest = read_manifest(place)
-    told, failed = manifest.get("about"), manifest.get("failed")
-    if not (isinstance(told, dict) and isinstance(told.get("list"), str) and isinstance(failed, int)):
-        raise UsageError(f"data.taught: {where} does not say what it was made from. Teach it again with this edgekd")
-    wanted = answers_of(recipe, run)
+    told = manifest.get("about")
+    if not (isinstance(told, dict) and all(isinstance(told.get(name), str) for name in ("list", "names", "teacher"))):
+        raise UsageError(
+            f"data.taught: {where} does not say what it was made from. Say it, with this edgekd: edgekd teach RECIPE "
+            f"--photos LIST --to {where}"
+        )
     for name, value in wanted.items():
         if told.get(name) != value:
-            raise UsageError(f"data.taught: {where} has not the {name} of this recipe. Teach its list with this one")
+            raise UsageError(
+                f"data.taught: {where} has not the {name} of this recipe. Name another column, or compute this one "
+                f"again: edgekd teach RECIPE --photos {told['list']} --to {where}"
+            )
     return place, manifest
 
 
@@ -227,26 +244,30 @@ def _fetch(place: Place, manifest: dict[str, Any], folder: Path, progress: Progr
     for number, name in enumerate(shards, 1):
         fetched(place, [name], folder)
         progress(number, len(shards))
-    copied(place, NAMES, folder / NAMES)
+    if not (folder / NAMES).is_file() or sha256_file(folder / NAMES) != manifest["about"]["names"]:
+        copied(place, NAMES, folder / NAMES)
     write_json(folder / MANIFEST, manifest)
 
 
-def _index(column: TeacherColumn, names: Path, path: Path, failed: int) -> int:
-    """Write number and place in ``names`` of every photo that has logits; gives how many. Raises DataError."""
-    count, done = len(column) - failed, 0
-    if not count:
-        raise DataError(f"{names.parent}: none of the column's photos could be read. See its failed.txt")
+def _index(column: TeacherColumn, names: Path, sha256: str, path: Path) -> int:
+    """Write number and place in ``names`` of every photo that has logits, and gives how many; further rows are zeros.
+
+    Raises DataError where there is none, or where ``names`` does not hash to ``sha256``.
+    """
+    if sha256_file(names) != sha256:
+        # Another list came to the same folder, and was stopped before its first logits.
+        raise DataError(f"{names} is not the list that the column beside it was made of. Teach the list again")
+    done = 0
     with replacing(path) as temporary, names.open("rb") as stream:
-        rows = np.lib.format.open_memmap(temporary, "w+", np.int64, (count, 2))
+        # Rows that are never written take no room on the disk.
+        rows = np.lib.format.open_memmap(temporary, "w+", np.int64, (len(column), 2))
         starts = itertools.accumulate(map(len, stream), initial=0)
         for first in range(0, len(column), SHARD):
             known = column.known(first // SHARD)
             size, end = min(SHARD, len(column) - first), done + len(known)
             here = np.fromiter(itertools.islice(starts, size), np.int64, size)
-            if end > count:
-                break
             rows[done:end, 0], rows[done:end, 1], done = first + known, here[known], end
         rows.flush()
-        if done != count:
-            raise DataError(f"{names.parent}: its logits are not those that its manifest counts. Teach the list again")
-    return count
+    if not done:
+        raise DataError(f"{names.parent}: none of the column's photos could be read. See its failed.txt")
+    return done

@@ -87,7 +87,7 @@ def teach_list(
     with locked(place.folder) if isinstance(place, LocalPlace) else nullcontext():
         facts = store_list(place, source, SHARD)
         job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
-        about = {"list": source, **answers_of(recipe, run)}
+        about = {"list": source, "names": facts.sha256, **views_of(recipe), **teacher_of(run)}
         told = fill_column(
             place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
             workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
@@ -150,17 +150,22 @@ def _failures(place: Place) -> dict[str, Any]:
     return {"failed": count}
 
 
-def answers_of(recipe: Recipe, run: Path) -> dict[str, Any]:
-    """What decides the logits of a photo: the teacher, by all that it was made from, and the views."""
-    teacher = read_json(run / "teacher" / "stage.json")["key"]
+def views_of(recipe: Recipe) -> dict[str, Any]:
+    """What decides how a photo is shown to the teacher."""
+    return {"views": facts_of(recipe.data.views), "crop": recipe.data.crop, "seed": recipe.seed}
+
+
+def teacher_of(run: Path) -> dict[str, Any]:
+    """What decides its answers: the classes in their order, and the teacher, by all that it was made from."""
+    teacher = run / "teacher"
     return {
-        "teacher": teacher, "views": facts_of(recipe.data.views), "crop": recipe.data.crop, "seed": recipe.seed,
+        "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],
     }  # fmt: skip
 
 
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:
     """Hash of all that decides the column: teacher, views, and the names in their order."""
-    teacher = json.loads((run / "teacher" / "stage.json").read_text(encoding="utf-8"))["outputs"]
+    teacher = read_json(run / "teacher" / "stage.json")["outputs"]
     return digest(
         {
             "edgekd": __version__, "teacher": teacher, "views": facts_of(recipe.data.views), "crop": recipe.data.crop,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgekd.pipeline.column import views_at
 from edgekd.pipeline.photos import pool_of
 from edgekd.pipeline.run import run
 from edgekd.pipeline.stage import Silent, locked
+from edgekd.pipeline.sweep_student import StudentJob, slug
 from edgekd.pipeline.taught import TaughtPhotos, taught_columns
 from edgekd.pipeline.teach_list import teach_list
 from edgekd.preprocess import Preprocessing
@@ -48,6 +50,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = teach_list(recipe, here / "plain", str(here / "list.txt"), str(here / "column"))
     assert (told.photos, told.failed) == (PHOTOS + 2, 2)
     return here
+
+
+class Told(Silent):
+    """Keeps which stages were done."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def finished(self, stage: str, seconds: float) -> None:
+        """A stage ended."""
+        self.done.append(stage)
 
 
 class Killed(Silent):
@@ -107,6 +120,13 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
     run(recipe_of(folder, "column"), tmp_path / "here", until="column")
     size, recipe = Preprocessing(height=32, width=32), recipe_of(folder, "column")
     there, here = (TaughtPhotos(tmp_path / name / "taught", recipe, size) for name in ("there", "here"))
+    lost, kept = (next((tmp_path / "there" / "taught").rglob(f"logits-0000{number}.npy")) for number in (0, 1))
+    lost.unlink()
+    (tmp_path / "there" / "taught" / "stage.json").unlink()
+    before = kept.stat()
+    run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="column")
+    assert lost.read_bytes() == (folder / "column" / lost.name).read_bytes()
+    assert kept.stat() == before, "what was fetched is not fetched again"
     everyone, first = np.arange(PHOTOS), np.zeros(PHOTOS, int)
     assert np.array_equal(there[everyone, first], here[everyone, first])
     assert np.array_equal(there.gather(everyone[-9:], first[-9:]), here.gather(everyone[-9:], first[-9:]))
@@ -116,8 +136,9 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
     ("change", "message"),
     [
         (("views = 2", "views = 3"), "has not the views of this recipe"),
+        (("[data]", '[data]\ncrop = "center"'), "has not the crop of this recipe"),
+        (("[data]", "seed = 3\n[data]"), "has not the seed of this recipe"),
         (("pixel_range = [0, 1]", "pixel_range = [-1, 1]"), "has not the teacher of this recipe"),
-        (("[data]", "seed = 3\n[data]"), "has not the"),
     ],
 )
 def test_a_column_of_another_recipe_is_refused(
@@ -130,10 +151,15 @@ def test_a_column_of_another_recipe_is_refused(
 def test_columns_that_can_t_be_used_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone holds no finished column\. Finish it: edgekd teach"):
         run(recipe_of(folder, "gone"), tmp_path / "run", until="distill")
+    assert not (tmp_path / "run" / "data").exists(), "it could be said before anything was done"
     manifest = read_json(folder / "column" / "manifest.json")
     write_json(tmp_path / "old" / "manifest.json", {name: manifest[name] for name in manifest if name != "about"})
     with pytest.raises(UsageError, match="old does not say what it was made from"):
         run(recipe_of(folder, str(tmp_path / "old")), tmp_path / "run", until="distill")
+    manifest["about"]["classes"].append("lynx")
+    write_json(tmp_path / "lynx" / "manifest.json", manifest)
+    with pytest.raises(UsageError, match="lynx has not the classes of this recipe"):
+        run(recipe_of(folder, str(tmp_path / "lynx")), tmp_path / "run", until="distill")
     with pytest.raises(RecipeError, match=r"leave out \[data.views.mix\]"):
         recipe_of(folder, "column", ("views = { views = 2 }", "views = { views = 2, mix = { mixup = 0.2 } }"))
     terms = {"name": "weighted", "terms": [
@@ -160,6 +186,42 @@ def test_a_photo_that_is_gone_by_now_is_named(folder: Path, tmp_path: Path) -> N
             photos.gather(number, number * 0)
     finally:
         photo.write_bytes(content)
+
+
+def test_a_column_whose_list_was_replaced_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "column", tmp_path / "column")
+    names = (tmp_path / "column" / "photos.txt").read_text().splitlines()
+    (tmp_path / "column" / "photos.txt").write_text("\n".join([*names[1:], ""]))
+    with pytest.raises(DataError, match="is not the list that the column beside it was made of"):
+        run(recipe_of(folder, str(tmp_path / "column")), tmp_path / "run", until="column")
+
+
+def test_a_recipe_may_name_the_column_that_it_is_yet_to_teach(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone.txt").write_text("gone.png\n")
+    recipe, own = recipe_of(folder, str(tmp_path / "column")), tmp_path / "run"
+    run(recipe, own, until="teacher")
+    assert teach_list(recipe, own, str(tmp_path / "gone.txt"), str(tmp_path / "column")).failed == 1
+    with pytest.raises(DataError, match="none of the column's photos could be read"):
+        run(recipe, own, until="column")
+    teach_list(recipe, own, str(folder / "list.txt"), str(tmp_path / "column"))
+    run(recipe, own, until="column")
+    assert [column["photos"] for column in taught_columns(own)] == [PHOTOS]
+
+
+def test_a_recipe_without_columns_says_nothing_of_them(folder: Path) -> None:
+    assert not (folder / "plain" / "taught").exists()
+    assert "taught =" not in (folder / "plain" / "recipe.toml").read_text()
+
+
+def test_students_of_a_sweep_share_what_was_noted_of_the_columns(folder: Path, tmp_path: Path) -> None:
+    students, watcher = ("cnn:4@32", "cnn:8@32"), Told()
+    job = StudentJob(recipe_of(folder, "column"), tuple((name, 0) for name in students), tmp_path, True)
+    job.run(0, "column", Silent())
+    job.take_over(1)
+    job.run(1, "distill", watcher)
+    assert watcher.done == ["start", "distill"]
+    history = read_json(tmp_path / slug(students[1]) / "distill" / "history.json")
+    assert history["steps"] > 2 * PHOTOS / 32
 
 
 def test_two_processes_don_t_fill_one_folder(folder: Path, tmp_path: Path) -> None:
