@@ -31,7 +31,7 @@ def aware_by_column(
     return quantization_aware(
         student, section, unbound(distill.objective, distill.confidence),
         lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(len(lesson.pool.samples)), seed=seed,
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
         checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
@@ -42,7 +42,7 @@ def sparse_by_column(lesson: Lesson, student: Any, section: Sparsity, *, checkpo
     return sparsified(
         student, section, unbound(distill.objective, distill.confidence),
         lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(len(lesson.pool.samples)), seed=seed,
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
         checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 

@@ -16,12 +16,14 @@ from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
 from edgekd.metrics import accuracy, balanced_accuracy
+from edgekd.pipeline.shown import ManyShown
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing, resize
 from edgekd.recipe import Recipe
 from edgekd.storage import digest, write_json
 from edgekd.training.batches import UNLABELLED
 from edgekd.training.loop import Progress, Validation
+from edgekd.training.order import Numbers
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,20 @@ class Pool:
         """Numbers of the labelled photos."""
         return np.flatnonzero(self.labels != UNLABELLED)
 
-    def shown(self, labelled_share: float | None, more: int = 0) -> npt.NDArray[np.int64]:
+    def shown(self, labelled_share: float | None, more: int = 0) -> Numbers:
         """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share.
 
         ``more`` photos without labels come after the pool's.
         """
-        labelled, count = self.labelled, len(self.samples) + more
-        unlabelled = np.concatenate([np.flatnonzero(self.labels == UNLABELLED), np.arange(len(self.samples), count)])
-        wanted = 0 if labelled_share is None else round(labelled_share / (1 - labelled_share) * len(unlabelled))
-        if not len(labelled) or wanted <= len(labelled):
-            return np.arange(count)
-        return np.concatenate([np.resize(labelled, wanted), unlabelled])
+        labelled, own = self.labelled, len(self.samples)
+        repeated, rest = 0, np.arange(own)
+        if labelled_share is not None and len(labelled):
+            wanted = round(labelled_share / (1 - labelled_share) * (own - len(labelled) + more))
+            if wanted > len(labelled):
+                repeated, rest = wanted, np.flatnonzero(self.labels == UNLABELLED)
+        if more:
+            return ManyShown(labelled, repeated, rest, range(own, own + more))
+        return np.concatenate([np.resize(labelled, repeated), rest])
 
 
 def data_stage(work: Workspace, recipe: Recipe) -> Dataset:

@@ -26,6 +26,7 @@ from edgekd.pipeline.photos import (
     validation_of,
     view_facts,
 )
+from edgekd.pipeline.shown import ManyLabels
 from edgekd.pipeline.stage import EpochWatcher, Workspace
 from edgekd.pipeline.taught import JoinedLogits, JoinedViews, TaughtPhotos, taught_columns
 from edgekd.preprocess import Preprocessing
@@ -36,9 +37,10 @@ from edgekd.students.spec import parse_student
 from edgekd.teach.column import TeacherColumn
 from edgekd.teach.keras_teacher import load_model
 from edgekd.teach.transfer import LabelledViews, probe
-from edgekd.training.batches import UNLABELLED, BatchStream, StoredLogits, ViewSource
+from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.order import Numbers
 from edgekd.training.replicas import on_every_gpu
 
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
@@ -137,11 +139,12 @@ class Lesson:
             else:
                 sources = features.sources if features else ()
                 stream = self.taught_batches(student, schedule.batch_size, seed, sources)
-                photos += sum(column["photos"] for column in taught_columns(self.work.path))
+                photos = self.taught_photos
             validation = self.validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
-                # The budget is that of the whole pool, so that both trainings get as many steps.
+                # The budget is that of the whole pool, so that both trainings get as many steps; stored columns, which
+                # the labels know nothing of, add to the distillation's alone.
                 steps_per_epoch=schedule.steps_per_epoch(photos),
                 checkpoint=directory / "checkpoint.npz", key=key, tapped=loss.tapped,
                 progress=self.work.watcher.progress, epoch_done=self._epoch_done(stage_of(name, self.recipe, repeat)),
@@ -162,6 +165,11 @@ class Lesson:
         watcher = self.work.watcher
         return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
+    @property
+    def taught_photos(self) -> int:
+        """How many photos the student is distilled from: the pool's and those of stored columns."""
+        return len(self.pool.samples) + sum(int(column["photos"]) for column in taught_columns(self.work.path))
+
     def taught_batches(
         self, student: Any, batch_size: int, seed: int | None = None, features: Sequence[StoredLogits] = ()
     ) -> BatchStream:
@@ -169,13 +177,14 @@ class Lesson:
 
         Its training in int8 takes batches of logits alone.
         """
-        own, labels, count = self._views(student), self.pool.labels, len(self.pool.samples)
+        own, count = self._views(student), len(self.pool.samples)
         views: ViewSource = own
         logits: StoredLogits = TeacherColumn(self.work.path / "column")
+        labels: Numbers = self.pool.labels
         if self.recipe.data.taught:
             more = TaughtPhotos(self.work.path / "taught", self.recipe, preprocessing_for(self.recipe, student))
             views, logits = JoinedViews(own, count, more), JoinedLogits(logits, count, more)
-            labels = np.concatenate([labels, np.full(len(more), UNLABELLED)])
+            labels = ManyLabels(self.pool.labels, len(more))
         return BatchStream(
             views, self.pool.shown(self.recipe.distill.labelled_share, len(labels) - count), labels, logits,
             batch_size=batch_size, seed=self.recipe.seed if seed is None else seed, features=features,

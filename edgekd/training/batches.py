@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.training.order import Numbers, permuted
+
 UNLABELLED = -1
 _AHEAD = 3
 
@@ -70,13 +72,14 @@ class BatchStream:
 
     In pass p photo i is seen in view (i + p) mod V, so that every view is met once in V passes. ``teacher`` holds
     stored logits [N, V, C], or None for training on labels alone; ``features`` its features, stored or computed now.
+    Where ``photos`` is no array, the order is not held either, and is another than an array's.
     """
 
     def __init__(
         self,
         source: ViewSource,
-        photos: npt.NDArray[np.int64],
-        labels: npt.NDArray[np.int64],
+        photos: Numbers,
+        labels: Numbers,
         teacher: StoredLogits | None,
         *,
         batch_size: int,
@@ -94,7 +97,7 @@ class BatchStream:
         """The batch of optimizer step ``step``."""
         places = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
         passes, ranks = np.divmod(places, len(self._photos))
-        rows = np.array([self._order(int(p))[r] for p, r in zip(passes, ranks, strict=True)])
+        rows = self._rows(passes, ranks)
         photos, views = self._photos[rows], (rows + passes) % self._source.views
         teacher = (
             np.zeros((len(rows), 0), np.float32)
@@ -151,6 +154,16 @@ class BatchStream:
             )
             sure[mixed] = share[mixed] * own + (1 - share[mixed]) * other
         return sure
+
+    def _rows(self, passes: npt.NDArray[np.int64], ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Rows of ``photos`` [B], of passes and of places in the order of these."""
+        if isinstance(self._photos, np.ndarray):
+            return np.array([self._order(int(p))[r] for p, r in zip(passes, ranks, strict=True)])
+        rows = np.empty_like(ranks)
+        for number in np.unique(passes):
+            here = passes == number
+            rows[here] = permuted(ranks[here], len(self._photos), (self._seed, int(number)))
+        return rows
 
     def _order(self, number: int) -> npt.NDArray[np.int64]:
         if number not in self._orders:
