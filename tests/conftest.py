@@ -16,6 +16,11 @@ from simulators.phone import adb_server_port, boot_phone, phone, phone_root, pho
 from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A core for each of pytest's processes: threads that wait for others by spinning take the time of all.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:

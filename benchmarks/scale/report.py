@@ -124,8 +124,18 @@ def _paper(told: dict[str, Any], gpu: dict[str, Any] | None) -> str:
         f"{_PAPER * 3 * 2 / 1e9:.1f} GB for 3 classes, {full:.1f} TB for 1,000; the ten largest logits of a photo with "
         f"their numbers would be {top:.0f} GB in all, which edgekd does not write yet. {_PAPER // 256 + 1:,} shards: "
         "the column's list of files is one JSON of 8 MB, and looking which are there takes a request a thousand names. "
-        "What breaks first is a student's training: it holds the order of two passes, the photos' numbers and their "
-        f"labels, 8 bytes each, {_PAPER * 4 * 8 / 1e9:.1f} GB."
+        f"{_pass(gpu)}"
+    )
+
+
+def _pass(gpu: dict[str, Any] | None) -> str:
+    """What breaks first, of a GPU that waits for the eight threads of a training."""
+    if not gpu:
+        return ""
+    slowest = min(one["prepared"]["0 processes"] for one in gpu["teachers"])
+    return (
+        f"What breaks first is a student's training, which reads its photos by threads, {slowest:,} a second: "
+        f"{_PAPER / slowest / 3600:.0f} hours a pass, however fast the GPU is."
     )
 
 

@@ -79,7 +79,9 @@ def test_the_bridged_model_computes_the_same(kind: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, source.height, source.width, 3)).astype(np.float32)
     logits = np.asarray(on_pixels(bridged.model, source)(pixels))
     wanted = np.asarray(source.whole(pixels))
-    assert np.asarray(keras.ops.softmax(logits)) == pytest.approx(wanted, abs=1e-5)
+    # Rounding errors are of the logits' size, and show in probabilities.
+    scale = max(1.0, float(np.abs(logits).max()))
+    assert np.asarray(keras.ops.softmax(logits)) == pytest.approx(wanted, abs=1e-5 * scale)
     assert np.ptp(logits) > 0
     assert bridged.difference <= 1e-5 * max(1.0, np.abs(logits).max())
     # Every weight is on the other side, and all but BatchNorm's moments is trained there.
