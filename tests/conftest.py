@@ -17,7 +17,7 @@ from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # A core for each of pytest's processes: threads that wait for others by spinning take the time of all.
+    # Threads that wait for others by spinning would take the time of pytest's other processes.
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

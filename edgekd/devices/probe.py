@@ -31,6 +31,7 @@ at stat; read -r line < /proc/stat && echo "$line"
 at loadavg; read -r line < /proc/loadavg && echo "$line"
 at os_release; cat /etc/os-release
 at uname; uname -rm
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # nproc would tell them instead of the cores
 at nproc; nproc
 at cpufreq; cd /sys/devices/system/cpu && grep . cpu[0-9]*/cpufreq/scaling_governor \
   cpu[0-9]*/cpufreq/scaling_cur_freq cpu[0-9]*/cpufreq/cpuinfo_max_freq /dev/null
