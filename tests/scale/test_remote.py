@@ -39,12 +39,12 @@ def test_files_come_back_as_they_were_written(store: ObjectStore) -> None:
 
 def test_errors_now_and_then_are_asked_again(store: ObjectStore) -> None:
     place = place_in(store, "failing")
-    store.fail = lambda method, path, number: 503 if number % 3 else 0
+    store.fail = lambda method, path, number: 503 if number % 2 else 0
     for number in range(4):
         place.write(f"{number}.npy", bytes(100) + bytes([number]))
     assert sorted(place.names()) == [f"{number}.npy" for number in range(4)]
     assert all(place.read(f"{number}.npy")[-1] == number for number in range(4))
-    assert store.failed > 10
+    assert store.failed >= 8
 
 
 def test_a_slow_store_is_waited_for(store: ObjectStore) -> None:
