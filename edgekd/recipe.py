@@ -185,9 +185,8 @@ class Recipe(_Section):
         """Hex SHA-256 of what was asked for, without the paths and the name."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled"):
-            del facts["data"][path]
-        facts["data"].pop("taught", None)
+        for path in ("source", "images", "unlabelled", "taught"):
+            facts["data"].pop(path, None)
         return digest(facts)
 
     def save(self, path: Path) -> None:

@@ -25,13 +25,12 @@ from edgekd.preprocess import Pixels, Preprocessing, decode
 from edgekd.recipe import Recipe
 from edgekd.scale.photo_list import read_photo
 from edgekd.scale.place import is_uri
+from edgekd.scale.remote import MISSING
 from edgekd.training.replicas import gpus
 
 Views = npt.NDArray[np.uint8]
-_THREADS, _AHEAD = 8, 3
+THREADS, _AHEAD = 8, 3
 _MOST_PROCESSES = 8
-MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-"""What reading a photo raises where there is none under its name; other errors are the place's."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,9 @@ class Rendering:
 
     def __call__(self, name: str) -> tuple[Views, str]:
         """Every view, uint8 [V, H, W, 3], and "": or black ones, and why the photo could not be read."""
-        error = ""
         try:
             content = read_photo(name, self.source)
-            return self._views(hashlib.sha256(content).hexdigest(), decode(content, name).pixels), error
+            return self._views(hashlib.sha256(content).hexdigest(), decode(content, name).pixels), ""
         except MISSING as failed:
             error = failed.strerror or "there is no such file"
         except DataError as failed:
@@ -65,7 +63,7 @@ class Rendering:
     def all(self, names: Sequence[str]) -> tuple[Views, list[str]]:
         """Several photos, [B, V, H, W, 3], in this thread; of those that are elsewhere some at once."""
         if is_uri(self.source) or any(map(is_uri, names)):
-            with ThreadPoolExecutor(_THREADS) as pool:
+            with ThreadPoolExecutor(THREADS) as pool:
                 found = list(pool.map(self, names))
         else:
             found = list(map(self, names))
@@ -91,7 +89,7 @@ class Readers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(processes, context, _end_with_parent)
         else:
-            self._pool = ThreadPoolExecutor(_THREADS)
+            self._pool = ThreadPoolExecutor(THREADS)
 
     def batches(self, rendering: Rendering, names: Sequence[str], step: int, errors: dict[int, str]) -> Iterator[Views]:
         """Views uint8 [B, V, H, W, 3] of every ``step`` photos, in order; ``errors`` gets why one could not be read.

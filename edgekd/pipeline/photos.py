@@ -98,13 +98,14 @@ def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
 
 def view_facts(recipe: Recipe, dataset: Dataset, *, plain: bool = False) -> dict[str, Any]:
     """All that decides the views that a stage trains on, for its key; ``plain`` ones are those of one photo each."""
-    facts = {
-        "photos": dataset.digest(),
-        "views": facts_of(recipe.data.views.plain() if plain else recipe.data.views),
-        "crop": recipe.data.crop,
-        "seed": recipe.seed,
-    }
+    facts = {"photos": dataset.digest(), **views_of(recipe, plain=plain)}
     return facts if recipe.distill.labels == "all" else {**facts, "labels": recipe.distill.labels}
+
+
+def views_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
+    """What decides how any photo is shown; ``plain`` views are of one photo each."""
+    views = recipe.data.views.plain() if plain else recipe.data.views
+    return {"views": facts_of(views), "crop": recipe.data.crop, "seed": recipe.seed}
 
 
 def validation_of(dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe) -> Validation:

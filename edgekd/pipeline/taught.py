@@ -18,22 +18,23 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import DataError, StorageError, UsageError
-from edgekd.pipeline.list_photos import MISSING, Rendering
-from edgekd.pipeline.stage import Progress, Workspace
-from edgekd.pipeline.teach_list import teacher_of, views_of
+from edgekd.pipeline.list_photos import THREADS, Rendering
+from edgekd.pipeline.photos import views_of
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.teach_list import teacher_of
 from edgekd.preprocess import Pixels, Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.photo_list import NAMES
-from edgekd.scale.place import LocalPlace, Place, copied, fetched, open_place
+from edgekd.scale.place import Place, copied, open_place
+from edgekd.scale.remote import MISSING
 from edgekd.storage import read_json, replacing, sha256_file, write_json
-from edgekd.teach.column import MANIFEST, SHARD, TeacherColumn, read_manifest
+from edgekd.teach.column import MANIFEST, SHARD, TeacherColumn, open_column, read_manifest
 from edgekd.training.batches import StoredLogits, ViewSource
 
 COLUMNS = "columns.json"
 _ROWS = "rows.npy"
-_THREADS = 8
 
-Numbers = npt.NDArray[np.int64]
+_Numbers = npt.NDArray[np.int64]
 
 
 def check_taught(recipe: Recipe) -> None:
@@ -65,10 +66,10 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
         for place, manifest in found:
             own = directory / manifest["key"]
             own.mkdir(exist_ok=True)
-            if not isinstance(place, LocalPlace):
-                _fetch(place, manifest, own, work.watcher.progress)
-            folder = place.folder if isinstance(place, LocalPlace) else own
-            column, about = TeacherColumn(folder), manifest["about"]
+            column, about = open_column(str(place), own, work.watcher.progress), manifest["about"]
+            folder = column.directory
+            if folder == own and not _is(own / NAMES, about["names"]):
+                copied(place, NAMES, own / NAMES)
             photos = _index(column, folder / NAMES, about["names"], own / _ROWS)
             told.append(
                 {
@@ -100,19 +101,19 @@ class TaughtPhotos:
             _Column.opened(directory, told, recipe, preprocessing) for told in read_json(directory / COLUMNS)
         ]
         self._starts = np.cumsum([0, *(len(column.rows) for column in self._columns)])
-        self._pool = ThreadPoolExecutor(_THREADS)
+        self._pool = ThreadPoolExecutor(THREADS)
         self.views = recipe.data.views.views
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def gather(self, sample_indices: Numbers, view_numbers: Numbers) -> npt.NDArray[np.uint8]:
+    def gather(self, sample_indices: _Numbers, view_numbers: _Numbers) -> npt.NDArray[np.uint8]:
         """The chosen view of each chosen photo, uint8 [B, H, W, 3]. Raises DataError where one is gone."""
         located = [self._located(int(number)) for number in sample_indices]
         rendered = self._pool.map(lambda at, view: at[0].view(at[1], int(view)), located, view_numbers)
         return np.stack(list(rendered))
 
-    def __getitem__(self, where: tuple[Numbers, Numbers]) -> npt.NDArray[np.float16]:
+    def __getitem__(self, where: tuple[_Numbers, _Numbers]) -> npt.NDArray[np.float16]:
         """Logits float16 [B, C] of photo numbers [B] in view numbers [B]."""
         answers = [
             column.logits[np.asarray([column.rows[row, 0]]), np.asarray([view])]
@@ -158,10 +159,10 @@ class JoinedLogits:
 
 def _joined(
     count: int,
-    first: Callable[[Numbers, Numbers], npt.NDArray[Any]],
-    more: Callable[[Numbers, Numbers], npt.NDArray[Any]],
-    photos: Numbers,
-    views: Numbers,
+    first: Callable[[_Numbers, _Numbers], npt.NDArray[Any]],
+    more: Callable[[_Numbers, _Numbers], npt.NDArray[Any]],
+    photos: _Numbers,
+    views: _Numbers,
 ) -> npt.NDArray[Any]:
     """Rows of both in the order that they are asked for."""
     own = photos < count
@@ -238,23 +239,12 @@ def _checked(where: str, wanted: dict[str, Any]) -> tuple[Place, dict[str, Any]]
     return place, manifest
 
 
-def _fetch(place: Place, manifest: dict[str, Any], folder: Path, progress: Progress) -> None:
-    """Copy a column's files, those that are not here yet."""
-    shards = manifest["shards"]
-    for number, name in enumerate(shards, 1):
-        fetched(place, [name], folder)
-        progress(number, len(shards))
-    if not (folder / NAMES).is_file() or sha256_file(folder / NAMES) != manifest["about"]["names"]:
-        copied(place, NAMES, folder / NAMES)
-    write_json(folder / MANIFEST, manifest)
-
-
 def _index(column: TeacherColumn, names: Path, sha256: str, path: Path) -> int:
     """Write number and place in ``names`` of every photo that has logits, and gives how many; further rows are zeros.
 
     Raises DataError where there is none, or where ``names`` does not hash to ``sha256``.
     """
-    if sha256_file(names) != sha256:
+    if not _is(names, sha256):
         # Another list came to the same folder, and was stopped before its first logits.
         raise DataError(f"{names} is not the list that the column beside it was made of. Teach the list again")
     done = 0
@@ -271,3 +261,7 @@ def _index(column: TeacherColumn, names: Path, sha256: str, path: Path) -> int:
     if not done:
         raise DataError(f"{names.parent}: none of the column's photos could be read. See its failed.txt")
     return done
+
+
+def _is(file: Path, sha256: str) -> bool:
+    return file.is_file() and sha256_file(file) == sha256

@@ -14,10 +14,10 @@ import numpy as np
 
 from edgekd import __version__
 from edgekd.data.dataset import Dataset
-from edgekd.data.settings import facts_of
 from edgekd.errors import UsageError
 from edgekd.pipeline.column import batch_photos, finished_teacher
 from edgekd.pipeline.list_photos import Readers, Rendering, processes_wanted
+from edgekd.pipeline.photos import views_of
 from edgekd.pipeline.stage import locked
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
@@ -150,13 +150,8 @@ def _failures(place: Place) -> dict[str, Any]:
     return {"failed": count}
 
 
-def views_of(recipe: Recipe) -> dict[str, Any]:
-    """What decides how a photo is shown to the teacher."""
-    return {"views": facts_of(recipe.data.views), "crop": recipe.data.crop, "seed": recipe.seed}
-
-
 def teacher_of(run: Path) -> dict[str, Any]:
-    """What decides its answers: the classes in their order, and the teacher, by all that it was made from."""
+    """What decides a teacher's answers: the classes in their order, and the teacher, by all that it was made from."""
     teacher = run / "teacher"
     return {
         "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],
@@ -166,9 +161,4 @@ def teacher_of(run: Path) -> dict[str, Any]:
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:
     """Hash of all that decides the column: teacher, views, and the names in their order."""
     teacher = read_json(run / "teacher" / "stage.json")["outputs"]
-    return digest(
-        {
-            "edgekd": __version__, "teacher": teacher, "views": facts_of(recipe.data.views), "crop": recipe.data.crop,
-            "seed": recipe.seed, "photos": facts.sha256,
-        }
-    )  # fmt: skip
+    return digest({"edgekd": __version__, "teacher": teacher, **views_of(recipe), "photos": facts.sha256})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -118,8 +118,12 @@ def copied(place: Place, name: str, path: Path) -> None:
             stream.write(part)
 
 
-def fetched(place: Place, names: Iterable[str], folder: Path) -> None:
+def fetched(
+    place: Place, names: Sequence[str], folder: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Copy the files of ``place`` that ``folder`` does not hold yet."""
-    for name in names:
+    for done, name in enumerate(names, 1):
         if not (folder / name).is_file():
             write_bytes(folder / name, place.read(name))
+        if progress:
+            progress(done, len(names))

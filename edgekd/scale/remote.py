@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from edgekd.errors import StorageError, UsageError
 
 _T = TypeVar("_T")
+MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""What reading a file raises where there is none under its name; other errors are the place's."""
 _WAITS_S = (0.5, 1, 2, 4, 8)
 """Pauses between tries; a store that needs longer is down."""
 
@@ -146,7 +148,7 @@ def retried(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
     for wait in (*waits, None):
         try:
             return call()
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
+        except MISSING:
             raise
         except OSError as error:
             if wait is None:

@@ -47,6 +47,7 @@ class TeacherColumn:
 
     def __init__(self, directory: Path) -> None:
         manifest = checked_manifest(read_json(directory / MANIFEST), directory)
+        self.directory = directory
         self.shape: tuple[int, int, int] = tuple(manifest["shape"])
         self.key: str = manifest["key"]
         paths = [directory / name for name in manifest["shards"]]
@@ -75,7 +76,7 @@ class TeacherColumn:
         return np.flatnonzero(~np.isnan(self._shard(number)).any(axis=(1, 2)))
 
 
-def open_column(where: str, cache: Path) -> TeacherColumn:
+def open_column(where: str, cache: Path, progress: Progress | None = None) -> TeacherColumn:
     """A finished column of any path or URI; one that is elsewhere is first copied to ``cache``, what is missing of it.
 
     Raises StorageError, RunError.
@@ -85,7 +86,7 @@ def open_column(where: str, cache: Path) -> TeacherColumn:
         return TeacherColumn(place.folder)
     manifest, local = read_manifest(place), LocalPlace(cache)
     _claim(local, manifest["key"])
-    fetched(place, manifest["shards"], cache)
+    fetched(place, manifest["shards"], cache, progress)
     local.write(MANIFEST, _json(manifest))
     return TeacherColumn(cache)
 

@@ -167,8 +167,7 @@ class BatchStream:
 
     def _order(self, number: int) -> npt.NDArray[np.int64]:
         if number not in self._orders:
-            # Of millions of photos an order takes its room, and no batch is of more than two passes.
-            if len(self._orders) > (1 if len(self._photos) > self._batch_size * (_AHEAD + 2) else 8):
+            if len(self._orders) > 8:
                 del self._orders[min(self._orders)]
             self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._photos))
         return self._orders[number]
