@@ -35,11 +35,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first, so that no worker is left with one at the end.
 
-    The first makes the finished run; meanwhile the other worker does what needs none.
+    The first makes the finished run; meanwhile the other worker does what needs none. The quickstart is the last: its
+    latencies count only where little else runs.
     """
     waiting = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
 
     def rank(item: pytest.Item) -> int:
+        if item.path.name == "test_quickstart.py":
+            return 4
         if "integration" not in item.path.parts:
             return 3
         return 0 if item.path.name == "test_android.py" else 1 + (item.path in waiting)
