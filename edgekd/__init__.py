@@ -39,7 +39,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgekd.artifact import Artifact as Artifact
     from edgekd.bench.harness import BenchTarget as BenchTarget
     from edgekd.bench.harness import measure as measure
     from edgekd.bench.plan import BenchPlan as BenchPlan
@@ -48,8 +47,9 @@ if TYPE_CHECKING:
     from edgekd.data.splitting import SplitPolicy as SplitPolicy
     from edgekd.devices.table import open_device as open_device
     from edgekd.errors import EdgekdError as EdgekdError
+    from edgekd.evaluation.score import score as score
     from edgekd.export.exporter import export as export_model
-    from edgekd.export.parity import score as score
+    from edgekd.formats.artifact import Artifact as Artifact
     from edgekd.pipeline.run import run as run
     from edgekd.preprocess import Preprocessing as Preprocessing
     from edgekd.preprocess import preprocess as preprocess_photo
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 # Public name: the module that defines it, and its name there where that is the name of a package here.
 _HOMES = {
-    "Artifact": ("edgekd.artifact", "Artifact"),
+    "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "BenchPlan": ("edgekd.bench.plan", "BenchPlan"),
     "BenchTarget": ("edgekd.bench.harness", "BenchTarget"),
     "Dataset": ("edgekd.data.dataset", "Dataset"),
@@ -79,7 +79,7 @@ _HOMES = {
     "preprocess_photo": ("edgekd.preprocess", "preprocess"),
     "render": ("edgekd.report.render", "render"),
     "run": ("edgekd.pipeline.run", "run"),
-    "score": ("edgekd.export.parity", "score"),
+    "score": ("edgekd.evaluation.score", "score"),
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 

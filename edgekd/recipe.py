@@ -21,13 +21,13 @@ from edgekd.distill.hinton import Hinton
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import RecipeError, UsageError
+from edgekd.evaluation.score import ParityGates
 from edgekd.export.options import ExportOptions
-from edgekd.export.parity import ParityGates
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.scale.place import is_uri
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
-from edgekd.teach.settings import TeacherSection
+from edgekd.teacher.settings import TeacherSection
 from edgekd.training.schedule import Schedule
 
 

@@ -65,7 +65,7 @@ def student() -> Any:
 @pytest.fixture(scope="session")
 def exported(student: Any, images: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The four artifacts of the tiny student, by "<precision>.<format>"."""
-    from edgekd.artifact import Artifact
+    from edgekd.formats.artifact import Artifact
     from edgekd.preprocess import Preprocessing
 
     def make(folder: Path) -> None:

@@ -19,17 +19,18 @@ LAYERS = (
     ("storage", "quiet", "preprocess", "metrics"),
     ("scale",),
     ("data",),
-    ("onnx_wire",),
-    ("tflite_file", "onnx_file", "ort_file"),
-    ("artifact",),
+    ("formats",),
     ("runtime",),
     ("golden",),
     ("inspection",),
     ("training",),
-    ("teach",),
+    ("models",),
+    ("teacher",),
+    ("soft_targets",),
     ("students",),
     ("distill",),
     ("quantize",),
+    ("evaluation",),
     ("export",),
     ("devices",),
     ("bench",),
@@ -41,7 +42,18 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization")
 # The packages that may name TensorFlow or Keras at all; the rest runs and measures.
-TRAINS = ("quiet", "training", "teach", "students", "distill", "quantize", "export", "pipeline")
+TRAINS = (
+    "quiet",
+    "training",
+    "models",
+    "teacher",
+    "soft_targets",
+    "students",
+    "distill",
+    "quantize",
+    "export",
+    "pipeline",
+)
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:

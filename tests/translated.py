@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.export import onnx_int8, tflite_pack
 from edgekd.export.record import Record
+from edgekd.formats import tflite_file
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize import saturation
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import to_int8
-from edgekd.quantize.source import load_source
 
 
 @dataclass(frozen=True)

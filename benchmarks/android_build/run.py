@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.artifact import Artifact
 from edgekd.devices.table import open_device
 from edgekd.export.android import add_to_android
+from edgekd.formats.artifact import Artifact
 from edgekd.storage import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from edgekd import tflite_file
+from edgekd.formats import tflite_file
 
 Generator = np.random.Generator
 

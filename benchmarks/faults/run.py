@@ -26,9 +26,9 @@ from simulators.phone import Phone, adb_server, made_root
 from simulators.pi import Pi
 
 from edgekd import __version__
-from edgekd.artifact import Artifact
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.devices.arm_root import make_root
+from edgekd.formats.artifact import Artifact
 from edgekd.storage import write_json, write_text
 
 

@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.artifact import Artifact
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, compare, measure
 from edgekd.bench.ratio import paired_ratio
 from edgekd.bench.samples import launch_medians
 from edgekd.bench.validity import disturbances_of, validity
 from edgekd.cli.bench_inputs import run_photos
 from edgekd.devices.table import open_device
+from edgekd.formats.artifact import Artifact
 from edgekd.metrics import wilson
-from edgekd.pipeline.ship import artifacts_in
+from edgekd.pipeline.stages.export import artifacts_in
 from edgekd.storage import read_json, write_json, write_text
 
 AA_RUNS, AA_PLAN = 100, BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3)

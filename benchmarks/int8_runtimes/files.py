@@ -14,8 +14,8 @@ from edgekd.export import onnx_float, onnx_int8, tflite_pack
 from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import calibrate
+from edgekd.quantize.float_model import Source, load_source
 from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
-from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes, write_json
 
 # Name of a file without its ending, and what it is. "int8" is what ships.

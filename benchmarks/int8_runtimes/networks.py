@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.models import efficientnet_lite
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.quiet import import_keras
 from edgekd.students.build import build_student
 from edgekd.students.spec import parse_student
-from edgekd.teach import efficientnet_lite
-from edgekd.teach.head import fit_head
+from edgekd.teacher.head import fit_head
 
 SEED = 0
 BATCH = 16

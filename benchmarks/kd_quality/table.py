@@ -11,7 +11,7 @@ from teaching import teach
 from variants import BATCH, EPOCHS, LEARNING_RATE, LONG, TUNING_EPOCHS, TUNING_SEED, VIEWS, Setting, Variant
 
 from edgekd.devices.table import open_device
-from edgekd.report.repeats import half_width
+from edgekd.report.seeds import half_width
 from edgekd.storage import read_json, write_json, write_text
 
 NOTE = """\

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.distill.hinton import Hinton
+from edgekd.models import applications, efficientnet_lite
+from edgekd.soft_targets.store import compute_column
 from edgekd.students import cnn
-from edgekd.teach import applications, efficientnet_lite
-from edgekd.teach.column import compute_column
-from edgekd.teach.keras_teacher import KerasTeacher
+from edgekd.teacher.keras_teacher import KerasTeacher
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import deterministic, step_function

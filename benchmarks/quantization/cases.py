@@ -16,11 +16,11 @@ import road_task as road
 from edgekd.data.dataset import Dataset
 from edgekd.distill.bind import Bound, unbound
 from edgekd.distill.hinton import Hinton
-from edgekd.pipeline.photos import images_of, pool_of, preprocessing_for
-from edgekd.pipeline.quantize import calibration_of
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.student import Lesson
-from edgekd.teach.keras_teacher import load_model
+from edgekd.pipeline.stages.data import images_of, pool_of, preprocessing_for
+from edgekd.pipeline.stages.quantize import calibration_of
+from edgekd.pipeline.stages.student import Lesson
+from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Validation
 

@@ -19,11 +19,11 @@ from cases import Case, open_case
 
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
-from edgekd.pipeline.aware import Still
-from edgekd.quantize.aware import AwareTraining, quantization_aware
+from edgekd.pipeline.stages.qat import Still
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ladder import guaranteed
 from edgekd.quantize.ptq import Conversion
-from edgekd.quantize.source import load_source
+from edgekd.quantize.qat import AwareTraining, quantization_aware
 from edgekd.storage import write_text
 from edgekd.training.batches import BatchStream
 

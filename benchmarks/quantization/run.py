@@ -25,8 +25,8 @@ from edgekd.devices.table import open_device
 from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.running import probabilities_of
-from edgekd.quantize.source import load_source
+from edgekd.quantize.float_model import load_source
+from edgekd.quantize.run_tflite import probabilities_of
 from edgekd.storage import read_json, write_bytes, write_json
 
 _ROAD, _SMALL, _HARD = TASKS
@@ -118,7 +118,7 @@ def _timed(path: Path) -> set[str]:
 
 
 def _side(path: Path) -> tuple[int, int]:
-    from edgekd.artifact import Artifact
+    from edgekd.formats.artifact import Artifact
 
     found: Any = Artifact.open(path).preprocessing
     return int(found.height), int(found.width)

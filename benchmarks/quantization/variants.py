@@ -9,9 +9,9 @@ from typing import Any
 
 from cases import Case
 
-from edgekd.quantize.aware import AwareTraining, quantization_aware
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import Conversion, to_float32, to_int8
-from edgekd.quantize.source import load_source
+from edgekd.quantize.qat import AwareTraining, quantization_aware
 from edgekd.quantize.sparsity import Sparsity, sparsified
 
 Make = Callable[[Case, Path], Conversion]
@@ -38,7 +38,7 @@ def _ptq(ranges: Any) -> Make:
 def _sparse(case: Case, folder: Path, method: Any) -> Any:
     """The float student with those weights, trained once and shared by the variants that start from it."""
     from edgekd.storage import replacing
-    from edgekd.teach.keras_teacher import load_model
+    from edgekd.teacher.keras_teacher import load_model
 
     path = folder / f"{case.slug}-{method.replace(':', '')}.keras"
     if not path.is_file():

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgekd.pipeline.teach_list import teach_list
+from edgekd.pipeline.label_list import teach_list
 from edgekd.recipe import load_recipe
 from edgekd.scale.ray_workers import RayWorkers
 from edgekd.scale.workers import Here, Opener, Told, Work, Workers

@@ -27,14 +27,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import jax
 import keras
 
-from edgekd.pipeline.list_photos import Readers, Rendering
-from edgekd.pipeline.teach_list import ListJob, ShardOfList
+from edgekd.pipeline.label_list import ListJob, ShardOfList
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import parse_recipe
-from edgekd.scale.photo_list import store_list
 from edgekd.scale.place import LocalPlace
+from edgekd.soft_targets.photo_list import store_list
+from edgekd.soft_targets.photo_reader import Readers, Rendering
+from edgekd.soft_targets.store import SHARD
 from edgekd.storage import write_json
-from edgekd.teach.column import SHARD
 
 HERE = Path(__file__).resolve().parent
 BATCHES = (16, 64, 256)
@@ -43,7 +43,7 @@ PROCESSES = (0, 8, 16)
 
 
 class JaxTeacher:
-    """A .keras teacher on JAX, as `edgekd.teach.protocol.Teacher`. float32, and no TF32 in its place."""
+    """A .keras teacher on JAX, as `edgekd.teacher.protocol.Teacher`. float32, and no TF32 in its place."""
 
     def __init__(self, path: Path) -> None:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -91,7 +91,9 @@ def measured(path: Path, names: list[str], source: Path, arguments: argparse.Nam
     teacher = JaxTeacher(path)
     size = teacher.input_size[0]
     recipe = parse_recipe({"name": "gpu", "data": {"source": ["."], "views": {"views": 1}}}, HERE)
-    rendering = Rendering(recipe, str(source), Preprocessing(height=size, width=size, crop=recipe.data.crop))
+    rendering = Rendering(
+        recipe.data.views, recipe.seed, str(source), Preprocessing(height=size, width=size, crop=recipe.data.crop)
+    )
     told = {
         "input_px": size,
         "teacher": {batch: round(teacher_rate(teacher, batch)) for batch in BATCHES},

@@ -11,11 +11,11 @@ import numpy as np
 
 from edgekd.data.dataset import Dataset
 from edgekd.distill.bind import bind
-from edgekd.pipeline.photos import images_of, pool_of, preprocessing_for
-from edgekd.pipeline.sweep import Sweep
+from edgekd.pipeline.stages.data import images_of, pool_of, preprocessing_for
+from edgekd.pipeline.sweep.sweep import Sweep
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json
-from edgekd.teach.keras_teacher import load_model
+from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import Batch
 from edgekd.training.loop import step_function
 

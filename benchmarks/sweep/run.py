@@ -19,8 +19,8 @@ from online import measure_steps
 
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.devices.table import open_device
-from edgekd.pipeline.pick import parse_pick
-from edgekd.pipeline.sweep import sweep
+from edgekd.pipeline.sweep.pick import parse_pick
+from edgekd.pipeline.sweep.sweep import sweep
 from edgekd.quiet import import_keras
 from edgekd.recipe import Recipe, parse_recipe
 from edgekd.report.sweep_render import render_sweep, sweep_cells

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import storage
-from edgekd.bench.agent import STAGE
-from edgekd.bench.launching import Agent, PythonAgent, check_threads
+from edgekd.bench.agents.choose import Agent, PythonAgent, check_threads
+from edgekd.bench.agents.device_agent import STAGE
+from edgekd.bench.agents.reply import Asked, launch_from_reply
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.reply import Asked, launch_from_reply
 from edgekd.bench.result import BenchResult, Failure, HostAnswers, Launch, Measurement
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown

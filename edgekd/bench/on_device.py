@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.bench.result import BenchResult, HostAnswers, Measurement
+from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Interval, accuracy
 from edgekd.runtime.runner import open_runner
 

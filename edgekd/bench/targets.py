@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.bench.harness import BenchTarget, CheckPhotos
 from edgekd.bench.on_device import host_answers
 from edgekd.errors import UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgekd.bench.many import Outcome
-    from edgekd.report.joined import Joined
+    from edgekd.bench.multi_device import Outcome
+    from edgekd.report.devices_report import Joined
 
 
 def _numbers(_context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -66,7 +66,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     """
     import contextlib
 
-    from edgekd.bench.many import measure_many
+    from edgekd.bench.multi_device import measure_many
     from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
@@ -113,13 +113,13 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
     from edgekd.bench.on_device import device_scores
     from edgekd.cli.console import RESULT
     from edgekd.errors import DeviceError, GateFailed
-    from edgekd.report.joined import join
+    from edgekd.report.devices_report import join
 
     results = [one.result for one in outcomes if one.result is not None]
     errors = {one.address: _said(one) for one in outcomes if one.error is not None}
     joined = join(results, errors)
     if folder is not None:
-        from edgekd.report.joined_render import render_joined
+        from edgekd.report.devices_render import render_joined
 
         page = render_joined(joined, folder, folder.resolve().name)
     _show(joined, as_json)
@@ -145,7 +145,7 @@ def _show(joined: Joined, as_json: bool) -> None:
 
     from edgekd.cli.console import RESULT, print_json
     from edgekd.report.console_table import console_table
-    from edgekd.report.joined import device_cells, findings, reasons, what
+    from edgekd.report.devices_report import device_cells, findings, reasons, what
 
     if as_json:
         told = [

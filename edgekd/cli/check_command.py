@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from edgekd.export.parity import CheckRow
+    from edgekd.evaluation.score import CheckRow
 
 
 @click.command("check", epilog="Exit code 3 where a gate fails: a float op in an int8 file, labels that do not fit, …")
@@ -42,14 +42,14 @@ def command(
     Example:
       edgekd check runs/road/export/student.int8.tflite --data runs/road
     """
-    from edgekd.artifact import Artifact
+    from edgekd.formats.artifact import Artifact
 
     opened = Artifact.open(artifact)
     if data is None:
         _smoke(opened, as_json)
         return
     from edgekd.cli.photos import open_photos, warn_of_training_photos
-    from edgekd.export.parity import ParityGates, score
+    from edgekd.evaluation.score import ParityGates, score
 
     dataset = open_photos(data, images, strict)
     warn_of_training_photos(opened, dataset, split)
@@ -89,9 +89,9 @@ def _smoke(opened: object, as_json: bool) -> None:
     """Prove that the file can be run at all."""
     import numpy as np
 
-    from edgekd.artifact import Artifact
     from edgekd.cli.console import RESULT, print_json
     from edgekd.errors import GateFailed
+    from edgekd.formats.artifact import Artifact
     from edgekd.runtime.runner import open_runner
 
     assert isinstance(opened, Artifact)

@@ -25,7 +25,7 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
 
     from rich.table import Table
 
-    from edgekd.bench.change import changes
+    from edgekd.bench.before_after import changes
     from edgekd.bench.result import BenchResult
     from edgekd.cli.console import RESULT, print_json
     from edgekd.errors import GateFailed

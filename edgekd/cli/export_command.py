@@ -10,9 +10,9 @@ import click
 from edgekd.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgekd.artifact import Artifact
     from edgekd.data.dataset import Dataset
     from edgekd.export.options import ExportOptions
+    from edgekd.formats.artifact import Artifact
     from edgekd.preprocess import Preprocessing
     from edgekd.quantize.ptq import Conversion
     from edgekd.quantize.settings import QuantizeSection
@@ -86,9 +86,9 @@ def command(
     from edgekd.cli.check_command import finish
     from edgekd.cli.console import PROGRESS
     from edgekd.cli.photos import open_photos
+    from edgekd.evaluation.score import ParityGates, score
     from edgekd.export.android import assets_folder
     from edgekd.export.exporter import beside
-    from edgekd.export.parity import ParityGates, score
 
     if android is not None:
         # A folder that is no project is said before anything is converted.
@@ -169,9 +169,9 @@ def _export(
     """Calibrate on training photos chosen by a fixed seed, and convert."""
     from edgekd.export.exporter import export
     from edgekd.export.options import make_onnx
-    from edgekd.pipeline.photos import images_of, some_of
+    from edgekd.pipeline.stages.data import images_of, some_of
     from edgekd.preprocess import Preprocessing
-    from edgekd.teach.keras_teacher import load_model
+    from edgekd.teacher.keras_teacher import load_model
 
     loaded = load_model(model)
     height, width = loaded.input_shape[1:3]
@@ -206,10 +206,10 @@ def _climbed(
     import tempfile
 
     from edgekd.cli.console import PROGRESS
-    from edgekd.pipeline.aware import aware_for
-    from edgekd.pipeline.photos import images_of
+    from edgekd.pipeline.stages.data import images_of
+    from edgekd.pipeline.stages.qat import aware_for
+    from edgekd.quantize.float_model import load_source
     from edgekd.quantize.ladder import guaranteed
-    from edgekd.quantize.source import load_source
 
     def say(text: str) -> None:
         PROGRESS.print(text, markup=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from edgekd.artifact import Artifact
+    from edgekd.formats.artifact import Artifact
     from edgekd.golden import GoldenCheck
 
 
@@ -30,8 +30,8 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
       edgekd golden out/student.int8.tflite --out golden
       edgekd golden out/student.int8.onnx --check golden
     """
-    from edgekd.artifact import Artifact
     from edgekd.errors import UsageError
+    from edgekd.formats.artifact import Artifact
 
     if (out is None) == (folder is None):
         raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with some")

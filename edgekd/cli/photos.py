@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.artifact import Artifact
 from edgekd.cli.console import PROGRESS
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.data.splitting import SplitPolicy
+from edgekd.formats.artifact import Artifact
 
 
 def open_photos(data: Path, images: Path | None, strict: bool) -> Dataset:

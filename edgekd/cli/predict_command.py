@@ -19,9 +19,9 @@ def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: boo
     Example:
       edgekd predict out/student.int8.tflite photo.jpg
     """
-    from edgekd.artifact import Artifact
     from edgekd.cli.console import print_json
     from edgekd.errors import DecodeError
+    from edgekd.formats.artifact import Artifact
     from edgekd.runtime.predict import predict
 
     opened = Artifact.open(artifact)

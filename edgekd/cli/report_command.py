@@ -46,8 +46,8 @@ def _results(sources: tuple[Path, ...]) -> list[Path]:
 def _join(paths: list[Path], out: Path) -> None:
     from edgekd.bench.result import BenchResult
     from edgekd.cli.console import RESULT
-    from edgekd.report.joined import join
-    from edgekd.report.joined_render import render_joined
+    from edgekd.report.devices_render import render_joined
+    from edgekd.report.devices_report import join
 
     page = render_joined(join([BenchResult.load(path) for path in paths]), out, out.resolve().name)
     RESULT.print(f"report: {page}")

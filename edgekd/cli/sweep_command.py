@@ -34,8 +34,8 @@ def command(
     """
     from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
     from edgekd.errors import GateFailed, UsageError
-    from edgekd.pipeline.pick import parse_pick
-    from edgekd.pipeline.sweep import sweep
+    from edgekd.pipeline.sweep.pick import parse_pick
+    from edgekd.pipeline.sweep.sweep import sweep
     from edgekd.recipe import load_recipe
     from edgekd.report.console_table import console_table
     from edgekd.report.sweep_render import render_sweep, sweep_cells

@@ -30,8 +30,8 @@ def command(recipe: Path, photos: str | None, where: str | None, out: Path, ray:
     from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
     from edgekd.cli.run_shared import run_recipe
     from edgekd.errors import UsageError
+    from edgekd.pipeline.label_list import FAILED, teach_list
     from edgekd.pipeline.run import run
-    from edgekd.pipeline.teach_list import FAILED, teach_list
     from edgekd.recipe import load_recipe
 
     if (photos is None) != (where is None):

@@ -4,7 +4,6 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import DuplicateSummary
 from edgekd.data.listing import SPLITS
 from edgekd.data.load import load_dataset
-from edgekd.data.notices import DataWarning
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.data.view_store import ViewStore
@@ -13,6 +12,7 @@ from edgekd.data.views_live import LiveViews, TrainingViews, open_views
 from edgekd.data.views_mix import Mix, Mixing, MixPolicy, mixed
 from edgekd.data.views_ops import RandAugment
 from edgekd.data.views_render import Renderer, rendered_batches
+from edgekd.data.warnings import DataWarning
 
 __all__ = [
     "SPLITS",

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from edgekd.data.listing import SPLITS, Listed, Listing, class_order, require_folder, split_name
-from edgekd.data.notices import Finding
+from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
 
 _COLUMNS = ("filename", "label", "split")

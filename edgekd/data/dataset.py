@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgekd import storage
 from edgekd.data.duplicates import DuplicateSummary
 from edgekd.data.listing import SPLITS
-from edgekd.data.notices import DataWarning
 from edgekd.data.reading import read_photo
+from edgekd.data.warnings import DataWarning
 from edgekd.errors import DataError, UsageError
 
 _VERSION = 1

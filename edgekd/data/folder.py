@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.data.listing import Listed, Listing, class_order, passed_over, photos_under, require_folder, split_name
-from edgekd.data.notices import Finding
+from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.data.notices import Finding
+from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
 
 SPLITS = ("train", "val", "test", "unlabelled")

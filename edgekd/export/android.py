@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.artifact import Artifact
 from edgekd.errors import UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.golden import make_golden
 from edgekd.storage import write_bytes
 

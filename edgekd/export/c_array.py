@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd import tflite_file
-from edgekd.artifact import Artifact
 from edgekd.errors import UnsupportedOpError, UsageError
 from edgekd.export.micro_example import example
 from edgekd.export.micro_ops import RESOLVER_METHODS
+from edgekd.formats import tflite_file
+from edgekd.formats.artifact import Artifact
+from edgekd.formats.tflite_file import TfliteGraph
 from edgekd.storage import write_text
-from edgekd.tflite_file import TfliteGraph
 
 _BYTES_A_LINE = 16
 _KIBIBYTE = 1024

@@ -12,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edgekd.artifact import ONNX_RECORD
 from edgekd.errors import ExportError, UsageError
 from edgekd.export.record import Record
-from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.formats.artifact import ONNX_RECORD
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, Source
 from edgekd.quiet import quiet, reason_of
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgekd
-from edgekd.artifact import Artifact, sidecar_path
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
@@ -22,8 +21,10 @@ from edgekd.export.emit.builder import OPSET
 from edgekd.export.options import Batch, ExportOptions, Layout, make_onnx
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
+from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
+from edgekd.quantize.float_model import Source, load_source
 from edgekd.quantize.ptq import (
     Conversion,
     Output,
@@ -35,7 +36,6 @@ from edgekd.quantize.ptq import (
     to_int16x8,
 )
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.quantize.source import Source, load_source
 from edgekd.storage import write_bytes
 
 DEFAULT_PRECISIONS = ("float32", "int8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.artifact import Artifact
+from edgekd.formats.artifact import Artifact
 
 _TEMPLATE = """// Classifies one image by TensorFlow Lite for Microcontrollers (https://github.com/tensorflow/tflite-micro).
 // Compile it with {name}.c and that library; without the library it does not compile.

@@ -9,7 +9,7 @@ from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
-from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, Source
 from edgekd.quiet import quiet, reason_of
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgekd import tflite_file
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.emit.builder import BATCH
 from edgekd.export.emit.context import Context
@@ -10,7 +9,8 @@ from edgekd.export.emit.table import EMITTERS
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
-from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
+from edgekd.formats import tflite_file
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME
 
 
 def from_tflite(content: bytes, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekd.artifact import ONNX_RECORD, seal
 from edgekd.errors import ExportError
 from edgekd.export.record import Record
+from edgekd.formats.artifact import ONNX_RECORD, seal
 
 LABELS = "labels"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from edgekd.artifact import seal
 from edgekd.errors import ExportError
+from edgekd.formats.artifact import seal
 from edgekd.runtime.ort import save_as_ort
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import edgekd
-from edgekd.artifact import BLANK_SEAL, SCHEMA
 from edgekd.errors import ExportError
 from edgekd.export.options import Layout
+from edgekd.formats.artifact import BLANK_SEAL, SCHEMA
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import digest
 

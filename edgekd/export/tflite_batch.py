@@ -8,7 +8,7 @@ import numpy as np
 
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.options import Batch
-from edgekd.tflite_file import names_of
+from edgekd.formats.tflite_file import names_of
 
 _FREE = -1
 

@@ -8,14 +8,14 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
-from edgekd.artifact import TFLITE_RECORD, seal
 from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.export.tflite_batch import set_batch
 from edgekd.export.tflite_metadata import BUFFER_NAME, append_labels, standard_metadata
-from edgekd.quantize.source import INPUT_NAME, OUTPUT_NAME
+from edgekd.formats import tflite_file
+from edgekd.formats.artifact import TFLITE_RECORD, seal
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME
 
 # The schema asks for constants at multiples of 16; runtimes map the file and read them in place.
 _ALIGNMENT = 16

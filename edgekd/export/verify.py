@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.errors import ExportError
+from edgekd.formats.artifact import Artifact
 from edgekd.metrics import agreement
 from edgekd.runtime.runner import Runner, open_runner
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.artifact import Artifact
 from edgekd.errors import DataError, UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.golden.make import runtime_name
 from edgekd.golden.manifest import GoldenManifest, GoldenVector, probabilities, read_file, read_manifest
 from edgekd.preprocess import decode, resize

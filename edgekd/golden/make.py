@@ -14,8 +14,8 @@ import numpy as np
 
 import edgekd.golden
 from edgekd import preprocess
-from edgekd.artifact import Artifact
 from edgekd.errors import DataError, EdgekdError, UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.golden.manifest import (
     MANIFEST,
     PROBABILITY,

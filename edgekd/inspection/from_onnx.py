@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgekd.formats.onnx_file import OnnxGraph, OnnxNode, float_nodes
+from edgekd.formats.onnx_wire import OnnxTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Shape, Value, kind_of
-from edgekd.onnx_file import OnnxGraph, OnnxNode, float_nodes
-from edgekd.onnx_wire import OnnxTensor
 
 _COMPUTES = ("conv", "depthwise", "dense", "matmul")
 _DYNAMIC = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")

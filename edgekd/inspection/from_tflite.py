@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value, kind_of
-from edgekd.tflite_file import TfliteGraph, TfliteOp, TfliteTensor
 
 _FLEX = "CUSTOM Flex"
 

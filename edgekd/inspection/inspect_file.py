@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgekd import artifact, onnx_file, ort_file, tflite_file
 from edgekd.errors import ArtifactError
+from edgekd.formats import artifact, onnx_file, ort_file, tflite_file
 from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
 from edgekd.inspection.described import Description
 from edgekd.inspection.lint import Finding, Subject, lint

@@ -128,7 +128,7 @@ def _types(path: Path) -> dict[str, Any]:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception:  # the parser, the checker and the inference raise several kinds; shapes are then unknown
         return {}
-    from edgekd.onnx_wire import DTYPES
+    from edgekd.formats.onnx_wire import DTYPES
 
     found: dict[str, Any] = {}
     for value in graph.value_info:
@@ -139,8 +139,8 @@ def _types(path: Path) -> dict[str, Any]:
 
 
 def _counts(path: Path) -> dict[str, int]:
-    from edgekd import onnx_file
     from edgekd.errors import ArtifactError
+    from edgekd.formats import onnx_file
 
     try:
         graph = onnx_file.read(path.read_bytes(), path.name)

@@ -13,15 +13,15 @@ import numpy as np
 from edgekd import __version__
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
-from edgekd.pipeline.gates import teacher_gates
-from edgekd.pipeline.photos import data_stage, pool_of
-from edgekd.pipeline.quantize import quantize_stage
-from edgekd.pipeline.seeds import seeds_stage
-from edgekd.pipeline.ship import bench_stage, check_stage, export_stage
+from edgekd.evaluation.teacher_gates import teacher_gates
 from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
-from edgekd.pipeline.student import Lesson
-from edgekd.pipeline.taught import check_taught, taught_stage
-from edgekd.pipeline.teacher import teacher_stage
+from edgekd.pipeline.stages.data import data_stage, pool_of
+from edgekd.pipeline.stages.export import bench_stage, check_stage, export_stage
+from edgekd.pipeline.stages.extra_targets import check_taught, taught_stage
+from edgekd.pipeline.stages.quantize import quantize_stage
+from edgekd.pipeline.stages.seeds import seeds_stage
+from edgekd.pipeline.stages.student import Lesson
+from edgekd.pipeline.stages.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Workers
 from edgekd.storage import read_json, write_json

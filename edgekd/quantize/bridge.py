@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge_layers import EMITTERS, NOTHING_AT_INFERENCE, Growing, activation_name, no_way
-from edgekd.quantize.legacy import tf_keras
-from edgekd.quantize.source import Source
+from edgekd.quantize.float_model import Source
+from edgekd.quantize.tfmot import tf_keras
 
 TOLERANCE = 1e-5
 _BATCH = 4

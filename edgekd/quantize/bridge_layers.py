@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ModelError
-from edgekd.quantize.legacy import own_layers, tf_keras
+from edgekd.quantize.tfmot import own_layers, tf_keras
 
 # What only training looks at, and what tf_keras calls otherwise.
 _DROPPED = ("dtype", "trainable", "synchronized", "name", "activation")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.errors import ExportError
+from edgekd.formats import tflite_file
 from edgekd.quantize import converter
-from edgekd.quantize.source import Source, fixed_batch
+from edgekd.quantize.float_model import Source, fixed_batch
 
 # An image whose brightest value is this was scaled to 0..1 and then made an integer.
 _SCALED_ALREADY = 1

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge import Bridged
-from edgekd.quantize.legacy import own_layers, tf_keras
+from edgekd.quantize.float_model import Source
 from edgekd.quantize.placement import Weights, quantized
-from edgekd.quantize.source import Source
+from edgekd.quantize.tfmot import own_layers, tf_keras
 
 _PREFIX = "quant_"
 _BATCH = 32

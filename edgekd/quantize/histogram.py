@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
+from edgekd.formats import tflite_file
 from edgekd.quantize.calibration import Calibrated, range_of
 from edgekd.quiet import quiet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from edgekd.quantize.legacy import tf_keras, tfmot
+from edgekd.quantize.tfmot import tf_keras, tfmot
 
 
 @cache

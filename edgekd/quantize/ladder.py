@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
 from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
 from edgekd.quantize.calibration import Calibrated, calibrate
+from edgekd.quantize.float_model import Source
+from edgekd.quantize.ladder_step import Step
 from edgekd.quantize.ptq import Conversion, Output, for_any_cpu, int8_of, to_float32
 from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
-from edgekd.quantize.running import probabilities_of
+from edgekd.quantize.run_tflite import probabilities_of
 from edgekd.quantize.sensitivity import Sensitivity, mean_divergence, sensitivities
-from edgekd.quantize.source import Source
-from edgekd.quantize.step import Step
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]

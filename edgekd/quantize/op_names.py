@@ -6,8 +6,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from edgekd import tflite_file
 from edgekd.errors import UsageError
+from edgekd.formats import tflite_file
 
 # What the parts of a fused op's name end in where they are its heart.
 _HEARTS = ("convolution", "depthwise", "MatMul")

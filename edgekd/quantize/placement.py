@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekd.errors import ModelError
 from edgekd.quantize.keep_clusters import clusters_quantizer
-from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
+from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import facts_of
 
 Weights = Literal["plain", "keep zeros", "keep clusters", "keep both"]

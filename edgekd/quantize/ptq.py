@@ -12,15 +12,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.errors import ExportError
+from edgekd.formats import tflite_file
 from edgekd.quantize import converter
 from edgekd.quantize.calibration import Calibrated, calibrate, check_images
-from edgekd.quantize.edges import with_uint8_pixels
+from edgekd.quantize.float_model import Source, fixed_batch
+from edgekd.quantize.io_types import with_uint8_pixels
 from edgekd.quantize.op_names import OpNames
 from edgekd.quantize.ranges import RangeMethod, with_ranges
 from edgekd.quantize.saturation import narrowed
-from edgekd.quantize.source import Source, fixed_batch
 
 Output = Literal["float32", "uint8"]
 

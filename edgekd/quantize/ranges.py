@@ -14,11 +14,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edgekd import tflite_file
 from edgekd.errors import UsageError
+from edgekd.formats import tflite_file
 from edgekd.quantize.calibration import Calibrated, range_of
-from edgekd.quantize.edges import packed
 from edgekd.quantize.histogram import Histogram, histograms
+from edgekd.quantize.io_types import packed
 
 RangeMethod = Literal["min-max", "percentile", "mse"]
 RANGE_METHODS: tuple[RangeMethod, ...] = get_args(RangeMethod)

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
-from edgekd.quantize.edges import packed
-from edgekd.tflite_file import TfliteGraph, TfliteOp
+from edgekd.formats import tflite_file
+from edgekd.formats.tflite_file import TfliteGraph, TfliteOp
+from edgekd.quantize.io_types import packed
 
 # 255 x 128 is 32,640 and 255 x 129 is 32,895: past the largest int16, 32,767.
 LARGEST_PAIR = 128

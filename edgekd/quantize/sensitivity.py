@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekd.quantize import converter
 from edgekd.quantize.calibration import Calibrated
 from edgekd.quantize.op_names import NamedOp, OpNames
-from edgekd.quantize.running import probabilities_of
+from edgekd.quantize.run_tflite import probabilities_of
 
 _IMAGES = 32
 # What only moves values, or has to be integers for the probabilities to be.

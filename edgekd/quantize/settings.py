@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgekd.quantize.aware import AwareTraining
 from edgekd.quantize.precisions import Extra
+from edgekd.quantize.qat import AwareTraining
 from edgekd.quantize.ranges import RangeMethod
 from edgekd.quantize.sparsity import Sparsity
 

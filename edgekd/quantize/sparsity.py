@@ -28,10 +28,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import on_pixels, plainly
-from edgekd.quantize.legacy import own_layers, tf_keras, tfmot
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.logit_loss import logit_loss
-from edgekd.quantize.source import load_source
 from edgekd.quantize.tf_keras_training import adamw
+from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
@@ -87,7 +87,7 @@ def sparsified(
     """Fine-tune a copy of a Keras 3 ``student`` until its weights are as ``section`` asks.
 
     "prune-cluster" prunes first and clusters what is left, in as many epochs again, its second checkpoint beside
-    ``checkpoint``. Arguments are those of ``edgekd.quantize.aware.quantization_aware``. Raises ModelError.
+    ``checkpoint``. Arguments are those of ``edgekd.quantize.qat.quantization_aware``. Raises ModelError.
     """
     record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
     stages = ["prune", "cluster"] if section.method == "prune-cluster" else [section.method]

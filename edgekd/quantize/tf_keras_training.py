@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.quantize.legacy import tf_keras
+from edgekd.quantize.tfmot import tf_keras
 from edgekd.training.batches import BatchStream
 from edgekd.training.schedule import Schedule
 

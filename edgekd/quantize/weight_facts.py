@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.errors import ExportError
+from edgekd.formats import tflite_file
 
 MOST_CLUSTERS, WEIGHTS_A_CLUSTER = 256, 8
 """A kernel with no more values than that, and as many weights for each, counts as clustered."""

@@ -12,6 +12,7 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
+from edgekd.report.distillation_gain import worth
 from edgekd.report.headline import TEACHER, headline, shipped
 from edgekd.report.model import (
     Bench,
@@ -28,9 +29,8 @@ from edgekd.report.model import (
     WrongPhoto,
 )
 from edgekd.report.quantization import ladder_of
-from edgekd.report.repeats import repeats
 from edgekd.report.rows import rows_of
-from edgekd.report.worth import worth
+from edgekd.report.seeds import repeats
 
 Json = dict[str, Any]
 T = TypeVar("T")

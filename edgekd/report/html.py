@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
+from edgekd.report import sentences
 from edgekd.report import table as tables
-from edgekd.report import words
 from edgekd.report.headline import TEACHER
+from edgekd.report.misclassified import Wrong
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
-from edgekd.report.wrong import Wrong
 
 _HERE = Path(__file__).parent
 
@@ -35,7 +35,7 @@ def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
         "ladder": tables.ladder_cells(report),
-        "words": words,
+        "sentences": sentences,
     }
     return page("report.html", plots, values)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekd.report import sentences
 from edgekd.report import table as tables
-from edgekd.report import words
+from edgekd.report.misclassified import Wrong
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
-from edgekd.report.wrong import Wrong
 
 
 def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
@@ -18,7 +18,7 @@ def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         f"**{escaped(report.headline.text)}**",
         *_notes(report),
         "## Gates",
-        words.gates_sentence(report),
+        sentences.gates_sentence(report),
         "\n".join(
             f"- {'✓' if g.passed else '✗ **failed**'} {escaped(g.name)}: {escaped(g.message)}" for g in report.gates
         ),
@@ -37,32 +37,32 @@ def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
     if curves is not None:
         at = next((k for k, part in enumerate(parts) if part == "## What distillation was worth"), len(parts))
         after = at + 2 if at < len(parts) else at
-        parts[after:after] = [f"![{curves.alt}](plots/curves.png)", words.training_sentence(report)]
+        parts[after:after] = [f"![{curves.alt}](plots/curves.png)", sentences.training_sentence(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _notes(report: Report) -> list[str]:
-    said = [words.missing_sentence(report), *report.problems]
+    said = [sentences.missing_sentence(report), *report.problems]
     return [f"> ⚠ {escaped(sentence)}" for sentence in said if sentence]
 
 
 def _distillation(report: Report) -> list[str]:
     if report.worth is None and not report.curves:
         return []
-    text = escaped(words.worth_sentence(report))
+    text = escaped(sentences.worth_sentence(report))
     return [
         "## What distillation was worth",
         text,
-        *(escaped(sentence) for sentence in words.repeats_sentences(report)),
+        *(escaped(sentence) for sentence in sentences.repeats_sentences(report)),
         cells_table(tables.seed_cells(report)) if tables.seed_cells(report).rows else "",
         escaped(report.labels_used),
-        words.teacher_sentence(report),
+        sentences.teacher_sentence(report),
     ]
 
 
 def _ladder(report: Report) -> list[str]:
     cells = tables.ladder_cells(report)
-    return ["## The way to int8", escaped(words.ladder_sentence(report)), cells_table(cells)] if cells.rows else []
+    return ["## The way to int8", escaped(sentences.ladder_sentence(report)), cells_table(cells)] if cells.rows else []
 
 
 def _wrong(report: Report, wrong: Wrong) -> list[str]:
@@ -76,9 +76,9 @@ def _wrong(report: Report, wrong: Wrong) -> list[str]:
 def _latency(report: Report) -> list[str]:
     if report.bench is None:
         return []
-    said = "\n".join(f"- ⚠ {escaped(reason)}" for reason in words.reasons(report))
+    said = "\n".join(f"- ⚠ {escaped(reason)}" for reason in sentences.reasons(report))
     cells = tables.latency_cells(report)
-    return ["## Latency", escaped(words.bench_sentence(report)), cells_table(cells) if cells.rows else "", said]
+    return ["## Latency", escaped(sentences.bench_sentence(report)), cells_table(cells) if cells.rows else "", said]
 
 
 def _data(report: Report) -> list[str]:
@@ -89,7 +89,7 @@ def _data(report: Report) -> list[str]:
 
 
 def _provenance(report: Report) -> list[str]:
-    pairs = "\n".join(f"- {name}: {escaped(value)}" for name, value in words.provenance_pairs(report))
+    pairs = "\n".join(f"- {name}: {escaped(value)}" for name, value in sentences.provenance_pairs(report))
     hashes = "\n".join(f"- {escaped(r.artifact)}: `{r.sha256}`" for r in report.rows if r.artifact and r.sha256)
     return ["## Where this comes from", pairs, hashes]
 

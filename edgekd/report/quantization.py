@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.metrics import Interval
+from edgekd.quantize.ladder_step import Step
 from edgekd.quantize.precisions import PRECISIONS
-from edgekd.quantize.step import Step
 from edgekd.report import format as fmt
 
 

@@ -16,8 +16,8 @@ def render(run_dir: Path) -> Headline:
     """
     from edgekd.report.html import html
     from edgekd.report.markdown import markdown
+    from edgekd.report.misclassified import contact_sheet, thumbnails
     from edgekd.report.plots import draw_all
-    from edgekd.report.wrong import contact_sheet, thumbnails
 
     report = collect(run_dir)
     plots, wrong = draw_all(report), thumbnails(report, run_dir)

@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.errors import ArtifactError
+from edgekd.formats.artifact import Artifact
 from edgekd.quiet import quiet
 from edgekd.runtime.runner import batches, check_images, to_probabilities
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.errors import ArtifactError
+from edgekd.formats.artifact import Artifact
 from edgekd.runtime.runner import batches, check_images, to_probabilities
 
 # On by default since 1.31; it must be off before the import.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.artifact import Artifact
 from edgekd.errors import DecodeError
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import decode, resize
 from edgekd.runtime.runner import open_runner
 

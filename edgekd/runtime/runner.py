@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.artifact import Artifact
 from edgekd.errors import ArtifactError, UsageError
+from edgekd.formats.artifact import Artifact
 
 
 class Runner(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekd.teach.efficientnet_lite import EPSILON, MOMENTUM, PIXEL_OFFSET, PIXEL_SCALE
+from edgekd.models.efficientnet_lite import EPSILON, MOMENTUM, PIXEL_OFFSET, PIXEL_SCALE
 
 _BLOCKS = ((2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1))  # (width factor, stride)
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.models.blocks import Block, blocks_of, freeze_through
+from edgekd.models.logits import onto
 from edgekd.students.narrow import leave_out, narrow
-from edgekd.teach.blocks import Block, blocks_of, freeze_through
-from edgekd.teach.logits import onto
 
 
 @dataclass(frozen=True, eq=False)

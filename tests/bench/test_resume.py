@@ -12,7 +12,7 @@ import pytest
 from test_harness import answer, targets
 
 from edgekd.bench import BenchPlan, BenchResult
-from edgekd.bench.many import Outcome, measure_many
+from edgekd.bench.multi_device import Outcome, measure_many
 from edgekd.devices import Completed
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceNotFound

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edgekd import tflite_file
-from edgekd.artifact import Artifact
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.exporter import export
 from edgekd.export.options import ExportOptions
+from edgekd.formats import tflite_file
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from edgekd import tflite_file
 from edgekd.errors import UnsupportedOpError, UsageError
 from edgekd.export.c_array import c_string, identifier, micro_ops, write_c_array
 from edgekd.export.micro_ops import RESOLVER_METHODS
+from edgekd.formats import tflite_file
 
 
 @pytest.mark.parametrize(

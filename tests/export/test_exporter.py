@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.artifact import sidecar_path
 from edgekd.errors import ExportError, GateFailed, UnsupportedOpError, UsageError
 from edgekd.export.exporter import export
+from edgekd.formats.artifact import sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
 

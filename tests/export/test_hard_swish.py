@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from translated import packed, run_onnx, run_tflite, tflite_ops
 
-from edgekd import tflite_file
 from edgekd.export.emit.hard_swish import fitted_scale, float_table, integer_table
+from edgekd.formats import tflite_file
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import to_int8
-from edgekd.quantize.source import load_source
 
 SIZE = 16
 

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from tiny_student import spread_head
 
-from edgekd import tflite_file
-from edgekd.artifact import Artifact
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.exporter import export
+from edgekd.formats import tflite_file
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
 
@@ -158,8 +158,8 @@ def test_an_op_without_a_form_is_named(images: NDArray[np.uint8], tmp_path: Path
 def test_a_pretrained_network_on_real_photos(tmp_path: Path) -> None:
     import keras
 
+    from edgekd.models import efficientnet_lite
     from edgekd.preprocess import preprocess
-    from edgekd.teach import efficientnet_lite
 
     folder = SHARED / "data/road/Images"
     if not folder.is_dir():

@@ -17,9 +17,9 @@ INTEGER = {"QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm", "QLi
 
 
 def lite0_slice() -> Any:
+    from edgekd.models import efficientnet_lite
     from edgekd.students.build import build_student
     from edgekd.students.spec import parse_student
-    from edgekd.teach import efficientnet_lite
 
     model = build_student(parse_student("slice:6@96"), efficientnet_lite.build(96), 4)
     kernel, bias = model.layers[-1].get_weights()

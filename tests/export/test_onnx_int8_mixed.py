@@ -12,8 +12,8 @@ from tiny_student import smooth_images
 from translated import optimized_ops, packed, run_onnx, run_tflite
 
 from edgekd.quantize.calibration import calibrate
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import int8_of
-from edgekd.quantize.source import load_source
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd import ort_file
-from edgekd.artifact import Artifact
 from edgekd.errors import ArtifactError, ExportError
 from edgekd.export.ort_format import from_onnx
+from edgekd.formats import ort_file
+from edgekd.formats.artifact import Artifact
 from edgekd.runtime import open_runner
 
 

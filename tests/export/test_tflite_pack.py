@@ -10,10 +10,10 @@ import flatbuffers
 import pytest
 
 import edgekd
-from edgekd import tflite_file
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
+from edgekd.formats import tflite_file
 
 
 class Table:

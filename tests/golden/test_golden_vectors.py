@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekd.artifact import Artifact
 from edgekd.errors import DataError, DecodeError, UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.golden import check_golden, make_golden, read_manifest
 from edgekd.golden.make import specification
 from edgekd.preprocess import decode, preprocess

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekd import onnx_file, tflite_file
+from edgekd.formats import onnx_file, tflite_file
 from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
 from edgekd.inspection.inspect_file import Inspection, inspect_file
 from edgekd.inspection.lint import Subject

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from subjects import FOREIGN, edited, inspected, onnx_bytes, quantized
 
-from edgekd import onnx_file
 from edgekd.errors import ArtifactError
+from edgekd.formats import onnx_file
+from edgekd.formats.tflite_file import read
 from edgekd.inspection import inspect_file, to_json, xnnpack
 from edgekd.inspection.described import Normalization, of_onnx, of_tflite
 from edgekd.inspection.probe import probe
 from edgekd.inspection.tables import layers, op_rows, totals
-from edgekd.tflite_file import read
 
 TFLITES = ("float_keras", "dynamic_range", "int8_keras", "float_op", "nchw", "batch4", "softmax_twice")
 # By hand: 3x3x3 to 8 at 16x16, 3x3 depthwise, 3x3x8 to 24 at 8x8, 24 to 5.

@@ -18,8 +18,8 @@ import numpy as np
 from photo_kinds import kind_of
 from warm import edgekd
 
-from edgekd.artifact import Artifact
 from edgekd.export.android import add_to_android
+from edgekd.formats.artifact import Artifact
 
 ROOT = Path(__file__).parents[2]
 TOOLS = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.artifact import Artifact
 from edgekd.bench import BenchPlan, BenchTarget
 from edgekd.bench.targets import Photos, make_targets
 from edgekd.data.traffic_lights import traffic_light_folders
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import preprocess
 
 COLOURS = ("green", "red", "yellow")

@@ -17,8 +17,8 @@ from edgekd.errors import DataError
 from edgekd.export.exporter import export
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.quantize import saturation
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import to_int8
-from edgekd.quantize.source import load_source
 from edgekd.quiet import import_keras
 
 CLIENT = Path(__file__).parents[1] / "clients" / "instructions_client.py"
@@ -47,10 +47,10 @@ def student(photos: NDArray[np.uint8]) -> Any:
     import_keras()
     import keras
 
+    from edgekd.models import efficientnet_lite
     from edgekd.students.build import build_student
     from edgekd.students.spec import parse_student
-    from edgekd.teach import efficientnet_lite
-    from edgekd.teach.head import fit_head
+    from edgekd.teacher.head import fit_head
 
     model = build_student(parse_student(f"slice:4@{SIZE}"), efficientnet_lite.build(SIZE), len(COLOURS))
     features = keras.Model(model.input, model.layers[-1].input)

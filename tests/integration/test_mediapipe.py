@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from warm import edgekd
 
-from edgekd.artifact import Artifact
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing, preprocess
 
 CLIENT = Path(__file__).parents[1] / "clients/mediapipe_client.py"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.export.c_array import arena_estimate_bytes
+from edgekd.formats import tflite_file
 from edgekd.runtime import open_runner
 
 CLIENT = Path(__file__).parents[1] / "clients/micro_client.py"

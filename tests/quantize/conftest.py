@@ -11,7 +11,7 @@ from tests.tiny_student import SIZE, smooth_images
 
 @pytest.fixture(scope="session")
 def source(student: Any) -> Any:
-    from edgekd.quantize.source import load_source
+    from edgekd.quantize.float_model import load_source
 
     return load_source(student)
 

@@ -14,15 +14,15 @@ import pytest
 from tiny_student import build_student as build_tiny
 
 from edgekd.errors import ModelError
+from edgekd.models import efficientnet_lite
 from edgekd.quantize import bridge_layers
 from edgekd.quantize.bridge import bridge
 from edgekd.quantize.fake_quantized import on_pixels
-from edgekd.quantize.legacy import tfmot
-from edgekd.quantize.source import load_source
+from edgekd.quantize.float_model import load_source
+from edgekd.quantize.tfmot import tfmot
 from edgekd.students import cnn
 from edgekd.students.build import build_student
 from edgekd.students.spec import parse_student
-from edgekd.teach import efficientnet_lite
 
 layers = keras.layers
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgekd.errors import ExportError
 from edgekd.quantize.calibration import calibrate, check_images
-from edgekd.quantize.source import load_source
+from edgekd.quantize.float_model import load_source
 from tests.tiny_student import smooth_images
 
 

@@ -60,8 +60,8 @@ def test_without_validation_photos_there_is_no_guarantee(source: Any) -> None:
 def test_sensitivity_finds_the_op_whose_range_was_spoilt(calibrated: Any) -> None:
     from dataclasses import replace
 
-    from edgekd import tflite_file
-    from edgekd.quantize.edges import packed
+    from edgekd.formats import tflite_file
+    from edgekd.quantize.io_types import packed
 
     model = tflite_file.parse(calibrated.content, "tiny")
     victim = next(op for op in OpNames.of(calibrated.content).ops if str(op) == "CONV_2D:conv2d_3")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.errors import ExportError, UsageError
+from edgekd.formats import tflite_file
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.op_names import OpNames, layer_of
 from edgekd.quantize.ptq import int8_of, to_dynamic_range, to_float16, to_float32, to_int16x8
-from edgekd.quantize.running import probabilities_of
-from edgekd.quantize.source import load_source
+from edgekd.quantize.run_tflite import probabilities_of
 from tests.tiny_student import smooth_images
 
 
@@ -22,7 +22,7 @@ def floats(content: bytes) -> list[str]:
 def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any) -> None:
     from edgekd.quantize import converter
     from edgekd.quantize.calibration import _with_full_range
-    from edgekd.quantize.source import fixed_batch
+    from edgekd.quantize.float_model import fixed_batch
 
     def configure(made: Any, tf: Any) -> None:
         shown = _with_full_range(calibrated.images)

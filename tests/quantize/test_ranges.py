@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd import tflite_file
 from edgekd.errors import UsageError
+from edgekd.formats import tflite_file
 from edgekd.quantize.calibration import range_of
 from edgekd.quantize.histogram import BINS, Histogram, histograms
 from edgekd.quantize.ranges import least_squares_range, percentile_range, squared_error, with_ranges

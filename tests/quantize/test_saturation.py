@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from translated import packed, run_onnx, run_tflite
 
-from edgekd import tflite_file
+from edgekd.formats import tflite_file
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import to_float32, to_int8
 from edgekd.quantize.saturation import narrowed, saturating_channels
-from edgekd.quantize.source import load_source
 
 
 def layers(content: bytes) -> list[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]:

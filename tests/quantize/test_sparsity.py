@@ -12,11 +12,11 @@ from aware_cases import IMAGES, STEPS, arguments, divergence, softmax, taught
 from tiny_student import SIZE, smooth_images, spread_head
 
 from edgekd.errors import ExportError, ModelError
-from edgekd.quantize.aware import AwareTraining, quantization_aware
 from edgekd.quantize.bridge import bridge
+from edgekd.quantize.float_model import load_source
 from edgekd.quantize.ptq import to_int8
-from edgekd.quantize.running import probabilities_of
-from edgekd.quantize.source import load_source
+from edgekd.quantize.qat import AwareTraining, quantization_aware
+from edgekd.quantize.run_tflite import probabilities_of
 from edgekd.quantize.sparsity import Sparsified, Sparsity, chosen_layers, sparsified
 from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.loop import logits_of

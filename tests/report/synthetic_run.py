@@ -13,7 +13,7 @@ from edgekd import metrics, storage
 from edgekd.bench import BenchPlan, BenchResult, Launch, Measurement
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import DuplicateSummary
-from edgekd.data.notices import DataWarning
+from edgekd.data.warnings import DataWarning
 
 # Row, title, parameters, size in bytes, share of answers that are right, latency in ms.
 ROWS = (

@@ -58,8 +58,8 @@ def test_a_record_that_does_not_fit_its_graph_is_refused(exported: dict[str, Any
 def test_running_imports_neither_tensorflow_nor_keras(exported: dict[str, Any]) -> None:
     code = (
         "import sys, os; from pathlib import Path; import numpy as np\n"
-        "from edgekd.artifact import Artifact; from edgekd.runtime import open_runner\n"
-        "import edgekd.export.parity, edgekd.metrics\n"
+        "from edgekd.formats.artifact import Artifact; from edgekd.runtime import open_runner\n"
+        "import edgekd.evaluation.score, edgekd.metrics\n"
         "assert 'onnxruntime' not in sys.modules and 'ai_edge_litert.interpreter' not in sys.modules\n"
         f"for path in ({str(exported['int8.tflite'].path)!r}, {str(exported['int8.onnx'].path)!r}):\n"
         "    open_runner(Artifact.open(Path(path))).run(np.zeros((1, 48, 48, 3), np.uint8))\n"

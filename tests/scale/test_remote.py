@@ -9,8 +9,8 @@ from simulators.object_store import ObjectStore
 
 from edgekd.errors import DataError, StorageError, UsageError
 from edgekd.scale import remote
-from edgekd.scale.photo_list import names_in, read_photo
 from edgekd.scale.place import Place, open_place
+from edgekd.soft_targets.photo_list import names_in, read_photo
 
 
 @pytest.fixture(autouse=True)

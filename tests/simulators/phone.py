@@ -25,7 +25,7 @@ import pytest
 from simulators.phone_system import PACKAGES, PYTHON, make_root
 from simulators.refusing_adbd import RefusingAdbd
 
-from edgekd.bench import agent
+from edgekd.bench.agents import device_agent
 from edgekd.devices.adb import AdbDevice
 from edgekd.devices.pi_board import BOARDS, board_files
 
@@ -159,7 +159,7 @@ class Phone:
         for name in ("pm", "am"):
             self.stand_in(name, (HERE / name).read_text(encoding="utf-8"))
         shutil.copy(HERE / "app.py", self.system)
-        shutil.copy(Path(agent.__file__), self.system)
+        shutil.copy(Path(device_agent.__file__), self.system)
         for service in ("thermalservice", "battery"):
             self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
         for name, content in board_files(BOARDS["pi5"]).items():

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ModelError, UsageError
+from edgekd.models import efficientnet_lite
 from edgekd.students.bottleneck import bottlenecks_of
 from edgekd.students.build import build_student
 from edgekd.students.narrow import eliminate, leave_out, narrow
 from edgekd.students.spec import StudentSpec, parse_student
-from edgekd.teach import efficientnet_lite
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ModelError, UsageError
+from edgekd.models import efficientnet_lite
 from edgekd.students import cnn
 from edgekd.students.build import build_student
 from edgekd.students.spec import StudentSpec, parse_student
-from edgekd.teach import efficientnet_lite
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.emit.builder import OnnxBuilder
-from edgekd.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, names_of
+from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, names_of
 
 _SHIFT = 128
 _NHWC_TO_NCHW = (0, 3, 1, 2)

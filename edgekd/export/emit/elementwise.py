@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgekd.export.emit.context import Context
-from edgekd.tflite_file import TfliteOp
+from edgekd.formats.tflite_file import TfliteOp
 
 # onnx.TensorProto.FLOAT
 _FLOAT = 1

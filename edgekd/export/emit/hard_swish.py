@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.export.emit.context import Context
-from edgekd.tflite_file import TfliteOp
+from edgekd.formats.tflite_file import TfliteOp
 
 _HALF, _WHOLE = 1 << 14, 1 << 15
 _LOW, _HIGH = -(1 << 15), (1 << 15) - 1

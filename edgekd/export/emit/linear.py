@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.export.emit.context import Context
-from edgekd.tflite_file import TfliteOp
+from edgekd.formats.tflite_file import TfliteOp
 
 _SAME = 0
 

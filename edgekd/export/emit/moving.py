@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgekd.export.emit.context import Context
-from edgekd.tflite_file import TfliteOp
+from edgekd.formats.tflite_file import TfliteOp
 
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 _WINDOWED = ("CONV_2D", "DEPTHWISE_CONV_2D")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgekd.export.emit.context import Context
 from edgekd.export.emit.linear import pads
-from edgekd.tflite_file import TfliteOp
+from edgekd.formats.tflite_file import TfliteOp
 
 _SPATIAL = [1, 2]
 

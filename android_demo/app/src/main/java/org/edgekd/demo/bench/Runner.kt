@@ -73,7 +73,7 @@ class Reply(
 data class Warmup(val count: Int, val steady: Boolean)
 
 /**
- * Measures one model, step by step as `edgekd/bench/agent.py` does on other devices.
+ * Measures one model, step by step as `edgekd/bench/agents/device_agent.py` does on other devices.
  *
  * Timed: from a prepared input buffer to the output in our hands. Decoding and resizing lie outside. The images are
  * cycled through in order.

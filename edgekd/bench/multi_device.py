@@ -1,0 +1,197 @@
+"""One plan on many devices, one after another: a device that fails leaves the others their turn."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgekd.bench import resume
+from edgekd.bench.agents.choose import Agent, AgentChoice, choose_agent
+from edgekd.bench.harness import BenchTarget, blank, measure
+from edgekd.bench.plan import BenchPlan
+from edgekd.bench.result import BenchResult
+from edgekd.devices.protocol import Device
+from edgekd.devices.table import open_device
+from edgekd.errors import DeviceError, EdgekdError, UsageError
+
+
+class Watcher(Protocol):
+    """Who is told what goes on."""
+
+    def started(self, stage: str) -> None:
+        """A device begins."""
+        ...
+
+    def progress(self, done: int, total: int) -> None:
+        """So many launches of it are done."""
+        ...
+
+    def finished(self, stage: str, seconds: float) -> None:
+        """It ended by itself."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something to read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One device: its result, part of one where it failed on the way, and the error that ended it."""
+
+    address: str
+    path: Path
+    result: BenchResult | None
+    error: EdgekdError | None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be measured on one device, and where its result goes."""
+
+    device: Device
+    agent: Agent
+    targets: tuple[BenchTarget, ...]
+    wanted: BenchResult
+    path: Path
+
+    @property
+    def partial(self) -> Path:
+        """Where the result grows, beside an earlier one, which is replaced only by a whole one."""
+        return self.path.with_name(f"{self.path.stem}.partial.json")
+
+
+def measure_many(
+    targets: Sequence[BenchTarget],
+    baseline: str,
+    plan: BenchPlan,
+    addresses: Sequence[str],
+    folder: Path,
+    *,
+    choice: AgentChoice | None = None,
+    open_: Callable[[str], Device] = open_device,
+    watcher: Watcher | None = None,
+    anew: bool = False,
+) -> list[Outcome]:
+    """Measure the same files on every device; each result is ``folder/ADDRESS.json``, or what a failure or a kill left
+    of it ``folder/ADDRESS.partial.json``.
+
+    The same call again goes on there: devices that were done and launches that there are stay as they are, unless
+    ``anew``. Never in parallel: the host that drives a phone is a disturbed host. ``open_`` opens an address.
+
+    Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
+    anything is measured.
+    """
+    if len(set(addresses)) != len(addresses):
+        raise UsageError(f"a device is given twice: {', '.join(addresses)}")
+    tasks: list[_Task | DeviceError] = []
+    for address in addresses:
+        try:
+            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice))
+        except DeviceError as error:
+            tasks.append(error)
+    known = [
+        address if isinstance(task, DeviceError) else task.wanted
+        for address, task in zip(addresses, tasks, strict=True)
+    ]
+    ledger, note = resume.Ledger(folder, known, anew), watcher.note if watcher is not None else _silent
+    ledger.begin()
+    outcomes = []
+    for address, task in zip(addresses, tasks, strict=True):
+        if isinstance(task, DeviceError):
+            outcomes.append(Outcome(address, folder / f"{slug(address)}.json", None, task))
+            continue
+        kept = _whole(task, note) if ledger.is_whole(address) else None
+        outcomes.append(kept or _measure_one(task, watcher, note, anew))
+        if outcomes[-1].error is None:
+            ledger.add(address)
+    if all(one.error is None for one in outcomes):
+        ledger.end()
+    return outcomes
+
+
+def slug(address: str) -> str:
+    """A file name for an address: ``ssh:pi@pi5`` is ``ssh_pi@pi5``."""
+    return re.sub(r"[^A-Za-z0-9@.-]", "_", address)
+
+
+def _task(
+    device: Device,
+    folder: Path,
+    targets: Sequence[BenchTarget],
+    baseline: str,
+    plan: BenchPlan,
+    choice: AgentChoice | None,
+) -> _Task:
+    agent = choose_agent(device, choice)
+    runnable = tuple(target for target in targets if target.format in agent.formats)
+    wanted = blank(runnable, baseline, plan, device, agent)
+    return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json")
+
+
+def _whole(task: _Task, note: resume.Note) -> Outcome | None:
+    """The result of a device that the killed command had come to the end of."""
+    try:
+        result = BenchResult.load(task.path)
+    except EdgekdError:
+        return None
+    if not result.complete or resume.unlike(result, task.wanted) is not None:
+        return None
+    note(f"{task.device.address}: measured at {result.facts_after.get('time_utc')}, kept (--anew measures it again)")
+    return Outcome(task.device.address, task.path, result, None)
+
+
+def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: bool) -> Outcome:
+    """Whatever a device does, its error is one of its own, and what was measured of it is kept."""
+    device, partial = task.device, task.partial
+    if anew and partial.is_file():
+        resume.set_aside(partial, "measured anew", note)
+    earlier = resume.take_up(partial, task.wanted, note)
+    if watcher is not None:
+        watcher.started(device.address)
+    start_s = time.monotonic()
+
+    def go_on(fresh: BenchResult) -> BenchResult:
+        return fresh if earlier is None else resume.go_on(earlier, fresh, partial, note)
+
+    try:
+        told = None if watcher is None else watcher.progress
+        plan, baseline = task.wanted.plan, task.wanted.baseline
+        result = measure(task.targets, baseline, plan, device, told, partial, task.agent, go_on)
+        partial.replace(task.path)
+    except UsageError:
+        raise
+    except Exception as error:
+        return Outcome(device.address, partial, _kept(partial), _as_device_error(error, device.address))
+    finally:
+        if watcher is not None:
+            watcher.finished(device.address, time.monotonic() - start_s)
+    return Outcome(device.address, task.path, result, None)
+
+
+def _kept(partial: Path) -> BenchResult | None:
+    try:
+        return BenchResult.load(partial)
+    except EdgekdError:
+        return None
+
+
+def _as_device_error(error: Exception, address: str) -> DeviceError:
+    """A device's own error as it is; whatever else its words have led to, in one line."""
+    if isinstance(error, DeviceError):
+        return error
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return DeviceError(f"{address}: this machine failed: {error.strerror or error}{where}", address=address)
+    if isinstance(error, EdgekdError):
+        return DeviceError(f"{address}: {error}", address=address)
+    told = f"{type(error).__name__}: {error}"
+    return DeviceError(f"{address}: it answered with something unexpected ({told[:300]})", address=address)
+
+
+def _silent(_: str) -> None:
+    """Nobody reads notes."""

@@ -1,0 +1,213 @@
+"""A file that ships: what it says of itself, the seal on its bytes, and the record of its checks beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
+from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.preprocess import Preprocessing
+from edgekd.storage import read_json, write_json
+
+SCHEMA = 1
+# Names of our record inside a file: a TFLite metadata buffer, an entry of ONNX's metadata_props.
+TFLITE_RECORD = "EDGEKD"
+ONNX_RECORD = "edgekd"
+# The record carries the SHA-256 of the file, computed with these 64 zeros in the hash's place.
+BLANK_SEAL = "0" * 64
+_SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"')
+
+Format = Literal["tflite", "onnx", "ort"]
+Layout = Literal["nhwc", "nchw"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output; a dimension of ``shape`` is a number or the name of a free one ("N")."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A .tflite, .onnx or .ort file of ours whose bytes are known to be those that were exported.
+
+    ``parity`` is what was measured when it was checked, from the sidecar ``<file>.json``; None without one.
+    """
+
+    path: Path
+    format: Format
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    provenance: dict[str, Any] = field(repr=False)
+    sha256: str
+    size_bytes: int
+    parity: dict[str, Any] | None = field(default=None, repr=False)
+    layout: Layout = "nhwc"
+
+    @classmethod
+    def open(cls, path: Path) -> Artifact:
+        """Read a file's own record and its sidecar.
+
+        Raises: ArtifactError if it is missing, damaged or not ours; ArtifactChangedError if it is not the file
+        that its sidecar describes.
+        """
+        content = read_content(path)
+        sidecar = _read_sidecar(path)
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sidecar is not None and sidecar["sha256"] != sha256:
+            raise ArtifactChangedError(
+                f"{path} has changed since it was checked: its SHA-256 is {sha256[:12]}..., and "
+                f"{sidecar_path(path).name} says {str(sidecar['sha256'])[:12]}.... Export it again, or delete the "
+                "sidecar to use it unchecked"
+            )
+        record, inputs, outputs, kind = _describe(content, str(path))
+        try:
+            return cls(
+                path=path,
+                format=kind,
+                precision=str(record["precision"]),
+                inputs=inputs,
+                outputs=outputs,
+                labels=tuple(str(label) for label in record["labels"]),
+                preprocessing=Preprocessing.model_validate(record["preprocessing"]),
+                provenance={**record["provenance"], "range_in_graph": record["range_in_graph"]},
+                sha256=sha256,
+                size_bytes=len(content),
+                parity=None if sidecar is None else sidecar["parity"],
+                layout="nchw" if record.get("layout") == "nchw" else "nhwc",
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"{path} carries a record that cannot be used ({error}). Export it again") from None
+
+    def write_sidecar(self, parity: Mapping[str, Any]) -> Artifact:
+        """Record ``parity`` beside the file, with the hash of its bytes; returns the artifact with it."""
+        record = {"schema": SCHEMA, "sha256": self.sha256, "size_bytes": self.size_bytes, "parity": dict(parity)}
+        write_json(sidecar_path(self.path), record)
+        return Artifact(**{**vars(self), "parity": dict(parity)})
+
+    def content(self) -> bytes:
+        """The file's bytes. Raises ArtifactChangedError if they are no longer those that were opened."""
+        content = read_content(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ArtifactChangedError(f"{self.path} has changed since it was opened. Open it again")
+        return content
+
+    def float_ops(self) -> tuple[str, ...]:
+        """The ops that compute in float, found in the file itself: none in a file of integers."""
+        content = self.content()
+        if self.format == "tflite":
+            return tflite_file.float_ops(tflite_file.read(content, str(self.path)))
+        reader = ort_file.read if self.format == "ort" else onnx_file.read
+        return onnx_file.float_ops(reader(content, str(self.path)))
+
+
+def sidecar_path(path: Path) -> Path:
+    """``model.int8.tflite`` to ``model.int8.tflite.json``."""
+    return path.with_name(path.name + ".json")
+
+
+def read_content(path: Path) -> bytes:
+    """A file's bytes. Raises ArtifactError if there is none or it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist. Give the path of a .tflite or .onnx file") from None
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}. Give the path of a .tflite or .onnx file"
+        ) from None
+
+
+def seal(content: bytes, where: str) -> bytes:
+    """Replace the seal in a finished file by the hash of the file with a blank one. Raises ArtifactError."""
+    span = _seal_span(content, where)
+    content = content[: span[0]] + BLANK_SEAL.encode() + content[span[1] :]
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content[: span[0]] + digest + content[span[1] :]
+
+
+def check_seal(content: bytes, where: str) -> None:
+    """Raise ArtifactError unless a file's bytes are those that were sealed."""
+    begin, end = _seal_span(content, where)
+    state = hashlib.sha256(content[:begin])
+    state.update(BLANK_SEAL.encode())
+    state.update(content[end:])
+    if state.hexdigest().encode() != content[begin:end]:
+        raise ArtifactError(
+            f"{where} is damaged, cut short or edited since its export: its bytes do not match the hash that it "
+            "carries. Copy it again, or export it again"
+        )
+
+
+def _seal_span(content: bytes, where: str) -> tuple[int, int]:
+    found = list(_SEAL.finditer(content))
+    if len(found) == 1:
+        return found[0].span(1)
+    if content[4:8] not in (tflite_file.IDENTIFIER, ort_file.IDENTIFIER):
+        onnx_file.read(content, where)  # says so if it is none of them
+    raise ArtifactError(
+        f"{where} carries no edgekd record (labels, preprocessing, hash): another tool's model, or a damaged one. "
+        "Export the Keras model with: edgekd export MODEL.keras --int8"
+    )
+
+
+def _describe(
+    content: bytes, where: str
+) -> tuple[dict[str, Any], tuple[TensorSpec, ...], tuple[TensorSpec, ...], Format]:
+    check_seal(content, where)
+    kind: Format
+    if content[4:8] == tflite_file.IDENTIFIER:
+        kind = "tflite"
+        tflite = tflite_file.read(content, where)
+        text = tflite.metadata.get(TFLITE_RECORD, b"").decode("utf-8", "replace")
+        inputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.inputs)
+        outputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.outputs)
+    else:
+        kind = "ort" if ort_file.is_ort(content) else "onnx"
+        onnx = ort_file.read(content, where) if kind == "ort" else onnx_file.read(content, where)
+        text = onnx.metadata.get(ONNX_RECORD, "")
+        inputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.inputs)
+        outputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.outputs)
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise ArtifactError(f"{where} carries a record that is not JSON ({error}). Export it again") from None
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        raise ArtifactError(f"{where} was written by another version of edgekd. Export it again with this one")
+    return record, inputs, outputs, kind
+
+
+def _tflite_spec(tensor: tflite_file.TfliteTensor) -> TensorSpec:
+    scale = float(tensor.scales[0]) if len(tensor.scales) else None
+    zero_point = int(tensor.zero_points[0]) if len(tensor.zero_points) else None
+    shape = tuple("N" if size < 0 else size for size in tensor.signature or tensor.shape)
+    return TensorSpec(tensor.name, tensor.type.lower(), shape, scale, zero_point)
+
+
+def _read_sidecar(path: Path) -> dict[str, Any] | None:
+    beside = sidecar_path(path)
+    if not beside.exists():
+        return None
+    try:
+        record = read_json(beside)
+    except EdgekdError as error:
+        raise ArtifactError(f"{error}. Delete it, or export {path.name} again") from None
+    except RecursionError:
+        raise ArtifactError(f"{beside} is nested too deep to be a sidecar. Delete it") from None
+    if not isinstance(record, dict) or not {"sha256", "parity"} <= record.keys():
+        raise ArtifactError(f"{beside} is not the sidecar of an artifact. Delete it, or export {path.name} again")
+    return record

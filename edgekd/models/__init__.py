@@ -1,0 +1,1 @@
+"""Networks that teachers and students share: loading, logits, blocks, outputs, pretrained weights."""

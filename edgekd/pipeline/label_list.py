@@ -1,0 +1,164 @@
+"""A finished teacher's column of any list of photos, at any place: labels for millions that no run could hold."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd import __version__
+from edgekd.data.dataset import Dataset
+from edgekd.errors import UsageError
+from edgekd.pipeline.stage import locked
+from edgekd.pipeline.stages.data import views_of
+from edgekd.pipeline.stages.soft_targets import batch_photos, finished_teacher
+from edgekd.preprocess import Preprocessing
+from edgekd.recipe import Recipe
+from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
+from edgekd.scale.workers import Told, Work, Workers
+from edgekd.soft_targets.photo_list import ListFacts, shard_names, shard_starts, store_list
+from edgekd.soft_targets.photo_reader import Readers, Rendering, processes_wanted
+from edgekd.soft_targets.store import SHARD, RenderedShard, as_file, fill_column, shard_logits, shard_name
+from edgekd.storage import digest, read_json
+from edgekd.teacher.protocol import Teacher
+from edgekd.training.loop import Progress
+
+FAILED = "failed.txt"
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A column at ``place`` of ``photos``, of which ``failed`` could not be read and are listed in ``failed.txt``.
+
+    ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them the
+    teacher's own.
+    """
+
+    place: str
+    photos: int
+    failed: int
+    computed: int
+    seconds: float
+    teacher_s: float
+
+
+@dataclass(frozen=True)
+class ListJob:
+    """What computes the shards of a list's column: ``run`` holds the finished teacher, ``place`` the stored list."""
+
+    recipe: Recipe
+    run: Path
+    source: str
+    place: str
+    photos: int
+
+    def __call__(self) -> Work:
+        """Load the teacher, and where the names of every shard stand."""
+        dataset = Dataset.load(self.run / "data" / "dataset.json")
+        teacher = finished_teacher(self.recipe, self.run, dataset)
+        return ShardOfList(self, teacher, processes_wanted())
+
+
+def teach_list(
+    recipe: Recipe, run: Path, source: str, where: str, *, workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Taught:  # fmt: skip
+    """Store the column of the photos that the list ``source`` names, in the recipe's views, at ``where``.
+
+    ``run`` is a run directory of the recipe that has come past its teacher. Killed and called again, it computes what
+    is missing. Photos that are gone or don't decode have NaN for logits and are listed. A folder of this machine is
+    held for one process; elsewhere nobody keeps two from doing the same work.
+
+    Raises: UsageError, DataError, StorageError; RunError where another process fills ``where``.
+    """
+    policy = recipe.data.views
+    if policy.mix.on:
+        raise UsageError(
+            "views of two photos need all of them at hand: leave out [data.views.mix] to teach from a list"
+        )
+    place = open_place(where)
+    source = source if is_uri(source) else str(Path(source).absolute())
+    with locked(place.folder) if isinstance(place, LocalPlace) else nullcontext():
+        facts = store_list(place, source, SHARD)
+        job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
+        about = {"list": source, "names": facts.sha256, **views_of(recipe), **teacher_of(run)}
+        told = fill_column(
+            place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
+            workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
+        )  # fmt: skip
+    total = {name: sum(one[name] for one in told) for name in ("photos", "seconds", "teacher_s")}
+    failed = json.loads(place.read("manifest.json"))["failed"]
+    return Taught(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
+
+
+class ShardOfList:
+    """The work on one shard, whose photos are read ahead of the teacher."""
+
+    def __init__(self, job: ListJob, teacher: Teacher, processes: int = 0) -> None:
+        self._job, self._teacher, self._place = job, teacher, open_place(job.place)
+        self._starts, self._readers = shard_starts(self._place), Readers(processes)
+
+    def __call__(self, number: int) -> Told:
+        """Compute a shard and write it, after the list of its photos that failed."""
+        started = time.perf_counter()
+        if self._place.has(shard_name(number)):
+            return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
+        names, failed = shard_names(self._place, self._starts, number), dict[int, str]()
+        logits, teacher_s = shard_logits(
+            self._teacher, lambda size: self._rendered(names, size, failed), (0, len(names)), self._views
+        )
+        if failed:
+            logits[list(failed)] = np.nan
+            lines = [f"{number * SHARD + row}\t{names[row]}\t{error}\n" for row, error in sorted(failed.items())]
+            self._place.write(f"failed-{number:05d}.txt", "".join(lines).encode())
+        self._place.write(shard_name(number), as_file(logits))
+        return {"photos": len(names), "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
+
+    @property
+    def _views(self) -> int:
+        return self._job.recipe.data.views.views
+
+    def _rendered(self, names: list[str], size: tuple[int, int], failed: dict[int, str]) -> RenderedShard:
+        recipe = self._job.recipe
+        preprocessing = Preprocessing(height=size[0], width=size[1], crop=recipe.data.crop)
+        rendering = Rendering(recipe.data.views, recipe.seed, self._job.source, preprocessing)
+        return lambda start, stop: self._readers.batches(
+            rendering, names[start:stop], batch_photos(self._views), failed
+        )
+
+
+def _failures(place: Place) -> dict[str, Any]:
+    """Write the list of all photos that failed, if any did; gives what the manifest says of it."""
+    parts = sorted(name for name in place.names() if name.startswith("failed-"))
+    count = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal count
+        for part in parts:
+            content = place.read(part)
+            count += content.count(b"\n")
+            yield content
+
+    if parts:
+        place.stream(FAILED, lines())
+    return {"failed": count}
+
+
+def teacher_of(run: Path) -> dict[str, Any]:
+    """What decides a teacher's answers: the classes in their order, and the teacher, by all that it was made from."""
+    teacher = run / "teacher"
+    return {
+        "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],
+    }  # fmt: skip
+
+
+def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:
+    """Hash of all that decides the column: teacher, views, and the names in their order."""
+    teacher = read_json(run / "teacher" / "stage.json")["outputs"]
+    return digest({"edgekd": __version__, "teacher": teacher, **views_of(recipe), "photos": facts.sha256})

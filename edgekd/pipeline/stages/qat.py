@@ -1,0 +1,100 @@
+"""The student's training in int8: by the run's stored column, or without a run by its own float answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.data.dataset import Dataset
+from edgekd.distill.bind import unbound
+from edgekd.distill.hinton import Hinton
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stages.data import images_of, pool_of
+from edgekd.pipeline.stages.student import Lesson
+from edgekd.preprocess import Preprocessing
+from edgekd.quantize.ptq import Conversion, Output
+from edgekd.quantize.qat import AwareTraining, quantization_aware
+from edgekd.quantize.sparsity import Sparsified, Sparsity, sparsified
+from edgekd.recipe import load_recipe
+from edgekd.training.batches import BatchStream
+from edgekd.training.loop import Progress, Validation, logits_of
+
+
+def aware_by_column(
+    lesson: Lesson, student: Any, section: AwareTraining, output: Output, *, checkpoint: Path, key: str
+) -> Conversion:
+    """Train a run's student in int8 with the objective, the photos and the teacher's answers that it was taught by."""
+    distill, seed = lesson.recipe.distill, lesson.recipe.seed
+    return quantization_aware(
+        student, section, unbound(distill.objective, distill.confidence),
+        lesson.taught_batches(student, section.batch_size), lesson.validation(student),
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
+        checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
+    )  # fmt: skip
+
+
+def sparse_by_column(lesson: Lesson, student: Any, section: Sparsity, *, checkpoint: Path, key: str) -> Sparsified:
+    """Prune or cluster a run's student with the objective, the photos and the answers that it was taught by."""
+    distill, seed = lesson.recipe.distill, lesson.recipe.seed
+    return sparsified(
+        student, section, unbound(distill.objective, distill.confidence),
+        lesson.taught_batches(student, section.batch_size), lesson.validation(student),
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
+        checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
+    )  # fmt: skip
+
+
+def aware_for(
+    student: Any, data: Path, dataset: Dataset, preprocessing: Preprocessing, output: Output, *, checkpoint: Path
+) -> Conversion:
+    """Train a student in int8: by the column of the run that ``data`` is, where it is one, else by itself."""
+    section = AwareTraining()
+    if not (data / "column" / "manifest.json").is_file():
+        return aware_by_itself(student, dataset, preprocessing, section, output, checkpoint=checkpoint)
+    recipe = load_recipe(data / "recipe.toml")
+    pool = pool_of(dataset, label_free=recipe.distill.labels == "none")
+    lesson = Lesson(Workspace(data), recipe, dataset, pool)
+    return aware_by_column(lesson, student, section, output, checkpoint=checkpoint, key="aware")
+
+
+def aware_by_itself(
+    student: Any,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    section: AwareTraining,
+    output: Output,
+    *,
+    checkpoint: Path,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Train a student in int8 on the training photos, taught by their labels and by what it says to them in float."""
+    samples = (*dataset.split("train"), *dataset.split("unlabelled"))
+    images = images_of(dataset, samples, preprocessing)
+    labels = np.array([-1 if sample.label is None else sample.label for sample in samples], np.int64)
+    stream = BatchStream(
+        Still(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
+        batch_size=section.batch_size, seed=0,
+    )  # fmt: skip
+    valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
+    objective = unbound(Hinton(label_weight=0.1))
+    return quantization_aware(
+        student, section, objective, stream, valid, steps_per_epoch=section.schedule().steps_per_epoch(len(images)),
+        seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress,
+    )  # fmt: skip
+
+
+class Still:
+    """Images uint8 [N, H, W, 3] as a source of one view each."""
+
+    views = 1
+
+    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
+        self._images = images
+
+    def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Images [B, H, W, 3]."""
+        images: npt.NDArray[np.uint8] = self._images[sample_indices]
+        return images

@@ -1,0 +1,127 @@
+"""The teacher stage: a network that knows the user's classes, and how well it does."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from edgekd.data.dataset import Dataset
+from edgekd.data.views_live import open_views
+from edgekd.errors import ModelError
+from edgekd.models import applications, efficientnet_lite
+from edgekd.models.logits import TWO_CLASSES
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stages.data import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
+from edgekd.pipeline.stages.fixed_teacher import given_stage, some_photos
+from edgekd.recipe import Recipe
+from edgekd.storage import replacing, write_json
+from edgekd.teacher.file_teacher import PhotosAt
+from edgekd.teacher.keras_teacher import adopt, bare_network
+from edgekd.teacher.opening import fingerprint
+from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of
+from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.training.loop import deterministic, evaluate, logits_of
+from edgekd.training.replicas import on_every_gpu
+
+
+def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
+    """Build and train the teacher; writes ``teacher/teacher.keras`` and ``teacher/summary.json``.
+
+    One that is used as it is, and no single .keras file, is left in its own format.
+    """
+    section = recipe.teacher
+    if section.given:
+        return given_stage(work, recipe, dataset)
+    depends = {
+        "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
+        "files": fingerprint(section),
+        **view_facts(recipe, dataset, plain=True),
+        **(chosen_by(recipe) if section.train else {}),
+    }
+
+    @on_every_gpu(section.fine_tune.batch_size)
+    def do(directory: Path, key: str) -> None:
+        started = time.monotonic()
+        deterministic(recipe.seed)
+        model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
+        history = _learn(work, recipe, dataset, pool, model, directory, key) if section.train else []
+        preprocessing = preprocessing_for(recipe, model)
+        validation = validation_of(dataset, preprocessing, recipe)
+        logits = logits_of(model, validation.images)
+        predictions = logits.argmax(axis=1)
+        with replacing(directory / "teacher.keras") as temporary:
+            model.save(temporary)
+        summary = {
+            "schema": 1,
+            "name": section.name,
+            "classes": list(dataset.classes),
+            "input": [preprocessing.height, preprocessing.width],
+            "parameters": model.count_params(),
+            "val_score": scored(recipe, validation.labels, predictions),
+            "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
+            "val_predictions": predictions.tolist(),
+            "seconds": round(time.monotonic() - started, 3),
+            "history": history,
+        }
+        write_json(directory / "summary.json", summary)
+
+    return work.stage("teacher", depends, ("teacher.keras", "summary.json"), do)
+
+
+def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+    """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero.
+
+    ``photos`` are a few real ones, by which the answers of a file that is used as it is are understood.
+    """
+    assert isinstance(section.model, str)
+    kind = kind_of(section.model)
+    if kind == "keras":
+        (file,) = section.members()
+        return _with_new_head(file, classes) if section.train else adopt(file, classes, photos)
+    assert section.input_size is not None
+    if kind == "lite0":
+        return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
+    name = section.model.removeprefix("keras:")
+    return applications.build(name, section.input_size, len(classes), section.weights)
+
+
+def _with_new_head(file: TeacherFile, classes: tuple[str, ...]) -> Any:
+    """The user's network with its last layer replaced, to be trained for ``classes``."""
+    import keras
+
+    whole = bare_network(file)
+    last = whole.layers[-1]
+    if last.name == TWO_CLASSES:
+        last = whole.layers[-2]
+    if not isinstance(last, keras.layers.Dense):
+        raise ModelError(
+            f"{file.model} must end in a dense layer to be trained; with train = false it is used as it is"
+        )
+    logits = keras.layers.Dense(len(classes), kernel_initializer="zeros", name="logits")(last.input)
+    return keras.Model(whole.inputs, logits, name="teacher")
+
+
+def _learn(
+    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, directory: Path, key: str
+) -> list[dict[str, float]]:
+    preprocessing = preprocessing_for(recipe, model)
+    labelled = pool.labelled
+    samples = tuple(pool.samples[i] for i in labelled)
+    rendered = directory / "views"
+    policy = recipe.data.views.plain()
+    store = open_views(rendered, dataset, samples, preprocessing, policy, recipe.seed, progress=work.watcher.progress)
+    views = LabelledViews(store, pool.labels[labelled])
+    validation = validation_of(dataset, preprocessing, recipe)
+    probe(model, views, validation, work.watcher.progress)
+    history: list[dict[str, float]] = []
+    section = recipe.teacher
+    if section.fine_tune_blocks:
+        history = fine_tune(
+            model, views, validation, section.fine_tune, last_blocks=section.fine_tune_blocks, seed=recipe.seed,
+            checkpoint=directory / "checkpoint.npz", key=key, progress=work.watcher.progress,
+        ).epochs  # fmt: skip
+        (directory / "checkpoint.npz").unlink(missing_ok=True)
+    shutil.rmtree(rendered, ignore_errors=True)
+    return history

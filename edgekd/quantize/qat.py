@@ -1,0 +1,128 @@
+"""Quantization-aware training: the student learns to give the teacher's answers in the arithmetic that ships.
+
+Its layers compute with weights and activations rounded as the int8 file will round them, gradients pass straight
+through the rounding, and the loss is the one that taught the float student, on the same stored column.
+Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+arXiv:1712.05877.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgekd.quantize.bridge import Bridged, bridge
+from edgekd.quantize.fake_quantized import fake_quantized
+from edgekd.quantize.float_model import load_source
+from edgekd.quantize.logit_loss import LogitLoss, logit_loss
+from edgekd.quantize.placement import Weights
+from edgekd.quantize.ptq import Conversion, Output
+from edgekd.quantize.qat_convert import converted, float_twin
+from edgekd.quantize.tf_keras_training import adamw, first_images
+from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
+from edgekd.training.batches import BatchStream
+from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
+from edgekd.training.schedule import Schedule
+
+Method = Literal["qat", "pqat", "cqat", "pcqat"]
+_KEEPS: dict[str, Weights] = {
+    "qat": "plain", "pqat": "keep zeros", "cqat": "keep clusters", "pcqat": "keep both",
+}  # fmt: skip
+_CALIBRATION_IMAGES = 512
+_COMPARED_IMAGES = 256
+
+
+class AwareTraining(BaseModel):
+    """A short fine-tune after the student's own training, at a tenth of its learning rate.
+
+    ``method`` says what of the student's weights is kept on the way: nothing ("qat"), their zeros ("pqat"), their
+    clusters ("cqat") or both ("pcqat"); see ``edgekd.quantize.sparsity`` for how they get there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method = "qat"
+    epochs: int = Field(4, ge=1)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(2e-4, gt=0)
+
+    def schedule(self) -> Schedule:
+        """The training loop's settings."""
+        return Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+
+
+def quantization_aware(
+    student: Any,
+    section: AwareTraining,
+    objective: Loss | None,
+    stream: BatchStream,
+    validation: Validation,
+    *,
+    steps_per_epoch: int,
+    seed: int,
+    checkpoint: Path,
+    key: str,
+    output: Output = "float32",
+    calibration: NDArray[np.uint8] | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Fine-tune a trained ``student`` (a Keras 3 model or a .keras file) in int8 and convert it to an int8 .tflite.
+
+    ``objective`` is the bound loss that taught it, or None for the labels alone; its terms on features are left out,
+    which the record says. Ranges start as those of ``calibration`` uint8 [N, H, W, 3], or of the first batches.
+    ``validation`` picks the best epoch, the start (epoch 0, as good as quantization after training) among them. Goes on
+    from ``checkpoint`` where it belongs to ``key``. The student itself stays as it is.
+
+    Raises ModelError naming a layer without an int8 form, a loss that has no term on logits or weights with nothing to
+    keep; ExportError where the file is not all integers or does not do what was trained.
+    """
+    deterministic(seed)
+    bridged = bridge(load_source(student))
+    loss = logit_loss(objective)
+    model = fake_quantized(bridged, _KEEPS[section.method])
+    images = first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
+    model.calibrate(bridged, images)
+    history = train(
+        model.learner, loss, stream, validation, section.schedule(),
+        steps_per_epoch=steps_per_epoch, checkpoint=checkpoint, key=key, progress=progress,
+        handling=Handling(adamw(section.schedule(), model.learner), model.settle, judge_start=True),
+    )  # fmt: skip
+    compared = validation.images if len(validation.images) else images
+    conversion = converted(model, compared[:_COMPARED_IMAGES], output)
+    told = _told(section, history, loss, len(images), bridged)
+    if section.method != "qat":
+        told["weights"] = [fact.to_json() for fact in _kept(section.method, bridged, conversion.content)]
+    return Conversion(conversion.content, conversion.record | told, float_twin(model, bridged))
+
+
+def _told(
+    section: AwareTraining, history: History, loss: LogitLoss, calibrated: int, bridged: Bridged
+) -> dict[str, Any]:
+    return {
+        "method": section.method,
+        "training": section.model_dump(mode="json") | {"steps": history.steps},
+        "objective": loss.told,
+        "left_out": loss.left_out,
+        "best_epoch": history.best_epoch,
+        "epochs": history.epochs,
+        "seconds": round(history.seconds, 1),
+        "batch_norm": "moments as the float training left them",
+        "calibration_images": calibrated,
+        "calibration_method": "mean of the batches' min and max, then trained along",
+        "bridge_difference": bridged.difference,
+    }
+
+
+def _kept(method: Method, bridged: Bridged, content: bytes) -> list[WeightFacts]:
+    before = [
+        facts_of(layer.name, np.asarray(layer.kernel), -1)
+        for layer in bridged.model.layers
+        if type(layer).__name__ in ("Conv2D", "Dense")
+    ]
+    after = weights_in(content)
+    check_kept(before, after, zeros=method in ("pqat", "pcqat"), clusters=method in ("cqat", "pcqat"))
+    return after

@@ -1,0 +1,1 @@
+"""Teachers of every format, and how they learn a task."""

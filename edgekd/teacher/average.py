@@ -1,0 +1,86 @@
+"""Several teachers as one: the average of what they answer to the same view, each at its own input size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.preprocess import resample
+from edgekd.storage import digest
+from edgekd.teacher.protocol import Teacher
+
+Average = Literal["probabilities", "logits"]
+Logits = npt.NDArray[np.float32]
+
+
+class AverageTeacher:
+    """Logits of the mean of its members' probabilities, or the mean of their log-probabilities.
+
+    Probabilities are the default: the uniform mixture of deep ensembles, in which a member that is surer by habit has
+    no more say than another. "logits" is the geometric mean, in which one that calls a class impossible has a veto.
+
+    Source: Lakshminarayanan et al., arXiv:1612.01474, section 2.4; either mean: Hinton et al., arXiv:1503.02531,
+    section 2.
+    """
+
+    def __init__(self, members: Sequence[Teacher], average: Average = "probabilities") -> None:
+        """Raises ModelError where there are no members, or they answer differently many classes."""
+        if not members or len({member.num_classes for member in members}) > 1:
+            raise ModelError("an average is of one teacher or more that answer the same classes")
+        self.members, self._average = tuple(members), average
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self.members[0].num_classes
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the member that sees most."""
+        return max((member.input_size for member in self.members), key=lambda size: size[0] * size[1])
+
+    @property
+    def key(self) -> str:
+        """Hash of the members and of how they are averaged."""
+        return digest([[member.key for member in self.members], self._average])
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
+        """Logits float32 [N, C] of images uint8 [N, H, W, 3], resized for every member of another size.
+
+        Where photos are at hand, render them at each member's size and use ``combine``.
+        """
+        return self.combine([member.logits(_resized(images, member.input_size)) for member in self.members])
+
+    def combine(self, logits: Sequence[Logits]) -> Logits:
+        """One answer [N, C] of the members' logits, each [N, C]: log-probabilities."""
+        stacked = np.stack([_log_softmax(np.asarray(one, np.float64)) for one in logits])
+        if self._average == "logits":
+            return _log_softmax(stacked.mean(axis=0)).astype(np.float32)
+        total: npt.NDArray[np.float64] = np.logaddexp.reduce(stacked, axis=0) - np.log(len(stacked))
+        return total.astype(np.float32)
+
+
+def members_of(teacher: Teacher) -> tuple[Teacher, ...]:
+    """The teachers that are asked: the members of an average, or the one itself."""
+    return teacher.members if isinstance(teacher, AverageTeacher) else (teacher,)
+
+
+def combined(teacher: Teacher, logits: Sequence[Logits]) -> Logits:
+    """What ``teacher`` says where ``members_of`` it said ``logits``."""
+    return teacher.combine(logits) if isinstance(teacher, AverageTeacher) else logits[0]
+
+
+def _resized(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    if images.shape[1:3] == size or not len(images):
+        return images
+    return np.stack([resample(image, *size) for image in images])
+
+
+def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    told: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return told

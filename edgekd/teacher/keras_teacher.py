@@ -1,0 +1,119 @@
+"""A teacher that is a Keras model, ours or the user's own .keras file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.models.logits import logits_by_answers, logits_model, onto
+from edgekd.models.outputs import class_columns
+from edgekd.models.pixel_range import affine_layers
+from edgekd.quiet import import_keras
+from edgekd.storage import sha256_file
+from edgekd.teacher.file_teacher import PhotosAt
+from edgekd.teacher.network import settled_size
+from edgekd.teacher.pixels import Pixels, pixels_of
+from edgekd.teacher.settings import TeacherFile
+from edgekd.training.loop import logits_of
+
+
+class KerasTeacher:
+    """Images uint8 [N, H, W, 3] to logits float32 [N, C], by a model that takes pixel values 0..255."""
+
+    def __init__(self, model: Any, key: str, path: Path | None = None) -> None:
+        self.model, self._key, self.path = model, key, path
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return int(self.model.output_shape[-1])
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return int(self.model.input_shape[1]), int(self.model.input_shape[2])
+
+    @property
+    def key(self) -> str:
+        """Hash of the file that it was loaded from."""
+        return self._key
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Logits float32 [N, C]."""
+        return logits_of(self.model, images)
+
+
+def load_model(path: Path) -> Any:
+    """Load a .keras file without running code from it. Raises ModelError naming the file where that fails."""
+    import_keras()
+    import keras
+
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist. Give the path of a .keras file.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds on a foreign or damaged file.
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{path} cannot be loaded as a Keras 3 model: {reason}") from error
+
+
+def open_teacher(path: Path) -> KerasTeacher:
+    """A teacher that edgekd trained, from its .keras file."""
+    return KerasTeacher(load_model(path), sha256_file(path), path)
+
+
+def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+    """The user's .keras classifier as a model of pixels 0..255 to logits in the order of ``classes``.
+
+    Its answers to ``photos`` tell whether they are probabilities where its layers don't.
+
+    Raises ModelError naming the key of [teacher] that is missing or does not fit.
+    """
+    import keras
+
+    model = bare_network(settings)
+    images = photos((int(model.input_shape[1]), int(model.input_shape[2])))
+    model = logits_by_answers(model, logits_of(model, images), settings.model)
+    columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
+    x = model.output
+    if columns.tolist() != list(range(model.output_shape[-1])):
+        pick = keras.layers.Dense(len(classes), use_bias=False, trainable=False, name="classes_by_name")
+        x = pick(x)
+        pick.set_weights([np.eye(model.output_shape[-1], dtype=np.float32)[:, columns]])
+    return keras.Model(model.inputs, x, name="teacher")
+
+
+def bare_network(settings: TeacherFile) -> Any:
+    """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
+
+    Raises ModelError where its size or its pixels can't be known, or it ends in something else.
+    """
+    import_keras()
+    import keras
+
+    where = settings.model
+    model = logits_model(load_model(Path(where)), where)
+    if len(model.input_shape) != 4 or model.input_shape[3] != 3 or settings.layout == "nchw":
+        raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
+    if settings.output is not None:
+        raise ModelError(f"{where} has one output. Remove output from [teacher]")
+    height, width = settled_size(model.input_shape[1], model.input_shape[2], settings, where)
+    known = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
+    pixels = pixels_of(settings, known, where)
+    image = keras.Input((height, width, 3), name="image")
+    return keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
+
+
+def _rescales(model: Any) -> bool:
+    """Whether a layer brings pixels to their range, here or in a model nested in this one."""
+    import keras
+
+    kinds = (keras.layers.Rescaling, keras.layers.Normalization)
+    return any(
+        isinstance(layer, kinds) or layer.name.startswith("rescale_mix") or _rescales(layer)
+        for layer in getattr(model, "layers", ())
+    )

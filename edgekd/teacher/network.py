@@ -1,0 +1,139 @@
+"""A trained network in a file, whatever the format: what is known of it, and one call from inputs to outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.models.outputs import Ending
+from edgekd.storage import digest, sha256_file
+from edgekd.teacher.pixels import Pixels
+from edgekd.teacher.settings import InputSettings
+
+Layout = Literal["nhwc", "nchw"]
+Shape = tuple[int | str | None, ...]
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What a file says of itself. ``shape`` is its input's, a free size being no positive number.
+
+    ``dtype`` is the input's; a quantized one has ``scale`` and ``zero_point``. ``step`` is the distance of the values
+    of its output, 0 for float32. ``labels``, ``pixels`` and ``crop`` are None where it does not say; a ``sealed`` file
+    is an export of edgekd's.
+    """
+
+    where: str
+    key: str
+    size_bytes: int
+    parameters: int
+    shape: Shape
+    dtype: str
+    scale: float | None = None
+    zero_point: int = 0
+    ending: Ending = "unknown"
+    step: float = 0.0
+    labels: tuple[str, ...] | None = None
+    pixels: Pixels | None = None
+    crop: str | None = None
+    sealed: bool = False
+
+    @property
+    def batch(self) -> int | None:
+        """Images a call; None where that is free."""
+        return _fixed(self.shape[0])
+
+
+class Network(Protocol):
+    """A loaded file."""
+
+    @property
+    def facts(self) -> NetworkFacts:
+        """What is known of it."""
+
+    def run(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Raw outputs, one row an image, of a batch in the layout and dtype that the file takes."""
+
+
+def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
+    """Where the channels stand. Raises ModelError where the shape fits no RGB image, or either layout."""
+    shape = facts.shape
+    if len(shape) != 4:
+        raise ModelError(f"{facts.where} takes {_shown(shape)}; a teacher takes one RGB image, [N, H, W, 3]")
+    first, last = _fixed(shape[1]), _fixed(shape[3])
+    possible: list[Layout] = [name for name, size in _places(first, last) if size in (3, None)]
+    if settings.layout is not None:
+        if settings.layout not in possible:
+            raise ModelError(
+                f"{facts.where} takes {_shown(shape)}, which is not [teacher] layout = {settings.layout!r}"
+            )
+        return settings.layout
+    certain: list[Layout] = [name for name, size in _places(first, last) if size == 3]
+    if len(certain) == 1:
+        return certain[0]
+    if not possible:
+        raise ModelError(f"{facts.where} takes {_shown(shape)}; a teacher takes RGB images: 3 channels, first or last")
+    raise ModelError(
+        f'{facts.where} takes {_shown(shape)}: where are the channels? Add to [teacher]: layout = "nhwc" or "nchw"'
+    )
+
+
+def size_of(facts: NetworkFacts, layout: Layout, settings: InputSettings) -> tuple[int, int]:
+    """(height, width) in pixels. Raises ModelError where neither file nor recipe says, or they say different things."""
+    height, width = (_fixed(size) for size in (facts.shape[1:3] if layout == "nhwc" else facts.shape[2:4]))
+    return settled_size(height, width, settings, facts.where)
+
+
+def settled_size(height: int | None, width: int | None, settings: InputSettings, where: str) -> tuple[int, int]:
+    """The file's own size, or ``input_size`` where it leaves it open. Raises ModelError."""
+    given = settings.input_size
+    if (height is None or width is None) and given is None:
+        raise ModelError(f"{where} takes images of any size. Add to [teacher]: input_size = 224, or what it learnt at")
+    found = (height or given or 0, width or given or 0)
+    if given is not None and given not in found:
+        raise ModelError(f"{where} takes {found[0]} x {found[1]} pixels. Remove input_size = {given} from [teacher]")
+    return found
+
+
+def check_file(path: Path) -> Path:
+    """The path, if a file is there. Raises ModelError."""
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist. Correct [teacher] model: a path is relative to the recipe")
+    return path
+
+
+def folder_hash(path: Path) -> str:
+    """Hash of every file in a directory by its name."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return digest([(file.relative_to(path).as_posix(), sha256_file(file)) for file in files])
+
+
+def _places(first: int | None, last: int | None) -> tuple[tuple[Layout, int | None], ...]:
+    return ("nhwc", last), ("nchw", first)
+
+
+def _fixed(size: int | str | None) -> int | None:
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _shown(shape: Shape) -> str:
+    return f"[{', '.join('?' if _fixed(size) is None else str(size) for size in shape)}]"
+
+
+def one_by_one(inputs: npt.NDArray[Any], run: Any, batch: int | None) -> npt.NDArray[Any]:
+    """``run`` over parts of ``batch`` images (1 to `BATCH` where that is free); a short last part is filled up."""
+    size = batch or BATCH
+    parts = []
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
+        count = len(part)
+        if batch is not None and count < batch:
+            part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
+        parts.append(np.asarray(run(np.ascontiguousarray(part)))[:count])
+    return np.concatenate(parts)

@@ -1,0 +1,162 @@
+"""An .onnx file as a teacher's network, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.formats import onnx_file
+from edgekd.formats.artifact import ONNX_RECORD, Artifact
+from edgekd.inspection import described, from_onnx
+from edgekd.inspection.network import FLOATS, Value
+from edgekd.inspection.network import Network as Graph
+from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
+from edgekd.teacher.network import NetworkFacts, check_file, one_by_one
+from edgekd.teacher.pixels import Pixels
+from edgekd.teacher.settings import InputSettings
+
+_THREADS = 2
+# A uint8 output, which only our exports may have, is a softmax's: 1/256 a step, from 0.
+_UINT8_STEP = 1 / 256
+
+
+class OnnxNetwork:
+    """A session over one image input and one output of class scores."""
+
+    def __init__(self, path: Path, settings: InputSettings) -> None:
+        """Raises ModelError, or ArtifactError where the file is damaged."""
+        from edgekd.runtime.ort import session
+
+        content = whole_onnx(path)
+        graph = onnx_file.read(content, str(path))
+        network = from_onnx.network(graph)
+        self._image = one_image(network, str(path))
+        self._output = one_output(network, settings, str(path))
+        self._facts = _facts(path, content, graph, network, (self._image, self._output))
+        try:
+            self._session = session(content, _THREADS)
+        except Exception as error:  # its own exception types share no base but this
+            raise ModelError(f"ONNX Runtime does not load {path}: {_line(error)}") from None
+        self._one_at_a_time = False
+
+    @property
+    def facts(self) -> NetworkFacts:
+        """What is known of it."""
+        return self._facts
+
+    def run(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Raw outputs [N, ...]. Raises ModelError where ONNX Runtime fails."""
+        # A free batch is often a lie: a reshape to one image inside, which fails or mixes the images up.
+        if self._facts.batch is None and not self._one_at_a_time and len(inputs) > 1:
+            try:
+                found = one_by_one(inputs[:2], self._call, None)
+                self._one_at_a_time = len(found) != 2
+            except ModelError:
+                self._one_at_a_time = True
+        return one_by_one(inputs, self._call, 1 if self._one_at_a_time else self._facts.batch)
+
+    def _call(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        try:
+            values = np.asarray(self._session.run([self._output.name], {self._image.name: batch})[0])
+        except Exception as error:
+            raise ModelError(f"{self._facts.where} fails on an image: {_line(error)}") from None
+        return values * np.float32(_UINT8_STEP) if values.dtype == np.uint8 else values
+
+
+def whole_onnx(path: Path) -> bytes:
+    """The file's bytes with the weights in it that exporters put in a file beside it.
+
+    Raises ModelError where one of those is missing or lies elsewhere.
+    """
+    import onnx
+    from onnx import external_data_helper as external
+
+    content = check_file(path).read_bytes()
+    onnx_file.read(content, str(path))
+    model = onnx.load_model_from_string(content)
+    if not any(external.uses_external_data(tensor) for tensor in model.graph.initializer):
+        return content
+    try:
+        # It admits only files in the folder of the model and below.
+        external.load_external_data_for_model(model, str(path.parent))
+        return bytes(model.SerializeToString())
+    except Exception as error:
+        raise ModelError(
+            f"{path} keeps its weights in another file, which cannot be read: {_line(error)}. Put it beside the .onnx"
+        ) from None
+
+
+def one_image(network: Graph, where: str) -> Value:
+    """The only input. Raises ModelError where there are others."""
+    values = [network.values[key] for key in network.inputs]
+    if len(values) != 1 or values[0].shape is None:
+        names = ", ".join(f"{value.name} {list(value.shape or ())}" for value in values)
+        raise ModelError(f"{where} must take one image and nothing else; it takes {names}")
+    return values[0]
+
+
+def one_output(network: Graph, settings: InputSettings, where: str) -> Value:
+    """The output of class scores: the only one, or that of ``[teacher] output``. Raises ModelError."""
+    values = [network.values[key] for key in network.outputs]
+    names = ", ".join(value.name for value in values)
+    if settings.output is not None:
+        chosen = [value for value in values if value.name == settings.output]
+        if not chosen:
+            raise ModelError(f"{where} has no output {settings.output!r}. Correct [teacher] output: one of {names}")
+        return chosen[0]
+    if len(values) > 1:
+        raise ModelError(
+            f"{where} has {len(values)} outputs. Add to [teacher]: output = the one of class scores, of {names}"
+        )
+    return values[0]
+
+
+def _facts(
+    path: Path, content: bytes, graph: onnx_file.OnnxGraph, network: Graph, ends: tuple[Value, Value]
+) -> NetworkFacts:
+    image, output = ends
+    common: dict[str, Any] = {
+        "where": str(path),
+        "key": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "parameters": parameters_of(network),
+        "shape": image.shape,
+        "dtype": image.dtype,
+        "ending": ending_of(network, output.key),
+        "step": step_of(network, output.key),
+    }
+    if ONNX_RECORD in graph.metadata:
+        step = {"step": _UINT8_STEP} if output.dtype == "uint8" else {}
+        return NetworkFacts(**{**common, **sealed_facts(path), **step})
+    if output.dtype not in FLOATS:
+        raise ModelError(f"{path} gives {output.dtype}; a teacher gives floats. Export it with a float output")
+    if image.dtype not in ("float32", "float16", "uint8"):
+        raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, float16 or uint8 pixels")
+    described_as = described.of_onnx(graph.metadata, graph.producer)
+    return NetworkFacts(**common, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
+
+
+def sealed_facts(path: Path) -> dict[str, Any]:
+    """What an export of edgekd's says of itself. Raises ArtifactError where its bytes were changed."""
+    ours = Artifact.open(path)
+    parameters = ours.provenance.get("parameters")
+    size = ours.preprocessing
+    nchw = ours.layout == "nchw"
+    known: dict[str, Any] = {
+        "shape": (ours.inputs[0].shape[0], *((3, size.height, size.width) if nchw else (size.height, size.width, 3))),
+        "labels": ours.labels,
+        "pixels": Pixels(source="its record says pixels 0..255"),
+        "crop": size.crop,
+        "sealed": True,
+    }
+    return known | ({"parameters": parameters} if isinstance(parameters, int) else {})
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__

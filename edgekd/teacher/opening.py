@@ -1,0 +1,86 @@
+"""One door to a teacher that is used as it is: a file of any format, or the average of several."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from edgekd.errors import ModelError
+from edgekd.storage import digest, sha256_file
+from edgekd.teacher.average import AverageTeacher, members_of
+from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
+from edgekd.teacher.keras_teacher import KerasTeacher, adopt
+from edgekd.teacher.network import folder_hash
+from edgekd.teacher.onnx_network import whole_onnx
+from edgekd.teacher.protocol import Teacher
+from edgekd.teacher.settings import TeacherFile, TeacherSection
+
+
+def open_given(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole") -> Teacher:
+    """The files of ``[teacher]`` as one teacher of ``classes``; ``photos`` are a few real ones, cropped by ``crop``.
+
+    Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where a file is damaged.
+    """
+    members = [_open(file, classes, photos, crop) for file in section.members()]
+    if not isinstance(section.model, tuple) and len(members) == 1:
+        return members[0]
+    return AverageTeacher(members, section.average)
+
+
+def fingerprint(section: TeacherSection) -> list[str]:
+    """Hash of every file of ``[teacher]``, without opening it. Raises ModelError where one is missing."""
+    found = []
+    for file in section.members():
+        path = Path(file.model)
+        if path.is_dir():
+            found.append(folder_hash(path))
+        elif path.is_file():
+            # An .onnx may keep its weights in another file.
+            whole = file.kind == "onnx"
+            found.append(hashlib.sha256(whole_onnx(path)).hexdigest() if whole else sha256_file(path))
+        else:
+            raise ModelError(
+                f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
+                "the path, relative to the recipe, of a .keras, .onnx or .tflite file or of a SavedModel directory"
+            )
+    return found
+
+
+def described(teacher: Teacher) -> list[dict[str, Any]]:
+    """What is known of each member, for a run's records: file, format, input, classes, and how its answers are read."""
+    return [_described(member) for member in members_of(teacher)]
+
+
+def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str) -> Teacher:
+    if file.kind == "keras":
+        model = adopt(file, classes, photos)
+        key = digest([sha256_file(Path(file.model)), file.model_dump(mode="json", exclude={"model"}), list(classes)])
+        return KerasTeacher(model, key, Path(file.model))
+    return FileTeacher(file, classes, photos, crop)
+
+
+def _described(member: Teacher) -> dict[str, Any]:
+    height, width = member.input_size
+    common = {"input": [height, width], "key": member.key}
+    if isinstance(member, FileTeacher):
+        facts, pixels = member.facts, member.pixels
+        return {
+            **common,
+            "file": Path(facts.where).name,
+            "kind": member.settings.kind,
+            "size_bytes": facts.size_bytes,
+            "parameters": facts.parameters,
+            "classes_known": member.classes_known,
+            "layout": member.layout,
+            "pixels": {"scale": list(pixels.scale), "shift": list(pixels.shift), "known_by": pixels.source},
+            "outputs": {"are": member.scores.kind, "known_by": member.scores.source},
+        }
+    assert isinstance(member, KerasTeacher)
+    return {
+        **common,
+        "file": member.path.name if member.path else "",
+        "kind": "keras",
+        "size_bytes": member.path.stat().st_size if member.path else 0,
+        "parameters": int(member.model.count_params()),
+    }

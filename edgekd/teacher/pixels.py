@@ -1,0 +1,73 @@
+"""What a network is fed of a photo's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.teacher.settings import InputSettings
+
+_HOW = (
+    "Add to [teacher]: pixel_range = [0, 1] (or [-1, 1], or [0, 255]: what black and white become), and with it mean "
+    "and std where channels are normalized (torchvision's networks: pixel_range = [0, 1], mean = [0.485, 0.456, 0.406],"
+    " std = [0.229, 0.224, 0.225])"
+)
+_Three = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A pixel 0..255 becomes ``scale * pixel + shift``, in the order of the network's own channels.
+
+    ``source`` says how that is known.
+    """
+
+    scale: _Three = (1.0, 1.0, 1.0)
+    shift: _Three = (0.0, 0.0, 0.0)
+    bgr: bool = False
+    source: str = "the recipe"
+
+    def __call__(self, rgb: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """float32 [..., 3] in the network's order, of RGB pixel values 0..255 [..., 3]."""
+        channels = rgb[..., ::-1] if self.bgr else rgb
+        scale, shift = (np.array(three, np.float32) for three in (self.scale, self.shift))
+        fed: npt.NDArray[np.float32] = channels.astype(np.float32) * scale + shift
+        return fed
+
+    @property
+    def untouched(self) -> bool:
+        """Whether pixel values go in as they are."""
+        return self.scale == (1.0, 1.0, 1.0) and self.shift == (0.0, 0.0, 0.0)
+
+
+def of_mean_std(mean: npt.ArrayLike, std: npt.ArrayLike, source: str) -> Pixels:
+    """``(pixel - mean) / std`` of pixel values 0..255, one number or three each."""
+    means, stds = (np.broadcast_to(np.asarray(values, np.float64), (3,)) for values in (mean, std))
+    return Pixels(_three(1 / stds), _three(-means / stds), source=source)
+
+
+def pixels_of(settings: InputSettings, known: Pixels | None, where: str, *, sealed: bool = False) -> Pixels:
+    """What the recipe says, else what is ``known`` of the file; ``sealed`` files know best.
+
+    Raises ModelError naming the key to add where nobody knows, or to remove where a sealed file says otherwise.
+    """
+    bgr = settings.channels == "bgr" or (settings.channels is None and known is not None and known.bgr)
+    if settings.pixel_range is None:
+        if known is None:
+            raise ModelError(f"{where}: what does it expect of its pixels? Nothing in the file says so. {_HOW}")
+        return Pixels(known.scale, known.shift, bgr, known.source)
+    low, high = settings.pixel_range
+    mean, std = (np.asarray(v, np.float64) for v in (settings.mean or (0.0,) * 3, settings.std or (1.0,) * 3))
+    stated = Pixels(_three((high - low) / 255 / std), _three((low - mean) / std), bgr)
+    if sealed and known is not None and (stated.scale, stated.shift) != (known.scale, known.shift):
+        raise ModelError(f"{where}: {known.source}. Remove pixel_range, mean and std from [teacher]")
+    return stated
+
+
+def _three(values: npt.NDArray[np.float64]) -> _Three:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

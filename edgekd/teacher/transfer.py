@@ -1,0 +1,96 @@
+"""Teach a pretrained network the user's classes: a pooled-feature head first, then, if asked, its last blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import ModelError
+from edgekd.models.blocks import blocks_of, freeze_through
+from edgekd.teacher.head import fit_head
+from edgekd.training.batches import BatchStream, ViewSource
+from edgekd.training.labels import LabelsOnly
+from edgekd.training.loop import History, Progress, Validation, logits_of, train
+from edgekd.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class LabelledViews:
+    """Labelled photos to learn from: rendered views of N photos, ``labels`` int64 [N]."""
+
+    source: ViewSource
+    labels: npt.NDArray[np.int64]
+
+
+def features_of(model: Any) -> Any:
+    """The part of a classifier before its last layer: pixels 0..255 to pooled features [N, D].
+
+    Raises ModelError where the last layer is not a dense one on pooled features.
+    """
+    import keras
+
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense):
+        raise ModelError(f"{model.name} must end in a dense layer to be given a new head, not in {last.name}")
+    return keras.Model(model.inputs, last.input, name=f"{model.name}_features")
+
+
+def probe(model: Any, views: LabelledViews, validation: Validation, progress: Progress | None = None) -> float:
+    """Fit the last layer of ``model`` in place on pooled features of all views; returns the penalty chosen.
+
+    The penalty is chosen on the validation photos; nothing else is.
+    """
+    extractor = features_of(model)
+    count, parts = len(views.labels), []
+    for number in range(views.source.views):
+        images = views.source.gather(np.arange(count), np.full(count, number))
+        parts.append(logits_of(extractor, images))
+        if progress:
+            progress(number + 1, views.source.views)
+    held_out = logits_of(extractor, validation.images)
+    labels = np.tile(views.labels, views.source.views)
+    head = fit_head(np.concatenate(parts), labels, (held_out, validation.labels), model.output_shape[-1])
+    last = model.layers[-1]
+    last.set_weights([head.kernel, head.bias] if last.use_bias else [head.kernel])
+    return head.penalty
+
+
+def fine_tune(
+    model: Any,
+    views: LabelledViews,
+    validation: Validation,
+    schedule: Schedule,
+    *,
+    last_blocks: int,
+    seed: int,
+    checkpoint: Path,
+    key: str,
+    progress: Progress | None = None,
+) -> History:
+    """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels.
+
+    Everything before them is frozen, and BatchNorm everywhere. Raises ModelError where it has fewer blocks.
+    """
+    blocks = blocks_of(model)
+    if last_blocks > len(blocks):
+        raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
+    freeze_through(model, blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None)
+    stream = BatchStream(
+        views.source, np.arange(len(views.labels)), views.labels, None, batch_size=schedule.batch_size, seed=seed
+    )
+    steps = schedule.steps_per_epoch(len(views.labels))
+    return train(
+        model,
+        LabelsOnly(),
+        stream,
+        validation,
+        schedule,
+        steps_per_epoch=steps,
+        checkpoint=checkpoint,
+        key=key,
+        progress=progress,
+    )

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_statistics import constant, launch, measured, result
+
+from edgekd.bench import BenchPlan
+from edgekd.bench.before_after import changes
+from edgekd.bench.result import BenchResult, Measurement
+from edgekd.errors import UsageError
+
+
+def noisy(name: str, median_ms: float, seed: int, sha: str = "0") -> Measurement:
+    values = median_ms * np.exp(np.random.default_rng(seed).normal(0, 0.01, 9))
+    return replace(constant(name, *values), sha256=sha * 64)
+
+
+def test_a_machine_twice_as_slow_is_no_change_of_the_file() -> None:
+    before = result(noisy("teacher", 8.0, 1), noisy("student", 1.0, 2))
+    after = result(noisy("teacher", 16.0, 3), noisy("student", 2.0, 4))
+    base, student = changes(before, after)
+    assert (base.by_baseline, base.comparison.verdict) == (False, "slower")
+    assert (student.by_baseline, student.same_file, student.comparison.verdict) == (True, True, "no difference")
+    assert student.comparison.ratio is not None and student.comparison.ratio.value == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_file_that_got_slower_is_told_from_noise() -> None:
+    before = result(noisy("teacher", 8.0, 1), noisy("student", 1.0, 2))
+    after = result(noisy("teacher", 8.0, 3), noisy("student", 1.2, 4, sha="1"))
+    _, student = changes(before, after)
+    assert (student.same_file, student.comparison.verdict) == (False, "slower")
+    assert student.comparison.ratio is not None
+    assert student.comparison.ratio.low < 1.2 < student.comparison.ratio.high
+
+
+def test_another_baseline_cancels_nothing() -> None:
+    before = result(noisy("teacher", 8.0, 1), noisy("student", 1.0, 2))
+    after = result(noisy("teacher", 4.0, 3, sha="1"), noisy("student", 1.0, 4))
+    assert [change.by_baseline for change in changes(before, after)] == [False, False]
+
+
+def test_few_launches_and_throttling_say_nothing() -> None:
+    few = result(constant("a", 1.0, 1.0)), result(constant("a", 2.0, 2.0))
+    assert changes(*few)[0].comparison.verdict == "inconclusive"
+    hot = replace(result(noisy("a", 9.0, 1)), facts_after={"throttled_now": True})
+    found = changes(result(noisy("a", 1.0, 2)), hot)[0].comparison
+    assert (found.verdict, found.reasons) == ("inconclusive", ("the device throttles (no reason given)",))
+
+
+def test_instructions_need_no_statistics() -> None:
+    def counted(n: int) -> BenchResult:
+        return result(measured("a", replace(launch(0, [1.0]), instructions=(n,))))
+
+    assert changes(counted(1_000_000), counted(1_000_900))[0].comparison.verdict == "no difference"
+    found = changes(counted(1_000_000), counted(1_020_000))[0].comparison
+    assert (found.verdict, found.estimate) == ("more instructions", 1.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"facts_before": {"cpu_model": "Cortex-A72"}}, "cpu model is Cortex-A76 before and Cortex-A72 after"),
+        ({"plan": BenchPlan(delegate="none")}, "delegate is xnnpack before and none after"),
+        ({"agent": "android-app"}, "agent is python before and android-app after"),
+        ({"measurements": (constant("b", 1.0),)}, "nothing was measured in both: a before, b after"),
+        ({"measurements": (replace(constant("a", 1.0), threads=4),)}, "a: another number of threads"),
+        ({"measurements": (replace(constant("a", 1.0), inputs_sha256="1" * 64),)}, "a: another photos"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(change: dict[str, Any], told: str) -> None:
+    before = replace(result(constant("a", 1.0)), facts_before={"cpu_model": "Cortex-A76"})
+    with pytest.raises(UsageError, match=told):
+        changes(before, replace(before, **change))

@@ -1,0 +1,112 @@
+"""A small whole distillation on features: stored or online, the teacher's maps are the same, and both are said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekd.data.dataset import Dataset
+from edgekd.errors import ModelError
+from edgekd.pipeline.stage import Silent, Workspace
+from edgekd.pipeline.stages.data import data_stage, pool_of
+from edgekd.pipeline.stages.features import OnlineFeatures, StoredFeatures, features_stage, open_features
+from edgekd.pipeline.stages.student import Lesson
+from edgekd.pipeline.stages.teacher import teacher_stage
+from edgekd.recipe import Recipe, load_recipe
+from edgekd.storage import read_json
+
+TEXT = """
+[data]
+source = "photos"
+split = { val = 0.2, test = 0.2 }
+views = { views = 2 }
+[teacher]
+model = "teacher.keras"
+train = false
+classes = ["dark", "light"]
+[student]
+model = "cnn:2@32"
+allow_larger = true
+[distill]
+schedule = { epochs = 2, batch_size = 8 }
+store_features_mb = %d
+[distill.objective]
+name = "weighted"
+[[distill.objective.terms]]
+objective = { name = "standardized" }
+[[distill.objective.terms]]
+objective = { name = "fitnet" }
+"""
+
+
+@dataclass
+class Noting(Silent):
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def project(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 128)):
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = random.integers(low, low + 128, (6, 6, 3)).astype(np.uint8)
+            Image.fromarray(pixels).resize((40, 40)).save(folder / "photos" / name / f"{number}.png")
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(5, 3, 8, activation="relu", name="maps")(keras.layers.Rescaling(1 / 255)(image))
+    logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))
+    keras.Model(image, logits).save(folder / "teacher.keras")
+
+
+def opened(folder: Path, store_features_mb: int) -> tuple[Workspace, Recipe, Dataset, Lesson, Any]:
+    (folder / "r.toml").write_text(TEXT % store_features_mb, encoding="utf-8")
+    recipe, work = load_recipe(folder / "r.toml"), Workspace(folder / f"run{store_features_mb}", Noting())
+    dataset = data_stage(work, recipe)
+    pool = pool_of(dataset)
+    teacher_stage(work, recipe, dataset, pool)
+    lesson = Lesson(work, recipe, dataset, pool)
+    lesson.start_stage()
+    lesson.column_stage()
+    return work, recipe, dataset, lesson, pool
+
+
+def test_stored_and_online_features_are_the_same_and_the_run_says_which(tmp_path: Path) -> None:
+    project(tmp_path)
+    found = []
+    for limit in (1, 0):
+        work, recipe, dataset, lesson, pool = opened(tmp_path, limit)
+        (entry,) = read_json(lesson.distill_stage() / "history.json")["features"]
+        found.append(open_features(work, recipe, dataset, pool).sources[0])
+        assert (entry["layer"], entry["shape"], entry["stored"]) == ("maps", [4, 4, 5], limit == 1)
+        assert isinstance(work.watcher, Noting)
+        assert any("runs along with the training" in note for note in work.watcher.notes) == (limit == 0)
+    stored, online = found
+    assert isinstance(stored, StoredFeatures) and isinstance(online, OnlineFeatures)
+    photos, views = np.array([3, 0, 7]), np.array([1, 0, 0])
+    maps = online[photos, views]
+    assert maps.shape == (3, 4, 4, 5) and maps.std() > 0.01
+    assert stored[photos, views] == pytest.approx(maps, abs=2e-3)
+
+
+def test_an_objective_on_logits_asks_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('[data]\nsource = "photos"\n', encoding="utf-8")
+    work = Workspace(tmp_path)
+    assert not features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]
+    assert not (tmp_path / "features").exists()
+
+
+def test_a_teacher_that_is_no_keras_model_has_no_features(tmp_path: Path) -> None:
+    (tmp_path / "t.onnx").write_bytes(b"")
+    (tmp_path / "r.toml").write_text(TEXT.replace("teacher.keras", "t.onnx") % 1, encoding="utf-8")
+    work = Workspace(tmp_path, hashes={"column": ""})
+    with pytest.raises(ModelError, match="fitnet compares features, and this teacher shows only its logits"):
+        features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]

@@ -1,0 +1,70 @@
+"""Fine-tuning: what moves and what must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from edgekd.errors import ModelError
+from edgekd.models import efficientnet_lite
+from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.training.loop import Validation, deterministic, logits_of
+from edgekd.training.schedule import Schedule
+
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+class Colours:
+    """Six 32x32 images of plain red, green or blue, twice as views of their own brightness."""
+
+    views = 2
+
+    def gather(self, sample_indices: Any, view_numbers: Any) -> Any:
+        images = np.zeros((len(sample_indices), 32, 32, 3), np.uint8)
+        for row, (sample, view) in enumerate(zip(sample_indices, view_numbers, strict=True)):
+            images[row, :, :, LABELS[sample]] = 150 + 10 * int(sample) + 5 * int(view)
+        return images
+
+
+VALIDATION = Validation(Colours().gather(np.arange(6), np.ones(6)), LABELS.astype(np.int64))
+
+
+@pytest.fixture
+def model() -> Any:
+    deterministic(0)
+    return efficientnet_lite.build(32, 3)
+
+
+def weights(model: Any) -> dict[str, np.ndarray]:
+    return {v.path: v.numpy() for v in model.variables}
+
+
+def test_a_probe_moves_the_head_alone_and_learns(model: Any) -> None:
+    before = weights(model)
+    probe(model, LabelledViews(Colours(), LABELS), VALIDATION)
+    moved = {path for path, value in weights(model).items() if not np.array_equal(value, before[path])}
+    assert moved == {"logits/kernel", "logits/bias"}
+    assert (logits_of(model, VALIDATION.images).argmax(axis=1) == LABELS).all()
+
+
+def test_a_fine_tune_moves_the_last_blocks_and_no_moment(model: Any, tmp_path: Path) -> None:
+    before = weights(model)
+    fine_tune(
+        model, LabelledViews(Colours(), LABELS), VALIDATION, Schedule(epochs=2, batch_size=4), last_blocks=2, seed=0,
+        checkpoint=tmp_path / "c.npz", key="k",
+    )  # fmt: skip
+    moved = {path.split("/")[0] for path, value in weights(model).items() if not np.array_equal(value, before[path])}
+    assert moved and {name[:7] for name in moved} <= {"block14", "block15", "head_co", "logits"}
+    assert not any(isinstance(model.get_layer(name), keras.layers.BatchNormalization) for name in moved)
+
+
+def test_more_blocks_than_there_are(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has 16 blocks"):
+        fine_tune(
+            model, LabelledViews(Colours(), LABELS), VALIDATION, Schedule(epochs=1), last_blocks=17, seed=0,
+            checkpoint=tmp_path / "c.npz", key="k",
+        )  # fmt: skip
