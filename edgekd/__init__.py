@@ -36,12 +36,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from edgekd._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from edgekd.bench.harness import BenchTarget as BenchTarget
     from edgekd.bench.harness import measure as measure
     from edgekd.bench.plan import BenchPlan as BenchPlan
+    from edgekd.bench.targets import BenchTarget as BenchTarget
     from edgekd.data.dataset import Dataset as Dataset
     from edgekd.data.load import load_dataset as load_dataset
     from edgekd.data.splitting import SplitPolicy as SplitPolicy
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     from edgekd.recipe import Recipe as Recipe
     from edgekd.recipe import load_recipe as load_recipe
     from edgekd.report.render import render as render
+    from edgekd.runtime.open import open_runner as open_runner
     from edgekd.runtime.predict import predict as predict
-    from edgekd.runtime.runner import open_runner as open_runner
 
 # Public name: the module that defines it, and its name there where that is the name of a package here.
 _HOMES = {
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "BenchPlan": ("edgekd.bench.plan", "BenchPlan"),
-    "BenchTarget": ("edgekd.bench.harness", "BenchTarget"),
+    "BenchTarget": ("edgekd.bench.targets", "BenchTarget"),
     "Dataset": ("edgekd.data.dataset", "Dataset"),
     "EdgekdError": ("edgekd.errors", "EdgekdError"),
     "Preprocessing": ("edgekd.preprocess", "Preprocessing"),
@@ -74,7 +74,7 @@ _HOMES = {
     "load_recipe": ("edgekd.recipe", "load_recipe"),
     "measure": ("edgekd.bench.harness", "measure"),
     "open_device": ("edgekd.devices.table", "open_device"),
-    "open_runner": ("edgekd.runtime.runner", "open_runner"),
+    "open_runner": ("edgekd.runtime.open", "open_runner"),
     "predict": ("edgekd.runtime.predict", "predict"),
     "preprocess_photo": ("edgekd.preprocess", "preprocess"),
     "render": ("edgekd.report.render", "render"),

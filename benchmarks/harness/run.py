@@ -31,7 +31,7 @@ from edgekd.cli.bench_inputs import run_photos
 from edgekd.devices.table import open_device
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import wilson
-from edgekd.pipeline.stages.export import artifacts_in
+from edgekd.pipeline.run_files import artifacts_in
 from edgekd.storage import read_json, write_json, write_text
 
 AA_RUNS, AA_PLAN = 100, BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3)

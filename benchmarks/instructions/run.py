@@ -19,15 +19,15 @@ import numpy as np
 
 import edgekd
 from edgekd.bench.plan import BenchPlan
+from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.export.exporter import export
-from edgekd.pipeline.stages.data import images_of
+from edgekd.models.load import load_model
 from edgekd.preprocess import Preprocessing
 from edgekd.quiet import import_keras
 from edgekd.storage import write_json, write_text
 from edgekd.students.build import build_student
 from edgekd.students.spec import parse_student
-from edgekd.teacher.keras_teacher import load_model
 
 CORES = ("emulated:cortex-a72", "emulated:cortex-a76")
 TIMES = 2

@@ -14,8 +14,8 @@ from variants import BATCH, WEIGHT_DECAY, Setting, Variant
 
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.bind import bind
+from edgekd.models.load import load_model
 from edgekd.storage import read_json
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import UNLABELLED, BatchStream
 from edgekd.training.loop import deterministic, logits_of, train
 from edgekd.training.schedule import Schedule

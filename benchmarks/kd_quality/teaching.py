@@ -15,8 +15,8 @@ from networks import source_of, teacher_network
 
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.bind import tap
+from edgekd.models.load import load_model
 from edgekd.storage import read_json, replacing, write_json
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train

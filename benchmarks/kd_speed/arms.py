@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgekd.distill.hinton import Hinton
 from edgekd.models import applications, efficientnet_lite
-from edgekd.soft_targets.store import compute_column
+from edgekd.soft_targets.compute import compute_column
 from edgekd.students import cnn
 from edgekd.teacher.keras_teacher import KerasTeacher
 from edgekd.training.batches import BatchStream

@@ -14,13 +14,14 @@ import numpy.typing as npt
 import road_task as road
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.images import images_of
 from edgekd.distill.bind import Bound, unbound
 from edgekd.distill.hinton import Hinton
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import pool_of, preprocessing_for
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import images_of, pool_of, preprocessing_for
 from edgekd.pipeline.stages.quantize import calibration_of
 from edgekd.pipeline.stages.student import Lesson
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Validation
 

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from edgekd.distill.bind import bind
 from edgekd.distill.hinton import Hinton
+from edgekd.models.load import load_model
 from edgekd.storage import replacing
 from edgekd.students import cnn
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train

@@ -37,8 +37,8 @@ def _ptq(ranges: Any) -> Make:
 
 def _sparse(case: Case, folder: Path, method: Any) -> Any:
     """The float student with those weights, trained once and shared by the variants that start from it."""
+    from edgekd.models.load import load_model
     from edgekd.storage import replacing
-    from edgekd.teacher.keras_teacher import load_model
 
     path = folder / f"{case.slug}-{method.replace(':', '')}.keras"
     if not path.is_file():

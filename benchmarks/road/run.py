@@ -17,13 +17,13 @@ import numpy as np
 from folds import FOLDS, write_folds
 
 import edgekd
+from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.metrics import accuracy
-from edgekd.pipeline.stages.data import images_of
+from edgekd.models.load import load_model
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import parse_recipe
 from edgekd.storage import read_json, write_json, write_text
-from edgekd.teacher.keras_teacher import load_model
 
 # Twelve blocks without the 8th and the 11th, of the others a share of the hidden channels. The unlabelled photos are of
 # other roads and six times as many: half of a pass is kept for those that have labels.

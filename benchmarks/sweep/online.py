@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.images import images_of
 from edgekd.distill.bind import bind
-from edgekd.pipeline.stages.data import images_of, pool_of, preprocessing_for
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import pool_of, preprocessing_for
 from edgekd.pipeline.sweep.sweep import Sweep
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import Batch
 from edgekd.training.loop import step_function
 

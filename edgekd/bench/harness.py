@@ -4,57 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekd import storage
-from edgekd.bench.agents.choose import Agent, PythonAgent, check_threads
 from edgekd.bench.agents.device_agent import STAGE
+from edgekd.bench.agents.protocol import Agent, check_threads
+from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.agents.reply import Asked, launch_from_reply
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, Failure, HostAnswers, Launch, Measurement
+from edgekd.bench.result import BenchResult, Failure, Launch, Measurement
+from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class CheckPhotos:
-    """Photos that a device is scored on and held against the host: uint8 RGB [n, H, W, 3], and what the host says."""
-
-    inputs: NDArray[np.uint8]
-    host: HostAnswers
-
-
-@dataclass(frozen=True, eq=False)
-class BenchTarget:
-    """A file to measure and the images to measure it on: uint8 RGB [n, H, W, 3], already of its input size.
-
-    ``threads`` overrides the plan's, for a sweep.
-    """
-
-    name: str
-    path: Path
-    format: Literal["tflite", "onnx", "ort"]
-    inputs: NDArray[np.uint8]
-    threads: int | None = None
-    check: CheckPhotos | None = None
-
-    def __post_init__(self) -> None:
-        if self.format not in ("tflite", "onnx", "ort"):
-            raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
-        if self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs):
-            raise UsageError(
-                f"{self.name}: inputs must be uint8 RGB [n, H, W, 3] with n > 0, "
-                f"got {self.inputs.dtype} {list(self.inputs.shape)}"
-            )
-        if not self.path.is_file():
-            raise UsageError(f"{self.name}: {self.path} is not a file")
 
 
 def measure(

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekd.bench import resume
-from edgekd.bench.agents.choose import Agent, AgentChoice, choose_agent
-from edgekd.bench.harness import BenchTarget, blank, measure
+from edgekd.bench.agents.choose import AgentChoice, choose_agent
+from edgekd.bench.agents.protocol import Agent
+from edgekd.bench.harness import blank, measure
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult
+from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.devices.table import open_device
 from edgekd.errors import DeviceError, EdgekdError, UsageError

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekd.bench.result import BenchResult, HostAnswers, Measurement
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Interval, accuracy
-from edgekd.runtime.runner import open_runner
+from edgekd.runtime.open import open_runner
 
 _BATCH = 32
 # Two quanta of a probability in int8; of a float, what another order of additions may do.

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.bench.harness import BenchTarget, CheckPhotos
 from edgekd.bench.on_device import host_answers
+from edgekd.bench.result import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
@@ -58,3 +60,37 @@ def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:
         )
     labels = [artifact.labels.index(label) for label in photos.labels]
     return CheckPhotos(images, host_answers(artifact, images, labels))
+
+
+@dataclass(frozen=True, eq=False)
+class CheckPhotos:
+    """Photos that a device is scored on and held against the host: uint8 RGB [n, H, W, 3], and what the host says."""
+
+    inputs: NDArray[np.uint8]
+    host: HostAnswers
+
+
+@dataclass(frozen=True, eq=False)
+class BenchTarget:
+    """A file to measure and the images to measure it on: uint8 RGB [n, H, W, 3], already of its input size.
+
+    ``threads`` overrides the plan's, for a sweep.
+    """
+
+    name: str
+    path: Path
+    format: Literal["tflite", "onnx", "ort"]
+    inputs: NDArray[np.uint8]
+    threads: int | None = None
+    check: CheckPhotos | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in ("tflite", "onnx", "ort"):
+            raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
+        if self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs):
+            raise UsageError(
+                f"{self.name}: inputs must be uint8 RGB [n, H, W, 3] with n > 0, "
+                f"got {self.inputs.dtype} {list(self.inputs.shape)}"
+            )
+        if not self.path.is_file():
+            raise UsageError(f"{self.name}: {self.path} is not a file")

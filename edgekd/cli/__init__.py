@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from edgekd import __version__
+from edgekd._version import __version__
 
 # Command, module, first line of its help.
 COMMANDS = (

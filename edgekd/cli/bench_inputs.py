@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.agents.choose import AgentChoice
-from edgekd.bench.harness import BenchTarget
 from edgekd.bench.plan import FRAME_MS, BenchPlan
-from edgekd.bench.targets import Photos, make_targets
+from edgekd.bench.targets import BenchTarget, Photos, make_targets
 from edgekd.errors import DataError, UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import FORMATS, Preprocessing, preprocess
@@ -27,7 +26,7 @@ def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Arti
     if _is_run(artifacts):
         if baseline is not None:
             raise UsageError("a run's baseline is its teacher; --baseline is for files")
-        from edgekd.pipeline.stages.export import TITLES, artifacts_in
+        from edgekd.pipeline.run_files import TITLES, artifacts_in
 
         files = artifacts_in(artifacts[0])
         # The student without the teacher has the same graph as the distilled one.
@@ -86,8 +85,8 @@ def _saved(run: Path) -> Path:
 def run_photos(run: Path, count: int) -> Photos:
     """The first test photos of a run, with their classes."""
     from edgekd.data.dataset import Dataset
+    from edgekd.data.images import images_of
     from edgekd.errors import RunError
-    from edgekd.pipeline.stages.data import images_of
 
     if not _saved(run).is_file():
         raise RunError(f"{run} is no run directory (it has no data/dataset.json). Make one: edgekd run RECIPE")

@@ -92,7 +92,7 @@ def _smoke(opened: object, as_json: bool) -> None:
     from edgekd.cli.console import RESULT, print_json
     from edgekd.errors import GateFailed
     from edgekd.formats.artifact import Artifact
-    from edgekd.runtime.runner import open_runner
+    from edgekd.runtime.open import open_runner
 
     assert isinstance(opened, Artifact)
     pre = opened.preprocessing

@@ -167,11 +167,11 @@ def _export(
     options: ExportOptions,
 ) -> list[Artifact]:
     """Calibrate on training photos chosen by a fixed seed, and convert."""
+    from edgekd.data.images import images_of, some_of
     from edgekd.export.exporter import export
     from edgekd.export.options import make_onnx
-    from edgekd.pipeline.stages.data import images_of, some_of
+    from edgekd.models.load import load_model
     from edgekd.preprocess import Preprocessing
-    from edgekd.teacher.keras_teacher import load_model
 
     loaded = load_model(model)
     height, width = loaded.input_shape[1:3]
@@ -206,7 +206,7 @@ def _climbed(
     import tempfile
 
     from edgekd.cli.console import PROGRESS
-    from edgekd.pipeline.stages.data import images_of
+    from edgekd.data.images import images_of
     from edgekd.pipeline.stages.qat import aware_for
     from edgekd.quantize.float_model import load_source
     from edgekd.quantize.ladder import guaranteed

@@ -154,7 +154,7 @@ def _probabilities(
     artifact: Artifact, dataset: Dataset, samples: list[Sample], threads: int, progress: Progress | None
 ) -> NDArray[np.float32]:
     # In the order of the dataset's classes.
-    from edgekd.runtime.runner import open_runner
+    from edgekd.runtime.open import open_runner
 
     order = class_order(artifact, dataset.classes)
     runner = open_runner(artifact, threads=threads)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import edgekd
+from edgekd._version import __version__
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, ort_format, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
@@ -145,7 +145,7 @@ class _Job:
 
     def record(self, precision: str, conversion: Mapping[str, Any], layout: Layout = "nhwc") -> Record:
         facts = {
-            "edgekd": edgekd.__version__,
+            "edgekd": __version__,
             "parameters": self.source.parameters,
             "weights_sha256": self.weights_sha256,
             **conversion,

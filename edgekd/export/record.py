@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import edgekd
+from edgekd._version import __version__
 from edgekd.errors import ExportError
 from edgekd.export.options import Layout
 from edgekd.formats.artifact import BLANK_SEAL, SCHEMA
@@ -34,7 +34,7 @@ class Record:
     @property
     def author(self) -> str:
         """What made the file."""
-        return f"edgekd {edgekd.__version__}"
+        return f"edgekd {__version__}"
 
     def provenance_sha256(self) -> str:
         """Hex SHA-256 of the provenance, the same for every file of one export with one conversion."""

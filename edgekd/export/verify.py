@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from edgekd.errors import ExportError
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import agreement
-from edgekd.runtime.runner import Runner, open_runner
+from edgekd.runtime.open import open_runner
+from edgekd.runtime.runner import Runner
 
 # Largest difference in a probability between two float computations of one graph.
 FLOAT_TOLERANCE = 1e-4

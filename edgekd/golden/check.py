@@ -15,7 +15,8 @@ from edgekd.formats.artifact import Artifact
 from edgekd.golden.make import runtime_name
 from edgekd.golden.manifest import GoldenManifest, GoldenVector, probabilities, read_file, read_manifest
 from edgekd.preprocess import decode, resize
-from edgekd.runtime.runner import Runner, open_runner
+from edgekd.runtime.open import open_runner
+from edgekd.runtime.runner import Runner
 
 Progress = Callable[[int, int], None]
 

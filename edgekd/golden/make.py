@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-import edgekd.golden
 from edgekd import preprocess
 from edgekd.errors import DataError, EdgekdError, UsageError
 from edgekd.formats.artifact import Artifact
+from edgekd.golden import manifest as golden_layout
 from edgekd.golden.manifest import (
     MANIFEST,
     PROBABILITY,
@@ -30,7 +30,8 @@ from edgekd.golden.manifest import (
     read_manifest,
 )
 from edgekd.golden.photos import GoldenPhoto, golden_photos
-from edgekd.runtime.runner import Runner, open_runner
+from edgekd.runtime.open import open_runner
+from edgekd.runtime.runner import Runner
 from edgekd.storage import write_json
 
 # Pixels of every made photo but the large ones; a few dozen of these are smaller than one photo of a phone.
@@ -78,9 +79,9 @@ def make_golden(
 
 def specification() -> str:
     """The written specification and the layout of a directory of vectors, as Markdown."""
-    if not preprocess.__doc__ or not edgekd.golden.__doc__:
+    if not preprocess.__doc__ or not golden_layout.__doc__:
         raise EdgekdError("the specification is a docstring, and this Python runs without (-OO). Run it without -OO")
-    definition, layout = inspect.cleandoc(preprocess.__doc__), inspect.cleandoc(edgekd.golden.__doc__)
+    definition, layout = inspect.cleandoc(preprocess.__doc__), inspect.cleandoc(golden_layout.__doc__)
     text = f"# From a photo to the input of a model\n\n{definition}\n\n# This directory\n\n{layout}\n"
     return text.replace("``", "`")
 

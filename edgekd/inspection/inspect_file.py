@@ -12,7 +12,8 @@ from edgekd.errors import ArtifactError
 from edgekd.formats import artifact, onnx_file, ort_file, tflite_file
 from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
 from edgekd.inspection.described import Description
-from edgekd.inspection.lint import Finding, Subject, lint
+from edgekd.inspection.lint.finding import Finding, Subject
+from edgekd.inspection.lint.rules import lint
 from edgekd.inspection.macs import macs
 from edgekd.inspection.network import Network
 from edgekd.inspection.probe import Probe, probe

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from edgekd import __version__
+from edgekd._version import __version__
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UsageError
-from edgekd.pipeline.stage import locked
-from edgekd.pipeline.stages.data import views_of
+from edgekd.pipeline.context import teacher_of, views_of
 from edgekd.pipeline.stages.soft_targets import batch_photos, finished_teacher
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
 from edgekd.scale.workers import Told, Work, Workers
+from edgekd.soft_targets.compute import RenderedShard, fill_column, shard_logits
 from edgekd.soft_targets.photo_list import ListFacts, shard_names, shard_starts, store_list
 from edgekd.soft_targets.photo_reader import Readers, Rendering, processes_wanted
-from edgekd.soft_targets.store import SHARD, RenderedShard, as_file, fill_column, shard_logits, shard_name
-from edgekd.storage import digest, read_json
+from edgekd.soft_targets.store import SHARD, as_file, shard_name
+from edgekd.storage import digest, locked, read_json
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import Progress
 
@@ -148,14 +148,6 @@ def _failures(place: Place) -> dict[str, Any]:
     if parts:
         place.stream(FAILED, lines())
     return {"failed": count}
-
-
-def teacher_of(run: Path) -> dict[str, Any]:
-    """What decides a teacher's answers: the classes in their order, and the teacher, by all that it was made from."""
-    teacher = run / "teacher"
-    return {
-        "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],
-    }  # fmt: skip
 
 
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:

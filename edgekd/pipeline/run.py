@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from edgekd import __version__
+from edgekd._version import __version__
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
 from edgekd.evaluation.teacher_gates import teacher_gates
-from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
-from edgekd.pipeline.stages.data import data_stage, pool_of
-from edgekd.pipeline.stages.export import bench_stage, check_stage, export_stage
+from edgekd.pipeline.context import pool_of
+from edgekd.pipeline.stage import Silent, Watcher, Workspace
+from edgekd.pipeline.stages.bench import bench_stage
+from edgekd.pipeline.stages.check import check_stage
+from edgekd.pipeline.stages.data import data_stage
+from edgekd.pipeline.stages.export import export_stage
 from edgekd.pipeline.stages.extra_targets import check_taught, taught_stage
 from edgekd.pipeline.stages.quantize import quantize_stage
 from edgekd.pipeline.stages.seeds import seeds_stage
@@ -24,7 +27,7 @@ from edgekd.pipeline.stages.student import Lesson
 from edgekd.pipeline.stages.teacher import teacher_stage
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Workers
-from edgekd.storage import read_json, write_json
+from edgekd.storage import locked, read_json, write_json
 
 STAGES = ("data", "teacher", "start", "scratch", "column", "distill", "export", "check", "seeds", "bench", "report")
 _PACKAGES = (

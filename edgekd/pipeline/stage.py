@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from edgekd import __version__
+from edgekd._version import __version__
 from edgekd.errors import EdgekdError, RunError
 from edgekd.scale.workers import Here, Workers
 from edgekd.storage import digest, read_json, sha256_file, write_json
@@ -115,15 +113,3 @@ def _finished(mark: Path, key: str, directory: Path) -> str | None:
     except (EdgekdError, KeyError, TypeError, AttributeError):
         return None  # A damaged mark only means that the stage is done again.
     return digest(told["outputs"]) if same else None
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold a run directory, or another that one process fills. Raises RunError where another holds it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"{directory} is in use by another edgekd. Wait for it, or give another folder.") from None
-        yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgekd import __version__, storage
+from edgekd import storage
+from edgekd._version import __version__
 from edgekd.report import format as fmt
 from edgekd.report.devices_report import Joined, conditions, device_cells, findings, matrix_cells, reasons, what
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from edgekd import __version__, storage
+from edgekd import storage
+from edgekd._version import __version__
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt

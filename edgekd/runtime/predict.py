@@ -11,7 +11,7 @@ import numpy as np
 from edgekd.errors import DecodeError
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import decode, resize
-from edgekd.runtime.runner import open_runner
+from edgekd.runtime.open import open_runner
 
 
 @dataclass(frozen=True)

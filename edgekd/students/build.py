@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ModelError
+from edgekd.models.load import load_model
 from edgekd.models.logits import logits_model
 from edgekd.students import cnn
 from edgekd.students import slice as teacher_slice
 from edgekd.students.spec import StudentSpec
 from edgekd.teacher.file_teacher import PhotosAt
-from edgekd.teacher.keras_teacher import load_model
 
 
 @dataclass(frozen=True)

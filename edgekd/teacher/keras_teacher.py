@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.models.load import load_model
 from edgekd.models.logits import logits_by_answers, logits_model, onto
 from edgekd.models.outputs import class_columns
 from edgekd.models.pixel_range import affine_layers
@@ -45,20 +46,6 @@ class KerasTeacher:
     def logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 [N, C]."""
         return logits_of(self.model, images)
-
-
-def load_model(path: Path) -> Any:
-    """Load a .keras file without running code from it. Raises ModelError naming the file where that fails."""
-    import_keras()
-    import keras
-
-    if not path.is_file():
-        raise ModelError(f"{path} does not exist. Give the path of a .keras file.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds on a foreign or damaged file.
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{path} cannot be loaded as a Keras 3 model: {reason}") from error
 
 
 def open_teacher(path: Path) -> KerasTeacher:

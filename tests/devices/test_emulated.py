@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekd.bench.harness import BenchTarget, measure
+from edgekd.bench.harness import measure
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult
+from edgekd.bench.targets import BenchTarget
 from edgekd.devices import Completed, Device, emulated, insncount, open_device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 

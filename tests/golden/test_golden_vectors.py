@@ -20,7 +20,7 @@ from edgekd.golden import check_golden, make_golden, read_manifest
 from edgekd.golden.make import specification
 from edgekd.preprocess import decode, preprocess
 from edgekd.runtime.litert import LitertRunner
-from edgekd.runtime.runner import open_runner
+from edgekd.runtime.open import open_runner
 
 
 def tree(folder: Path) -> dict[str, bytes]:

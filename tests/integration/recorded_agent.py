@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.bench.agents.choose import files_of, plan_of
-from edgekd.bench.harness import BenchTarget
+from edgekd.bench.agents.protocol import files_of, plan_of
+from edgekd.bench.targets import BenchTarget
 
 DUMMY = {
     "schema": 2, "timings_ns": [1], "load_ms": 0.0, "first_ms": 0.0, "warmup_n": 0, "warmup_steady": True, "threads": 1,

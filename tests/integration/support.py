@@ -96,6 +96,6 @@ class Project:
 
 def weights(stage: Path) -> list[np.ndarray]:
     """Every weight of a stage's student."""
-    from edgekd.teacher.keras_teacher import load_model
+    from edgekd.models.load import load_model
 
     return list(load_model(stage / "student.keras").get_weights())

@@ -72,7 +72,7 @@ def test_a_list_has_the_same_column_and_names_what_failed(folder: Path, ray: Non
 def test_a_photo_has_the_logits_that_a_run_gives_it(folder: Path, tmp_path: Path) -> None:
     recipe, done = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras"
     from edgekd.data.dataset import Dataset
-    from edgekd.pipeline.stages.data import pool_of
+    from edgekd.pipeline.context import pool_of
 
     samples = pool_of(Dataset.load(done / "data" / "dataset.json"), label_free=True).samples
     (tmp_path / "pool.txt").write_text("\n".join(str(sample.path) for sample in samples))

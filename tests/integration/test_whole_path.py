@@ -130,7 +130,7 @@ def test_strict_makes_a_finding_an_error(project: Project) -> None:
 def test_the_users_own_teacher_with_its_classes_in_another_order(project: Project, finished: Path) -> None:
     import keras
 
-    from edgekd.teacher.keras_teacher import load_model
+    from edgekd.models.load import load_model
 
     teacher = load_model(finished / "teacher" / "teacher.keras")
     head = teacher.layers[-1]

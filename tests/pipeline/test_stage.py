@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import RunError
-from edgekd.pipeline.stage import Workspace, locked
+from edgekd.pipeline.stage import Workspace
+from edgekd.storage import locked
 
 
 class Counter:

@@ -12,20 +12,21 @@ from simulators.object_store import ObjectStore
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import DataError, RecipeError, RunError, UsageError
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.label_list import teach_list
 from edgekd.pipeline.run import run
-from edgekd.pipeline.stage import Silent, locked
-from edgekd.pipeline.stages.data import pool_of
-from edgekd.pipeline.stages.extra_targets import TaughtPhotos, taught_columns
+from edgekd.pipeline.stage import Silent
+from edgekd.pipeline.stages.extra_targets import taught_columns
 from edgekd.pipeline.stages.soft_targets import views_at
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe, load_recipe, parse_recipe
 from edgekd.report.collect import collect
 from edgekd.scale.place import open_place
+from edgekd.soft_targets.joined import TaughtPhotos
 from edgekd.soft_targets.store import TeacherColumn
-from edgekd.storage import read_json, write_json
-from edgekd.teacher.keras_teacher import load_model
+from edgekd.storage import locked, read_json, write_json
 
 PHOTOS = 300
 BRIEF = "[distill.schedule]\nepochs = 2\n"

@@ -60,7 +60,7 @@ CLIENT = """
 import multiprocessing, os, sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
-from test_list_photos import Readers, rendering
+from test_photo_reader import Readers, rendering
 readers = Readers(2)
 list(readers.batches(rendering(Path({folder!r})), {names!r}, 8, {{}}))
 print(*(child.pid for child in multiprocessing.active_children()), flush=True)

@@ -13,7 +13,8 @@ from edgekd.errors import StorageError
 from edgekd.scale import remote
 from edgekd.scale.place import LocalPlace, Place, open_place
 from edgekd.soft_targets import store
-from edgekd.soft_targets.store import ShardWriter, fill_column, open_column
+from edgekd.soft_targets.compute import ShardWriter, fill_column
+from edgekd.soft_targets.store import open_column
 
 
 class Means:

@@ -10,7 +10,8 @@ import pytest
 
 from edgekd.errors import RunError
 from edgekd.soft_targets import store
-from edgekd.soft_targets.store import TeacherColumn, compute_column
+from edgekd.soft_targets.compute import compute_column
+from edgekd.soft_targets.store import TeacherColumn
 
 
 class CountingTeacher:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ModelError
-from edgekd.soft_targets.store import compute_column
+from edgekd.soft_targets.compute import compute_column
 from edgekd.teacher.average import AverageTeacher
 
 

@@ -12,9 +12,10 @@ import pytest
 from edgekd.errors import ModelError
 from edgekd.models import applications
 from edgekd.models.blocks import blocks_of
+from edgekd.models.load import load_model
 from edgekd.models.logits import logits_model
 from edgekd.models.pixel_range import affine_layers
-from edgekd.teacher.keras_teacher import adopt, load_model, open_teacher
+from edgekd.teacher.keras_teacher import adopt, open_teacher
 from edgekd.teacher.settings import TeacherFile
 from edgekd.training.loop import logits_of
 

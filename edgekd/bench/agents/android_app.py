@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd import storage
-from edgekd.bench.agents.choose import files_of, plan_of
+from edgekd.bench.agents.protocol import files_of, plan_of
 from edgekd.bench.agents.reply import read_reply
 from edgekd.devices.adb import AT_END
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError
 
 if TYPE_CHECKING:
-    from edgekd.bench.harness import BenchTarget
+    from edgekd.bench.targets import BenchTarget
 
 PACKAGE = "org.edgekd.demo"
 ACTIVITY = f"{PACKAGE}/.BenchmarkActivity"

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd import storage
-from edgekd.bench.agents.choose import names_of
+from edgekd.bench.agents.protocol import names_of
 from edgekd.bench.agents.reply import REPLY_SCHEMA
 from edgekd.bench.result import TimingSummary
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
-    from edgekd.bench.harness import BenchTarget
+    from edgekd.bench.targets import BenchTarget
 
 LABEL = "benchmark_model's own summary: random inputs, no single timings, no answers"
 WHERE = "LiteRT's documentation (Benchmark tools) names the builds, for most phones android_arm64 or android_aarch64"

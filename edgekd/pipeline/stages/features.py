@@ -15,12 +15,13 @@ from edgekd.data.views_live import open_views
 from edgekd.distill.bind import teacher_features, teacher_layers
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import terms_of
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import Pool, preprocessing_for
 from edgekd.recipe import Recipe
-from edgekd.soft_targets.store import TeacherColumn, ViewsAt, compute_column
+from edgekd.soft_targets.compute import ViewsAt, compute_column
+from edgekd.soft_targets.store import TeacherColumn
 from edgekd.storage import read_json, write_json
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.training.batches import StoredLogits, ViewSource
 from edgekd.training.loop import logits_of
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.bench.harness import BenchTarget
+from edgekd.bench.targets import BenchTarget
 from edgekd.data.dataset import Dataset, Sample
+from edgekd.data.images import images_of
 from edgekd.evaluation.score import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
+from edgekd.pipeline.context import scored
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import images_of, scored
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json

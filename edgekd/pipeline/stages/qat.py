@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.images import images_of
 from edgekd.distill.bind import unbound
 from edgekd.distill.hinton import Hinton
+from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import images_of, pool_of
 from edgekd.pipeline.stages.student import Lesson
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ptq import Conversion, Output

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.images import images_of, some_of
 from edgekd.export.options import make_onnx
+from edgekd.pipeline.context import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import Pool, images_of, preprocessing_for, some_of
 from edgekd.pipeline.stages.qat import aware_by_column, sparse_by_column
 from edgekd.pipeline.stages.student import Lesson
 from edgekd.preprocess import Preprocessing
@@ -59,8 +60,8 @@ def quantize_stage(work: Workspace, lesson: Lesson) -> None:
 
 def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any]) -> Conversion:
     """The int8 .tflite; what the ladder gave goes into ``told`` and to disk, whether it held or not."""
+    from edgekd.models.load import load_model
     from edgekd.quantize.float_model import load_source
-    from edgekd.teacher.keras_teacher import load_model
 
     recipe, section = lesson.recipe, lesson.recipe.quantize
     dense = student = load_model(lesson.work.path / "distill" / "student.keras")

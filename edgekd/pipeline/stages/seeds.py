@@ -8,8 +8,8 @@ from typing import Any
 from edgekd.data.dataset import Dataset
 from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
+from edgekd.pipeline.context import preprocessing_for
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import preprocessing_for
 from edgekd.pipeline.stages.student import stage_of
 from edgekd.recipe import Recipe
 from edgekd.storage import write_json
@@ -51,7 +51,7 @@ def seeds_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
 def _converted(work: Workspace, recipe: Recipe, dataset: Dataset, stage: str, target: Path) -> Artifact:
     """A student as a float32 .tflite: what is reported is measured on a file here too."""
     from edgekd.export.exporter import export
-    from edgekd.teacher.keras_teacher import load_model
+    from edgekd.models.load import load_model
 
     model = load_model(work.path / stage / "student.keras")
     (artifact,) = export(

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.views_render import rendered_batches
+from edgekd.pipeline.context import Pool, pool_of, view_facts
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import Pool, pool_of, view_facts
 from edgekd.pipeline.stages.fixed_teacher import open_teacher_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace
-from edgekd.soft_targets.store import RenderedShard, ShardWriter, ViewsAt, fill_column
+from edgekd.soft_targets.compute import RenderedShard, ShardWriter, ViewsAt, fill_column
 from edgekd.teacher.keras_teacher import open_teacher
 from edgekd.teacher.protocol import Teacher
 

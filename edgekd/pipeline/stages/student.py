@@ -12,29 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.images import images_of, some_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.distill.bind import bind
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import Pool, chosen_by, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import EpochWatcher, Workspace
-from edgekd.pipeline.stages.data import (
-    Pool,
-    chosen_by,
-    images_of,
-    preprocessing_for,
-    some_of,
-    student_views,
-    validation_of,
-    view_facts,
-)
-from edgekd.pipeline.stages.extra_targets import JoinedLogits, JoinedViews, TaughtPhotos, taught_columns
+from edgekd.pipeline.stages.extra_targets import taught_columns
 from edgekd.pipeline.stages.features import features_stage, open_features
 from edgekd.pipeline.stages.soft_targets import column_stage, views_at
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
+from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, TaughtPhotos
 from edgekd.soft_targets.store import TeacherColumn
 from edgekd.storage import read_json, replacing, sha256_file, write_json
 from edgekd.students.build import GivenTeacher, build_student
 from edgekd.students.spec import parse_student
-from edgekd.teacher.keras_teacher import load_model
 from edgekd.teacher.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
 from edgekd.training.joined_order import ManyLabels

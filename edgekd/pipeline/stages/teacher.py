@@ -12,8 +12,8 @@ from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
 from edgekd.models import applications, efficientnet_lite
 from edgekd.models.logits import TWO_CLASSES
+from edgekd.pipeline.context import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.data import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
 from edgekd.pipeline.stages.fixed_teacher import given_stage, some_photos
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json

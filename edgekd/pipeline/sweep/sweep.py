@@ -13,15 +13,15 @@ from edgekd.data.dataset import Dataset
 from edgekd.errors import RunError, UsageError
 from edgekd.evaluation.score import score
 from edgekd.metrics import Interval
-from edgekd.pipeline.stage import Silent, Watcher, Workspace, locked
+from edgekd.pipeline.run_files import artifacts_in
+from edgekd.pipeline.stage import Silent, Watcher, Workspace
 from edgekd.pipeline.stages.data import data_stage
-from edgekd.pipeline.stages.export import artifacts_in
 from edgekd.pipeline.sweep.check_students import students_stage
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.student_run import SHARED, StudentJob, slug
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Trials, Workers
-from edgekd.storage import read_json, write_json
+from edgekd.storage import locked, read_json, write_json
 from edgekd.students.spec import parse_student
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekd.data.dataset import Sample
-from edgekd.pipeline.stages.data import Pool
+from edgekd.pipeline.context import Pool
 from edgekd.training.joined_order import ManyLabels
 
 

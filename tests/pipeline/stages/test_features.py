@@ -13,8 +13,9 @@ from PIL import Image
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import ModelError
+from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.stage import Silent, Workspace
-from edgekd.pipeline.stages.data import data_stage, pool_of
+from edgekd.pipeline.stages.data import data_stage
 from edgekd.pipeline.stages.features import OnlineFeatures, StoredFeatures, features_stage, open_features
 from edgekd.pipeline.stages.student import Lesson
 from edgekd.pipeline.stages.teacher import teacher_stage

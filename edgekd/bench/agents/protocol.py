@@ -1,0 +1,84 @@
+"""How models are launched on a device: the agent protocol, and what every agent is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgekd.devices.protocol import Device
+from edgekd.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgekd.bench.targets import BenchTarget
+
+
+class Agent(Protocol):
+    """One way to launch models on one device. ``name`` is told in the result."""
+
+    @property
+    def name(self) -> str:
+        """python, android-app or benchmark_model."""
+        ...
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that it runs; other files are left out on its device."""
+        ...
+
+    def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
+        """Put everything into the device's workspace ``folder``. Raises: DeviceError."""
+        ...
+
+    def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
+        """Run the target of that index in a fresh process; returns its reply, still unchecked.
+
+        ``settings`` and ``plan_of`` make the plan that agent.py describes. Raises: DeviceError.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Leave nothing outside the workspace."""
+        ...
+
+
+def files_of(targets: Sequence[BenchTarget]) -> dict[str, Any]:
+    """Names on the device, each with the local path or the array that belongs under it."""
+    files: dict[str, Any] = {}
+    for index, target in enumerate(targets):
+        names = names_of(targets, index)
+        files[str(names["model"])] = target.path
+        files[str(names["inputs"])] = target.inputs
+        if target.check is not None:
+            files[str(names["check_inputs"])] = target.check.inputs
+    return files
+
+
+def names_of(targets: Sequence[BenchTarget], index: int) -> dict[str, str | None]:
+    """``model``, ``inputs`` and ``check_inputs`` of a target, as they are named on the device."""
+    target = targets[index]
+    model = next(k for k, other in enumerate(targets) if other.path == target.path)
+    inputs = next(k for k, other in enumerate(targets) if other.inputs is target.inputs)
+    check = None
+    if target.check is not None:
+        inside = target.check.inputs
+        check = next(k for k, other in enumerate(targets) if other.check is not None and other.check.inputs is inside)
+    return {
+        "model": f"{model}.{target.format}",
+        "inputs": f"{inputs}.npy",
+        "check_inputs": None if check is None else f"check-{check}.npy",
+    }
+
+
+def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The agent's whole plan; names of files begin with ``prefix``. ``check`` in settings says whether to check."""
+    names = {key: name and f"{prefix}{name}" for key, name in names_of(targets, index).items()}
+    others = {key: value for key, value in settings.items() if key != "check"}
+    check = names["check_inputs"] if settings["check"] else None
+    return {**others, **names, "check_inputs": check, "format": targets[index].format}
+
+
+def check_threads(device: Device, threads: int) -> None:
+    """Raises: UsageError where the device cannot be measured with so many threads (an emulator counts one)."""
+    most = getattr(device, "max_threads", None)
+    if most is not None and threads > most:
+        raise UsageError(f"{device.address} is measured with at most {most} thread, got {threads}")

@@ -1,0 +1,79 @@
+"""The Python agent: device_agent.py, pushed beside the files and run in a fresh process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgekd import storage
+from edgekd.bench.agents import device_agent as python_agent
+from edgekd.bench.agents.protocol import files_of, plan_of
+from edgekd.bench.agents.reply import read_reply
+from edgekd.devices.protocol import Completed, Device
+from edgekd.errors import DeviceError
+
+if TYPE_CHECKING:
+    from edgekd.bench.targets import BenchTarget
+
+
+class PythonAgent:
+    """``agent.py``, pushed beside the files under names that no shell or file system minds."""
+
+    name = "python"
+    formats: tuple[str, ...] = ("tflite", "onnx", "ort")
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._folder = device, ""
+        self._targets: tuple[BenchTarget, ...] = ()
+
+    def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
+        """The agent, and each target's file and images; a file or an array that several share goes once."""
+        self._folder, self._targets = folder, tuple(targets)
+        self._device.push(Path(python_agent.__file__), f"{folder}/agent.py")
+        for file, content in files_of(targets).items():
+            with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+                self._device.push(
+                    content if isinstance(content, Path) else _saved(content, scratch), f"{folder}/{file}"
+                )
+
+    def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
+        """Push the plan, run the agent, pull its reply."""
+        plan, out = f"{self._folder}/plan.json", f"{self._folder}/out-{round_}-{index}.json"
+        argv = [self._device.python, f"{self._folder}/agent.py", plan, out]
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+            local_plan, local_out = Path(scratch) / "plan.json", Path(scratch) / "out.json"
+            storage.write_json(local_plan, plan_of(self._targets, index, settings, f"{self._folder}/"))
+            self._device.push(local_plan, plan)
+            done = self._device.run(argv, timeout_s)
+            if done.status != 0:
+                raise _ended(self._device, argv, done)
+            self._device.pull(out, local_out)
+            return read_reply(local_out, self._device.address)
+
+    def finish(self) -> None:
+        """Nothing lies outside the workspace."""
+
+
+def _saved(images: Any, scratch: str) -> Path:
+    path = Path(scratch) / "inputs.npy"
+    np.save(path, images, allow_pickle=False)
+    return path
+
+
+def _ended(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
+    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    last = lines[-1][:500].replace(python_agent.STAGE, "it was ")
+    missing = "No module named" in last or done.status == 127
+    hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""
+    return DeviceError(
+        f"ended with status {done.status}: {last}{hint}",
+        address=device.address,
+        argv=argv,
+        status=done.status,
+        stdout=done.stdout,
+        stderr=done.stderr,
+    )

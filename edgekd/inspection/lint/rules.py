@@ -1,0 +1,83 @@
+"""The classic mistakes of exported models, each found by one small function and named with its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgekd.inspection.lint import graph, inputs, labels, quantization
+from edgekd.inspection.lint.finding import Finding, Severity, Subject
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule gives a message where it finds its mistake, else None; what to do about it is the same everywhere."""
+
+    name: str
+    severity: Severity
+    find: Callable[[Subject], str | None]
+    fix: str
+
+
+RULES = (
+    Rule("odd-input-scale", "error", inputs.odd_input_scale,
+         "Calibrate with photos as the app feeds them, all of 0..255, and state the range in one place"),
+    Rule("double-normalization", "error", inputs.double_normalization,
+         "Normalize in one place: in the graph, with mean 0 and std 1 in the metadata"),
+    Rule("nchw-input", "warning", inputs.nchw_input,
+         "Convert from a channels-last model: TFLite's kernels and readers expect [N, H, W, C]"),
+    Rule("dynamic-shape", "warning", inputs.dynamic_shape,
+         "Fix every size but the batch before converting"),
+    Rule("free-batch", "note", inputs.free_batch,
+         "Convert with batch 1 where the app never asks for more: delegates plan once"),
+    Rule("fixed-batch", "warning", inputs.fixed_batch,
+         "Convert with batch 1, or with a free batch"),
+    Rule("label-count", "error", labels.label_count,
+         "Write one label for each output, in the order of training, a background class included"),
+    Rule("label-names", "warning", labels.label_names,
+         "Give every class a name of its own"),
+    Rule("no-labels", "warning", labels.no_labels,
+         "Put the labels into the file, so that they cannot be shuffled: edgekd export does"),
+    Rule("no-metadata", "note", labels.no_metadata,
+         "State range, colour order and labels in the file: edgekd export does"),
+    Rule("non-builtin-ops", "error", graph.non_builtin_ops,
+         "Replace the layers that made them, or ship the runtime that has them"),
+    Rule("softmax-twice", "error", graph.softmax_twice,
+         "Remove one: train with from_logits=True, or leave the activation out of the export"),
+    Rule("old-opset", "warning", graph.old_opset,
+         "Convert with opset 17 or newer; per-channel quantization needs 13"),
+    Rule("schema-version", "error", graph.schema_version,
+         "Convert again with a converter of this decade: every reader expects version 3"),
+    Rule("does-not-run", "error", graph.does_not_run,
+         "Run it in the runtime that it was made for, or convert it again"),
+    Rule("non-finite-constants", "error", graph.non_finite_constants,
+         "Train again from the last good checkpoint, and convert that"),
+    Rule("constant-weights", "warning", graph.constant_weights,
+         "Look for a layer that was never trained or was pruned away"),
+    Rule("float-ops-in-int8", "warning", quantization.float_ops,
+         "Convert with representative photos and int8 ops only, or replace the layers named"),
+    Rule("dynamic-range", "warning", quantization.dynamic_range,
+         "Quantize activations too, with representative photos: this form is smaller, and often slower than float"),
+    Rule("per-tensor-weights", "warning", quantization.per_tensor_weights,
+         "Quantize convolutions with a scale a channel (per_channel=True): accuracy often returns by percents"),
+    Rule("zero-range", "error", quantization.zero_range,
+         "Calibrate with real photos: a tensor whose range is a point carries nothing"),
+    Rule("quantize-pairs", "warning", quantization.quantize_pairs,
+         "Convert the whole model at once, so that nothing is dequantized to be quantized again"),
+    Rule("unfused-activation", "warning", quantization.unfused_activation,
+         "Drop a Relu or Clip whose bounds the range behind it enforces: it keeps the runtime from fusing"),
+    Rule("signed-activations", "note", quantization.signed_activations,
+         "Use uint8 activations with int8 weights: ONNX Runtime's kernels on x86 are made for them"),
+    Rule("undelegated-layers", "warning", graph.undelegated_layers,
+         "Use ops and types that the delegate takes, with static weights and shapes"),
+)  # fmt: skip
+
+
+def lint(subject: Subject) -> tuple[Finding, ...]:
+    """Every mistake found, the worst first."""
+    found = [
+        Finding(rule.name, rule.severity, message, rule.fix)
+        for rule in RULES
+        if (message := rule.find(subject)) is not None
+    ]
+    return tuple(sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity)))

@@ -1,0 +1,42 @@
+"""Open the runtime that a file needs."""
+
+from __future__ import annotations
+
+from edgekd.errors import ArtifactError, UsageError
+from edgekd.formats.artifact import Artifact
+from edgekd.runtime.runner import Runner
+
+
+def open_runner(artifact: Artifact, *, threads: int = 1) -> Runner:
+    """Load an artifact into its runtime: LiteRT or ONNX Runtime, on the CPU with this many threads.
+
+    Raises: ArtifactError if the runtime refuses it; ArtifactChangedError if its bytes changed since it was opened.
+    """
+    if threads < 1:
+        raise UsageError(f"threads must be >= 1, got {threads}")
+    check_specs(artifact)
+    # A runtime is imported when its format is asked for, not before.
+    if artifact.format == "tflite":
+        from edgekd.runtime.litert import LitertRunner
+
+        return LitertRunner(artifact, threads)
+    from edgekd.runtime.ort import OrtRunner
+
+    return OrtRunner(artifact, threads)
+
+
+def check_specs(artifact: Artifact) -> None:
+    """Raise ArtifactError unless an artifact maps uint8 [N, H, W, 3] to one value per label."""
+    height, width = artifact.preprocessing.height, artifact.preprocessing.width
+    size = (3, height, width) if artifact.layout == "nchw" else (height, width, 3)
+    image, scores = artifact.inputs[0], artifact.outputs[0]
+    if len(artifact.inputs) != 1 or image.dtype != "uint8" or image.shape[1:] != size:
+        raise ArtifactError(
+            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, "
+            f"{', '.join(map(str, size))}]. Export it again"
+        )
+    if len(scores.shape) != 2 or scores.shape[1] != len(artifact.labels) or scores.dtype not in ("float32", "uint8"):
+        raise ArtifactError(
+            f"{artifact.path} gives {scores.dtype} {list(scores.shape)} for {len(artifact.labels)} labels. "
+            "Export it again"
+        )

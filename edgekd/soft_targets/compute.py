@@ -1,0 +1,136 @@
+"""The teacher over every view of every photo, a shard at a time, by one process or many workers."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.errors import RunError
+from edgekd.scale.place import LocalPlace, Place
+from edgekd.scale.workers import Here, Opener, Told, Workers
+from edgekd.soft_targets.store import MANIFEST, SHARD, TeacherColumn, _claim, _json, _size, as_file, shard_name, span_of
+from edgekd.teacher.average import combined, members_of
+from edgekd.teacher.protocol import Teacher
+from edgekd.training.loop import Progress
+
+RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
+
+
+ViewsAt = Callable[[tuple[int, int]], RenderedShard]
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """Computes the shard of a number and writes it to ``place``. Members of an average each see their own size."""
+
+    place: Place
+    teacher: Teacher
+    views_at: ViewsAt
+    photos: int
+    views: int
+
+    def __call__(self, number: int) -> Told:
+        """Compute and write, if it is not there. Tells photos, seconds and the teacher's part of these."""
+        started, span = time.perf_counter(), span_of(number, self.photos)
+        if self.place.has(shard_name(number)):
+            # Another worker wrote it and was lost before it could say so.
+            return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
+        logits, teacher_s = shard_logits(self.teacher, self.views_at, span, self.views)
+        self.place.write(shard_name(number), as_file(logits))
+        return {"photos": span[1] - span[0], "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
+
+
+def compute_column(
+    directory: Path,
+    teacher: Teacher,
+    views_at: ViewsAt,
+    *,
+    photos: int,
+    views: int,
+    key: str,
+    progress: Progress | None = None,
+) -> TeacherColumn:
+    """Run ``teacher`` over ``views`` views of ``photos`` photos in this process, as `fill_column` does."""
+    place = LocalPlace(directory)
+    work = ShardWriter(place, teacher, views_at, photos, views)
+    fill_column(place, lambda: work, photos=photos, views=views, key=key, progress=progress)
+    return TeacherColumn(directory)
+
+
+def fill_column(
+    place: Place,
+    opened: Opener,
+    *,
+    photos: int,
+    views: int,
+    key: str,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+    finish: Callable[[], dict[str, Any]] | None = None,
+) -> list[Told]:
+    """Have ``workers`` (else this process) do every shard that ``place`` lacks; the manifest comes last.
+
+    ``opened`` gives them a `ShardWriter` or the like. Shards already there under the same ``key`` (the hash of
+    teacher, photos and views) are kept, so a killed run goes on where it was; those of another key are computed anew.
+    ``finish`` is called when all are there and gives further entries of the manifest. Returns what was told of the
+    shards that were computed.
+    """
+    there = _claim(place, key)
+    numbers = range(-(-photos // SHARD))
+    missing = [number for number in numbers if shard_name(number) not in there]
+    told, done = [], sum(_size(number, photos) for number in numbers) - sum(_size(n, photos) for n in missing)
+    for number, said in (workers or Here()).each(opened, missing):
+        told.append(said)
+        done += _size(number, photos)
+        if progress:
+            progress(done, photos)
+    shape = [photos, views, np.load(io.BytesIO(place.read(shard_name(0))), allow_pickle=False).shape[2]]
+    manifest = {
+        "key": key,
+        "shape": shape,
+        "shards": [shard_name(number) for number in numbers],
+        **(finish() if finish else {}),
+    }
+    place.write(MANIFEST, _json(manifest))
+    place.tidy()
+    return told
+
+
+def shard_logits(
+    teacher: Teacher, views_at: ViewsAt, span: tuple[int, int], views: int
+) -> tuple[npt.NDArray[np.float16], float]:
+    """Logits float16 [B, V, C] of a range of photos, and the seconds in which the teacher computed."""
+    asked = [_asked(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
+    logits = combined(teacher, [answers for answers, _ in asked])
+    if len(logits) != (span[1] - span[0]) * views or not np.isfinite(logits).all():
+        raise RunError("the teacher gave logits that are missing or no numbers; check its pixel_range and weights")
+    # Logits past float16's range would become infinite; a margin of 60000 nats is certainty all the same.
+    clipped = np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
+    return clipped, sum(seconds for _, seconds in asked)
+
+
+def _asked(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], float]:
+    answers, seconds = [], 0.0
+    for batch in _ahead(batches):
+        started = time.perf_counter()
+        answers.append(teacher.logits(batch.reshape(-1, *batch.shape[2:])))
+        seconds += time.perf_counter() - started
+    return np.concatenate(answers), seconds
+
+
+def _ahead(batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same batches, the next one made in a thread while one is used."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield batch
