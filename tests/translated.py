@@ -15,7 +15,7 @@ from edgekd.export.record import Record
 from edgekd.formats import tflite_file
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize import saturation
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
 
 
@@ -29,7 +29,7 @@ class Pair:
 
 def translated(model: Any, images: NDArray[np.uint8], *, narrow: bool = True) -> Pair:
     """Quantize a Keras model on these images; ``narrow`` its weights as an export does."""
-    content = to_int8(load_source(model), images).content
+    content = to_int8(load_float_model(model), images).content
     return packed(saturation.narrowed(content)[0] if narrow else content)
 
 

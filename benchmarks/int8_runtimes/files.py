@@ -14,7 +14,7 @@ from edgekd.export import onnx_float, onnx_int8, tflite_pack
 from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import calibrate
-from edgekd.quantize.float_model import Source, load_source
+from edgekd.quantize.float_model import Source, load_float_model
 from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
 from edgekd.storage import write_bytes, write_json
 
@@ -31,7 +31,7 @@ CALIBRATION = 100
 
 def make_files(model: Any, calibration: NDArray[np.uint8], folder: Path) -> None:
     """All files of a network, and what narrowing did to it."""
-    source = load_source(model)
+    source = load_float_model(model)
     calibrated, float32 = calibrate(source, calibration), to_float32(source)
     full = int8_of(calibrated)
     record = _record(source, "float32", float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lesson import policy_of, run_name, study
 from table import write_results
-from teaching import fill_column, teach
+from teaching import fill_soft_targets, teach
 from variants import (
     HINTON,
     ON_LOGITS,
@@ -51,7 +51,7 @@ def main() -> None:
     if not given.report:
         import_keras()
         teach(work)
-        fill_column(work, VIEWS, features=True)
+        fill_soft_targets(work, VIEWS, features=True)
     done: list[Row] = []
     for rows in plan(work, tune=not given.report):
         done += rows
@@ -74,7 +74,7 @@ def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
     yield [(v, setting) for v, (setting, _) in (on_logits | with_features).items() if v is not HINTON]
     for variant in other_rows(hinton):
         if tune:
-            fill_column(work, variant.views, features=False, policy=policy_of(variant))
+            fill_soft_targets(work, variant.views, features=False, policy=policy_of(variant))
         yield [(variant, variant.settings[0])]
 
 

@@ -113,7 +113,7 @@ def column_file(folder: Path, kind: str, number: int, policy: ViewPolicy) -> Pat
     return folder / f"{kind}-{named(policy.model_dump(mode='json'), VIEW_SEED)}-{number:02d}.npy"
 
 
-def fill_column(work: Path, views: int, *, features: bool, policy: ViewPolicy = VIEWS) -> None:
+def fill_soft_targets(work: Path, views: int, *, features: bool, policy: ViewPolicy = VIEWS) -> None:
     """The teacher's mean logits, and its last feature maps, of every image in the first ``views`` views; once."""
     import keras
 

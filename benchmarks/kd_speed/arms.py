@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgekd.distill.hinton import Hinton
 from edgekd.models import applications, efficientnet_lite
-from edgekd.soft_targets.compute import compute_column
+from edgekd.soft_targets.compute import compute_soft_targets
 from edgekd.students import cnn
 from edgekd.teacher.keras_teacher import KerasTeacher
 from edgekd.training.batches import BatchStream
@@ -79,7 +79,7 @@ def edgekd_arms(work: Path) -> tuple[dict[str, Block], dict[str, Any]]:
     views, labels = stored_views(work)
     arms: dict[str, Block] = {}
     for pair, (teacher, width) in PAIRS.items():
-        column = compute_column(
+        column = compute_soft_targets(
             work / f"column-{pair}", KerasTeacher(teacher_of(teacher), "random"),
             lambda _size: lambda start, stop: (views.pixels[i : i + BATCH] for i in range(start, stop, BATCH)),
             photos=PHOTOS, views=VIEWS, key="k",

@@ -95,6 +95,6 @@ def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
     return Case(
         road.NAME, fold, student, unbound(distill.objective),
         calibration_of(recipe, dataset, pool, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
-        dataset.labels("test"), lesson.validation(student), lambda size: lesson.taught_batches(student, size),
+        dataset.labels("test"), lesson.validation(student), lambda size: lesson.distillation_batches(student, size),
         len(pool.samples), 3, 32, 5e-5, dataset.classes,
     )  # fmt: skip

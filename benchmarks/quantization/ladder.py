@@ -20,10 +20,10 @@ from cases import Case, open_case
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
 from edgekd.pipeline.stages.qat import Still
-from edgekd.quantize.float_model import load_source
-from edgekd.quantize.ladder import guaranteed
+from edgekd.quantize.float_model import load_float_model
+from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion
-from edgekd.quantize.qat import AwareTraining, quantization_aware
+from edgekd.quantize.qat import QatSettings, train_qat
 from edgekd.storage import write_text
 from edgekd.training.batches import BatchStream
 
@@ -64,9 +64,9 @@ def climbed(case: Case, student: Any, max_drop: float, work: Path) -> str:
         print(text, flush=True)
 
     def aware() -> Conversion:
-        section = AwareTraining(epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate)
+        section = QatSettings(epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate)
         key = f"ladder-{student.name}"
-        return quantization_aware(
+        return train_qat(
             student, section, case.objective, case.batches(case.batch_size), case.validation,
             steps_per_epoch=case.steps_per_epoch, seed=0, checkpoint=work / "models" / f"{key}.npz", key=key,
             calibration=case.calibration,
@@ -74,8 +74,8 @@ def climbed(case: Case, student: Any, max_drop: float, work: Path) -> str:
 
     valid = (case.validation.images, case.validation.labels)
     try:
-        guaranteed(
-            load_source(student), case.calibration, valid, "accuracy", max_drop, any_cpu=True, aware=aware, say=say
+        climb_ladder(
+            load_float_model(student), case.calibration, valid, "accuracy", max_drop, any_cpu=True, aware=aware, say=say
         ).required()
         say("exit code 0")
     except GateFailed as error:

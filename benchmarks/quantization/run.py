@@ -25,7 +25,7 @@ from edgekd.devices.table import open_device
 from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.run_tflite import probabilities_of
 from edgekd.storage import read_json, write_bytes, write_json
 
@@ -82,7 +82,7 @@ def _work(case: Case, variants: list[Variant], work: Path) -> None:
         conversion = variant.make(case, work / "models")
         precision = "float32" if variant is FLOAT else conversion.precision
         preprocessing = Preprocessing(height=case.test.shape[1], width=case.test.shape[2])
-        record = Record(case.classes, preprocessing, precision, load_source(case.student).range_in_graph, {})
+        record = Record(case.classes, preprocessing, precision, load_float_model(case.student).range_in_graph, {})
         content = pack(conversion.content, record, name=variant.name)
         path = _kept(work, case.task, case.seed, variant)
         write_bytes(path.with_suffix(".tflite"), content)

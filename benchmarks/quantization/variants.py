@@ -9,10 +9,10 @@ from typing import Any
 
 from cases import Case
 
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import Conversion, to_float32, to_int8
-from edgekd.quantize.qat import AwareTraining, quantization_aware
-from edgekd.quantize.sparsity import Sparsity, sparsified
+from edgekd.quantize.qat import QatSettings, train_qat
+from edgekd.quantize.sparsity import Sparsity, sparsify
 
 Make = Callable[[Case, Path], Conversion]
 
@@ -32,7 +32,7 @@ class Variant:
 
 
 def _ptq(ranges: Any) -> Make:
-    return lambda case, _: to_int8(load_source(case.student), case.calibration, ranges=ranges)
+    return lambda case, _: to_int8(load_float_model(case.student), case.calibration, ranges=ranges)
 
 
 def _sparse(case: Case, folder: Path, method: Any) -> Any:
@@ -48,7 +48,7 @@ def _sparse(case: Case, folder: Path, method: Any) -> Any:
             batch_size=case.batch_size,
             learning_rate=case.learning_rate * 2.5,
         )
-        made = sparsified(
+        made = sparsify(
             case.student, section, case.objective, case.batches(case.batch_size), case.validation,
             steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=path.with_suffix(".npz"), key=path.stem,
         )  # fmt: skip
@@ -59,12 +59,12 @@ def _sparse(case: Case, folder: Path, method: Any) -> Any:
 
 def _aware(method: Any = "qat", *, taught: bool = True, of: str | None = None) -> Make:
     def make(case: Case, folder: Path) -> Conversion:
-        section = AwareTraining(
+        section = QatSettings(
             method=method, epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate
         )
         student = case.student if of is None else _sparse(case, folder, of)
         key = f"{case.slug}-{method}-{'taught' if taught else 'labels'}"
-        return quantization_aware(
+        return train_qat(
             student, section, case.objective if taught else None, case.batches(case.batch_size), case.validation,
             steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=folder / f"{key}.npz", key=key,
             calibration=case.calibration,
@@ -74,10 +74,10 @@ def _aware(method: Any = "qat", *, taught: bool = True, of: str | None = None) -
 
 
 def _ptq_of(method: Any) -> Make:
-    return lambda case, folder: to_int8(load_source(_sparse(case, folder, method)), case.calibration)
+    return lambda case, folder: to_int8(load_float_model(_sparse(case, folder, method)), case.calibration)
 
 
-FLOAT = Variant("float32", "float32", lambda case, _: to_float32(load_source(case.student)))
+FLOAT = Variant("float32", "float32", lambda case, _: to_float32(load_float_model(case.student)))
 VARIANTS = (
     FLOAT,
     Variant("ptq-min-max", "PTQ, min-max", _ptq("min-max")),

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgekd.pipeline.label_list import teach_list
+from edgekd.pipeline.label_list import label_photos
 from edgekd.recipe import load_recipe
 from edgekd.scale.ray_workers import RayWorkers
 from edgekd.scale.workers import Here, Opener, Told, Work, Workers
@@ -74,7 +74,7 @@ def main() -> None:
     log.mkdir(parents=True, exist_ok=True)
     workers = LoggedWorkers(Here() if arguments.ray is None else RayWorkers(arguments.ray), log)
     started = time.time()
-    taught = teach_list(
+    taught = label_photos(
         load_recipe(Path(arguments.recipe)), Path(arguments.run), arguments.photos, arguments.place, workers=workers
     )
     print(json.dumps({**asdict(taught), "wall_s": time.time() - started, "rss": peak_rss()}))

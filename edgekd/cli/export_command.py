@@ -207,9 +207,9 @@ def _climbed(
 
     from edgekd.cli.console import PROGRESS
     from edgekd.data.images import images_of
-    from edgekd.pipeline.stages.qat import aware_for
-    from edgekd.quantize.float_model import load_source
-    from edgekd.quantize.ladder import guaranteed
+    from edgekd.pipeline.stages.qat import train_qat_for_export
+    from edgekd.quantize.float_model import load_float_model
+    from edgekd.quantize.ladder import climb_ladder
 
     def say(text: str) -> None:
         PROGRESS.print(text, markup=False)
@@ -219,9 +219,9 @@ def _climbed(
 
         def aware() -> Conversion:
             checkpoint = Path(scratch) / "checkpoint.npz"
-            return aware_for(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
+            return train_qat_for_export(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
 
-        return guaranteed(
-            load_source(model), photos, valid, "accuracy", max_drop,
+        return climb_ladder(
+            load_float_model(model), photos, valid, "accuracy", max_drop,
             output=output, any_cpu=any_cpu, say=say, aware=aware,
         ).required()  # fmt: skip

@@ -30,7 +30,7 @@ def command(recipe: Path, photos: str | None, where: str | None, out: Path, ray:
     from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
     from edgekd.cli.run_shared import run_recipe
     from edgekd.errors import UsageError
-    from edgekd.pipeline.label_list import FAILED, teach_list
+    from edgekd.pipeline.label_list import FAILED, label_photos
     from edgekd.pipeline.run import run
     from edgekd.recipe import load_recipe
 
@@ -45,7 +45,7 @@ def command(recipe: Path, photos: str | None, where: str | None, out: Path, ray:
     try:
         run(loaded, directory, until="teacher", watcher=watcher)
         watcher.started("column")
-        taught = teach_list(loaded, directory, photos, where, workers=workers, progress=watcher.progress)
+        taught = label_photos(loaded, directory, photos, where, workers=workers, progress=watcher.progress)
     finally:
         watcher.stop()
     if taught.failed:

@@ -24,7 +24,7 @@ from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
-from edgekd.quantize.float_model import Source, load_source
+from edgekd.quantize.float_model import Source, load_float_model
 from edgekd.quantize.ptq import (
     Conversion,
     Output,
@@ -86,7 +86,7 @@ def export(
         raise UsageError("the c format is made of the int8 .tflite: ask for int8 too, or leave out c")
     if "coreml" in formats:
         coreml.check_installed()
-    source = load_source(model)
+    source = load_float_model(model)
     _check_labels(source, labels, preprocessing)
     images = stand_in_images(source.height, source.width) if calibration is None else calibration
     check_images(images, source.height, source.width)

@@ -19,7 +19,7 @@ from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json
 from edgekd.training.batches import UNLABELLED
-from edgekd.training.joined_order import ManyShown
+from edgekd.training.joined_order import RepeatedOrder
 from edgekd.training.loop import Progress, Validation
 from edgekd.training.order import Numbers
 
@@ -48,7 +48,7 @@ class Pool:
             if wanted > len(labelled):
                 repeated, rest = wanted, np.flatnonzero(self.labels == UNLABELLED)
         if more:
-            return ManyShown(labelled, repeated, rest, range(own, own + more))
+            return RepeatedOrder(labelled, repeated, rest, range(own, own + more))
         return np.concatenate([np.resize(labelled, repeated), rest])
 
 

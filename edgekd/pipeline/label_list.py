@@ -16,12 +16,12 @@ from edgekd._version import __version__
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UsageError
 from edgekd.pipeline.context import teacher_of, views_of
-from edgekd.pipeline.stages.soft_targets import batch_photos, finished_teacher
+from edgekd.pipeline.stages.soft_targets import batch_photos, load_finished_teacher
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
 from edgekd.scale.workers import Told, Work, Workers
-from edgekd.soft_targets.compute import RenderedShard, fill_column, shard_logits
+from edgekd.soft_targets.compute import RenderedShard, fill_soft_targets, shard_logits
 from edgekd.soft_targets.photo_list import ListFacts, shard_names, shard_starts, store_list
 from edgekd.soft_targets.photo_reader import Readers, Rendering, processes_wanted
 from edgekd.soft_targets.store import SHARD, as_file, shard_name
@@ -33,7 +33,7 @@ FAILED = "failed.txt"
 
 
 @dataclass(frozen=True)
-class Taught:
+class LabelSummary:
     """A column at ``place`` of ``photos``, of which ``failed`` could not be read and are listed in ``failed.txt``.
 
     ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them the
@@ -61,14 +61,14 @@ class ListJob:
     def __call__(self) -> Work:
         """Load the teacher, and where the names of every shard stand."""
         dataset = Dataset.load(self.run / "data" / "dataset.json")
-        teacher = finished_teacher(self.recipe, self.run, dataset)
+        teacher = load_finished_teacher(self.recipe, self.run, dataset)
         return ShardOfList(self, teacher, processes_wanted())
 
 
-def teach_list(
+def label_photos(
     recipe: Recipe, run: Path, source: str, where: str, *, workers: Workers | None = None,
     progress: Progress | None = None,
-) -> Taught:  # fmt: skip
+) -> LabelSummary:  # fmt: skip
     """Store the column of the photos that the list ``source`` names, in the recipe's views, at ``where``.
 
     ``run`` is a run directory of the recipe that has come past its teacher. Killed and called again, it computes what
@@ -88,13 +88,13 @@ def teach_list(
         facts = store_list(place, source, SHARD)
         job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
         about = {"list": source, "names": facts.sha256, **views_of(recipe), **teacher_of(run)}
-        told = fill_column(
+        told = fill_soft_targets(
             place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
             workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
         )  # fmt: skip
     total = {name: sum(one[name] for one in told) for name in ("photos", "seconds", "teacher_s")}
     failed = json.loads(place.read("manifest.json"))["failed"]
-    return Taught(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
+    return LabelSummary(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
 
 
 class ShardOfList:

@@ -20,7 +20,7 @@ from edgekd.pipeline.stages.bench import bench_stage
 from edgekd.pipeline.stages.check import check_stage
 from edgekd.pipeline.stages.data import data_stage
 from edgekd.pipeline.stages.export import export_stage
-from edgekd.pipeline.stages.extra_targets import check_taught, taught_stage
+from edgekd.pipeline.stages.extra_targets import check_extra_targets, extra_targets_stage
 from edgekd.pipeline.stages.quantize import quantize_stage
 from edgekd.pipeline.stages.seeds import seeds_stage
 from edgekd.pipeline.stages.student import Lesson
@@ -77,7 +77,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     learns = last >= STAGES.index("start")
     if learns:
         # What can be wrong of stored columns is said before a teacher is trained.
-        check_taught(recipe)
+        check_extra_targets(recipe)
     dataset = data_stage(work, recipe)
     if last < STAGES.index("teacher"):
         return
@@ -86,10 +86,10 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     teacher_stage(work, recipe, dataset, pool)
     if not learns:
         return
-    taught_stage(work, recipe)
+    extra_targets_stage(work, recipe)
     lesson = Lesson(work, recipe, dataset, pool)
     if last == STAGES.index("column"):
-        lesson.column_stage()
+        lesson.soft_targets_stage()
         return
     lesson.start_stage()
     if label_free:
@@ -98,7 +98,7 @@ def _stages(work: Workspace, recipe: Recipe, last: int, accept: bool) -> None:
     else:
         lesson.scratch_stage()
         _judge_teacher(work, recipe, dataset.labels("val"), accept)
-    lesson.column_stage()
+    lesson.soft_targets_stage()
     lesson.distill_stage()
     for repeat in range(1, recipe.seeds):
         lesson.start_stage(repeat)

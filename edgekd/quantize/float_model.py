@@ -53,7 +53,7 @@ class Source:
         return {"scale": found.scale, "offset": found.offset} if found else {"scale": 1.0, "offset": 0.0}
 
 
-def load_source(model: Any) -> Source:
+def load_float_model(model: Any) -> Source:
     """Prepare a Keras 3 model, or the ``.keras`` file at a path. Raises ExportError."""
     import keras
 

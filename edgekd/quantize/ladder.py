@@ -99,7 +99,7 @@ class Climb:
         return self.conversion
 
 
-def guaranteed(
+def climb_ladder(
     source: Source,
     calibration: NDArray[np.uint8],
     validation: tuple[NDArray[np.uint8], NDArray[np.int64]],

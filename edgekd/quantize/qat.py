@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import fake_quantized
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import LogitLoss, logit_loss
 from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
@@ -36,7 +36,7 @@ _CALIBRATION_IMAGES = 512
 _COMPARED_IMAGES = 256
 
 
-class AwareTraining(BaseModel):
+class QatSettings(BaseModel):
     """A short fine-tune after the student's own training, at a tenth of its learning rate.
 
     ``method`` says what of the student's weights is kept on the way: nothing ("qat"), their zeros ("pqat"), their
@@ -55,9 +55,9 @@ class AwareTraining(BaseModel):
         return Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
 
 
-def quantization_aware(
+def train_qat(
     student: Any,
-    section: AwareTraining,
+    section: QatSettings,
     objective: Loss | None,
     stream: BatchStream,
     validation: Validation,
@@ -81,7 +81,7 @@ def quantization_aware(
     keep; ExportError where the file is not all integers or does not do what was trained.
     """
     deterministic(seed)
-    bridged = bridge(load_source(student))
+    bridged = bridge(load_float_model(student))
     loss = logit_loss(objective)
     model = fake_quantized(bridged, _KEEPS[section.method])
     images = first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
@@ -99,9 +99,7 @@ def quantization_aware(
     return Conversion(conversion.content, conversion.record | told, float_twin(model, bridged))
 
 
-def _told(
-    section: AwareTraining, history: History, loss: LogitLoss, calibrated: int, bridged: Bridged
-) -> dict[str, Any]:
+def _told(section: QatSettings, history: History, loss: LogitLoss, calibrated: int, bridged: Bridged) -> dict[str, Any]:
     return {
         "method": section.method,
         "training": section.model_dump(mode="json") | {"steps": history.steps},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgekd.quantize.precisions import Extra
-from edgekd.quantize.qat import AwareTraining
+from edgekd.quantize.qat import QatSettings
 from edgekd.quantize.ranges import RangeMethod
 from edgekd.quantize.sparsity import Sparsity
 
@@ -26,7 +26,7 @@ class QuantizeSection(BaseModel):
     float_ops: tuple[str, ...] = ()
     precisions: tuple[Extra, ...] = ()
     max_drop: float | None = Field(None, ge=0, le=100)
-    aware: AwareTraining | None = None
+    aware: QatSettings | None = None
     sparsity: Sparsity | None = None
 
     @model_validator(mode="after")
@@ -42,9 +42,9 @@ class QuantizeSection(BaseModel):
         """Whether more than one conversion, or a training, decides the int8 file."""
         return self.max_drop is not None or self.aware is not None or self.sparsity is not None
 
-    def last_step(self) -> AwareTraining:
+    def last_step(self) -> QatSettings:
         """The training in int8 that is asked for; where nothing is said, one that keeps what ``sparsity`` made."""
         if self.aware is not None:
             return self.aware
         kept = {None: "qat", "prune": "pqat", "prune-2:4": "pqat", "cluster": "cqat", "prune-cluster": "pcqat"}
-        return AwareTraining.model_validate({"method": kept[self.sparsity.method if self.sparsity else None]})
+        return QatSettings.model_validate({"method": kept[self.sparsity.method if self.sparsity else None]})

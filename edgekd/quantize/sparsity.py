@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgekd.errors import ModelError
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import on_pixels, plainly
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.tf_keras_training import adamw
 from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
@@ -64,14 +64,14 @@ class Sparsity(BaseModel):
 
 
 @dataclass(frozen=True)
-class Sparsified:
+class SparseStudent:
     """A Keras 3 ``student`` with those weights, ready for any quantization, and a ``record`` of how it came about."""
 
     student: Any
     record: dict[str, Any]
 
 
-def sparsified(
+def sparsify(
     student: Any,
     section: Sparsity,
     objective: Loss | None,
@@ -83,11 +83,11 @@ def sparsified(
     checkpoint: Path,
     key: str,
     progress: Progress | None = None,
-) -> Sparsified:
+) -> SparseStudent:
     """Fine-tune a copy of a Keras 3 ``student`` until its weights are as ``section`` asks.
 
     "prune-cluster" prunes first and clusters what is left, in as many epochs again, its second checkpoint beside
-    ``checkpoint``. Arguments are those of ``edgekd.quantize.qat.quantization_aware``. Raises ModelError.
+    ``checkpoint``. Arguments are those of ``edgekd.quantize.qat.train_qat``. Raises ModelError.
     """
     record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
     stages = ["prune", "cluster"] if section.method == "prune-cluster" else [section.method]
@@ -95,7 +95,7 @@ def sparsified(
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
         deterministic(seed)
         copy = copied(student)
-        bridged = bridge(load_source(copy))
+        bridged = bridge(load_float_model(copy))
         core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)
         learner = plainly(partial(on_pixels, core, bridged.source))
         loss = logit_loss(objective)
@@ -111,7 +111,7 @@ def sparsified(
         _copy_back(core, bridged)
         student = copy
         record["stages"].append(_told(stage, history, loss.told, loss.left_out, bridged, chosen))
-    return Sparsified(student, record)
+    return SparseStudent(student, record)
 
 
 def copied(student: Any) -> Any:
@@ -119,7 +119,11 @@ def copied(student: Any) -> Any:
     import keras
 
     if not isinstance(student, keras.Model):
-        return keras.saving.load_model(student, compile=False) if Path(student).exists() else load_source(student).whole
+        return (
+            keras.saving.load_model(student, compile=False)
+            if Path(student).exists()
+            else load_float_model(student).whole
+        )
     copy = keras.models.clone_model(student)
     copy.set_weights(student.get_weights())
     return copy

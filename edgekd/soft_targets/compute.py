@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edgekd.errors import RunError
 from edgekd.scale.place import LocalPlace, Place
 from edgekd.scale.workers import Here, Opener, Told, Workers
-from edgekd.soft_targets.store import MANIFEST, SHARD, TeacherColumn, _claim, _json, _size, as_file, shard_name, span_of
+from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, _claim, _json, _size, as_file, shard_name, span_of
 from edgekd.teacher.average import combined, members_of
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import Progress
@@ -48,7 +48,7 @@ class ShardWriter:
         return {"photos": span[1] - span[0], "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
 
 
-def compute_column(
+def compute_soft_targets(
     directory: Path,
     teacher: Teacher,
     views_at: ViewsAt,
@@ -57,15 +57,15 @@ def compute_column(
     views: int,
     key: str,
     progress: Progress | None = None,
-) -> TeacherColumn:
-    """Run ``teacher`` over ``views`` views of ``photos`` photos in this process, as `fill_column` does."""
+) -> SoftTargets:
+    """Run ``teacher`` over ``views`` views of ``photos`` photos in this process, as `fill_soft_targets` does."""
     place = LocalPlace(directory)
     work = ShardWriter(place, teacher, views_at, photos, views)
-    fill_column(place, lambda: work, photos=photos, views=views, key=key, progress=progress)
-    return TeacherColumn(directory)
+    fill_soft_targets(place, lambda: work, photos=photos, views=views, key=key, progress=progress)
+    return SoftTargets(directory)
 
 
-def fill_column(
+def fill_soft_targets(
     place: Place,
     opened: Opener,
     *,

@@ -21,7 +21,7 @@ from edgekd.recipe import Recipe
 from edgekd.scale.remote import MISSING
 from edgekd.soft_targets.photo_list import NAMES
 from edgekd.soft_targets.photo_reader import THREADS, Rendering
-from edgekd.soft_targets.store import TeacherColumn
+from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json
 from edgekd.training.batches import StoredLogits, ViewSource
 
@@ -34,7 +34,7 @@ _ROWS = "rows.npy"
 _Numbers = npt.NDArray[np.int64]
 
 
-class TaughtPhotos:
+class StoredPhotos:
     """The photos of a run's ``taught/`` as a source of views and of logits, numbered from 0 through all columns."""
 
     def __init__(self, directory: Path, recipe: Recipe, preprocessing: Preprocessing) -> None:
@@ -73,7 +73,7 @@ class JoinedViews:
 
     first: ViewSource
     count: int
-    more: TaughtPhotos
+    more: StoredPhotos
 
     @property
     def views(self) -> int:
@@ -91,7 +91,7 @@ class JoinedLogits:
 
     first: StoredLogits
     count: int
-    more: TaughtPhotos
+    more: StoredPhotos
 
     def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Logits [B, C] of photo numbers [B] in view numbers [B]."""
@@ -123,7 +123,7 @@ class _Column:
     """One column: ``rows`` int64 [N, 2] are the number of each photo and where its name starts in ``names``."""
 
     place: str
-    logits: TeacherColumn
+    logits: SoftTargets
     rows: npt.NDArray[np.int64]
     names: mmap.mmap
     rendering: Rendering
@@ -139,7 +139,7 @@ class _Column:
             raise StorageError(f"{folder / NAMES} cannot be read: {error.strerror}. Put the column back") from None
         rows = np.load(own / _ROWS, mmap_mode="r", allow_pickle=False)[: told["photos"]]
         rendering = Rendering(recipe.data.views, recipe.seed, told["list"], preprocessing)
-        return cls(told["place"], TeacherColumn(folder), rows, names, rendering)
+        return cls(told["place"], SoftTargets(folder), rows, names, rendering)
 
     def view(self, row: int, number: int) -> Pixels:
         """One view of a photo, uint8 [H, W, 3]."""

@@ -34,7 +34,7 @@ _MOST_PROCESSES = 8
 
 @dataclass(frozen=True)
 class Rendering:
-    """How a photo of the list ``source`` is rendered: in the views of a policy and a seed, cropped and resized as a model sees it."""
+    """How a photo of the list ``source`` is rendered: a policy's views by a seed, at a model's size and crop."""
 
     policy: ViewPolicy
     seed: int

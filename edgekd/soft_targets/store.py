@@ -33,11 +33,11 @@ _MOST_MAPS = 1024
 """A (height, width) to the same views of the photos at that size."""
 
 
-class TeacherColumn:
+class SoftTargets:
     """Logits float16 [N, V, C], in shards of `SHARD` photos, memory-mapped. NaN where a photo could not be read."""
 
     def __init__(self, directory: Path) -> None:
-        manifest = checked_manifest(read_json(directory / MANIFEST), directory)
+        manifest = check_manifest(read_json(directory / MANIFEST), directory)
         self.directory = directory
         self.shape: tuple[int, int, int] = tuple(manifest["shape"])
         self.key: str = manifest["key"]
@@ -67,19 +67,19 @@ class TeacherColumn:
         return np.flatnonzero(~np.isnan(self._shard(number)).any(axis=(1, 2)))
 
 
-def open_column(where: str, cache: Path, progress: Progress | None = None) -> TeacherColumn:
+def open_soft_targets(where: str, cache: Path, progress: Progress | None = None) -> SoftTargets:
     """A finished column of any path or URI; one that is elsewhere is first copied to ``cache``, what is missing of it.
 
     Raises StorageError, RunError.
     """
     place = open_place(where)
     if isinstance(place, LocalPlace):
-        return TeacherColumn(place.folder)
+        return SoftTargets(place.folder)
     manifest, local = read_manifest(place), LocalPlace(cache)
     _claim(local, manifest["key"])
     fetched(place, manifest["shards"], cache, progress)
     local.write(MANIFEST, _json(manifest))
-    return TeacherColumn(cache)
+    return SoftTargets(cache)
 
 
 def read_manifest(place: Place) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def read_manifest(place: Place) -> dict[str, Any]:
         manifest = json.loads(place.read(MANIFEST))
     except ValueError as error:
         raise RunError(f"{place}: {MANIFEST} is no JSON ({error}). Teach the list again") from None
-    return checked_manifest(manifest, place)
+    return check_manifest(manifest, place)
 
 
-def checked_manifest(manifest: Any, where: object) -> dict[str, Any]:
+def check_manifest(manifest: Any, where: object) -> dict[str, Any]:
     """The same; files get the names in it, and folders its key. Raises RunError where it is not as edgekd writes it."""
     try:
         photos, views, classes = (int(size) for size in manifest["shape"])

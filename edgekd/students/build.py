@@ -17,7 +17,7 @@ from edgekd.teacher.file_teacher import PhotosAt
 
 
 @dataclass(frozen=True)
-class GivenTeacher:
+class FixedTeacher:
     """A teacher that is no Keras model: nothing can be cut from it. ``input_size`` in pixels."""
 
     name: str
@@ -42,7 +42,7 @@ def build_student(
 
     Raises ModelError naming what does not fit and what to change.
     """
-    given = isinstance(teacher, GivenTeacher)
+    given = isinstance(teacher, FixedTeacher)
     size = spec.input_size or int(teacher.input_size if given else teacher.input_shape[1])
     if spec.kind == "slice":
         if given:

@@ -17,7 +17,9 @@ from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherFile, TeacherSection
 
 
-def open_given(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole") -> Teacher:
+def open_fixed_teacher(
+    section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole"
+) -> Teacher:
     """The files of ``[teacher]`` as one teacher of ``classes``; ``photos`` are a few real ones, cropped by ``crop``.
 
     Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where a file is damaged.

@@ -13,7 +13,7 @@ _Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class ManyShown:
+class RepeatedOrder:
     """Photo numbers of a pass: ``labelled`` over and over, ``repeated`` in all; then ``rest``; then ``more``."""
 
     labelled: _Numbers
@@ -36,7 +36,7 @@ class ManyShown:
 
 
 @dataclass(frozen=True)
-class ManyLabels:
+class ExtendedLabels:
     """The labels of the pool's photos, and of ``more`` after these that have none."""
 
     pool: _Numbers

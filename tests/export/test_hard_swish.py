@@ -10,7 +10,7 @@ from translated import packed, run_onnx, run_tflite, tflite_ops
 
 from edgekd.export.emit.hard_swish import fitted_scale, float_table, integer_table
 from edgekd.formats import tflite_file
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
 
 SIZE = 16
@@ -26,7 +26,7 @@ def one_swish() -> bytes:
     x = keras.layers.Conv2D(4, 1)(keras.layers.Rescaling(1 / 32, offset=-127 / 32)(image))
     x = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Activation("hard_swish")(x)))
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype(np.uint8)
-    return to_int8(load_source(keras.Model(image, x)), images).content
+    return to_int8(load_float_model(keras.Model(image, x)), images).content
 
 
 def alone(content: bytes, source: tuple[np.float32, int], target: tuple[np.float32, int]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from tiny_student import smooth_images
 from translated import optimized_ops, packed, run_onnx, run_tflite
 
 from edgekd.quantize.calibration import calibrate
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import int8_of
 
 
@@ -32,7 +32,7 @@ def calibrated(images: NDArray[np.uint8]) -> Any:
     x = layers.Activation("hard_silu", name="swish")(x)
     x = layers.Concatenate(name="join")([x, y])
     model = keras.Model(image, layers.Dense(3, name="head")(layers.GlobalAveragePooling2D(name="pool")(x)))
-    return calibrate(load_source(model), images)
+    return calibrate(load_float_model(model), images)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from edgekd.errors import DataError
 from edgekd.export.exporter import export
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.quantize import saturation
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
 from edgekd.quiet import import_keras
 
@@ -75,7 +75,7 @@ def saturating(photos: NDArray[np.uint8]) -> bytes:
     generator = np.random.default_rng(1)
     first.set_weights([generator.uniform(0.2, 0.25, (3, 3, 3, 16)), np.zeros(16)])
     head.set_weights([generator.normal(0, 1, (16, len(COLOURS))), np.zeros(len(COLOURS))])
-    return to_int8(load_source(model), photos).content
+    return to_int8(load_float_model(model), photos).content
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ precisions = ["float16", "dynamic", "int16x8"]
 
 
 @pytest.fixture(scope="module")
-def guaranteed(project: Project, finished: Path) -> Path:
+def climb_ladder(project: Project, finished: Path) -> Path:
     """The finished run, gone on with from its float student."""
     copy = finished.with_name("guaranteed")
     shutil.copytree(finished, copy)
@@ -32,11 +32,11 @@ def guaranteed(project: Project, finished: Path) -> Path:
     return copy
 
 
-def test_the_run_ships_the_step_that_holds(guaranteed: Path) -> None:
-    told = json.loads((guaranteed / "quantize" / "quantize.json").read_text())
+def test_the_run_ships_the_step_that_holds(climb_ladder: Path) -> None:
+    told = json.loads((climb_ladder / "quantize" / "quantize.json").read_text())
     *before, last = told["ladder"]["steps"]
     assert last["holds"] and last["drop_points"] <= 20 and not any(step["holds"] for step in before)
-    check = json.loads((guaranteed / "check" / "check.json").read_text())
+    check = json.loads((climb_ladder / "check" / "check.json").read_text())
     rows = {row["row"]: row for row in check["rows"]}
     assert set(rows) == {
         "teacher", "labels_only", "distilled", "int8_tflite", "int8_onnx", "float16_tflite", "dynamic_tflite",
@@ -44,13 +44,13 @@ def test_the_run_ships_the_step_that_holds(guaranteed: Path) -> None:
     }  # fmt: skip
     assert rows["float16_tflite"]["agreement"]["differing"] == 0
     assert rows["int16x8_tflite"]["precision"] == "int16x8"
-    bench = json.loads((guaranteed / "bench" / "bench.json").read_text())
+    bench = json.loads((climb_ladder / "bench" / "bench.json").read_text())
     assert {one["name"] for one in bench["measurements"]} >= {"float16_tflite", "dynamic_tflite", "int16x8_tflite"}
 
 
-def test_the_report_shows_the_ladder_and_says_what_the_precisions_are(guaranteed: Path) -> None:
+def test_the_report_shows_the_ladder_and_says_what_the_precisions_are(climb_ladder: Path) -> None:
     for name in ("report.md", "report.html"):
-        text = (guaranteed / name).read_text()
+        text = (climb_ladder / name).read_text()
         assert "The way to int8" in text
         assert "ranges by min-max" in text
         assert "int16 activations, int8 weights" in text

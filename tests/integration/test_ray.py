@@ -15,14 +15,14 @@ from cameras import make_cameras
 from support import Project
 
 from edgekd.errors import StorageError
-from edgekd.pipeline.label_list import teach_list
+from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
 from edgekd.scale.ray_trials import RayTrials
 from edgekd.scale.ray_workers import RayWorkers, connected
 from edgekd.scale.workers import Report
-from edgekd.soft_targets.store import open_column
+from edgekd.soft_targets.store import open_soft_targets
 
 PHOTOS = 600
 
@@ -56,16 +56,16 @@ def test_a_run_has_the_same_column(folder: Path, ray: None, tmp_path: Path) -> N
 
 def test_a_list_has_the_same_column_and_names_what_failed(folder: Path, ray: None, tmp_path: Path) -> None:
     recipe, done, source = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras", str(folder / "list.txt")
-    here = teach_list(recipe, done, source, str(tmp_path / "here"))
-    there = teach_list(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
+    here = label_photos(recipe, done, source, str(tmp_path / "here"))
+    there = label_photos(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
     assert (here.photos, here.failed, here.computed) == (there.photos, there.failed, there.computed) == (602, 2, 602)
     assert shards(tmp_path / "here") == shards(tmp_path / "ray")
     failed = [line.split("\t") for line in (tmp_path / "ray" / "failed.txt").read_text().splitlines()]
     assert [line[:2] for line in failed] == [["300", "half.png"], ["301", "gone.png"]]
-    column = open_column(str(tmp_path / "ray"), tmp_path / "cache")
+    column = open_soft_targets(str(tmp_path / "ray"), tmp_path / "cache")
     rows = column[np.arange(602), np.ones(602, int)]
     assert np.flatnonzero(np.isnan(rows).any(axis=1)).tolist() == [300, 301]
-    again = teach_list(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
+    again = label_photos(recipe, done, source, str(tmp_path / "ray"), workers=RayWorkers())
     assert again.computed == 0 and again.failed == 2
 
 
@@ -76,7 +76,7 @@ def test_a_photo_has_the_logits_that_a_run_gives_it(folder: Path, tmp_path: Path
 
     samples = pool_of(Dataset.load(done / "data" / "dataset.json"), label_free=True).samples
     (tmp_path / "pool.txt").write_text("\n".join(str(sample.path) for sample in samples))
-    teach_list(recipe, done, str(tmp_path / "pool.txt"), str(tmp_path / "column"))
+    label_photos(recipe, done, str(tmp_path / "pool.txt"), str(tmp_path / "column"))
     assert shards(tmp_path / "column") == shards(done / "column")
 
 
@@ -120,9 +120,9 @@ def test_a_killed_command_goes_on_where_it_was(folder: Path, tmp_path: Path) -> 
     time.sleep(2)  # Ray's workers end with the command that they worked for.
     recipe, done = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras"
     kept = shards(place.folder)
-    told = teach_list(recipe, done, str(folder / "list.txt"), str(place))
+    told = label_photos(recipe, done, str(folder / "list.txt"), str(place))
     assert told.photos == 602 and told.computed <= 602 - 256 * min(1, len(kept)) + 256
-    whole = teach_list(recipe, done, str(folder / "list.txt"), str(tmp_path / "whole"))
+    whole = label_photos(recipe, done, str(folder / "list.txt"), str(tmp_path / "whole"))
     assert whole.computed == 602 and shards(place.folder) == shards(tmp_path / "whole")
 
 

@@ -11,9 +11,9 @@ from tests.tiny_student import SIZE, smooth_images
 
 @pytest.fixture(scope="session")
 def source(student: Any) -> Any:
-    from edgekd.quantize.float_model import load_source
+    from edgekd.quantize.float_model import load_float_model
 
-    return load_source(student)
+    return load_float_model(student)
 
 
 @pytest.fixture(scope="session")

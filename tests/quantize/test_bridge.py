@@ -18,7 +18,7 @@ from edgekd.models import efficientnet_lite
 from edgekd.quantize import bridge_layers
 from edgekd.quantize.bridge import bridge
 from edgekd.quantize.fake_quantized import on_pixels
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.tfmot import tfmot
 from edgekd.students import cnn
 from edgekd.students.build import build_student
@@ -74,7 +74,7 @@ def test_the_bridged_model_computes_the_same(kind: str) -> None:
     model = KINDS[kind]()
     if kind != "tiny":
         spread(model)
-    source = load_source(model)
+    source = load_float_model(model)
     bridged = bridge(source)
     pixels = np.random.default_rng(1).integers(0, 256, (3, source.height, source.width, 3)).astype(np.float32)
     logits = np.asarray(on_pixels(bridged.model, source)(pixels))
@@ -115,7 +115,7 @@ def test_what_has_no_counterpart_is_named() -> None:
     }
     for said, model in wrong.items():
         with pytest.raises(ModelError, match=said):
-            bridge(load_source(model))
+            bridge(load_float_model(model))
 
 
 def test_the_first_layer_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_the_first_layer_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setitem(bridge_layers.EMITTERS, "ReLU", unbounded)
     with pytest.raises(ModelError, match=r"the layer stem_relu \(ReLU\) gives other values"):
-        bridge(load_source(cnn.build(4, 32, 3)))
+        bridge(load_float_model(cnn.build(4, 32, 3)))
 
 
 def test_keras_3_and_child_processes_do_not_notice_tfmot() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from edgekd.errors import ExportError
 from edgekd.quantize.calibration import calibrate, check_images
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from tests.tiny_student import smooth_images
 
 
@@ -45,4 +45,4 @@ def test_a_tensor_that_never_changes_is_named() -> None:
     x = layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, layers.Dense(3)(x))
     with pytest.raises(ExportError, match=r"dead_conv.* has the one value 0 on every calibration image"):
-        calibrate(load_source(model), smooth_images(8, 16))
+        calibrate(load_float_model(model), smooth_images(8, 16))

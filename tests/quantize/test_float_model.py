@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ExportError
-from edgekd.quantize.float_model import PixelRange, load_source
+from edgekd.quantize.float_model import PixelRange, load_float_model
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_range_is_the_inputs_quantization_where_a_pixel_stands_for_zero(
 def test_the_core_takes_what_the_range_makes(student: Any) -> None:
     import keras
 
-    source = load_source(student)
+    source = load_float_model(student)
     assert source.pixel_range == PixelRange(1 / 128, -127 / 128)
     assert (source.height, source.width, source.classes) == (48, 48, 3)
     assert source.parameters == student.count_params()
@@ -48,7 +48,7 @@ def test_other_ranges_stay_layers() -> None:
     # The raw pixels are used elsewhere too.
     twice = ended(layers.Concatenate()([scaled, image]), image)
     for model in (per_channel, twice, ended(image, image)):
-        source = load_source(model)
+        source = load_float_model(model)
         assert source.pixel_range is None
         assert source.core is source.whole
 
@@ -60,7 +60,7 @@ def test_a_sequential_shows_its_range() -> None:
     model = keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2, activation="softmax")]
     )
-    source = load_source(model)
+    source = load_float_model(model)
     assert source.pixel_range == PixelRange(1 / 255, 0.0)
     pixels = np.full((1, 16, 16, 3), 200, np.float32)
     assert np.allclose(source.whole(pixels), model(pixels), atol=1e-6)
@@ -83,13 +83,13 @@ def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
     }
     for said, model in wrong.items():
         with pytest.raises(ExportError, match=said):
-            load_source(model)
+            load_float_model(model)
     with pytest.raises(ExportError, match="does not exist"):
-        load_source(tmp_path / "none.keras")
+        load_float_model(tmp_path / "none.keras")
     broken = tmp_path / "broken.keras"
     broken.write_bytes(b"PK\x03\x04 no")
     with pytest.raises(ExportError, match=r"broken\.keras does not load as a Keras 3 model"):
-        load_source(broken)
+        load_float_model(broken)
 
 
 def test_a_model_that_gives_nan_is_refused(student: Any) -> None:
@@ -98,4 +98,4 @@ def test_a_model_that_gives_nan_is_refused(student: Any) -> None:
     model = keras.models.clone_model(student)
     model.set_weights([np.full_like(value, np.nan) for value in model.get_weights()])
     with pytest.raises(ExportError, match="gives NaN or infinity"):
-        load_source(model)
+        load_float_model(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import DataError, GateFailed, ModelError
-from edgekd.quantize.ladder import Judge, Rung, climb, guaranteed, ladder
+from edgekd.quantize.ladder import Judge, Rung, climb, climb_ladder, ladder
 from edgekd.quantize.op_names import OpNames
 from edgekd.quantize.ptq import int8_of, to_float32
 from edgekd.quantize.sensitivity import mean_divergence, sensitivities
@@ -18,7 +18,7 @@ def judge_of(source: Any, unseen: Any, labels: Any) -> Judge:
 
 def test_the_first_step_that_holds_is_taken(source: Any, images: Any, unseen: Any, float_answers: Any) -> None:
     said: list[str] = []
-    climbed = guaranteed(source, images, (unseen, float_answers.argmax(axis=1)), "accuracy", 5.0, say=said.append)
+    climbed = climb_ladder(source, images, (unseen, float_answers.argmax(axis=1)), "accuracy", 5.0, say=said.append)
     assert [step.name for step in climbed.steps] == ["ranges by min-max"]
     assert climbed.float_score.value == 1.0
     assert climbed.required().record["calibration_method"] == "min-max"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ExportError, UsageError
 from edgekd.formats import tflite_file
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.op_names import OpNames, layer_of
 from edgekd.quantize.ptq import int8_of, to_dynamic_range, to_float16, to_float32, to_int16x8
 from edgekd.quantize.run_tflite import probabilities_of
@@ -131,4 +131,4 @@ def test_an_op_without_an_integer_form_is_named() -> None:
     x = layers.Lambda(keras.ops.erf, output_shape=(14, 14, 4))(x)
     model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(ExportError):
-        to_int8(load_source(model), smooth_images(8, 16))
+        to_int8(load_float_model(model), smooth_images(8, 16))

@@ -23,23 +23,23 @@ from edgekd.export.record import Record
 from edgekd.formats import tflite_file
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.bridge import bridge
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.placement import place, quantized
 from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
-from edgekd.quantize.qat import AwareTraining, quantization_aware
+from edgekd.quantize.qat import QatSettings, train_qat
 from edgekd.quantize.run_tflite import probabilities_of
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import logits_of
 
 layers = keras.layers
-SECTION = AwareTraining(epochs=2, batch_size=16, learning_rate=3e-4)
+SECTION = QatSettings(epochs=2, batch_size=16, learning_rate=3e-4)
 
 
 def train_aware(student: Any, directory: Path, **changes: Any) -> Conversion:
     loss, stream, validation = taught(student)
     given = {**arguments(directory), **changes}
-    return quantization_aware(shaken(student), SECTION, loss, stream, validation, **given)
+    return train_qat(shaken(student), SECTION, loss, stream, validation, **given)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def aware(student: Any, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
 
 def test_the_file_comes_nearer_to_the_teacher(student: Any, aware: Conversion) -> None:
     teacher = softmax(logits_of(student, IMAGES))
-    plain = to_int8(load_source(shaken(student)), IMAGES).content
+    plain = to_int8(load_float_model(shaken(student)), IMAGES).content
     before, after = (divergence(teacher, probabilities_of(content, IMAGES)) for content in (plain, aware.content))
     assert after < 0.7 * before
 
@@ -138,7 +138,7 @@ def test_objectives_on_features_are_left_out_and_said(student: Any) -> None:
 def placed(*made: Any) -> set[str]:
     image, x = made
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return set(place(bridge(load_source(keras.Model(image, layers.Dense(2, name="head")(x)))).model).quantized)
+    return set(place(bridge(load_float_model(keras.Model(image, layers.Dense(2, name="head")(x)))).model).quantized)
 
 
 def test_ranges_stand_where_the_runtimes_have_them() -> None:
@@ -162,6 +162,6 @@ def test_layers_without_an_int8_form_are_named() -> None:
 
 
 def test_there_must_be_something_to_keep(student: Any) -> None:
-    bridged = bridge(load_source(student))
+    bridged = bridge(load_float_model(student))
     with pytest.raises(ModelError, match="no layer to keep zeros of"):
         quantized(bridged.model, "keep zeros")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from translated import packed, run_onnx, run_tflite
 
 from edgekd.formats import tflite_file
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_float32, to_int8
 from edgekd.quantize.saturation import narrowed, saturating_channels
 
@@ -29,7 +29,7 @@ def layers(content: bytes) -> list[tuple[str, NDArray[Any], NDArray[Any], NDArra
 @pytest.fixture(scope="module")
 def conversions(student: Any, images: NDArray[np.uint8]) -> tuple[bytes, bytes]:
     """The tiny student as int8 and float32 .tflite."""
-    source = load_source(student)
+    source = load_float_model(student)
     return to_int8(source, images).content, to_float32(source).content
 
 
@@ -114,7 +114,7 @@ def test_weights_of_another_model_are_not_taken(conversions: tuple[bytes, bytes]
     content, _ = conversions
     image = keras.Input((48, 48, 3))
     other = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(image)))
-    assert narrowed(content, to_float32(load_source(other)).content) == narrowed(content)
+    assert narrowed(content, to_float32(load_float_model(other)).content) == narrowed(content)
 
 
 def test_constants_that_two_ops_share_are_told_apart(images: NDArray[np.uint8]) -> None:
@@ -127,7 +127,7 @@ def test_constants_that_two_ops_share_are_told_apart(images: NDArray[np.uint8]) 
     shared = keras.layers.Conv2D(8, 1, activation="relu")
     x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(shared(shared(x))))
     model = keras.Model(image, keras.layers.Rescaling(20.0)(x))
-    content = _sharing(to_int8(load_source(model), images).content)
+    content = _sharing(to_int8(load_float_model(model), images).content)
     pair = packed(narrowed(content)[0])
     assert not any(
         saturating_channels(weights.reshape(len(weights), -1)).any() for _, weights, *_ in layers(pair.tflite)

@@ -13,11 +13,11 @@ from tiny_student import SIZE, smooth_images, spread_head
 
 from edgekd.errors import ExportError, ModelError
 from edgekd.quantize.bridge import bridge
-from edgekd.quantize.float_model import load_source
+from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
-from edgekd.quantize.qat import AwareTraining, quantization_aware
+from edgekd.quantize.qat import QatSettings, train_qat
 from edgekd.quantize.run_tflite import probabilities_of
-from edgekd.quantize.sparsity import Sparsified, Sparsity, chosen_layers, sparsified
+from edgekd.quantize.sparsity import SparseStudent, Sparsity, chosen_layers, sparsify
 from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.loop import logits_of
 
@@ -44,13 +44,13 @@ def dense_student() -> Any:
     return model
 
 
-def sparse(student: Any, directory: Path, **settings: Any) -> Sparsified:
+def sparse(student: Any, directory: Path, **settings: Any) -> SparseStudent:
     loss, stream, validation = taught(student)
     section = Sparsity(**{"epochs": 4, "batch_size": 16, "learning_rate": 3e-4, **settings})
-    return sparsified(student, section, loss, stream, validation, **arguments(directory))
+    return sparsify(student, section, loss, stream, validation, **arguments(directory))
 
 
-def by_name(made: Sparsified) -> dict[str, dict[str, Any]]:
+def by_name(made: SparseStudent) -> dict[str, dict[str, Any]]:
     return {layer["name"]: layer for layer in made.record["stages"][-1]["layers"]}
 
 
@@ -63,7 +63,7 @@ def test_facts_of_a_kernel_by_hand() -> None:
 
 
 def test_layers_that_are_left_alone(dense_student: Any) -> None:
-    model = bridge(load_source(dense_student)).model
+    model = bridge(load_float_model(dense_student)).model
     assert chosen_layers(model, "prune", 16) == ["second", "third"]
     assert chosen_layers(model, "prune-2:4", 16) == ["second", "third"]
     assert chosen_layers(model, "cluster", 128) == ["third"]
@@ -89,7 +89,7 @@ def test_two_in_four_goes_through_quantization_after_training(dense_student: Any
     assert {name: (layer["zeros"], layer["two_in_four"]) for name, layer in by_name(made).items()} == {
         "second": (0.5, True), "third": (0.5, True),
     }  # fmt: skip
-    file = to_int8(load_source(made.student), IMAGES).content
+    file = to_int8(load_float_model(made.student), IMAGES).content
     kernels = weights_in(file)
     assert [kernel.two_in_four for kernel in kernels] == [False, False, True, True, False]
     teacher = softmax(logits_of(dense_student, IMAGES))
@@ -103,9 +103,9 @@ def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_pat
         assert layer["zeros"] >= 0.59
         assert layer["distinct"] <= 8
     loss, stream, validation = taught(dense_student)
-    section = AwareTraining(method="pcqat", epochs=1, batch_size=16, learning_rate=1e-4)
+    section = QatSettings(method="pcqat", epochs=1, batch_size=16, learning_rate=1e-4)
     (tmp_path / "aware").mkdir()
-    aware = quantization_aware(made.student, section, loss, stream, validation, **arguments(tmp_path / "aware"))
+    aware = train_qat(made.student, section, loss, stream, validation, **arguments(tmp_path / "aware"))
     kernels = {fact["name"]: fact for fact in aware.record["weights"]}
     assert kernels == {fact.name: fact.to_json() for fact in weights_in(aware.content)}
     second, third = list(kernels.values())[2:4]

@@ -14,18 +14,18 @@ from edgekd.data.dataset import Dataset
 from edgekd.errors import DataError, RecipeError, RunError, UsageError
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import pool_of
-from edgekd.pipeline.label_list import teach_list
+from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
 from edgekd.pipeline.stage import Silent
-from edgekd.pipeline.stages.extra_targets import taught_columns
+from edgekd.pipeline.stages.extra_targets import extra_stores
 from edgekd.pipeline.stages.soft_targets import views_at
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe, load_recipe, parse_recipe
 from edgekd.report.collect import collect
 from edgekd.scale.place import open_place
-from edgekd.soft_targets.joined import TaughtPhotos
-from edgekd.soft_targets.store import TeacherColumn
+from edgekd.soft_targets.joined import StoredPhotos
+from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import locked, read_json, write_json
 
 PHOTOS = 300
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "plain.toml").write_text(WITHOUT, encoding="utf-8")
     recipe = load_recipe(here / "plain.toml")
     run(recipe, here / "plain", until="teacher")
-    told = teach_list(recipe, here / "plain", str(here / "list.txt"), str(here / "column"))
+    told = label_photos(recipe, here / "plain", str(here / "list.txt"), str(here / "column"))
     assert (told.photos, told.failed) == (PHOTOS + 2, 2)
     return here
 
@@ -85,7 +85,7 @@ def test_a_student_learns_from_a_stored_column_and_the_report_says_so(folder: Pa
     run(recipe, tmp_path / "killed", until="distill")
     for one, other in zip(weights(tmp_path / "whole"), weights(tmp_path / "killed"), strict=True):
         assert np.array_equal(one, other)
-    (told,) = taught_columns(tmp_path / "whole")
+    (told,) = extra_stores(tmp_path / "whole")
     assert (told["photos"], told["left_out"]) == (PHOTOS, 2)
     history = read_json(tmp_path / "whole" / "distill" / "history.json")
     pool = len(pool_of(Dataset.load(tmp_path / "whole" / "data" / "dataset.json"), label_free=True).samples)
@@ -104,11 +104,11 @@ def test_views_and_answers_are_those_of_a_run_of_the_same_photos(folder: Path, t
     numbers = np.asarray([places[f"{number:04d}.png"] for number in (0, 7, PHOTOS // 2, PHOTOS - 1)])
     here, views = np.asarray([0, 7, PHOTOS // 2, PHOTOS - 1]), np.asarray([0, 1, 1, 0])
     size = Preprocessing(height=32, width=32)
-    photos = TaughtPhotos(tmp_path / "taught" / "taught", own, size)
+    photos = StoredPhotos(tmp_path / "taught" / "taught", own, size)
     assert len(photos) == PHOTOS
     (rendered,) = [np.concatenate(list(views_at(own, dataset, pool)((32, 32))(0, len(pool.samples))))]
     assert np.array_equal(photos.gather(here, views), rendered[numbers, views])
-    theirs = TeacherColumn(tmp_path / "own" / "column")[numbers, views]
+    theirs = SoftTargets(tmp_path / "own" / "column")[numbers, views]
     assert np.abs(photos[here, views].astype(float) - theirs).max() < 1e-2
 
 
@@ -120,7 +120,7 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
     run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="column")
     run(recipe_of(folder, "column"), tmp_path / "here", until="column")
     size, recipe = Preprocessing(height=32, width=32), recipe_of(folder, "column")
-    there, here = (TaughtPhotos(tmp_path / name / "taught", recipe, size) for name in ("there", "here"))
+    there, here = (StoredPhotos(tmp_path / name / "taught", recipe, size) for name in ("there", "here"))
     lost, kept = (next((tmp_path / "there" / "taught").rglob(f"logits-0000{number}.npy")) for number in (0, 1))
     lost.unlink()
     (tmp_path / "there" / "taught" / "stage.json").unlink()
@@ -175,7 +175,7 @@ def test_columns_that_can_t_be_used_are_named(folder: Path, tmp_path: Path) -> N
 def test_a_photo_that_is_gone_by_now_is_named(folder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(folder, "column")
     run(recipe, tmp_path / "run", until="column")
-    photos = TaughtPhotos(tmp_path / "run" / "taught", recipe, Preprocessing(height=32, width=32))
+    photos = StoredPhotos(tmp_path / "run" / "taught", recipe, Preprocessing(height=32, width=32))
     photo, number = folder / "cameras" / "0008.png", np.asarray([8])
     content = photo.read_bytes()
     try:
@@ -201,12 +201,12 @@ def test_a_recipe_may_name_the_column_that_it_is_yet_to_teach(folder: Path, tmp_
     (tmp_path / "gone.txt").write_text("gone.png\n")
     recipe, own = recipe_of(folder, str(tmp_path / "column")), tmp_path / "run"
     run(recipe, own, until="teacher")
-    assert teach_list(recipe, own, str(tmp_path / "gone.txt"), str(tmp_path / "column")).failed == 1
+    assert label_photos(recipe, own, str(tmp_path / "gone.txt"), str(tmp_path / "column")).failed == 1
     with pytest.raises(DataError, match="none of the column's photos could be read"):
         run(recipe, own, until="column")
-    teach_list(recipe, own, str(folder / "list.txt"), str(tmp_path / "column"))
+    label_photos(recipe, own, str(folder / "list.txt"), str(tmp_path / "column"))
     run(recipe, own, until="column")
-    assert [column["photos"] for column in taught_columns(own)] == [PHOTOS]
+    assert [column["photos"] for column in extra_stores(own)] == [PHOTOS]
 
 
 def test_a_recipe_without_columns_says_nothing_of_them(folder: Path) -> None:
@@ -227,6 +227,6 @@ def test_students_of_a_sweep_share_what_was_noted_of_the_columns(folder: Path, t
 
 def test_two_processes_don_t_fill_one_folder(folder: Path, tmp_path: Path) -> None:
     with locked(tmp_path / "column"), pytest.raises(RunError, match="in use by another edgekd"):
-        teach_list(
+        label_photos(
             load_recipe(folder / "plain.toml"), folder / "plain", str(folder / "list.txt"), str(tmp_path / "column")
         )

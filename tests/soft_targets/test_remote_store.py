@@ -13,8 +13,8 @@ from edgekd.errors import StorageError
 from edgekd.scale import remote
 from edgekd.scale.place import LocalPlace, Place, open_place
 from edgekd.soft_targets import store
-from edgekd.soft_targets.compute import ShardWriter, fill_column
-from edgekd.soft_targets.store import open_column
+from edgekd.soft_targets.compute import ShardWriter, fill_soft_targets
+from edgekd.soft_targets.store import open_soft_targets
 
 
 class Means:
@@ -43,7 +43,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def fill(place: Place, key: str = "a") -> int:
     """How many photos had to be computed."""
     work = ShardWriter(place, Means(), lambda size: rendered, photos=10, views=1)
-    return sum(told["photos"] for told in fill_column(place, lambda: work, photos=10, views=1, key=key))
+    return sum(told["photos"] for told in fill_soft_targets(place, lambda: work, photos=10, views=1, key=key))
 
 
 def test_the_bytes_are_those_of_a_local_column(store: ObjectStore, tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_the_bytes_are_those_of_a_local_column(store: ObjectStore, tmp_path: Pat
     store.fail = lambda method, path, number: 503 if number % 4 == 0 else 0
     assert fill(there) == fill(here) == 10 and fill(there) == 0
     assert {name: there.read(name) for name in there.names()} == {name: here.read(name) for name in here.names()}
-    cached = open_column(str(there), tmp_path / "cache")
+    cached = open_soft_targets(str(there), tmp_path / "cache")
     assert cached[np.array([9, 4]), np.array([0, 0])].tolist() == [[9] * 3, [4] * 3]
     store.fail = lambda method, path, number: 500 if "logits" in path else 0
-    assert len(open_column(str(there), tmp_path / "cache")) == 10  # Of shards that are here nothing is asked.
+    assert len(open_soft_targets(str(there), tmp_path / "cache")) == 10  # Of shards that are here nothing is asked.
 
 
 def test_what_is_missing_is_computed_and_another_key_is_another_column(store: ObjectStore) -> None:

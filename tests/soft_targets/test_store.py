@@ -10,8 +10,8 @@ import pytest
 
 from edgekd.errors import RunError
 from edgekd.soft_targets import store
-from edgekd.soft_targets.compute import compute_column
-from edgekd.soft_targets.store import TeacherColumn
+from edgekd.soft_targets.compute import compute_soft_targets
+from edgekd.soft_targets.store import SoftTargets
 
 
 class CountingTeacher:
@@ -41,8 +41,8 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SHARD", 4)
 
 
-def make(directory: Path, teacher: CountingTeacher, key: str = "a") -> TeacherColumn:
-    return compute_column(directory, teacher, lambda size: rendered, photos=10, views=2, key=key)
+def make(directory: Path, teacher: CountingTeacher, key: str = "a") -> SoftTargets:
+    return compute_soft_targets(directory, teacher, lambda size: rendered, photos=10, views=2, key=key)
 
 
 def test_rows_are_those_of_the_photo_and_the_view(tmp_path: Path) -> None:

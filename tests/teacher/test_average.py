@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ModelError
-from edgekd.soft_targets.compute import compute_column
+from edgekd.soft_targets.compute import compute_soft_targets
 from edgekd.teacher.average import AverageTeacher
 
 
@@ -71,7 +71,7 @@ def test_a_column_renders_the_views_at_each_size(tmp_path: Path) -> None:
         return rendered
 
     teacher = AverageTeacher([small, large])
-    column = compute_column(tmp_path, teacher, views_at, photos=5, views=2, key="k")
+    column = compute_soft_targets(tmp_path, teacher, views_at, photos=5, views=2, key="k")
     assert column.shape == (5, 2, 2)
     assert np.exp(column[np.array([4]), np.array([1])].astype(np.float32))[0] == pytest.approx([5 / 8, 3 / 8], abs=1e-3)
     assert (small.seen, large.seen) == ({(8, 8, 3)}, {(16, 16, 3)})

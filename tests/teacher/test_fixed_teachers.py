@@ -25,7 +25,7 @@ from teacher_files import (
 from edgekd.errors import EdgekdError, ModelError
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.keras_teacher import KerasTeacher
-from edgekd.teacher.opening import described, fingerprint, open_given
+from edgekd.teacher.opening import described, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherSection
 
@@ -49,7 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def opened(path: Path, **settings: Any) -> Teacher:
     section = TeacherSection(model=str(path), train=False, **{**FOR_01, **settings})
-    return open_given(section, CLASSES, photos_at)
+    return open_fixed_teacher(section, CLASSES, photos_at)
 
 
 @pytest.mark.parametrize("ending", ["logits", "softmax"])
@@ -68,7 +68,7 @@ def test_every_format_gives_the_same_logits(files: dict[str, Path], kind: str, e
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "tflite", "onnx"])
 def test_classes_are_matched_by_name(files: dict[str, Path], kind: str) -> None:
     section = TeacherSection(model=str(files[f"{kind} softmax"]), train=False, **FOR_01)
-    fewer = open_given(section, ("zebra", "apple"), photos_at)
+    fewer = open_fixed_teacher(section, ("zebra", "apple"), photos_at)
     assert same_logits(fewer.logits(PHOTOS), logits_of_net()[:, [2, 0]]) < 1e-4
 
 
@@ -96,9 +96,9 @@ def test_a_name_that_two_outputs_have_is_an_error(files: dict[str, Path]) -> Non
         model=str(files["onnx softmax"]), pixel_range=(0, 1), classes=("crane", "crane", "zebra")
     )  # fmt: skip
     with pytest.raises(ModelError, match="2 outputs called 'crane'"):
-        open_given(section, ("crane", "zebra"), photos_at)
+        open_fixed_teacher(section, ("crane", "zebra"), photos_at)
     # ImageNet has two cranes too, which matter to nobody who looks for zebras.
-    assert open_given(section, ("zebra",), photos_at).num_classes == 1
+    assert open_fixed_teacher(section, ("zebra",), photos_at).num_classes == 1
 
 
 @pytest.mark.parametrize("ending", ["layer", "nested", "hidden"])
@@ -148,7 +148,7 @@ def test_one_sigmoid_is_two_classes(tmp_path: Path) -> None:
     section = TeacherSection(model=str(tmp_path / "t.keras"), train=False, pixel_range=(0, 1), classes=("no", "yes"))
     for path in (tmp_path / "t.keras", save_tflite(tmp_path / "t.tflite", model)):
         given = section.model_copy(update={"model": str(path)})
-        logits = open_given(given, ("yes", "no"), photos_at).logits(PHOTOS)
+        logits = open_fixed_teacher(given, ("yes", "no"), photos_at).logits(PHOTOS)
         found = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
         assert found == pytest.approx(probability, abs=1e-6)
 
@@ -162,7 +162,7 @@ def test_mean_std_and_bgr(tmp_path: Path) -> None:
         model=str(save_tflite(tmp_path / "t.tflite", model)), classes=CLASSES, channels="bgr",
         pixel_range=(0, 1), mean=tuple(map(float, mean)), std=tuple(map(float, std)),
     )  # fmt: skip
-    found = open_given(section, CLASSES, photos_at).logits(PHOTOS)
+    found = open_fixed_teacher(section, CLASSES, photos_at).logits(PHOTOS)
     assert same_logits(found, logits_of_net()) < 1e-4
 
 
@@ -205,8 +205,8 @@ def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, i
         return images
 
     with pytest.raises(ModelError, match='made for crop = "center"'):
-        open_given(section, labels, at)
-    teacher = open_given(section, labels[::-1], at, "center")
+        open_fixed_teacher(section, labels, at)
+    teacher = open_fixed_teacher(section, labels[::-1], at, "center")
     found, expected = teacher.logits(images), np.asarray(student(images.astype(np.float32)))[:, ::-1]
     if name.startswith("float32"):
         assert same_logits(found, expected) < 1e-3
@@ -214,7 +214,7 @@ def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, i
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
     assert described(teacher)[0]["parameters"] == exported[name].provenance["parameters"]
     with pytest.raises(ModelError, match="Remove pixel_range"):
-        open_given(section.model_copy(update={"pixel_range": (0.0, 1.0)}), labels, at, "center")
+        open_fixed_teacher(section.model_copy(update={"pixel_range": (0.0, 1.0)}), labels, at, "center")
 
 
 def test_a_quantized_foreign_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.pipeline.run_files import TITLES, artifacts_of
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import given_target
+from edgekd.pipeline.stages.fixed_teacher import fixed_teacher_target
 from edgekd.recipe import Recipe
 
 _BENCH_PHOTOS = 16
@@ -34,7 +34,7 @@ def bench_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
             # The student without the teacher has the same graph as the distilled one.
             if row in files and row != "labels_only"
         ]
-        if recipe.teacher.given and (teacher := given_target(work, recipe, dataset, samples)) is not None:
+        if recipe.teacher.given and (teacher := fixed_teacher_target(work, recipe, dataset, samples)) is not None:
             targets.insert(0, teacher)
         measure(
             # A teacher that can't be timed leaves the float student to be held against.

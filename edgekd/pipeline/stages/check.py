@@ -10,7 +10,7 @@ from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.run_files import TITLES, artifacts_of
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import given_row
+from edgekd.pipeline.stages.fixed_teacher import fixed_teacher_row
 from edgekd.recipe import Recipe
 from edgekd.storage import digest, read_json, write_json
 
@@ -44,7 +44,7 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
         samples = dataset.split("test")
         rows, gates = [], []
         if recipe.teacher.given:
-            rows.append({**given_row(work, recipe, dataset), "row": "teacher", "title": TITLES["teacher"]})
+            rows.append({**fixed_teacher_row(work, recipe, dataset), "row": "teacher", "title": TITLES["teacher"]})
         shown = [row for row in TITLES if row in files]
         for number, row in enumerate(shown):
             reference = None if row in _FLOATS else files["distilled"]

@@ -19,11 +19,11 @@ from edgekd.recipe import Recipe
 from edgekd.scale.place import Place, copied, open_place
 from edgekd.soft_targets.joined import _ROWS, COLUMNS
 from edgekd.soft_targets.photo_list import NAMES
-from edgekd.soft_targets.store import MANIFEST, SHARD, TeacherColumn, open_column, read_manifest
+from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, open_soft_targets, read_manifest
 from edgekd.storage import read_json, replacing, sha256_file, write_json
 
 
-def check_taught(recipe: Recipe) -> None:
+def check_extra_targets(recipe: Recipe) -> None:
     """Check what can be said of the columns of ``data.taught`` before there is a teacher: that they are finished and
     of the recipe's views.
 
@@ -33,7 +33,7 @@ def check_taught(recipe: Recipe) -> None:
         _checked(where, views_of(recipe))
 
 
-def taught_stage(work: Workspace, recipe: Recipe) -> None:
+def extra_targets_stage(work: Workspace, recipe: Recipe) -> None:
     """Check the columns of ``data.taught`` and note which of their photos have an answer, and where they stand.
 
     Those that are elsewhere are fetched, what is missing of them. Writes ``taught/``, where the recipe names any.
@@ -52,7 +52,7 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
         for place, manifest in found:
             own = directory / manifest["key"]
             own.mkdir(exist_ok=True)
-            column, about = open_column(str(place), own, work.watcher.progress), manifest["about"]
+            column, about = open_soft_targets(str(place), own, work.watcher.progress), manifest["about"]
             folder = column.directory
             if folder == own and not _is(own / NAMES, about["names"]):
                 copied(place, NAMES, own / NAMES)
@@ -72,7 +72,7 @@ def taught_stage(work: Workspace, recipe: Recipe) -> None:
     work.watcher.note(f"{photos:,} photos of stored columns join the distillation; {left_out:,} could not be read")
 
 
-def taught_columns(run: Path) -> list[dict[str, Any]]:
+def extra_stores(run: Path) -> list[dict[str, Any]]:
     """What a run's ``taught/`` says of each of its columns: place, key, photos, left_out; none where it has none."""
     told = run / "taught" / COLUMNS
     columns: list[dict[str, Any]] = read_json(told) if told.is_file() else []
@@ -102,7 +102,7 @@ def _checked(where: str, wanted: dict[str, Any]) -> tuple[Place, dict[str, Any]]
     return place, manifest
 
 
-def _index(column: TeacherColumn, names: Path, sha256: str, path: Path) -> int:
+def _index(column: SoftTargets, names: Path, sha256: str, path: Path) -> int:
     """Write number and place in ``names`` of every photo that has logits, and gives how many; further rows are zeros.
 
     Raises DataError where there is none, or where ``names`` does not hash to ``sha256``.

@@ -19,8 +19,8 @@ from edgekd.models.load import load_model
 from edgekd.pipeline.context import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
-from edgekd.soft_targets.compute import ViewsAt, compute_column
-from edgekd.soft_targets.store import TeacherColumn
+from edgekd.soft_targets.compute import ViewsAt, compute_soft_targets
+from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, write_json
 from edgekd.training.batches import StoredLogits, ViewSource
 from edgekd.training.loop import logits_of
@@ -30,7 +30,7 @@ from edgekd.training.loop import logits_of
 class StoredFeatures:
     """One layer's outputs from a column of flat rows: ``features[photos, views]`` gives float16 [B, ...]."""
 
-    column: TeacherColumn
+    column: SoftTargets
     shape: tuple[int, ...]
 
     def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -79,7 +79,7 @@ def features_stage(work: Workspace, recipe: Recipe, pool: Pool, views_at: ViewsA
             told.append({"layer": layer, "shape": shape, "stored": size_mb <= limit_mb, "size_mb": round(size_mb, 1)})
             if size_mb <= limit_mb:
                 (directory / layer).mkdir(exist_ok=True)
-                compute_column(
+                compute_soft_targets(
                     directory / layer, _Flat(teacher_features(teacher, (layer,)), layer, math.prod(shape)), views_at,
                     photos=len(pool.samples), views=recipe.data.views.views, key=key, progress=work.watcher.progress,
                 )  # fmt: skip
@@ -103,7 +103,7 @@ def open_features(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
     sources: list[StoredLogits] = []
     for entry in told:
         if entry["stored"]:
-            column = TeacherColumn(work.path / "features" / entry["layer"])
+            column = SoftTargets(work.path / "features" / entry["layer"])
             sources.append(StoredFeatures(column, tuple(entry["shape"])))
         else:
             model = teacher_features(teacher, (entry["layer"],))

@@ -21,7 +21,7 @@ from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
 from edgekd.teacher.average import combined, members_of
 from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
-from edgekd.teacher.opening import described, fingerprint, open_given
+from edgekd.teacher.opening import described, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import evaluate
 
@@ -29,7 +29,7 @@ _LOOKED_AT = 32
 _BATCH = 64
 
 
-def given_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
+def fixed_teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
     """Open the teacher's files and ask them about the validation photos; writes ``teacher/summary.json``.
 
     A teacher of one .onnx or .tflite is copied beside it, so that the run can time and keep what it learnt from.
@@ -49,7 +49,7 @@ def given_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
         labels = dataset.labels("val")
         logits = answers(teacher, dataset, dataset.split("val"), recipe.data.crop)
         members = described(teacher)
-        not_timed = why_not_timed(teacher)
+        not_timed = timing_obstacle(teacher)
         summary = {
             "schema": 1,
             "name": section.name,
@@ -76,7 +76,7 @@ def given_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
 
 def open_teacher_of(recipe: Recipe, dataset: Dataset) -> Teacher:
     """The recipe's own files as a teacher of the data's classes. Raises ModelError, ArtifactError."""
-    return open_given(recipe.teacher, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
+    return open_fixed_teacher(recipe.teacher, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
 
 
 def some_photos(recipe: Recipe, dataset: Dataset) -> PhotosAt:
@@ -99,7 +99,7 @@ def answers(teacher: Teacher, dataset: Dataset, samples: Sequence[Sample], crop:
     return combined(teacher, [of(member) for member in members_of(teacher)])
 
 
-def why_not_timed(teacher: Teacher) -> str | None:
+def timing_obstacle(teacher: Teacher) -> str | None:
     """What keeps the benchmark from running the teacher's file; None where nothing does."""
     if not isinstance(teacher, FileTeacher):
         return "it is an average of several files"
@@ -113,7 +113,7 @@ def why_not_timed(teacher: Teacher) -> str | None:
     return None
 
 
-def given_row(work: Workspace, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+def fixed_teacher_row(work: Workspace, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """The teacher's row of the check: its files asked about the test photos."""
     summary = read_json(work.path / "teacher" / "summary.json")
     samples = dataset.split("test")
@@ -129,7 +129,9 @@ def given_row(work: Workspace, recipe: Recipe, dataset: Dataset) -> dict[str, An
     return {**row.to_json(), "artifact": None if summary["file"] is None else f"teacher/{summary['file']}"}
 
 
-def given_target(work: Workspace, recipe: Recipe, dataset: Dataset, samples: Sequence[Sample]) -> BenchTarget | None:
+def fixed_teacher_target(
+    work: Workspace, recipe: Recipe, dataset: Dataset, samples: Sequence[Sample]
+) -> BenchTarget | None:
     """The teacher's file for the benchmark; None where it can't be timed."""
     summary = read_json(work.path / "teacher" / "summary.json")
     if summary["file"] is None or summary["note"]:

@@ -17,55 +17,57 @@ from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stages.student import Lesson
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ptq import Conversion, Output
-from edgekd.quantize.qat import AwareTraining, quantization_aware
-from edgekd.quantize.sparsity import Sparsified, Sparsity, sparsified
+from edgekd.quantize.qat import QatSettings, train_qat
+from edgekd.quantize.sparsity import SparseStudent, Sparsity, sparsify
 from edgekd.recipe import load_recipe
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Progress, Validation, logits_of
 
 
-def aware_by_column(
-    lesson: Lesson, student: Any, section: AwareTraining, output: Output, *, checkpoint: Path, key: str
+def train_qat_on_soft_targets(
+    lesson: Lesson, student: Any, section: QatSettings, output: Output, *, checkpoint: Path, key: str
 ) -> Conversion:
     """Train a run's student in int8 with the objective, the photos and the teacher's answers that it was taught by."""
     distill, seed = lesson.recipe.distill, lesson.recipe.seed
-    return quantization_aware(
+    return train_qat(
         student, section, unbound(distill.objective, distill.confidence),
-        lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
+        lesson.distillation_batches(student, section.batch_size), lesson.validation(student),
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.distillation_photos), seed=seed,
         checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
 
-def sparse_by_column(lesson: Lesson, student: Any, section: Sparsity, *, checkpoint: Path, key: str) -> Sparsified:
+def sparsify_on_soft_targets(
+    lesson: Lesson, student: Any, section: Sparsity, *, checkpoint: Path, key: str
+) -> SparseStudent:
     """Prune or cluster a run's student with the objective, the photos and the answers that it was taught by."""
     distill, seed = lesson.recipe.distill, lesson.recipe.seed
-    return sparsified(
+    return sparsify(
         student, section, unbound(distill.objective, distill.confidence),
-        lesson.taught_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(lesson.taught_photos), seed=seed,
+        lesson.distillation_batches(student, section.batch_size), lesson.validation(student),
+        steps_per_epoch=section.schedule().steps_per_epoch(lesson.distillation_photos), seed=seed,
         checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
     )  # fmt: skip
 
 
-def aware_for(
+def train_qat_for_export(
     student: Any, data: Path, dataset: Dataset, preprocessing: Preprocessing, output: Output, *, checkpoint: Path
 ) -> Conversion:
     """Train a student in int8: by the column of the run that ``data`` is, where it is one, else by itself."""
-    section = AwareTraining()
+    section = QatSettings()
     if not (data / "column" / "manifest.json").is_file():
-        return aware_by_itself(student, dataset, preprocessing, section, output, checkpoint=checkpoint)
+        return train_qat_without_run(student, dataset, preprocessing, section, output, checkpoint=checkpoint)
     recipe = load_recipe(data / "recipe.toml")
     pool = pool_of(dataset, label_free=recipe.distill.labels == "none")
     lesson = Lesson(Workspace(data), recipe, dataset, pool)
-    return aware_by_column(lesson, student, section, output, checkpoint=checkpoint, key="aware")
+    return train_qat_on_soft_targets(lesson, student, section, output, checkpoint=checkpoint, key="aware")
 
 
-def aware_by_itself(
+def train_qat_without_run(
     student: Any,
     dataset: Dataset,
     preprocessing: Preprocessing,
-    section: AwareTraining,
+    section: QatSettings,
     output: Output,
     *,
     checkpoint: Path,
@@ -81,7 +83,7 @@ def aware_by_itself(
     )  # fmt: skip
     valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
     objective = unbound(Hinton(label_weight=0.1))
-    return quantization_aware(
+    return train_qat(
         student, section, objective, stream, valid, steps_per_epoch=section.schedule().steps_per_epoch(len(images)),
         seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress,
     )  # fmt: skip

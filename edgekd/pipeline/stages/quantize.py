@@ -14,10 +14,10 @@ from edgekd.data.images import images_of, some_of
 from edgekd.export.options import make_onnx
 from edgekd.pipeline.context import Pool, preprocessing_for
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.qat import aware_by_column, sparse_by_column
+from edgekd.pipeline.stages.qat import sparsify_on_soft_targets, train_qat_on_soft_targets
 from edgekd.pipeline.stages.student import Lesson
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ladder import guaranteed
+from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.recipe import Recipe
@@ -61,29 +61,29 @@ def quantize_stage(work: Workspace, lesson: Lesson) -> None:
 def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any]) -> Conversion:
     """The int8 .tflite; what the ladder gave goes into ``told`` and to disk, whether it held or not."""
     from edgekd.models.load import load_model
-    from edgekd.quantize.float_model import load_source
+    from edgekd.quantize.float_model import load_float_model
 
     recipe, section = lesson.recipe, lesson.recipe.quantize
     dense = student = load_model(lesson.work.path / "distill" / "student.keras")
     record: dict[str, Any] = {}
     if section.sparsity is not None:
-        made = sparse_by_column(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
+        made = sparsify_on_soft_targets(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
         student, record = made.student, made.record
 
     any_cpu = make_onnx(recipe.export.formats)
 
     def aware() -> Conversion:
-        return aware_by_column(
+        return train_qat_on_soft_targets(
             lesson, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
         )
 
     calibration = calibration_of(recipe, lesson.dataset, lesson.pool, preprocessing_for(recipe, student))
     if section.max_drop is not None:
         valid = lesson.validation(student)
-        climbed = guaranteed(
-            load_source(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
+        climbed = climb_ladder(
+            load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note,
-            reference=load_source(dense),
+            reference=load_float_model(dense),
         )  # fmt: skip
         told["ladder"] = climbed.to_json()
         write_json(directory / _TOLD, told)
@@ -92,7 +92,7 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
         conversion = for_any_cpu(aware()) if any_cpu else aware()
     else:
         conversion = to_int8(
-            load_source(student),
+            load_float_model(student),
             calibration,
             recipe.export.output,
             ranges=section.ranges,

@@ -17,7 +17,7 @@ from edgekd.pipeline.stages.fixed_teacher import open_teacher_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace
-from edgekd.soft_targets.compute import RenderedShard, ShardWriter, ViewsAt, fill_column
+from edgekd.soft_targets.compute import RenderedShard, ShardWriter, ViewsAt, fill_soft_targets
 from edgekd.teacher.keras_teacher import open_teacher
 from edgekd.teacher.protocol import Teacher
 
@@ -25,7 +25,7 @@ _BATCH_IMAGES, _BATCH_PHOTOS = 256, 16
 
 
 @dataclass(frozen=True)
-class ColumnJob:
+class SoftTargetsJob:
     """What computes the shards of a run's column: opened here or, from its pickle, by whoever sees the same folders."""
 
     recipe: Recipe
@@ -36,17 +36,17 @@ class ColumnJob:
         dataset = Dataset.load(self.run / "data" / "dataset.json")
         pool = pool_of(dataset, label_free=self.recipe.distill.labels == "none")
         return ShardWriter(
-            LocalPlace(self.run / "column"), finished_teacher(self.recipe, self.run, dataset),
+            LocalPlace(self.run / "column"), load_finished_teacher(self.recipe, self.run, dataset),
             views_at(self.recipe, dataset, pool), photos=len(pool.samples), views=self.recipe.data.views.views,
         )  # fmt: skip
 
 
-def column_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
+def soft_targets_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
     """The teacher's logits for every view of every training photo, by the workers of ``work``. Writes ``column/``."""
 
     def do(directory: Path, key: str) -> None:
-        fill_column(
-            LocalPlace(directory), ColumnJob(recipe, work.path.absolute()),
+        fill_soft_targets(
+            LocalPlace(directory), SoftTargetsJob(recipe, work.path.absolute()),
             photos=len(pool.samples), views=recipe.data.views.views, key=key,
             workers=work.workers, progress=work.watcher.progress,
         )  # fmt: skip
@@ -55,7 +55,7 @@ def column_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
     return work.stage("column", depends, ("manifest.json",), do)
 
 
-def finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teacher:
+def load_finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teacher:
     """The teacher of a run that has come past its stage."""
     if recipe.teacher.given:
         return open_teacher_of(recipe, dataset)

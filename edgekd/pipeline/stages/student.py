@@ -18,19 +18,19 @@ from edgekd.distill.bind import bind
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import Pool, chosen_by, preprocessing_for, student_views, validation_of, view_facts
 from edgekd.pipeline.stage import EpochWatcher, Workspace
-from edgekd.pipeline.stages.extra_targets import taught_columns
+from edgekd.pipeline.stages.extra_targets import extra_stores
 from edgekd.pipeline.stages.features import features_stage, open_features
-from edgekd.pipeline.stages.soft_targets import column_stage, views_at
+from edgekd.pipeline.stages.soft_targets import soft_targets_stage, views_at
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
-from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, TaughtPhotos
-from edgekd.soft_targets.store import TeacherColumn
+from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, StoredPhotos
+from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, replacing, sha256_file, write_json
-from edgekd.students.build import GivenTeacher, build_student
+from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.spec import parse_student
 from edgekd.teacher.transfer import LabelledViews, probe
 from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
-from edgekd.training.joined_order import ManyLabels
+from edgekd.training.joined_order import ExtendedLabels
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, deterministic, logits_of, train
 from edgekd.training.order import Numbers
@@ -85,9 +85,9 @@ class Lesson:
         """The same student, trained on the labels alone for as many steps. Writes ``scratch/``."""
         return self._train("scratch", repeat, {})
 
-    def column_stage(self) -> Path:
+    def soft_targets_stage(self) -> Path:
         """The teacher's logits for every view of every training photo. Writes ``column/``."""
-        return column_stage(self.work, self.recipe, self.dataset, self.pool)
+        return soft_targets_stage(self.work, self.recipe, self.dataset, self.pool)
 
     def distill_stage(self, repeat: int = 0) -> Path:
         """The student taught by the column, and by stored ones if the recipe names any. Writes ``distill/``."""
@@ -102,7 +102,7 @@ class Lesson:
         if features_stage(self.work, self.recipe, self.pool, views_at(self.recipe, self.dataset, self.pool)):
             depends["features"] = self.work.hashes["features"]
         if self.recipe.data.taught:
-            depends["taught"] = [column["key"] for column in taught_columns(self.work.path)]
+            depends["taught"] = [column["key"] for column in extra_stores(self.work.path)]
         return self._train("distill", repeat, depends)
 
     def _train(self, name: Literal["scratch", "distill"], repeat: int, depends: Any) -> Path:
@@ -131,8 +131,8 @@ class Lesson:
                 )  # fmt: skip
             else:
                 sources = features.sources if features else ()
-                stream = self.taught_batches(student, schedule.batch_size, seed, sources)
-                photos = self.taught_photos
+                stream = self.distillation_batches(student, schedule.batch_size, seed, sources)
+                photos = self.distillation_photos
             validation = self.validation(student)
             history = train(
                 student, loss, stream, validation, schedule,
@@ -159,11 +159,11 @@ class Lesson:
         return functools.partial(watcher.epoch, stage) if isinstance(watcher, EpochWatcher) else None
 
     @property
-    def taught_photos(self) -> int:
+    def distillation_photos(self) -> int:
         """How many photos the student is distilled from: the pool's and those of stored columns."""
-        return len(self.pool.samples) + sum(int(column["photos"]) for column in taught_columns(self.work.path))
+        return len(self.pool.samples) + sum(int(column["photos"]) for column in extra_stores(self.work.path))
 
-    def taught_batches(
+    def distillation_batches(
         self, student: Any, batch_size: int, seed: int | None = None, features: Sequence[StoredLogits] = ()
     ) -> BatchStream:
         """What the student is distilled from: the pool's photos, and after them those of stored columns.
@@ -172,12 +172,12 @@ class Lesson:
         """
         own, count = self._views(student), len(self.pool.samples)
         views: ViewSource = own
-        logits: StoredLogits = TeacherColumn(self.work.path / "column")
+        logits: StoredLogits = SoftTargets(self.work.path / "column")
         labels: Numbers = self.pool.labels
         if self.recipe.data.taught:
-            more = TaughtPhotos(self.work.path / "taught", self.recipe, preprocessing_for(self.recipe, student))
+            more = StoredPhotos(self.work.path / "taught", self.recipe, preprocessing_for(self.recipe, student))
             views, logits = JoinedViews(own, count, more), JoinedLogits(logits, count, more)
-            labels = ManyLabels(self.pool.labels, len(more))
+            labels = ExtendedLabels(self.pool.labels, len(more))
         return BatchStream(
             views, self.pool.shown(self.recipe.distill.labelled_share, len(labels) - count), labels, logits,
             batch_size=batch_size, seed=self.recipe.seed if seed is None else seed, features=features,
@@ -200,7 +200,7 @@ class Lesson:
         if not self.recipe.teacher.given:
             return load_model(self.work.path / "teacher" / "teacher.keras")
         told = read_json(self.work.path / "teacher" / "summary.json")
-        return GivenTeacher(told["name"], int(told["input"][0]), int(told["parameters"]))
+        return FixedTeacher(told["name"], int(told["input"][0]), int(told["parameters"]))
 
     def _some_photos(self, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Training photos, with labels and without, as they are."""

@@ -14,7 +14,7 @@ from edgekd.models import applications, efficientnet_lite
 from edgekd.models.logits import TWO_CLASSES
 from edgekd.pipeline.context import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import given_stage, some_photos
+from edgekd.pipeline.stages.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json
 from edgekd.teacher.file_teacher import PhotosAt
@@ -33,7 +33,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
     """
     section = recipe.teacher
     if section.given:
-        return given_stage(work, recipe, dataset)
+        return fixed_teacher_stage(work, recipe, dataset)
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "files": fingerprint(section),

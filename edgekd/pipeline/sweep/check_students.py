@@ -15,7 +15,7 @@ from edgekd.pipeline.stages.fixed_teacher import open_teacher_of, some_photos
 from edgekd.pipeline.stages.teacher import build_teacher
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, sha256_file, write_json
-from edgekd.students.build import GivenTeacher, build_student
+from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.narrow import narrowable
 from edgekd.students.spec import parse_student
 from edgekd.teacher.opening import described, fingerprint
@@ -91,6 +91,6 @@ def _untrained(recipe: Recipe, dataset: Dataset) -> Any:
     if section.given:
         teacher = open_teacher_of(recipe, dataset)
         parameters = sum(int(member["parameters"]) for member in described(teacher))
-        return GivenTeacher(section.name, int(teacher.input_size[0]), parameters)
+        return FixedTeacher(section.name, int(teacher.input_size[0]), parameters)
     layers = section if section.members() else section.model_copy(update={"weights": "none"})
     return build_teacher(layers, dataset.classes, some_photos(recipe, dataset))

@@ -9,7 +9,7 @@ import pytest
 
 from edgekd.data.dataset import Sample
 from edgekd.pipeline.context import Pool
-from edgekd.training.joined_order import ManyLabels
+from edgekd.training.joined_order import ExtendedLabels
 
 
 def pool(labelled: int, unlabelled: int) -> Pool:
@@ -30,7 +30,7 @@ def test_labelled_photos_make_up_their_share_of_a_pass(share: float | None, time
 @pytest.mark.parametrize("share", [None, 0.25, 0.5])
 def test_photos_of_stored_columns_are_shown_as_unlabelled_ones_are(share: float | None) -> None:
     whole, part = pool(4, 10), pool(4, 3)
-    shown, labels = part.shown(share, 7), ManyLabels(part.labels, 7)
+    shown, labels = part.shown(share, 7), ExtendedLabels(part.labels, 7)
     rows = np.arange(len(shown))
     assert shown[rows].tolist() == np.asarray(whole.shown(share)).tolist()
     assert labels[shown[rows]].tolist() == whole.labels[shown[rows]].tolist()

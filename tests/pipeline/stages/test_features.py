@@ -76,7 +76,7 @@ def opened(folder: Path, store_features_mb: int) -> tuple[Workspace, Recipe, Dat
     teacher_stage(work, recipe, dataset, pool)
     lesson = Lesson(work, recipe, dataset, pool)
     lesson.start_stage()
-    lesson.column_stage()
+    lesson.soft_targets_stage()
     return work, recipe, dataset, lesson, pool
 
 
