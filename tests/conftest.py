@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from sharing import shared
 from simulators.arm import arm_root  # noqa: F401  a fixture
+from simulators.object_store import running_store, store  # noqa: F401  fixtures
 from simulators.phone import adb_server_port, boot_phone, phone, phone_root, phones, refused_serial  # noqa: F401
 from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images

@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import road_task as road
 
-from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.distill.bind import Bound, unbound
 from edgekd.distill.hinton import Hinton
 from edgekd.models.load import load_model
-from edgekd.pipeline.context import pool_of, preprocessing_for
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.quantize import calibration_of
-from edgekd.pipeline.stages.student import Lesson
+from edgekd.pipeline.stages.quantize import calibration_images
+from edgekd.pipeline.student_training import distillation_batches, student_validation
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Validation
 
@@ -87,14 +86,14 @@ def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
 
 def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
     directory, recipe = road.float_run(work, photos, unlabelled, fold)
-    dataset = Dataset.load(directory / "data" / "dataset.json")
-    pool = pool_of(dataset)
-    lesson = Lesson(Workspace(directory), recipe, dataset, pool)
+    context = RunContext(Workspace(directory), recipe)
+    dataset = context.dataset
     student = load_model(directory / "distill" / "student.keras")
-    preprocessing, distill = preprocessing_for(recipe, student), recipe.distill
+    preprocessing, distill = context.preprocessing(student), recipe.distill
     return Case(
         road.NAME, fold, student, unbound(distill.objective),
-        calibration_of(recipe, dataset, pool, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
-        dataset.labels("test"), lesson.validation(student), lambda size: lesson.distillation_batches(student, size),
-        len(pool.samples), 3, 32, 5e-5, dataset.classes,
+        calibration_images(context, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
+        dataset.labels("test"), student_validation(context, student),
+        lambda size: distillation_batches(context, student, size),
+        len(context.pool.samples), 3, 32, 5e-5, dataset.classes,
     )  # fmt: skip

@@ -13,8 +13,9 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.distill.bind import bind
 from edgekd.models.load import load_model
-from edgekd.pipeline.context import pool_of, preprocessing_for
+from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.sweep.sweep import Sweep
+from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json
 from edgekd.training.batches import Batch
@@ -62,6 +63,12 @@ def _timed(run: Path, given: Recipe, rounds: int) -> dict[str, Any]:
     return {f"{name}_ms": {**_interval(values), "raw": values} for name, values in taken.items()}
 
 
+def preprocessing_of(recipe: Recipe, model: Any) -> Preprocessing:
+    """How a photo becomes the input of this Keras model."""
+    height, width = model.input_shape[1:3]
+    return Preprocessing(height=int(height), width=int(width), crop=recipe.data.crop)
+
+
 def stored(
     student: Any, given: Recipe, dataset: Dataset, photos: Any, labels: Any, classes: int
 ) -> Callable[[int], None]:
@@ -71,7 +78,7 @@ def stored(
     optimizer = keras.optimizers.AdamW(1e-3)
     optimizer.build(student.trainable_variables)
     step = step_function(student, bind(given.distill.objective, student), optimizer)
-    images = images_of(dataset, photos, preprocessing_for(given, student))
+    images = images_of(dataset, photos, preprocessing_of(given, student))
     batch = Batch(images, labels.astype(np.int32), np.zeros((len(photos), classes), np.float32))
 
     def block(steps: int) -> None:
@@ -97,7 +104,7 @@ def online(
     # Without XLA, which makes small networks slower on a CPU: what suits Keras best.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     distiller.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss, jit_compile=False)
-    images = tf.constant(images_of(dataset, photos, preprocessing_for(given, teacher)).astype(np.float32))
+    images = tf.constant(images_of(dataset, photos, preprocessing_of(given, teacher)).astype(np.float32))
     # It knows no photo without a label.
     truth = tf.constant(np.maximum(labels, 0))
 

@@ -207,7 +207,7 @@ def _climbed(
 
     from edgekd.cli.console import PROGRESS
     from edgekd.data.images import images_of
-    from edgekd.pipeline.stages.qat import train_qat_for_export
+    from edgekd.pipeline.qat_training import train_qat_for_export
     from edgekd.quantize.float_model import load_float_model
     from edgekd.quantize.ladder import climb_ladder
 

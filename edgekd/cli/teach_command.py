@@ -38,13 +38,13 @@ def command(recipe: Path, photos: str | None, where: str | None, out: Path, ray:
         raise UsageError("--photos and --to go together: a list, and where its column is kept")
     loaded, workers = load_recipe(recipe), workers_of(ray)
     if photos is None or where is None:
-        run_recipe(loaded, out, "column", False, as_json, workers=workers)
+        run_recipe(loaded, out, "soft_targets", False, as_json, workers=workers)
         return
     directory, watcher = out / loaded.name, ConsoleWatcher()
     PROGRESS.print(f"[bold]{loaded.name}[/bold] in {directory}")
     try:
         run(loaded, directory, until="teacher", watcher=watcher)
-        watcher.started("column")
+        watcher.started("soft_targets")
         taught = label_photos(loaded, directory, photos, where, workers=workers, progress=watcher.progress)
     finally:
         watcher.stop()

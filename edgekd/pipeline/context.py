@@ -1,7 +1,8 @@
-"""What the stages of a run share."""
+"""What the stages of a run share: the workspace, the recipe, its photos, and how models see them."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
 from edgekd.metrics import accuracy, balanced_accuracy
+from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json
 from edgekd.training.batches import UNLABELLED
 from edgekd.training.joined_order import RepeatedOrder
-from edgekd.training.loop import Progress, Validation
+from edgekd.training.loop import Validation
 from edgekd.training.order import Numbers
 
 
@@ -36,20 +38,87 @@ class Pool:
         """Numbers of the labelled photos."""
         return np.flatnonzero(self.labels != UNLABELLED)
 
-    def shown(self, labelled_share: float | None, more: int = 0) -> Numbers:
+    def distillation_order(self, labelled_share: float | None, extra: int = 0) -> Numbers:
         """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share.
 
-        ``more`` photos without labels come after the pool's.
+        ``extra`` photos without labels come after the pool's.
         """
-        labelled, own = self.labelled, len(self.samples)
-        repeated, rest = 0, np.arange(own)
+        labelled, count = self.labelled, len(self.samples)
+        repeated, rest = 0, np.arange(count)
         if labelled_share is not None and len(labelled):
-            wanted = round(labelled_share / (1 - labelled_share) * (own - len(labelled) + more))
+            wanted = round(labelled_share / (1 - labelled_share) * (count - len(labelled) + extra))
             if wanted > len(labelled):
                 repeated, rest = wanted, np.flatnonzero(self.labels == UNLABELLED)
-        if more:
-            return RepeatedOrder(labelled, repeated, rest, range(own, own + more))
+        if extra:
+            return RepeatedOrder(labelled, repeated, rest, range(count, count + extra))
         return np.concatenate([np.resize(labelled, repeated), rest])
+
+
+@dataclass(frozen=True, eq=False)
+class RunContext:
+    """A run as its stages see it: where it is written, what was asked for, and the photos once they are read."""
+
+    workspace: Workspace
+    recipe: Recipe
+    accept_weak_teacher: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self.workspace.path
+
+    @property
+    def label_free(self) -> bool:
+        """Whether no label takes part in training or in choosing the epoch."""
+        return self.recipe.distill.labels == "none"
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The photos that the data stage read."""
+        return Dataset.load(self.path / "data" / "dataset.json")
+
+    @functools.cached_property
+    def pool(self) -> Pool:
+        """The photos that training may look at. Raises DataError where a split has none."""
+        return pool_of(self.dataset, label_free=self.label_free)
+
+    def preprocessing(self, model: Any) -> Preprocessing:
+        """How a photo becomes the input of this Keras model."""
+        height, width = model.input_shape[1:3]
+        return self.preprocessing_at((int(height), int(width)))
+
+    def preprocessing_at(self, size: tuple[int, int]) -> Preprocessing:
+        """How a photo becomes an input of (height, width)."""
+        return Preprocessing(height=size[0], width=size[1], crop=self.recipe.data.crop)
+
+    def validation(self, model: Any) -> Validation:
+        """The validation photos at a model's input size, by which the recipe's metric chooses the epoch."""
+        images = images_of(self.dataset, self.dataset.split("val"), self.preprocessing(model))
+        return Validation(images, self.dataset.labels("val"), self.recipe.metric)
+
+    def views(self, model: Any, folder: str = "views") -> TrainingViews:
+        """Every view of every training photo at a model's size, rendered once or, where that is too much, live."""
+        return open_views(
+            self.path / folder, self.dataset, self.pool.samples, self.preprocessing(model), self.recipe.data.views,
+            self.recipe.seed, progress=self.workspace.watcher.progress,
+        )  # fmt: skip
+
+    def view_facts(self, *, plain: bool = False) -> dict[str, Any]:
+        """What decides the views that a stage trains on, for its key; ``plain`` ones are of one photo each."""
+        facts = {"photos": self.dataset.digest(), **view_settings(self.recipe, plain=plain)}
+        return {**facts, "labels": self.recipe.distill.labels} if self.label_free else facts
+
+    def epoch_choice(self) -> dict[str, str]:
+        """What the choice of an epoch adds to a stage's key: nothing for accuracy, or where no label takes part."""
+        by_accuracy = self.recipe.metric == "accuracy" or self.label_free
+        return {} if by_accuracy else {"metric": self.recipe.metric}
+
+    def validation_score(self, predictions: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
+        labels, metric = self.dataset.labels("val"), self.recipe.metric
+        score = balanced_accuracy if metric == "balanced_accuracy" else accuracy
+        values = score(labels, predictions).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
+        return {"metric": metric, **values, "n": len(labels)}
 
 
 def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
@@ -67,54 +136,14 @@ def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
     return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
 
 
-def view_facts(recipe: Recipe, dataset: Dataset, *, plain: bool = False) -> dict[str, Any]:
-    """All that decides the views that a stage trains on, for its key; ``plain`` ones are those of one photo each."""
-    facts = {"photos": dataset.digest(), **views_of(recipe, plain=plain)}
-    return facts if recipe.distill.labels == "all" else {**facts, "labels": recipe.distill.labels}
-
-
-def views_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
-    """What decides how any photo is shown; ``plain`` views are of one photo each."""
+def view_settings(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
+    """What decides how any photo is rendered; ``plain`` views are of one photo each."""
     views = recipe.data.views.plain() if plain else recipe.data.views
     return {"views": facts_of(views), "crop": recipe.data.crop, "seed": recipe.seed}
 
 
-def validation_of(dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe) -> Validation:
-    """The validation photos at a model's input size, by which the recipe's metric chooses the epoch."""
-    images = images_of(dataset, dataset.split("val"), preprocessing)
-    return Validation(images, dataset.labels("val"), recipe.metric)
-
-
-def chosen_by(recipe: Recipe) -> dict[str, str]:
-    """What the choice of an epoch adds to a stage's key: nothing for accuracy, or where no label takes part."""
-    by_accuracy = recipe.metric == "accuracy" or recipe.distill.labels == "none"
-    return {} if by_accuracy else {"metric": recipe.metric}
-
-
-def scored(recipe: Recipe, labels: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
-    score = balanced_accuracy if recipe.metric == "balanced_accuracy" else accuracy
-    found = score(labels, answers).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
-    return {"metric": recipe.metric, **found, "n": len(labels)}
-
-
-def preprocessing_for(recipe: Recipe, model: Any) -> Preprocessing:
-    """How a photo becomes the input of this Keras model."""
-    height, width = model.input_shape[1:3]
-    return Preprocessing(height=int(height), width=int(width), crop=recipe.data.crop)
-
-
-def student_views(
-    directory: Path, dataset: Dataset, pool: Pool, recipe: Recipe, preprocessing: Preprocessing, progress: Progress
-) -> TrainingViews:
-    """Every view of every training photo at the student's size, rendered once or, where that is too much, live."""
-    return open_views(
-        directory, dataset, pool.samples, preprocessing, recipe.data.views, recipe.seed, progress=progress
-    )
-
-
-def teacher_of(run: Path) -> dict[str, Any]:
-    """What decides a teacher's answers: the classes in their order, and the teacher, by all that it was made from."""
+def teacher_identity(run: Path) -> dict[str, Any]:
+    """What decides a teacher's logits: the classes in their order, and the teacher, by all that it was made from."""
     teacher = run / "teacher"
     return {
         "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],

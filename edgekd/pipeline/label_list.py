@@ -1,4 +1,4 @@
-"""A finished teacher's column of any list of photos, at any place: labels for millions that no run could hold."""
+"""Soft targets of any list of photos, at any address: labels for millions that no run could hold."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from edgekd._version import __version__
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UsageError
-from edgekd.pipeline.context import teacher_of, views_of
-from edgekd.pipeline.stages.soft_targets import batch_photos, load_finished_teacher
+from edgekd.pipeline.context import teacher_identity, view_settings
+from edgekd.pipeline.soft_target_views import load_finished_teacher, photos_per_batch
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
@@ -34,10 +34,10 @@ FAILED = "failed.txt"
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """A column at ``place`` of ``photos``, of which ``failed`` could not be read and are listed in ``failed.txt``.
+    """Soft targets of ``photos`` at ``place``; ``failed`` photos could not be read and are listed in ``failed.txt``.
 
-    ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them the
-    teacher's own.
+    ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them in
+    the teacher.
     """
 
     place: str
@@ -50,7 +50,7 @@ class LabelSummary:
 
 @dataclass(frozen=True)
 class ListJob:
-    """What computes the shards of a list's column: ``run`` holds the finished teacher, ``place`` the stored list."""
+    """What computes the shards of a list: ``run`` holds the finished teacher, ``place`` the stored list."""
 
     recipe: Recipe
     run: Path
@@ -69,30 +69,28 @@ def label_photos(
     recipe: Recipe, run: Path, source: str, where: str, *, workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> LabelSummary:  # fmt: skip
-    """Store the column of the photos that the list ``source`` names, in the recipe's views, at ``where``.
+    """Store the soft targets of the photos that the list ``source`` names, in the recipe's views, at ``where``.
 
     ``run`` is a run directory of the recipe that has come past its teacher. Killed and called again, it computes what
     is missing. Photos that are gone or don't decode have NaN for logits and are listed. A folder of this machine is
-    held for one process; elsewhere nobody keeps two from doing the same work.
+    locked for one process; at a URI nothing keeps two from doing the same work.
 
     Raises: UsageError, DataError, StorageError; RunError where another process fills ``where``.
     """
     policy = recipe.data.views
     if policy.mix.on:
-        raise UsageError(
-            "views of two photos need all of them at hand: leave out [data.views.mix] to teach from a list"
-        )
+        raise UsageError("mixed views need all photos at once: remove [data.views.mix] to label a list")
     place = open_place(where)
     source = source if is_uri(source) else str(Path(source).absolute())
     with locked(place.folder) if isinstance(place, LocalPlace) else nullcontext():
         facts = store_list(place, source, SHARD)
         job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
-        about = {"list": source, "names": facts.sha256, **views_of(recipe), **teacher_of(run)}
-        told = fill_soft_targets(
+        about = {"list": source, "names": facts.sha256, **view_settings(recipe), **teacher_identity(run)}
+        reports = fill_soft_targets(
             place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
             workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
         )  # fmt: skip
-    total = {name: sum(one[name] for one in told) for name in ("photos", "seconds", "teacher_s")}
+    total = {name: sum(report[name] for report in reports) for name in ("photos", "seconds", "teacher_s")}
     failed = json.loads(place.read("manifest.json"))["failed"]
     return LabelSummary(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
 
@@ -129,12 +127,12 @@ class ShardOfList:
         preprocessing = Preprocessing(height=size[0], width=size[1], crop=recipe.data.crop)
         rendering = Rendering(recipe.data.views, recipe.seed, self._job.source, preprocessing)
         return lambda start, stop: self._readers.batches(
-            rendering, names[start:stop], batch_photos(self._views), failed
+            rendering, names[start:stop], photos_per_batch(self._views), failed
         )
 
 
 def _failures(place: Place) -> dict[str, Any]:
-    """Write the list of all photos that failed, if any did; gives what the manifest says of it."""
+    """Write the list of all photos that failed, if any did; returns what the manifest records of it."""
     parts = sorted(name for name in place.names() if name.startswith("failed-"))
     count = 0
 
@@ -151,6 +149,6 @@ def _failures(place: Place) -> dict[str, Any]:
 
 
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:
-    """Hash of all that decides the column: teacher, views, and the names in their order."""
+    """Hash of all that decides the soft targets: teacher, views, and the names in their order."""
     teacher = read_json(run / "teacher" / "stage.json")["outputs"]
-    return digest({"edgekd": __version__, "teacher": teacher, **views_of(recipe), "photos": facts.sha256})
+    return digest({"edgekd": __version__, "teacher": teacher, **view_settings(recipe), "photos": facts.sha256})

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from edgekd.errors import RunError
 from edgekd.formats.artifact import Artifact
-from edgekd.pipeline.stage import Workspace
 from edgekd.quantize.precisions import PRECISIONS
 from edgekd.storage import read_json
 
@@ -20,14 +19,9 @@ TITLES = {
 }
 
 
-def artifacts_of(work: Workspace) -> dict[str, Artifact]:
-    """Every exported file by its row name, opened and so checked to be unchanged."""
-    return artifacts_in(work.path)
-
-
 def artifacts_in(run_dir: Path) -> dict[str, Artifact]:
     """The exported files of a run directory by row name. Raises: RunError if it has none; ArtifactError."""
     index = run_dir / "export" / "index.json"
     if not index.is_file():
         raise RunError(f"{run_dir} has no exported files (no export/index.json). Make them: edgekd run RECIPE")
-    return {row: Artifact.open(run_dir / "export" / told["file"]) for row, told in read_json(index).items()}
+    return {row: Artifact.open(run_dir / "export" / entry["file"]) for row, entry in read_json(index).items()}

@@ -64,7 +64,7 @@ class Silent:
 
 @dataclass
 class Workspace:
-    """A run directory, who computes its column, and the content hashes of what its stages have written so far."""
+    """A run directory, who computes its soft targets, and the content hashes of what its stages have written so far."""
 
     path: Path
     watcher: Watcher = field(default_factory=Silent)

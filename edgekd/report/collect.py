@@ -163,7 +163,7 @@ def _repeats(run_dir: Path, check: Json | None) -> Repeats | None:
 
 def _labels_used_in(run_dir: Path, free: bool) -> str:
     used = _read(run_dir / "data/summary.json", lambda value: _labels_used(value, free))
-    columns = _read(run_dir / "taught/columns.json", _stored_columns)
+    columns = _read(run_dir / "extra_targets/stores.json", _stored_columns)
     return " ".join(part for part in (used, columns) if part)
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.views import ViewPolicy
 from edgekd.errors import DataError, StorageError
 from edgekd.preprocess import Pixels, Preprocessing
-from edgekd.recipe import Recipe
 from edgekd.scale.remote import MISSING
 from edgekd.soft_targets.photo_list import NAMES
 from edgekd.soft_targets.photo_reader import THREADS, Rendering
@@ -25,25 +25,42 @@ from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json
 from edgekd.training.batches import StoredLogits, ViewSource
 
-COLUMNS = "columns.json"
-
-
-_ROWS = "rows.npy"
-
+STORES, ROWS = "stores.json", "rows.npy"
 
 _Numbers = npt.NDArray[np.int64]
 
 
-class StoredPhotos:
-    """The photos of a run's ``taught/`` as a source of views and of logits, numbered from 0 through all columns."""
+class ExtraStore(TypedDict):
+    """A further store of a run: its address, key and photo list, how many photos have logits, how many were left out.
 
-    def __init__(self, directory: Path, recipe: Recipe, preprocessing: Preprocessing) -> None:
+    ``folder`` is where its logits are read, None where they were fetched into the run.
+    """
+
+    place: str
+    key: str
+    list: str
+    photos: int
+    left_out: int
+    folder: str | None
+
+
+def extra_stores(run: Path) -> list[ExtraStore]:
+    """The further stores that a run's student is distilled from; none where it names none."""
+    file = run / "extra_targets" / STORES
+    records: list[ExtraStore] = read_json(file) if file.is_file() else []
+    return records
+
+
+class StoredPhotos:
+    """The photos of a run's ``extra_targets/`` as a source of views and logits, numbered through all stores."""
+
+    def __init__(self, directory: Path, policy: ViewPolicy, seed: int, preprocessing: Preprocessing) -> None:
         self._columns = [
-            _Column.opened(directory, told, recipe, preprocessing) for told in read_json(directory / COLUMNS)
+            _Store.open(directory, record, policy, seed, preprocessing) for record in read_json(directory / STORES)
         ]
         self._starts = np.cumsum([0, *(len(column.rows) for column in self._columns)])
         self._pool = ThreadPoolExecutor(THREADS)
-        self.views = recipe.data.views.views
+        self.views = policy.views
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -62,7 +79,7 @@ class StoredPhotos:
         ]
         return np.concatenate(answers)
 
-    def _located(self, number: int) -> tuple[_Column, int]:
+    def _located(self, number: int) -> tuple[_Store, int]:
         place = int(np.searchsorted(self._starts, number, side="right")) - 1
         return self._columns[place], number - int(self._starts[place])
 
@@ -119,7 +136,7 @@ def _joined(
 
 
 @dataclass(frozen=True)
-class _Column:
+class _Store:
     """One column: ``rows`` int64 [N, 2] are the number of each photo and where its name starts in ``names``."""
 
     place: str
@@ -129,17 +146,19 @@ class _Column:
     rendering: Rendering
 
     @classmethod
-    def opened(cls, directory: Path, told: dict[str, Any], recipe: Recipe, preprocessing: Preprocessing) -> _Column:
-        own = directory / told["key"]
-        folder = Path(told["folder"] or own)
+    def open(
+        cls, directory: Path, record: ExtraStore, policy: ViewPolicy, seed: int, preprocessing: Preprocessing
+    ) -> _Store:
+        index = directory / record["key"]
+        folder = Path(record["folder"] or index)
         try:
             with (folder / NAMES).open("rb") as stream:
                 names = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise StorageError(f"{folder / NAMES} cannot be read: {error.strerror}. Put the column back") from None
-        rows = np.load(own / _ROWS, mmap_mode="r", allow_pickle=False)[: told["photos"]]
-        rendering = Rendering(recipe.data.views, recipe.seed, told["list"], preprocessing)
-        return cls(told["place"], SoftTargets(folder), rows, names, rendering)
+        rows = np.load(index / ROWS, mmap_mode="r", allow_pickle=False)[: record["photos"]]
+        rendering = Rendering(policy, seed, record["list"], preprocessing)
+        return cls(record["place"], SoftTargets(folder), rows, names, rendering)
 
     def view(self, row: int, number: int) -> Pixels:
         """One view of a photo, uint8 [H, W, 3]."""

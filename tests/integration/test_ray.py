@@ -31,7 +31,7 @@ PHOTOS = 600
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe with a small .onnx teacher, its column, and a list of photos of which 2 can't be read."""
     here = make_cameras(tmp_path_factory.mktemp("cameras"), PHOTOS)
-    run(load_recipe(here / "cameras.toml"), here / "runs" / "cameras", until="column")
+    run(load_recipe(here / "cameras.toml"), here / "runs" / "cameras", until="soft_targets")
     return here
 
 
@@ -48,8 +48,8 @@ def shards(folder: Path) -> dict[str, bytes]:
 
 def test_a_run_has_the_same_column(folder: Path, ray: None, tmp_path: Path) -> None:
     recipe = load_recipe(folder / "cameras.toml")
-    run(recipe, tmp_path / "cameras", until="column", workers=RayWorkers())
-    own, other = folder / "runs" / "cameras" / "column", tmp_path / "cameras" / "column"
+    run(recipe, tmp_path / "cameras", until="soft_targets", workers=RayWorkers())
+    own, other = folder / "runs" / "cameras" / "soft_targets", tmp_path / "cameras" / "soft_targets"
     assert len(shards(own)) > 1 and shards(own) == shards(other)
     assert (own / "manifest.json").read_bytes() == (other / "manifest.json").read_bytes()
 
@@ -77,7 +77,7 @@ def test_a_photo_has_the_logits_that_a_run_gives_it(folder: Path, tmp_path: Path
     samples = pool_of(Dataset.load(done / "data" / "dataset.json"), label_free=True).samples
     (tmp_path / "pool.txt").write_text("\n".join(str(sample.path) for sample in samples))
     label_photos(recipe, done, str(tmp_path / "pool.txt"), str(tmp_path / "column"))
-    assert shards(tmp_path / "column") == shards(done / "column")
+    assert shards(tmp_path / "column") == shards(done / "soft_targets")
 
 
 def test_a_killed_worker_is_replaced(ray: None, tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ def test_students_share_one_column(project: Project) -> None:
     assert {one["student"] for one in told["students"]} == {"cnn:8@32", "cnn:12@32"}
     assert told["students"][0]["on_front"] and told["students"][0]["size_bytes"] < told["students"][1]["size_bytes"]
     assert told["winner"] is not None
-    keys = [json.loads((folder / one / "column" / "stage.json").read_text()) for one in ("cnn-8@32", "cnn-12@32")]
+    keys = [json.loads((folder / one / "soft_targets" / "stage.json").read_text()) for one in ("cnn-8@32", "cnn-12@32")]
     assert keys[0] == keys[1]
-    inodes = [next((folder / one / "column").glob("logits-*.npy")).stat().st_ino for one in ("cnn-8@32", "cnn-12@32")]
+    inodes = [
+        next((folder / one / "soft_targets").glob("logits-*.npy")).stat().st_ino for one in ("cnn-8@32", "cnn-12@32")
+    ]
     assert inodes[0] == inodes[1], "the column was computed twice"
     assert (folder / "report.html").is_file() and (folder / "plots" / "size.png").is_file()
     again = project.edgekd(*asked, "--pick", "size<=1KB", without_tensorflow=True)

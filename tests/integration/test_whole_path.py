@@ -52,7 +52,7 @@ def test_a_changed_gate_repeats_the_check_and_nothing_before_it(project: Project
 
 
 def test_killed_during_distillation_it_ends_in_the_same_student(project: Project, finished: Path) -> None:
-    for name, stage in itertools.product(("unbroken", "killed"), ("data", "teacher", "column")):
+    for name, stage in itertools.product(("unbroken", "killed"), ("data", "teacher", "soft_targets")):
         shutil.copytree(finished / stage, project.folder / "runs" / name / stage)
     whole = project.recipe("unbroken", student="slice:2@32", epochs=12)
     assert project.edgekd("distill", whole).returncode == 0

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
-from aware_cases import IMAGES, STEPS, arguments, divergence, shaken, softmax, taught
+from qat_cases import IMAGES, STEPS, arguments, divergence, shaken, softmax, taught
 from tiny_student import LABELS, SIZE
 
 from edgekd.distill.bind import Bound, bind

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from aware_cases import IMAGES, STEPS, arguments, divergence, softmax, taught
+from qat_cases import IMAGES, STEPS, arguments, divergence, softmax, taught
 from tiny_student import SIZE, smooth_images, spread_head
 
 from edgekd.errors import ExportError, ModelError

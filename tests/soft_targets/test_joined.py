@@ -16,9 +16,9 @@ from edgekd.models.load import load_model
 from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
+from edgekd.pipeline.soft_target_views import views_at
 from edgekd.pipeline.stage import Silent
 from edgekd.pipeline.stages.extra_targets import extra_stores
-from edgekd.pipeline.stages.soft_targets import views_at
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe, load_recipe, parse_recipe
@@ -95,20 +95,20 @@ def test_a_student_learns_from_a_stored_column_and_the_report_says_so(folder: Pa
 
 
 def test_views_and_answers_are_those_of_a_run_of_the_same_photos(folder: Path, tmp_path: Path) -> None:
-    run(recipe_of(folder, "column"), tmp_path / "taught", until="column")
+    run(recipe_of(folder, "column"), tmp_path / "taught", until="soft_targets")
     own = load_recipe(folder / "cameras.toml")
-    run(own, tmp_path / "own", until="column")
+    run(own, tmp_path / "own", until="soft_targets")
     dataset = Dataset.load(tmp_path / "own" / "data" / "dataset.json")
     pool = pool_of(dataset, label_free=True)
     places = {Path(sample.path).name: number for number, sample in enumerate(pool.samples)}
     numbers = np.asarray([places[f"{number:04d}.png"] for number in (0, 7, PHOTOS // 2, PHOTOS - 1)])
     here, views = np.asarray([0, 7, PHOTOS // 2, PHOTOS - 1]), np.asarray([0, 1, 1, 0])
     size = Preprocessing(height=32, width=32)
-    photos = StoredPhotos(tmp_path / "taught" / "taught", own, size)
+    photos = StoredPhotos(tmp_path / "taught" / "extra_targets", own.data.views, own.seed, size)
     assert len(photos) == PHOTOS
-    (rendered,) = [np.concatenate(list(views_at(own, dataset, pool)((32, 32))(0, len(pool.samples))))]
+    (rendered,) = [np.concatenate(list(views_at(own, dataset, pool.samples)((32, 32))(0, len(pool.samples))))]
     assert np.array_equal(photos.gather(here, views), rendered[numbers, views])
-    theirs = SoftTargets(tmp_path / "own" / "column")[numbers, views]
+    theirs = SoftTargets(tmp_path / "own" / "soft_targets")[numbers, views]
     assert np.abs(photos[here, views].astype(float) - theirs).max() < 1e-2
 
 
@@ -117,15 +117,18 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
     for path in (folder / "column").iterdir():
         if not path.name.startswith("."):
             place.write(path.name, path.read_bytes())
-    run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="column")
-    run(recipe_of(folder, "column"), tmp_path / "here", until="column")
+    run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="soft_targets")
+    run(recipe_of(folder, "column"), tmp_path / "here", until="soft_targets")
     size, recipe = Preprocessing(height=32, width=32), recipe_of(folder, "column")
-    there, here = (StoredPhotos(tmp_path / name / "taught", recipe, size) for name in ("there", "here"))
-    lost, kept = (next((tmp_path / "there" / "taught").rglob(f"logits-0000{number}.npy")) for number in (0, 1))
+    there, here = (
+        StoredPhotos(tmp_path / name / "extra_targets", recipe.data.views, recipe.seed, size)
+        for name in ("there", "here")
+    )
+    lost, kept = (next((tmp_path / "there" / "extra_targets").rglob(f"logits-0000{number}.npy")) for number in (0, 1))
     lost.unlink()
-    (tmp_path / "there" / "taught" / "stage.json").unlink()
+    (tmp_path / "there" / "extra_targets" / "stage.json").unlink()
     before = kept.stat()
-    run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="column")
+    run(recipe_of(folder, "s3://cameras/taught"), tmp_path / "there", until="soft_targets")
     assert lost.read_bytes() == (folder / "column" / lost.name).read_bytes()
     assert kept.stat() == before, "what was fetched is not fetched again"
     everyone, first = np.arange(PHOTOS), np.zeros(PHOTOS, int)
@@ -136,30 +139,30 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("views = 2", "views = 3"), "has not the views of this recipe"),
-        (("[data]", '[data]\ncrop = "center"'), "has not the crop of this recipe"),
-        (("[data]", "seed = 3\n[data]"), "has not the seed of this recipe"),
-        (("pixel_range = [0, 1]", "pixel_range = [-1, 1]"), "has not the teacher of this recipe"),
+        (("views = 2", "views = 3"), "other views than this recipe's"),
+        (("[data]", '[data]\ncrop = "center"'), "other crop than this recipe's"),
+        (("[data]", "seed = 3\n[data]"), "other seed than this recipe's"),
+        (("pixel_range = [0, 1]", "pixel_range = [-1, 1]"), "other teacher than this recipe's"),
     ],
 )
 def test_a_column_of_another_recipe_is_refused(
     folder: Path, tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"data.taught: .*column {message}"):
+    with pytest.raises(UsageError, match=f"data.taught: .* was computed with {message}"):
         run(recipe_of(folder, "column", change), tmp_path / "run", until="distill")
 
 
 def test_columns_that_can_t_be_used_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"gone holds no finished column\. Finish it: edgekd teach"):
+    with pytest.raises(UsageError, match=r"gone holds no finished soft targets\. Finish them: edgekd label"):
         run(recipe_of(folder, "gone"), tmp_path / "run", until="distill")
     assert not (tmp_path / "run" / "data").exists(), "it could be said before anything was done"
     manifest = read_json(folder / "column" / "manifest.json")
     write_json(tmp_path / "old" / "manifest.json", {name: manifest[name] for name in manifest if name != "about"})
-    with pytest.raises(UsageError, match="old does not say what it was made from"):
+    with pytest.raises(UsageError, match="old does not record what it was made from"):
         run(recipe_of(folder, str(tmp_path / "old")), tmp_path / "run", until="distill")
     manifest["about"]["classes"].append("lynx")
     write_json(tmp_path / "lynx" / "manifest.json", manifest)
-    with pytest.raises(UsageError, match="lynx has not the classes of this recipe"):
+    with pytest.raises(UsageError, match="lynx was computed with other classes than this recipe's"):
         run(recipe_of(folder, str(tmp_path / "lynx")), tmp_path / "run", until="distill")
     with pytest.raises(RecipeError, match=r"leave out \[data.views.mix\]"):
         recipe_of(folder, "column", ("views = { views = 2 }", "views = { views = 2, mix = { mixup = 0.2 } }"))
@@ -174,8 +177,9 @@ def test_columns_that_can_t_be_used_are_named(folder: Path, tmp_path: Path) -> N
 
 def test_a_photo_that_is_gone_by_now_is_named(folder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(folder, "column")
-    run(recipe, tmp_path / "run", until="column")
-    photos = StoredPhotos(tmp_path / "run" / "taught", recipe, Preprocessing(height=32, width=32))
+    run(recipe, tmp_path / "run", until="soft_targets")
+    size = Preprocessing(height=32, width=32)
+    photos = StoredPhotos(tmp_path / "run" / "extra_targets", recipe.data.views, recipe.seed, size)
     photo, number = folder / "cameras" / "0008.png", np.asarray([8])
     content = photo.read_bytes()
     try:
@@ -193,8 +197,8 @@ def test_a_column_whose_list_was_replaced_is_refused(folder: Path, tmp_path: Pat
     shutil.copytree(folder / "column", tmp_path / "column")
     names = (tmp_path / "column" / "photos.txt").read_text().splitlines()
     (tmp_path / "column" / "photos.txt").write_text("\n".join([*names[1:], ""]))
-    with pytest.raises(DataError, match="is not the list that the column beside it was made of"):
-        run(recipe_of(folder, str(tmp_path / "column")), tmp_path / "run", until="column")
+    with pytest.raises(DataError, match="is not the list that the soft targets beside it were computed from"):
+        run(recipe_of(folder, str(tmp_path / "column")), tmp_path / "run", until="soft_targets")
 
 
 def test_a_recipe_may_name_the_column_that_it_is_yet_to_teach(folder: Path, tmp_path: Path) -> None:
@@ -202,22 +206,22 @@ def test_a_recipe_may_name_the_column_that_it_is_yet_to_teach(folder: Path, tmp_
     recipe, own = recipe_of(folder, str(tmp_path / "column")), tmp_path / "run"
     run(recipe, own, until="teacher")
     assert label_photos(recipe, own, str(tmp_path / "gone.txt"), str(tmp_path / "column")).failed == 1
-    with pytest.raises(DataError, match="none of the column's photos could be read"):
-        run(recipe, own, until="column")
+    with pytest.raises(DataError, match="none of the photos could be read"):
+        run(recipe, own, until="soft_targets")
     label_photos(recipe, own, str(folder / "list.txt"), str(tmp_path / "column"))
-    run(recipe, own, until="column")
+    run(recipe, own, until="soft_targets")
     assert [column["photos"] for column in extra_stores(own)] == [PHOTOS]
 
 
 def test_a_recipe_without_columns_says_nothing_of_them(folder: Path) -> None:
-    assert not (folder / "plain" / "taught").exists()
+    assert not (folder / "plain" / "extra_targets").exists()
     assert "taught =" not in (folder / "plain" / "recipe.toml").read_text()
 
 
 def test_students_of_a_sweep_share_what_was_noted_of_the_columns(folder: Path, tmp_path: Path) -> None:
     students, watcher = ("cnn:4@32", "cnn:8@32"), Told()
     job = StudentJob(recipe_of(folder, "column"), tuple((name, 0) for name in students), tmp_path, True)
-    job.run(0, "column", Silent())
+    job.run(0, "soft_targets", Silent())
     job.take_over(1)
     job.run(1, "distill", watcher)
     assert watcher.done == ["start", "distill"]

@@ -1,17 +1,15 @@
-"""Score every exported file over the test photos, and judge the gates."""
+"""Stage ``check``: score every exported file over the test photos, and judge the gates."""
 
 from __future__ import annotations
 
 import gzip
 from pathlib import Path
 
-from edgekd.data.dataset import Dataset
 from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
-from edgekd.pipeline.run_files import TITLES, artifacts_of
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import fixed_teacher_row
-from edgekd.recipe import Recipe
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.fixed_teacher import fixed_teacher_row
+from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.storage import digest, read_json, write_json
 
 _FLOATS = ("teacher", "labels_only", "distilled")
@@ -22,41 +20,42 @@ def title_of(row: str, artifact: Artifact) -> str:
     return TITLES[row].replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else TITLES[row]
 
 
-def _compressed(artifact: Artifact) -> dict[str, int]:
-    """Of a pruned or clustered file, what it comes to in an app's package or a download."""
+def _gzip_size(artifact: Artifact) -> dict[str, int]:
+    """Gzipped size of a pruned or clustered file: what it takes in an app's package or a download."""
     if "sparsity" not in artifact.provenance:
         return {}
     return {"gzip_bytes": len(gzip.compress(artifact.content(), mtime=0))}
 
 
-def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
+def run(context: RunContext) -> None:
     """Run every file of the table over the test split; writes ``check/check.json`` with rows and gates."""
+    recipe, dataset, workspace = context.recipe, context.dataset, context.workspace
     depends = {
-        "export": work.hashes["export"],
+        "export": workspace.hashes["export"],
         "gates": recipe.gates.model_dump(mode="json"),
         "metric": recipe.metric,
         "photos": dataset.digest(),
-        "teacher": digest(read_json(work.path / "teacher" / "gates.json")),
+        "teacher": digest(read_json(context.path / "teacher" / "gates.json")),
     }
 
-    def do(directory: Path, _key: str) -> None:
-        index, files = read_json(work.path / "export" / "index.json"), artifacts_of(work)
+    def work(directory: Path, _key: str) -> None:
+        index, files = read_json(context.path / "export" / "index.json"), artifacts_in(context.path)
         samples = dataset.split("test")
         rows, gates = [], []
         if recipe.teacher.given:
-            rows.append({**fixed_teacher_row(work, recipe, dataset), "row": "teacher", "title": TITLES["teacher"]})
-        shown = [row for row in TITLES if row in files]
-        for number, row in enumerate(shown):
+            rows.append({**fixed_teacher_row(context), "row": "teacher", "title": TITLES["teacher"]})
+        present = [row for row in TITLES if row in files]
+        for number, row in enumerate(present):
             reference = None if row in _FLOATS else files["distilled"]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"])  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
-                 "precision": files[row].precision, **_compressed(files[row]),
+                 "precision": files[row].precision, **_gzip_size(files[row]),
                  "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
             gates += [gate.to_json() for gate in result.gates]
-            work.watcher.progress(number + 1, len(shown))
+            workspace.watcher.progress(number + 1, len(present))
         write_json(
             directory / "check.json",
             {
@@ -68,8 +67,8 @@ def check_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
                 "labels": [int(label) for label in dataset.labels("test")],
                 "metric": recipe.metric,
                 "rows": rows,
-                "gates": read_json(work.path / "teacher" / "gates.json") + gates,
+                "gates": read_json(context.path / "teacher" / "gates.json") + gates,
             },
         )
 
-    return work.stage("check", depends, ("check.json",), do)
+    workspace.stage("check", depends, ("check.json",), work)

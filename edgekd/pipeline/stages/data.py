@@ -1,4 +1,4 @@
-"""The data stage, and the views of its photos that later stages train on."""
+"""Stage ``data``: read, check, group and split the photos."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from typing import Any
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.data.settings import facts_of
-from edgekd.pipeline.stage import Workspace
-from edgekd.recipe import Recipe
+from edgekd.pipeline.context import RunContext
+from edgekd.recipe import DataSection
 from edgekd.storage import digest, write_json
 
+# Sections of [data] that later stages read: how photos are rendered, and further stores.
+_LATER = ("views", "crop", "taught")
 
-def data_stage(work: Workspace, recipe: Recipe) -> Dataset:
-    """Read, check, group and split the photos; writes ``data/dataset.json`` and ``data/summary.json``."""
-    section = recipe.data
+
+def run(context: RunContext) -> None:
+    """Writes ``data/dataset.json`` and ``data/summary.json``, and notes every warning. Raises DataError."""
+    section = context.recipe.data
     depends = {
-        "data": {name: value for name, value in facts_of(section).items() if name not in ("views", "crop", "taught")},
-        "files": digest(_signatures([*_listed(section.source), section.images, section.unlabelled])),
+        "data": {name: value for name, value in facts_of(section).items() if name not in _LATER},
+        "files": digest(_signatures(section)),
     }
 
-    def do(directory: Path, _key: str) -> None:
+    def work(directory: Path, _key: str) -> None:
         dataset = load_dataset(
             section.source,
             images=section.images,
             unlabelled=section.unlabelled,
             policy=section.split,
             strict=section.strict,
-            progress=work.watcher.progress,
+            progress=context.workspace.watcher.progress,
         )
         dataset.save(directory / "dataset.json")
         write_json(directory / "summary.json", _summary(dataset))
 
-    directory = work.stage("data", depends, ("dataset.json", "summary.json"), do)
-    dataset = Dataset.load(directory / "dataset.json")
-    for warning in dataset.warnings:
-        work.watcher.note(warning.message)
-    return dataset
+    context.workspace.stage("data", depends, ("dataset.json", "summary.json"), work)
+    for warning in context.dataset.warnings:
+        context.workspace.watcher.note(warning.message)
 
 
 def _summary(dataset: Dataset) -> dict[str, Any]:
@@ -58,19 +59,16 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _listed(source: Path | tuple[Path, ...]) -> list[Path]:
-    return [source] if isinstance(source, Path) else list(source)
-
-
-def _signatures(paths: list[Path | None]) -> list[tuple[str, int, int]]:
+def _signatures(section: DataSection) -> list[tuple[str, int, int]]:
     """Name, size and time of every file, so that an unchanged folder is not decoded again."""
-    found = []
-    for path in paths:
+    sources = [section.source] if isinstance(section.source, Path) else list(section.source)
+    signatures = []
+    for path in [*sources, section.images, section.unlabelled]:
         files = [] if path is None else sorted(path.rglob("*")) if path.is_dir() else [path]
         if path is not None and path.suffix == ".csv":
-            files += sorted(p for p in path.parent.rglob("*"))
+            files += sorted(path.parent.rglob("*"))
         for file in files:
             if file.is_file():
                 facts = file.stat()
-                found.append((str(file), facts.st_size, facts.st_mtime_ns))
-    return found
+                signatures.append((str(file), facts.st_size, facts.st_mtime_ns))
+    return signatures

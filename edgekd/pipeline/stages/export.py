@@ -1,17 +1,14 @@
-"""From the trained student to files that are checked, measured and reported."""
+"""Stage ``export``: the student in every format and precision asked for, and the models that it is compared with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from edgekd.data.dataset import Dataset
 from edgekd.formats.artifact import Artifact
-from edgekd.pipeline.context import Pool, preprocessing_for
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.quantize import calibration_of, quantized_of
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.recipe import Recipe
 from edgekd.storage import write_json
 
 # Row of the float file, the Keras file of the run that it is made of, and the stem of its name.
@@ -22,28 +19,29 @@ _MODELS = (
 )
 
 
-def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
+def run(context: RunContext) -> None:
     """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
+    recipe, hashes = context.recipe, context.workspace.hashes
     depends: dict[str, Any] = {
-        "models": [work.hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in work.hashes],
+        "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
         "export": recipe.export.model_dump(mode="json"),
-        "photos": dataset.digest(),
+        "photos": context.dataset.digest(),
         "seed": recipe.seed,
     }
     if recipe.quantize != QuantizeSection():
         depends["quantize"] = recipe.quantize.model_dump(mode="json")
 
-    def do(directory: Path, _key: str) -> None:
+    def work(directory: Path, _key: str) -> None:
         from edgekd.models.load import load_model
 
         index: dict[str, Any] = {}
-        # A teacher that is used as it is keeps its own format.
-        models = [made for made in _MODELS if made[0] != "teacher" or not recipe.teacher.given]
+        # A fixed teacher keeps its own format.
+        models = [entry for entry in _MODELS if entry[0] != "teacher" or not recipe.teacher.given]
         # Without labels there is no student from scratch.
-        models = [made for made in models if made[0] != "labels_only" or recipe.distill.labels == "all"]
+        models = [entry for entry in models if entry[0] != "labels_only" or not context.label_free]
         for number, (row, file, stem) in enumerate(models):
-            model = load_model(work.path / file)
-            for artifact in _convert(work, recipe, dataset, pool, model, directory / stem, row):
+            model = load_model(context.path / file)
+            for artifact in _convert(context, model, directory / stem, row):
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
                 # Some ops in float or none: it is the row of the int8 file.
                 precision = artifact.precision.removesuffix("-mixed")
@@ -53,28 +51,27 @@ def export_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) 
                     "parameters": model.count_params(),
                     "sha256": artifact.sha256,
                 }
-            work.watcher.progress(number + 1, len(models))
+            context.workspace.watcher.progress(number + 1, len(models))
         write_json(directory / "index.json", index)
 
-    return work.stage("export", depends, ("index.json",), do)
+    context.workspace.stage("export", depends, ("index.json",), work)
 
 
-def _convert(
-    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, target: Path, row: str
-) -> list[Artifact]:
+def _convert(context: RunContext, model: Any, target: Path, row: str) -> list[Artifact]:
     """The student in every format and precision asked for; the other two as float32 .tflite to be held against."""
     from edgekd.export.exporter import export
 
-    preprocessing = preprocessing_for(recipe, model)
+    recipe, photos = context.recipe, context.dataset
+    preprocessing = context.preprocessing(model)
     full = row == "distilled"
     return export(
-        model, target.parent, target.name, labels=dataset.classes, preprocessing=preprocessing,
+        model, target.parent, target.name, labels=photos.classes, preprocessing=preprocessing,
         precisions=("float32", "int8", *recipe.quantize.precisions) if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
-        calibration=calibration_of(recipe, dataset, pool, preprocessing), output=recipe.export.output,
-        quantize=quantized_of(work, recipe), options=recipe.export,
+        calibration=calibration_images(context, preprocessing), output=recipe.export.output,
+        quantize=quantized_student(context), options=recipe.export,
         provenance={
-            "run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": row,
+            "run": recipe.name, "recipe": recipe.digest(), "photos": photos.digest(), "model": row,
             "calibration_seed": str(recipe.seed),
         },
     )  # fmt: skip

@@ -1,46 +1,55 @@
-"""The teacher's feature maps for the objectives that compare them: a further stored column, or the teacher online."""
+"""Stage ``features``: the teacher's feature maps for the objectives that compare them, stored or computed online."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.data.dataset import Dataset
-from edgekd.data.views_live import open_views
 from edgekd.distill.bind import teacher_features, teacher_layers
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import terms_of
 from edgekd.models.load import load_model
-from edgekd.pipeline.context import Pool, preprocessing_for
-from edgekd.pipeline.stage import Workspace
-from edgekd.recipe import Recipe
-from edgekd.soft_targets.compute import ViewsAt, compute_soft_targets
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.soft_target_views import views_at
+from edgekd.soft_targets.compute import compute_soft_targets
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, write_json
 from edgekd.training.batches import StoredLogits, ViewSource
 from edgekd.training.loop import logits_of
 
+_FILE = "features.json"
+
+
+@dataclass(frozen=True)
+class FeatureRecord:
+    """A tapped layer of the teacher: its output's ``shape`` without the batch, and whether its outputs are stored."""
+
+    layer: str
+    shape: tuple[int, ...]
+    stored: bool
+    size_mb: float
+
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """One layer's outputs from a column of flat rows: ``features[photos, views]`` gives float16 [B, ...]."""
+    """One layer's outputs from a store of flat rows: ``features[photos, views]`` gives float16 [B, ...]."""
 
-    column: SoftTargets
+    store: SoftTargets
     shape: tuple[int, ...]
 
     def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Features [B, ...] of photo numbers [B] in view numbers [B]."""
-        return self.column[where].reshape(-1, *self.shape)
+        return self.store[where].reshape(-1, *self.shape)
 
 
 @dataclass(frozen=True)
 class OnlineFeatures:
-    """One layer's outputs, the teacher run over the views as they are asked for: float32 [B, ...]."""
+    """One layer's outputs, the teacher run over the views when they are needed: float32 [B, ...]."""
 
     model: Any
     views: ViewSource
@@ -52,71 +61,81 @@ class OnlineFeatures:
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """The Keras teacher, its tapped layers' ``sources`` in the order of the objective's terms, and what was told."""
+    """The Keras teacher, its tapped layers' ``sources`` in the order of the objective's terms, and their records."""
 
     teacher: Any
     sources: tuple[StoredLogits, ...]
-    told: list[dict[str, Any]]
+    record: list[dict[str, Any]]
 
 
-def features_stage(work: Workspace, recipe: Recipe, pool: Pool, views_at: ViewsAt) -> bool:
-    """Store what the objective needs of the teacher beside its logits, where small; writes ``features/``.
+def run(context: RunContext) -> None:
+    """Store what the objective needs of the teacher beside its logits, where that is small; writes ``features/``.
 
-    False, and nothing is done, where the objective compares no features. Raises ModelError where the teacher shows only
-    its logits, or a tap names no layer of it.
+    Does nothing where the objective compares no features. Raises ModelError where the teacher shows only its logits, or
+    a tap names no layer of it.
     """
-    terms = terms_of(recipe.distill.objective)
+    section, watcher = context.recipe.distill, context.workspace.watcher
+    terms = terms_of(section.objective)
     taps = [term.objective.taps.teacher for term in terms if isinstance(term.objective, FeatureObjective)]
     if not taps:
-        return False
-    limit_mb = recipe.distill.store_features_mb
+        return
+    limit_mb = section.store_features_mb
 
-    def do(directory: Path, key: str) -> None:
-        teacher, told = _teacher(work, recipe), []
-        for layer in teacher_layers(recipe.distill.objective, teacher):
-            shape = [int(side) for side in teacher.get_layer(layer).output.shape[1:]]
-            size_mb = len(pool.samples) * recipe.data.views.views * math.prod(shape) * 2 / 1e6
-            told.append({"layer": layer, "shape": shape, "stored": size_mb <= limit_mb, "size_mb": round(size_mb, 1)})
-            if size_mb <= limit_mb:
-                (directory / layer).mkdir(exist_ok=True)
-                compute_soft_targets(
-                    directory / layer, _Flat(teacher_features(teacher, (layer,)), layer, math.prod(shape)), views_at,
-                    photos=len(pool.samples), views=recipe.data.views.views, key=key, progress=work.watcher.progress,
-                )  # fmt: skip
-        write_json(directory / "features.json", told)
+    def work(directory: Path, key: str) -> None:
+        teacher = _teacher(context)
+        layers = teacher_layers(section.objective, teacher)
+        records = [_store_layer(context, teacher, layer, directory / layer, key) for layer in layers]
+        write_json(directory / _FILE, [asdict(record) for record in records])
 
-    # The column's hash stands for the teacher, the photos and their views.
-    depends = {"column": work.hashes["column"], "taps": taps, "store_features_mb": limit_mb}
-    directory = work.stage("features", depends, ("features.json",), do)
-    for entry in read_json(directory / "features.json"):
-        if not entry["stored"]:
-            work.watcher.note(
-                f"the teacher runs along with the training: {entry['size_mb']:.0f} MB of features of {entry['layer']} "
+    # The soft targets' hash stands for the teacher, the photos and their views.
+    depends = {
+        "soft_targets": context.workspace.hashes["soft_targets"], "taps": taps, "store_features_mb": limit_mb,
+    }  # fmt: skip
+    context.workspace.stage("features", depends, (_FILE,), work)
+    for record in _records(context):
+        if not record.stored:
+            watcher.note(
+                f"the teacher runs along with the training: {record.size_mb:.0f} MB of features of {record.layer} "
                 f"are more than distill.store_features_mb = {limit_mb}"
             )
-    return True
 
 
-def open_features(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> TeacherFeatures:
-    """The features that ``features_stage`` stored, and for the rest the teacher itself."""
-    teacher, told = _teacher(work, recipe), read_json(work.path / "features" / "features.json")
+def open_features(context: RunContext) -> TeacherFeatures:
+    """The features that this stage stored, and for the rest the teacher itself."""
+    teacher, records = _teacher(context), _records(context)
     sources: list[StoredLogits] = []
-    for entry in told:
-        if entry["stored"]:
-            column = SoftTargets(work.path / "features" / entry["layer"])
-            sources.append(StoredFeatures(column, tuple(entry["shape"])))
+    for record in records:
+        if record.stored:
+            sources.append(StoredFeatures(SoftTargets(context.path / "features" / record.layer), record.shape))
         else:
-            model = teacher_features(teacher, (entry["layer"],))
-            views = open_views(
-                work.path / "features" / "views", dataset, pool.samples, preprocessing_for(recipe, model),
-                recipe.data.views, recipe.seed, progress=work.watcher.progress,
-            )  # fmt: skip
-            sources.append(OnlineFeatures(model, views))
-    return TeacherFeatures(teacher, tuple(sources), told)
+            model = teacher_features(teacher, (record.layer,))
+            sources.append(OnlineFeatures(model, context.views(model, "features/views")))
+    return TeacherFeatures(teacher, tuple(sources), [asdict(record) for record in records])
 
 
-class _Flat:
-    """A layer of the teacher as what a column is computed from: each photo's outputs as one row."""
+def _store_layer(context: RunContext, teacher: Any, layer: str, directory: Path, key: str) -> FeatureRecord:
+    """Compute a layer's outputs over every view of every training photo, if they fit the limit."""
+    recipe, photos = context.recipe, len(context.pool.samples)
+    shape = tuple(int(side) for side in teacher.get_layer(layer).output.shape[1:])
+    size_mb = photos * recipe.data.views.views * math.prod(shape) * 2 / 1e6
+    fits = size_mb <= recipe.distill.store_features_mb
+    if fits:
+        directory.mkdir(exist_ok=True)
+        compute_soft_targets(
+            directory, _FlatLayer(teacher_features(teacher, (layer,)), layer, math.prod(shape)),
+            views_at(recipe, context.dataset, context.pool.samples), photos=photos, views=recipe.data.views.views,
+            key=key, progress=context.workspace.watcher.progress,
+        )  # fmt: skip
+    return FeatureRecord(layer, shape, fits, round(size_mb, 1))
+
+
+def _records(context: RunContext) -> list[FeatureRecord]:
+    entries = read_json(context.path / "features" / _FILE)
+    return [FeatureRecord(e["layer"], tuple(e["shape"]), e["stored"], e["size_mb"]) for e in entries]
+
+
+class _FlatLayer:
+    """A layer of the teacher as what soft targets are computed from: each photo's outputs as one row."""
 
     def __init__(self, model: Any, layer: str, width: int) -> None:
         self.model, self.key, self.num_classes = model, layer, width
@@ -127,6 +146,6 @@ class _Flat:
         return logits_of(self.model, images).reshape(len(images), -1)
 
 
-def _teacher(work: Workspace, recipe: Recipe) -> Any:
+def _teacher(context: RunContext) -> Any:
     """The Keras model whose layers can be tapped; None of a teacher of another kind."""
-    return None if recipe.teacher.given else load_model(work.path / "teacher" / "teacher.keras")
+    return None if context.recipe.teacher.given else load_model(context.path / "teacher" / "teacher.keras")

@@ -1,4 +1,4 @@
-"""The stage between the float student and its files, where more than one conversion, or a training, decides."""
+"""Stage ``quantize``: the student's int8 .tflite, where more than one conversion, or a training, decides."""
 
 from __future__ import annotations
 
@@ -9,87 +9,84 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of, some_of
 from edgekd.export.options import make_onnx
-from edgekd.pipeline.context import Pool, preprocessing_for
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.qat import sparsify_on_soft_targets, train_qat_on_soft_targets
-from edgekd.pipeline.stages.student import Lesson
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_soft_targets
+from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
 
-_FILE, _TOLD = "student.tflite", "quantize.json"
+_FILE, _RECORD = "student.tflite", "quantize.json"
 
 
-def quantize_stage(work: Workspace, lesson: Lesson) -> None:
+def run(context: RunContext) -> None:
     """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training; writes ``quantize/``.
 
     Raises GateFailed where no step of the ladder keeps ``max_drop``; what each gave is in ``quantize.json`` then too.
     """
-    recipe = lesson.recipe
+    recipe, hashes = context.recipe, context.workspace.hashes
     section = recipe.quantize
-    if not section.staged:
-        return
     depends = {
-        "student": work.hashes["distill"],
-        "column": work.hashes["column"],
+        "student": hashes["distill"],
+        "soft_targets": hashes["soft_targets"],
         "quantize": section.model_dump(mode="json"),
         "objective": recipe.distill.model_dump(mode="json"),
         "calibration": recipe.export.calibration,
         "output": recipe.export.output,
         "formats": recipe.export.formats,
         "metric": recipe.metric,
-        **lesson.photos,
+        **context.view_facts(),
     }
 
-    def do(directory: Path, key: str) -> None:
-        told: dict[str, Any] = {"schema": 1}
-        conversion = _conversion(lesson, directory, key, told)
+    def work(directory: Path, key: str) -> None:
+        record: dict[str, Any] = {"schema": 1}
+        conversion = _convert(context, directory, key, record)
         write_bytes(directory / _FILE, conversion.content)
-        write_json(directory / _TOLD, {**told, "record": conversion.record})
+        write_json(directory / _RECORD, {**record, "record": conversion.record})
         for checkpoint in directory.glob("*.npz"):
             checkpoint.unlink()
 
-    work.stage("quantize", depends, (_FILE, _TOLD), do)
+    context.workspace.stage("quantize", depends, (_FILE, _RECORD), work)
 
 
-def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any]) -> Conversion:
-    """The int8 .tflite; what the ladder gave goes into ``told`` and to disk, whether it held or not."""
+def _convert(context: RunContext, directory: Path, key: str, record: dict[str, Any]) -> Conversion:
+    """The int8 .tflite; each step of the ladder goes into ``record`` and to disk, whether it held or not."""
     from edgekd.models.load import load_model
     from edgekd.quantize.float_model import load_float_model
 
-    recipe, section = lesson.recipe, lesson.recipe.quantize
-    dense = student = load_model(lesson.work.path / "distill" / "student.keras")
-    record: dict[str, Any] = {}
+    recipe, section = context.recipe, context.recipe.quantize
+    dense = student = load_model(context.path / "distill" / "student.keras")
+    sparsity: dict[str, Any] = {}
     if section.sparsity is not None:
-        made = sparsify_on_soft_targets(lesson, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key)
-        student, record = made.student, made.record
+        sparse = sparsify_on_soft_targets(
+            context, dense, section.sparsity, checkpoint=directory / "sparse.npz", key=key
+        )
+        student, sparsity = sparse.student, sparse.record
 
     any_cpu = make_onnx(recipe.export.formats)
 
-    def aware() -> Conversion:
+    def qat() -> Conversion:
         return train_qat_on_soft_targets(
-            lesson, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
+            context, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
         )
 
-    calibration = calibration_of(recipe, lesson.dataset, lesson.pool, preprocessing_for(recipe, student))
+    calibration = calibration_images(context, context.preprocessing(student))
     if section.max_drop is not None:
-        valid = lesson.validation(student)
+        valid = student_validation(context, student)
         climbed = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
-            output=recipe.export.output, any_cpu=any_cpu, aware=aware, say=lesson.work.watcher.note,
+            output=recipe.export.output, any_cpu=any_cpu, aware=qat, say=context.workspace.watcher.note,
             reference=load_float_model(dense),
         )  # fmt: skip
-        told["ladder"] = climbed.to_json()
-        write_json(directory / _TOLD, told)
+        record["ladder"] = climbed.to_json()
+        write_json(directory / _RECORD, record)
         conversion = climbed.required()
     elif section.aware is not None:
-        conversion = for_any_cpu(aware()) if any_cpu else aware()
+        conversion = for_any_cpu(qat()) if any_cpu else qat()
     else:
         conversion = to_int8(
             load_float_model(student),
@@ -99,20 +96,23 @@ def _conversion(lesson: Lesson, directory: Path, key: str, told: dict[str, Any])
             float_ops=section.float_ops,
             any_cpu=any_cpu,
         )
-    return replace(conversion, record=conversion.record | record)
+    return replace(conversion, record=conversion.record | sparsity)
 
 
-def calibration_of(recipe: Recipe, dataset: Dataset, pool: Pool, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+def calibration_images(context: RunContext, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     """Training photos, with labels and without, uint8 [N, H, W, 3], chosen by the recipe's seed.
 
-    As they are, not their training views: what an app will feed is what the ranges are for.
+    Without augmentation, which is how an app feeds them.
     """
-    return images_of(dataset, some_of(pool.samples, recipe.export.calibration, recipe.seed), preprocessing)
+    recipe = context.recipe
+    samples = some_of(context.pool.samples, recipe.export.calibration, recipe.seed)
+    return images_of(context.dataset, samples, preprocessing)
 
 
-def quantized_of(work: Workspace, recipe: Recipe) -> QuantizeSection | Conversion:
-    """What the export makes int8 of: the stage's file where there is one, else the settings."""
-    if not recipe.quantize.staged:
-        return recipe.quantize
-    directory = work.path / "quantize"
-    return Conversion((directory / _FILE).read_bytes(), read_json(directory / _TOLD)["record"])
+def quantized_student(context: RunContext) -> QuantizeSection | Conversion:
+    """What the export makes int8 of: this stage's file where there is one, else the settings."""
+    section = context.recipe.quantize
+    if not section.staged:
+        return section
+    directory = context.path / "quantize"
+    return Conversion((directory / _FILE).read_bytes(), read_json(directory / _RECORD)["record"])

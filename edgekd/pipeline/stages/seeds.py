@@ -1,61 +1,66 @@
-"""The later seeds' students, as float files over the test photos: how much of a result is the luck of one draw."""
+"""Stage ``seeds``: later seeds' students, trained and scored: how much of a result is the luck of one draw."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from edgekd.data.dataset import Dataset
 from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
-from edgekd.pipeline.context import preprocessing_for
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.student import stage_of
-from edgekd.recipe import Recipe
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.stages import distill, scratch, start
+from edgekd.pipeline.student_training import seed_folder
 from edgekd.storage import write_json
 
 # Row of the report, and the stage that its student is from.
 _STUDENTS = (("labels_only", "scratch"), ("distilled", "distill"))
 
 
-def seeds_stage(work: Workspace, recipe: Recipe, dataset: Dataset) -> Path:
-    """Convert and score every later seed's students; writes ``seeds/seeds.json`` with their answers.
+def run(context: RunContext) -> None:
+    """Train, convert and score every later seed's students; writes ``seeds/seeds.json`` with their predictions.
 
-    The first seed's are in ``check/check.json``: it ships, whatever the others come to.
+    The first seed's are in ``check/check.json``: it ships, whatever the others give.
     """
+    recipe, workspace = context.recipe, context.workspace
+    for repeat in range(1, recipe.seeds):
+        start.run(context, repeat)
+        if not context.label_free:
+            scratch.run(context, repeat)
+        distill.run(context, repeat)
     students = [
-        (repeat, row, stage_of(stage, recipe, repeat))
+        (repeat, row, seed_folder(stage, recipe.seed, repeat))
         for repeat in range(1, recipe.seeds)
         for row, stage in _STUDENTS
-        if recipe.distill.labels == "all" or row == "distilled"
+        if not context.label_free or row == "distilled"
     ]
     depends = {
-        "models": {stage: work.hashes[stage] for _, _, stage in students},
-        "photos": dataset.digest(),
+        "models": {stage: workspace.hashes[stage] for _, _, stage in students},
+        "photos": context.dataset.digest(),
         "crop": recipe.data.crop,
     }
 
-    def do(directory: Path, _key: str) -> None:
-        told: dict[int, dict[str, Any]] = {}
+    def work(directory: Path, _key: str) -> None:
+        records: dict[int, dict[str, Any]] = {}
         for number, (repeat, row, stage) in enumerate(students):
             seed = recipe.seed + repeat
-            artifact = _converted(work, recipe, dataset, stage, directory / f"seed-{seed}-{row}")
-            answers = score(artifact, dataset, "test").predictions
-            told.setdefault(seed, {"seed": seed})[row] = list(answers)
-            work.watcher.progress(number + 1, len(students))
-        write_json(directory / "seeds.json", {"schema": 1, "seeds": list(told.values())})
+            artifact = _convert(context, stage, directory / f"seed-{seed}-{row}")
+            predictions = score(artifact, context.dataset, "test").predictions
+            records.setdefault(seed, {"seed": seed})[row] = list(predictions)
+            workspace.watcher.progress(number + 1, len(students))
+        write_json(directory / "seeds.json", {"schema": 1, "seeds": list(records.values())})
 
-    return work.stage("seeds", depends, ("seeds.json",), do)
+    workspace.stage("seeds", depends, ("seeds.json",), work)
 
 
-def _converted(work: Workspace, recipe: Recipe, dataset: Dataset, stage: str, target: Path) -> Artifact:
+def _convert(context: RunContext, stage: str, target: Path) -> Artifact:
     """A student as a float32 .tflite: what is reported is measured on a file here too."""
     from edgekd.export.exporter import export
     from edgekd.models.load import load_model
 
-    model = load_model(work.path / stage / "student.keras")
+    recipe, dataset = context.recipe, context.dataset
+    model = load_model(context.path / stage / "student.keras")
     (artifact,) = export(
-        model, target.parent, target.name, labels=dataset.classes, preprocessing=preprocessing_for(recipe, model),
+        model, target.parent, target.name, labels=dataset.classes, preprocessing=context.preprocessing(model),
         precisions=("float32",), formats=("tflite",), options=recipe.export,
         provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": stage},
     )  # fmt: skip

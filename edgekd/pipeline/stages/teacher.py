@@ -1,4 +1,4 @@
-"""The teacher stage: a network that knows the user's classes, and how well it does."""
+"""Stage ``teacher``: a network that knows the user's classes, and how well it does."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekd.data.dataset import Dataset
 from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
 from edgekd.models import applications, efficientnet_lite
 from edgekd.models.logits import TWO_CLASSES
-from edgekd.pipeline.context import Pool, chosen_by, preprocessing_for, scored, validation_of, view_facts
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import fixed_teacher_stage, some_photos
-from edgekd.recipe import Recipe
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.storage import replacing, write_json
 from edgekd.teacher.file_teacher import PhotosAt
 from edgekd.teacher.keras_teacher import adopt, bare_network
@@ -26,29 +23,30 @@ from edgekd.training.loop import deterministic, evaluate, logits_of
 from edgekd.training.replicas import on_every_gpu
 
 
-def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool) -> Path:
+def run(context: RunContext) -> None:
     """Build and train the teacher; writes ``teacher/teacher.keras`` and ``teacher/summary.json``.
 
-    One that is used as it is, and no single .keras file, is left in its own format.
+    A fixed teacher that is not a single .keras file is left in its own format.
     """
+    recipe, dataset = context.recipe, context.dataset
     section = recipe.teacher
     if section.given:
-        return fixed_teacher_stage(work, recipe, dataset)
+        fixed_teacher_stage(context)
+        return
     depends = {
         "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
         "files": fingerprint(section),
-        **view_facts(recipe, dataset, plain=True),
-        **(chosen_by(recipe) if section.train else {}),
+        **context.view_facts(plain=True),
+        **(context.epoch_choice() if section.train else {}),
     }
 
     @on_every_gpu(section.fine_tune.batch_size)
-    def do(directory: Path, key: str) -> None:
+    def work(directory: Path, key: str) -> None:
         started = time.monotonic()
         deterministic(recipe.seed)
         model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
-        history = _learn(work, recipe, dataset, pool, model, directory, key) if section.train else []
-        preprocessing = preprocessing_for(recipe, model)
-        validation = validation_of(dataset, preprocessing, recipe)
+        history = _train(context, model, directory, key) if section.train else []
+        preprocessing, validation = context.preprocessing(model), context.validation(model)
         logits = logits_of(model, validation.images)
         predictions = logits.argmax(axis=1)
         with replacing(directory / "teacher.keras") as temporary:
@@ -59,7 +57,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
             "classes": list(dataset.classes),
             "input": [preprocessing.height, preprocessing.width],
             "parameters": model.count_params(),
-            "val_score": scored(recipe, validation.labels, predictions),
+            "val_score": context.validation_score(predictions),
             "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
             "val_predictions": predictions.tolist(),
             "seconds": round(time.monotonic() - started, 3),
@@ -67,7 +65,7 @@ def teacher_stage(work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool)
         }
         write_json(directory / "summary.json", summary)
 
-    return work.stage("teacher", depends, ("teacher.keras", "summary.json"), do)
+    context.workspace.stage("teacher", depends, ("teacher.keras", "summary.json"), work)
 
 
 def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt) -> Any:
@@ -103,24 +101,25 @@ def _with_new_head(file: TeacherFile, classes: tuple[str, ...]) -> Any:
     return keras.Model(whole.inputs, logits, name="teacher")
 
 
-def _learn(
-    work: Workspace, recipe: Recipe, dataset: Dataset, pool: Pool, model: Any, directory: Path, key: str
-) -> list[dict[str, float]]:
-    preprocessing = preprocessing_for(recipe, model)
+def _train(context: RunContext, model: Any, directory: Path, key: str) -> list[dict[str, float]]:
+    """Fit the head, then fine-tune the last blocks where the recipe says so; returns the epochs."""
+    recipe, pool, progress = context.recipe, context.pool, context.workspace.watcher.progress
     labelled = pool.labelled
     samples = tuple(pool.samples[i] for i in labelled)
     rendered = directory / "views"
     policy = recipe.data.views.plain()
-    store = open_views(rendered, dataset, samples, preprocessing, policy, recipe.seed, progress=work.watcher.progress)
-    views = LabelledViews(store, pool.labels[labelled])
-    validation = validation_of(dataset, preprocessing, recipe)
-    probe(model, views, validation, work.watcher.progress)
+    source = open_views(
+        rendered, context.dataset, samples, context.preprocessing(model), policy, recipe.seed, progress=progress
+    )
+    views = LabelledViews(source, pool.labels[labelled])
+    validation = context.validation(model)
+    probe(model, views, validation, progress)
     history: list[dict[str, float]] = []
     section = recipe.teacher
     if section.fine_tune_blocks:
         history = fine_tune(
             model, views, validation, section.fine_tune, last_blocks=section.fine_tune_blocks, seed=recipe.seed,
-            checkpoint=directory / "checkpoint.npz", key=key, progress=work.watcher.progress,
+            checkpoint=directory / "checkpoint.npz", key=key, progress=progress,
         ).epochs  # fmt: skip
         (directory / "checkpoint.npz").unlink(missing_ok=True)
     shutil.rmtree(rendered, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A sweep's students, looked at before anything is trained: one error names all that can't be used."""
+"""A sweep's students, checked before anything is trained: one error names all that can't be used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from edgekd.data.dataset import Dataset
 from edgekd.errors import EdgekdError, ModelError, UsageError
 from edgekd.models.blocks import blocks_of
-from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.fixed_teacher import open_teacher_of, some_photos
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.fixed_teacher import open_teacher_of, some_photos
 from edgekd.pipeline.stages.teacher import build_teacher
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, sha256_file, write_json
@@ -21,47 +21,48 @@ from edgekd.students.spec import parse_student
 from edgekd.teacher.opening import described, fingerprint
 
 
-def students_stage(work: Workspace, recipe: Recipe, texts: Sequence[str], dataset: Dataset) -> dict[str, int]:
+def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
     """Build every student once, untrained, from a teacher without its weights; writes ``students/students.json``.
 
-    Gives each student's name and how many of its blocks are frozen: as many as the recipe says, or all but one where
-    it has fewer, or none where it is no slice of the teacher.
+    Returns each student's name and how many of its blocks are frozen: as many as the recipe says, or all but one where
+    it has fewer, or none where it is not a slice of the teacher.
 
     Raises: UsageError naming every student that can't be trained, and why.
     """
+    recipe, dataset, watcher = context.recipe, context.dataset, context.workspace.watcher
     section = recipe.student
     depends = {
-        "students": {text: _file_of(text) for text in texts},
+        "students": {text: _file_hash(text) for text in texts},
         "section": section.model_dump(mode="json", exclude={"model"}),
         "teacher": recipe.teacher.model_dump(mode="json", exclude={"accept_weak", "weights"}),
         "files": fingerprint(recipe.teacher),
         "classes": list(dataset.classes),
     }
 
-    def do(directory: Path, _key: str) -> None:
-        teacher, frozen, wrong = _untrained(recipe, dataset), {}, []
+    def work(directory: Path, _key: str) -> None:
+        teacher, frozen, problems = _untrained_teacher(recipe, dataset), {}, []
         for text in texts:
             try:
-                name, blocks = _tried(text, teacher, len(dataset.classes), section.allow_larger)
+                name, blocks = _try_student(text, teacher, len(dataset.classes), section.allow_larger)
             except EdgekdError as error:
-                wrong.append(f"{text}: {error}")
+                problems.append(f"{text}: {error}")
                 continue
             frozen[name] = min(section.freeze_blocks, max(0, blocks - 1))
-        if wrong:
-            some = f"{len(wrong)} of {len(texts)} students"
-            raise UsageError(f"{some} can't be trained, and nothing has been:\n" + "\n".join(wrong))
+        if problems:
+            some = f"{len(problems)} of {len(texts)} students"
+            raise UsageError(f"{some} can't be trained; nothing has been trained yet:\n" + "\n".join(problems))
         write_json(directory / "students.json", list(frozen.items()))
 
-    directory = work.stage("students", depends, ("students.json",), do)
+    directory = context.workspace.stage("students", depends, ("students.json",), work)
     frozen = {str(name): int(count) for name, count in read_json(directory / "students.json")}
     for name, count in frozen.items():
         if count < section.freeze_blocks:
-            why = "all its blocks of the teacher but one" if count else "it has no block of the teacher to spare"
-            work.watcher.note(f"student {name}: freeze_blocks is {count}, not {section.freeze_blocks}: {why}")
+            why = "all its blocks of the teacher but one" if count else "it has no block of the teacher to freeze"
+            watcher.note(f"student {name}: freeze_blocks is {count}, not {section.freeze_blocks}: {why}")
     return frozen
 
 
-def _tried(text: str, teacher: Any, classes: int, allow_larger: bool) -> tuple[str, int]:
+def _try_student(text: str, teacher: Any, classes: int, allow_larger: bool) -> tuple[str, int]:
     """A student's name and the number of blocks that it has of the teacher. Raises UsageError, ModelError."""
     spec = parse_student(text)
     if spec.kind == "keras" and not Path(spec.argument).is_file():
@@ -76,7 +77,7 @@ def _tried(text: str, teacher: Any, classes: int, allow_larger: bool) -> tuple[s
     return str(named), len(blocks_of(student)) if spec.kind == "slice" else 0
 
 
-def _file_of(text: str) -> str | None:
+def _file_hash(text: str) -> str | None:
     """The hash of a student's own file."""
     try:
         spec = parse_student(text)
@@ -85,8 +86,8 @@ def _file_of(text: str) -> str | None:
         return None
 
 
-def _untrained(recipe: Recipe, dataset: Dataset) -> Any:
-    """The teacher's layers, or what is known of one that can't be cut."""
+def _untrained_teacher(recipe: Recipe, dataset: Dataset) -> Any:
+    """The teacher's layers, or the facts of one that can't be sliced."""
     section = recipe.teacher
     if section.given:
         teacher = open_teacher_of(recipe, dataset)

@@ -1,4 +1,4 @@
-"""The words of ``--pick``: which of a sweep's students will do, such as ``size<=300KB and accuracy>=0.95``."""
+"""The language of ``--pick``: which of a sweep's students fit, for example ``size<=300KB and accuracy>=0.95``."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ class Condition:
 
 
 def parse_pick(text: str) -> tuple[Condition, ...]:
-    """The conditions, all of which must hold. Raises: UsageError naming the part that is none."""
+    """The conditions, all of which must hold. Raises: UsageError naming the part that is not a condition."""
     return tuple(_condition(part) for part in re.split(r"\s+and\s+", text.strip()))
 
 
 def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
+    match = _CONDITION.fullmatch(text)
     known = ", ".join(QUANTITIES)
-    if found is None:
-        raise UsageError(f"--pick: {text!r} is no condition. Write such as: size<=300KB and accuracy>=0.95 ({known})")
-    quantity, sign, number, unit = found.groups()
+    if match is None:
+        raise UsageError(
+            f"--pick: {text!r} is not a condition. Write, for example: size<=300KB and accuracy>=0.95 ({known})"
+        )
+    quantity, sign, number, unit = match.groups()
     if quantity not in QUANTITIES:
-        raise UsageError(f"--pick: there is no {quantity!r} to choose by, only {known}")
+        raise UsageError(f"--pick: {quantity!r} is not a quantity to choose by; known: {known}")
     if unit.upper() not in _UNITS:
-        raise UsageError(f"--pick: {unit!r} is no unit known here: KB and MB (thousands and millions of bytes), %")
+        raise UsageError(f"--pick: {unit!r} is not a known unit: KB and MB (thousands and millions of bytes), %")
     bar = round(float(number) * _UNITS[unit.upper()], 12)
     if quantity == "accuracy" and not 0 <= bar <= 1:
         raise UsageError(f"--pick: accuracy is a share from 0 to 1 or a percentage, got {number}{unit}")

@@ -12,19 +12,17 @@ from pathlib import Path
 from edgekd.errors import GateFailed
 from edgekd.pipeline.run import run
 from edgekd.pipeline.stage import Silent, Watcher
+from edgekd.pipeline.stage_table import SHARED
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Report, Workers
 from edgekd.storage import digest
-
-# What the students share: each of these stages is done by the first and taken over by the others.
-SHARED = ("data", "teacher", "taught", "column")
 
 
 @dataclass(frozen=True)
 class StudentJob:
     """The runs of ``students`` (name, and how many of its blocks are frozen) under ``directory``, by their numbers.
 
-    Called, it trains and checks one; that is what is given to workers who see the same folders.
+    Called, it trains and checks one; that is what workers that see the same folders are given.
     """
 
     recipe: Recipe
@@ -33,29 +31,29 @@ class StudentJob:
     accept_weak_teacher: bool
 
     def __call__(self, number: int, report: Report) -> None:
-        """Train and check a student; ``report`` is told of the epochs of its distillation."""
-        self.run(number, "check", _Reporting(self.recipe, report))
+        """Train and check a student; ``report`` is called after each epoch of its distillation."""
+        self.run(number, "seeds", _Reporting(self.recipe, report))
 
     def run(self, number: int, until: str, watcher: Watcher, workers: Workers | None = None) -> None:
-        """A student's run up to a stage. A gate that failed is told by the check, if it came to that."""
+        """A student's run up to a stage. A failed gate is in the check's record, where the run got that far."""
         spec, freeze_blocks = self.students[number]
-        own = self.directory / slug(spec)
+        folder = self.directory / slug(spec)
         section = self.recipe.student.model_copy(update={"model": spec, "freeze_blocks": freeze_blocks})
         recipe = self.recipe.model_copy(update={"student": section, "name": slug(spec)})
         try:
             run(
-                recipe, own, until=until, accept_weak_teacher=self.accept_weak_teacher, watcher=watcher,
+                recipe, folder, until=until, accept_weak_teacher=self.accept_weak_teacher, watcher=watcher,
                 workers=workers,
             )  # fmt: skip
         except GateFailed:
-            if not (own / "check" / "check.json").is_file():
+            if not (folder / "check" / "check.json").is_file():
                 raise
 
     def take_over(self, number: int) -> None:
-        """Give a student what was done for all of them."""
-        first, own = (self.directory / slug(self.students[n][0]) for n in (0, number))
-        _take_over(self.directory, own, SHARED[:1])
-        _take_over(first, own, SHARED)
+        """Give a student the stages that were done for all of them."""
+        first, folder = (self.directory / slug(self.students[n][0]) for n in (0, number))
+        _link_stages(self.directory, folder, SHARED[:1])
+        _link_stages(first, folder, SHARED)
 
 
 class _Reporting(Silent):
@@ -76,11 +74,11 @@ def slug(spec: str) -> str:
     return plain if plain == spec.replace(":", "-") else f"{plain[-60:]}-{digest(spec)[:8]}"
 
 
-def _take_over(made: Path, own: Path, stages: Sequence[str]) -> None:
-    """Link stages that were done in ``made`` already; files are replaced, never changed, so links hold."""
+def _link_stages(done: Path, folder: Path, stages: Sequence[str]) -> None:
+    """Link stages that were done in ``done`` already; files are replaced, never changed, so links hold."""
     for stage in stages:
-        source, target = made / stage, own / stage
-        if made == own or not source.is_dir() or (target / "stage.json").is_file():
+        source, target = done / stage, folder / stage
+        if done == folder or not source.is_dir() or (target / "stage.json").is_file():
             continue
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, copy_function=_link)

@@ -1,4 +1,4 @@
-"""Many students of one teacher: its column is computed once, every student is a whole run of its own."""
+"""Many students of one teacher: its soft targets are computed once, and every student is a complete run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from edgekd.data.dataset import Dataset
 from edgekd.errors import RunError, UsageError
 from edgekd.evaluation.score import score
 from edgekd.metrics import Interval
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in
 from edgekd.pipeline.stage import Silent, Watcher, Workspace
-from edgekd.pipeline.stages.data import data_stage
-from edgekd.pipeline.sweep.check_students import students_stage
+from edgekd.pipeline.stage_table import SHARED
+from edgekd.pipeline.stages import data
+from edgekd.pipeline.sweep.check_students import check_students
 from edgekd.pipeline.sweep.pick import Condition
-from edgekd.pipeline.sweep.student_run import SHARED, StudentJob, slug
+from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Trials, Workers
 from edgekd.storage import locked, read_json, write_json
@@ -30,9 +32,9 @@ _ROW = "int8_tflite"
 
 @dataclass(frozen=True)
 class SweptStudent:
-    """A student by its shipped int8 .tflite. ``accuracy`` is of the test split and told, no more.
+    """A student by its shipped int8 .tflite. ``accuracy`` is of the test split and decides nothing.
 
-    ``val_accuracy`` is what the front and the pick go by.
+    The front and the pick are chosen by ``val_accuracy``.
 
     Both are the recipe's metric. ``latency`` is over the teacher's; ``failed_gates`` are names.
     """
@@ -50,7 +52,7 @@ class SweptStudent:
     on_front: bool = False
 
     def values(self) -> dict[str, float | None]:
-        """What ``--pick`` looks at."""
+        """The quantities of ``--pick``."""
         latency = self.latency.value if self.latency else None
         return {
             "size": float(self.size_bytes), "accuracy": self.val_accuracy.value,
@@ -62,7 +64,7 @@ class SweptStudent:
 class Sweep:
     """Every student, smallest file first, the winner if conditions were given and one meets them, and what each cost.
 
-    ``shared_s`` is what was done once for all (photos, teacher, column), ``column_s`` the column's part of it.
+    ``shared_s`` is spent once for all (photos, teacher, soft targets), ``column_s`` is the soft targets' part of it.
     ``stopped`` are students that were stopped early; they are in no table.
     """
 
@@ -90,45 +92,47 @@ def sweep(
     workers: Workers | None = None,
     trials: Trials | None = None,
 ) -> Sweep:
-    """Run ``recipe`` once a student under ``directory``, with the photos, the teacher and its column of the first.
+    """Run ``recipe`` once a student under ``directory``, with photos, teacher and soft targets of the first.
 
-    Every student is built before any is trained. Killed and called again it goes on where it was. A student whose gate
-    fails stays in the table, marked. Each is an ordinary run of the recipe that its folder holds, with the same keys.
+    Every student is built before any is trained. Killed and called again, it resumes where it was. A student whose gate
+    fails stays in the table, marked. Each is an ordinary run of the recipe in its folder.
     Writes ``sweep.json``.
 
-    ``workers`` compute the column. ``trials`` do the students' trainings, several at once and up to the check; what is
-    timed is timed here, one after the other.
+    ``workers`` compute the soft targets. ``trials`` do the students' trainings, several at once; files are timed
+    here, one after the other.
 
-    Raises: UsageError for students that are no different ones or can't be trained, and the errors of a run.
+    Raises: UsageError for students that are not different or can't be trained, and the errors of a run.
     """
-    names = [_name(student) for student in students]
+    names = [_full_name(student) for student in students]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(f"a sweep needs at least two different students, got: {', '.join(names) or 'none'}")
     work = Workspace(directory, watcher or Silent())
     with locked(directory):
-        frozen = students_stage(work, recipe, names, data_stage(work, recipe))
+        context = RunContext(work, recipe)
+        data.run(context)
+        frozen = check_students(context, names)
         swept: list[SweptStudent] = []
         job = StudentJob(recipe, tuple(frozen.items()), directory.absolute(), accept_weak_teacher)
-        stopped = _trained(job, trials, work, workers or Here()) if trials else set()
+        stopped = _train_as_trials(job, trials, work, workers or Here()) if trials else set()
         for number, spec in enumerate(frozen):
             if number in stopped:
                 continue
             work.watcher.note(f"student {spec}")
             job.take_over(number)
             job.run(number, "report", work.watcher, workers)
-            swept.append(_outcome(spec, directory / slug(spec), recipe.metric))
+            swept.append(_swept_student(spec, directory / slug(spec), recipe.metric))
         early = tuple(spec for number, spec in enumerate(frozen) if number in stopped)
         if not swept:
             raise RunError(f"every student was stopped early: {', '.join(early)}. Sweep without --stop-early")
-        found = replace(_summed(swept, directory / swept[0].directory, recipe.metric, conditions), stopped=early)
-        write_json(directory / "sweep.json", found.to_json())
-    return found
+        result = replace(_summarize(swept, directory / swept[0].directory, recipe.metric, conditions), stopped=early)
+        write_json(directory / "sweep.json", result.to_json())
+    return result
 
 
-def _trained(job: StudentJob, trials: Trials, work: Workspace, workers: Workers) -> set[int]:
+def _train_as_trials(job: StudentJob, trials: Trials, work: Workspace, workers: Workers) -> set[int]:
     """Train and check every student, once what they share is there; gives the numbers of those stopped early."""
     job.take_over(0)
-    job.run(0, "column", work.watcher, workers)
+    job.run(0, "soft_targets", work.watcher, workers)
     count = len(job.students)
     for number in range(1, count):
         job.take_over(number)
@@ -139,8 +143,8 @@ def _trained(job: StudentJob, trials: Trials, work: Workspace, workers: Workers)
     return stopped
 
 
-def _name(student: str) -> str:
-    """A student as it is written in full; one that can't be read is told later, with all the others."""
+def _full_name(student: str) -> str:
+    """A student in its full form; one that can't be parsed is reported later, with all the others."""
     try:
         return str(parse_student(student))
     except UsageError:
@@ -149,29 +153,33 @@ def _name(student: str) -> str:
 
 def front(students: Sequence[SweptStudent]) -> list[SweptStudent]:
     """Marked are those that no other beats in both size and validation accuracy; smallest first."""
-    ordered = sorted(students, key=lambda one: (one.size_bytes, -one.val_accuracy.value))
+    ordered = sorted(students, key=lambda student: (student.size_bytes, -student.val_accuracy.value))
     best, marked = -1.0, []
-    for one in ordered:
-        marked.append(SweptStudent(**{**vars(one), "on_front": one.val_accuracy.value > best}))
-        best = max(best, one.val_accuracy.value)
+    for student in ordered:
+        marked.append(replace(student, on_front=student.val_accuracy.value > best))
+        best = max(best, student.val_accuracy.value)
     return marked
 
 
 def pick(students: Sequence[SweptStudent], conditions: Sequence[Condition]) -> SweptStudent | None:
     """Of those that meet every condition and no gate failed: the best on the validation photos, then the smallest."""
-    fit = [one for one in students if not one.failed_gates and all(each.holds(one.values()) for each in conditions)]
-    return max(fit, key=lambda one: (one.val_accuracy.value, -one.size_bytes), default=None)
+    fit = [
+        student
+        for student in students
+        if not student.failed_gates and all(condition.holds(student.values()) for condition in conditions)
+    ]
+    return max(fit, key=lambda student: (student.val_accuracy.value, -student.size_bytes), default=None)
 
 
-def _outcome(spec: str, directory: Path, metric: str) -> SweptStudent:
+def _swept_student(spec: str, directory: Path, metric: str) -> SweptStudent:
     check = read_json(directory / "check" / "check.json")
-    row = next(one for one in check["rows"] if one["row"] == _ROW)
+    row = next(entry for entry in check["rows"] if entry["row"] == _ROW)
     dataset = Dataset.load(directory / "data" / "dataset.json")
     validation = score(artifacts_in(directory)[_ROW], dataset, "val")
     result = BenchResult.load(directory / "bench" / "bench.json")
     summary = summarize(result.measurement(_ROW))
     timed = result.baseline == "teacher"
-    own = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
+    own_s = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
     return SweptStudent(
         student=spec,
         directory=directory.name,
@@ -181,7 +189,7 @@ def _outcome(spec: str, directory: Path, metric: str) -> SweptStudent:
         accuracy=Interval(**_interval(row[metric])),
         latency=compare(result, _ROW).ratio if timed else None,
         p50_ms=summary.p50_ms if summary else None,
-        seconds=round(sum(own), 1),
+        seconds=round(sum(own_s), 1),
         failed_gates=tuple(gate["name"] for gate in check["gates"] if not gate["passed"] and not gate.get("accepted")),
     )
 
@@ -190,9 +198,9 @@ def _interval(value: Mapping[str, float]) -> dict[str, float]:
     return {key: float(value[key]) for key in ("value", "low", "high")}
 
 
-def _summed(swept: list[SweptStudent], first: Path, metric: str, conditions: Sequence[Condition]) -> Sweep:
+def _summarize(swept: list[SweptStudent], first: Path, metric: str, conditions: Sequence[Condition]) -> Sweep:
     check = read_json(first / "check" / "check.json")
-    teacher = next(one for one in check["rows"] if one["row"] == "teacher")
+    teacher = next(entry for entry in check["rows"] if entry["row"] == "teacher")
     marks = {stage: first / stage / "stage.json" for stage in SHARED}
     seconds = {stage: float(read_json(mark)["seconds"]) for stage, mark in marks.items() if mark.is_file()}
     winner = pick(swept, conditions) if conditions else None
@@ -201,6 +209,6 @@ def _summed(swept: list[SweptStudent], first: Path, metric: str, conditions: Seq
         students=tuple(front(swept)),
         teacher=Interval(**_interval(teacher[metric])),
         shared_s=round(sum(seconds.values()), 1),
-        column_s=round(seconds["column"], 1),
+        column_s=round(seconds["soft_targets"], 1),
         winner=winner.student if winner else None,
     )

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from edgekd.data.dataset import Dataset
 from edgekd.errors import ModelError
-from edgekd.pipeline.context import pool_of
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Silent, Workspace
-from edgekd.pipeline.stages.data import data_stage
-from edgekd.pipeline.stages.features import OnlineFeatures, StoredFeatures, features_stage, open_features
-from edgekd.pipeline.stages.student import Lesson
-from edgekd.pipeline.stages.teacher import teacher_stage
-from edgekd.recipe import Recipe, load_recipe
+from edgekd.pipeline.stage_table import stages_until
+from edgekd.pipeline.stages import features
+from edgekd.pipeline.stages.features import OnlineFeatures, StoredFeatures, open_features
+from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 
 TEXT = """
@@ -68,29 +65,27 @@ def project(folder: Path) -> None:
     keras.Model(image, logits).save(folder / "teacher.keras")
 
 
-def opened(folder: Path, store_features_mb: int) -> tuple[Workspace, Recipe, Dataset, Lesson, Any]:
+def run_until_distilled(folder: Path, store_features_mb: int) -> RunContext:
     (folder / "r.toml").write_text(TEXT % store_features_mb, encoding="utf-8")
-    recipe, work = load_recipe(folder / "r.toml"), Workspace(folder / f"run{store_features_mb}", Noting())
-    dataset = data_stage(work, recipe)
-    pool = pool_of(dataset)
-    teacher_stage(work, recipe, dataset, pool)
-    lesson = Lesson(work, recipe, dataset, pool)
-    lesson.start_stage()
-    lesson.soft_targets_stage()
-    return work, recipe, dataset, lesson, pool
+    recipe = load_recipe(folder / "r.toml")
+    context = RunContext(Workspace(folder / f"run{store_features_mb}", Noting()), recipe, accept_weak_teacher=True)
+    for stage in stages_until("distill"):
+        stage.run(context)
+    return context
 
 
 def test_stored_and_online_features_are_the_same_and_the_run_says_which(tmp_path: Path) -> None:
     project(tmp_path)
-    found = []
+    sources = []
     for limit in (1, 0):
-        work, recipe, dataset, lesson, pool = opened(tmp_path, limit)
-        (entry,) = read_json(lesson.distill_stage() / "history.json")["features"]
-        found.append(open_features(work, recipe, dataset, pool).sources[0])
+        context = run_until_distilled(tmp_path, limit)
+        (entry,) = read_json(context.path / "distill" / "history.json")["features"]
+        sources.append(open_features(context).sources[0])
         assert (entry["layer"], entry["shape"], entry["stored"]) == ("maps", [4, 4, 5], limit == 1)
-        assert isinstance(work.watcher, Noting)
-        assert any("runs along with the training" in note for note in work.watcher.notes) == (limit == 0)
-    stored, online = found
+        assert isinstance(context.workspace.watcher, Noting)
+        notes = context.workspace.watcher.notes
+        assert any("runs along with the training" in note for note in notes) == (limit == 0)
+    stored, online = sources
     assert isinstance(stored, StoredFeatures) and isinstance(online, OnlineFeatures)
     photos, views = np.array([3, 0, 7]), np.array([1, 0, 0])
     maps = online[photos, views]
@@ -98,16 +93,15 @@ def test_stored_and_online_features_are_the_same_and_the_run_says_which(tmp_path
     assert stored[photos, views] == pytest.approx(maps, abs=2e-3)
 
 
-def test_an_objective_on_logits_asks_for_nothing(tmp_path: Path) -> None:
+def test_an_objective_on_logits_needs_no_features(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('[data]\nsource = "photos"\n', encoding="utf-8")
-    work = Workspace(tmp_path)
-    assert not features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]
+    features.run(RunContext(Workspace(tmp_path), load_recipe(tmp_path / "r.toml")))
     assert not (tmp_path / "features").exists()
 
 
-def test_a_teacher_that_is_no_keras_model_has_no_features(tmp_path: Path) -> None:
+def test_a_teacher_that_is_not_a_keras_model_has_no_features(tmp_path: Path) -> None:
     (tmp_path / "t.onnx").write_bytes(b"")
     (tmp_path / "r.toml").write_text(TEXT.replace("teacher.keras", "t.onnx") % 1, encoding="utf-8")
-    work = Workspace(tmp_path, hashes={"column": ""})
+    work = Workspace(tmp_path, hashes={"soft_targets": ""})
     with pytest.raises(ModelError, match="fitnet compares features, and this teacher shows only its logits"):
-        features_stage(work, load_recipe(tmp_path / "r.toml"), None, None)  # type: ignore[arg-type]
+        features.run(RunContext(work, load_recipe(tmp_path / "r.toml")))

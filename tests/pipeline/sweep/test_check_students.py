@@ -9,8 +9,9 @@ import pytest
 from edgekd.data.dataset import Dataset
 from edgekd.data.duplicates import DuplicateSummary
 from edgekd.errors import UsageError
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.sweep.check_students import students_stage
+from edgekd.pipeline.sweep.check_students import check_students
 from edgekd.recipe import Recipe, parse_recipe
 
 DATASET = Dataset(("a", "b"), (), (), DuplicateSummary(0, 0, 0, 0, 0, ()))
@@ -42,15 +43,23 @@ def recipe(tmp_path: Path, freeze_blocks: int) -> Recipe:
     return parse_recipe(table, tmp_path / "recipe.toml")
 
 
+def context(tmp_path: Path, freeze_blocks: int, watcher: Notes | None = None) -> RunContext:
+    """A sweep's context whose data stage is done."""
+    folder = tmp_path / "sweep"
+    DATASET.save(folder / "data" / "dataset.json")
+    return RunContext(Workspace(folder, watcher or Notes()), recipe(tmp_path, freeze_blocks))
+
+
 def test_one_error_lists_every_student_that_cannot_be_trained(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_text("not a model")
     good = "cnn:4@32"
     bad = ("slize:3", "slice:99@32", "slice:2-1@32", "slice:stem_rely@32", "nowhere.keras", f"{tmp_path}/broken.keras",
            "slice:1x0.5@32", "no_such_module:build")  # fmt: skip
     with pytest.raises(UsageError) as caught:
-        students_stage(Workspace(tmp_path / "sweep"), recipe(tmp_path, 0), (good, *bad), DATASET)
+        check_students(context(tmp_path, 0), (good, *bad))
     lines = str(caught.value).splitlines()
-    assert lines[0] == "8 of 9 students can't be trained, and nothing has been:" and good not in str(caught.value)
+    assert lines[0] == "8 of 9 students can't be trained; nothing has been trained yet:"
+    assert good not in str(caught.value)
     for text, told in zip(bad, (
         "a student is slice:BLOCKS", "has 16 blocks", "can't be left out", "did you mean 'stem_relu'",
         "there is no such file", "broken.keras", "no inverted residual blocks",
@@ -62,11 +71,11 @@ def test_one_error_lists_every_student_that_cannot_be_trained(tmp_path: Path) ->
 def test_freezing_goes_as_far_as_a_student_has_blocks(tmp_path: Path) -> None:
     students = ("slice:5@32", "cnn:4@32", "slice:3@32", "slice:4-3x0.5@32", "slice:stem_relu@32")
     watcher = Notes()
-    work, given = Workspace(tmp_path / "sweep", watcher), recipe(tmp_path, 3)
+    sweep = context(tmp_path, 3, watcher)
     expected = {"slice:5@32": 3, "cnn:4@32": 0, "slice:3@32": 2, "slice:4-3x0.5@32": 2, "slice:stem_relu@32": 0}
-    found = students_stage(work, given, students, DATASET)
+    found = check_students(sweep, students)
     assert found == expected and tuple(found) == students
     assert [note.split(":  ")[0].split(" is ")[0] for note in watcher.notes] == [
         f"student {name}: freeze_blocks" for name in students[1:]
     ]
-    assert students_stage(work, given, students, DATASET) == expected and "students unchanged" in watcher.notes
+    assert check_students(sweep, students) == expected and "students unchanged" in watcher.notes

@@ -27,19 +27,19 @@ def test_conditions_and_their_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("", "is no condition"),
-        ("size=300", "is no condition"),
-        ("__import__('os')<1", "is no condition"),
-        ("weight<=3", "no 'weight' to choose by, only size, accuracy, latency, parameters"),
-        ("size<=3GiB", "'GiB' is no unit"),
+        ("", "is not a condition"),
+        ("size=300", "is not a condition"),
+        ("__import__('os')<1", "is not a condition"),
+        ("weight<=3", "'weight' is not a quantity to choose by; known: size, accuracy, latency, parameters"),
+        ("size<=3GiB", "'GiB' is not a known unit"),
         ("accuracy>=95", "a share from 0 to 1"),
-        ("size<=1KB or accuracy>=0.9", "is no condition"),
+        ("size<=1KB or accuracy>=0.9", "is not a condition"),
     ],
 )
-def test_what_is_no_condition_is_named(text: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told.replace("(", r"\(")):
+def test_what_is_not_a_condition_is_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         parse_pick(text)
 
 

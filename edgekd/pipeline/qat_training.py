@@ -1,4 +1,4 @@
-"""The student's training in int8: by the run's stored column, or without a run by its own float answers."""
+"""Quantization-aware training of the student: on a run's soft targets, or without a run on its own float logits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.distill.bind import unbound
 from edgekd.distill.hinton import Hinton
-from edgekd.pipeline.context import pool_of
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stages.student import Lesson
+from edgekd.pipeline.student_training import distillation_batches, distillation_photos, student_validation
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.qat import QatSettings, train_qat
@@ -25,42 +25,40 @@ from edgekd.training.loop import Progress, Validation, logits_of
 
 
 def train_qat_on_soft_targets(
-    lesson: Lesson, student: Any, section: QatSettings, output: Output, *, checkpoint: Path, key: str
+    context: RunContext, student: Any, section: QatSettings, output: Output, *, checkpoint: Path, key: str
 ) -> Conversion:
-    """Train a run's student in int8 with the objective, the photos and the teacher's answers that it was taught by."""
-    distill, seed = lesson.recipe.distill, lesson.recipe.seed
+    """Train a run's student in int8 with the objective, the photos and the soft targets that it was distilled by."""
+    distill = context.recipe.distill
     return train_qat(
         student, section, unbound(distill.objective, distill.confidence),
-        lesson.distillation_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(lesson.distillation_photos), seed=seed,
-        checkpoint=checkpoint, key=key, output=output, progress=lesson.work.watcher.progress,
+        distillation_batches(context, student, section.batch_size), student_validation(context, student),
+        steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
+        checkpoint=checkpoint, key=key, output=output, progress=context.workspace.watcher.progress,
     )  # fmt: skip
 
 
 def sparsify_on_soft_targets(
-    lesson: Lesson, student: Any, section: Sparsity, *, checkpoint: Path, key: str
+    context: RunContext, student: Any, section: Sparsity, *, checkpoint: Path, key: str
 ) -> SparseStudent:
-    """Prune or cluster a run's student with the objective, the photos and the answers that it was taught by."""
-    distill, seed = lesson.recipe.distill, lesson.recipe.seed
+    """Prune or cluster a run's student with the objective, photos and soft targets that it was distilled by."""
+    distill = context.recipe.distill
     return sparsify(
         student, section, unbound(distill.objective, distill.confidence),
-        lesson.distillation_batches(student, section.batch_size), lesson.validation(student),
-        steps_per_epoch=section.schedule().steps_per_epoch(lesson.distillation_photos), seed=seed,
-        checkpoint=checkpoint, key=key, progress=lesson.work.watcher.progress,
+        distillation_batches(context, student, section.batch_size), student_validation(context, student),
+        steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
+        checkpoint=checkpoint, key=key, progress=context.workspace.watcher.progress,
     )  # fmt: skip
 
 
 def train_qat_for_export(
     student: Any, data: Path, dataset: Dataset, preprocessing: Preprocessing, output: Output, *, checkpoint: Path
 ) -> Conversion:
-    """Train a student in int8: by the column of the run that ``data`` is, where it is one, else by itself."""
+    """Train a student in int8: on the soft targets of the run that ``data`` is, else on its own logits."""
     section = QatSettings()
-    if not (data / "column" / "manifest.json").is_file():
+    if not (data / "soft_targets" / "manifest.json").is_file():
         return train_qat_without_run(student, dataset, preprocessing, section, output, checkpoint=checkpoint)
-    recipe = load_recipe(data / "recipe.toml")
-    pool = pool_of(dataset, label_free=recipe.distill.labels == "none")
-    lesson = Lesson(Workspace(data), recipe, dataset, pool)
-    return train_qat_on_soft_targets(lesson, student, section, output, checkpoint=checkpoint, key="aware")
+    context = RunContext(Workspace(data), load_recipe(data / "recipe.toml"))
+    return train_qat_on_soft_targets(context, student, section, output, checkpoint=checkpoint, key="aware")
 
 
 def train_qat_without_run(
@@ -73,12 +71,12 @@ def train_qat_without_run(
     checkpoint: Path,
     progress: Progress | None = None,
 ) -> Conversion:
-    """Train a student in int8 on the training photos, taught by their labels and by what it says to them in float."""
+    """Train a student in int8 on the training photos, by their labels and its own float logits."""
     samples = (*dataset.split("train"), *dataset.split("unlabelled"))
     images = images_of(dataset, samples, preprocessing)
     labels = np.array([-1 if sample.label is None else sample.label for sample in samples], np.int64)
     stream = BatchStream(
-        Still(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
+        StillImages(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
         batch_size=section.batch_size, seed=0,
     )  # fmt: skip
     valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
@@ -89,7 +87,7 @@ def train_qat_without_run(
     )  # fmt: skip
 
 
-class Still:
+class StillImages:
     """Images uint8 [N, H, W, 3] as a source of one view each."""
 
     views = 1

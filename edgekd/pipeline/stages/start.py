@@ -1,0 +1,82 @@
+"""Stage ``start``: the student before any training; both of its trainings begin here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.data.images import images_of, some_of
+from edgekd.data.views_live import open_views
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.student_training import draw_facts, seed_folder
+from edgekd.storage import read_json, replacing, sha256_file
+from edgekd.students.build import FixedTeacher, build_student
+from edgekd.students.spec import parse_student
+from edgekd.teacher.transfer import LabelledViews, probe
+from edgekd.training.loop import deterministic
+
+# What a narrowed slice's channels are chosen by: pixels are many more than photos.
+_NARROW_PHOTOS = 400
+
+
+def run(context: RunContext, repeat: int = 0) -> None:
+    """Writes ``start/student.keras``; ``repeat`` counts the later seeds' students.
+
+    A slice gets a linear head first, fitted to the labels (if any are used): both trainings start from that.
+    """
+    recipe = context.recipe
+    section = recipe.student
+    spec = parse_student(section.model)
+    depends = {
+        "student": section.model_dump(mode="json"),
+        "file": sha256_file(Path(spec.argument)) if spec.kind == "keras" else None,
+        "teacher": context.workspace.hashes["teacher"],
+        **context.view_facts(),
+        **draw_facts(context, repeat),
+    }
+
+    def work(directory: Path, _key: str) -> None:
+        deterministic(recipe.seed + repeat)
+        student = build_student(
+            spec, _teacher_to_cut(context), len(context.dataset.classes),
+            freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
+            photos=lambda size: _some_photos(context, size),
+        )  # fmt: skip
+        if spec.kind == "slice" and not context.label_free:
+            _fit_head(context, student)
+        with replacing(directory / "student.keras") as temporary:
+            student.save(temporary)
+
+    context.workspace.stage(seed_folder("start", recipe.seed, repeat), depends, ("student.keras",), work)
+
+
+def _teacher_to_cut(context: RunContext) -> Any:
+    """The teacher as its student's builder takes it."""
+    if not context.recipe.teacher.given:
+        return load_model(context.path / "teacher" / "teacher.keras")
+    summary = read_json(context.path / "teacher" / "summary.json")
+    return FixedTeacher(summary["name"], int(summary["input"][0]), int(summary["parameters"]))
+
+
+def _some_photos(context: RunContext, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Training photos uint8 [N, H, W, 3], with labels and without, not augmented."""
+    samples = some_of(context.pool.samples, _NARROW_PHOTOS, context.recipe.seed)
+    return images_of(context.dataset, samples, context.preprocessing_at(size))
+
+
+def _fit_head(context: RunContext, student: Any) -> None:
+    """Fit the student's linear head to the labelled photos' views."""
+    recipe, pool = context.recipe, context.pool
+    labelled, policy = pool.labelled, recipe.data.views.plain()
+    source, folder = context.views(student), context.path / "start" / "views"
+    if policy != recipe.data.views:
+        samples = tuple(pool.samples[i] for i in labelled)
+        source = open_views(folder, context.dataset, samples, context.preprocessing(student), policy, recipe.seed)
+    # Labelled photos come first in the pool, so that their numbers are also their places among its views.
+    probe(student, LabelledViews(source, pool.labels[labelled]), context.validation(student))
+    shutil.rmtree(folder, ignore_errors=True)

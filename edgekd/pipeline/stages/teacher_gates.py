@@ -1,0 +1,35 @@
+"""Stage ``teacher_gates``: whether the teacher is worth learning from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgekd.errors import GateFailed
+from edgekd.evaluation.teacher_gates import teacher_gates
+from edgekd.pipeline.context import RunContext
+from edgekd.storage import read_json, write_json
+
+
+def run(context: RunContext) -> None:
+    """Writes ``teacher/gates.json``. Raises GateFailed for a weak teacher, unless that is accepted."""
+    gates_file = context.path / "teacher" / "gates.json"
+    if context.label_free:
+        # Nothing that needs a label may stop the run: a teacher is judged by the test photos, in the report.
+        write_json(gates_file, [])
+        return
+    teacher = np.asarray(read_json(context.path / "teacher" / "summary.json")["val_predictions"])
+    student = np.asarray(read_json(context.path / "scratch" / "history.json")["val_predictions"])
+    judged = teacher_gates(context.dataset.labels("val"), teacher, student, context.recipe.metric)
+    accept = context.accept_weak_teacher or context.recipe.teacher.accept_weak
+    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in judged]
+    write_json(gates_file, gates)
+    for gate in gates:
+        if gate["passed"]:
+            continue
+        context.workspace.watcher.note(f"gate failed: {gate['name']}: {gate['message']}")
+        if not accept:
+            raise GateFailed(
+                f"teacher gate {gate['name']} failed: {gate['message']}. A weak teacher makes a weak student: give it "
+                "more labels, check teacher.pixel_range, or choose another teacher; --accept-weak-teacher continues "
+                "with this one"
+            )

@@ -1,0 +1,118 @@
+"""The training that the student gets with and without the teacher: what both share, so that they can be compared."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.distill.bind import Bound
+from edgekd.models.load import load_model
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.stage import EpochWatcher
+from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, StoredPhotos, extra_stores
+from edgekd.soft_targets.store import SoftTargets
+from edgekd.storage import read_json, replacing, write_json
+from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
+from edgekd.training.joined_order import ExtendedLabels
+from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.order import Numbers
+from edgekd.training.replicas import on_every_gpu
+
+
+def seed_folder(stage: str, seed: int, repeat: int) -> str:
+    """The folder of a seed's student; the first seed's, which ships, is not under a folder of its own."""
+    return f"seed-{seed + repeat}/{stage}" if repeat else stage
+
+
+def draw_facts(context: RunContext, repeat: int) -> dict[str, Any]:
+    """What sets the later seeds' keys apart; the first one's are those of a run of one seed."""
+    return {"draw": context.recipe.seed + repeat} if repeat else {}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a training learns from: the loss, its batches, the photos that a pass is counted by, and facts to record."""
+
+    loss: Bound
+    stream: BatchStream
+    photos: int
+    record: dict[str, Any]
+
+
+def train_student(
+    context: RunContext, stage: str, repeat: int, depends: dict[str, Any], lesson_for: Callable[[Any], Lesson]
+) -> Path:
+    """Train a seed's student from its start; writes ``student.keras`` and ``history.json``, and gives their folder.
+
+    ``lesson_for`` is given the student as it starts. Killed, it resumes at the last epoch.
+    """
+    recipe, watcher = context.recipe, context.workspace.watcher
+    schedule, seed = recipe.distill.schedule, recipe.seed + repeat
+    start, folder = seed_folder("start", recipe.seed, repeat), seed_folder(stage, recipe.seed, repeat)
+    depends = {
+        "start": context.workspace.hashes[start], "schedule": schedule.model_dump(mode="json"),
+        **context.view_facts(), **depends, **context.epoch_choice(), **draw_facts(context, repeat),
+    }  # fmt: skip
+
+    @on_every_gpu(schedule.batch_size)
+    def work(directory: Path, key: str) -> None:
+        deterministic(seed)
+        student = load_model(context.path / start / "student.keras")
+        lesson, validation = lesson_for(student), student_validation(context, student)
+        history = train(
+            student, lesson.loss, lesson.stream, validation, schedule,
+            steps_per_epoch=schedule.steps_per_epoch(lesson.photos),
+            checkpoint=directory / "checkpoint.npz", key=key, tapped=lesson.loss.tapped,
+            progress=watcher.progress,
+            epoch_done=functools.partial(watcher.epoch, folder) if isinstance(watcher, EpochWatcher) else None,
+        )  # fmt: skip
+        predictions = logits_of(student, validation.images).argmax(axis=1).tolist()
+        record = {**history.to_json(), "metric": validation.metric, **lesson.record, "val_predictions": predictions}
+        write_json(directory / "history.json", record)
+        with replacing(directory / "student.keras") as temporary:
+            student.save(temporary)
+        (directory / "checkpoint.npz").unlink(missing_ok=True)
+
+    return context.workspace.stage(folder, depends, ("student.keras", "history.json"), work)
+
+
+def distillation_photos(context: RunContext) -> int:
+    """How many photos the student is distilled from: the pool's and those of further stores."""
+    return len(context.pool.samples) + sum(store["photos"] for store in extra_stores(context.path))
+
+
+def distillation_batches(
+    context: RunContext, student: Any, batch_size: int, seed: int | None = None, features: Sequence[StoredLogits] = ()
+) -> BatchStream:
+    """What the student is distilled from: the pool's photos, and after them those of further stores.
+
+    Its training in int8 takes batches of logits alone.
+    """
+    recipe, count = context.recipe, len(context.pool.samples)
+    views: ViewSource = context.views(student)
+    logits: StoredLogits = SoftTargets(context.path / "soft_targets")
+    labels: Numbers = context.pool.labels
+    if recipe.data.taught:
+        extra = StoredPhotos(
+            context.path / "extra_targets", recipe.data.views, recipe.seed, context.preprocessing(student)
+        )
+        views, logits = JoinedViews(views, count, extra), JoinedLogits(logits, count, extra)
+        labels = ExtendedLabels(context.pool.labels, len(extra))
+    return BatchStream(
+        views, context.pool.distillation_order(recipe.distill.labelled_share, len(labels) - count), labels, logits,
+        batch_size=batch_size, seed=recipe.seed if seed is None else seed, features=features,
+    )  # fmt: skip
+
+
+def student_validation(context: RunContext, student: Any) -> Validation:
+    """The validation photos; without labels, with the teacher's predictions in their place."""
+    validation = context.validation(student)
+    if not context.label_free:
+        return validation
+    predictions = read_json(context.path / "teacher" / "summary.json")["val_predictions"]
+    return Validation(validation.images, np.asarray(predictions, np.int64))
