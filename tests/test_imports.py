@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +132,81 @@ def test_no_public_name_is_also_a_module() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert not loaded("import edgekd\nfor name in edgekd.__all__: getattr(edgekd, name)") & set(HEAVY)
+
+
+def graph() -> dict[str, set[str]]:
+    """Every module of edgekd, and the modules of edgekd that it imports, at load or later."""
+    modules = {module_name(path): path for path in MODULES}
+    arrows: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        targets = set()
+        for imported, _ in imports(path):
+            parts = imported.split(".")
+            while parts and ".".join(parts) not in modules:
+                parts.pop()
+            if parts:
+                targets.add(".".join(parts))
+        arrows[name] = targets - {name}
+    return arrows
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a module; a package is named by its ``__init__``."""
+    parts = ["edgekd", *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    arrows = graph()
+    order = graphlib.TopologicalSorter(arrows)
+    try:
+        order.prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"an import cycle: {' -> '.join(reversed(error.args[1]))}")
+
+
+def test_nothing_inside_imports_the_package_root() -> None:
+    assert [name for name, targets in graph().items() if "edgekd" in targets] == []
+
+
+# A file each is the rule in these, however short it is.
+ONE_A_FILE = ("edgekd.distill.", "edgekd.cli.", "edgekd.devices.", "edgekd.bench.agents.", "edgekd.pipeline.stages.")
+
+
+def test_a_short_module_that_one_other_uses_is_a_part_of_it() -> None:
+    arrows, short = graph(), []
+    for path in MODULES:
+        name = module_name(path)
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        users = [user for user, targets in arrows.items() if name in targets and not name.startswith(f"{user}.")]
+        if path.name != "__init__.py" and lines < 40 and len(users) == 1 and not name.startswith(ONE_A_FILE):
+            short.append(f"{name} ({lines} lines) belongs in {users[0]}")
+    assert short == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py" and path.parent != ROOT],
+                         ids=lambda p: str(p.parent.relative_to(ROOT)))  # fmt: skip
+def test_a_package_s_init_is_its_map_and_its_public_names(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = ast.get_docstring(tree) or ""
+    rooms = {room.stem for room in path.parent.glob("*.py")} | {
+        room.parent.name for room in path.parent.glob("*/__init__.py")
+    }
+    missing = [room for room in sorted(rooms - {"__init__"}) if not re.search(rf"\b{room}\b", text)]
+    assert missing == [], f"{path}: the docstring does not say what these are: {', '.join(missing)}"
+    for node in tree.body[1:]:
+        is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert is_all or isinstance(node, (ast.Import, ast.ImportFrom)), f"{path}:{node.lineno}: code in an __init__"
+
+
+def test_few_functions_outside_recipe_and_pipeline_take_the_whole_recipe() -> None:
+    takers = []
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] in ("recipe", "recipe.py", "pipeline"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and "Recipe" in {
+                child.id for child in ast.walk(node) if isinstance(child, ast.Name)
+            }:
+                takers.append(f"{module_name(path)}.{node.name}")
+    assert len(takers) <= 15, takers

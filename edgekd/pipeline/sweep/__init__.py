@@ -1,1 +1,7 @@
-"""Many students from one teacher: their runs, the check before training, the pick."""
+"""Many students of one teacher: each a complete run, with the shared stages done once.
+
+    check_students   every student is built before any is trained
+    student_run      one student's run, the shared stages linked
+    sweep            all of them, the front and the winner
+    pick             the language of ``--pick``
+"""
