@@ -13,16 +13,21 @@ import numpy as np
 from warm import edgekd
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+# The README and the pages that it leads to; recipe.md is generated, and tested beside what generates it.
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "edgekd" / "reference" / f"{name}.md" for name in ("training", "int8", "devices", "embedding", "scale")),
+)
+README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def blocks(language: str) -> list[str]:
-    """The README's blocks in a language."""
+    """The README's blocks in a language, and those of its pages."""
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-LINES = [line for block in blocks("sh") for line in block.splitlines() if line]
-"""The README's commands."""
+LINES = list(dict.fromkeys(line for block in blocks("sh") for line in block.splitlines() if line))
+"""The commands of the README and its pages."""
 SET_UPS, OTHERS = [x for x in LINES if "pip install" in x], [x for x in LINES if "pip install" not in x]
 # Simulated machines stand in for those of the README.
 ELSEWHERE = re.compile(r"ssh:|adb:|emulated:|^edgekd devices$")

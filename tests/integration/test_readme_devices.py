@@ -27,7 +27,7 @@ def test_commands_on_devices_run_as_printed(
     # ONNX Runtime takes an emulated machine half a minute to load; test_arm_root and test_instruction_sets do.
     index = readme_folder / "runs" / "litter" / "export" / "index.json"
     write_json(index, {row: told for row, told in read_json(index).items() if told["file"].endswith(".tflite")})
-    assert len(ON_DEVICES) == 4
+    assert len(ON_DEVICES) == 5
     for line in ON_DEVICES:
         here = line.replace("ssh:pi@pi5", pi.address).replace("adb:SERIAL", phone.address)
         program, *arguments = shlex.split(here)
