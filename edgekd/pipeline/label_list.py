@@ -109,7 +109,7 @@ class ShardOfList:
             return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
         names, failed = shard_names(self._place, self._starts, number), dict[int, str]()
         logits, teacher_s = shard_logits(
-            self._teacher, lambda size: self._rendered(names, size, failed), (0, len(names)), self._views
+            self._teacher, lambda size: self._render(names, size, failed), (0, len(names)), self._views
         )
         if failed:
             logits[list(failed)] = np.nan
@@ -122,7 +122,7 @@ class ShardOfList:
     def _views(self) -> int:
         return self._job.recipe.data.views.views
 
-    def _rendered(self, names: list[str], size: tuple[int, int], failed: dict[int, str]) -> RenderedShard:
+    def _render(self, names: list[str], size: tuple[int, int], failed: dict[int, str]) -> RenderedShard:
         recipe = self._job.recipe
         preprocessing = Preprocessing(height=size[0], width=size[1], crop=recipe.data.crop)
         rendering = Rendering(recipe.data.views, recipe.seed, self._job.source, preprocessing)

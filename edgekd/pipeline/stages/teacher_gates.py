@@ -19,9 +19,9 @@ def run(context: RunContext) -> None:
         return
     teacher = np.asarray(read_json(context.path / "teacher" / "summary.json")["val_predictions"])
     student = np.asarray(read_json(context.path / "scratch" / "history.json")["val_predictions"])
-    judged = teacher_gates(context.dataset.labels("val"), teacher, student, context.recipe.metric)
+    results = teacher_gates(context.dataset.labels("val"), teacher, student, context.recipe.metric)
     accept = context.accept_weak_teacher or context.recipe.teacher.accept_weak
-    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in judged]
+    gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in results]
     write_json(gates_file, gates)
     for gate in gates:
         if gate["passed"]:

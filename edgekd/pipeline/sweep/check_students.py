@@ -66,7 +66,7 @@ def _try_student(text: str, teacher: Any, classes: int, allow_larger: bool) -> t
     """A student's name and the number of blocks that it has of the teacher. Raises UsageError, ModelError."""
     spec = parse_student(text)
     if spec.kind == "keras" and not Path(spec.argument).is_file():
-        raise ModelError("there is no such file")
+        raise ModelError("the file does not exist")
     narrow = spec.keep < 1
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
     student = build_student(replace(spec, keep=1.0), teacher, classes, allow_larger=allow_larger or narrow)
