@@ -174,7 +174,7 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _student_can_be_cut(self) -> Recipe:
-        if self.teacher.given and parse_student(self.student.model).kind == "slice":
+        if self.teacher.is_fixed and parse_student(self.student.model).kind == "slice":
             raise ValueError(
                 f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is no Keras "
                 'model that could be cut. Take a network of its own: model = "cnn:16@96", or your own .keras file'

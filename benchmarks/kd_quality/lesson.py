@@ -17,7 +17,7 @@ from edgekd.distill.bind import bind
 from edgekd.models.load import load_model
 from edgekd.storage import read_json
 from edgekd.training.batches import UNLABELLED, BatchStream
-from edgekd.training.loop import deterministic, logits_of, train
+from edgekd.training.loop import logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 LABELLED, HELD_OUT = 3_000, 5_000
@@ -63,7 +63,7 @@ def study(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out
     labels[known] = train_set.labels[known]
     photos = pool if variant.photos == "all" else pool[:LABELLED]
     keras.backend.clear_session()
-    deterministic(seed)
+    make_deterministic(seed)
     student = student_network()
     folder, policy = work / teacher_name(), policy_of(variant)
     teacher = load_model(folder / "teacher.keras") if setting.features else None

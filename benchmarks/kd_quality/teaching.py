@@ -14,12 +14,12 @@ from fashion import MOST_VIEWS, VIEW_SEED, VIEWS, WIDE, StoredViews, load, named
 from networks import source_of, teacher_network
 
 from edgekd.data.views import ViewPolicy
-from edgekd.distill.bind import tap
+from edgekd.distill.bind import find_tap
 from edgekd.models.load import load_model
 from edgekd.storage import read_json, replacing, write_json
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 FIRST = Schedule(epochs=8, batch_size=128, learning_rate=4e-3, weight_decay=0.01, warmup_share=0.15)
@@ -61,7 +61,7 @@ def _teach(work: Path, phase: int) -> None:
     train_set, test, started = load("train"), load("t10k"), time.process_time()
     for number in range(views):
         view_file(work, number, policy)
-    deterministic(phase - 1)
+    make_deterministic(phase - 1)
     model = teacher_network() if phase == 1 else load_model(work / teacher_name(phase - 1) / "teacher.keras")
     stream = BatchStream(
         StoredViews(work, views, policy), np.arange(len(train_set.labels)), train_set.labels, None,
@@ -119,7 +119,7 @@ def fill_soft_targets(work: Path, views: int, *, features: bool, policy: ViewPol
 
     folder = work / teacher_name()
     model = load_model(folder / "teacher.keras")
-    last = model.get_layer(tap(model, "last", "teacher")).output
+    last = model.get_layer(find_tap(model, "last", "teacher")).output
     whole = keras.Model(model.input, [model.output, last])
     for number in range(views):
         wanted = {"mean-logits": 0, "features": 1} if features else {"mean-logits": 0}

@@ -23,7 +23,7 @@ from edgekd.students import cnn
 from edgekd.teacher.keras_teacher import KerasTeacher
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import deterministic, step_function
+from edgekd.training.loop import make_deterministic, step_function
 
 SIZE, CLASSES, BATCH, PHOTOS, VIEWS = 128, 10, 16, 128, 2
 # Teacher and the student's width: edgekd's own teacher, and one of a hundred times the student's cost.
@@ -59,7 +59,7 @@ Block = Callable[[int], float]
 def serve(connection: Connection, group: str, work: Path) -> None:
     """Build a group's arms, send their names and facts, then run the arm that is asked for: (ms a step, waited)."""
     if group == "edgekd":
-        deterministic(0)
+        make_deterministic(0)
     arms, facts = GROUPS[group](work)
     for name, block in arms.items():
         # Traced, compiled and warm.

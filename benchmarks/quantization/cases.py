@@ -14,7 +14,7 @@ import numpy.typing as npt
 import road_task as road
 
 from edgekd.data.images import images_of
-from edgekd.distill.bind import Bound, unbound
+from edgekd.distill.bind import BoundObjective, bind_logits
 from edgekd.distill.hinton import Hinton
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
@@ -39,7 +39,7 @@ class Case:
     task: str
     seed: int
     student: Any
-    objective: Bound | None
+    objective: BoundObjective | None
     calibration: npt.NDArray[np.uint8]
     test: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
     test, truth = fashion.arrays("t10k")
     chosen = np.random.default_rng(seed).choice(fashion.SHOWN, CALIBRATION, replace=False)
     return Case(
-        kind.name, seed, student, unbound(Hinton()), fashion.shown(grey[chosen], kind.side),
+        kind.name, seed, student, bind_logits(Hinton()), fashion.shown(grey[chosen], kind.side),
         fashion.shown(test, kind.side), truth, fashion.validation(kind.side),
         lambda size: BatchStream(
             fashion.Source(kind.side), np.arange(fashion.SHOWN), labels, column, batch_size=size, seed=seed
@@ -91,7 +91,7 @@ def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
     student = load_model(directory / "distill" / "student.keras")
     preprocessing, distill = context.preprocessing(student), recipe.distill
     return Case(
-        road.NAME, fold, student, unbound(distill.objective),
+        road.NAME, fold, student, bind_logits(distill.objective),
         calibration_images(context, preprocessing), images_of(dataset, dataset.split("test"), preprocessing),
         dataset.labels("test"), student_validation(context, student),
         lambda size: distillation_batches(context, student, size),

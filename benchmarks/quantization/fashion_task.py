@@ -21,7 +21,7 @@ from edgekd.storage import replacing
 from edgekd.students import cnn
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -97,7 +97,7 @@ def teacher_answers(work: Path) -> npt.NDArray[np.float16]:
     path = work / "fashion" / "column.npy"
     if path.is_file():
         return np.load(path, allow_pickle=False)
-    deterministic(0)
+    make_deterministic(0)
     model = cnn.build(32, 28, len(CLASSES))
     _, labels = arrays("train")
     photos = np.arange(len(labels) - HELD_OUT)
@@ -126,7 +126,7 @@ def float_student(work: Path, kind: Kind, seed: int) -> Any:
     folder = work / "fashion" / f"{'small' if kind is SMALL else 'hard'}-{seed}"
     path = folder / "student.keras"
     if not path.is_file():
-        deterministic(seed)
+        make_deterministic(seed)
         model, column = network(kind), teacher_answers(work)
         labels = arrays("train")[1]
         photos = np.arange(SHOWN)

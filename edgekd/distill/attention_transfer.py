@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, fixed, resized
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, resize_maps, stop_gradient
 
 
 def attention(maps: Any) -> Any:
@@ -35,8 +35,8 @@ class AttentionTransfer(FeatureObjective):
         import keras
 
         ops = keras.ops
-        teacher = fixed(teacher)
+        teacher = stop_gradient(teacher)
         # The square root of the resized energy stands for maps whose energy that is.
-        energy = resized(ops.mean(teacher * teacher, axis=-1, keepdims=True), *student.shape[1:3])
+        energy = resize_maps(ops.mean(teacher * teacher, axis=-1, keepdims=True), *student.shape[1:3])
         difference = attention(student) - attention(ops.sqrt(ops.maximum(energy, 0.0)))
         return ops.sum(difference * difference, axis=1)

@@ -13,7 +13,7 @@ from edgekd.errors import ModelError
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundObjective:
     """The loss of a training, as ``edgekd.training.loop.train`` takes it.
 
     ``tapped`` gives the student's logits and then each tap's (projected) features, on the student's own layers; None
@@ -55,7 +55,7 @@ def bind(
     student: Any,
     teacher: Any = None,
     confidence: ConfidenceWeight | ConfidenceThreshold | None = None,
-) -> Bound:
+) -> BoundObjective:
     """Bind an objective to Keras models; ``teacher`` may be None where no features are asked for.
 
     Makes the projectors' weights, by Keras' global seed. Raises ModelError where a tap names no layer, or features are
@@ -66,18 +66,20 @@ def bind(
     for term in terms:
         if not isinstance(term.objective, FeatureObjective):
             continue
-        layer = tap(teacher, term.objective.taps.teacher, "teacher")
-        maps = student.get_layer(tap(student, term.objective.taps.student, "student")).output
+        layer = find_tap(teacher, term.objective.taps.teacher, "teacher")
+        maps = student.get_layer(find_tap(student, term.objective.taps.student, "student")).output
         channels = int(teacher.get_layer(layer).output.shape[-1])
         projector = term.objective.projector(int(maps.shape[-1]), channels)
         outputs.append(maps if projector is None else projector(maps))
         which.append(layers.index(layer))
-    return Bound(terms, confidence, _model(student, outputs), layers, tuple(which))
+    return BoundObjective(terms, confidence, _model(student, outputs), layers, tuple(which))
 
 
-def unbound(objective: OnLogits | Weighted, confidence: ConfidenceWeight | ConfidenceThreshold | None = None) -> Bound:
+def bind_logits(
+    objective: OnLogits | Weighted, confidence: ConfidenceWeight | ConfidenceThreshold | None = None
+) -> BoundObjective:
     """An objective's terms with no taps, for trainings of logits alone (``quantize.logit_loss`` drops the others)."""
-    return Bound(terms_of(objective), confidence, None, (), ())
+    return BoundObjective(terms_of(objective), confidence, None, (), ())
 
 
 def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, ...]:
@@ -94,13 +96,13 @@ def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, .
                 f"{term.objective.name} compares features, and this teacher shows only its logits. "
                 "Take a .keras teacher, or an objective on logits"
             )
-        layer = tap(teacher, term.objective.taps.teacher, "teacher")
+        layer = find_tap(teacher, term.objective.taps.teacher, "teacher")
         if layer not in found:
             found.append(layer)
     return tuple(found)
 
 
-def tap(model: Any, name: str, whose: str) -> str:
+def find_tap(model: Any, name: str, whose: str) -> str:
     """The layer that a tap means: see ``Taps``. Raises ModelError naming the nearest layer."""
     grids: dict[str, int] = {str(layer.name): _side(layer) for layer in model.layers if _side(layer)}
     if name in grids:
@@ -118,7 +120,7 @@ def tap(model: Any, name: str, whose: str) -> str:
     raise ModelError(f"the {whose} {model.name} has no layer of feature maps for the tap {name!r}; {hint}")
 
 
-def teacher_features(teacher: Any, layers: tuple[str, ...]) -> Any:
+def feature_model(teacher: Any, layers: tuple[str, ...]) -> Any:
     """The teacher's part that gives the outputs of ``layers``, as a list where there are several."""
     import keras
 

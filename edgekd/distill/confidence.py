@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgekd.distill.objective import fixed
+from edgekd.distill.objective import stop_gradient
 
 
 def certainty(teacher: Any) -> Any:
     """The teacher's probability of its most likely class [B], of logits [B, C] at temperature 1."""
     import keras
 
-    return keras.ops.max(keras.ops.softmax(fixed(teacher), axis=-1), axis=-1)
+    return keras.ops.max(keras.ops.softmax(stop_gradient(teacher), axis=-1), axis=-1)
 
 
 class ConfidenceWeight(BaseModel):

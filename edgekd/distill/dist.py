@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgekd.distill.objective import NO_DIVISION_BY_ZERO, LogitObjective, fixed
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, LogitObjective, stop_gradient
 from edgekd.training.labels import cross_entropy
 
 
@@ -44,7 +44,7 @@ class Dist(LogitObjective):
         import keras
 
         ops = keras.ops
-        p, q = (ops.softmax(x / self.softmax_temperature, axis=-1) for x in (fixed(teacher), student))
+        p, q = (ops.softmax(x / self.softmax_temperature, axis=-1) for x in (stop_gradient(teacher), student))
         between_classes = correlation_distance(q, p, axis=1)
         between_photos = ops.mean(correlation_distance(q, p, axis=0))
         told = self.photo_weight * between_classes + self.class_weight * between_photos

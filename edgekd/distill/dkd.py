@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgekd.distill.objective import LogitObjective, fixed
+from edgekd.distill.objective import LogitObjective, stop_gradient
 from edgekd.training.labels import cross_entropy
 
 _OUT = -1e9
 """A logit that gives exactly no probability, beyond any that a stored column holds."""
 
 
-def decoupled(labels: Any, student: Any, teacher: Any, softmax_temperature: float) -> tuple[Any, Any]:
+def decouple(labels: Any, student: Any, teacher: Any, softmax_temperature: float) -> tuple[Any, Any]:
     """(TCKD, NCKD), each [B], in nats, without T²: the target against the rest, and the rest among themselves.
 
     The target is the label, or the teacher's most likely class where the label is -1. With two classes NCKD is 0.
@@ -66,6 +66,6 @@ class DKD(LogitObjective):
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
-        target, others = decoupled(labels, student, fixed(teacher), self.softmax_temperature)
+        target, others = decouple(labels, student, stop_gradient(teacher), self.softmax_temperature)
         told = self.softmax_temperature**2 * (self.target_weight * target + self.other_weight * others)
         return told + self.label_weight * cross_entropy(labels, student)

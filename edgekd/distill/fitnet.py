@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgekd.distill.objective import FeatureObjective, fixed, resized
+from edgekd.distill.objective import FeatureObjective, resize_maps, stop_gradient
 
 
 class FitNet(FeatureObjective):
@@ -39,5 +39,5 @@ class FitNet(FeatureObjective):
         """Loss of each photo [B]."""
         import keras
 
-        difference = student - resized(fixed(teacher), *student.shape[1:3])
+        difference = student - resize_maps(stop_gradient(teacher), *student.shape[1:3])
         return keras.ops.mean(difference * difference, axis=(1, 2, 3))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgekd.distill.objective import LogitObjective, fixed
+from edgekd.distill.objective import LogitObjective, stop_gradient
 from edgekd.training.labels import cross_entropy
 
 
@@ -26,7 +26,7 @@ def softened_divergence(teacher: Any, student: Any, softmax_temperature: float) 
     return softmax_temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def blended(divergence: Any, labels: Any, student: Any, label_weight: float) -> Any:
+def blend_with_labels(divergence: Any, labels: Any, student: Any, label_weight: float) -> Any:
     """``(1 - w) · divergence + w · cross-entropy`` [B]; a photo without a label keeps the divergence whole."""
     import keras
 
@@ -47,5 +47,5 @@ class Hinton(LogitObjective):
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
-        divergence = softened_divergence(fixed(teacher), student, self.softmax_temperature)
-        return blended(divergence, labels, student, self.label_weight)
+        divergence = softened_divergence(stop_gradient(teacher), student, self.softmax_temperature)
+        return blend_with_labels(divergence, labels, student, self.label_weight)

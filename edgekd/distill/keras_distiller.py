@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekd.distill.bind import tap
+from edgekd.distill.bind import find_tap
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import OnFeatures, OnLogits, Term, Weighted, terms_of
 from edgekd.training.labels import LabelsOnly
@@ -76,7 +76,10 @@ def distiller_loss(objective: OnLogits | OnFeatures, teacher: Any, student: Any)
     """One objective for the Distiller's list. Where ``projector`` is not None, attach it to the Distiller too."""
     if not isinstance(objective, FeatureObjective):
         return DistillerLoss(objective)
-    theirs, ours = tap(teacher, objective.taps.teacher, "teacher"), tap(student, objective.taps.student, "student")
+    theirs, ours = (
+        find_tap(teacher, objective.taps.teacher, "teacher"),
+        find_tap(student, objective.taps.student, "student"),
+    )
     shape = student.get_layer(ours).output.shape
     projector = objective.projector(int(shape[-1]), int(teacher.get_layer(theirs).output.shape[-1]))
     if projector is not None:

@@ -49,14 +49,14 @@ class FeatureObjective(BaseModel):
         raise NotImplementedError
 
 
-def fixed(teacher: Any) -> Any:
+def stop_gradient(teacher: Any) -> Any:
     """The teacher's tensor as a constant, so that no gradient reaches it whoever calls."""
     import keras
 
     return keras.ops.stop_gradient(keras.ops.convert_to_tensor(teacher))
 
 
-def resized(maps: Any, height: int, width: int) -> Any:
+def resize_maps(maps: Any, height: int, width: int) -> Any:
     """Maps [B, H, W, D] at another grid, bilinear; unchanged where the grid is the same already."""
     import keras
 

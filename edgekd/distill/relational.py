@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, fixed
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, stop_gradient
 
 _LEAST_SQUARE = 1e-12
 
@@ -77,7 +77,7 @@ class Relational(FeatureObjective):
         import keras
 
         ops = keras.ops
-        ours, theirs = embedding(student), embedding(fixed(teacher))
+        ours, theirs = embedding(student), embedding(stop_gradient(teacher))
         far = self.distance_weight * ops.mean(_huber(distances(ours) - distances(theirs)), axis=1)
         # The angles are nearly all of the time and memory that it takes.
         if not self.angle_weight:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, fixed
+from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, stop_gradient
 
 
 def similarities(features: Any) -> Any:
@@ -36,5 +36,5 @@ class SimilarityPreserving(FeatureObjective):
         """Loss of each photo [B]."""
         import keras
 
-        difference = similarities(student) - similarities(fixed(teacher))
+        difference = similarities(student) - similarities(stop_gradient(teacher))
         return keras.ops.mean(difference * difference, axis=1)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgekd.distill.hinton import blended, softened_divergence
-from edgekd.distill.objective import LogitObjective, fixed
+from edgekd.distill.hinton import blend_with_labels, softened_divergence
+from edgekd.distill.objective import LogitObjective, stop_gradient
 
 _LEAST_VARIANCE = 1e-4
 """Added to a photo's variance of logits: a head that starts at zero then has a gradient that is large, not infinite."""
@@ -39,5 +39,7 @@ class Standardized(LogitObjective):
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""
-        divergence = softened_divergence(standardize(fixed(teacher)), standardize(student), self.softmax_temperature)
-        return blended(divergence, labels, student, self.label_weight)
+        divergence = softened_divergence(
+            standardize(stop_gradient(teacher)), standardize(student), self.softmax_temperature
+        )
+        return blend_with_labels(divergence, labels, student, self.label_weight)

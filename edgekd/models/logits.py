@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.outputs import SMALLEST, Ending, judge
+from edgekd.models.outputs import SMALLEST, Ending, judge_outputs
 
 TWO_CLASSES = "two_classes"
 """Name of the layer that turns one sigmoid's input into two logits."""
@@ -46,15 +46,15 @@ def logits_model(model: Any, name: str) -> Any:
     return bare
 
 
-def logits_by_answers(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
+def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
     """``model``, which answers real photos with ``rows`` [N, C], and a logarithm behind it if those are probabilities.
 
-    For a softmax that ``logits_model`` could not see. Raises ModelError as ``judge`` does.
+    For a softmax that ``logits_model`` could not see. Raises ModelError as ``judge_outputs`` does.
     """
     import keras
 
     ending: Ending = "logits" if isinstance(model.layers[-1], keras.layers.Dense) else "unknown"
-    if judge(ending, rows, name).kind != "probabilities":
+    if judge_outputs(ending, rows, name).kind != "probabilities":
         return model
     return keras.Model(model.inputs, keras.ops.log(keras.ops.maximum(model.output, SMALLEST)), name=model.name)
 

@@ -50,7 +50,7 @@ class Scores:
         return 2 if self.kind in ("sigmoid", "logit") else 1
 
 
-def judge(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:
+def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:
     """What rows [N, C] that a network gave for real photos are; ``ending`` is what its graph says.
 
     ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision. Each may be off

@@ -18,9 +18,9 @@ from edgekd.pipeline.context import RunContext
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
-from edgekd.teacher.average import combined, members_of
+from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
-from edgekd.teacher.opening import described, fingerprint, open_fixed_teacher
+from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import evaluate
 
@@ -48,7 +48,7 @@ def fixed_teacher_stage(context: RunContext) -> None:
         teacher = open_teacher_of(recipe, dataset)
         labels = dataset.labels("val")
         logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
-        members = described(teacher)
+        members = describe_teacher(teacher)
         obstacle = timing_obstacle(teacher)
         summary = {
             "schema": 1,
@@ -96,7 +96,7 @@ def logits_over(teacher: Teacher, dataset: Dataset, samples: Sequence[Sample], c
 
     if not samples:
         return np.zeros((0, teacher.num_classes), np.float32)
-    return combined(teacher, [of(member) for member in members_of(teacher)])
+    return combine_logits(teacher, [of(member) for member in members_of(teacher)])
 
 
 def timing_obstacle(teacher: Teacher) -> str | None:
@@ -145,9 +145,9 @@ def _copy_file(directory: Path, teacher: Teacher) -> str | None:
         return None
     name, path = f"teacher.{teacher.settings.kind}", Path(teacher.settings.model)
     if teacher.settings.kind == "onnx":
-        from edgekd.teacher.onnx_network import whole_onnx
+        from edgekd.teacher.onnx_network import read_with_weights
 
-        write_bytes(directory / name, whole_onnx(path))
+        write_bytes(directory / name, read_with_weights(path))
     else:
         write_bytes(directory / name, path.read_bytes())
     return name

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
-from edgekd.distill.bind import unbound
+from edgekd.distill.bind import bind_logits
 from edgekd.distill.hinton import Hinton
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
@@ -30,7 +30,7 @@ def train_qat_on_soft_targets(
     """Train a run's student in int8 with the objective, the photos and the soft targets that it was distilled by."""
     distill = context.recipe.distill
     return train_qat(
-        student, section, unbound(distill.objective, distill.confidence),
+        student, section, bind_logits(distill.objective, distill.confidence),
         distillation_batches(context, student, section.batch_size), student_validation(context, student),
         steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
         checkpoint=checkpoint, key=key, output=output, progress=context.workspace.watcher.progress,
@@ -43,7 +43,7 @@ def sparsify_on_soft_targets(
     """Prune or cluster a run's student with the objective, photos and soft targets that it was distilled by."""
     distill = context.recipe.distill
     return sparsify(
-        student, section, unbound(distill.objective, distill.confidence),
+        student, section, bind_logits(distill.objective, distill.confidence),
         distillation_batches(context, student, section.batch_size), student_validation(context, student),
         steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
         checkpoint=checkpoint, key=key, progress=context.workspace.watcher.progress,
@@ -80,7 +80,7 @@ def train_qat_without_run(
         batch_size=section.batch_size, seed=0,
     )  # fmt: skip
     valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
-    objective = unbound(Hinton(label_weight=0.1))
+    objective = bind_logits(Hinton(label_weight=0.1))
     return train_qat(
         student, section, objective, stream, valid, steps_per_epoch=section.schedule().steps_per_epoch(len(images)),
         seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress,

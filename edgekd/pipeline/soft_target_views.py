@@ -22,7 +22,7 @@ _BATCH_IMAGES, _BATCH_PHOTOS = 256, 16
 
 def load_finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teacher:
     """The teacher of a run whose teacher stage is done."""
-    if recipe.teacher.given:
+    if recipe.teacher.is_fixed:
         return open_teacher_of(recipe, dataset)
     return open_teacher(run / "teacher" / "teacher.keras")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.distill.bind import Bound
+from edgekd.distill.bind import BoundObjective
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import EpochWatcher
@@ -19,7 +19,7 @@ from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, replacing, write_json
 from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
 from edgekd.training.joined_order import ExtendedLabels
-from edgekd.training.loop import Validation, deterministic, logits_of, train
+from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.order import Numbers
 from edgekd.training.replicas import on_every_gpu
 
@@ -38,7 +38,7 @@ def draw_facts(context: RunContext, repeat: int) -> dict[str, Any]:
 class Lesson:
     """What a training learns from: the loss, its batches, the photos that a pass is counted by, and facts to record."""
 
-    loss: Bound
+    loss: BoundObjective
     stream: BatchStream
     photos: int
     record: dict[str, Any]
@@ -61,7 +61,7 @@ def train_student(
 
     @on_every_gpu(schedule.batch_size)
     def work(directory: Path, key: str) -> None:
-        deterministic(seed)
+        make_deterministic(seed)
         student = load_model(context.path / start / "student.keras")
         lesson, validation = lesson_for(student), student_validation(context, student)
         history = train(

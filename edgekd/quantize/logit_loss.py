@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekd.distill.bind import Bound
+from edgekd.distill.bind import BoundObjective
 from edgekd.distill.objective import FeatureObjective
 from edgekd.errors import ModelError
 from edgekd.training.labels import LabelsOnly
@@ -36,7 +36,7 @@ def logit_loss(objective: Loss | None) -> LogitLoss:
     """
     if objective is None:
         objective = LabelsOnly()
-    if not isinstance(objective, Bound):
+    if not isinstance(objective, BoundObjective):
         name = getattr(objective, "name", type(objective).__name__)
         return LogitLoss(objective, [{"name": name, "weight": 1.0}], [])
     kept = tuple(term for term in objective.terms if not isinstance(term.objective, FeatureObjective))
@@ -47,7 +47,7 @@ def logit_loss(objective: Loss | None) -> LogitLoss:
             "Add a term on logits, such as hinton"
         )
     told = [{**term.objective.model_dump(mode="json"), "weight": term.weight} for term in kept]
-    return LogitLoss(Bound(kept, objective.confidence, None, (), ()), told, left_out)
+    return LogitLoss(BoundObjective(kept, objective.confidence, None, (), ()), told, left_out)
 
 
 def _logits(teacher: Any) -> Any:

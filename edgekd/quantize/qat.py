@@ -25,7 +25,7 @@ from edgekd.quantize.qat_convert import converted, float_twin
 from edgekd.quantize.tf_keras_training import adamw, first_images
 from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
+from edgekd.training.loop import Handling, History, Loss, Progress, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["qat", "pqat", "cqat", "pcqat"]
@@ -80,7 +80,7 @@ def train_qat(
     Raises ModelError naming a layer without an int8 form, a loss that has no term on logits or weights with nothing to
     keep; ExportError where the file is not all integers or does not do what was trained.
     """
-    deterministic(seed)
+    make_deterministic(seed)
     bridged = bridge(load_float_model(student))
     loss = logit_loss(objective)
     model = fake_quantized(bridged, _KEEPS[section.method])

@@ -34,7 +34,7 @@ from edgekd.quantize.tf_keras_training import adamw
 from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import Handling, History, Loss, Progress, Validation, deterministic, train
+from edgekd.training.loop import Handling, History, Loss, Progress, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
@@ -93,7 +93,7 @@ def sparsify(
     stages = ["prune", "cluster"] if section.method == "prune-cluster" else [section.method]
     for number, stage in enumerate(stages):
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
-        deterministic(seed)
+        make_deterministic(seed)
         copy = copied(student)
         bridged = bridge(load_float_model(copy))
         core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)

@@ -17,7 +17,7 @@ from edgekd.errors import RunError
 from edgekd.scale.place import LocalPlace, Place
 from edgekd.scale.workers import Here, Opener, Told, Workers
 from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, _claim, _json, _size, as_file, shard_name, span_of
-from edgekd.teacher.average import combined, members_of
+from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import Progress
 
@@ -109,7 +109,7 @@ def shard_logits(
 ) -> tuple[npt.NDArray[np.float16], float]:
     """Logits float16 [B, V, C] of a range of photos, and the seconds in which the teacher computed."""
     asked = [_asked(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
-    logits = combined(teacher, [answers for answers, _ in asked])
+    logits = combine_logits(teacher, [answers for answers, _ in asked])
     if len(logits) != (span[1] - span[0]) * views or not np.isfinite(logits).all():
         raise RunError("the teacher gave logits that are missing or no numbers; check its pixel_range and weights")
     # Logits past float16's range would become infinite; a margin of 60000 nats is certainty all the same.

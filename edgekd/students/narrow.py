@@ -60,7 +60,7 @@ def leave_out(model: Any, blocks: Sequence[str]) -> Any:
     return clone
 
 
-def narrowable(model: Any) -> list[Bottleneck]:
+def narrowable_blocks(model: Any) -> list[Bottleneck]:
     """The blocks of ``model`` that can be narrowed. Raises ModelError where there are none."""
     blocks = bottlenecks_of(model)
     if not blocks:
@@ -79,7 +79,7 @@ def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -
     Raises ModelError where the model has no inverted residual block.
     """
     narrowed = model
-    for block in narrowable(model):
+    for block in narrowable_blocks(model):
         layer = model.get_layer(block.depthwise[0])
         hidden = int(layer.input.shape[-1])
         kept = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))

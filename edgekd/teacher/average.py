@@ -69,7 +69,7 @@ def members_of(teacher: Teacher) -> tuple[Teacher, ...]:
     return teacher.members if isinstance(teacher, AverageTeacher) else (teacher,)
 
 
-def combined(teacher: Teacher, logits: Sequence[Logits]) -> Logits:
+def combine_logits(teacher: Teacher, logits: Sequence[Logits]) -> Logits:
     """What ``teacher`` says where ``members_of`` it said ``logits``."""
     return teacher.combine(logits) if isinstance(teacher, AverageTeacher) else logits[0]
 

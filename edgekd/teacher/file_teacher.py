@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.outputs import class_columns, judge
+from edgekd.models.outputs import class_columns, judge_outputs
 from edgekd.storage import digest
 from edgekd.teacher.network import BATCH, Network, layout_of, size_of
 from edgekd.teacher.pixels import pixels_of
@@ -40,7 +40,7 @@ class FileTeacher:
         self._size = size_of(facts, self.layout, settings)
         self.pixels = pixels_of(settings, facts.pixels, facts.where, sealed=facts.sealed)
         rows = self._rows(photos(self._size))
-        self.scores = judge(facts.ending, rows, facts.where, step=facts.step)
+        self.scores = judge_outputs(facts.ending, rows, facts.where, step=facts.step)
         own = settings.classes or facts.labels or ()
         outputs = rows.shape[1] * self.scores.classes_per_output
         self._columns = class_columns(own, classes, outputs, facts.where)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.load import load_model
-from edgekd.models.logits import logits_by_answers, logits_model, onto
+from edgekd.models.logits import logits_from_outputs, logits_model, onto
 from edgekd.models.outputs import class_columns
 from edgekd.models.pixel_range import affine_layers
 from edgekd.quiet import import_keras
 from edgekd.storage import sha256_file
 from edgekd.teacher.file_teacher import PhotosAt
-from edgekd.teacher.network import settled_size
+from edgekd.teacher.network import resolve_size
 from edgekd.teacher.pixels import Pixels, pixels_of
 from edgekd.teacher.settings import TeacherFile
 from edgekd.training.loop import logits_of
@@ -62,9 +62,9 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     """
     import keras
 
-    model = bare_network(settings)
+    model = load_bare_network(settings)
     images = photos((int(model.input_shape[1]), int(model.input_shape[2])))
-    model = logits_by_answers(model, logits_of(model, images), settings.model)
+    model = logits_from_outputs(model, logits_of(model, images), settings.model)
     columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
     x = model.output
     if columns.tolist() != list(range(model.output_shape[-1])):
@@ -74,7 +74,7 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     return keras.Model(model.inputs, x, name="teacher")
 
 
-def bare_network(settings: TeacherFile) -> Any:
+def load_bare_network(settings: TeacherFile) -> Any:
     """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
 
     Raises ModelError where its size or its pixels can't be known, or it ends in something else.
@@ -88,7 +88,7 @@ def bare_network(settings: TeacherFile) -> Any:
         raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
     if settings.output is not None:
         raise ModelError(f"{where} has one output. Remove output from [teacher]")
-    height, width = settled_size(model.input_shape[1], model.input_shape[2], settings, where)
+    height, width = resolve_size(model.input_shape[1], model.input_shape[2], settings, where)
     known = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
     pixels = pixels_of(settings, known, where)
     image = keras.Input((height, width, 3), name="image")

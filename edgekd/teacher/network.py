@@ -87,10 +87,10 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
 def size_of(facts: NetworkFacts, layout: Layout, settings: InputSettings) -> tuple[int, int]:
     """(height, width) in pixels. Raises ModelError where neither file nor recipe says, or they say different things."""
     height, width = (_fixed(size) for size in (facts.shape[1:3] if layout == "nhwc" else facts.shape[2:4]))
-    return settled_size(height, width, settings, facts.where)
+    return resolve_size(height, width, settings, facts.where)
 
 
-def settled_size(height: int | None, width: int | None, settings: InputSettings, where: str) -> tuple[int, int]:
+def resolve_size(height: int | None, width: int | None, settings: InputSettings, where: str) -> tuple[int, int]:
     """The file's own size, or ``input_size`` where it leaves it open. Raises ModelError."""
     given = settings.input_size
     if (height is None or width is None) and given is None:
@@ -126,7 +126,7 @@ def _shown(shape: Shape) -> str:
     return f"[{', '.join('?' if _fixed(size) is None else str(size) for size in shape)}]"
 
 
-def one_by_one(inputs: npt.NDArray[Any], run: Any, batch: int | None) -> npt.NDArray[Any]:
+def run_in_batches(inputs: npt.NDArray[Any], run: Any, batch: int | None) -> npt.NDArray[Any]:
     """``run`` over parts of ``batch`` images (1 to `BATCH` where that is free); a short last part is filled up."""
     size = batch or BATCH
     parts = []

@@ -16,7 +16,7 @@ from edgekd.inspection import described, from_onnx
 from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, check_file, one_by_one
+from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
 
@@ -32,11 +32,11 @@ class OnnxNetwork:
         """Raises ModelError, or ArtifactError where the file is damaged."""
         from edgekd.runtime.ort import session
 
-        content = whole_onnx(path)
+        content = read_with_weights(path)
         graph = onnx_file.read(content, str(path))
         network = from_onnx.network(graph)
-        self._image = one_image(network, str(path))
-        self._output = one_output(network, settings, str(path))
+        self._image = single_image_input(network, str(path))
+        self._output = scores_output(network, settings, str(path))
         self._facts = _facts(path, content, graph, network, (self._image, self._output))
         try:
             self._session = session(content, _THREADS)
@@ -54,11 +54,11 @@ class OnnxNetwork:
         # A free batch is often a lie: a reshape to one image inside, which fails or mixes the images up.
         if self._facts.batch is None and not self._one_at_a_time and len(inputs) > 1:
             try:
-                found = one_by_one(inputs[:2], self._call, None)
+                found = run_in_batches(inputs[:2], self._call, None)
                 self._one_at_a_time = len(found) != 2
             except ModelError:
                 self._one_at_a_time = True
-        return one_by_one(inputs, self._call, 1 if self._one_at_a_time else self._facts.batch)
+        return run_in_batches(inputs, self._call, 1 if self._one_at_a_time else self._facts.batch)
 
     def _call(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         try:
@@ -68,7 +68,7 @@ class OnnxNetwork:
         return values * np.float32(_UINT8_STEP) if values.dtype == np.uint8 else values
 
 
-def whole_onnx(path: Path) -> bytes:
+def read_with_weights(path: Path) -> bytes:
     """The file's bytes with the weights in it that exporters put in a file beside it.
 
     Raises ModelError where one of those is missing or lies elsewhere.
@@ -91,7 +91,7 @@ def whole_onnx(path: Path) -> bytes:
         ) from None
 
 
-def one_image(network: Graph, where: str) -> Value:
+def single_image_input(network: Graph, where: str) -> Value:
     """The only input. Raises ModelError where there are others."""
     values = [network.values[key] for key in network.inputs]
     if len(values) != 1 or values[0].shape is None:
@@ -100,7 +100,7 @@ def one_image(network: Graph, where: str) -> Value:
     return values[0]
 
 
-def one_output(network: Graph, settings: InputSettings, where: str) -> Value:
+def scores_output(network: Graph, settings: InputSettings, where: str) -> Value:
     """The output of class scores: the only one, or that of ``[teacher] output``. Raises ModelError."""
     values = [network.values[key] for key in network.outputs]
     names = ", ".join(value.name for value in values)
@@ -132,7 +132,7 @@ def _facts(
     }
     if ONNX_RECORD in graph.metadata:
         step = {"step": _UINT8_STEP} if output.dtype == "uint8" else {}
-        return NetworkFacts(**{**common, **sealed_facts(path), **step})
+        return NetworkFacts(**{**common, **artifact_facts(path), **step})
     if output.dtype not in FLOATS:
         raise ModelError(f"{path} gives {output.dtype}; a teacher gives floats. Export it with a float output")
     if image.dtype not in ("float32", "float16", "uint8"):
@@ -141,7 +141,7 @@ def _facts(
     return NetworkFacts(**common, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
 
 
-def sealed_facts(path: Path) -> dict[str, Any]:
+def artifact_facts(path: Path) -> dict[str, Any]:
     """What an export of edgekd's says of itself. Raises ArtifactError where its bytes were changed."""
     ours = Artifact.open(path)
     parameters = ours.provenance.get("parameters")

@@ -12,7 +12,7 @@ from edgekd.teacher.average import AverageTeacher, members_of
 from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
 from edgekd.teacher.keras_teacher import KerasTeacher, adopt
 from edgekd.teacher.network import folder_hash
-from edgekd.teacher.onnx_network import whole_onnx
+from edgekd.teacher.onnx_network import read_with_weights
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherFile, TeacherSection
 
@@ -40,7 +40,7 @@ def fingerprint(section: TeacherSection) -> list[str]:
         elif path.is_file():
             # An .onnx may keep its weights in another file.
             whole = file.kind == "onnx"
-            found.append(hashlib.sha256(whole_onnx(path)).hexdigest() if whole else sha256_file(path))
+            found.append(hashlib.sha256(read_with_weights(path)).hexdigest() if whole else sha256_file(path))
         else:
             raise ModelError(
                 f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
@@ -49,7 +49,7 @@ def fingerprint(section: TeacherSection) -> list[str]:
     return found
 
 
-def described(teacher: Teacher) -> list[dict[str, Any]]:
+def describe_teacher(teacher: Teacher) -> list[dict[str, Any]]:
     """What is known of each member, for a run's records: file, format, input, classes, and how its answers are read."""
     return [_described(member) for member in members_of(teacher)]
 

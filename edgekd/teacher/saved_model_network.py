@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.models.outputs import Ending
 from edgekd.quiet import import_keras, quiet
-from edgekd.teacher.network import NetworkFacts, folder_hash, one_by_one
+from edgekd.teacher.network import NetworkFacts, folder_hash, run_in_batches
 from edgekd.teacher.settings import InputSettings
 
 _SIGNATURE = "serving_default"
@@ -73,7 +73,7 @@ class SavedModelNetwork:
 
     def run(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Raw outputs [N, ...]. Raises ModelError where the graph fails."""
-        return one_by_one(inputs, self._call, self._facts.batch)
+        return run_in_batches(inputs, self._call, self._facts.batch)
 
     def _call(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         import tensorflow as tf

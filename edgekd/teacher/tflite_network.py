@@ -17,8 +17,8 @@ from edgekd.inspection.network import Network as Graph
 from edgekd.quiet import quiet
 from edgekd.storage import sha256_file
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, check_file, one_by_one
-from edgekd.teacher.onnx_network import one_image, one_output, sealed_facts
+from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
+from edgekd.teacher.onnx_network import artifact_facts, scores_output, single_image_input
 from edgekd.teacher.settings import InputSettings
 
 _THREADS = 2
@@ -35,7 +35,7 @@ class TfliteNetwork:
         self._content = check_file(path).read_bytes()
         graph = tflite_file.read(self._content, str(path))
         network = from_tflite.network(graph)
-        image, output = one_image(network, str(path)), one_output(network, settings, str(path))
+        image, output = single_image_input(network, str(path)), scores_output(network, settings, str(path))
         self._facts = _facts(path, self._content, graph, network, (image, output))
         self._dequantize = (float(output.scales[0]), _zero(output)) if len(output.scales) == 1 else None
         try:
@@ -56,7 +56,7 @@ class TfliteNetwork:
 
     def run(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Outputs [N, ...] as real numbers. Raises ModelError where LiteRT fails."""
-        return one_by_one(inputs, self._call, self._facts.batch)
+        return run_in_batches(inputs, self._call, self._facts.batch)
 
     def _call(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         try:
@@ -91,7 +91,7 @@ def _facts(
         "step": step_of(network, output.key),
     }
     if TFLITE_RECORD in graph.metadata:
-        return NetworkFacts(**{**common, **sealed_facts(path)})
+        return NetworkFacts(**{**common, **artifact_facts(path)})
     if image.dtype not in ("float32", "uint8", "int8"):
         raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, uint8 or int8 pixels")
     described_as = described.of_tflite(content, graph.metadata, graph.description)

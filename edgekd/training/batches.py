@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.training.order import Numbers, permuted
+from edgekd.training.order import Numbers, permute
 
 UNLABELLED = -1
 _AHEAD = 3
@@ -162,7 +162,7 @@ class BatchStream:
         rows = np.empty_like(ranks)
         for number in np.unique(passes):
             here = passes == number
-            rows[here] = permuted(ranks[here], len(self._photos), (self._seed, int(number)))
+            rows[here] = permute(ranks[here], len(self._photos), (self._seed, int(number)))
         return rows
 
     def _order(self, number: int) -> npt.NDArray[np.int64]:

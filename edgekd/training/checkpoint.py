@@ -68,7 +68,7 @@ def _numbered(stored: Any, name: str) -> Arrays:
     return [stored[f"{name}/{i}"] for i in range(count)]
 
 
-def values(variables: Sequence[Any]) -> Arrays:
+def copy_values(variables: Sequence[Any]) -> Arrays:
     """Copies of Keras variables as arrays."""
     return [np.array(v.numpy()) for v in variables]
 

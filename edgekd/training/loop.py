@@ -20,8 +20,8 @@ from edgekd.errors import ModelError
 from edgekd.metrics import balanced_accuracy
 from edgekd.quiet import import_keras
 from edgekd.training.batches import Batch, BatchStream
-from edgekd.training.checkpoint import TrainingState, assign, load_state, save_state, values
-from edgekd.training.replicas import gathered, on_each, parts_of, replicas, synchronized
+from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
+from edgekd.training.replicas import gather_outputs, parts_of, replicas, run_on_each, synchronize_norms
 from edgekd.training.schedule import Schedule
 
 Progress = Callable[[int, int], None]
@@ -97,7 +97,7 @@ class History:
         return dict(vars(self))
 
 
-def deterministic(seed: int) -> None:
+def make_deterministic(seed: int) -> None:
     """Make what TensorFlow does from here on in this process a function of ``seed``."""
     import_keras()
     import keras
@@ -148,7 +148,7 @@ def train(
         _judge(state, model, learner, {}, validation, handling.choose_from)
     step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
-    with synchronized(learner):
+    with synchronize_norms(learner):
         for epoch in range(state.epoch, schedule.epochs):
             started, waited, losses = time.perf_counter(), 0.0, []
             asked = time.perf_counter()
@@ -186,7 +186,7 @@ def _finish_epoch(
             f"the training loss became {mean_loss} in epoch {state.epoch}. Lower learning_rate in the recipe."
         )
     _judge(state, model, learner, {"loss": mean_loss}, valid, choose_from)
-    state.optimizer = values(optimizer.variables)
+    state.optimizer = copy_values(optimizer.variables)
     state.epoch += 1
 
 
@@ -205,7 +205,7 @@ def _judge(
     best = state.history[state.best_epoch] if state.best_epoch >= choose_from else None
     chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
-    state.model = values(learner.variables)
+    state.model = copy_values(learner.variables)
     if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
         state.best, state.best_epoch = state.model, number
 
@@ -221,7 +221,7 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
             if several > 1:
-                student = gathered(student)
+                student = gather_outputs(student)
             value = tf.reduce_mean(_weighted_loss(loss, labels, student, fixed, *mixed))
             # Each device has the loss of the whole batch, and the optimizer adds what comes of all of them.
             goal = value / several if several > 1 else value
@@ -232,7 +232,7 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
     # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
     @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def step(images: Any, *rest: Any) -> Any:
-        return on_each(own, images, *rest) if several > 1 else own(images, *rest)
+        return run_on_each(own, images, *rest) if several > 1 else own(images, *rest)
 
     def call(batch: Batch) -> Any:
         mixed = () if batch.second is None else (batch.second, batch.share, batch.sure)

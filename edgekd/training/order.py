@@ -21,7 +21,7 @@ class Numbers(Protocol):
         """Those at places [B]."""
 
 
-def permuted(places: npt.NDArray[np.int64], count: int, seed: Sequence[int]) -> npt.NDArray[np.int64]:
+def permute(places: npt.NDArray[np.int64], count: int, seed: Sequence[int]) -> npt.NDArray[np.int64]:
     """Where a permutation of ``count`` numbers, which ``seed`` determines, takes ``places`` int64 [B].
 
     Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002: a Feistel network over the least

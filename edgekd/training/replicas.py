@@ -69,7 +69,7 @@ def parts_of(images: npt.NDArray[np.uint8]) -> Any:
     )
 
 
-def gathered(outputs: Any) -> Any:
+def gather_outputs(outputs: Any) -> Any:
     """A model's outputs for its part of the batch to those of the whole batch; called on every device.
 
     The gradient of a loss of the whole batch reaches a part once from every device.
@@ -81,7 +81,7 @@ def gathered(outputs: Any) -> Any:
     return tf.nest.map_structure(lambda output: context.all_gather(output, axis=0), outputs)
 
 
-def on_each(step: Callable[..., Any], images: Any, *whole: Any) -> Any:
+def run_on_each(step: Callable[..., Any], images: Any, *whole: Any) -> Any:
     """Call ``step`` on every device with its part of the images and the whole of the rest; what the first one gives."""
     import tensorflow as tf
 
@@ -90,7 +90,7 @@ def on_each(step: Callable[..., Any], images: Any, *whole: Any) -> Any:
 
 
 @contextmanager
-def synchronized(model: Any) -> Iterator[None]:
+def synchronize_norms(model: Any) -> Iterator[None]:
     """Have BatchNorm take its statistics from all parts of a batch; the model is stored as it was."""
     import keras
 

@@ -30,7 +30,7 @@ from edgekd.distill.table import Term, Weighted  # noqa: E402
 from edgekd.training import replicas  # noqa: E402
 from edgekd.training.batches import BatchStream  # noqa: E402
 from edgekd.training.labels import LabelsOnly  # noqa: E402
-from edgekd.training.loop import History, Validation, deterministic, train  # noqa: E402
+from edgekd.training.loop import History, Validation, make_deterministic, train  # noqa: E402
 from edgekd.training.schedule import Schedule  # noqa: E402
 
 CHANCE = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def trained(devices: int, case: str, folder: Path, epochs: int = 3) -> tuple[lis
     """The weights of the file that comes of it, and the history; ``folder`` may hold an earlier call's checkpoint."""
     replicas.gpus = lambda: [device.name for device in tf.config.list_logical_devices("CPU")][:devices]
     with replicas.on_every_gpu(BATCH):
-        deterministic(0)
+        make_deterministic(0)
         model = network()
         loss = bind(PAIRS, model, teacher()) if case == "pairs" else bind(LabelsOnly(), model)
         views = Mixed() if case == "pairs" else Views()
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def network_weights() -> list[Any]:
-    deterministic(0)
+    make_deterministic(0)
     return [variable.numpy() for variable in network().variables]
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from edgekd.distill.attention_transfer import AttentionTransfer
-from edgekd.distill.bind import Bound, bind, tap, teacher_features
+from edgekd.distill.bind import BoundObjective, bind, feature_model, find_tap
 from edgekd.distill.confidence import ConfidenceThreshold
 from edgekd.distill.fitnet import FitNet
 from edgekd.distill.hinton import Hinton
@@ -20,7 +20,7 @@ from edgekd.distill.table import Term, Weighted
 from edgekd.errors import ModelError
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, _weighted_loss, deterministic, train
+from edgekd.training.loop import Validation, _weighted_loss, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 
@@ -35,7 +35,7 @@ def network(width: int, name: str) -> Any:
 
 
 def both() -> tuple[Any, Any]:
-    deterministic(1)
+    make_deterministic(1)
     return network(3, "student"), network(5, "teacher")
 
 
@@ -51,18 +51,22 @@ HINTS = Weighted(
 
 def test_last_is_the_last_maps_and_mid_the_last_of_a_finer_grid() -> None:
     student, _ = both()
-    assert [tap(student, name, "student") for name in ("last", "mid", "fine_conv")] == ["coarse", "fine", "fine_conv"]
+    assert [find_tap(student, name, "student") for name in ("last", "mid", "fine_conv")] == [
+        "coarse",
+        "fine",
+        "fine_conv",
+    ]
     with pytest.raises(
         ModelError, match="student student has no layer of feature maps for the tap 'corse'; nearest: coarse"
     ):
-        tap(student, "corse", "student")
+        find_tap(student, "corse", "student")
 
 
 def test_mid_of_a_network_of_one_grid_is_an_error() -> None:
     image = keras.Input((8, 8, 3))
     flat = keras.Model(image, keras.layers.Flatten()(keras.layers.Conv2D(2, 3, strides=2)(image)), name="flat")
     with pytest.raises(ModelError, match="teacher flat has no layer of feature maps for the tap 'mid'"):
-        tap(flat, "mid", "teacher")
+        find_tap(flat, "mid", "teacher")
 
 
 def test_a_sum_is_the_weighted_losses_of_its_terms() -> None:
@@ -71,7 +75,7 @@ def test_a_sum_is_the_weighted_losses_of_its_terms() -> None:
     assert bound.teacher_layers == ("coarse", "fine")  # Asked for twice, brought once.
     images = tf.random.uniform((4, 8, 8, 3), maxval=255, seed=1)
     ours = bound.tapped(images)
-    theirs = [teacher(images), *teacher_features(teacher, bound.teacher_layers)(images)]
+    theirs = [teacher(images), *feature_model(teacher, bound.teacher_layers)(images)]
     labels = tf.constant([0, 1, -1, -1])
     projected = bound.tapped.get_layer("hint_6_to_10")(student.get_layer("coarse").output)
     assert ours[1].shape == (4, *projected.shape[1:])
@@ -122,10 +126,10 @@ class Online:
         return self.model(Photos().gather(*where).astype(np.float32))[self.output].numpy()
 
 
-def learn(folder: Path, *, stop_after: int | None = None) -> tuple[Bound, Any, list[Any]]:
+def learn(folder: Path, *, stop_after: int | None = None) -> tuple[BoundObjective, Any, list[Any]]:
     student, teacher = both()
     bound = bind(HINTS, student, teacher)
-    features = teacher_features(teacher, bound.teacher_layers)
+    features = feature_model(teacher, bound.teacher_layers)
     logits = keras.Model(teacher.input, [teacher.output])
     stream = BatchStream(
         Photos(), np.arange(20), np.repeat([0, 1, -1, -1], 5), Online(logits, 0), batch_size=8, seed=2,

@@ -14,14 +14,14 @@ from test_objective_table import ON_FEATURES, ON_LOGITS
 from edgekd.distill.keras_distiller import stock_distiller
 from edgekd.distill.table import Term, Weighted
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import deterministic
+from edgekd.training.loop import make_deterministic
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (32, 8, 8, 3)).astype(np.float32)
 LABELS = np.repeat([0, 1], 16)
 
 
 def fitted(objective: Any, student_loss_weight: float = 0.5, epochs: int = 3) -> tuple[Any, list[float]]:
-    deterministic(1)
+    make_deterministic(1)
     student, teacher = network(3, "student"), network(5, "teacher")
     distiller = stock_distiller(objective, teacher, student, student_loss_weight=student_loss_weight)
     distiller.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -33,7 +33,7 @@ def fitted(objective: Any, student_loss_weight: float = 0.5, epochs: int = 3) ->
 def test_the_student_learns_and_the_teacher_stays(objective: Any) -> None:
     distiller, losses = fitted(objective, student_loss_weight=0.0, epochs=4)
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
-    deterministic(1)
+    make_deterministic(1)
     network(3, "student")
     untouched = network(5, "teacher")
     assert all((a == b).all() for a, b in zip(distiller.teacher.get_weights(), untouched.get_weights(), strict=True))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tiny_student import SIZE, smooth_images
 
-from edgekd.distill.bind import Bound, bind
+from edgekd.distill.bind import BoundObjective, bind
 from edgekd.distill.hinton import Hinton
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Validation, logits_of
@@ -50,7 +50,7 @@ def shaken(student: Any) -> Any:
     return copy
 
 
-def taught(teacher: Any) -> tuple[Bound, BatchStream, Validation]:
+def taught(teacher: Any) -> tuple[BoundObjective, BatchStream, Validation]:
     """A loss of the teacher's answers alone, a stream of them, and no validation photos: the last epoch ships."""
     logits = logits_of(teacher, IMAGES)
     stream = BatchStream(

@@ -13,7 +13,7 @@ import pytest
 from qat_cases import IMAGES, STEPS, arguments, divergence, shaken, softmax, taught
 from tiny_student import LABELS, SIZE
 
-from edgekd.distill.bind import Bound, bind
+from edgekd.distill.bind import BoundObjective, bind
 from edgekd.distill.hinton import Hinton
 from edgekd.distill.similarity_preserving import SimilarityPreserving
 from edgekd.distill.table import Term, Weighted
@@ -132,7 +132,7 @@ def test_objectives_on_features_are_left_out_and_said(student: Any) -> None:
     assert np.asarray(found(labels, ours, theirs)) == pytest.approx(wanted)
     assert logit_loss(None).loss == LabelsOnly()
     with pytest.raises(ModelError, match="similarity_preserving compares features"):
-        logit_loss(Bound((both.terms[1],), None, None, (), ()))
+        logit_loss(BoundObjective((both.terms[1],), None, None, (), ()))
 
 
 def placed(*made: Any) -> set[str]:

@@ -25,7 +25,7 @@ from teacher_files import (
 from edgekd.errors import EdgekdError, ModelError
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.keras_teacher import KerasTeacher
-from edgekd.teacher.opening import described, fingerprint, open_fixed_teacher
+from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherSection
 
@@ -59,7 +59,7 @@ def test_every_format_gives_the_same_logits(files: dict[str, Path], kind: str, e
     found = teacher.logits(PHOTOS)
     assert (found.dtype, found.shape, teacher.num_classes, teacher.input_size) == (np.float32, (24, 3), 3, (SIZE, SIZE))
     assert same_logits(found, logits_of_net()) < 1e-4
-    (told,) = described(teacher)
+    (told,) = describe_teacher(teacher)
     assert told["kind"] == kind
     assert told["parameters"] == build().count_params()
     assert teacher.logits(PHOTOS[:0]).shape == (0, 3)
@@ -109,7 +109,7 @@ def test_a_softmax_is_found_wherever_it_hides(tmp_path: Path, ending: str) -> No
     teacher = opened(save_saved_model(tmp_path / "t", model))
     assert same_logits(teacher.logits(PHOTOS), logits_of_net()) < 1e-4
     by_numbers = "the outputs for 24 photos each add up to 1"
-    assert described(teacher)[0]["outputs"] == {
+    assert describe_teacher(teacher)[0]["outputs"] == {
         "are": "probabilities",
         "known_by": by_numbers if ending == "hidden" else "a softmax is its last op",
     }
@@ -212,7 +212,7 @@ def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, i
         assert same_logits(found, expected) < 1e-3
     else:
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
-    assert described(teacher)[0]["parameters"] == exported[name].provenance["parameters"]
+    assert describe_teacher(teacher)[0]["parameters"] == exported[name].provenance["parameters"]
     with pytest.raises(ModelError, match="Remove pixel_range"):
         open_fixed_teacher(section.model_copy(update={"pixel_range": (0.0, 1.0)}), labels, at, "center")
 

@@ -12,7 +12,7 @@ import pytest
 from edgekd.errors import ModelError
 from edgekd.models import efficientnet_lite
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
-from edgekd.training.loop import Validation, deterministic, logits_of
+from edgekd.training.loop import Validation, logits_of, make_deterministic
 from edgekd.training.schedule import Schedule
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -35,7 +35,7 @@ VALIDATION = Validation(Colours().gather(np.arange(6), np.ones(6)), LABELS.astyp
 
 @pytest.fixture
 def model() -> Any:
-    deterministic(0)
+    make_deterministic(0)
     return efficientnet_lite.build(32, 3)
 
 

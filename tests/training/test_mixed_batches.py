@@ -12,7 +12,7 @@ import pytest
 from edgekd.distill.hinton import Hinton
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Validation, _mixed_loss, deterministic, train
+from edgekd.training.loop import Validation, _mixed_loss, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 
@@ -87,7 +87,7 @@ def test_a_source_that_never_mixes_gives_one_label() -> None:
 
 
 def test_training_on_mixed_views(tmp_path: Path) -> None:
-    deterministic(0)
+    make_deterministic(0)
     image = keras.Input((4, 4, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 40)(image))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Dense(16, activation="relu")(pooled)))

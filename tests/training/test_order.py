@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekd.training.batches import BatchStream
-from edgekd.training.order import permuted
+from edgekd.training.order import permute
 
 MANY = 10**12
 
@@ -41,17 +41,17 @@ class Dark:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 64, 65, 1000, 4097])
 def test_every_number_comes_once(count: int) -> None:
-    assert sorted(permuted(np.arange(count), count, (7, 0)).tolist()) == list(range(count))
+    assert sorted(permute(np.arange(count), count, (7, 0)).tolist()) == list(range(count))
 
 
 def test_a_place_is_the_same_whoever_else_is_asked_for() -> None:
-    whole = permuted(np.arange(1000), 1000, (7, 2))
-    assert permuted(np.asarray([999, 3]), 1000, (7, 2)).tolist() == whole[[999, 3]].tolist()
+    whole = permute(np.arange(1000), 1000, (7, 2))
+    assert permute(np.asarray([999, 3]), 1000, (7, 2)).tolist() == whole[[999, 3]].tolist()
     assert whole[:8].tolist() == [228, 864, 569, 6, 102, 451, 738, 694], "a killed run goes on with it on any machine"
 
 
 def test_orders_are_no_nearer_to_each_other_than_chance() -> None:
-    orders = [permuted(np.arange(1000), 1000, (seed, number)) for seed in range(10) for number in range(10)]
+    orders = [permute(np.arange(1000), 1000, (seed, number)) for seed in range(10) for number in range(10)]
     orders.append(np.arange(1000))
     same = [(orders[i] == orders[j]).sum() for i in range(101) for j in range(i)]
     assert 0.9 < np.mean(same) < 1.1 and np.max(same) < 12, "two random orders share one place on average"

@@ -13,7 +13,7 @@ from edgekd.errors import ModelError, RunError
 from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, load_state, save_state
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Handling, Validation, _finish_epoch, deterministic, evaluate, logits_of, train
+from edgekd.training.loop import Handling, Validation, _finish_epoch, evaluate, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 
@@ -86,7 +86,7 @@ def network() -> Any:
 
 
 def learn(tmp_path: Path, epochs: int, key: str = "k", stop_after: int | None = None) -> tuple[Any, Any]:
-    deterministic(3)
+    make_deterministic(3)
     model = network()
     validation = Validation(Numbered().gather(np.arange(7), np.zeros(7)), np.arange(7) % 2)
     told: list[int] = []
@@ -145,7 +145,7 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
         def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
             return super().__call__(labels, student, teacher) * np.nan
 
-    deterministic(0)
+    make_deterministic(0)
     validation = Validation(Numbered().gather(np.arange(7), np.zeros(7)), np.arange(7) % 2)
     with pytest.raises(ModelError, match="learning_rate"):
         train(
@@ -196,7 +196,7 @@ def test_a_labelled_photo_is_met_in_the_same_views_with_and_without_the_others()
 
 
 def test_a_start_that_training_only_spoils_is_kept(tmp_path: Path) -> None:
-    deterministic(0)
+    make_deterministic(0)
     model, settled = network(), []
     images = Numbered().gather(np.arange(7), np.zeros(7))
     logits = logits_of(model, images)
@@ -216,7 +216,7 @@ def test_a_start_that_training_only_spoils_is_kept(tmp_path: Path) -> None:
 
 
 def test_epochs_before_the_one_to_choose_from_are_never_the_best(tmp_path: Path) -> None:
-    deterministic(0)
+    make_deterministic(0)
     images = Numbered().gather(np.arange(7), np.zeros(7))
     model = network()
     validation = Validation(images, logits_of(model, images).argmax(axis=1))

@@ -21,7 +21,7 @@ def run(context: RunContext) -> None:
     depends = {
         "export": workspace.hashes["export"],
         "bench": recipe.bench.model_dump(mode="json"),
-        "teacher": workspace.hashes["teacher"] if recipe.teacher.given else None,
+        "teacher": workspace.hashes["teacher"] if recipe.teacher.is_fixed else None,
     }
 
     def work(directory: Path, _key: str) -> None:
@@ -33,7 +33,7 @@ def run(context: RunContext) -> None:
             # The student without the teacher has the same graph as the distilled one.
             if row in files and row != "labels_only"
         ]
-        if recipe.teacher.given and (teacher := fixed_teacher_target(context, samples)) is not None:
+        if recipe.teacher.is_fixed and (teacher := fixed_teacher_target(context, samples)) is not None:
             targets.insert(0, teacher)
         measure(
             # A teacher that can't be timed leaves the float student to be held against.

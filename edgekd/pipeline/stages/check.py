@@ -42,7 +42,7 @@ def run(context: RunContext) -> None:
         index, files = read_json(context.path / "export" / "index.json"), artifacts_in(context.path)
         samples = dataset.split("test")
         rows, gates = [], []
-        if recipe.teacher.given:
+        if recipe.teacher.is_fixed:
             rows.append({**fixed_teacher_row(context), "row": "teacher", "title": TITLES["teacher"]})
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):

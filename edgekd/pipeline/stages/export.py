@@ -36,7 +36,7 @@ def run(context: RunContext) -> None:
 
         index: dict[str, Any] = {}
         # A fixed teacher keeps its own format.
-        models = [entry for entry in _MODELS if entry[0] != "teacher" or not recipe.teacher.given]
+        models = [entry for entry in _MODELS if entry[0] != "teacher" or not recipe.teacher.is_fixed]
         # Without labels there is no student from scratch.
         models = [entry for entry in models if entry[0] != "labels_only" or not context.label_free]
         for number, (row, file, stem) in enumerate(models):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.distill.bind import teacher_features, teacher_layers
+from edgekd.distill.bind import feature_model, teacher_layers
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import terms_of
 from edgekd.models.load import load_model
@@ -108,7 +108,7 @@ def open_features(context: RunContext) -> TeacherFeatures:
         if record.stored:
             sources.append(StoredFeatures(SoftTargets(context.path / "features" / record.layer), record.shape))
         else:
-            model = teacher_features(teacher, (record.layer,))
+            model = feature_model(teacher, (record.layer,))
             sources.append(OnlineFeatures(model, context.views(model, "features/views")))
     return TeacherFeatures(teacher, tuple(sources), [asdict(record) for record in records])
 
@@ -122,7 +122,7 @@ def _store_layer(context: RunContext, teacher: Any, layer: str, directory: Path,
     if fits:
         directory.mkdir(exist_ok=True)
         compute_soft_targets(
-            directory, _FlatLayer(teacher_features(teacher, (layer,)), layer, math.prod(shape)),
+            directory, _FlatLayer(feature_model(teacher, (layer,)), layer, math.prod(shape)),
             views_at(recipe, context.dataset, context.pool.samples), photos=photos, views=recipe.data.views.views,
             key=key, progress=context.workspace.watcher.progress,
         )  # fmt: skip
@@ -148,4 +148,4 @@ class _FlatLayer:
 
 def _teacher(context: RunContext) -> Any:
     """The Keras model whose layers can be tapped; None of a teacher of another kind."""
-    return None if context.recipe.teacher.given else load_model(context.path / "teacher" / "teacher.keras")
+    return None if context.recipe.teacher.is_fixed else load_model(context.path / "teacher" / "teacher.keras")

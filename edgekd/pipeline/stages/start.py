@@ -18,7 +18,7 @@ from edgekd.storage import read_json, replacing, sha256_file
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.spec import parse_student
 from edgekd.teacher.transfer import LabelledViews, probe
-from edgekd.training.loop import deterministic
+from edgekd.training.loop import make_deterministic
 
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
 _NARROW_PHOTOS = 400
@@ -41,7 +41,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
     }
 
     def work(directory: Path, _key: str) -> None:
-        deterministic(recipe.seed + repeat)
+        make_deterministic(recipe.seed + repeat)
         student = build_student(
             spec, _teacher_to_cut(context), len(context.dataset.classes),
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
@@ -57,7 +57,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
 
 def _teacher_to_cut(context: RunContext) -> Any:
     """The teacher as its student's builder takes it."""
-    if not context.recipe.teacher.given:
+    if not context.recipe.teacher.is_fixed:
         return load_model(context.path / "teacher" / "teacher.keras")
     summary = read_json(context.path / "teacher" / "summary.json")
     return FixedTeacher(summary["name"], int(summary["input"][0]), int(summary["parameters"]))

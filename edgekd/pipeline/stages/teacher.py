@@ -15,11 +15,11 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.storage import replacing, write_json
 from edgekd.teacher.file_teacher import PhotosAt
-from edgekd.teacher.keras_teacher import adopt, bare_network
+from edgekd.teacher.keras_teacher import adopt, load_bare_network
 from edgekd.teacher.opening import fingerprint
 from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
-from edgekd.training.loop import deterministic, evaluate, logits_of
+from edgekd.training.loop import evaluate, logits_of, make_deterministic
 from edgekd.training.replicas import on_every_gpu
 
 
@@ -30,7 +30,7 @@ def run(context: RunContext) -> None:
     """
     recipe, dataset = context.recipe, context.dataset
     section = recipe.teacher
-    if section.given:
+    if section.is_fixed:
         fixed_teacher_stage(context)
         return
     depends = {
@@ -43,7 +43,7 @@ def run(context: RunContext) -> None:
     @on_every_gpu(section.fine_tune.batch_size)
     def work(directory: Path, key: str) -> None:
         started = time.monotonic()
-        deterministic(recipe.seed)
+        make_deterministic(recipe.seed)
         model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
         history = _train(context, model, directory, key) if section.train else []
         preprocessing, validation = context.preprocessing(model), context.validation(model)
@@ -89,7 +89,7 @@ def _with_new_head(file: TeacherFile, classes: tuple[str, ...]) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    whole = bare_network(file)
+    whole = load_bare_network(file)
     last = whole.layers[-1]
     if last.name == TWO_CLASSES:
         last = whole.layers[-2]

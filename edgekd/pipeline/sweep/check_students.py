@@ -16,9 +16,9 @@ from edgekd.pipeline.stages.teacher import build_teacher
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
-from edgekd.students.narrow import narrowable
+from edgekd.students.narrow import narrowable_blocks
 from edgekd.students.spec import parse_student
-from edgekd.teacher.opening import described, fingerprint
+from edgekd.teacher.opening import describe_teacher, fingerprint
 
 
 def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
@@ -71,7 +71,7 @@ def _try_student(text: str, teacher: Any, classes: int, allow_larger: bool) -> t
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
     student = build_student(replace(spec, keep=1.0), teacher, classes, allow_larger=allow_larger or narrow)
     if narrow:
-        narrowable(student)
+        narrowable_blocks(student)
     # As a recipe names it, so that a run of its own has the same keys.
     named = replace(spec, argument=str(Path(spec.argument).resolve())) if spec.kind == "keras" else spec
     return str(named), len(blocks_of(student)) if spec.kind == "slice" else 0
@@ -89,9 +89,9 @@ def _file_hash(text: str) -> str | None:
 def _untrained_teacher(recipe: Recipe, dataset: Dataset) -> Any:
     """The teacher's layers, or the facts of one that can't be sliced."""
     section = recipe.teacher
-    if section.given:
+    if section.is_fixed:
         teacher = open_teacher_of(recipe, dataset)
-        parameters = sum(int(member["parameters"]) for member in described(teacher))
+        parameters = sum(int(member["parameters"]) for member in describe_teacher(teacher))
         return FixedTeacher(section.name, int(teacher.input_size[0]), parameters)
     layers = section if section.members() else section.model_copy(update={"weights": "none"})
     return build_teacher(layers, dataset.classes, some_photos(recipe, dataset))
