@@ -157,13 +157,13 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
     [
         ('model = "t.pt"\n', r"torch\.onnx\.export"),
         ('model = "t.h5"\n', r"keras\.models\.load_model"),
-        ('model = "t.onnx"\ntrain = true\n', r"train = true: .*t\.onnx can only be used as it is"),
+        ('model = "t.onnx"\ntrain = true\n', r"train = true: .*t\.onnx is a fixed teacher"),
         ('model = "t.onnx"\nfine_tune_blocks = 2\n', r"fine_tune_blocks = 2 needs train = true"),
         ('model = "t.onnx"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n', r"mean and std of pixels in which range\?"),
         ('model = "t.onnx"\nclasses = "none.txt"\n', r"teacher\.classes: .*none\.txt"),
         ('model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n', r"'teacher\.model\.1\.chanels'; .*'channels'"),
         ('model = ["a.onnx", "efficientnet-lite0"]\n', r"teacher\.model\.1\.model: an average is of trained files"),
-        ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 brings its own"),
+        ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 has them already"),
         ("model = []\n", r"names no teacher"),
     ],
 )
@@ -173,5 +173,5 @@ def test_teachers_that_cannot_be_meant(tmp_path: Path, text: str, message: str) 
 
 
 def test_a_slice_needs_a_teacher_to_cut(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"slice:8 is a slice of its teacher, and t\.onnx is no Keras model"):
+    with pytest.raises(RecipeError, match=r"slice:8 is a slice of its teacher, and t\.onnx is not a Keras model"):
         load_recipe(write(tmp_path, MINIMAL + '[teacher]\nmodel = "t.onnx"\n'))

@@ -26,6 +26,15 @@ class AttentionTransfer(FeatureObjective):
     Called with maps [B, h, w, d] of the student and [B, H, W, D] of the teacher; gives [B]. Channels may differ; the
     teacher's energy is resized to the student's grid. The square, as in the authors' code, because the distance itself
     has no gradient at equality. All photos take part, labelled or not.
+
+    Example:
+        The student's unit vector is (0.6, 0.8), the teacher's (1, 0): 0.4² + 0.8².
+
+        >>> import numpy as np
+        >>> student = np.float32([[[[3**0.5], [2]]]])
+        >>> teacher = np.float32([[[[1, 1], [0, 0]]]])
+        >>> float(AttentionTransfer()(np.array([-1]), student, teacher)[0])  # doctest: +SKIP
+        0.8000...
     """
 
     name: Literal["attention_transfer"] = "attention_transfer"

@@ -17,8 +17,8 @@ class BoundObjective:
     """The loss of a training, as ``edgekd.training.loop.train`` takes it.
 
     ``tapped`` gives the student's logits and then each tap's (projected) features, on the student's own layers; None
-    where logits are all that is asked for. ``teacher_layers`` are the teacher's layers whose outputs have to come with
-    every batch, in this order, after its logits.
+    where the objective compares logits alone. ``teacher_layers`` are the teacher's layers whose outputs come with every
+    batch, in this order, after its logits.
     """
 
     terms: tuple[Term, ...]
@@ -87,7 +87,7 @@ def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, .
 
     Raises ModelError where a tap names no layer, or ``teacher`` is None and features are asked of it.
     """
-    found: list[str] = []
+    layers: list[str] = []
     for term in terms_of(objective):
         if not isinstance(term.objective, FeatureObjective):
             continue
@@ -97,9 +97,9 @@ def teacher_layers(objective: OnLogits | Weighted, teacher: Any) -> tuple[str, .
                 "Take a .keras teacher, or an objective on logits"
             )
         layer = find_tap(teacher, term.objective.taps.teacher, "teacher")
-        if layer not in found:
-            found.append(layer)
-    return tuple(found)
+        if layer not in layers:
+            layers.append(layer)
+    return tuple(layers)
 
 
 def find_tap(model: Any, name: str, whose: str) -> str:

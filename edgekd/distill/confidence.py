@@ -1,6 +1,6 @@
-"""How far to trust the teacher on photos that nobody labelled.
+"""How far to trust the teacher on unlabelled photos.
 
-A view of two photos (mixup, cutmix) leaves any teacher unsure, and so says nothing of how well it knows either photo.
+A view of two photos (mixup, cutmix) leaves any teacher unsure, which says nothing about how well it knows either photo.
 Of such views training gives ``sure``: the top probabilities of the two photos as they are, weighted by their shares.
 """
 
@@ -38,7 +38,7 @@ class ConfidenceWeight(BaseModel):
 
 
 class ConfidenceThreshold(BaseModel):
-    """An unlabelled photo counts where the teacher's top probability is ``at_least`` this, and not otherwise.
+    """An unlabelled photo counts where the teacher's top probability is ``at_least`` this, else not.
 
     Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
     ``sure`` [B] takes the place of the top probability where views are mixed.

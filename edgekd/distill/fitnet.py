@@ -21,6 +21,14 @@ class FitNet(FeatureObjective):
     already shares. The teacher's maps are resized to the student's grid. The paper takes half the sum in a stage of its
     own before the rest; here it is a mean, so that its weight means the same at every size, and a term beside the
     others. All photos take part, labelled or not.
+
+    Example:
+        Squares of the differences 0, 2, 3 and 4, and their mean.
+
+        >>> import numpy as np
+        >>> student, teacher = np.float32([[[[1, 2], [3, 4]]]]), np.float32([[[[1, 0], [0, 0]]]])
+        >>> float(FitNet()(np.array([-1]), student, teacher)[0])  # doctest: +SKIP
+        7.25
     """
 
     name: Literal["fitnet"] = "fitnet"

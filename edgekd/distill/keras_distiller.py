@@ -1,4 +1,4 @@
-"""edgekd's objectives inside stock ``keras.distillation.Distiller``, for who has a training of their own."""
+"""edgekd's objectives inside stock ``keras.distillation.Distiller``, for users with their own training code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekd.training.labels import LabelsOnly
 
 
 class DistillerLoss:
-    """One objective as the Distiller calls a distillation loss: outputs of teacher and student to a scalar.
+    """One objective as a distillation loss of the Distiller: outputs of teacher and student to a scalar.
 
     The Distiller gives such a loss no labels: it counts every photo as unlabelled, and leaves the cross-entropy to
     ``student_loss_weight``. ``projector`` is a Keras layer between the student's tap and the objective, or None.
@@ -88,5 +88,5 @@ def distiller_loss(objective: OnLogits | OnFeatures, teacher: Any, student: Any)
 
 
 def terms_of_any(objective: OnLogits | OnFeatures | Weighted) -> tuple[Term, ...]:
-    """``terms_of``, and one objective on features alone: the Distiller has a loss for the logits of its own."""
+    """``terms_of``, and one objective on features alone: the Distiller has its own loss on the logits."""
     return (Term(objective=objective),) if isinstance(objective, FeatureObjective) else terms_of(objective)

@@ -1,4 +1,4 @@
-"""What an objective is: a frozen setting that turns what student and teacher gave into a loss for each photo."""
+"""What an objective is: a frozen setting that turns the outputs of student and teacher into a loss for each photo."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LogitObjective(BaseModel):
 class FeatureObjective(BaseModel):
     """Base of objectives on feature maps [B, H, W, D] of both, to losses [B]; labels are not looked at.
 
-    It teaches the layers up to the tap and nothing after it, so it is always one term beside one on logits.
+    It trains the layers up to the tap and nothing after it, so it is always one term beside one on logits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -28,6 +28,14 @@ class SimilarityPreserving(FeatureObjective):
 
     Called with features [B, ...] of the student and of the teacher, of any grids and channels; gives [B], the share of
     each photo's row. All photos take part, labelled or not.
+
+    Example:
+        The student's rows are (1, 1)/√2, the teacher's (1, 0) and (0, 1): 1 - 1/√2 for each photo.
+
+        >>> import numpy as np
+        >>> student, teacher = np.float32([[2, 0], [2, 0]]), np.float32([[1, 0, 0], [0, 0, 5]])
+        >>> float(SimilarityPreserving()(np.array([-1, -1]), student, teacher)[0])  # doctest: +SKIP
+        0.292893...
     """
 
     name: Literal["similarity_preserving"] = "similarity_preserving"

@@ -32,7 +32,7 @@ class Term(BaseModel):
 
 
 class Weighted(BaseModel):
-    """The sum of several objectives, each times its weight; at least one of them must teach the logits."""
+    """The sum of several objectives, each times its weight; at least one of them must be on logits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,14 +42,17 @@ class Weighted(BaseModel):
     @model_validator(mode="after")
     def _teaches_logits(self) -> Weighted:
         if all(isinstance(term.objective, FeatureObjective) for term in self.terms):
-            raise ValueError("features alone teach no head; add a term on logits, such as hinton, dkd or labels")
+            raise ValueError(
+                "objectives on features alone leave the head untrained; add a term on logits, such as hinton, dkd or "
+                "labels"
+            )
         return self
 
 
 Objective = Annotated[OnLogits | Weighted, Field(discriminator="name")]
-"""What a student can be taught by; an objective on features is a term beside one on logits."""
+"""What a student can be trained by; an objective on features is a term beside one on logits."""
 
 
 def terms_of(objective: OnLogits | Weighted) -> tuple[Term, ...]:
-    """The objective as a sum: itself with weight 1 where it is no sum."""
+    """The objective as a sum: itself with weight 1 where it is not a sum."""
     return objective.terms if isinstance(objective, Weighted) else (Term(objective=objective),)

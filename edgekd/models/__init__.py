@@ -1,1 +1,16 @@
-"""Networks that teachers and students share: loading, logits, blocks, outputs, pretrained weights."""
+"""Networks that teachers and students share: building, loading and rebuilding Keras models.
+
+load                 a .keras file as a model
+logits               a classifier without its trailing softmax or sigmoid; a copy of a model on another input
+outputs              from the outputs of a classifier in any format to logits
+pixel_range          pixel preprocessing as layers of the model
+blocks               the blocks of a network, by the names of its layers
+applications         networks of ``keras.applications``
+efficientnet_lite    EfficientNet-Lite0 with ImageNet weights
+torch_checkpoint     the tensors of a PyTorch checkpoint, read without torch
+"""
+
+from edgekd.models.load import load_model
+from edgekd.models.logits import logits_model
+
+__all__ = ["load_model", "logits_model"]

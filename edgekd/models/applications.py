@@ -23,8 +23,8 @@ def build(name: str, input_size: int, classes: int, weights: str) -> Any:
 
     constructor = getattr(keras.applications, name, None)
     if not inspect.isfunction(constructor):
-        known = [n for n in dir(keras.applications) if n[:1].isupper()]
-        near = difflib.get_close_matches(name, known, 1)
+        names = [n for n in dir(keras.applications) if n[:1].isupper()]
+        near = difflib.get_close_matches(name, names, 1)
         raise ModelError(f"keras.applications has no {name!r}" + (f". Did you mean {near[0]!r}?" if near else ""))
     if weights not in ("imagenet", "none") and not Path(weights).is_file():
         raise ModelError(f'{weights} does not exist. Give weights = "imagenet", "none" or a weights file.')

@@ -22,7 +22,7 @@ def freeze_through(model: Any, last_layer: str | None) -> None:
     """Freeze the layers of a flat pretrained model up to and with ``last_layer``, and BatchNorm everywhere.
 
     BatchNorm keeps the moments that it was pretrained with: those of a handful of photos, or of unlabelled ones that
-    look otherwise, are worse (a fine-tune on 45 photos gave 90 % with new moments and 99 % with the old).
+    look different, are worse (a fine-tune on 45 photos gave 90 % with new moments and 99 % with the old).
     """
     import keras
 

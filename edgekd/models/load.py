@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,22 @@ from edgekd.errors import ModelError
 from edgekd.quiet import import_keras
 
 
-def load_model(path: Path) -> Any:
-    """Load a .keras file without running code from it. Raises ModelError naming the file where that fails."""
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """Load a .keras file without running code from it.
+
+    Args:
+        path: of a file that Keras 3 saved.
+
+    Returns:
+        The ``keras.Model``, not compiled.
+
+    Raises:
+        ModelError: naming the file, where it is missing, damaged, of another format, or carries code.
+
+    Example:
+        >>> model = load_model("runs/litter/student/student.keras")  # doctest: +SKIP
+    """
+    path = Path(path)
     import_keras()
     import keras
 

@@ -37,7 +37,7 @@ def logits_model(model: Any, name: str) -> Any:
     if squash == _SIGMOID:
         if model.output_shape[-1] != 1:
             raise ModelError(
-                f"{name} ends in a 'sigmoid' activation with {model.output_shape[-1]} scores, each for itself, and not "
+                f"{name} ends in a 'sigmoid' activation with {model.output_shape[-1]} independent scores, and not "
                 "one choice among classes. A teacher ends in logits or in a softmax (of two classes: in one sigmoid)"
             )
         two = keras.layers.Dense(2, use_bias=False, trainable=False, name=TWO_CLASSES)
@@ -47,7 +47,7 @@ def logits_model(model: Any, name: str) -> Any:
 
 
 def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
-    """``model``, which answers real photos with ``rows`` [N, C], and a logarithm behind it if those are probabilities.
+    """``model``, which gives ``rows`` [N, C] for real photos, and a logarithm behind it if those are probabilities.
 
     For a softmax that ``logits_model`` could not see. Raises ModelError as ``judge_outputs`` does.
     """

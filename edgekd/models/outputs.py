@@ -56,11 +56,11 @@ def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *,
     ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision. Each may be off
     by half of it, and the largest by all of it, because 1 itself is often out of range.
 
-    Raises ModelError for outputs that are no single choice among classes, or are flattened by two softmaxes.
+    Raises ModelError for outputs that are not one choice among classes, or are flattened by two softmaxes.
     """
     values = np.asarray(rows, np.float64)
     if not np.isfinite(values).all():
-        raise ModelError(f"{where} gives outputs that are no numbers. Check [teacher] pixel_range, mean and std")
+        raise ModelError(f"{where} gives NaN or infinity. Check [teacher] pixel_range, mean and std")
     classes = values.shape[1]
     floor = step / 2 if step else SMALLEST
     if ending == "softmax twice":
@@ -87,7 +87,7 @@ def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *,
         return _probabilities(values, ending, floor, where)
     if ending == "unknown" and values.min() >= 0 and values.max() <= 1:
         raise _independent(where, classes)
-    return Scores("logits", source="its last op" if ending != "unknown" else "they are no probabilities")
+    return Scores("logits", source="its last op" if ending != "unknown" else "they are not probabilities")
 
 
 def _sigmoid(classes: int, floor: float, where: str) -> Scores:
@@ -99,7 +99,7 @@ def _sigmoid(classes: int, floor: float, where: str) -> Scores:
 
 def _independent(where: str, classes: int) -> ModelError:
     return ModelError(
-        f"{where} gives {classes} scores from sigmoids, each for itself, and not one choice among {classes} classes. A "
+        f"{where} gives {classes} independent scores from sigmoids, and not one choice among {classes} classes. A "
         "teacher must end in logits or in a softmax (of two classes: in one sigmoid)"
     )
 
@@ -111,41 +111,42 @@ def _probabilities(values: npt.NDArray[np.float64], ending: Ending, floor: float
     if spread.max() <= 1:
         raise ModelError(
             f"{where} gives probabilities of which, on {len(values)} photos, none is more than e times another: two "
-            "softmaxes in a row do that, or a network that learnt nothing. Export it again with one softmax, or none"
+            "softmaxes in a row do that, or an untrained network. Export it again with one softmax, or none"
         )
     return Scores("probabilities", floor, f"the outputs for {len(values)} photos each add up to 1")
 
 
-def class_columns(own: tuple[str, ...], classes: tuple[str, ...], outputs: int, where: str) -> npt.NDArray[np.int64]:
-    """For every class of the data, which column of the teacher's logits [N, outputs] is its own, by name.
+def class_columns(names: tuple[str, ...], classes: tuple[str, ...], outputs: int, where: str) -> npt.NDArray[np.int64]:
+    """For every class of the data, which column of the teacher's logits [N, outputs] has its name.
 
     A teacher may know more classes than the data. Raises ModelError for names that are missing, too many, too few, or
     ambiguous.
     """
-    if not own:
+    if not names:
         raise ModelError(
             f"{where}: which output is which class? The file does not say. Add to [teacher]: classes = [...], the "
             f"names of its {outputs} outputs in their order, or the path of a text file with a name a line (the data "
             f"has {', '.join(classes)})"
         )
-    if len(own) != outputs:
+    if len(names) != outputs:
         raise ModelError(
-            f"{where} has {outputs} outputs and {len(own)} class names ({_some(own)}). Correct [teacher] classes: one "
-            "name an output, in their order"
+            f"{where} has {outputs} outputs and {len(names)} class names ({_some(names)}). Correct [teacher] classes: "
+            "one name an output, in their order"
         )
-    missing = [name for name in classes if name not in own]
+    missing = [name for name in classes if name not in names]
     if missing:
         raise ModelError(
-            f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(own)}). If it has another "
+            f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(names)}). If it has another "
             "name for it, write the data's into [teacher] classes"
         )
-    counts = Counter(own)
+    counts = Counter(names)
     twice = [name for name in classes if counts[name] > 1]
     if twice:
         raise ModelError(
-            f"{where} has {counts[twice[0]]} outputs called {twice[0]!r}. Give each its own name in [teacher] classes"
+            f"{where} has {counts[twice[0]]} outputs called {twice[0]!r}. Give each a different "
+            "name in [teacher] classes"
         )
-    return np.array([own.index(name) for name in classes], np.int64)
+    return np.array([names.index(name) for name in classes], np.int64)
 
 
 def _some(names: tuple[str, ...]) -> str:

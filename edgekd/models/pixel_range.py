@@ -23,10 +23,10 @@ def affine_layers(preprocess: Callable[[Any], Any]) -> list[Any]:
     import keras
 
     probes = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [17, 130, 244]], np.float32)
-    answers = np.asarray(preprocess(probes.reshape(5, 1, 1, 3).copy()), np.float64).reshape(5, 3)
-    offset = answers[0]
-    matrix = (answers[1:4] - offset) / 255
-    if np.abs(probes[4] @ matrix + offset - answers[4]).max() > _TOLERANCE * max(1.0, float(np.abs(answers).max())):
+    outputs = np.asarray(preprocess(probes.reshape(5, 1, 1, 3).copy()), np.float64).reshape(5, 3)
+    offset = outputs[0]
+    matrix = (outputs[1:4] - offset) / 255
+    if np.abs(probes[4] @ matrix + offset - outputs[4]).max() > _TOLERANCE * max(1.0, float(np.abs(outputs).max())):
         raise ModelError(
             "the network's preprocess_input is not affine in the pixels, so it can't be put into the graph"
         )

@@ -76,12 +76,12 @@ class _TensorUnpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _DTYPES:
             return _StorageType(np.dtype(_DTYPES[name]))
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no tensor")
+        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not a tensor")
 
     def persistent_load(self, pid: Any) -> Any:
         kind, storage_type, key, _location, count, view = pid
         if kind != "storage" or view is not None or not isinstance(storage_type, _StorageType):
-            raise pickle.UnpicklingError("it holds a persistent object that is no plain storage")
+            raise pickle.UnpicklingError("it holds a persistent object that is not a plain storage")
         return self._storages.setdefault(key, _Storage(storage_type.dtype, int(count)))
 
 

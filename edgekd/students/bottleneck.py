@@ -29,15 +29,15 @@ class Bottleneck:
 
 
 def bottlenecks_of(model: Any) -> list[Bottleneck]:
-    """The inverted residual blocks of ``model`` in its own order; none where it has no such chain.
+    """The inverted residual blocks of ``model`` in its own order; an empty list where it has no such chain.
 
-    What looks at the channels in between (squeeze-excite, another branch) makes a chain no block.
+    What looks at the channels in between (squeeze-excite, another branch) disqualifies a chain.
     """
     import keras
 
     graph = _Graph(model)
-    found = [graph.around(layer) for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
-    return [block for block in found if block is not None]
+    candidates = [graph.around(layer) for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
+    return [block for block in candidates if block is not None]
 
 
 class _Graph:

@@ -1,4 +1,4 @@
-"""From a student's text to a Keras model, checked to be one that the rest can use."""
+"""From a student's text to a Keras model with a checked input and output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgekd.teacher.file_teacher import PhotosAt
 
 @dataclass(frozen=True)
 class FixedTeacher:
-    """A teacher that is no Keras model: nothing can be cut from it. ``input_size`` in pixels."""
+    """A teacher that is not a Keras model: no slice can be cut from it. ``input_size`` in pixels."""
 
     name: str
     input_size: int
@@ -42,20 +42,20 @@ def build_student(
 
     Raises ModelError naming what does not fit and what to change.
     """
-    given = isinstance(teacher, FixedTeacher)
-    size = spec.input_size or int(teacher.input_size if given else teacher.input_shape[1])
+    is_fixed = isinstance(teacher, FixedTeacher)
+    size = spec.input_size or int(teacher.input_size if is_fixed else teacher.input_shape[1])
     if spec.kind == "slice":
-        if given:
+        if is_fixed:
             raise ModelError(
-                f"the student {spec} is a slice of its teacher, and {teacher.name} is no Keras model that could be "
-                'cut. Take a network of its own in [student]: model = "cnn:16@96", or your own .keras file'
+                f"the student {spec} is a slice of its teacher, and {teacher.name} is not a Keras model that can be "
+                'cut. Choose another network in [student]: model = "cnn:16@96", or your own .keras file'
             )
         student = teacher_slice.build(
             teacher, spec.argument, size, classes,
             freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, size, photos),
         )  # fmt: skip
     elif freeze_blocks:
-        raise ModelError(f"freeze_blocks is for slices, whose first blocks are taught already; the student is {spec}")
+        raise ModelError(f"freeze_blocks is for slices, whose first blocks are trained already; the student is {spec}")
     elif spec.kind == "cnn":
         student = cnn.build(int(spec.argument), size, classes)
     elif spec.kind == "keras":
@@ -63,7 +63,7 @@ def build_student(
     else:
         student = logits_model(_call(spec.argument, size, classes), spec.argument)
     _check(student, spec, classes)
-    most = teacher.parameters if given else teacher.count_params()
+    most = teacher.parameters if is_fixed else teacher.count_params()
     if not allow_larger and student.count_params() >= most:
         raise ModelError(
             f"the student {spec} has {student.count_params():,} parameters, the teacher {most:,}: "
@@ -76,7 +76,7 @@ def _narrowing(spec: StudentSpec, size: int, photos: PhotosAt | None) -> teacher
     if spec.keep == 1:
         return None
     if photos is None:
-        raise ModelError(f"the student {spec} keeps the channels that matter on photos, and none are given")
+        raise ModelError(f"the student {spec} keeps the channels that matter on photos, and there are no photos")
     return teacher_slice.Narrowing(spec.keep, photos((size, size)))
 
 

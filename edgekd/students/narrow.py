@@ -1,8 +1,8 @@
-"""Narrow a slice: fewer channels within each inverted residual block, and weights solved for, not trained.
+"""Narrow a slice: fewer channels within each inverted residual block, and weights that are solved for, not trained.
 
 Of the channels between a block's expansion and its projection those go that the block's output misses least, and the
 projection of the others is fitted by least squares to what the teacher gives there, on real photos without labels. Each
-block sees what the narrowed ones before it give, so that it also mends what they lost.
+block sees what the narrowed ones before it give, so that it also compensates for what they lost.
 
 Source: He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv:1707.06168 (channels chosen for a
 least squares reconstruction); Hassibi & Stork, Optimal Brain Surgeon (1993), for the order in which they go.
@@ -32,25 +32,25 @@ Floats = npt.NDArray[np.float64]
 def leave_out(model: Any, blocks: Sequence[str]) -> Any:
     """``model`` without the residual blocks of these names: what goes into one comes out of it.
 
-    Raises ModelError for a block that is no inverted residual with a skip connection.
+    Raises ModelError for a block that is not an inverted residual with a skip connection.
     """
     import keras
 
     branches = {block.merged: block.project[1] for block in bottlenecks_of(model) if block.merged}
-    merged = {name: next((one for one in branches if one.startswith(f"{name}_")), None) for name in blocks}
-    missing = [name for name, found in merged.items() if found is None]
+    merged = {name: next((add for add in branches if add.startswith(f"{name}_")), None) for name in blocks}
+    missing = [name for name, add in merged.items() if add is None]
     if missing:
         possible = ", ".join(map(str, branches))
         raise ModelError(
-            f"{', '.join(missing)} can't be left out of {model.name}: nothing goes round it. Those that can be have "
-            f"an addition at their end: {possible or 'none'}"
+            f"{', '.join(missing)} can't be left out of {model.name}: no skip connection bypasses it. Blocks that can "
+            f"be left out have an addition at their end: {possible or 'none'}"
         )
     if not blocks:
         return model
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if layer.name in merged.values():
-            return next(one for one in args[0] if one._keras_history.operation.name != branches[layer.name])
+            return next(tensor for tensor in args[0] if tensor._keras_history.operation.name != branches[layer.name])
         return layer(*args, **kwargs)
 
     clone = keras.models.clone_model(model, call_function=call)
@@ -82,37 +82,38 @@ def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -
     for block in narrowable_blocks(model):
         layer = model.get_layer(block.depthwise[0])
         hidden = int(layer.input.shape[-1])
-        kept = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))
-        if kept == hidden:
+        width = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))
+        if width == hidden:
             continue
         gram, target = _moments(whole, narrowed, block, images)
-        channels, solved = eliminate(gram, target, kept)
-        narrowed = _rebuilt(narrowed, _Cut(block, channels, solved))
+        channels, solution = eliminate(gram, target, width)
+        narrowed = _rebuild(narrowed, _Cut(block, channels, solution))
     return narrowed
 
 
-def eliminate(gram: Floats, target: Floats, kept: int) -> tuple[npt.NDArray[np.int64], Floats]:
+def eliminate(gram: Floats, target: Floats, keep_count: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """Backward elimination in the least squares problem of hidden maps [P, D + 1] onto outputs [P, E].
 
     ``gram`` [D + 1, D + 1] and ``target`` [D + 1, E] are its moments; the last row is the constant, which stays.
-    Returns the ``kept`` channels in order and the solution [kept + 1, E] for them. Each step takes the channel whose
-    loss costs least, w_j^2 / (gram^-1)_jj summed over outputs, and updates the inverse by one rank.
+    Returns the ``keep_count`` channels in order and the solution [keep_count + 1, E] for them. Each step
+    takes the channel whose loss costs least, w_j^2 / (gram^-1)_jj summed over outputs, and updates the inverse by one
+    rank.
     """
     count = len(gram) - 1
     inverse = np.linalg.inv(gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
     weights = inverse @ target
     alive = np.ones(count, bool)
-    for _ in range(count - kept):
+    for _ in range(count - keep_count):
         cost = np.full(count, np.inf)
         diagonal = np.diag(inverse)[:count]
         cost[alive] = (weights[:count][alive] ** 2).sum(axis=1) / diagonal[alive]
-        gone = int(cost.argmin())
-        column = inverse[:, gone].copy()
-        weights -= np.outer(column, weights[gone] / column[gone])
-        inverse -= np.outer(column, column / column[gone])
-        alive[gone] = False
+        weakest = int(cost.argmin())
+        column = inverse[:, weakest].copy()
+        weights -= np.outer(column, weights[weakest] / column[weakest])
+        inverse -= np.outer(column, column / column[weakest])
+        alive[weakest] = False
         # Rounding must not bring it back.
-        weights[gone], inverse[gone], inverse[:, gone] = 0, 0, 0
+        weights[weakest], inverse[weakest], inverse[:, weakest] = 0, 0, 0
     channels = np.flatnonzero(alive)
     return channels, weights[[*channels, count]]
 
@@ -121,21 +122,23 @@ def _moments(teacher: Any, student: Any, block: Bottleneck, images: npt.NDArray[
     """Of the block's hidden maps in ``student``, with a constant behind, and of what its projection ought to give."""
     import keras
 
-    wanted = keras.Model(teacher.inputs[0], teacher.get_layer(block.output).output)
+    target_maps = keras.Model(teacher.inputs[0], teacher.get_layer(block.output).output)
     outputs = [student.get_layer(name).output for name in (block.hidden, *([block.skip] if block.skip else []))]
-    given = keras.Model(student.inputs[0], outputs)
+    source_maps = keras.Model(student.inputs[0], outputs)
     gram: Any = 0.0
     cross: Any = 0.0
     pixels, rng = 0, np.random.default_rng(0)
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH].astype(np.float32)
-        maps = [np.asarray(one) for one in keras.tree.flatten(given(batch, training=False))]
-        goal = np.asarray(wanted(batch, training=False))
+        maps = [np.asarray(output) for output in keras.tree.flatten(source_maps(batch, training=False))]
+        goal = np.asarray(target_maps(batch, training=False))
         goal = goal - maps[1] if block.skip else goal
         # Neighbouring pixels say nearly the same: some of each photo are enough.
         places = goal.shape[1] * goal.shape[2]
-        chosen = rng.choice(places, min(places, _PIXELS), replace=False)
-        rows, goals = (x.reshape(len(batch), places, -1)[:, chosen].reshape(-1, x.shape[-1]) for x in (maps[0], goal))
+        positions = rng.choice(places, min(places, _PIXELS), replace=False)
+        rows, goals = (
+            x.reshape(len(batch), places, -1)[:, positions].reshape(-1, x.shape[-1]) for x in (maps[0], goal)
+        )
         rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1).astype(np.float64)
         gram, cross = gram + rows.T @ rows, cross + rows.T @ goals
         pixels += len(rows)
@@ -151,16 +154,16 @@ class _Cut:
     projection: Floats
 
 
-def _rebuilt(model: Any, cut: _Cut) -> Any:
+def _rebuild(model: Any, cut: _Cut) -> Any:
     """A copy of the model with one block narrowed."""
     import keras
 
-    block, kept = cut.block, len(cut.channels)
+    block, width = cut.block, len(cut.channels)
 
     def copy(layer: Any) -> Any:
         config = layer.get_config()
         if layer.name == block.expand[0]:
-            config["filters"] = kept
+            config["filters"] = width
         return type(layer).from_config(config)
 
     clone = keras.models.clone_model(model, clone_function=copy)
@@ -182,7 +185,7 @@ def _weights(layer: Any, cut: _Cut, model: Any) -> list[npt.NDArray[Any]]:
         kernel = (cut.projection[:-1] / scale)[np.newaxis, np.newaxis]
         return [kernel.astype(np.float32), *(np.zeros_like(value) for value in old[1:])]
     if layer.name == block.project[1]:
-        return _shifted(layer, cut.projection[-1])
+        return _shift_norm(layer, cut.projection[-1])
     return old
 
 
@@ -192,11 +195,11 @@ def _scale(norm: Any) -> Floats:
     gamma = np.asarray(norm.gamma, np.float64) if norm.scale else np.ones_like(variance)
     scale = gamma / np.sqrt(variance + norm.epsilon)
     least = 1e-3 * np.abs(scale).max()
-    bounded: Floats = np.where(np.abs(scale) < least, np.where(scale < 0, -least, least), scale)
-    return bounded
+    bounded_scale: Floats = np.where(np.abs(scale) < least, np.where(scale < 0, -least, least), scale)
+    return bounded_scale
 
 
-def _shifted(norm: Any, constant: Floats) -> list[npt.NDArray[Any]]:
+def _shift_norm(norm: Any, constant: Floats) -> list[npt.NDArray[Any]]:
     """BatchNorm's weights so that it multiplies by ``_scale`` and adds ``constant``; gamma and beta as they are."""
     scale = _scale(norm)
     variance = np.asarray(norm.moving_variance, np.float64)

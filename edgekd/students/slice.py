@@ -42,33 +42,33 @@ def build(
     """
     import keras
 
-    found = blocks_of(teacher)
-    last = _last_layer(teacher, found, cut)
+    blocks = blocks_of(teacher)
+    last = _last_layer(teacher, blocks, cut)
     image = keras.Input((input_size, input_size, 3), name="image")
     trunk = keras.Model(teacher.inputs, teacher.get_layer(last).output)
     whole = keras.Model(image, onto(trunk, image))
-    body = leave_out(whole, [_numbered(found, number, cut) for number in without])
+    body = leave_out(whole, [_block_name(blocks, number, cut) for number in without])
     if narrowing:
         body = narrow(body, whole, narrowing.keep, narrowing.images)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(body.output)
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
     model = keras.Model(body.inputs, logits, name=f"slice_{cut}")
-    kept = blocks_of(model)
-    if freeze_blocks and freeze_blocks >= len(kept):
+    student_blocks = blocks_of(model)
+    if freeze_blocks and freeze_blocks >= len(student_blocks):
         raise ModelError(f"freeze_blocks = {freeze_blocks} would leave nothing of slice:{cut} to train but its head")
     # By its own blocks: those of the teacher's that were left out end in no layer of it.
-    freeze_through(model, kept[freeze_blocks - 1].last_layer if freeze_blocks else None)
+    freeze_through(model, student_blocks[freeze_blocks - 1].last_layer if freeze_blocks else None)
     return model
 
 
-def _numbered(found: list[Block], number: int, cut: str) -> str:
+def _block_name(blocks: list[Block], number: int, cut: str) -> str:
     """The name of the block of that number."""
-    if not 0 < number <= len(found):
+    if not 0 < number <= len(blocks):
         raise ModelError(f"slice:{cut} has no block {number} that could be left out; blocks are counted from 1")
-    return found[number - 1].name
+    return blocks[number - 1].name
 
 
-def _last_layer(teacher: Any, found: list[Block], cut: str) -> str:
+def _last_layer(teacher: Any, blocks: list[Block], cut: str) -> str:
     names = [layer.name for layer in teacher.layers]
     if not cut.isdigit():
         if cut not in names or len(teacher.get_layer(cut).output.shape) != 4:
@@ -76,11 +76,11 @@ def _last_layer(teacher: Any, found: list[Block], cut: str) -> str:
             hint = f"did you mean {near[0]!r}?" if near else "name a layer that gives feature maps"
             raise ModelError(f"slice:{cut}: {teacher.name} has no such layer of feature maps; {hint}")
         return cut
-    if not found:
+    if not blocks:
         raise ModelError(
             f"the layers of {teacher.name} are not named by blocks, so it can't be sliced by their number. "
             "Use slice:LAYER, cnn:16 or your own .keras file"
         )
-    if int(cut) > len(found):
-        raise ModelError(f"slice:{cut}: {teacher.name} has {len(found)} blocks. Take slice:1 to slice:{len(found)}")
-    return found[int(cut) - 1].last_layer
+    if int(cut) > len(blocks):
+        raise ModelError(f"slice:{cut}: {teacher.name} has {len(blocks)} blocks. Take slice:1 to slice:{len(blocks)}")
+    return blocks[int(cut) - 1].last_layer

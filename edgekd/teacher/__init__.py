@@ -1,1 +1,20 @@
-"""Teachers of every format, and how they learn a task."""
+"""Teachers: classifiers of any format that turn images into logits, and how one is trained for the user's classes.
+
+protocol             what a teacher is
+settings             ``[teacher]`` of a recipe
+opening              from ``[teacher]`` to a fixed teacher (inference only): one file, or the average of several
+keras_teacher        a Keras model as a teacher
+file_teacher         an .onnx, a .tflite or a SavedModel as a teacher, through a ``network``
+network              what is known of a network in a file; its input's layout and size
+onnx_network, tflite_network, saved_model_network     a network of that format
+graph_facts          what the graph of a file says about its outputs, pixels and weights
+pixels               from pixel values 0..255 to what a network is fed
+average              several teachers as one
+transfer, head       training: a linear head on pooled features, then the last blocks
+"""
+
+from edgekd.teacher.average import AverageTeacher
+from edgekd.teacher.protocol import Teacher
+from edgekd.teacher.settings import TeacherFile, TeacherSection
+
+__all__ = ["AverageTeacher", "Teacher", "TeacherFile", "TeacherSection"]

@@ -1,4 +1,4 @@
-"""Several teachers as one: the average of what they answer to the same view, each at its own input size."""
+"""Several teachers as one: the average of their predictions for the same view, each at its own input size."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Logits = npt.NDArray[np.float32]
 class AverageTeacher:
     """Logits of the mean of its members' probabilities, or the mean of their log-probabilities.
 
-    Probabilities are the default: the uniform mixture of deep ensembles, in which a member that is surer by habit has
-    no more say than another. "logits" is the geometric mean, in which one that calls a class impossible has a veto.
+    Probabilities are the default: the uniform mixture of deep ensembles, in which an overconfident member has
+    no more weight than another. "logits" is the geometric mean, in which one that calls a class impossible has a veto.
 
     Source: Lakshminarayanan et al., arXiv:1612.01474, section 2.4; either mean: Hinton et al., arXiv:1503.02531,
     section 2.
     """
 
     def __init__(self, members: Sequence[Teacher], average: Average = "probabilities") -> None:
-        """Raises ModelError where there are no members, or they answer differently many classes."""
+        """Raises ModelError where there are no members, or their numbers of classes differ."""
         if not members or len({member.num_classes for member in members}) > 1:
-            raise ModelError("an average is of one teacher or more that answer the same classes")
+            raise ModelError("an average needs one teacher or more, all with the same number of classes")
         self.members, self._average = tuple(members), average
 
     @property
@@ -40,7 +40,7 @@ class AverageTeacher:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) of the member that sees most."""
+        """(height, width) of the member with the largest input."""
         return max((member.input_size for member in self.members), key=lambda size: size[0] * size[1])
 
     @property
@@ -53,11 +53,11 @@ class AverageTeacher:
 
         Where photos are at hand, render them at each member's size and use ``combine``.
         """
-        return self.combine([member.logits(_resized(images, member.input_size)) for member in self.members])
+        return self.combine([member.logits(_resize_all(images, member.input_size)) for member in self.members])
 
     def combine(self, logits: Sequence[Logits]) -> Logits:
-        """One answer [N, C] of the members' logits, each [N, C]: log-probabilities."""
-        stacked = np.stack([_log_softmax(np.asarray(one, np.float64)) for one in logits])
+        """Log-probabilities [N, C] of the average, from the members' logits, each [N, C]."""
+        stacked = np.stack([_log_softmax(np.asarray(rows, np.float64)) for rows in logits])
         if self._average == "logits":
             return _log_softmax(stacked.mean(axis=0)).astype(np.float32)
         total: npt.NDArray[np.float64] = np.logaddexp.reduce(stacked, axis=0) - np.log(len(stacked))
@@ -65,16 +65,16 @@ class AverageTeacher:
 
 
 def members_of(teacher: Teacher) -> tuple[Teacher, ...]:
-    """The teachers that are asked: the members of an average, or the one itself."""
+    """The members of an average; of any other teacher, itself."""
     return teacher.members if isinstance(teacher, AverageTeacher) else (teacher,)
 
 
 def combine_logits(teacher: Teacher, logits: Sequence[Logits]) -> Logits:
-    """What ``teacher`` says where ``members_of`` it said ``logits``."""
+    """Logits [N, C] of ``teacher``, where ``members_of(teacher)`` gave ``logits``, each [N, C]."""
     return teacher.combine(logits) if isinstance(teacher, AverageTeacher) else logits[0]
 
 
-def _resized(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _resize_all(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     if images.shape[1:3] == size or not len(images):
         return images
     return np.stack([resample(image, *size) for image in images])
@@ -82,5 +82,5 @@ def _resized(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArra
 
 def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    told: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return told
+    log_probabilities: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return log_probabilities

@@ -1,4 +1,4 @@
-"""A teacher that is a file of any format, used as it is."""
+"""A fixed teacher (inference only) in an .onnx, a .tflite or a SavedModel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FileTeacher:
     """Images uint8 RGB [N, H, W, 3] to logits float32 [N, C] in the order of the data's classes."""
 
     def __init__(self, settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole") -> None:
-        """Open the file and look at its answers to ``photos``; ``crop`` is the part of a photo that they show.
+        """Open the file and look at its outputs for ``photos``; ``crop`` is the part of a photo that they show.
 
         Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where the file is damaged.
         """
@@ -41,9 +41,9 @@ class FileTeacher:
         self.pixels = pixels_of(settings, facts.pixels, facts.where, sealed=facts.sealed)
         rows = self._rows(photos(self._size))
         self.scores = judge_outputs(facts.ending, rows, facts.where, step=facts.step)
-        own = settings.classes or facts.labels or ()
+        names = settings.classes or facts.labels or ()
         outputs = rows.shape[1] * self.scores.classes_per_output
-        self._columns = class_columns(own, classes, outputs, facts.where)
+        self._columns = class_columns(names, classes, outputs, facts.where)
         self.classes_known = outputs
 
     @property
@@ -58,9 +58,9 @@ class FileTeacher:
 
     @property
     def key(self) -> str:
-        """Hash of the file and of what was said of it."""
-        said = self.settings.model_dump(mode="json", exclude={"model"})
-        return digest([self.facts.key, said, self._columns.tolist(), vars(self.scores)])
+        """Hash of the file and of its settings."""
+        options = self.settings.model_dump(mode="json", exclude={"model"})
+        return digest([self.facts.key, options, self._columns.tolist(), vars(self.scores)])
 
     def logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 [N, C] of images uint8 [N, H, W, 3] of its ``input_size``."""
@@ -97,7 +97,7 @@ def _open(settings: TeacherFile) -> Network:
     path = Path(settings.model)
     opener = _OPENERS.get(settings.kind)
     if opener is None:
-        raise ModelError(f"{settings.model} is no file of a network that is used as it is")
+        raise ModelError(f"{settings.model} is not an .onnx, a .tflite or a SavedModel directory")
     return opener(path, settings)
 
 

@@ -1,4 +1,4 @@
-"""What the graph of an .onnx or .tflite tells of how it was trained: its last op, its pixels, its weights."""
+"""What the graph of an .onnx or .tflite says about how it was trained: its last op, its pixels, its weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNIT = (0.5, 8.0)
 
 
 def ending_of(network: Network, output: str) -> Ending:
-    """The op that made the scores, behind ops that only move them."""
+    """The op that gives the scores, behind ops that only move them."""
     last = _maker(network, output)
     if last is None:
         return "unknown"
@@ -40,8 +40,8 @@ def ending_of(network: Network, output: str) -> Ending:
         return "softmax twice" if before is not None and _ENDINGS.get(before.type) == "softmax" else "softmax"
     if kind is not None:
         return kind
-    made = last.kind in _DENSE or last.type in _SUMS
-    return "logits" if made else "unknown"
+    from_weights = last.kind in _DENSE or last.type in _SUMS
+    return "logits" if from_weights else "unknown"
 
 
 def step_of(network: Network, output: str) -> float:
@@ -69,10 +69,10 @@ def _is_weight(value: Value) -> bool:
 
 
 def pixels_of_graph(network: Network, image: Value, description: Description) -> Pixels | None:
-    """What pixels it wants, where the graph or the metadata beside it tell; None otherwise."""
+    """What it is fed, where the graph or the metadata says so; None where neither does."""
     bgr = str(description.preprocessing.get("Image.BitmapPixelFormat", "")).lower().startswith("bgr")
-    found = _pixels(network, image, description)
-    return None if found is None else Pixels(found.scale, found.shift, bgr, found.source)
+    pixels = _pixels(network, image, description)
+    return None if pixels is None else Pixels(pixels.scale, pixels.shift, bgr, pixels.source)
 
 
 def _pixels(network: Network, image: Value, description: Description) -> Pixels | None:

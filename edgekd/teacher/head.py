@@ -1,4 +1,4 @@
-"""A linear head on pooled features: the cheapest thing that turns a network into a classifier of somebody's photos."""
+"""A linear head on pooled features: the cheapest way to make a network classify other photos."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fit_head(
     start = np.zeros((x.shape[1] + 1) * classes)
     best: tuple[float, LinearHead] | None = None
     for penalty in sorted(_PENALTIES, reverse=True):
-        solved = minimize(
+        solution = minimize(
             _loss_and_gradient,
             start,
             (x, labels, weights, penalty, classes),
@@ -52,8 +52,8 @@ def fit_head(
             jac=True,
             options={"maxiter": 200},
         )
-        start = solved.x
-        table = solved.x.reshape(-1, classes)
+        start = solution.x
+        table = solution.x.reshape(-1, classes)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
         loss = _cross_entropy(head.logits(validation[0]), validation[1], classes)

@@ -1,4 +1,4 @@
-"""A teacher that is a Keras model, ours or the user's own .keras file."""
+"""A teacher that is a Keras model: one that edgekd trained, or the user's .keras file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def open_teacher(path: Path) -> KerasTeacher:
 def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
     """The user's .keras classifier as a model of pixels 0..255 to logits in the order of ``classes``.
 
-    Its answers to ``photos`` tell whether they are probabilities where its layers don't.
+    Where its layers do not show whether it gives probabilities, its outputs for ``photos`` do.
 
     Raises ModelError naming the key of [teacher] that is missing or does not fit.
     """
@@ -77,7 +77,7 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
 def load_bare_network(settings: TeacherFile) -> Any:
     """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
 
-    Raises ModelError where its size or its pixels can't be known, or it ends in something else.
+    Raises ModelError where its size or its pixels are unknown, or it ends in something else.
     """
     import_keras()
     import keras
@@ -89,8 +89,8 @@ def load_bare_network(settings: TeacherFile) -> Any:
     if settings.output is not None:
         raise ModelError(f"{where} has one output. Remove output from [teacher]")
     height, width = resolve_size(model.input_shape[1], model.input_shape[2], settings, where)
-    known = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
-    pixels = pixels_of(settings, known, where)
+    pixels_in_graph = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
+    pixels = pixels_of(settings, pixels_in_graph, where)
     image = keras.Input((height, width, 3), name="image")
     return keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
 

@@ -1,4 +1,4 @@
-"""A trained network in a file, whatever the format: what is known of it, and one call from inputs to outputs."""
+"""A trained network in a file of any format: what is known of it, and one call from inputs to outputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class NetworkFacts:
     @property
     def batch(self) -> int | None:
         """Images a call; None where that is free."""
-        return _fixed(self.shape[0])
+        return _fixed_size(self.shape[0])
 
 
 class Network(Protocol):
@@ -62,43 +62,48 @@ class Network(Protocol):
 
 
 def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
-    """Where the channels stand. Raises ModelError where the shape fits no RGB image, or either layout."""
+    """Whether channels come first or last. Raises ModelError where the shape fits no RGB image, or either layout."""
     shape = facts.shape
     if len(shape) != 4:
-        raise ModelError(f"{facts.where} takes {_shown(shape)}; a teacher takes one RGB image, [N, H, W, 3]")
-    first, last = _fixed(shape[1]), _fixed(shape[3])
+        raise ModelError(f"{facts.where} takes {_format_shape(shape)}; a teacher takes one RGB image, [N, H, W, 3]")
+    first, last = _fixed_size(shape[1]), _fixed_size(shape[3])
     possible: list[Layout] = [name for name, size in _places(first, last) if size in (3, None)]
     if settings.layout is not None:
         if settings.layout not in possible:
             raise ModelError(
-                f"{facts.where} takes {_shown(shape)}, which is not [teacher] layout = {settings.layout!r}"
+                f"{facts.where} takes {_format_shape(shape)}, which is not [teacher] layout = {settings.layout!r}"
             )
         return settings.layout
     certain: list[Layout] = [name for name, size in _places(first, last) if size == 3]
     if len(certain) == 1:
         return certain[0]
     if not possible:
-        raise ModelError(f"{facts.where} takes {_shown(shape)}; a teacher takes RGB images: 3 channels, first or last")
+        raise ModelError(
+            f"{facts.where} takes {_format_shape(shape)}; a teacher takes RGB images: 3 channels, first or last"
+        )
     raise ModelError(
-        f'{facts.where} takes {_shown(shape)}: where are the channels? Add to [teacher]: layout = "nhwc" or "nchw"'
+        f"{facts.where} takes {_format_shape(shape)}: where are the channels? Add to [teacher]: "
+        'layout = "nhwc" or "nchw"'
     )
 
 
 def size_of(facts: NetworkFacts, layout: Layout, settings: InputSettings) -> tuple[int, int]:
     """(height, width) in pixels. Raises ModelError where neither file nor recipe says, or they say different things."""
-    height, width = (_fixed(size) for size in (facts.shape[1:3] if layout == "nhwc" else facts.shape[2:4]))
+    height, width = (_fixed_size(size) for size in (facts.shape[1:3] if layout == "nhwc" else facts.shape[2:4]))
     return resolve_size(height, width, settings, facts.where)
 
 
 def resolve_size(height: int | None, width: int | None, settings: InputSettings, where: str) -> tuple[int, int]:
-    """The file's own size, or ``input_size`` where it leaves it open. Raises ModelError."""
-    given = settings.input_size
-    if (height is None or width is None) and given is None:
-        raise ModelError(f"{where} takes images of any size. Add to [teacher]: input_size = 224, or what it learnt at")
-    found = (height or given or 0, width or given or 0)
-    if given is not None and given not in found:
-        raise ModelError(f"{where} takes {found[0]} x {found[1]} pixels. Remove input_size = {given} from [teacher]")
-    return found
+    """The file's size, or ``input_size`` where it leaves it open. Raises ModelError."""
+    requested = settings.input_size
+    if (height is None or width is None) and requested is None:
+        raise ModelError(
+            f"{where} takes images of any size. Add to [teacher]: input_size = 224, or the size that it was trained at"
+        )
+    size = (height or requested or 0, width or requested or 0)
+    if requested is not None and requested not in size:
+        raise ModelError(f"{where} takes {size[0]} x {size[1]} pixels. Remove input_size = {requested} from [teacher]")
+    return size
 
 
 def check_file(path: Path) -> Path:
@@ -118,12 +123,12 @@ def _places(first: int | None, last: int | None) -> tuple[tuple[Layout, int | No
     return ("nhwc", last), ("nchw", first)
 
 
-def _fixed(size: int | str | None) -> int | None:
+def _fixed_size(size: int | str | None) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _shown(shape: Shape) -> str:
-    return f"[{', '.join('?' if _fixed(size) is None else str(size) for size in shape)}]"
+def _format_shape(shape: Shape) -> str:
+    return f"[{', '.join('?' if _fixed_size(size) is None else str(size) for size in shape)}]"
 
 
 def run_in_batches(inputs: npt.NDArray[Any], run: Any, batch: int | None) -> npt.NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ class OnnxNetwork:
         # A free batch is often a lie: a reshape to one image inside, which fails or mixes the images up.
         if self._facts.batch is None and not self._one_at_a_time and len(inputs) > 1:
             try:
-                found = run_in_batches(inputs[:2], self._call, None)
-                self._one_at_a_time = len(found) != 2
+                outputs = run_in_batches(inputs[:2], self._call, None)
+                self._one_at_a_time = len(outputs) != 2
             except ModelError:
                 self._one_at_a_time = True
         return run_in_batches(inputs, self._call, 1 if self._one_at_a_time else self._facts.batch)
@@ -69,7 +70,7 @@ class OnnxNetwork:
 
 
 def read_with_weights(path: Path) -> bytes:
-    """The file's bytes with the weights in it that exporters put in a file beside it.
+    """The file's bytes, with the weights that exporters store in a separate file read in.
 
     Raises ModelError where one of those is missing or lies elsewhere.
     """
@@ -87,7 +88,8 @@ def read_with_weights(path: Path) -> bytes:
         return bytes(model.SerializeToString())
     except Exception as error:
         raise ModelError(
-            f"{path} keeps its weights in another file, which cannot be read: {_line(error)}. Put it beside the .onnx"
+            f"{path} keeps its weights in another file, which cannot be read: {_line(error)}. Put it into the "
+            "folder of the .onnx"
         ) from None
 
 
@@ -105,10 +107,10 @@ def scores_output(network: Graph, settings: InputSettings, where: str) -> Value:
     values = [network.values[key] for key in network.outputs]
     names = ", ".join(value.name for value in values)
     if settings.output is not None:
-        chosen = [value for value in values if value.name == settings.output]
-        if not chosen:
+        matching = [value for value in values if value.name == settings.output]
+        if not matching:
             raise ModelError(f"{where} has no output {settings.output!r}. Correct [teacher] output: one of {names}")
-        return chosen[0]
+        return matching[0]
     if len(values) > 1:
         raise ModelError(
             f"{where} has {len(values)} outputs. Add to [teacher]: output = the one of class scores, of {names}"
@@ -120,41 +122,45 @@ def _facts(
     path: Path, content: bytes, graph: onnx_file.OnnxGraph, network: Graph, ends: tuple[Value, Value]
 ) -> NetworkFacts:
     image, output = ends
-    common: dict[str, Any] = {
-        "where": str(path),
-        "key": hashlib.sha256(content).hexdigest(),
-        "size_bytes": len(content),
-        "parameters": parameters_of(network),
-        "shape": image.shape,
-        "dtype": image.dtype,
-        "ending": ending_of(network, output.key),
-        "step": step_of(network, output.key),
-    }
+    facts = NetworkFacts(
+        where=str(path),
+        key=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        parameters=parameters_of(network),
+        shape=image.shape or (),
+        dtype=image.dtype,
+        ending=ending_of(network, output.key),
+        step=step_of(network, output.key),
+    )
     if ONNX_RECORD in graph.metadata:
-        step = {"step": _UINT8_STEP} if output.dtype == "uint8" else {}
-        return NetworkFacts(**{**common, **artifact_facts(path), **step})
+        facts = with_record(facts, path)
+        return replace(facts, step=_UINT8_STEP) if output.dtype == "uint8" else facts
     if output.dtype not in FLOATS:
         raise ModelError(f"{path} gives {output.dtype}; a teacher gives floats. Export it with a float output")
     if image.dtype not in ("float32", "float16", "uint8"):
         raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, float16 or uint8 pixels")
     described_as = described.of_onnx(graph.metadata, graph.producer)
-    return NetworkFacts(**common, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
+    return replace(facts, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
 
 
-def artifact_facts(path: Path) -> dict[str, Any]:
-    """What an export of edgekd's says of itself. Raises ArtifactError where its bytes were changed."""
-    ours = Artifact.open(path)
-    parameters = ours.provenance.get("parameters")
-    size = ours.preprocessing
-    nchw = ours.layout == "nchw"
-    known: dict[str, Any] = {
-        "shape": (ours.inputs[0].shape[0], *((3, size.height, size.width) if nchw else (size.height, size.width, 3))),
-        "labels": ours.labels,
-        "pixels": Pixels(source="its record says pixels 0..255"),
-        "crop": size.crop,
-        "sealed": True,
-    }
-    return known | ({"parameters": parameters} if isinstance(parameters, int) else {})
+def with_record(facts: NetworkFacts, path: Path) -> NetworkFacts:
+    """``facts`` with what the record of a file that edgekd exported says.
+
+    Raises ArtifactError where the file's bytes were changed.
+    """
+    artifact = Artifact.open(path)
+    parameters = artifact.provenance.get("parameters")
+    photo = artifact.preprocessing
+    sides = (photo.height, photo.width)
+    return replace(
+        facts,
+        shape=(artifact.inputs[0].shape[0], *((3, *sides) if artifact.layout == "nchw" else (*sides, 3))),
+        labels=artifact.labels,
+        pixels=Pixels(source="its record says pixels 0..255"),
+        crop=photo.crop,
+        sealed=True,
+        parameters=parameters if isinstance(parameters, int) else facts.parameters,
+    )
 
 
 def _line(error: Exception) -> str:

@@ -1,10 +1,10 @@
-"""One door to a teacher that is used as it is: a file of any format, or the average of several."""
+"""Opens a fixed teacher (inference only): a file of any format, or the average of several."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from edgekd.errors import ModelError
 from edgekd.storage import digest, sha256_file
@@ -32,26 +32,56 @@ def open_fixed_teacher(
 
 def fingerprint(section: TeacherSection) -> list[str]:
     """Hash of every file of ``[teacher]``, without opening it. Raises ModelError where one is missing."""
-    found = []
+    hashes = []
     for file in section.members():
         path = Path(file.model)
         if path.is_dir():
-            found.append(folder_hash(path))
+            hashes.append(folder_hash(path))
         elif path.is_file():
             # An .onnx may keep its weights in another file.
             whole = file.kind == "onnx"
-            found.append(hashlib.sha256(read_with_weights(path)).hexdigest() if whole else sha256_file(path))
+            hashes.append(hashlib.sha256(read_with_weights(path)).hexdigest() if whole else sha256_file(path))
         else:
             raise ModelError(
                 f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
                 "the path, relative to the recipe, of a .keras, .onnx or .tflite file or of a SavedModel directory"
             )
-    return found
+    return hashes
 
 
-def describe_teacher(teacher: Teacher) -> list[dict[str, Any]]:
-    """What is known of each member, for a run's records: file, format, input, classes, and how its answers are read."""
-    return [_described(member) for member in members_of(teacher)]
+class PixelRecord(TypedDict):
+    """A pixel 0..255 becomes ``scale * pixel + shift``, channel by channel; ``known_by`` says where that is stated."""
+
+    scale: list[float]
+    shift: list[float]
+    known_by: str
+
+
+class OutputRecord(TypedDict):
+    """What the outputs are (logits, probabilities ...), and how that is known."""
+
+    are: str
+    known_by: str
+
+
+class MemberRecord(TypedDict):
+    """One teacher file in a run's records; ``input`` is (height, width). The rest is for files that are not Keras'."""
+
+    input: list[int]
+    key: str
+    file: str
+    kind: str
+    size_bytes: int
+    parameters: int
+    classes_known: NotRequired[int]
+    layout: NotRequired[str]
+    pixels: NotRequired[PixelRecord]
+    outputs: NotRequired[OutputRecord]
+
+
+def describe_teacher(teacher: Teacher) -> list[MemberRecord]:
+    """What is known of each member, for a run's records: file, format, input, classes, and how its outputs are read."""
+    return [_describe_member(member) for member in members_of(teacher)]
 
 
 def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str) -> Teacher:
@@ -62,13 +92,13 @@ def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: s
     return FileTeacher(file, classes, photos, crop)
 
 
-def _described(member: Teacher) -> dict[str, Any]:
+def _describe_member(member: Teacher) -> MemberRecord:
     height, width = member.input_size
-    common = {"input": [height, width], "key": member.key}
     if isinstance(member, FileTeacher):
         facts, pixels = member.facts, member.pixels
         return {
-            **common,
+            "input": [height, width],
+            "key": member.key,
             "file": Path(facts.where).name,
             "kind": member.settings.kind,
             "size_bytes": facts.size_bytes,
@@ -80,7 +110,8 @@ def _described(member: Teacher) -> dict[str, Any]:
         }
     assert isinstance(member, KerasTeacher)
     return {
-        **common,
+        "input": [height, width],
+        "key": member.key,
         "file": member.path.name if member.path else "",
         "kind": "keras",
         "size_bytes": member.path.stat().st_size if member.path else 0,

@@ -1,4 +1,4 @@
-"""What a network is fed of a photo's pixels."""
+"""From a photo's pixel values to what a network is fed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Three = tuple[float, float, float]
 class Pixels:
     """A pixel 0..255 becomes ``scale * pixel + shift``, in the order of the network's own channels.
 
-    ``source`` says how that is known.
+    ``source`` says where that is stated.
     """
 
     scale: _Three = (1.0, 1.0, 1.0)
@@ -50,21 +50,21 @@ def of_mean_std(mean: npt.ArrayLike, std: npt.ArrayLike, source: str) -> Pixels:
     return Pixels(_three(1 / stds), _three(-means / stds), source=source)
 
 
-def pixels_of(settings: InputSettings, known: Pixels | None, where: str, *, sealed: bool = False) -> Pixels:
-    """What the recipe says, else what is ``known`` of the file; ``sealed`` files know best.
+def pixels_of(settings: InputSettings, file_pixels: Pixels | None, where: str, *, sealed: bool = False) -> Pixels:
+    """What the recipe says, else ``file_pixels``, which the file says; a ``sealed`` file decides by itself.
 
-    Raises ModelError naming the key to add where nobody knows, or to remove where a sealed file says otherwise.
+    Raises ModelError naming the key to add where neither says, or to remove where it contradicts a sealed file.
     """
-    bgr = settings.channels == "bgr" or (settings.channels is None and known is not None and known.bgr)
+    bgr = settings.channels == "bgr" or (settings.channels is None and file_pixels is not None and file_pixels.bgr)
     if settings.pixel_range is None:
-        if known is None:
-            raise ModelError(f"{where}: what does it expect of its pixels? Nothing in the file says so. {_HOW}")
-        return Pixels(known.scale, known.shift, bgr, known.source)
+        if file_pixels is None:
+            raise ModelError(f"{where}: which pixel values does it expect? Nothing in the file says so. {_HOW}")
+        return Pixels(file_pixels.scale, file_pixels.shift, bgr, file_pixels.source)
     low, high = settings.pixel_range
     mean, std = (np.asarray(v, np.float64) for v in (settings.mean or (0.0,) * 3, settings.std or (1.0,) * 3))
     stated = Pixels(_three((high - low) / 255 / std), _three((low - mean) / std), bgr)
-    if sealed and known is not None and (stated.scale, stated.shift) != (known.scale, known.shift):
-        raise ModelError(f"{where}: {known.source}. Remove pixel_range, mean and std from [teacher]")
+    if sealed and file_pixels is not None and (stated.scale, stated.shift) != (file_pixels.scale, file_pixels.shift):
+        raise ModelError(f"{where}: {file_pixels.source}. Remove pixel_range, mean and std from [teacher]")
     return stated
 
 

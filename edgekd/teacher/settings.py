@@ -1,4 +1,4 @@
-"""What a recipe says of a teacher's file: only what the file does not say of itself."""
+"""``[teacher]`` of a recipe: which model, and what its file does not say."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def kind_of(model: str) -> Kind:
 
 
 class InputSettings(BaseModel):
-    """What a teacher's file is fed and what it answers, where the file itself does not say.
+    """Input and outputs of a teacher's file, where the file itself does not say.
 
     A pixel 0..255 first becomes ``pixel_range`` (what black and white are), then ``(x - mean) / std`` in the order of
-    the network's own channels. ``input_size`` (pixels) is for files that leave it open, ``layout`` for shapes that
+    the network's channels. ``input_size`` (pixels) is for files that leave it open, ``layout`` for shapes that
     could be either, ``output`` names one of several; ``classes`` are the names of the outputs in their order.
     """
 
@@ -93,7 +93,7 @@ class TeacherFile(InputSettings):
     def _is_a_file(cls, value: str) -> str:
         if kind_of(value) in ("lite0", "application"):
             raise ValueError(
-                "an average is of trained files. Train this one by a recipe of its own, then give its "
+                "an average is of trained files. Train this one with a separate recipe, then use its "
                 "runs/NAME/teacher/teacher.keras"
             )
         return value
@@ -112,11 +112,11 @@ class TeacherSection(InputSettings):
     """``model``: efficientnet-lite0, keras:NAME, a .keras, .onnx or .tflite file, a SavedModel, or a list of files.
 
     ``train`` fits a head for the data's classes, and with ``fine_tune_blocks`` its last blocks: Keras models only, and
-    the default for these. A list is averaged, as ``average`` says; its members, names or tables of their own, take
-    what they do not say from here. ``accept_weak`` goes on with a teacher that failed its gates.
+    the default for these. A list is averaged, as ``average`` says; its members, file names or tables, take
+    what they do not say from here. ``accept_weak`` continues with a teacher that failed its gates.
     """
 
-    # With a tag, so that what is wrong is said of what was given and not of the other form too.
+    # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
         Annotated[str, Tag("file")] | Annotated[tuple[TeacherFile, ...], Tag("average")],
         Discriminator(_file_or_average),
@@ -130,17 +130,17 @@ class TeacherSection(InputSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        model = given.get("model", LITE0)
+    def _complete(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        model = fields.get("model", LITE0)
         if isinstance(model, (list, tuple)):
-            return _with_members(given, list(model))
+            return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
         defaults: dict[str, Any] = {"train": kind in _TRAINABLE}
         if kind in ("lite0", "application"):
             defaults["input_size"] = _DEFAULT_SIZE
-        return {**defaults, **given}
+        return {**defaults, **fields}
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> TeacherSection:
@@ -150,8 +150,8 @@ class TeacherSection(InputSettings):
         kind = None if isinstance(self.model, tuple) else kind_of(self.model)
         if self.train and kind not in _TRAINABLE:
             raise ValueError(
-                f"train = true: {name} can only be used as it is; leave train out. To teach a network these classes, "
-                f'give it as a .keras file, or take model = "{LITE0}" or "keras:NAME"'
+                f"train = true: {name} is a fixed teacher (inference only); leave train out. To train a network for "
+                f'these classes, give it as a .keras file, or take model = "{LITE0}" or "keras:NAME"'
             )
         if self.fine_tune_blocks and not self.train:
             raise ValueError(f"fine_tune_blocks = {self.fine_tune_blocks} needs train = true, a Keras model's")
@@ -160,12 +160,12 @@ class TeacherSection(InputSettings):
                 raise ValueError(f"input_size of {name} must be at least 32 pixels, got {self.input_size}")
             stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(self, key)]
             if stray:
-                raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} brings its own")
+                raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
         return self
 
     @property
-    def given(self) -> bool:
-        """Whether it is used as it is and is no Keras model of ours to cut, train or convert."""
+    def is_fixed(self) -> bool:
+        """Whether it is a fixed teacher (inference only): not a Keras model that can be cut, trained or converted."""
         return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
 
     @property
@@ -184,18 +184,18 @@ class TeacherSection(InputSettings):
         return (TeacherFile(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
 
 
-def _with_members(given: dict[str, Any], models: list[Any]) -> dict[str, Any]:
+def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
     """``given`` with every member a table that has taken over what it does not say itself."""
-    shared = {key: given[key] for key in _SHARED_KEYS if key in given}
+    shared = {key: fields[key] for key in _SHARED_KEYS if key in fields}
     members = []
     for model in models:
         if not isinstance(model, (str, dict)):
             members.append(model)
             continue
-        own = {"model": model} if isinstance(model, str) else dict(model)
+        member_values = {"model": model} if isinstance(model, str) else dict(model)
         taken = dict(shared)
-        if any(key in own for key in _PIXEL_KEYS):
+        if any(key in member_values for key in _PIXEL_KEYS):
             taken = {key: value for key, value in shared.items() if key not in _PIXEL_KEYS}
-        members.append({**taken, **own})
-    rest = {key: value for key, value in given.items() if key not in shared}
+        members.append({**taken, **member_values})
+    rest = {key: value for key, value in fields.items() if key not in shared}
     return {"train": False, **rest, "model": members}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from edgekd.quiet import quiet
 from edgekd.storage import sha256_file
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
-from edgekd.teacher.onnx_network import artifact_facts, scores_output, single_image_input
+from edgekd.teacher.onnx_network import scores_output, single_image_input, with_record
 from edgekd.teacher.settings import InputSettings
 
 _THREADS = 2
@@ -80,24 +81,24 @@ def _facts(
     path: Path, content: bytes, graph: tflite_file.TfliteGraph, network: Graph, ends: tuple[Value, Value]
 ) -> NetworkFacts:
     image, output = ends
-    common: dict[str, Any] = {
-        "where": str(path),
-        "key": sha256_file(path),
-        "size_bytes": len(content),
-        "parameters": parameters_of(network),
-        "shape": image.shape,
-        "dtype": image.dtype,
-        "ending": ending_of(network, output.key),
-        "step": step_of(network, output.key),
-    }
+    facts = NetworkFacts(
+        where=str(path),
+        key=sha256_file(path),
+        size_bytes=len(content),
+        parameters=parameters_of(network),
+        shape=image.shape or (),
+        dtype=image.dtype,
+        ending=ending_of(network, output.key),
+        step=step_of(network, output.key),
+    )
     if TFLITE_RECORD in graph.metadata:
-        return NetworkFacts(**{**common, **artifact_facts(path)})
+        return with_record(facts, path)
     if image.dtype not in ("float32", "uint8", "int8"):
         raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, uint8 or int8 pixels")
     described_as = described.of_tflite(content, graph.metadata, graph.description)
     if image.dtype in INTEGERS_8 and len(image.scales) == 1:
-        common |= {"scale": float(image.scales[0]), "zero_point": _zero(image)}
-    return NetworkFacts(**common, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
+        facts = replace(facts, scale=float(image.scales[0]), zero_point=_zero(image))
+    return replace(facts, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
 
 
 def _zero(value: Value) -> int:

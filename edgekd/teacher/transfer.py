@@ -1,4 +1,4 @@
-"""Teach a pretrained network the user's classes: a pooled-feature head first, then, if asked, its last blocks."""
+"""Train a pretrained network for the user's classes: a head on pooled features, then, if requested, its last blocks."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ class Batch:
 
     Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
     weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
-    known has none at all: what is known of it would be wrong of the other part. ``sure`` float32 [B] is then the
-    teacher's certainty of the photos as they are, each counted by its share: of a mixture nobody is certain.
+    known has none at all: its label would be wrong for the other part. ``sure`` float32 [B] is then the
+    teacher's certainty of the photos as they are, each counted by its share: no teacher is certain of a mixture.
     ``features`` are the teacher's, float32 [B, ...] each, where an objective asks for them.
     """
 
@@ -72,7 +72,7 @@ class BatchStream:
 
     In pass p photo i is seen in view (i + p) mod V, so that every view is met once in V passes. ``teacher`` holds
     stored logits [N, V, C], or None for training on labels alone; ``features`` its features, stored or computed now.
-    Where ``photos`` is no array, the order is not held either, and is another than an array's.
+    Where ``photos`` is not an array, the order is not held in memory either, and differs from an array's.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class BatchStream:
 
         Those after ``stop`` are begun as well: while an epoch is judged and saved, the next one's are made.
         """
-        # What was begun for another place is no longer wanted.
-        self._ahead = {step: made for step, made in self._ahead.items() if start <= step <= start + _AHEAD}
+        # Batches begun for another place are dropped.
+        self._ahead = {step: future for step, future in self._ahead.items() if start <= step <= start + _AHEAD}
         for step in range(start, stop):
             for later in range(step, step + _AHEAD + 1):
                 if later not in self._ahead:
@@ -141,18 +141,18 @@ class BatchStream:
     def _sure(
         self, photos: npt.NDArray[np.int64], teacher: npt.NDArray[np.float32], mixes: Mixes
     ) -> npt.NDArray[np.float32]:
-        """The teacher's certainty [B]; of mixed views by its answers to view 0, the photo itself, of both photos."""
+        """The teacher's certainty [B]; of mixed views by its logits for view 0, the photo itself, of both photos."""
         if self._teacher is None:
             return np.ones(len(photos), np.float32)
         partners, share = mixes
         sure, mixed = top_probability(teacher), np.flatnonzero(partners >= 0)
         if len(mixed):
             whole = np.zeros(len(mixed), np.int64)
-            own, other = (
+            first, second = (
                 top_probability(np.asarray(self._teacher[those, whole], np.float32))
                 for those in (photos[mixed], partners[mixed])
             )
-            sure[mixed] = share[mixed] * own + (1 - share[mixed]) * other
+            sure[mixed] = share[mixed] * first + (1 - share[mixed]) * second
         return sure
 
     def _rows(self, passes: npt.NDArray[np.int64], ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ Arrays = list[npt.NDArray[Any]]
 
 @dataclass
 class TrainingState:
-    """What has to be known to go on after ``epoch`` finished epochs as if nothing had happened."""
+    """What a training needs to continue after ``epoch`` finished epochs as if nothing had happened."""
 
     key: str
     epoch: int = 0
@@ -50,11 +50,11 @@ def load_state(path: Path, key: str) -> TrainingState | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(stored["facts"].tobytes())
+        with np.load(path, allow_pickle=False) as archive:
+            facts = json.loads(archive["facts"].tobytes())
             if facts["key"] != key:
                 return None
-            lists = {name: _numbered(stored, name) for name in _LISTS}
+            lists = {name: _load_list(archive, name) for name in _LISTS}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} is damaged ({error}). Delete it to train from the start.") from None
     state = TrainingState(key)
@@ -63,9 +63,9 @@ def load_state(path: Path, key: str) -> TrainingState | None:
     return state
 
 
-def _numbered(stored: Any, name: str) -> Arrays:
-    count = sum(1 for key in stored.files if key.startswith(f"{name}/"))
-    return [stored[f"{name}/{i}"] for i in range(count)]
+def _load_list(archive: Any, name: str) -> Arrays:
+    count = sum(1 for key in archive.files if key.startswith(f"{name}/"))
+    return [archive[f"{name}/{i}"] for i in range(count)]
 
 
 def copy_values(variables: Sequence[Any]) -> Arrays:

@@ -1,4 +1,4 @@
-"""The photos of a pass and their labels where those of stored columns come after the pool's: none of these is held."""
+"""The photos of a pass and their labels, with soft-labelled photos after the pool's; neither list is held in memory."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class RepeatedOrder:
     def __getitem__(self, rows: _Numbers) -> _Numbers:
         """Photo numbers int64 [B] of rows [B]."""
         rows = rows - self.repeated
-        found = rows - len(self.rest) + self.more.start
-        again, own = rows < 0, (rows >= 0) & (rows < len(self.rest))
-        found[own] = self.rest[rows[own]]
+        numbers = rows - len(self.rest) + self.more.start
+        again, in_rest = rows < 0, (rows >= 0) & (rows < len(self.rest))
+        numbers[in_rest] = self.rest[rows[in_rest]]
         if again.any():
-            found[again] = self.labelled[(rows[again] + self.repeated) % len(self.labelled)]
-        return found
+            numbers[again] = self.labelled[(rows[again] + self.repeated) % len(self.labelled)]
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ExtendedLabels:
         return len(self.pool) + self.more
 
     def __getitem__(self, photos: _Numbers) -> _Numbers:
-        """Labels int64 [B] of photo numbers [B], -1 where there is none."""
-        found, own = np.full(len(photos), UNLABELLED), photos < len(self.pool)
-        found[own] = self.pool[photos[own]]
-        return found
+        """Labels int64 [B] of photo numbers [B], -1 for a photo without a label."""
+        labels, in_pool = np.full(len(photos), UNLABELLED), photos < len(self.pool)
+        labels[in_pool] = self.pool[photos[in_pool]]
+        return labels

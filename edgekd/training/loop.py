@@ -93,7 +93,7 @@ class History:
     wait_share: float
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able form, as the run directory stores it."""
+        """JSON-able form, as a run directory stores it."""
         return dict(vars(self))
 
 
@@ -151,14 +151,14 @@ def train(
     with synchronize_norms(learner):
         for epoch in range(state.epoch, schedule.epochs):
             started, waited, losses = time.perf_counter(), 0.0, []
-            asked = time.perf_counter()
+            requested_at = time.perf_counter()
             for step, batch in enumerate(stream.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)):
-                waited += time.perf_counter() - asked
+                waited += time.perf_counter() - requested_at
                 optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
                 losses.append(float(step_fn(batch)))
                 if progress:
                     progress(epoch * steps_per_epoch + step + 1, total)
-                asked = time.perf_counter()
+                requested_at = time.perf_counter()
             handling.settle()
             _finish_epoch(state, model, learner, optimizer, losses, validation, handling.choose_from)
             state.seconds += time.perf_counter() - started
@@ -191,17 +191,17 @@ def _finish_epoch(
 
 
 def _judge(
-    state: TrainingState, model: Any, learner: Any, told: dict[str, float], valid: Validation, choose_from: int
+    state: TrainingState, model: Any, learner: Any, metrics: dict[str, float], valid: Validation, choose_from: int
 ) -> None:
     """Add an entry to the history, and take the weights as the best so far if none are better."""
     number = len(state.history)
-    entry = {"epoch": number, **told}
+    entry = {"epoch": number, **metrics}
     if len(valid.labels):
         logits = logits_of(model, valid.images)
         entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
         if valid.metric == "balanced_accuracy":
             entry["val_balanced_accuracy"] = balanced_accuracy(valid.labels, logits.argmax(axis=1)).value
-    # One that may not be chosen stands in for the best only until there is one that may.
+    # An epoch that may not be chosen counts as the best only until one comes that may.
     best = state.history[state.best_epoch] if state.best_epoch >= choose_from else None
     chosen_by = f"val_{valid.metric}"
     state.history.append(entry)
@@ -216,7 +216,7 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
 
     several = replicas()
 
-    def own(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
+    def replica_step(images: Any, labels: Any, teacher: Any, *mixed: Any) -> Any:
         fixed = tf.nest.map_structure(tf.stop_gradient, teacher)
         with tf.GradientTape() as tape:
             student = model(tf.cast(images, tf.float32), training=True)
@@ -229,10 +229,10 @@ def step_function(model: Any, loss: Loss, optimizer: Any) -> Callable[[Batch], A
         optimizer.apply_gradients(zip(tape.gradient(goal, variables), variables, strict=True))
         return value
 
-    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it takes its time.
+    # As in Keras' own fit, without AutoGraph: there is no Python condition on a tensor, and it is slow.
     @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def step(images: Any, *rest: Any) -> Any:
-        return run_on_each(own, images, *rest) if several > 1 else own(images, *rest)
+        return run_on_each(replica_step, images, *rest) if several > 1 else replica_step(images, *rest)
 
     def call(batch: Batch) -> Any:
         mixed = () if batch.second is None else (batch.second, batch.share, batch.sure)
@@ -257,8 +257,8 @@ def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any
     What does not look at labels is in both and so keeps its weight of 1; cross-entropies are mixed as in
     arXiv:1710.09412.
     """
-    own = loss(labels, student, teacher)
-    return own if second is None else share * own + (1 - share) * loss(second, student, teacher)
+    first = loss(labels, student, teacher)
+    return first if second is None else share * first + (1 - share) * loss(second, student, teacher)
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:

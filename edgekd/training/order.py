@@ -1,4 +1,4 @@
-"""The order of a pass over more photos than an order could be held of: each place is computed as it is asked for."""
+"""The order of a pass over more photos than fit in memory as a list: each place is computed on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROUNDS = 8
 
 
 class Numbers(Protocol):
-    """A row of int64 numbers, held or computed: photos of a pass, or their labels."""
+    """A sequence of int64 numbers, stored or computed: photos of a pass, or their labels."""
 
     def __len__(self) -> int:
         """How many."""
@@ -29,24 +29,22 @@ def permute(places: npt.NDArray[np.int64], count: int, seed: Sequence[int]) -> n
     """
     half = np.uint64(max(1, ((count - 1).bit_length() + 1) // 2))
     keys = np.random.SeedSequence(seed).generate_state(_ROUNDS, np.uint64).astype(np.uint64)
-    found, past = places.astype(np.uint64), np.ones(len(places), bool)
+    numbers, past = places.astype(np.uint64), np.ones(len(places), bool)
     while past.any():
-        found[past] = _enciphered(found[past], half, keys)
-        past = found >= count
-    return found.astype(np.int64)
+        numbers[past] = _encipher(numbers[past], half, keys)
+        past = numbers >= count
+    return numbers.astype(np.int64)
 
 
-def _enciphered(
-    numbers: npt.NDArray[np.uint64], half: np.uint64, keys: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint64]:
+def _encipher(numbers: npt.NDArray[np.uint64], half: np.uint64, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = numbers >> half, numbers & mask
     for key in keys:
-        left, right = right, left ^ (_mixed(right + key) & mask)
+        left, right = right, left ^ (_mix_bits(right + key) & mask)
     return (left << half) | right
 
 
-def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mix_bits(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Bits that each depend on all of ``x``'s: the last steps of SplitMix64."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

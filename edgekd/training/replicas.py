@@ -1,8 +1,8 @@
 """Training on every GPU of a machine: each holds the model and takes a part of every batch.
 
 A step is that of one device with the whole batch: BatchNorm's statistics are those of all parts together, and the loss
-is computed from the logits of all of them, so that objectives which compare photos see every pair. Only the sums of
-floats are divided otherwise, and dropout draws otherwise.
+is computed from the logits of all of them, so that objectives which compare photos see every pair. Only the order of
+float sums and the draws of dropout differ.
 
 By `tf.distribute.MirroredStrategy`, which Keras' optimizers and layers support under TensorFlow; `keras.distribution`
 does nothing there yet. Source: https://keras.io/guides/distributed_training_with_tensorflow.
@@ -31,7 +31,7 @@ def gpus() -> list[str]:
 
 @contextmanager
 def on_every_gpu(batch_size: int) -> Iterator[None]:
-    """Models that are loaded and trained in this block are trained on all GPUs; where there are not two, as ever.
+    """Models that are loaded and trained in this block are trained on all GPUs; with fewer than two GPUs, as usual.
 
     So is one whose batches have fewer photos than there are GPUs.
     """

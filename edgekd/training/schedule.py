@@ -1,4 +1,4 @@
-"""How long and how fast to train: typed, checked at birth, part of the recipe."""
+"""How long and how fast to train: typed, checked when made, part of the recipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Schedule(BaseModel):
     """A budget of optimizer steps: warm-up, then a cosine to zero.
 
     ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
-    student trained on the labels alone gets the same number of steps, but for those that stored columns add.
+    student trained on the labels alone gets the same number of steps, except for those that stored soft targets add.
     Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
     """
 

@@ -28,9 +28,9 @@ def test_weights_temperature_and_labels() -> None:
     # Logits twice as large at T = 2 are the same probabilities; T squared is 4. Only the first photo has a label.
     objective = Dist(softmax_temperature=2.0, photo_weight=2.0, class_weight=3.0, label_weight=0.5)
     loss = objective(tf.constant([0, -1]), 2 * STUDENT, 2 * TEACHER)
-    told = 4 * (2 * 6 / 7 + 3 * 4 / 3)
+    divergence = 4 * (2 * 6 / 7 + 3 * 4 / 3)
     label = -math.log(0.09 / (0.09 + 0.25 + 0.04))
-    assert np.asarray(loss) == pytest.approx([told + 0.5 * label, told], abs=1e-4)
+    assert np.asarray(loss) == pytest.approx([divergence + 0.5 * label, divergence], abs=1e-4)
 
 
 def test_zero_at_equality_even_of_constant_columns() -> None:

@@ -24,10 +24,10 @@ def test_parts_by_hand() -> None:
 
 def test_loss_by_hand() -> None:
     objective = DKD(softmax_temperature=1.0, target_weight=1.0, other_weight=8.0, label_weight=0.5)
-    told = 0.5 * math.log(4 / 3) + 4 * math.log(9 / 8)
+    divergence = 0.5 * math.log(4 / 3) + 4 * math.log(9 / 8)
     # Without a label the teacher's most likely class, 0, is the target and there is no cross-entropy.
-    found = objective(tf.constant([0, -1]), tf.repeat(STUDENT, 2, 0), tf.repeat(TEACHER, 2, 0))
-    assert np.asarray(found) == pytest.approx([told + 0.5 * math.log(4), told], abs=1e-5)
+    loss = objective(tf.constant([0, -1]), tf.repeat(STUDENT, 2, 0), tf.repeat(TEACHER, 2, 0))
+    assert np.asarray(loss) == pytest.approx([divergence + 0.5 * math.log(4), divergence], abs=1e-5)
 
 
 def test_the_label_is_the_target_where_there_is_one() -> None:

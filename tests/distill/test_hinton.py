@@ -29,9 +29,9 @@ def test_zero_at_equality_whatever_the_temperature() -> None:
 
 def test_cross_entropy_by_hand_and_zero_without_a_label() -> None:
     logits = tf.math.log([[0.2, 0.8], [0.2, 0.8], [0.5, 0.5]])
-    found = np.asarray(cross_entropy(tf.constant([1, -1, 0]), logits))
-    assert found == pytest.approx([-math.log(0.8), 0.0, math.log(2)], abs=1e-6)
-    assert np.asarray(LabelsOnly()(tf.constant([1, -1, 0]), logits, None)) == pytest.approx(found)
+    loss = np.asarray(cross_entropy(tf.constant([1, -1, 0]), logits))
+    assert loss == pytest.approx([-math.log(0.8), 0.0, math.log(2)], abs=1e-6)
+    assert np.asarray(LabelsOnly()(tf.constant([1, -1, 0]), logits, None)) == pytest.approx(loss)
 
 
 def test_weights_combine_and_unlabelled_photos_keep_the_whole_divergence() -> None:

@@ -25,8 +25,8 @@ def fitted(objective: Any, student_loss_weight: float = 0.5, epochs: int = 3) ->
     student, teacher = network(3, "student"), network(5, "teacher")
     distiller = stock_distiller(objective, teacher, student, student_loss_weight=student_loss_weight)
     distiller.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    told = distiller.fit(IMAGES, LABELS, batch_size=16, epochs=epochs, verbose=0, shuffle=False)
-    return distiller, told.history["distillation_loss"]
+    loss = distiller.fit(IMAGES, LABELS, batch_size=16, epochs=epochs, verbose=0, shuffle=False)
+    return distiller, loss.history["distillation_loss"]
 
 
 @pytest.mark.parametrize("objective", ON_LOGITS + ON_FEATURES, ids=lambda o: o.name)

@@ -67,17 +67,17 @@ def test_one_step_against_the_gradient_makes_it_smaller(objective: Any) -> None:
 def test_an_objective_is_found_by_its_name() -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Objective)
     assert adapter.validate_python({"name": "dkd", "other_weight": 8}) == DKD(other_weight=8)
-    told = {"name": "weighted", "terms": [{"weight": 2, "objective": {"name": "fitnet", "taps": {"student": "a"}}},
+    settings = {"name": "weighted", "terms": [{"weight": 2, "objective": {"name": "fitnet", "taps": {"student": "a"}}},
                                           {"objective": {"name": "labels"}}]}  # fmt: skip
-    found = adapter.validate_python(told)
-    assert [(term.weight, term.objective.name) for term in found.terms] == [(2.0, "fitnet"), (1.0, "labels")]
-    assert adapter.validate_python(found.model_dump(mode="json")) == found
+    objective = adapter.validate_python(settings)
+    assert [(term.weight, term.objective.name) for term in objective.terms] == [(2.0, "fitnet"), (1.0, "labels")]
+    assert adapter.validate_python(objective.model_dump(mode="json")) == objective
     assert terms_of(Hinton()) == (Term(objective=Hinton()),)
-    assert terms_of(found) == found.terms
+    assert terms_of(objective) == objective.terms
 
 
 def test_features_alone_are_refused() -> None:
-    with pytest.raises(ValueError, match="teach no head"):
+    with pytest.raises(ValueError, match="leave the head untrained"):
         Weighted(terms=(Term(objective=FitNet()),))
     with pytest.raises(ValueError, match="fitnet"):
         TypeAdapter(Objective).validate_python({"name": "fitnet"})

@@ -15,9 +15,9 @@ def test_loss_by_hand() -> None:
     # The student can't tell the photos apart: rows (1, 1)/sqrt 2. The teacher's are at right angles: (1, 0), (0, 1).
     # A row's difference squared is (1 - 1/sqrt 2)^2 + 1/2 = 2 - sqrt 2; over B^2 = 4, times two rows: 1 - 1/sqrt 2.
     student, teacher = tf.constant([[2.0, 0.0], [2.0, 0.0]]), tf.constant([[1.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
-    found = np.asarray(SimilarityPreserving()(tf.constant([-1, 0]), student, teacher))
-    assert found == pytest.approx([(2 - math.sqrt(2)) / 2] * 2, abs=1e-6)
-    assert found.mean() == pytest.approx(1 - 1 / math.sqrt(2), abs=1e-6)
+    loss = np.asarray(SimilarityPreserving()(tf.constant([-1, 0]), student, teacher))
+    assert loss == pytest.approx([(2 - math.sqrt(2)) / 2] * 2, abs=1e-6)
+    assert loss.mean() == pytest.approx(1 - 1 / math.sqrt(2), abs=1e-6)
 
 
 def test_zero_at_equality_whatever_the_scale_and_shape() -> None:

@@ -143,8 +143,8 @@ def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Projec
 @pytest.mark.parametrize(
     ("teacher", "student", "message"),
     [
-        ('model = "big.onnx"', "slice:3", "slice:3 is a slice of its teacher, and big.onnx is no Keras model"),
-        ('model = "big.onnx"\ntrain = true', "cnn:4@32", "train = true: big.onnx can only be used as it is"),
+        ('model = "big.onnx"', "slice:3", "slice:3 is a slice of its teacher, and big.onnx is not a Keras model"),
+        ('model = "big.onnx"\ntrain = true', "cnn:4@32", "train = true: big.onnx is a fixed teacher"),
         ('model = "big.pt"', "cnn:4@32", "torch.onnx.export"),
         ('model = "big.onnx"\npixel_rang = [0, 1]', "cnn:4@32", "did you mean 'pixel_range'"),
     ],

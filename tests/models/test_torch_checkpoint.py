@@ -62,9 +62,9 @@ def checkpoint(path: Path, state: Any, storages: dict[str, np.ndarray[Any, Any]]
 def test_reads_shapes_strides_and_offsets(tmp_path: Path) -> None:
     values = np.arange(8, dtype=np.float32)
     state = {"a": _Rebuilt("0", 8, (2, 3), (3, 1), 1), "turned": _Rebuilt("0", 8, (3, 2), (1, 3), 1)}
-    found = read_checkpoint(checkpoint(tmp_path / "a.pth", state, {"0": values}))
-    assert found["a"].tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert found["turned"].tolist() == [[1, 4], [2, 5], [3, 6]]
+    tensors = read_checkpoint(checkpoint(tmp_path / "a.pth", state, {"0": values}))
+    assert tensors["a"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert tensors["turned"].tolist() == [[1, 4], [2, 5], [3, 6]]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_reads_shapes_strides_and_offsets(tmp_path: Path) -> None:
 )
 def test_refuses_any_other_name(tmp_path: Path, module: str, name: str) -> None:
     path = checkpoint(tmp_path / "evil.pth", {"a": _Global(module, name)}, {})
-    with pytest.raises(ModelError, match=f"{module}.{name}, which is no tensor"):
+    with pytest.raises(ModelError, match=f"{module}.{name}, which is not a tensor"):
         read_checkpoint(path)
 
 
 def test_a_pickle_that_would_run_a_command_runs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "evil.pth"
     path.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
-    with pytest.raises(ModelError, match="no tensor"):
+    with pytest.raises(ModelError, match="not a tensor"):
         read_checkpoint(path)
     assert not (tmp_path / "ran").exists()
 

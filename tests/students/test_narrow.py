@@ -62,19 +62,19 @@ def test_the_channel_that_says_nothing_new_goes() -> None:
     maps[:, 2] = maps[:, 0] + maps[:, 1]
     rows = np.c_[maps, np.ones(500)]
     goal = rows @ np.array([[1.0], [1.0], [2.0], [0.5], [3.0]])
-    channels, solved = eliminate(rows.T @ rows / 500, rows.T @ goal / 500, 3)
+    channels, solution = eliminate(rows.T @ rows / 500, rows.T @ goal / 500, 3)
     # Any of the first three is the others' sum or difference; what is left still gives the goal exactly.
     assert 3 in channels and len(channels) == 3
-    assert np.c_[rows[:, channels], np.ones(500)] @ solved == pytest.approx(goal, abs=1e-3)
+    assert np.c_[rows[:, channels], np.ones(500)] @ solution == pytest.approx(goal, abs=1e-3)
 
 
 def test_elimination_is_least_squares_of_what_is_left() -> None:
     rng = np.random.default_rng(2)
     rows = np.c_[rng.normal(size=(300, 10)), np.ones(300)]
     goal = rows @ rng.normal(size=(11, 2)) * np.arange(1, 3)
-    channels, solved = eliminate(rows.T @ rows / 300, rows.T @ goal / 300, 4)
-    wanted, *_ = np.linalg.lstsq(rows[:, [*channels, 10]], goal, rcond=None)
-    assert solved == pytest.approx(wanted, abs=1e-3)
+    channels, solution = eliminate(rows.T @ rows / 300, rows.T @ goal / 300, 4)
+    expected, *_ = np.linalg.lstsq(rows[:, [*channels, 10]], goal, rcond=None)
+    assert solution == pytest.approx(expected, abs=1e-3)
 
 
 def test_blocks_are_found_with_what_goes_round_them(teacher: Any) -> None:
@@ -88,9 +88,9 @@ def test_blocks_are_found_with_what_goes_round_them(teacher: Any) -> None:
 def test_blocks_of_other_networks(name: str) -> None:
     arguments = {"weights": None, "input_shape": (64, 64, 3)}
     model = getattr(keras.applications, name)(**arguments, **({"minimalistic": True} if "V3" in name else {}))
-    found = bottlenecks_of(model)
+    blocks = bottlenecks_of(model)
     # MobileNetV2 has 17 blocks and V3-Small 11; the first of each expands nothing.
-    assert len(found) == {"MobileNetV2": 16, "MobileNetV3Small": 10}[name]
+    assert len(blocks) == {"MobileNetV2": 16, "MobileNetV3Small": 10}[name]
     # Squeeze-excite looks at the hidden channels.
     assert not [b for b in bottlenecks_of(keras.applications.MobileNetV3Small(**arguments)) if "_0" in b.hidden]
 
@@ -99,12 +99,12 @@ def test_a_narrowed_slice_is_smaller_and_close(teacher: Any, photos: Any) -> Non
     whole = body(teacher, "block04_add")
     half = narrow(whole, whole, 0.5, photos)
     assert half.get_layer("block03_expand_conv").filters == 72
-    wanted, found = pooled(whole, photos), pooled(half, photos)
-    error = ((found - wanted) ** 2).mean() / wanted.var()
+    expected, blocks = pooled(whole, photos), pooled(half, photos)
+    error = ((blocks - expected) ** 2).mean() / expected.var()
     assert 0 < error < 0.2
     # The same channels without the projection solved for are much further off.
     naive = narrow(whole, whole, 0.5, photos[:1])
-    assert ((pooled(naive, photos) - wanted) ** 2).mean() / wanted.var() > error
+    assert ((pooled(naive, photos) - expected) ** 2).mean() / expected.var() > error
 
 
 def test_all_channels_are_the_whole(teacher: Any, photos: Any) -> None:
@@ -115,9 +115,9 @@ def test_all_channels_are_the_whole(teacher: Any, photos: Any) -> None:
 def test_left_out_blocks_pass_on_what_they_get(teacher: Any, photos: Any) -> None:
     whole = body(teacher, "block07_add")
     without = leave_out(whole, ["block06", "block07"])
-    wanted = keras.Model(teacher.inputs, teacher.get_layer("block05_project_bn").output)
-    assert pooled(without, photos) == pytest.approx(pooled(wanted, photos), abs=1e-4)
-    assert without.count_params() == wanted.count_params()
+    expected = keras.Model(teacher.inputs, teacher.get_layer("block05_project_bn").output)
+    assert pooled(without, photos) == pytest.approx(pooled(expected, photos), abs=1e-4)
+    assert without.count_params() == expected.count_params()
 
 
 def test_what_cannot_be_left_out_is_said(teacher: Any) -> None:
@@ -134,17 +134,17 @@ def test_no_blocks_no_narrowing(photos: Any) -> None:
 
 
 def test_a_student_needs_photos_for_it(teacher: Any, photos: Any) -> None:
-    with pytest.raises(ModelError, match="none are given"):
+    with pytest.raises(ModelError, match="there are no photos"):
         build_student(parse_student("slice:6x0.5"), teacher, 3)
-    asked: list[tuple[int, int]] = []
+    sizes: list[tuple[int, int]] = []
     student = build_student(
         parse_student("slice:9-8x0.25@64"),
         teacher,
         3,
         freeze_blocks=2,
-        photos=lambda size: asked.append(size) or photos,
+        photos=lambda size: sizes.append(size) or photos,
     )
-    assert asked == [(64, 64)]
+    assert sizes == [(64, 64)]
     assert "block07_add" not in [layer.name for layer in student.layers]
     assert student.get_layer("block08_expand_conv").filters == 120
     assert not student.get_layer("block01_expand_conv").trainable

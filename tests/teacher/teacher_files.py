@@ -54,9 +54,9 @@ def logits_of_net(images: np.ndarray = PHOTOS) -> np.ndarray:
     return np.asarray(build("logits")(images / np.float32(255)))
 
 
-def same_logits(found: np.ndarray, expected: np.ndarray) -> float:
+def same_logits(logits: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference, a constant a row aside."""
-    return float(np.abs((found - found.mean(1, keepdims=True)) - (expected - expected.mean(1, keepdims=True))).max())
+    return float(np.abs((logits - logits.mean(1, keepdims=True)) - (expected - expected.mean(1, keepdims=True))).max())
 
 
 def save_onnx(path: Path, ending: str = "Softmax", *, batch: int | str = "N", side: int | str = SIZE) -> Path:

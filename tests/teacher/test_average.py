@@ -33,8 +33,8 @@ LEANING, UNDECIDED = (5 + float(np.log(3)), 5.0), (0.0, 0.0)
 
 
 def probabilities(teacher: AverageTeacher) -> list[float]:
-    found: list[float] = np.exp(teacher.logits(IMAGES)[0].astype(np.float64)).tolist()
-    return found
+    values: list[float] = np.exp(teacher.logits(IMAGES)[0].astype(np.float64)).tolist()
+    return values
 
 
 def test_of_probabilities() -> None:
@@ -81,5 +81,5 @@ def test_keys_and_nothing_to_average() -> None:
     one, two = Fixed(LEANING), Fixed(UNDECIDED)
     keys = {AverageTeacher([one, two]).key, AverageTeacher([one]).key, AverageTeacher([one, two], "logits").key}
     assert len(keys) == 3
-    with pytest.raises(ModelError, match="an average is of one teacher or more"):
+    with pytest.raises(ModelError, match="an average needs one teacher or more"):
         AverageTeacher([])

@@ -36,15 +36,15 @@ FOR_01 = {"pixel_range": (0.0, 1.0), "classes": CLASSES}
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A file by format and ending."""
     folder = tmp_path_factory.mktemp("teachers")
-    made = {}
+    saved = {}
     for ending in ("logits", "softmax"):
         model = build(ending)
         model.save(folder / f"{ending}.keras")
-        made[f"keras {ending}"] = folder / f"{ending}.keras"
-        made[f"savedmodel {ending}"] = save_saved_model(folder / ending, model)
-        made[f"tflite {ending}"] = save_tflite(folder / f"{ending}.tflite", model)
-        made[f"onnx {ending}"] = save_onnx(folder / f"{ending}.onnx", "Softmax" if ending == "softmax" else "")
-    return made
+        saved[f"keras {ending}"] = folder / f"{ending}.keras"
+        saved[f"savedmodel {ending}"] = save_saved_model(folder / ending, model)
+        saved[f"tflite {ending}"] = save_tflite(folder / f"{ending}.tflite", model)
+        saved[f"onnx {ending}"] = save_onnx(folder / f"{ending}.onnx", "Softmax" if ending == "softmax" else "")
+    return saved
 
 
 def opened(path: Path, **settings: Any) -> Teacher:
@@ -56,12 +56,13 @@ def opened(path: Path, **settings: Any) -> Teacher:
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "tflite", "onnx"])
 def test_every_format_gives_the_same_logits(files: dict[str, Path], kind: str, ending: str) -> None:
     teacher = opened(files[f"{kind} {ending}"])
-    found = teacher.logits(PHOTOS)
-    assert (found.dtype, found.shape, teacher.num_classes, teacher.input_size) == (np.float32, (24, 3), 3, (SIZE, SIZE))
-    assert same_logits(found, logits_of_net()) < 1e-4
-    (told,) = describe_teacher(teacher)
-    assert told["kind"] == kind
-    assert told["parameters"] == build().count_params()
+    outputs = teacher.logits(PHOTOS)
+    assert (outputs.dtype, outputs.shape) == (np.float32, (24, 3))
+    assert (teacher.num_classes, teacher.input_size) == (3, (SIZE, SIZE))
+    assert same_logits(outputs, logits_of_net()) < 1e-4
+    (record,) = describe_teacher(teacher)
+    assert record["kind"] == kind
+    assert record["parameters"] == build().count_params()
     assert teacher.logits(PHOTOS[:0]).shape == (0, 3)
 
 
@@ -76,7 +77,7 @@ def test_classes_are_matched_by_name(files: dict[str, Path], kind: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pixel_range": None}, r"what does it expect of its pixels\?.*pixel_range = \[0, 1\]"),
+        ({"pixel_range": None}, r"which pixel values does it expect\?.*pixel_range = \[0, 1\]"),
         ({"classes": ()}, r"which output is which class\?.*classes = \[...\]"),
         ({"classes": ("apple", "moon")}, "has 3 outputs and 2 class names"),
         ({"classes": (*CLASSES, "sun")}, "has 3 outputs and 4 class names"),
@@ -147,10 +148,10 @@ def test_one_sigmoid_is_two_classes(tmp_path: Path) -> None:
     probability = np.asarray(model(PHOTOS / np.float32(255)))[:, 0]
     section = TeacherSection(model=str(tmp_path / "t.keras"), train=False, pixel_range=(0, 1), classes=("no", "yes"))
     for path in (tmp_path / "t.keras", save_tflite(tmp_path / "t.tflite", model)):
-        given = section.model_copy(update={"model": str(path)})
-        logits = open_fixed_teacher(given, ("yes", "no"), photos_at).logits(PHOTOS)
-        found = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
-        assert found == pytest.approx(probability, abs=1e-6)
+        member = section.model_copy(update={"model": str(path)})
+        logits = open_fixed_teacher(member, ("yes", "no"), photos_at).logits(PHOTOS)
+        outputs = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
+        assert outputs == pytest.approx(probability, abs=1e-6)
 
 
 def test_mean_std_and_bgr(tmp_path: Path) -> None:
@@ -162,8 +163,8 @@ def test_mean_std_and_bgr(tmp_path: Path) -> None:
         model=str(save_tflite(tmp_path / "t.tflite", model)), classes=CLASSES, channels="bgr",
         pixel_range=(0, 1), mean=tuple(map(float, mean)), std=tuple(map(float, std)),
     )  # fmt: skip
-    found = open_fixed_teacher(section, CLASSES, photos_at).logits(PHOTOS)
-    assert same_logits(found, logits_of_net()) < 1e-4
+    outputs = open_fixed_teacher(section, CLASSES, photos_at).logits(PHOTOS)
+    assert same_logits(outputs, logits_of_net()) < 1e-4
 
 
 def test_an_open_size_is_asked_for(tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "t.onnx.data").write_bytes(data)
     assert fingerprint(section) != before
     (tmp_path / "t.onnx.data").unlink()
-    with pytest.raises(ModelError, match=r"keeps its weights in another file.*Put it beside the \.onnx"):
+    with pytest.raises(ModelError, match=r"keeps its weights in another file.*Put it into the folder of the \.onnx"):
         opened(tmp_path / "t.onnx")
 
 
@@ -207,11 +208,11 @@ def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, i
     with pytest.raises(ModelError, match='made for crop = "center"'):
         open_fixed_teacher(section, labels, at)
     teacher = open_fixed_teacher(section, labels[::-1], at, "center")
-    found, expected = teacher.logits(images), np.asarray(student(images.astype(np.float32)))[:, ::-1]
+    outputs, expected = teacher.logits(images), np.asarray(student(images.astype(np.float32)))[:, ::-1]
     if name.startswith("float32"):
-        assert same_logits(found, expected) < 1e-3
+        assert same_logits(outputs, expected) < 1e-3
     else:
-        assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
+        assert (outputs.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
     assert describe_teacher(teacher)[0]["parameters"] == exported[name].provenance["parameters"]
     with pytest.raises(ModelError, match="Remove pixel_range"):
         open_fixed_teacher(section.model_copy(update={"pixel_range": (0.0, 1.0)}), labels, at, "center")
@@ -230,14 +231,14 @@ def test_a_quantized_foreign_file(tmp_path: Path) -> None:
     converter.inference_input_type = converter.inference_output_type = tf.int8
     with quiet():
         (tmp_path / "t.tflite").write_bytes(converter.convert())
-    told = opened(tmp_path / "t.tflite", pixel_range=None)
-    assert isinstance(told, FileTeacher)
-    assert told.pixels.source == "its quantized input steps by one pixel value"
+    without_range = opened(tmp_path / "t.tflite", pixel_range=None)
+    assert isinstance(without_range, FileTeacher)
+    assert without_range.pixels.source == "its quantized input steps by one pixel value"
     stated = opened(tmp_path / "t.tflite")
-    assert np.array_equal(told.logits(PHOTOS), stated.logits(PHOTOS))
-    assert (told.logits(PHOTOS).argmax(1) == logits_of_net().argmax(1)).mean() > 0.8
+    assert np.array_equal(without_range.logits(PHOTOS), stated.logits(PHOTOS))
+    assert (without_range.logits(PHOTOS).argmax(1) == logits_of_net().argmax(1)).mean() > 0.8
     # No logarithm of 0: half a step of 1/256 at least.
-    assert told.logits(PHOTOS).min() >= np.log(1 / 512) - 1e-6
+    assert without_range.logits(PHOTOS).min() >= np.log(1 / 512) - 1e-6
 
 
 def test_keys_change_with_what_decides_the_answers(files: dict[str, Path]) -> None:

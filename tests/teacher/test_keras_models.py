@@ -83,17 +83,17 @@ def test_classes_are_matched_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "message"),
+    ("names", "message"),
     [
         ((), "which output is which class"),
         (("a", "b"), "has 3 outputs"),
         (("a", "b", "c"), "does not know the data's class zebra"),
     ],
 )
-def test_class_names_that_do_not_fit(tmp_path: Path, own: tuple[str, ...], message: str) -> None:
+def test_class_names_that_do_not_fit(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
     classifier("softmax").save(tmp_path / "own.keras")
     with pytest.raises(ModelError, match=message):
-        settings = TeacherFile(model=str(tmp_path / "own.keras"), classes=own, pixel_range=(0.0, 255.0))
+        settings = TeacherFile(model=str(tmp_path / "own.keras"), classes=names, pixel_range=(0.0, 255.0))
         adopt(settings, ("a", "zebra"), lambda size: IMAGES)
 
 

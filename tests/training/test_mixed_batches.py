@@ -67,14 +67,14 @@ def test_the_loss_of_a_mixed_view_by_hand() -> None:
     labels, second = np.array([0, 1, -1]), np.array([1, 2, -1])
     share = np.array([0.25, 0.75, 0.5], np.float32)
     entropies = np.array([0.25 * np.log(2) + 0.75 * np.log(4), np.log(4), 0.0])
-    found = keras.ops.convert_to_numpy(_mixed_loss(LabelsOnly(), labels, student, teacher, second, share))
-    assert found == pytest.approx(entropies, abs=1e-6)
+    loss = keras.ops.convert_to_numpy(_mixed_loss(LabelsOnly(), labels, student, teacher, second, share))
+    assert loss == pytest.approx(entropies, abs=1e-6)
     # T = 1: 0.2 log(0.2 / 0.5) + 0.8 log(0.4 / 0.25); with labels 0.7 of it and 0.3 of the entropy, without all of it.
     divergence = 0.2 * np.log(0.4) + 0.8 * np.log(1.6)
     objective = Hinton(softmax_temperature=1.0, label_weight=0.3)
-    found = keras.ops.convert_to_numpy(_mixed_loss(objective, labels, student, teacher, second, share))
+    loss = keras.ops.convert_to_numpy(_mixed_loss(objective, labels, student, teacher, second, share))
     expected = np.array([0.7, 0.7, 1.0]) * divergence + 0.3 * entropies
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert loss == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_source_that_never_mixes_gives_one_label() -> None:

@@ -29,8 +29,8 @@ class Numbered:
 
 def stream(photos: int = 7, batch_size: int = 4, labels_of: Any = None, **changes: Any) -> BatchStream:
     labels = np.arange(photos) % 2 if labels_of is None else labels_of
-    given: dict[str, Any] = {"teacher": None, "batch_size": batch_size, "seed": 5, **changes}
-    return BatchStream(Numbered(), np.arange(photos), labels, given.pop("teacher"), **given)
+    options: dict[str, Any] = {"teacher": None, "batch_size": batch_size, "seed": 5, **changes}
+    return BatchStream(Numbered(), np.arange(photos), labels, options.pop("teacher"), **options)
 
 
 def test_every_photo_is_met_once_a_pass_and_every_view_once_in_v_passes() -> None:
@@ -89,10 +89,10 @@ def learn(tmp_path: Path, epochs: int, key: str = "k", stop_after: int | None = 
     make_deterministic(3)
     model = network()
     validation = Validation(Numbered().gather(np.arange(7), np.zeros(7)), np.arange(7) % 2)
-    told: list[int] = []
+    calls: list[int] = []
 
     def progress(done: int, total: int) -> None:
-        told.append(done)
+        calls.append(done)
         if stop_after is not None and done >= stop_after:
             raise KeyboardInterrupt
 
@@ -131,9 +131,9 @@ def test_state_survives_the_disk_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     state = TrainingState("k", 2, 1.5, 0.1, 1, [{"loss": 1.0}], [np.ones(3)], [np.arange(4)], [np.zeros((2, 2))])
     save_state(path, state)
-    found = load_state(path, "k")
-    assert found is not None and (found.epoch, found.history) == (2, [{"loss": 1.0}])
-    assert found.best[0].tolist() == [[0, 0], [0, 0]]
+    state_read = load_state(path, "k")
+    assert state_read is not None and (state_read.epoch, state_read.history) == (2, [{"loss": 1.0}])
+    assert state_read.best[0].tolist() == [[0, 0], [0, 0]]
     assert load_state(path, "other") is None
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError, match="damaged"):
@@ -169,8 +169,8 @@ def test_the_epoch_is_chosen_by_the_metric() -> None:
             _finish_epoch(state, model, model, optimizer, [1.0], Validation(images, labels, metric))  # type: ignore[arg-type]
         assert state.best_epoch == best
         assert [entry["val_accuracy"] for entry in state.history] == pytest.approx([0.9, 0.8])
-    told = [entry["val_balanced_accuracy"] for entry in state.history]
-    assert told == pytest.approx([0.5, (7 / 9 + 1) / 2])
+    balanced = [entry["val_balanced_accuracy"] for entry in state.history]
+    assert balanced == pytest.approx([0.5, (7 / 9 + 1) / 2])
 
 
 def test_a_labelled_photo_is_met_in_the_same_views_with_and_without_the_others() -> None:
