@@ -176,8 +176,8 @@ class Recipe(_Section):
     def _student_can_be_cut(self) -> Recipe:
         if self.teacher.is_fixed and parse_student(self.student.model).kind == "slice":
             raise ValueError(
-                f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is not a Keras "
-                'model that could be cut. Take a network of its own: model = "cnn:16@96", or your own .keras file'
+                f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is not a "
+                'Keras model that could be cut. Choose another network: model = "cnn:16@96", or your own .keras file'
             )
         return self
 
