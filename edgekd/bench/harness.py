@@ -20,8 +20,7 @@ from edgekd.bench.result import BenchResult, Failure, Launch, Measurement
 from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown
-
-Progress = Callable[[int, int], None]
+from edgekd.progress import Progress
 
 
 def measure(

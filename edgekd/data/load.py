@@ -15,10 +15,11 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.folder import list_class_folders, list_unlabelled
 from edgekd.data.listing import Listed, Listing, class_order
-from edgekd.data.reading import Progress, Seen, look_at_all
+from edgekd.data.reading import Seen, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
 from edgekd.errors import DataError, UsageError
+from edgekd.progress import Progress
 
 _SMALL_GROUP = 50
 

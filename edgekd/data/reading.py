@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,7 @@ from edgekd.data.duplicates import perceptual_hash
 from edgekd.data.listing import Listed
 from edgekd.errors import DataError
 from edgekd.preprocess import Photo, decode
-
-Progress = Callable[[int, int], None]
+from edgekd.progress import Progress
 
 
 @dataclass(frozen=True)

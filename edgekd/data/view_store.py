@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from edgekd import storage
 from edgekd.data.dataset import Dataset, Sample
-from edgekd.data.reading import Progress
 from edgekd.data.views import ViewPolicy
 from edgekd.data.views_render import Renderer, blocks
 from edgekd.errors import EdgekdError, RunError, UsageError
 from edgekd.preprocess import Preprocessing
+from edgekd.progress import Progress
 
 _VERSION = 1
 _SAMPLES_PER_SHARD = 256

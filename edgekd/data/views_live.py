@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.dataset import Dataset, Sample
-from edgekd.data.reading import Progress
 from edgekd.data.view_store import ViewStore
 from edgekd.data.views import ViewPolicy
 from edgekd.data.views_mix import Mixing, mixes_of
 from edgekd.data.views_render import Renderer
 from edgekd.preprocess import Preprocessing
+from edgekd.progress import Progress
 
 # A larger store is not written: its views are rendered by threads while the model trains.
 STORE_BYTES = 4 << 30

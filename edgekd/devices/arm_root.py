@@ -21,8 +21,7 @@ from edgekd.devices import facts
 from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BOARDS, Board, BoardName, board_files
 from edgekd.errors import DeviceError, EdgekdError
-
-Progress = Callable[[int, int], None]
+from edgekd.progress import Progress
 
 SUITE = "bookworm"
 PYTHON = "3.11"

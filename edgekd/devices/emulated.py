@@ -28,8 +28,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BoardName
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
-
-Progress = Callable[[int, int], None]
+from edgekd.progress import Progress
 
 COUNTER_VARIABLE = "EDGEKD_INSTRUCTION_COUNTER"
 COUNTER_BYTES = 4096

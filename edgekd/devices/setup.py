@@ -9,7 +9,7 @@ import importlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.table import check_scheme
 from edgekd.devices.wheels import Target, download, find_wheels
 from edgekd.errors import DeviceError, UsageError
-
-Progress = Callable[[int, int], None]
+from edgekd.progress import Progress
 
 # Below the home folder there.
 ENVIRONMENT = ".local/share/edgekd/venv"

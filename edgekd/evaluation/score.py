@@ -5,7 +5,6 @@ Imports no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgekd.errors import DataError, GateFailed
 from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
 from edgekd.preprocess import resize
+from edgekd.progress import Progress
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset, Sample
     from edgekd.formats.artifact import Artifact
 
 _BATCH = 32
-
-Progress = Callable[[int, int], None]
 
 
 class ParityGates(BaseModel):

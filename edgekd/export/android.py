@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.golden import make_golden
+from edgekd.progress import Progress
 from edgekd.storage import write_bytes
 
 # Where a project's folder, or one of its modules, keeps its sources.
 _SOURCES = ("app/src/main", "src/main")
 _DEPENDENCY = 'implementation("com.google.ai.edge.litert:litert:1.4.0")'
 _NO_COMPRESS = 'androidResources { noCompress += "tflite" }'
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

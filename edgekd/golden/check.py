@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from edgekd.formats.artifact import Artifact
 from edgekd.golden.make import runtime_name
 from edgekd.golden.manifest import GoldenManifest, GoldenVector, probabilities, read_file, read_manifest
 from edgekd.preprocess import decode, resize
+from edgekd.progress import Progress
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

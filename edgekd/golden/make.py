@@ -7,7 +7,7 @@ import importlib.metadata
 import inspect
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from edgekd.golden.manifest import (
     read_manifest,
 )
 from edgekd.golden.photos import GoldenPhoto, golden_photos
+from edgekd.progress import Progress
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
 from edgekd.storage import write_json
@@ -44,7 +45,6 @@ _FLOATS = ("float32", "float16")
 # One step of an int8 softmax's output.
 _QUANTUM = 1 / 256
 _FLOAT_NOISE = 1e-4
-Progress = Callable[[int, int], None]
 
 
 def make_golden(

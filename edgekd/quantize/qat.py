@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgekd.progress import Progress
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import fake_quantized
 from edgekd.quantize.float_model import load_float_model
@@ -25,7 +26,7 @@ from edgekd.quantize.qat_convert import converted, float_twin
 from edgekd.quantize.tf_keras_training import adamw, first_images
 from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import Handling, History, Loss, Progress, Validation, make_deterministic, train
+from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["qat", "pqat", "cqat", "pcqat"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.progress import Progress
 from edgekd.quantize import converter
 from edgekd.quantize.calibration import Calibrated
 from edgekd.quantize.op_names import NamedOp, OpNames
@@ -17,8 +17,6 @@ _IMAGES = 32
 # What only moves values, or has to be integers for the probabilities to be.
 _NEVER_FLOAT = ("SOFTMAX", "RESHAPE", "SQUEEZE", "PAD", "TRANSPOSE", "QUANTIZE", "DEQUANTIZE", "EXPAND_DIMS")
 _SMALLEST = 1e-7
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.errors import ModelError
+from edgekd.progress import Progress
 from edgekd.quantize.bridge import Bridged, bridge
 from edgekd.quantize.fake_quantized import on_pixels, plainly
 from edgekd.quantize.float_model import load_float_model
@@ -34,7 +35,7 @@ from edgekd.quantize.tf_keras_training import adamw
 from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import Handling, History, Loss, Progress, Validation, make_deterministic, train
+from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import RunError
+from edgekd.progress import Progress
 from edgekd.scale.place import LocalPlace, Place
 from edgekd.scale.workers import Here, Opener, Told, Workers
 from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, _claim, _json, _size, as_file, shard_name, span_of
 from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.protocol import Teacher
-from edgekd.training.loop import Progress
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
 

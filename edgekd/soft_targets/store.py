@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import RunError
+from edgekd.progress import Progress
 from edgekd.scale.place import LocalPlace, Place, fetched, open_place
 from edgekd.storage import read_json
-from edgekd.training.loop import Progress
 
 SHARD = 256
 """Photos a shard: the unit that is written whole, and the most that each worker computes twice after a kill."""

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.blocks import blocks_of, freeze_through
+from edgekd.progress import Progress
 from edgekd.teacher.head import fit_head
 from edgekd.training.batches import BatchStream, ViewSource
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import History, Progress, Validation, logits_of, train
+from edgekd.training.loop import History, Validation, logits_of, train
 from edgekd.training.schedule import Schedule
 
 

@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.metrics import balanced_accuracy
+from edgekd.progress import Progress
 from edgekd.quiet import import_keras
 from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
 from edgekd.training.replicas import gather_outputs, parts_of, replicas, run_on_each, synchronize_norms
 from edgekd.training.schedule import Schedule
 
-Progress = Callable[[int, int], None]
 NOT_DECAYED = ("gamma", "beta", "bias")
 """Parts of the names of weights that weight decay leaves alone."""
 
