@@ -145,7 +145,7 @@ class BarWatcher:
         """Print that the stage is unchanged."""
         from rich.markup import escape
 
-        self._console.print(f"  [dim]{escape(stage):<8} unchanged[/dim]")
+        self._console.print(f"  [dim]{escape(f'{stage:<8}')} unchanged[/dim]")
 
     def progress(self, done: int, total: int) -> None:
         """Move the bar; at most ten times a second, because a step can be a millisecond."""
@@ -159,7 +159,7 @@ class BarWatcher:
         from rich.markup import escape
 
         self.stop()
-        self._console.print(f"  {escape(stage):<8} {seconds:6.1f} s")
+        self._console.print(f"  {escape(f'{stage:<8}')} {seconds:6.1f} s")
 
     def note(self, text: str) -> None:
         """Print the sentence."""

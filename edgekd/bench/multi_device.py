@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from edgekd.bench import resume
 from edgekd.bench.agents.choose import AgentChoice, choose_agent
@@ -19,26 +18,7 @@ from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.devices.table import open_device
 from edgekd.errors import DeviceError, EdgekdError, UsageError
-
-
-class Watcher(Protocol):
-    """Who is told what goes on."""
-
-    def started(self, stage: str) -> None:
-        """A device begins."""
-        ...
-
-    def progress(self, done: int, total: int) -> None:
-        """So many launches of it are done."""
-        ...
-
-    def finished(self, stage: str, seconds: float) -> None:
-        """It ended by itself."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something to read."""
-        ...
+from edgekd.progress import Watcher
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from edgekd.errors import UsageError
 from edgekd.pipeline.context import teacher_identity, view_settings
 from edgekd.pipeline.soft_target_views import load_finished_teacher, photos_per_batch
 from edgekd.preprocess import Preprocessing
+from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
 from edgekd.scale.workers import Told, Work, Workers
@@ -27,7 +28,6 @@ from edgekd.soft_targets.photo_reader import Readers, Rendering, processes_wante
 from edgekd.soft_targets.store import SHARD, as_file, shard_name
 from edgekd.storage import digest, locked, read_json
 from edgekd.teacher.protocol import Teacher
-from edgekd.training.loop import Progress
 
 FAILED = "failed.txt"
 

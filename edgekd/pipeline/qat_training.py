@@ -16,12 +16,13 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student_training import distillation_batches, distillation_photos, student_validation
 from edgekd.preprocess import Preprocessing
+from edgekd.progress import Progress
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.qat import QatSettings, train_qat
 from edgekd.quantize.sparsity import SparseStudent, Sparsity, sparsify
 from edgekd.recipe import load_recipe
 from edgekd.training.batches import BatchStream
-from edgekd.training.loop import Progress, Validation, logits_of
+from edgekd.training.loop import Validation, logits_of
 
 
 def train_qat_on_soft_targets(

@@ -12,8 +12,9 @@ from typing import Any
 from edgekd._version import __version__
 from edgekd.devices.table import open_device
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.stage import Silent, Watcher, Workspace
+from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import Stage, stages_until
+from edgekd.progress import Watcher, default_watcher
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Workers
 from edgekd.storage import locked, read_json, write_json
@@ -51,7 +52,9 @@ def run(
     """
     stages = [stage for stage in stages_until(until) if stage.when(recipe)]
     with locked(directory):
-        context = RunContext(Workspace(directory, watcher or Silent(), workers or Here()), recipe, accept_weak_teacher)
+        context = RunContext(
+            Workspace(directory, watcher or default_watcher(), workers or Here()), recipe, accept_weak_teacher
+        )
         recipe.save(directory / "recipe.toml")
         write_json(directory / "run.json", _facts(recipe))
         for stage in stages:

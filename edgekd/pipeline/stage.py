@@ -6,60 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from edgekd._version import __version__
 from edgekd.errors import EdgekdError, RunError
+from edgekd.progress import Silent, Watcher
 from edgekd.scale.workers import Here, Workers
 from edgekd.storage import digest, read_json, sha256_file, write_json
-
-Progress = Callable[[int, int], None]
-
-
-class Watcher(Protocol):
-    """Who is told how a run goes; the command line draws it, a test may ignore it."""
-
-    def started(self, stage: str) -> None:
-        """A stage begins."""
-
-    def skipped(self, stage: str) -> None:
-        """A stage was done before and nothing that it depends on has changed."""
-
-    def progress(self, done: int, total: int) -> None:
-        """The current stage has done ``done`` of ``total`` steps."""
-
-    def finished(self, stage: str, seconds: float) -> None:
-        """A stage ended."""
-
-    def note(self, text: str) -> None:
-        """Something that a person should read."""
-
-
-@runtime_checkable
-class EpochWatcher(Protocol):
-    """A watcher that also wants to know how the trainings go."""
-
-    def epoch(self, stage: str, entry: dict[str, float]) -> None:
-        """A training has done an epoch: its entry of the history."""
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def started(self, stage: str) -> None:
-        """Say nothing."""
-
-    def skipped(self, stage: str) -> None:
-        """Say nothing."""
-
-    def progress(self, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def finished(self, stage: str, seconds: float) -> None:
-        """Say nothing."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from edgekd.distill.bind import BoundObjective
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.stage import EpochWatcher
+from edgekd.progress import EpochWatcher
 from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, StoredPhotos, extra_stores
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, replacing, write_json

@@ -17,10 +17,10 @@ from edgekd.pipeline.context import pool_of
 from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
 from edgekd.pipeline.soft_target_views import views_at
-from edgekd.pipeline.stage import Silent
 from edgekd.pipeline.stages.extra_targets import extra_stores
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.preprocess import Preprocessing
+from edgekd.progress import Silent
 from edgekd.recipe import Recipe, load_recipe, parse_recipe
 from edgekd.report.collect import collect
 from edgekd.scale.place import open_place

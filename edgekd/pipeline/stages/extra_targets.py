@@ -11,13 +11,13 @@ import numpy as np
 
 from edgekd.errors import DataError, UsageError
 from edgekd.pipeline.context import RunContext, teacher_identity, view_settings
+from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.scale.place import Place, copied, open_place
 from edgekd.soft_targets.joined import ROWS, STORES, ExtraStore, extra_stores
 from edgekd.soft_targets.photo_list import NAMES
 from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, open_soft_targets, read_manifest
 from edgekd.storage import replacing, sha256_file, write_json
-from edgekd.training.loop import Progress
 
 
 def check(recipe: Recipe) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edgekd.errors import GateFailed
 from edgekd.pipeline.run import run
-from edgekd.pipeline.stage import Silent, Watcher
 from edgekd.pipeline.stage_table import SHARED
+from edgekd.progress import Silent, Watcher
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Report, Workers
 from edgekd.storage import digest

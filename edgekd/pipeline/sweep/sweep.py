@@ -15,12 +15,13 @@ from edgekd.evaluation.score import score
 from edgekd.metrics import Interval
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in
-from edgekd.pipeline.stage import Silent, Watcher, Workspace
+from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.pipeline.stages import data
 from edgekd.pipeline.sweep.check_students import check_students
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
+from edgekd.progress import Watcher, default_watcher
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Here, Trials, Workers
 from edgekd.storage import locked, read_json, write_json
@@ -106,7 +107,7 @@ def sweep(
     names = [_full_name(student) for student in students]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(f"a sweep needs at least two different students, got: {', '.join(names) or 'none'}")
-    work = Workspace(directory, watcher or Silent())
+    work = Workspace(directory, watcher or default_watcher())
     with locked(directory):
         context = RunContext(work, recipe)
         data.run(context)

@@ -12,10 +12,11 @@ from PIL import Image
 
 from edgekd.errors import ModelError
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.stage import Silent, Workspace
+from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import stages_until
 from edgekd.pipeline.stages import features
 from edgekd.pipeline.stages.features import OnlineFeatures, StoredFeatures, open_features
+from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 
