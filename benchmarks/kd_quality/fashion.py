@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Sample
 from edgekd.data.views import ViewPolicy, draw_view, render
-from edgekd.data.views_mix import Mixing, MixPolicy, mixed, mixes_of
+from edgekd.data.views_mix import Mixing, MixPolicy, mix_views, mixes_of
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import digest, replacing
 
@@ -84,7 +84,7 @@ def _mixed(work: Path, number: int) -> Pixels:
     seen = np.array(plain)
     for index in range(len(seen)):
         if mix := mixing().of(index, number):
-            seen[index] = mixed(plain[index], plain[mix.partner], mix)
+            seen[index] = mix_views(plain[index], plain[mix.partner], mix)
     return seen
 
 

@@ -19,21 +19,21 @@ from pathlib import Path
 from edgekd.pipeline.label_list import label_photos
 from edgekd.recipe import load_recipe
 from edgekd.scale.ray_workers import RayWorkers
-from edgekd.scale.workers import Here, Opener, Told, Work, Workers
+from edgekd.scale.workers import Here, Opener, PieceRecord, Work, Workers
 
 
 @dataclass(frozen=True)
 class Logged:
     """The same work, with a file for the begin and the end of every piece."""
 
-    opened: Opener
+    opener: Opener
     log: Path
 
     def __call__(self) -> Work:
         """Open it, and log how."""
-        work = self.opened()
+        work = self.opener()
 
-        def logged(number: int) -> Told:
+        def logged(number: int) -> PieceRecord:
             name = f"{number:05d}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
             started = time.time()
             (self.log / f"begun-{name}").touch()
@@ -52,9 +52,9 @@ class LoggedWorkers:
     workers: Workers
     log: Path
 
-    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
+    def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
         """Pass it on."""
-        return self.workers.each(Logged(opened, self.log), numbers)
+        return self.workers.each(Logged(opener, self.log), numbers)
 
 
 def peak_rss() -> int:

@@ -9,7 +9,7 @@ from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.data.view_store import ViewStore
 from edgekd.data.views import View, ViewPolicy, draw_view, render
 from edgekd.data.views_live import LiveViews, TrainingViews, open_views
-from edgekd.data.views_mix import Mix, Mixing, MixPolicy, mixed
+from edgekd.data.views_mix import Mix, Mixing, MixPolicy, mix_views
 from edgekd.data.views_ops import RandAugment
 from edgekd.data.views_render import Renderer, rendered_batches
 from edgekd.data.warnings import DataWarning
@@ -33,7 +33,7 @@ __all__ = [
     "ViewStore",
     "draw_view",
     "load_dataset",
-    "mixed",
+    "mix_views",
     "open_views",
     "render",
     "rendered_batches",

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgekd.data.views_colour import MIDDLE, UNIT, levels, recoloured
+from edgekd.data.views_colour import MIDDLE, UNIT, levels, recolour
 from edgekd.data.views_mix import MixPolicy
 from edgekd.data.views_ops import Op, RandAugment, apply_ops, draw_ops, histogram_for
 from edgekd.errors import UsageError
@@ -123,11 +123,11 @@ def render(pixels: Pixels, view: View, preprocessing: Preprocessing) -> Pixels:
     small = resample(part, preprocessing.height, preprocessing.width)
     if view.flip:
         small = small[:, ::-1]
-    small = recoloured(levels(view.brightness, view.contrast)[small], view.hue_deg, view.saturation)
+    small = recolour(levels(view.brightness, view.contrast)[small], view.hue_deg, view.saturation)
     return apply_ops(small, view.ops, histogram_for(view.ops, part))
 
 
-def reduced(pixels: Pixels, base_px: int | None) -> Pixels:
+def reduce_to_base(pixels: Pixels, base_px: int | None) -> Pixels:
     """Pixels uint8 [H, W, 3] with the shorter side brought down to ``base_px``, as views but 0 are made of."""
     height, width = pixels.shape[:2]
     shorter = min(height, width)

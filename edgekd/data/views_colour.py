@@ -46,7 +46,7 @@ def colour_matrix(hue_deg: int, saturation: int) -> NDArray[np.int32]:
     return matrix
 
 
-def recoloured(pixels: Pixels, hue_deg: int, saturation: int) -> Pixels:
+def recolour(pixels: Pixels, hue_deg: int, saturation: int) -> Pixels:
     """Pixels uint8 [H, W, 3] through ``colour_matrix``, rounded to the nearest level."""
     if hue_deg == 0 and saturation == UNIT:
         return pixels

@@ -111,7 +111,7 @@ class Mixing:
         return None
 
 
-def mixed(own: Pixels, partner: Pixels, mix: Mix) -> Pixels:
+def mix_views(own: Pixels, partner: Pixels, mix: Mix) -> Pixels:
     """Two views uint8 [H, W, 3] of one size as the one that ``mix`` says, in integers."""
     if mix.box is None:
         part = mix.weight // (GRID**2 // _UNIT)

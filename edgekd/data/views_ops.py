@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgekd.data.views_colour import MIDDLE, UNIT, levels, recoloured
+from edgekd.data.views_colour import MIDDLE, UNIT, levels, recolour
 from edgekd.preprocess import Pixels
 
 Histogram = NDArray[np.int64]
@@ -76,7 +76,7 @@ def apply_ops(small: Pixels, ops: Sequence[Op], histogram: Histogram | None) -> 
         if op.name in _WARPS:
             small = _warped(small, op)
         elif op.name == "saturation":
-            small = recoloured(small, 0, UNIT + op.amount)
+            small = recolour(small, 0, UNIT + op.amount)
         elif op.name == "sharpness":
             small = _sharpened(small, op.amount)
         elif op.name != "identity":

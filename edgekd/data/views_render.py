@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.settings import facts_of
-from edgekd.data.views import ViewPolicy, draw_view, reduced, render
-from edgekd.data.views_mix import Mixing, mixed
+from edgekd.data.views import ViewPolicy, draw_view, reduce_to_base, render
+from edgekd.data.views_mix import Mixing, mix_views
 from edgekd.preprocess import Pixels, Preprocessing
 
 # Decoded photos that are kept because the next view of them is never far.
@@ -42,7 +42,7 @@ class Renderer:
         """View ``number`` of sample ``index``. Raises DataError, UsageError."""
         own = self._alone(index, number)
         mix = self.mixing.of(index, number) if self.mixing else None
-        return own if mix is None else mixed(own, self._alone(mix.partner, number), mix)
+        return own if mix is None else mix_views(own, self._alone(mix.partner, number), mix)
 
     def views(self, index: int) -> NDArray[np.uint8]:
         """All views of a sample, uint8 [V, H, W, 3]."""
@@ -65,7 +65,7 @@ class Renderer:
             return render(self._dataset.read(sample), view, self.preprocessing)
         pixels = self._cache.get(index)
         if pixels is None:
-            pixels = reduced(self._dataset.read(sample), self.policy.base_px)
+            pixels = reduce_to_base(self._dataset.read(sample), self.policy.base_px)
             self._cache.put(index, pixels)
         return render(pixels, view, self.preprocessing)
 

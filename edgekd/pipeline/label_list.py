@@ -21,7 +21,7 @@ from edgekd.preprocess import Preprocessing
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
-from edgekd.scale.workers import Told, Work, Workers
+from edgekd.scale.workers import PieceRecord, Work, Workers
 from edgekd.soft_targets.compute import RenderedShard, fill_soft_targets, shard_logits
 from edgekd.soft_targets.photo_list import ListFacts, shard_names, shard_starts, store_list
 from edgekd.soft_targets.photo_reader import Readers, Rendering, processes_wanted
@@ -102,7 +102,7 @@ class ShardOfList:
         self._job, self._teacher, self._place = job, teacher, open_place(job.place)
         self._starts, self._readers = shard_starts(self._place), Readers(processes)
 
-    def __call__(self, number: int) -> Told:
+    def __call__(self, number: int) -> PieceRecord:
         """Compute a shard and write it, after the list of its photos that failed."""
         started = time.perf_counter()
         if self._place.has(shard_name(number)):

@@ -1,1 +1,13 @@
-"""Past one machine: who does independent pieces of work, and where what they write is kept."""
+"""Past one machine: executors for independent work, and places for its files.
+
+workers        the protocols, and work in this process
+ray_workers    the same work on a Ray cluster
+ray_trials     a sweep's trainings as trials of Ray Tune
+place          a folder here or anywhere: whole files in, whole files out
+remote         places that pyarrow knows (S3, GCS, HDFS), with retries
+"""
+
+from edgekd.scale.place import LocalPlace, Place, open_place
+from edgekd.scale.workers import Here, Trials, Workers
+
+__all__ = ["Here", "LocalPlace", "Place", "Trials", "Workers", "open_place"]

@@ -21,7 +21,7 @@ class Place(Protocol):
         """Where it is, for messages and for `open_place`."""
 
     def names(self) -> list[str]:
-        """Names of the files that are there; none where there is no such folder."""
+        """Names of the files in it; none where the folder does not exist."""
 
     def has(self, name: str) -> bool:
         """Whether a file is there."""
@@ -111,14 +111,14 @@ def open_place(text: str) -> Place:
     return RemotePlace(text)
 
 
-def copied(place: Place, name: str, path: Path) -> None:
+def copy_file(place: Place, name: str, path: Path) -> None:
     """Copy a file of any size, whole or not at all. Raises StorageError."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
         while part := place.read(name, stream.tell(), stream.tell() + _PART):
             stream.write(part)
 
 
-def fetched(
+def fetch_files(
     place: Place, names: Sequence[str], folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> None:
     """Copy the files of ``place`` that ``folder`` does not hold yet."""

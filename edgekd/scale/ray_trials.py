@@ -11,7 +11,7 @@ from typing import Any
 
 from edgekd.errors import EdgekdError
 from edgekd.quiet import quiet
-from edgekd.scale.ray_workers import connected, plainly_told, resources
+from edgekd.scale.ray_workers import connect, plain_errors, resources
 from edgekd.scale.workers import Report, Trial
 
 _TRIES = 3
@@ -31,15 +31,15 @@ class RayTrials:
     stop_early: bool = False
 
     def all(self, trial: Trial, count: int, *, epochs: int, folder: Path) -> set[int]:
-        """Do the trainings 0 to ``count``; gives the numbers of those that were stopped early."""
+        """Do the trainings 0 to ``count``; returns the numbers of those that were stopped early."""
         os.environ.update(TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
-        with connected(self.address), plainly_told(), quiet():
+        with connect(self.address), plain_errors(), quiet():
             from ray import tune
 
             room = resources(count)
             kind = {"gpu": room["num_gpus"]} if "num_gpus" in room else {"cpu": room["num_cpus"]}
             tuner = tune.Tuner(
-                tune.with_resources(tune.with_parameters(_trained, trial=trial), kind),
+                tune.with_resources(tune.with_parameters(_run_trial, trial=trial), kind),
                 param_space={"number": tune.grid_search(list(range(count)))},
                 tune_config=tune.TuneConfig(scheduler=self._scheduler(epochs)),
                 run_config=tune.RunConfig(
@@ -50,23 +50,24 @@ class RayTrials:
             results = tuner.fit()
         with contextlib.suppress(OSError):
             shutil.rmtree(folder / "tune")
-        # One that failed for good has an error, and is left to whoever asked.
-        ended = [one for one in map(results.__getitem__, range(len(results))) if one.error is None and one.metrics]
-        return {int(one.metrics["config"]["number"]) for one in ended if not one.metrics.get("finished")}
+        # A trial that failed for good has an error, and is left to the caller.
+        results_in_order = (results[i] for i in range(len(results)))
+        complete = [result for result in results_in_order if result.error is None and result.metrics]
+        return {int(result.metrics["config"]["number"]) for result in complete if not result.metrics.get("finished")}
 
     def _scheduler(self, epochs: int) -> Any:
         from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
         if not self.stop_early:
             return FIFOScheduler()
-        # Past the last epoch nothing is to be stopped: the files are still to be written.
+        # After the last epoch nothing is stopped: the files are not yet written.
         return ASHAScheduler(
             time_attr="epoch", metric="good", mode="max", max_t=2 * epochs, grace_period=max(1, epochs // 4),
             reduction_factor=2,
         )  # fmt: skip
 
 
-def _trained(config: dict[str, Any], trial: Trial) -> None:
+def _run_trial(config: dict[str, Any], trial: Trial) -> None:
     from ray import tune
 
     best = [0, float("-inf")]
@@ -75,7 +76,7 @@ def _trained(config: dict[str, Any], trial: Trial) -> None:
         best[:] = [epoch, max(best[1], good)]
         tune.report({"epoch": epoch, "good": best[1], "finished": False})
 
-    reported: Report = report
-    with contextlib.suppress(EdgekdError):  # Whoever asked meets the same error, where it can be told.
-        trial(config["number"], reported)
+    callback: Report = report
+    with contextlib.suppress(EdgekdError):  # The caller repeats it and meets the same error, where it can be shown.
+        trial(config["number"], callback)
     tune.report({"epoch": best[0] + 1, "good": best[1], "finished": True})

@@ -1,4 +1,4 @@
-"""Ray's workers: Ray Data calls the work, spreads it over a cluster's nodes, and calls it again where one is lost."""
+"""Workers on a Ray cluster: Ray Data spreads the work over the nodes and repeats what a lost node was doing."""
 
 from __future__ import annotations
 
@@ -16,81 +16,81 @@ from typing import Any
 from edgekd import errors
 from edgekd.errors import EdgekdError, RunError, UsageError
 from edgekd.quiet import quiet
-from edgekd.scale.workers import Opener, Told, Work
+from edgekd.scale.workers import Opener, PieceRecord, Work
 
 _MOST_BLOCKS = 4096
-"""Blocks that Ray is asked to keep in mind; of more shards than that, several share one."""
+"""Most blocks that Ray keeps track of; with more shards than that, several share one."""
 
 
 @dataclass(frozen=True)
 class RayWorkers:
     """Actors of a cluster, each of which opens the work once. ``address`` as ``ray.init`` takes it.
 
-    None: a cluster that was started on this machine, or else one that is started now and ended with the work.
+    None: a cluster that runs on this machine, or else one that is started now and stopped after the work.
     An actor takes a GPU where the cluster has any. Else it takes as many CPUs as TensorFlow has threads here: the
     order in which floats are added depends on that number, so that only the same number gives the same bytes.
     """
 
     address: str | None = None
 
-    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
-        """Do every piece; gives number and what was told as they are done, in any order.
+    def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
+        """Do every piece; yields its number and record as they finish, in any order.
 
         Raises: the work's own EdgekdError; RunError where Ray gives up.
         """
         if not len(numbers):
             return
-        with connected(self.address), plainly_told():
+        with connect(self.address), plain_errors():
             import ray
 
             room = resources(len(numbers))
             rows = (
                 ray.data.from_items(list(numbers), override_num_blocks=min(len(numbers), _MOST_BLOCKS))
-                .map_batches(_Actor, fn_constructor_args=(opened,), batch_size=1, **room)
+                .map_batches(_Actor, fn_constructor_args=(opener,), batch_size=1, **room)
                 .iter_rows()
             )
             for row in rows:
                 if row["error"]:
-                    raise _raised(**json.loads(row["error"]))
-                yield int(row["number"]), json.loads(row["told"])
+                    raise _rebuild_error(**json.loads(row["error"]))
+                yield int(row["number"]), json.loads(row["record"])
 
 
 class _Actor:
-    """Opens the work once, and does the pieces that it is given."""
+    """Opens the work once, and does the pieces that it receives."""
 
-    def __init__(self, opened: Opener) -> None:
-        self._opened = opened
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
         self._work: Work | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         (number,) = (int(value) for value in batch["item"])
         try:
             if self._work is None:
-                self._work = self._opened()
-            told, error = self._work(number), ""
+                self._work = self._opener()
+            record, error = self._work(number), ""
         except EdgekdError as failed:
-            # Said in so many words: of an actor that raises, Ray tells a page.
-            told, error = {}, _worded(failed)
+            # Returned as data: of an actor that raises, Ray prints a page.
+            record, error = {}, _describe_error(failed)
         except Exception as failed:
-            told, error = {}, _worded(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
-        return {"number": [number], "told": [json.dumps(told)], "error": [error]}
+            record, error = {}, _describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
+        return {"number": [number], "record": [json.dumps(record)], "error": [error]}
 
 
-def _worded(error: EdgekdError) -> str:
+def _describe_error(error: EdgekdError) -> str:
     return json.dumps({"kind": type(error).__name__, "message": str(error)})
 
 
-def _raised(kind: str, message: str) -> EdgekdError:
-    """The error that a worker told of, of the same kind."""
-    found = getattr(errors, kind, None)
-    if isinstance(found, type) and issubclass(found, EdgekdError):
-        return found(message)
+def _rebuild_error(kind: str, message: str) -> EdgekdError:
+    """The error that a worker reported, of the same kind."""
+    error_class = getattr(errors, kind, None)
+    if isinstance(error_class, type) and issubclass(error_class, EdgekdError):
+        return error_class(message)
     return RunError(message)
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster. Raises UsageError where Ray is not installed or no cluster answers."""
+def connect(address: str | None) -> Iterator[None]:
+    """Connect to a cluster for the block. Raises UsageError where Ray is not installed or no cluster answers."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if "RAY_AUTH_MODE" not in os.environ and _has_token():
@@ -106,7 +106,7 @@ def connected(address: str | None) -> Iterator[None]:
     with quiet():
         _join(address)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Ray tells of lost nodes there where results belong.
+        with contextlib.redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, where results belong.
             yield
     finally:
         ray.shutdown()
@@ -117,15 +117,15 @@ def _has_token() -> bool:
     return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
-def _own_if_gone() -> str | None:
-    """``local`` where a cluster of this machine has left its address but nothing listens there any more.
+def _local_if_gone() -> str | None:
+    """``local`` where a cluster of this machine left its address but nothing listens there any more.
 
     Ray would wait minutes for it.
     """
-    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108  Ray's own place
-    if "RAY_ADDRESS" in os.environ or not noted.is_file():
+    address_file = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108  Ray's own place
+    if "RAY_ADDRESS" in os.environ or not address_file.is_file():
         return None
-    host, _, port = noted.read_text(encoding="utf-8").strip().rpartition(":")
+    host, _, port = address_file.read_text(encoding="utf-8").strip().rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=3):
             return None
@@ -136,15 +136,15 @@ def _own_if_gone() -> str | None:
 def _join(address: str | None) -> None:
     import ray
 
-    said: dict[str, Any] = {
-        "address": address or _own_if_gone(), "log_to_driver": False, "logging_level": logging.ERROR,
+    options: dict[str, Any] = {
+        "address": address or _local_if_gone(), "log_to_driver": False, "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": worker_environment()},
     }  # fmt: skip
     try:
         try:
-            ray.init(**said, include_dashboard=False)
-        except ValueError:  # A cluster that runs already is told nothing of dashboards.
-            ray.init(**said)
+            ray.init(**options, include_dashboard=False)
+        except ValueError:  # A running cluster refuses the dashboard option.
+            ray.init(**options)
     except (ValueError, ConnectionError) as error:
         raise UsageError(
             f"no Ray cluster answers at {address or 'this machine'}: {_line(error)}. Start one: ray start --head"
@@ -157,9 +157,9 @@ def threads() -> int:
 
 
 def worker_environment() -> dict[str, str]:
-    """What workers of the same numbers as this process need: Ray would set other threads."""
-    own = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "PYTHONPATH") if name in os.environ}
-    return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), **own, "TF_NUM_INTRAOP_THREADS": str(threads())}
+    """Environment in which workers compute the same numbers as this process: Ray would set other threads."""
+    inherited = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "PYTHONPATH") if name in os.environ}
+    return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), **inherited, "TF_NUM_INTRAOP_THREADS": str(threads())}
 
 
 def resources(pieces: int) -> dict[str, Any]:
@@ -176,8 +176,8 @@ def resources(pieces: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def plainly_told() -> Iterator[None]:
-    """No progress bars, and Ray's last word as a RunError."""
+def plain_errors() -> Iterator[None]:
+    """No progress bars, and Ray's own errors as a RunError."""
     import ray
     import ray.data
 
@@ -187,7 +187,7 @@ def plainly_told() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise RunError(f"Ray gave up: {_line(error)}. What was computed is kept; the same command goes on") from error
+        raise RunError(f"Ray gave up: {_line(error)}. Finished shards stay; run it again to continue") from error
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Files on any file system that pyarrow knows (S3 and what speaks like it, GCS, HDFS), asked again where it fails.
+"""Files on any file system that pyarrow knows (S3 and what speaks like it, GCS, HDFS), with retries.
 
 A file is written under a temporary name and then moved, which object stores do by a copy of their own: so no half of it
 is ever seen under its name, even where a writer is killed. Credentials and endpoints are those of the environment
@@ -17,7 +17,7 @@ from edgekd.errors import StorageError, UsageError
 
 _T = TypeVar("_T")
 MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-"""What reading a file raises where there is none under its name; other errors are the place's."""
+"""What reading a file raises where no file has its name; other errors come from the file system."""
 _WAITS_S = (0.5, 1, 2, 4, 8)
 """Pauses between tries; a store that needs longer is down."""
 
@@ -35,12 +35,12 @@ class RemotePlace:
 
     def names(self) -> list[str]:
         """Names of the files; hidden ones are still being written."""
-        return [name for name in self._listed() if not name.startswith(".")]
+        return [name for name in self._list_files() if not name.startswith(".")]
 
     def has(self, name: str) -> bool:
         """Whether a file is there."""
         system, folder = file_system(self._uri)
-        info = retried(lambda: system.get_file_info(f"{folder}/{name}"), f"{self._uri}: looking for {name}")
+        info = retry(lambda: system.get_file_info(f"{folder}/{name}"), f"{self._uri}: looking for {name}")
         return bool(info.is_file)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -64,12 +64,12 @@ class RemotePlace:
             try:
                 system.move(temporary, final)
             except FileNotFoundError:
-                # A try before this one moved it and lost the answer.
+                # An earlier try moved it and lost the reply.
                 if not system.get_file_info(final).is_file:
                     raise
 
-        retried(write, f"{self._uri}: writing {name}")
-        retried(move, f"{self._uri}: writing {name}")
+        retry(write, f"{self._uri}: writing {name}")
+        retry(move, f"{self._uri}: writing {name}")
 
     def stream(self, name: str, parts: Iterable[bytes]) -> None:
         """Write a file of any size. An object store shows it when it is whole; its parts are made only once."""
@@ -80,7 +80,7 @@ class RemotePlace:
                 for part in parts:
                     stream.write(part)
 
-        retried(write, f"{self._uri}: writing {name}", 1)
+        retry(write, f"{self._uri}: writing {name}", 1)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -92,22 +92,20 @@ class RemotePlace:
             except FileNotFoundError:
                 return
 
-        retried(remove, f"{self._uri}: removing {name}")
+        retry(remove, f"{self._uri}: removing {name}")
 
     def tidy(self) -> None:
         """Remove what is under hidden names."""
-        for name in self._listed():
+        for name in self._list_files():
             if name.startswith("."):
                 self.remove(name)
 
-    def _listed(self) -> list[str]:
+    def _list_files(self) -> list[str]:
         from pyarrow.fs import FileSelector
 
         system, folder = file_system(self._uri)
-        found = retried(
-            lambda: system.get_file_info(FileSelector(folder, allow_not_found=True)), f"{self._uri}: listing"
-        )
-        return [info.base_name for info in found if info.is_file]
+        infos = retry(lambda: system.get_file_info(FileSelector(folder, allow_not_found=True)), f"{self._uri}: listing")
+        return [info.base_name for info in infos if info.is_file]
 
 
 def read_from(system: Any, path: str, what: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -121,7 +119,7 @@ def read_from(system: Any, path: str, what: str, start: int = 0, stop: int | Non
             size = file.size() if stop is None else stop
             return bytes(file.read_at(size - start, start))
 
-    return retried(read, what)
+    return retry(read, what)
 
 
 @functools.lru_cache(maxsize=64)
@@ -134,15 +132,14 @@ def file_system(uri: str) -> tuple[Any, str]:
     try:
         system, path = FileSystem.from_uri(uri)
     except (ValueError, TypeError, OSError) as error:  # pyarrow's own errors are among these
-        raise UsageError(f"{uri} is no place that pyarrow knows: {error}") from None
+        raise UsageError(f"{uri} is not a place that pyarrow can open: {error}") from None
     return system, path.rstrip("/")
 
 
-def retried(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
-    """What ``call`` gives, asked again where the store fails. That a file is not there, or is another's, is an
-    answer and is passed on.
+def retry(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
+    """The result of ``call``, repeated with pauses while the store fails. Errors of `MISSING` are passed on at once.
 
-    Raises StorageError, saying ``what`` was tried, where it goes on failing.
+    Raises StorageError, naming ``what`` was tried, where it keeps failing.
     """
     waits = _WAITS_S if tries is None else _WAITS_S[: tries - 1]
     for wait in (*waits, None):
@@ -153,8 +150,8 @@ def retried(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
         except OSError as error:
             if wait is None:
                 raise StorageError(
-                    f"{what}: {len(waits) + 1} tries failed, the last with: {_line(error)}. What is written stays; "
-                    "the same command goes on where it was"
+                    f"{what}: {len(waits) + 1} tries failed, the last with: {_line(error)}. Finished files stay; "
+                    "run the same command to continue"
                 ) from None
             time.sleep(wait)
     raise AssertionError

@@ -1,4 +1,4 @@
-"""Who does independent pieces of work. What is done, and the bytes that come of it, are the same whoever does it."""
+"""Executors for independent pieces of work (in this process or Ray); the results are byte-identical."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-Told = dict[str, Any]
-"""What a piece of work says of itself when it is done: JSON-able, and small."""
-Work = Callable[[int], Told]
+PieceRecord = dict[str, Any]
+"""What a finished piece of work reports: JSON-able, and small."""
+Work = Callable[[int], PieceRecord]
 """Does the piece of a number. Doing it again does no harm."""
 Opener = Callable[[], Work]
 """Loads what the work needs, once a worker; it is pickled, so a frozen dataclass rather than a closure."""
 
 Report = Callable[[int, float], None]
-"""Told of a training's epoch, from 1, and how good it is there: more is better."""
+"""Called with the epoch of a training, from 1, and its score: more is better."""
 Trial = Callable[[int, Report], None]
 """One whole training, by its number; its result is what it wrote."""
 
 
 class Workers(Protocol):
-    """Those who are given the numbers of pieces."""
+    """Does pieces of work by their numbers."""
 
-    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
-        """Do every piece; gives number and what was told as they are done, in any order. Raises what the work does."""
+    def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
+        """Do every piece; yields its number and record as they finish, in any order. Raises what the work raises."""
 
 
 class Here:
     """This process, one piece after the other."""
 
-    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
-        """Do every piece in order; with none to do nothing is opened."""
-        work = opened() if len(numbers) else None
+    def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
+        """Do every piece in order; without pieces the work is not opened."""
+        work = opener() if len(numbers) else None
         for number in numbers:
             assert work is not None
             yield number, work(number)
 
 
 class Trials(Protocol):
-    """Those who do several trainings at once."""
+    """Does several trainings at once."""
 
     def all(self, trial: Trial, count: int, *, epochs: int, folder: Path) -> set[int]:
-        """Do the trainings 0 to ``count``, of so many ``epochs``; gives the numbers of those that were stopped early.
+        """Do the trainings 0 to ``count`` of ``epochs`` each; returns the numbers of those that were stopped early.
 
-        One that could not be done is left to whoever asked. ``folder`` is for notes and may be removed.
+        A training that failed is left to the caller. ``folder`` holds temporary files and may be removed.
         """

@@ -16,15 +16,15 @@ import numpy.typing as npt
 from edgekd.errors import RunError
 from edgekd.progress import Progress
 from edgekd.scale.place import LocalPlace, Place
-from edgekd.scale.workers import Here, Opener, Told, Workers
+from edgekd.scale.workers import Here, Opener, PieceRecord, Workers
 from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, _claim, _json, _size, as_file, shard_name, span_of
 from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.protocol import Teacher
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
-
-
+"""(start, stop) of a range of photos to batches of uint8 [B, V, H, W, 3] that cover it in order."""
 ViewsAt = Callable[[tuple[int, int]], RenderedShard]
+"""A (height, width) to the same views of the photos at that size."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class ShardWriter:
     photos: int
     views: int
 
-    def __call__(self, number: int) -> Told:
-        """Compute and write, if it is not there. Tells photos, seconds and the teacher's part of these."""
+    def __call__(self, number: int) -> PieceRecord:
+        """Compute and write, if it is not there. Reports photos, seconds and the teacher's share of them."""
         started, span = time.perf_counter(), span_of(number, self.photos)
         if self.place.has(shard_name(number)):
-            # Another worker wrote it and was lost before it could say so.
+            # Another worker wrote it and was lost before it could report it.
             return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
         logits, teacher_s = shard_logits(self.teacher, self.views_at, span, self.views)
         self.place.write(shard_name(number), as_file(logits))
@@ -67,7 +67,7 @@ def compute_soft_targets(
 
 def fill_soft_targets(
     place: Place,
-    opened: Opener,
+    opener: Opener,
     *,
     photos: int,
     views: int,
@@ -75,20 +75,33 @@ def fill_soft_targets(
     workers: Workers | None = None,
     progress: Progress | None = None,
     finish: Callable[[], dict[str, Any]] | None = None,
-) -> list[Told]:
-    """Have ``workers`` (else this process) do every shard that ``place`` lacks; the manifest comes last.
+) -> list[PieceRecord]:
+    """Have ``workers`` (else this process) compute every shard that ``place`` lacks; the manifest is written last.
 
-    ``opened`` gives them a `ShardWriter` or the like. Shards already there under the same ``key`` (the hash of
-    teacher, photos and views) are kept, so a killed run goes on where it was; those of another key are computed anew.
-    ``finish`` is called when all are there and gives further entries of the manifest. Returns what was told of the
-    shards that were computed.
+    Args:
+        place: Where the shards are kept.
+        opener: Returns a `ShardWriter` or the like; called once a worker.
+        photos: Number of photos.
+        views: Number of views of each.
+        key: Hash of teacher, photos and views. Existing shards of the same key are kept, so that a killed run
+            continues; those of another key are computed again.
+        workers: Who computes; this process if None.
+        progress: Called with the photos done and their number.
+        finish: Called after the last shard; returns further entries of the manifest.
+
+    Returns:
+        The records of the shards that were computed.
+
+    Raises:
+        StorageError: ``place`` keeps failing.
+        RunError: The teacher's logits are not finite.
     """
     there = _claim(place, key)
     numbers = range(-(-photos // SHARD))
     missing = [number for number in numbers if shard_name(number) not in there]
-    told, done = [], sum(_size(number, photos) for number in numbers) - sum(_size(n, photos) for n in missing)
-    for number, said in (workers or Here()).each(opened, missing):
-        told.append(said)
+    records, done = [], sum(_size(number, photos) for number in numbers) - sum(_size(n, photos) for n in missing)
+    for number, record in (workers or Here()).each(opener, missing):
+        records.append(record)
         done += _size(number, photos)
         if progress:
             progress(done, photos)
@@ -101,33 +114,33 @@ def fill_soft_targets(
     }
     place.write(MANIFEST, _json(manifest))
     place.tidy()
-    return told
+    return records
 
 
 def shard_logits(
     teacher: Teacher, views_at: ViewsAt, span: tuple[int, int], views: int
 ) -> tuple[npt.NDArray[np.float16], float]:
     """Logits float16 [B, V, C] of a range of photos, and the seconds in which the teacher computed."""
-    asked = [_asked(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
-    logits = combine_logits(teacher, [answers for answers, _ in asked])
+    results = [_run_teacher(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
+    logits = combine_logits(teacher, [batch_logits for batch_logits, _ in results])
     if len(logits) != (span[1] - span[0]) * views or not np.isfinite(logits).all():
-        raise RunError("the teacher gave logits that are missing or no numbers; check its pixel_range and weights")
-    # Logits past float16's range would become infinite; a margin of 60000 nats is certainty all the same.
+        raise RunError("the teacher's logits are missing or not finite. Check its pixel_range and weights")
+    # Logits past float16's range would become infinite; a margin of 60000 nats is already certainty.
     clipped = np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
-    return clipped, sum(seconds for _, seconds in asked)
+    return clipped, sum(seconds for _, seconds in results)
 
 
-def _asked(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], float]:
-    answers, seconds = [], 0.0
-    for batch in _ahead(batches):
+def _run_teacher(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], float]:
+    batch_logits, seconds = [], 0.0
+    for batch in _read_ahead(batches):
         started = time.perf_counter()
-        answers.append(teacher.logits(batch.reshape(-1, *batch.shape[2:])))
+        batch_logits.append(teacher.logits(batch.reshape(-1, *batch.shape[2:])))
         seconds += time.perf_counter() - started
-    return np.concatenate(answers), seconds
+    return np.concatenate(batch_logits), seconds
 
 
-def _ahead(batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
-    """The same batches, the next one made in a thread while one is used."""
+def _read_ahead(batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same batches, the next one read in a thread while one is used."""
     source = iter(batches)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, source, None)

@@ -1,4 +1,4 @@
-"""A run's own photos and those of further soft-target stores, as one source of views and of logits.
+"""A run's is_first photos and those of further soft-target stores, as one source of views and of logits.
 
 Nothing of the stores is held in memory: their names and logits are mapped, and a photo is read and rendered for its
 batch."""
@@ -55,10 +55,10 @@ class StoredPhotos:
     """The photos of a run's ``extra_targets/`` as a source of views and logits, numbered through all stores."""
 
     def __init__(self, directory: Path, policy: ViewPolicy, seed: int, preprocessing: Preprocessing) -> None:
-        self._columns = [
+        self._stores = [
             _Store.open(directory, record, policy, seed, preprocessing) for record in read_json(directory / STORES)
         ]
-        self._starts = np.cumsum([0, *(len(column.rows) for column in self._columns)])
+        self._starts = np.cumsum([0, *(len(store.rows) for store in self._stores)])
         self._pool = ThreadPoolExecutor(THREADS)
         self.views = policy.views
 
@@ -67,21 +67,21 @@ class StoredPhotos:
 
     def gather(self, sample_indices: _Numbers, view_numbers: _Numbers) -> npt.NDArray[np.uint8]:
         """The chosen view of each chosen photo, uint8 [B, H, W, 3]. Raises DataError where one is gone."""
-        located = [self._located(int(number)) for number in sample_indices]
-        rendered = self._pool.map(lambda at, view: at[0].view(at[1], int(view)), located, view_numbers)
+        places = [self._locate(int(number)) for number in sample_indices]
+        rendered = self._pool.map(lambda at, view: at[0].view(at[1], int(view)), places, view_numbers)
         return np.stack(list(rendered))
 
     def __getitem__(self, where: tuple[_Numbers, _Numbers]) -> npt.NDArray[np.float16]:
         """Logits float16 [B, C] of photo numbers [B] in view numbers [B]."""
-        answers = [
-            column.logits[np.asarray([column.rows[row, 0]]), np.asarray([view])]
-            for (column, row), view in zip(map(self._located, map(int, where[0])), where[1], strict=True)
+        logits = [
+            store.logits[np.asarray([store.rows[row, 0]]), np.asarray([view])]
+            for (store, row), view in zip(map(self._locate, map(int, where[0])), where[1], strict=True)
         ]
-        return np.concatenate(answers)
+        return np.concatenate(logits)
 
-    def _located(self, number: int) -> tuple[_Store, int]:
+    def _locate(self, number: int) -> tuple[_Store, int]:
         place = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self._columns[place], number - int(self._starts[place])
+        return self._stores[place], number - int(self._starts[place])
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class JoinedViews:
 
     def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Views as uint8 [B, H, W, 3]."""
-        return _joined(self.count, self.first.gather, self.more.gather, sample_indices, view_numbers)
+        return _join_rows(self.count, self.first.gather, self.more.gather, sample_indices, view_numbers)
 
 
 @dataclass(frozen=True)
@@ -112,32 +112,32 @@ class JoinedLogits:
 
     def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Logits [B, C] of photo numbers [B] in view numbers [B]."""
-        return _joined(self.count, lambda *at: self.first[at], lambda *at: self.more[at], *where)
+        return _join_rows(self.count, lambda *at: self.first[at], lambda *at: self.more[at], *where)
 
 
-def _joined(
+def _join_rows(
     count: int,
     first: Callable[[_Numbers, _Numbers], npt.NDArray[Any]],
     more: Callable[[_Numbers, _Numbers], npt.NDArray[Any]],
     photos: _Numbers,
     views: _Numbers,
 ) -> npt.NDArray[Any]:
-    """Rows of both in the order that they are asked for."""
-    own = photos < count
+    """Rows of both in the order of ``photos``."""
+    is_first = photos < count
     parts = [
         (mask, source(photos[mask] - begin, views[mask]))
-        for mask, source, begin in ((own, first, 0), (~own, more, count))
+        for mask, source, begin in ((is_first, first, 0), (~is_first, more, count))
         if mask.any()
     ]
     rows = np.empty((len(photos), *parts[0][1].shape[1:]), parts[0][1].dtype)
-    for mask, found in parts:
-        rows[mask] = found
+    for mask, values in parts:
+        rows[mask] = values
     return rows
 
 
 @dataclass(frozen=True)
 class _Store:
-    """One column: ``rows`` int64 [N, 2] are the number of each photo and where its name starts in ``names``."""
+    """One store: ``rows`` int64 [N, 2] are the number of each photo and where its name starts in ``names``."""
 
     place: str
     logits: SoftTargets
@@ -155,7 +155,7 @@ class _Store:
             with (folder / NAMES).open("rb") as stream:
                 names = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise StorageError(f"{folder / NAMES} cannot be read: {error.strerror}. Put the column back") from None
+            raise StorageError(f"{folder / NAMES} cannot be read: {error.strerror}. Put the store back") from None
         rows = np.load(index / ROWS, mmap_mode="r", allow_pickle=False)[: record["photos"]]
         rendering = Rendering(policy, seed, record["list"], preprocessing)
         return cls(record["place"], SoftTargets(folder), rows, names, rendering)
@@ -167,10 +167,10 @@ class _Store:
         try:
             return self.rendering.view(name, number)
         except MISSING as error:
-            reason = error.strerror or "there is no such file"
+            reason = error.strerror or "the file does not exist"
         except DataError as error:
             reason = " ".join(str(error).split())
         raise DataError(
-            f"{name}, a photo of the column {self.place}, cannot be read any more: {reason}. Put it back, or teach the "
-            "list again, which leaves it out"
+            f"{name}, a photo of the soft targets {self.place}, cannot be read any more: {reason}. Put it back, or "
+            "label the list again, which leaves it out"
         )

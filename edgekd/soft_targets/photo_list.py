@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError, StorageError
 from edgekd.scale.place import Place, is_uri
-from edgekd.scale.remote import file_system, read_from, retried
+from edgekd.scale.remote import file_system, read_from, retry
 
 COLUMN = "filename"
 NAMES, STARTS = "photos.txt", "photos.npy"
@@ -29,7 +29,7 @@ _ROWS = 4096
 
 @dataclass(frozen=True)
 class ListFacts:
-    """How many photos a list names, and the hash of their names in their order."""
+    """The number of ``photos`` that a list names, and the hash of their names in their order."""
 
     photos: int
     sha256: str
@@ -39,11 +39,11 @@ def names_in(source: str) -> Iterator[str]:
     """The photos that a list names, in its order. Raises DataError, StorageError."""
     suffix = PurePosixPath(source.partition("?")[0]).suffix.lower()
     reader = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(suffix, _lines)
-    with _opened(source) as stream:
+    with _open_list(source) as stream:
         try:
             for number, name in enumerate(reader(stream, source), 1):
                 if "\n" in name or not name:
-                    raise DataError(f"{source}, photo {number}: {name!r} is no name of a file. Correct the list")
+                    raise DataError(f"{source}, photo {number}: {name!r} is not a file name. Correct the list")
                 yield name
         except (UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{source} cannot be read as a list of photos: {error}") from None
@@ -56,29 +56,29 @@ def store_list(place: Place, source: str, a_shard: int) -> ListFacts:
 
     Raises DataError where it names none.
     """
-    state, starts, counted = hashlib.sha256(), [0], 0
+    state, starts, count = hashlib.sha256(), [0], 0
 
     def parts() -> Iterator[bytes]:
-        nonlocal counted
-        size, held = 0, []
+        nonlocal count
+        size, lines = 0, []
         for name in names_in(source):
             line = name.encode() + b"\n"
             state.update(line)
-            held.append(line)
-            size, counted = size + len(line), counted + 1
-            if counted % a_shard == 0:
+            lines.append(line)
+            size, count = size + len(line), count + 1
+            if count % a_shard == 0:
                 starts.append(size)
-                yield b"".join(held)
-                held = []
-        yield b"".join(held)
+                yield b"".join(lines)
+                lines = []
+        yield b"".join(lines)
         if starts[-1] != size:
             starts.append(size)
 
     place.stream(NAMES, parts())
-    if not counted:
-        raise DataError(f"{source} names no photo. Give a text file with a photo a line, a CSV or a Parquet file")
+    if not count:
+        raise DataError(f"{source} names no photos. Give a text file with a photo a line, a CSV or a Parquet file")
     place.write(STARTS, np.asarray(starts, np.int64).tobytes())
-    return ListFacts(counted, state.hexdigest())
+    return ListFacts(count, state.hexdigest())
 
 
 def shard_starts(place: Place) -> NDArray[np.int64]:
@@ -94,7 +94,7 @@ def shard_names(place: Place, starts: NDArray[np.int64], number: int) -> list[st
 def read_photo(name: str, source: str) -> bytes:
     """The bytes of a photo of the list ``source``.
 
-    Raises: FileNotFoundError, PermissionError, IsADirectoryError or NotADirectoryError where there is no such photo;
+    Raises: FileNotFoundError, PermissionError, IsADirectoryError or NotADirectoryError where the photo does not exist;
     StorageError.
     """
     if is_uri(name):
@@ -102,15 +102,15 @@ def read_photo(name: str, source: str) -> bytes:
     if is_uri(source) and not name.startswith("/"):
         system, here = file_system(source)
         return read_from(system, str(PurePosixPath(here).parent / name), f"reading {name} of {source}")
-    return retried((Path(source).parent / name).read_bytes, f"reading {name}")
+    return retry((Path(source).parent / name).read_bytes, f"reading {name}")
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[Any]:
+def _open_list(source: str) -> Iterator[Any]:
     if is_uri(source):
         system, path = file_system(source)
         try:
-            stream = retried(lambda: system.open_input_file(path), f"{source}: opening")
+            stream = retry(lambda: system.open_input_file(path), f"{source}: opening")
         except FileNotFoundError:
             raise DataError(f"{source} does not exist. Give a list of photos") from None
     else:
@@ -150,4 +150,4 @@ def _parquet_rows(stream: Any, source: str) -> Iterator[str]:
         for batch in file.iter_batches(_ROWS, columns=[column]):
             yield from map(str, batch.column(0).to_pylist())
     except ArrowException as error:
-        raise DataError(f"{source} is no Parquet file that can be read: {error}") from None
+        raise DataError(f"{source} cannot be read as a Parquet file: {error}") from None

@@ -1,7 +1,7 @@
 """The photos of a list, read and rendered some batches ahead of the teacher.
 
-Threads do for a CPU, which takes longer over a photo than they do. A GPU would wait for them: Python runs one of them
-at a time, about 1,300 photos a second however many there are (benchmarks/scale/gpu.py), so there processes do it.
+Threads are enough for a teacher on a CPU, which takes longer over a photo than they do. A GPU would wait for them:
+Python runs one thread at a time, about 1,300 photos a second in all (benchmarks/scale/gpu.py), so processes read there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.data.views import ViewPolicy, draw_view, reduced, render
+from edgekd.data.views import ViewPolicy, draw_view, reduce_to_base, render
 from edgekd.errors import DataError, RunError
 from edgekd.preprocess import Pixels, Preprocessing, decode
 from edgekd.scale.place import is_uri
@@ -42,12 +42,12 @@ class Rendering:
     preprocessing: Preprocessing
 
     def __call__(self, name: str) -> tuple[Views, str]:
-        """Every view, uint8 [V, H, W, 3], and "": or black ones, and why the photo could not be read."""
+        """Every view, uint8 [V, H, W, 3], and "": or black ones, and the reason why the photo could not be read."""
         try:
             content = read_photo(name, self.source)
             return self._views(hashlib.sha256(content).hexdigest(), decode(content, name).pixels), ""
         except MISSING as failed:
-            error = failed.strerror or "there is no such file"
+            error = failed.strerror or "the file does not exist"
         except DataError as failed:
             error = " ".join(str(failed).split())
         size = self.preprocessing
@@ -57,28 +57,28 @@ class Rendering:
         """One view, uint8 [H, W, 3]. Raises DataError, StorageError and those of `MISSING`."""
         content = read_photo(name, self.source)
         pixels = decode(content, name).pixels
-        small = reduced(pixels, self.policy.base_px) if number else pixels
-        return self._rendered(hashlib.sha256(content).hexdigest(), small, number)
+        small = reduce_to_base(pixels, self.policy.base_px) if number else pixels
+        return self._render(hashlib.sha256(content).hexdigest(), small, number)
 
     def all(self, names: Sequence[str]) -> tuple[Views, list[str]]:
         """Several photos, [B, V, H, W, 3], in this thread; of those that are elsewhere some at once."""
         if is_uri(self.source) or any(map(is_uri, names)):
             with ThreadPoolExecutor(THREADS) as pool:
-                found = list(pool.map(self, names))
+                results = list(pool.map(self, names))
         else:
-            found = list(map(self, names))
-        return _stacked(found)
+            results = list(map(self, names))
+        return _stack(results)
 
     def _views(self, sha256: str, pixels: Pixels) -> Views:
-        small = reduced(pixels, self.policy.base_px)
-        return np.stack([self._rendered(sha256, small if n else pixels, n) for n in range(self.policy.views)])
+        small = reduce_to_base(pixels, self.policy.base_px)
+        return np.stack([self._render(sha256, small if n else pixels, n) for n in range(self.policy.views)])
 
-    def _rendered(self, sha256: str, pixels: Pixels, number: int) -> Pixels:
+    def _render(self, sha256: str, pixels: Pixels, number: int) -> Pixels:
         return render(pixels, draw_view(self.policy, self.seed, sha256, number), self.preprocessing)
 
 
 class Readers:
-    """Threads, or ``processes`` where there are to be any; they end with this one."""
+    """Threads, or ``processes`` where that is above 0; they end with this process."""
 
     def __init__(self, processes: int = 0) -> None:
         self._in_processes, self._ahead = processes > 0, max(_AHEAD, processes)
@@ -91,15 +91,16 @@ class Readers:
             self._pool = ThreadPoolExecutor(THREADS)
 
     def batches(self, rendering: Rendering, names: Sequence[str], step: int, errors: dict[int, str]) -> Iterator[Views]:
-        """Views uint8 [B, V, H, W, 3] of every ``step`` photos, in order; ``errors`` gets why one could not be read.
+        """Views uint8 [B, V, H, W, 3] of every ``step`` photos, in order.
 
+        ``errors`` receives, by its number, why a photo could not be read.
         Raises: StorageError; RunError where a process was killed.
         """
         try:
             yield from self._batches(rendering, names, step, errors)
         except BrokenExecutor:
             raise RunError(
-                "a process that reads photos was killed, perhaps for its memory. The same command goes on"
+                "a process that reads photos was killed, perhaps for lack of memory. Run the same command to continue"
             ) from None
 
     def _batches(
@@ -107,39 +108,39 @@ class Readers:
     ) -> Iterator[Views]:
         coming: deque[tuple[int, Callable[[], tuple[Views, list[str]]]]] = deque()
         for first in range(0, len(names), step):
-            coming.append((first, self._asked(rendering, names[first : first + step])))
+            coming.append((first, self._submit(rendering, names[first : first + step])))
             if len(coming) > self._ahead:
-                yield _taken(*coming.popleft(), errors)
+                yield _take(*coming.popleft(), errors)
         while coming:
-            yield _taken(*coming.popleft(), errors)
+            yield _take(*coming.popleft(), errors)
 
-    def _asked(self, rendering: Rendering, names: Sequence[str]) -> Callable[[], tuple[Views, list[str]]]:
+    def _submit(self, rendering: Rendering, names: Sequence[str]) -> Callable[[], tuple[Views, list[str]]]:
         if self._in_processes:
             return self._pool.submit(rendering.all, names).result
         futures = [self._pool.submit(rendering, name) for name in names]
-        return lambda: _stacked(future.result() for future in futures)
+        return lambda: _stack(future.result() for future in futures)
 
 
 def processes_wanted() -> int:
     """How many processes a worker's photos take: none where its teacher has no GPU."""
-    # Without TensorFlow none of ours has one, and asking would load it.
+    # Without TensorFlow no teacher here has one, and asking would load it.
     on_gpu = "tensorflow" in sys.modules and gpus()
     return min(_MOST_PROCESSES, len(os.sched_getaffinity(0))) if on_gpu else 0
 
 
-def _taken(first: int, result: Callable[[], tuple[Views, list[str]]], errors: dict[int, str]) -> Views:
-    views, said = result()
-    errors.update({first + row: error for row, error in enumerate(said) if error})
+def _take(first: int, result: Callable[[], tuple[Views, list[str]]], errors: dict[int, str]) -> Views:
+    views, reasons = result()
+    errors.update({first + row: error for row, error in enumerate(reasons) if error})
     return views
 
 
-def _stacked(found: Iterable[tuple[Views, str]]) -> tuple[Views, list[str]]:
-    views, errors = zip(*found, strict=True)
+def _stack(results: Iterable[tuple[Views, str]]) -> tuple[Views, list[str]]:
+    views, errors = zip(*results, strict=True)
     return np.stack(views), list(errors)
 
 
 def _end_with_parent() -> None:
-    """Where the worker is killed, nobody else would tell its readers to end."""
+    """End this reader when its worker is killed: nothing else would."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

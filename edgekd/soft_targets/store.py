@@ -1,7 +1,8 @@
-"""The teacher as a column of the dataset: its logits for every (photo, view), computed once and kept.
+"""The store: the teacher's logits for every (photo, view), in shards that are computed once.
 
-A column is shards, each a pure function of its number; who computes them, and where they are kept, changes no byte.
-(The number of TensorFlow's threads does: a sum of floats depends on how it is divided. See `edgekd.scale`.)
+Each shard is a pure function of its number: its bytes do not depend on the process that computes it or on the place
+where it is kept. (They do depend on the number of TensorFlow's threads: a sum of floats depends on how it is divided.
+See `edgekd.scale`.)
 
 Source: fixed targets for the very view that the student sees, after arXiv:2106.05237.
 """
@@ -21,16 +22,13 @@ import numpy.typing as npt
 
 from edgekd.errors import RunError
 from edgekd.progress import Progress
-from edgekd.scale.place import LocalPlace, Place, fetched, open_place
+from edgekd.scale.place import LocalPlace, Place, fetch_files, open_place
 from edgekd.storage import read_json
 
 SHARD = 256
-"""Photos a shard: the unit that is written whole, and the most that each worker computes twice after a kill."""
+"""Photos in a shard: the unit that is written whole, and the most that a worker repeats after a kill."""
 MANIFEST, OWNER = "manifest.json", "key.json"
 _MOST_MAPS = 1024
-
-"""(start, stop) of a range of photos to batches of uint8 [B, V, H, W, 3] that cover it in order."""
-"""A (height, width) to the same views of the photos at that size."""
 
 
 class SoftTargets:
@@ -45,7 +43,7 @@ class SoftTargets:
         for number, path in enumerate(paths):
             size = _size(number, self.shape[0]) * math.prod(self.shape[1:]) * 2
             if not path.is_file() or path.stat().st_size < size:
-                raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again.")
+                raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again")
         # A process may have 65,530 maps, which are the shards of 16 million photos.
         self._shard = functools.lru_cache(_MOST_MAPS)(
             lambda number: np.load(paths[number], mmap_mode="r", allow_pickle=False)
@@ -62,13 +60,13 @@ class SoftTargets:
             rows[row] = self._shard(int(photo) // SHARD)[photo % SHARD, view]
         return rows
 
-    def known(self, number: int) -> npt.NDArray[np.int64]:
+    def readable(self, number: int) -> npt.NDArray[np.int64]:
         """Places in a shard of the photos that could be read, int64."""
         return np.flatnonzero(~np.isnan(self._shard(number)).any(axis=(1, 2)))
 
 
 def open_soft_targets(where: str, cache: Path, progress: Progress | None = None) -> SoftTargets:
-    """A finished column of any path or URI; one that is elsewhere is first copied to ``cache``, what is missing of it.
+    """Finished soft targets at a path or URI; remote shards that ``cache`` lacks are first copied there.
 
     Raises StorageError, RunError.
     """
@@ -77,22 +75,22 @@ def open_soft_targets(where: str, cache: Path, progress: Progress | None = None)
         return SoftTargets(place.folder)
     manifest, local = read_manifest(place), LocalPlace(cache)
     _claim(local, manifest["key"])
-    fetched(place, manifest["shards"], cache, progress)
+    fetch_files(place, manifest["shards"], cache, progress)
     local.write(MANIFEST, _json(manifest))
     return SoftTargets(cache)
 
 
 def read_manifest(place: Place) -> dict[str, Any]:
-    """What a finished column says of itself. Raises StorageError, RunError."""
+    """The manifest of finished soft targets. Raises StorageError, RunError."""
     try:
         manifest = json.loads(place.read(MANIFEST))
     except ValueError as error:
-        raise RunError(f"{place}: {MANIFEST} is no JSON ({error}). Teach the list again") from None
+        raise RunError(f"{place}: {MANIFEST} is not JSON ({error}). Compute the soft targets again") from None
     return check_manifest(manifest, place)
 
 
 def check_manifest(manifest: Any, where: object) -> dict[str, Any]:
-    """The same; files get the names in it, and folders its key. Raises RunError where it is not as edgekd writes it."""
+    """The manifest, if it is as edgekd writes it: files are named by it, folders by its key. Raises RunError."""
     try:
         photos, views, classes = (int(size) for size in manifest["shape"])
         names = [shard_name(number) for number in range(-(-photos // SHARD))]
@@ -101,9 +99,9 @@ def check_manifest(manifest: Any, where: object) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         good = False
     if not good:
-        raise RunError(f"{where}: {MANIFEST} is not as edgekd writes it. Compute the column again")
-    found: dict[str, Any] = manifest
-    return found
+        raise RunError(f"{where}: {MANIFEST} is not as edgekd writes it. Compute the soft targets again")
+    checked: dict[str, Any] = manifest
+    return checked
 
 
 def shard_name(number: int) -> str:
@@ -124,7 +122,7 @@ def as_file(logits: npt.NDArray[np.float16]) -> bytes:
 
 
 def _claim(place: Place, key: str) -> set[str]:
-    """Make ``place`` that of the column of ``key``: what is there of another goes. Gives the names that are there."""
+    """Mark ``place`` as that of ``key`` and remove the files of any other key. Returns the names of the files there."""
     there = set(place.names())
     if OWNER in there and json.loads(place.read(OWNER)) == key:
         return there

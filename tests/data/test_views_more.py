@@ -23,14 +23,14 @@ from edgekd.data import (
     ViewPolicy,
     draw_view,
     load_dataset,
-    mixed,
+    mix_views,
     open_views,
     render,
     rendered_batches,
 )
 from edgekd.data.settings import facts_of
-from edgekd.data.views import reduced
-from edgekd.data.views_colour import colour_matrix, recoloured
+from edgekd.data.views import reduce_to_base
+from edgekd.data.views_colour import colour_matrix, recolour
 from edgekd.data.views_ops import OPERATIONS, Op, apply_ops, draw_ops, histogram_for
 from edgekd.preprocess import Preprocessing, resample, resize
 from edgekd.storage import digest
@@ -107,16 +107,16 @@ def test_hue_and_saturation_in_integers() -> None:
             value = float(function(np.radians(degrees))) * 65536
             assert abs(value % 1 - 0.5) > 1e-4, "a tie that the last bit of a cosine would decide"
     grey = np.full((2, 2, 3), 77, np.uint8)
-    assert recoloured(grey, 120, 400).tolist() == grey.tolist()
+    assert recolour(grey, 120, 400).tolist() == grey.tolist()
     red = np.array([[[255, 0, 0]]], np.uint8)
-    assert recoloured(red, 120, 256)[0, 0, 0] < 60 < recoloured(red, 120, 256)[0, 0, 1]
+    assert recolour(red, 120, 256)[0, 0, 0] < 60 < recolour(red, 120, 256)[0, 0, 1]
     pixels, table = make.pixels(4, 40, 40), colour_matrix(150, 512)
     exact = (pixels.astype(np.int64) @ table.T.astype(np.int64) + 2048) >> 12
-    assert np.array_equal(recoloured(pixels, 150, 512), np.clip(exact, 0, 255))
+    assert np.array_equal(recolour(pixels, 150, 512), np.clip(exact, 0, 255))
     largest = max(int(np.abs(colour_matrix(degrees, 512)).sum(axis=1).max()) for degrees in range(-180, 181))
     assert 255 * largest + 2048 < 2**24
     out = (255 * np.array([-2351, 1745, 1745]) + 2048) >> 12
-    assert recoloured(red, 180, 256)[0, 0].tolist() == np.clip(out, 0, 255).tolist()
+    assert recolour(red, 180, 256)[0, 0].tolist() == np.clip(out, 0, 255).tolist()
 
 
 def test_operations_by_hand() -> None:
@@ -207,10 +207,10 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_blend_and_paste_by_hand() -> None:
     own, other = np.full((4, 8, 3), 200, np.uint8), np.full((4, 8, 3), 101, np.uint8)
-    assert (mixed(own, other, Mix(0, 256, None)) == (200 * 64 + 101 * 192 + 128) // 256).all()
+    assert (mix_views(own, other, Mix(0, 256, None)) == (200 * 64 + 101 * 192 + 128) // 256).all()
     # The right half of the upper half, a quarter of the view.
     mix = Mix(0, 1024 - 256, (16, 0, 32, 16))
-    out = mixed(own, other, mix)
+    out = mix_views(own, other, mix)
     assert mix.share == 0.75 and (out == 101).mean() == 0.25 and (out[:2, 4:] == 101).all()
 
 
@@ -261,7 +261,7 @@ def test_a_mixed_view_is_the_mix_of_its_photos_views_at_either_size(dataset: Dat
             for number in range(policy.views):
                 mix = mixing.of(index, number)
                 own = alone[index, number]
-                expected = own if mix is None else mixed(own, alone[mix.partner, number], mix)
+                expected = own if mix is None else mix_views(own, alone[mix.partner, number], mix)
                 assert np.array_equal(block[index, number], expected)
                 seen += mix is not None
     assert seen > 60
@@ -294,11 +294,11 @@ def test_a_cache_that_holds_nothing_changes_nothing(dataset: Dataset) -> None:
 def test_large_photos_are_reduced_once_for_every_view_but_the_photo_itself(dataset: Dataset) -> None:
     pixels = make.pixels(1, 600, 400)
     assert (
-        reduced(pixels, 100).shape == (150, 100, 3)
-        and reduced(pixels, 500) is pixels
-        and reduced(pixels, None) is pixels
+        reduce_to_base(pixels, 100).shape == (150, 100, 3)
+        and reduce_to_base(pixels, 500) is pixels
+        and reduce_to_base(pixels, None) is pixels
     )
-    assert np.array_equal(reduced(pixels, 100), resample(pixels, 150, 100))
+    assert np.array_equal(reduce_to_base(pixels, 100), resample(pixels, 150, 100))
     policy = ViewPolicy(views=2, base_px=32)
     renderer = Renderer(dataset, dataset.samples, Preprocessing(height=16, width=16), policy, 0)
     photo = dataset.read(dataset.samples[0])

@@ -20,7 +20,7 @@ from edgekd.pipeline.run import run
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
 from edgekd.scale.ray_trials import RayTrials
-from edgekd.scale.ray_workers import RayWorkers, connected
+from edgekd.scale.ray_workers import RayWorkers, connect
 from edgekd.scale.workers import Report
 from edgekd.soft_targets.store import open_soft_targets
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
     """One Ray of two CPUs for all tests here."""
-    with connected("local"):
+    with connect("local"):
         yield
 
 

@@ -13,7 +13,7 @@ from edgekd.errors import DataError, UsageError
 from edgekd.pipeline.context import RunContext, teacher_identity, view_settings
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
-from edgekd.scale.place import Place, copied, open_place
+from edgekd.scale.place import Place, copy_file, open_place
 from edgekd.soft_targets.joined import ROWS, STORES, ExtraStore, extra_stores
 from edgekd.soft_targets.photo_list import NAMES
 from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, open_soft_targets, read_manifest
@@ -62,7 +62,7 @@ def _fetch(place: Place, manifest: dict[str, Any], folder: Path, progress: Progr
     store, about = open_soft_targets(str(place), folder, progress), manifest["about"]
     local = store.directory
     if local == folder and not _is(folder / NAMES, about["names"]):
-        copied(place, NAMES, folder / NAMES)
+        copy_file(place, NAMES, folder / NAMES)
     photos = _write_index(store, local / NAMES, about["names"], folder / ROWS)
     return {
         "place": str(place), "key": manifest["key"], "list": about["list"], "photos": photos,
@@ -110,7 +110,7 @@ def _write_index(store: SoftTargets, names: Path, sha256: str, path: Path) -> in
         rows = np.lib.format.open_memmap(temporary, "w+", np.int64, (len(store), 2))
         starts = itertools.accumulate(map(len, stream), initial=0)
         for first in range(0, len(store), SHARD):
-            known = store.known(first // SHARD)
+            known = store.readable(first // SHARD)
             size, end = min(SHARD, len(store) - first), done + len(known)
             here = np.fromiter(itertools.islice(starts, size), np.int64, size)
             rows[done:end, 0], rows[done:end, 1], done = first + known, here[known], end
