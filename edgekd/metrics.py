@@ -43,8 +43,8 @@ def accuracy(truth: Labels, predicted: Labels) -> Interval:
 
     Source: E. B. Wilson, JASA 22 (1927).
     """
-    right, wanted = _pair(truth, predicted)
-    return wilson(int((right == wanted).sum()), len(right))
+    right, true_labels = _pair(truth, predicted)
+    return wilson(int((right == true_labels).sum()), len(right))
 
 
 def wilson(successes: int, n: int) -> Interval:
@@ -68,8 +68,10 @@ def balanced_accuracy(truth: Labels, predicted: Labels) -> Interval:
     Source: O. Miettinen, M. Nurminen, Statistics in Medicine 4 (1985), of a difference of two shares; here of the mean
     of K. Covers 92 to 98 % in simulations of 2 x 24, 30 x 8 and 134 + 226 + 11 photos (the tests repeat them).
     """
-    wanted, given = _pair(truth, predicted)
-    counts = [(int((given[wanted == c] == c).sum()), int((wanted == c).sum())) for c in np.unique(wanted)]
+    true_labels, predictions = _pair(truth, predicted)
+    counts = [
+        (int((predictions[true_labels == c] == c).sum()), int((true_labels == c).sum())) for c in np.unique(true_labels)
+    ]
     right, n = np.array(counts, np.float64).T
     value = float((right / n).mean())
     # The upper bound is the lower one of the share that is wrong.
@@ -105,20 +107,20 @@ def _is_within(value: float, mean: float, variance: float) -> bool:
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
     """Counts [classes, classes]: a row per true class, a column per predicted one."""
-    wanted, given = _pair(truth, predicted)
-    for name, values in (("truth", wanted), ("predicted", given)):
+    true_labels, predictions = _pair(truth, predicted)
+    for name, values in (("truth", true_labels), ("predicted", predictions)):
         if values.min() < 0 or values.max() >= classes:
             raise UsageError(f"{name} holds the class {int(values.max())}, with {classes} classes. Count them again")
     table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (wanted, given), 1)
+    np.add.at(table, (true_labels, predictions), 1)
     return table
 
 
 def agreement(first: Labels, second: Labels) -> Agreement:
     """Share of places where two prediction lists are equal."""
-    one, other = _pair(first, second)
-    differing = int((one != other).sum())
-    return Agreement(1 - differing / len(one), differing, len(one))
+    labels, other_labels = _pair(first, second)
+    differing = int((labels != other_labels).sum())
+    return Agreement(1 - differing / len(labels), differing, len(labels))
 
 
 def mcnemar_p(truth: Labels, first: Labels, second: Labels) -> float:
@@ -126,10 +128,10 @@ def mcnemar_p(truth: Labels, first: Labels, second: Labels) -> float:
 
     Source: Q. McNemar, Psychometrika 12 (1947), in its exact binomial form.
     """
-    wanted, one = _pair(truth, first)
-    _, other = _pair(truth, second)
-    only_first = int(((one == wanted) & (other != wanted)).sum())
-    only_second = int(((one != wanted) & (other == wanted)).sum())
+    true_labels, labels = _pair(truth, first)
+    _, other_labels = _pair(truth, second)
+    only_first = int(((labels == true_labels) & (other_labels != true_labels)).sum())
+    only_second = int(((labels != true_labels) & (other_labels == true_labels)).sum())
     flips = only_first + only_second
     return min(1.0, 2 * binomial_p(max(only_first, only_second), flips, 0.5))
 
@@ -159,7 +161,9 @@ def binomial_p(successes: int, n: int, chance: float) -> float:
 
 
 def _pair(first: Labels, second: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    one, other = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    if one.ndim != 1 or one.shape != other.shape or not len(one):
-        raise UsageError(f"two lists of labels of one length above 0 are needed, got {one.shape} and {other.shape}")
-    return one, other
+    labels, other_labels = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    if labels.ndim != 1 or labels.shape != other_labels.shape or not len(labels):
+        raise UsageError(
+            f"two lists of labels of one length above 0 are needed, got {labels.shape} and {other_labels.shape}"
+        )
+    return labels, other_labels

@@ -43,9 +43,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -68,7 +69,17 @@ Pixels = NDArray[np.uint8]
 
 
 class Preprocessing(BaseModel):
-    """What the input of a model is: its size in pixels, and which part of a photo it shows."""
+    """A model's input: its size in pixels, and which part of a photo it shows.
+
+    Args:
+        height: Rows of the input, 1 to 8192 pixels.
+        width: Columns of the input, 1 to 8192 pixels.
+        crop: "whole" (all of the photo, the aspect ratio is not kept) or "center" (the largest centred box).
+
+    Example:
+        >>> Preprocessing(height=224, width=224, crop="center").to_json()
+        '{"crop": "center", "height": 224, "resize": "pillow-bilinear-antialias", "version": 1, "width": 224}'
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -150,9 +161,38 @@ def resize(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     return resample(pixels[top : top + height, left : left + width], preprocessing.height, preprocessing.width)
 
 
-def preprocess(content: bytes, name: str, preprocessing: Preprocessing) -> Pixels:
-    """From a photo's bytes to the model's input, uint8 RGB [height, width, 3]. Raises DecodeError."""
-    return resize(decode(content, name).pixels, preprocessing)
+def preprocess(content: bytes | str | os.PathLike[str], name: str | None, preprocessing: Preprocessing) -> Pixels:
+    """From a photo to the model's input; ``edgekd.preprocess_photo`` is this function.
+
+    Args:
+        content: A photo's bytes, or its path.
+        name: How messages call the photo; None: its path.
+        preprocessing: Size and crop of the input.
+
+    Returns:
+        uint8 RGB [height, width, 3].
+
+    Raises:
+        DecodeError: The bytes are not a photo that can be decoded.
+        DataError: The file cannot be read.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> stream = io.BytesIO()
+        >>> Image.new("RGB", (20, 10), (255, 0, 0)).save(stream, "PNG")
+        >>> pixels = preprocess(stream.getvalue(), "red.png", Preprocessing(height=4, width=4))
+        >>> pixels.shape, pixels[0, 0].tolist()
+        ((4, 4, 3), [255, 0, 0])
+    """
+    if isinstance(content, bytes):
+        return resize(decode(content, name or "the photo").pixels, preprocessing)
+    path = Path(content)
+    try:
+        photo = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Give the path of a photo") from None
+    return resize(decode(photo, name or str(path)).pixels, preprocessing)
 
 
 def check_pixels(pixels: Pixels) -> None:
@@ -187,12 +227,12 @@ def exif_orientation(block: object) -> int:
 
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an Exif orientation, 1 to 8, of [H, W, 3] pixels."""
-    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    upright = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     if orientation in (3, 4, 7, 8):
-        turned = turned[::-1]
+        upright = upright[::-1]
     if orientation in (2, 3, 6, 7):
-        turned = turned[:, ::-1]
-    return turned
+        upright = upright[:, ::-1]
+    return upright
 
 
 def _open(content: bytes, name: str) -> Image.Image:
@@ -257,10 +297,10 @@ def _to_rgb(image: Image.Image, content: bytes) -> Pixels:
 
 
 def _refuse_unsupported(image: Image.Image, content: bytes, name: str) -> None:
-    known = ("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "I;16", "I;16B", "I;16L")
+    supported = ("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "I;16", "I;16B", "I;16L")
     # Pillow leaves 12 bits unscaled, and 16-bit grey with white as zero uninverted.
     unscaled = _tag(image, 258) == 12 or (image.mode.startswith("I;16") and _tag(image, 262) == 0)
-    if image.mode not in known or unscaled:
+    if image.mode not in supported or unscaled:
         raise DecodeError(
             f"{name} holds {image.mode} samples ({_bits(image, content)} bits), which have no one meaning as a photo. "
             "Convert it to 8-bit RGB first"
@@ -268,13 +308,13 @@ def _refuse_unsupported(image: Image.Image, content: bytes, name: str) -> None:
 
 
 def _key_alpha(values: NDArray[Any], key: object, bits: int) -> Pixels:
-    wanted = np.atleast_1d(np.asarray(key, np.int64))
+    key_values = np.atleast_1d(np.asarray(key, np.int64))
     if values.ndim == 3:
-        wanted = wanted >> 8 if bits == 16 else wanted
-        same = (values == wanted).all(axis=-1)
+        key_values = key_values >> 8 if bits == 16 else key_values
+        same = (values == key_values).all(axis=-1)
     else:
         # A key of 2 or 4 bits is stored unscaled; one of a bit Pillow has scaled.
-        same = values == int(wanted[0]) * {2: 85, 4: 17}.get(bits, 1)
+        same = values == int(key_values[0]) * {2: 85, 4: 17}.get(bits, 1)
     return np.where(same, 0, 255).astype(np.uint8)
 
 

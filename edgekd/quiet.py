@@ -26,12 +26,12 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Callable[[], str]]:
-    """Keep what Python and C++ code print off the terminal; yields a reader of what was kept."""
+    """Keep what Python and C++ code print off the terminal; yields a function that returns it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = io.StringIO()
-    with tempfile.TemporaryFile("w+b") as log, contextlib.redirect_stdout(kept), warnings.catch_warnings():
+    output = io.StringIO()
+    with tempfile.TemporaryFile("w+b") as log, contextlib.redirect_stdout(output), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         saved = [os.dup(number) for number in (1, 2)]
         try:
@@ -48,7 +48,7 @@ def quiet() -> Iterator[Callable[[], str]]:
 
 
 def reason_of(error: Exception, read_log: Callable[[], str]) -> str:
-    """Why something failed: the error's own words, or the end of what was kept where it has none."""
+    """Why something failed: the error's own words, or the end of the suppressed output where it has none."""
     return str(error).strip() or read_log()[-2000:]
 
 

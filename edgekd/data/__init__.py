@@ -1,4 +1,20 @@
-"""Photos: where they come from, which split they are in, and the views of them that models see."""
+"""Photos: where they come from, which split they are in, and the views of them that models see.
+
+load            from a source of any kind to a `Dataset`
+dataset         photos with labels and splits, and the hash that names them
+listing         what a source lists before a photo is opened; names of splits, order of classes
+folder, csv_file, arrays    the three kinds of source
+reading         from a listed photo to pixels and hashes
+duplicates      equal photos and photos that look alike
+splitting       train, val and test: stratified, seeded, duplicates on one side
+warnings        what is unusual about photos, counted
+images          photos as arrays of a model's input size
+views           augmented views as a pure function of content, seed and number (views_ops, views_colour, views_mix)
+views_render    from a sample and a view's number to pixels
+view_store, views_live    views on disk, or rendered on demand
+settings        which settings go into the keys of stages
+traffic_lights  the quickstart's photos
+"""
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import DuplicateSummary

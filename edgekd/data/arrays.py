@@ -37,10 +37,10 @@ def list_npz(path: Path) -> Listing:
     splits = [split for part in parts for split in part.splits]
     items = []
     for index, (label, split) in enumerate(zip(labels, splits, strict=True)):
-        kept = None if split == "unlabelled" else label
-        items.append(Listed(f"{path.name}#{index}", path, index, kept, split))
-    found = class_order(item.label for item in items if item.label is not None)
-    return Listing(tuple(items), found if classes is None else classes, ())
+        label_in_split = None if split == "unlabelled" else label
+        items.append(Listed(f"{path.name}#{index}", path, index, label_in_split, split))
+    names = class_order(item.label for item in items if item.label is not None)
+    return Listing(tuple(items), names if classes is None else classes, ())
 
 
 def read_row(path: Path, index: int) -> NDArray[np.uint8]:
@@ -113,7 +113,7 @@ def _splits(names: Array | None, count: int, path: Path) -> tuple[str | None, ..
     for row, name in enumerate(names.tolist()):
         split = split_name(str(name)) if name else None
         if name and split is None:
-            raise DataError(f"{path}: split of row {row} is {name!r}, none of {', '.join(SPLITS)}, or empty")
+            raise DataError(f"{path}: split of row {row} is {name!r}. It must be one of {', '.join(SPLITS)}, or empty")
         splits.append(split)
     if len(splits) != count:
         raise DataError(f"{path}: split has {len(splits)} rows and images has {count}. Give one for each")

@@ -1,4 +1,4 @@
-"""A CSV ``filename,label[,split]`` beside its images."""
+"""A CSV ``filename,label[,split]`` next to its images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("filename", "label", "split")
 def list_csv(path: Path, images: Path | None = None) -> Listing:
     """List the photos of a CSV with the columns filename, label and, if wanted, split (UTF-8, comma).
 
-    A file is looked for beside the CSV, then in ``images``; if that is not given, then in the CSV's folder's
+    A file is looked for next to the CSV, then in ``images``; if that is not given, then in the CSV's folder's
     subfolder, where there is exactly one. A row with an empty label is an unlabelled photo. A file that is missing,
     or listed again, is left out with a finding. Raises DataError.
     """
@@ -27,17 +27,17 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
     for number, row in _rows(path):
         name = _checked_name(row["filename"], path, number)
         label, split = _label_and_split(row, path, number)
-        found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        file = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if name in items:
             first = items[name].label
             if first == label:
                 repeated.append(name)
             else:
                 contradicting.append(f"{name} ({first} first, {label} in line {number})")
-        elif found is None:
+        elif file is None:
             missing.append(name)
         else:
-            items[name] = Listed(name, found, None, label, split)
+            items[name] = Listed(name, file, None, label, split)
     searched = " or ".join(str(folder) for folder in folders)
     if missing and not items:
         raise DataError(
@@ -74,7 +74,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             rows = []
             for row in reader:
                 if None in row.values() or "" in row:
-                    raise DataError(f"{path}, line {reader.line_num}: not {len(columns)} values. Mend the line")
+                    raise DataError(f"{path}, line {reader.line_num}: not {len(columns)} values. Correct the line")
                 rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist. Give the path of a CSV with the columns filename,label") from None
@@ -98,7 +98,7 @@ def _label_and_split(row: dict[str, str], path: Path, number: int) -> tuple[str 
     label = row["label"] or None
     split = split_name(row["split"]) if row.get("split") else None
     if row.get("split") and split is None:
-        raise DataError(f"{path}, line {number}: split {row['split']!r} is none of {', '.join(SPLITS)}, or empty")
+        raise DataError(f"{path}, line {number}: split {row['split']!r} must be one of {', '.join(SPLITS)}, or empty")
     if split == "unlabelled":
         return None, split
     if label is None and split is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Photos in an order that depends on their contents only, with what was found on the way."""
+    """Photos with labels and splits, in an order that depends on their contents only; `load_dataset` returns one.
+
+    Attributes:
+        classes: Names of the classes; a label is an index into them.
+        samples: One `Sample` a photo.
+        warnings: What is unusual about the photos.
+        duplicates: Counts of the groups of (near) duplicates; a group is never split.
+
+    Example:
+        >>> sample = Sample("clean/a.jpg", Path("clean/a.jpg"), None, "0" * 64, 0, "train", 0)
+        >>> dataset = Dataset(("clean", "littered"), (sample,), (), DuplicateSummary(0, 0, 0, 1, None, ()))
+        >>> dataset.labels("train").tolist(), dataset.counts()["train"]
+        ([0], {'clean': 1, 'littered': 0})
+    """
 
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
@@ -76,20 +90,21 @@ class Dataset:
         return photo.pixels
 
     def digest(self) -> str:
-        """Hex SHA-256 of contents, labels, splits and classes; names and places of files have no part in it."""
+        """Hex SHA-256 of contents, labels, splits and classes; names and paths of files do not change it."""
         content = sorted((s.sha256, s.split, -1 if s.label is None else s.label) for s in self.samples)
         return storage.digest({"classes": self.classes, "samples": content})
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything but the pixels as JSON."""
         samples = [asdict(sample) | {"path": str(sample.path.absolute())} for sample in self.samples]
         warnings = [asdict(warning) for warning in self.warnings]
         record = {"version": _VERSION, "digest": self.digest(), "classes": self.classes, "samples": samples}
-        storage.write_json(path, record | {"warnings": warnings, "duplicates": asdict(self.duplicates)})
+        storage.write_json(Path(path), record | {"warnings": warnings, "duplicates": asdict(self.duplicates)})
 
     @classmethod
-    def load(cls, path: Path) -> Dataset:
+    def load(cls, path: str | os.PathLike[str]) -> Dataset:
         """Read what ``save`` wrote. Raises DataError if it is not that, EdgekdError if there is no such file."""
+        path = Path(path)
         record = storage.read_json(path)
         try:
             if record["version"] != _VERSION:

@@ -112,13 +112,13 @@ def near_groups(
     levels = range(hamming_bits, -1, -2)
     unions = {bits: _Union(exact) for bits in levels}
     representatives = np.flatnonzero(np.asarray(exact) == np.arange(len(exact)))
-    hashed, small = hashes[representatives], thumbnails[representatives].astype(np.int16)
+    group_hashes, small = hashes[representatives], thumbnails[representatives].astype(np.int16)
     for start in range(0, len(representatives), _ROWS):
-        distance = np.bitwise_count(hashed[start : start + _ROWS, None] ^ hashed[None, start:])
+        distance = np.bitwise_count(group_hashes[start : start + _ROWS, None] ^ group_hashes[None, start:])
         rows, columns = np.nonzero(distance <= hamming_bits)
         later = columns > rows
         rows, columns = rows[later], columns[later]
-        near = _confirmed(small, rows + start, columns + start)
+        near = _near_in_colour(small, rows + start, columns + start)
         for row, column in zip(rows[near].tolist(), columns[near].tolist(), strict=True):
             for bits in levels:
                 if distance[row, column] <= bits:
@@ -130,7 +130,7 @@ def near_groups(
     return groups, bits
 
 
-def _confirmed(small: NDArray[np.int16], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _near_in_colour(small: NDArray[np.int16], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which pairs of thumbnails are near in colour; in pieces, because many hashes can collide."""
     near = np.zeros(len(left), np.bool_)
     for start in range(0, len(left), _PAIRS):

@@ -12,7 +12,7 @@ from edgekd.errors import DataError
 def list_class_folders(root: Path) -> Listing:
     """List the photos of ``root``: a folder per class, or split folders of class folders.
 
-    Photos anywhere under a class folder belong to it. With ``train`` beside only ``val`` (``validation``), ``test``
+    Photos anywhere under a class folder belong to it. With ``train`` next to only ``val`` (``validation``), ``test``
     and ``unlabelled``, these are the splits. Raises DataError.
     """
     require_folder(root, "the data")
@@ -48,8 +48,8 @@ def _list_split_folders(root: Path, folders: list[Path], findings: list[Finding]
             findings.extend(listing.findings)
             continue
         class_folders, more = _subfolders(folder)
-        listed, further = _list_classes(class_folders, root, split)
-        items.extend(listed)
+        photos, further = _list_classes(class_folders, root, split)
+        items.extend(photos)
         classes.update(class_folder.name for class_folder in class_folders)
         findings.extend([*more, *further])
     return Listing(tuple(items), class_order(classes), tuple(findings))
@@ -71,7 +71,7 @@ def _subfolders(root: Path) -> tuple[list[Path], list[Finding]]:
     folders = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
     hidden = [f"{root.name}/{path.name}" for path in entries if path.name.startswith(".")]
     others = [f"{root.name}/{path.name}" for path in entries if not path.is_dir() and not path.name.startswith(".")]
-    loose = Finding("loose-files", tuple(others), "files beside the class folders, which have no label (left out)")
+    loose = Finding("loose-files", tuple(others), "files next to the class folders, which have no label (left out)")
     return folders, [*passed_over(hidden, ()), loose]
 
 

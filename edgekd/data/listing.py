@@ -41,7 +41,7 @@ def split_name(text: str) -> str | None:
 
 
 def class_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Distinct labels in alphanumeric order, or numerically where all of them are whole numbers."""
+    """Distinct labels in alphanumeric order, or in numeric order where all of them are whole numbers."""
     distinct = sorted(set(labels))
     if all(label.removeprefix("-").isdecimal() for label in distinct):
         distinct.sort(key=int)
@@ -71,7 +71,7 @@ def photos_under(folder: Path) -> tuple[list[Path], list[Finding]]:
 
 
 def passed_over(hidden: Iterable[str], others: Iterable[str]) -> list[Finding]:
-    """Findings on hidden files and on files whose suffix is no photo's."""
+    """Findings on hidden files and on files with other suffixes than photos have."""
     return [
         Finding("hidden-files", tuple(hidden), "hidden files or folders, passed over"),
         Finding("other-files", tuple(others), f"files passed over because photos end in {', '.join(SUFFIXES)}"),

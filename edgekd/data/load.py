@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,52 +16,90 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.folder import list_class_folders, list_unlabelled
 from edgekd.data.listing import Listed, Listing, class_order
-from edgekd.data.reading import Seen, look_at_all
+from edgekd.data.reading import Look, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
 from edgekd.errors import DataError, UsageError
-from edgekd.progress import Progress
+from edgekd.progress import Progress, report_to
 
+PathLike = str | os.PathLike[str]
 _SMALL_GROUP = 50
 
 
 def load_dataset(
-    source: Path | Sequence[Path],
+    source: PathLike | Sequence[PathLike],
     *,
-    policy: SplitPolicy,
-    images: Path | None = None,
-    unlabelled: Path | None = None,
+    policy: SplitPolicy | None = None,
+    images: PathLike | None = None,
+    unlabelled: PathLike | None = None,
     strict: bool = False,
-    classes: tuple[str, ...] | None = None,
+    classes: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Load labelled photos (and a folder of unlabelled ones) and split them.
+    """Read labelled photos, group duplicates and split them into train, val and test.
 
-    ``source`` is a folder of class folders, a .csv, a .npz, or several folders to be taken as one pool. ``images`` is
-    where a CSV's files are, ``classes`` fixes the classes and their order, ``strict`` makes findings an error.
-    Raises: DataError, SplitError, UsageError.
+    Args:
+        source: A folder with a folder of photos per class (or ``train``, ``val``, ``test`` folders of these), a .csv
+            with the columns filename, label and, if wanted, split, a .npz, or several folders to be joined.
+        policy: How to split; by default 15 % val, 20 % test, seed 0.
+        images: The folder that a CSV's filenames are relative to, if it is not the CSV's own.
+        unlabelled: A folder of further photos without labels.
+        strict: Raise on findings (photos that do not decode, conflicting labels, ...) instead of listing them in
+            ``warnings``.
+        classes: The class names in the order that numbers them; by default in text order (whole numbers in numeric
+            order).
+        progress: Called with the photos read and their number. By default the reading is logged to "edgekd", or drawn
+            in a notebook.
+
+    Returns:
+        The photos with labels, splits and groups of duplicates, and what is unusual about them.
+
+    Raises:
+        DataError: The source cannot be read, has fewer than two classes or a class without photos.
+        SplitError: A class has too few photos for the splits.
+        UsageError: Arguments that do not fit together.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> noise = np.random.default_rng(0)
+        >>> for name in ("clean", "littered"):
+        ...     (folder / name).mkdir()
+        ...     for i in range(5):
+        ...         Image.fromarray(noise.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / name / f"{i}.png")
+        >>> dataset = load_dataset(str(folder))
+        >>> dataset.classes
+        ('clean', 'littered')
+        >>> {split: len(dataset.split(split)) for split in ("train", "val", "test")}
+        {'train': 6, 'val': 2, 'test': 2}
     """
+    policy = SplitPolicy() if policy is None else policy
+    images = None if images is None else Path(images)
     listing = _list(source, images)
     items = list(listing.items)
     findings = list(listing.findings)
     if unlabelled is not None:
-        more = list_unlabelled(unlabelled)
+        more = list_unlabelled(Path(unlabelled))
         items.extend(more.items)
         findings.extend(more.findings)
     _require_unique(items)
-    order = _class_order(listing, classes)
-    items, seen, looked = _look(items, progress)
-    findings.extend(looked)
+    order = _class_order(listing, None if classes is None else tuple(classes))
+    with report_to(progress, "photos") as report:
+        items, looks, decode_findings = _decode_all(items, report)
+    findings.extend(decode_findings)
     _require_photos(items, order, findings)
-    exact = exact_groups([(one.sha256, one.pixels_sha256) for one in seen])
-    groups, bits = _group(exact, seen, policy)
+    exact = exact_groups([(look.sha256, look.pixels_sha256) for look in looks])
+    groups, bits = _group(exact, looks, policy)
     findings.extend(_tightened(items, groups, bits, policy))
     findings.extend(_group_findings(items, exact, groups))
     if strict:
         refuse(merge(findings))
     photos = [
-        Candidate(one.sha256, None if item.label is None else order.index(item.label), item.split, group)
-        for item, one, group in zip(items, seen, groups, strict=True)
+        Candidate(look.sha256, None if item.label is None else order.index(item.label), item.split, group)
+        for item, look, group in zip(items, looks, groups, strict=True)
     ]
     photos = keep_few_labels(assign(photos, order, policy), order, policy)
     samples, removed = _samples(items, photos)
@@ -69,18 +108,20 @@ def load_dataset(
     return Dataset(order, samples, tuple(finding.warning for finding in merge(findings)), duplicates)
 
 
-def _list(source: Path | Sequence[Path], images: Path | None) -> Listing:
-    if images is not None and not (isinstance(source, Path) and source.suffix.lower() == ".csv"):
-        raise UsageError("images= says where a CSV's files are, and the source is no .csv. Leave it out")
-    if not isinstance(source, Path):
-        return _list_pool(tuple(source))
-    if source.suffix.lower() == ".csv":
-        return list_csv(source, images)
-    if source.suffix.lower() == ".npz":
-        return list_npz(source)
-    if source.is_file():
-        raise UsageError(f"{source} is no source of photos: give a folder, a .csv or a .npz")
-    return list_class_folders(source)
+def _list(source: PathLike | Sequence[PathLike], images: Path | None) -> Listing:
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    suffix = "" if path is None else path.suffix.lower()
+    if images is not None and suffix != ".csv":
+        raise UsageError("images= says where a CSV's files are, and the source is not a .csv. Leave it out")
+    if path is None:
+        return _list_pool(tuple(Path(folder) for folder in source))
+    if suffix == ".csv":
+        return list_csv(path, images)
+    if suffix == ".npz":
+        return list_npz(path)
+    if path.is_file():
+        raise UsageError(f"{path} is not a source of photos. Give a folder, a .csv or a .npz")
+    return list_class_folders(path)
 
 
 def _list_pool(folders: tuple[Path, ...]) -> Listing:
@@ -93,7 +134,7 @@ def _list_pool(folders: tuple[Path, ...]) -> Listing:
         for item in listing.items
     ]
     classes = class_order(name for listing in listings for name in listing.classes)
-    return Listing(tuple(items), classes, tuple(found for listing in listings for found in listing.findings))
+    return Listing(tuple(items), classes, tuple(finding for listing in listings for finding in listing.findings))
 
 
 def _require_unique(items: Sequence[Listed]) -> None:
@@ -116,13 +157,13 @@ def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str
     return order
 
 
-def _look(items: list[Listed], progress: Progress | None) -> tuple[list[Listed], list[Seen], list[Finding]]:
-    seen = look_at_all(items, progress)
-    findings = [note_finding(note, item.id) for item, one in zip(items, seen, strict=True) for note in one.notes]
-    broken = [one.error for one in seen if one.error is not None]
+def _decode_all(items: list[Listed], progress: Progress) -> tuple[list[Listed], list[Look], list[Finding]]:
+    looks = look_at_all(items, progress)
+    findings = [note_finding(note, item.id) for item, look in zip(items, looks, strict=True) for note in look.notes]
+    broken = [look.error for look in looks if look.error is not None]
     findings.append(Finding("undecodable", tuple(broken), "photos that cannot be decoded (left out)"))
-    usable = [(item, one) for item, one in zip(items, seen, strict=True) if one.error is None]
-    return [item for item, _ in usable], [one for _, one in usable], findings
+    usable = [(item, look) for item, look in zip(items, looks, strict=True) if look.error is None]
+    return [item for item, _ in usable], [look for _, look in usable], findings
 
 
 def _require_photos(items: Sequence[Listed], order: Sequence[str], findings: Sequence[Finding]) -> None:
@@ -130,20 +171,19 @@ def _require_photos(items: Sequence[Listed], order: Sequence[str], findings: Seq
     empty = [name for name in order if name not in present]
     if empty:
         why = "; ".join(
-            found.warning.message for found in merge(findings) if found.kind in ("missing-files", "undecodable")
+            finding.warning.message for finding in merge(findings) if finding.kind in ("missing-files", "undecodable")
         )
         raise DataError(
-            f"there is no photo that can be used of class {', '.join(empty)}{f' ({why})' if why else ''}. "
-            "Add photos, or remove the class"
+            f"no usable photo of class {', '.join(empty)}{f' ({why})' if why else ''}. Add photos, or remove the class"
         )
 
 
-def _group(exact: list[int], seen: Sequence[Seen], policy: SplitPolicy) -> tuple[list[int], int | None]:
+def _group(exact: list[int], looks: Sequence[Look], policy: SplitPolicy) -> tuple[list[int], int | None]:
     if not policy.near_duplicates:
         return exact, None
-    hashes = np.array([one.hash for one in seen], np.uint64)
-    most = max(_SMALL_GROUP, int(policy.largest_group * len(seen)))
-    return near_groups(exact, hashes, np.stack([one.thumbnail for one in seen]), policy.hamming_bits, most)
+    hashes = np.array([look.hash for look in looks], np.uint64)
+    most = max(_SMALL_GROUP, int(policy.largest_group * len(looks)))
+    return near_groups(exact, hashes, np.stack([look.thumbnail for look in looks]), policy.hamming_bits, most)
 
 
 def _tightened(items: Sequence[Listed], groups: Sequence[int], bits: int | None, policy: SplitPolicy) -> list[Finding]:
@@ -182,8 +222,8 @@ def _samples(items: Sequence[Listed], photos: Sequence[Candidate]) -> tuple[tupl
     removed = set(overlapping(photos))
     names = tuple(items[i].id for i in sorted(removed))
     text = "unlabelled photos removed because they are (near) duplicates of val or test photos"
-    kept = [(item, photo) for i, (item, photo) in enumerate(zip(items, photos, strict=True)) if i not in removed]
-    kept.sort(
+    remaining = [(item, photo) for i, (item, photo) in enumerate(zip(items, photos, strict=True)) if i not in removed]
+    remaining.sort(
         key=lambda pair: (pair[1].sha256, pair[1].split, -1 if pair[1].label is None else pair[1].label, pair[0].id)
     )
     numbers: dict[int, int] = {}
@@ -197,6 +237,6 @@ def _samples(items: Sequence[Listed], photos: Sequence[Candidate]) -> tuple[tupl
             split=str(photo.split),
             group=numbers.setdefault(photo.group, len(numbers)),
         )
-        for item, photo in kept
+        for item, photo in remaining
     )
     return samples, Finding("unlabelled-overlap", names, text)

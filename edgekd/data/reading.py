@@ -21,8 +21,8 @@ from edgekd.progress import Progress
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one look at a photo gave; ``error`` is None unless it cannot be decoded, and then the rest is empty."""
+class Look:
+    """What one look at a photo showed; ``error`` is None unless it cannot be decoded, and then the rest is empty."""
 
     sha256: str
     pixels_sha256: str
@@ -53,22 +53,22 @@ def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
     return state.hexdigest()
 
 
-def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threads: int | None = None) -> list[Seen]:
+def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threads: int | None = None) -> list[Look]:
     """Decode every photo once, in threads (Pillow releases the interpreter's lock), in order."""
-    seen: list[Seen] = []
+    looks: list[Look] = []
     with ThreadPoolExecutor(threads or min(32, os.cpu_count() or 1)) as pool:
         for result in pool.map(_look, items):
-            seen.append(result)
+            looks.append(result)
             if progress is not None:
-                progress(len(seen), len(items))
-    return seen
+                progress(len(looks), len(items))
+    return looks
 
 
-def _look(item: Listed) -> Seen:
+def _look(item: Listed) -> Look:
     try:
         sha256, photo = read_photo(item.path, item.index, item.id)
     except DataError as error:
-        return Seen("", "", 0, np.zeros(0, np.uint8), (), str(error))
-    hashed, thumbnail = perceptual_hash(photo.pixels)
+        return Look("", "", 0, np.zeros(0, np.uint8), (), str(error))
+    hash_, thumbnail = perceptual_hash(photo.pixels)
     same = sha256 if item.index is not None else pixels_sha256(photo.pixels)
-    return Seen(sha256, same, hashed, thumbnail, photo.notes, None)
+    return Look(sha256, same, hash_, thumbnail, photo.notes, None)

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: stratified, seeded, and duplicates kept together."""
+"""Splits into train, val and test: stratified, seeded, with duplicates on one side."""
 
 from __future__ import annotations
 
@@ -17,12 +17,22 @@ from edgekd.errors import SplitError
 class SplitPolicy(BaseModel):
     """How to make the splits that the data does not give.
 
-    ``val`` and ``test`` are shares of all labelled photos; 0 makes no such split. ``labelled_per_class`` keeps that
-    many labels of a class in train and val together and makes the other photos there unlabelled ones. ``train`` keeps
-    that many labels in train (a whole number, spread evenly over the classes), or that share of each class's (up to
-    1.0), and makes the other photos of train unlabelled ones; 0 keeps none. Photos are near duplicates if their hashes
-    differ in at most ``hamming_bits`` of 64; fewer, with a warning, where a group would otherwise hold more than
-    ``largest_group`` of all photos (and more than 50).
+    Args:
+        seed: Decides, with the photos' contents, which photo is in which split.
+        val: Share of all labelled photos for validation; 0 makes no such split.
+        test: Share of all labelled photos for the test; 0 makes no such split.
+        near_duplicates: Keep photos that look alike on one side, not only equal ones.
+        hamming_bits: Photos are near duplicates if their hashes differ in at most so many of 64 bits.
+        largest_group: Fewer bits, with a warning, where a group would otherwise hold more than this share of all
+            photos (and more than 50).
+        labelled_per_class: Keep so many labels of a class in train and val together; the other photos there become
+            unlabelled.
+        train: Keep so many labels in train (a whole number, spread evenly over the classes), or this share of each
+            class's (up to 1.0); the other photos of train become unlabelled. 0 keeps none.
+
+    Example:
+        >>> SplitPolicy(seed=7, val=0.1, test=0).model_dump(include={"seed", "val", "test"})
+        {'seed': 7, 'val': 0.1, 'test': 0.0}
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,17 +75,19 @@ def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPol
 
     The choice depends on the seed and the photos' contents, not on names or order. Raises SplitError.
     """
-    given = {photo.split for photo in photos}
-    done = [replace(photo, split=photo.split or ("unlabelled" if photo.label is None else "train")) for photo in photos]
+    present = {photo.split for photo in photos}
+    assigned = [
+        replace(photo, split=photo.split or ("unlabelled" if photo.label is None else "train")) for photo in photos
+    ]
     shares = {"test": policy.test, "val": policy.val}
-    carved = {name: share for name, share in shares.items() if share > 0 and name not in given}
+    missing = {name: share for name, share in shares.items() if share > 0 and name not in present}
     # A share is of all labelled photos; where the other split is given, the train photos are what remains of them.
-    remaining = 1.0 - sum(share for name, share in shares.items() if name in given)
-    _carve(done, {name: share / remaining for name, share in carved.items()}, classes, policy.seed)
+    remaining = 1.0 - sum(share for name, share in shares.items() if name in present)
+    _carve(assigned, {name: share / remaining for name, share in missing.items()}, classes, policy.seed)
     _require_every_class(
-        done, [name for name in ("train", "val", "test") if name in given | set(carved) | {"train"}], classes
+        assigned, [name for name in ("train", "val", "test") if name in present | set(missing) | {"train"}], classes
     )
-    return done
+    return assigned
 
 
 def keep_few_labels(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
@@ -85,19 +97,21 @@ def keep_few_labels(photos: Sequence[Candidate], classes: Sequence[str], policy:
     """
     if policy.train is not None:
         return _keep_in_train(photos, classes, policy.train, policy.seed)
-    wanted = policy.labelled_per_class
-    if wanted is None:
+    per_class = policy.labelled_per_class
+    if per_class is None:
         return list(photos)
     has_val = any(photo.split == "val" for photo in photos)
-    in_val = min(wanted - 1, max(1, round(wanted * policy.val / (1 - policy.test)))) if has_val else 0
-    kept: set[int] = set()
-    for split, count in (("train", wanted - in_val), ("val", in_val)):
+    in_val = min(per_class - 1, max(1, round(per_class * policy.val / (1 - policy.test)))) if has_val else 0
+    labelled: set[int] = set()
+    for split, count in (("train", per_class - in_val), ("val", in_val)):
         for label in range(len(classes)):
             members = [i for i, photo in enumerate(photos) if photo.split == split and photo.label == label]
             members.sort(key=lambda i: (_draw(policy.seed, "label", photos[i].sha256), i))
-            kept.update(members[:count])
+            labelled.update(members[:count])
     return [
-        replace(photo, split="unlabelled", label=None) if photo.split in ("train", "val") and i not in kept else photo
+        replace(photo, split="unlabelled", label=None)
+        if photo.split in ("train", "val") and i not in labelled
+        else photo
         for i, photo in enumerate(photos)
     ]
 
@@ -129,15 +143,15 @@ def _carve(done: list[Candidate], shares: dict[str, float], classes: Sequence[st
                     done[i] = replace(done[i], split=name)
 
 
-def _take(groups: list[list[int]], wanted: int, most_groups: int) -> list[list[int]]:
-    """The first groups that fit into ``wanted`` photos, at least the smallest one."""
-    taken: list[list[int]] = []
+def _take(groups: list[list[int]], most_photos: int, most_groups: int) -> list[list[int]]:
+    """The first groups that fit into ``most_photos`` photos, at least the smallest one."""
+    chosen: list[list[int]] = []
     count = 0
     for members in groups:
-        if len(taken) < most_groups and count + len(members) <= wanted:
-            taken.append(members)
+        if len(chosen) < most_groups and count + len(members) <= most_photos:
+            chosen.append(members)
             count += len(members)
-    return taken or [min(groups, key=len)]
+    return chosen or [min(groups, key=len)]
 
 
 def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], name: str) -> None:
@@ -157,12 +171,12 @@ def _require_every_class(done: Sequence[Candidate], splits: Sequence[str], class
     if lacking:
         raise SplitError(
             f"there are no photos of {', '.join(lacking)}. Every class needs a photo in every split: add some, or "
-            "remove the split from the data so that it is made anew"
+            "remove the split from the data so that it is made again"
         )
 
 
 def _keep_in_train(
-    photos: Sequence[Candidate], classes: Sequence[str], wanted: int | float, seed: int
+    photos: Sequence[Candidate], classes: Sequence[str], amount: int | float, seed: int
 ) -> list[Candidate]:
     members: list[list[int]] = [[] for _ in classes]
     for i, photo in enumerate(photos):
@@ -170,26 +184,28 @@ def _keep_in_train(
             members[photo.label].append(i)
     for of_class in members:
         of_class.sort(key=lambda i: (_draw(seed, "label", photos[i].sha256), i))
-    if isinstance(wanted, float):
-        kept = {i for of_class in members for i in of_class[: max(1, round(wanted * len(of_class))) if wanted else 0]}
+    if isinstance(amount, float):
+        labelled = {
+            i for of_class in members for i in of_class[: max(1, round(amount * len(of_class))) if amount else 0]
+        }
     else:
-        if 0 < wanted < len(classes):
+        if 0 < amount < len(classes):
             raise SplitError(
-                f"split.train = {wanted} is fewer than one label for each of {len(classes)} classes. Keep more, or "
+                f"split.train = {amount} is fewer than one label for each of {len(classes)} classes. Keep more, or "
                 "give a share (all of them: 1.0)"
             )
-        # One of each class in turn, until there are enough or none is left.
+        # One of each class in turn, until there are enough or none remains.
         turns = sorted((rank, label, i) for label, of_class in enumerate(members) for rank, i in enumerate(of_class))
-        kept = {i for _, _, i in turns[:wanted]}
+        labelled = {i for _, _, i in turns[:amount]}
     return [
-        photo if photo.split != "train" or i in kept else replace(photo, split="unlabelled", label=None)
+        photo if photo.split != "train" or i in labelled else replace(photo, split="unlabelled", label=None)
         for i, photo in enumerate(photos)
     ]
 
 
 def _common(labels: Iterable[int | None]) -> int:
-    counted = Counter(label for label in labels if label is not None)
-    return min(counted, key=lambda label: (-counted[label], label))
+    counts = Counter(label for label in labels if label is not None)
+    return min(counts, key=lambda label: (-counts[label], label))
 
 
 def _draw(seed: int, purpose: str, sha256: str) -> str:

@@ -93,9 +93,9 @@ def draw_view(policy: ViewPolicy, seed: int, sample_sha256: str, number: int) ->
     side = math.sqrt(low + (high - low) * area)
     left, top = across * (1 - side), down * (1 - side)
     if policy.zoom or policy.shift:
-        own, side = side, side / (1 + policy.zoom * (2 * zoom - 1))
-        left += (own - side) / 2 + side * policy.shift * (2 * right - 1)
-        top += (own - side) / 2 + side * policy.shift * (2 * below - 1)
+        unzoomed, side = side, side / (1 + policy.zoom * (2 * zoom - 1))
+        left += (unzoomed - side) / 2 + side * policy.shift * (2 * right - 1)
+        top += (unzoomed - side) / 2 + side * policy.shift * (2 * below - 1)
     return View(
         number=number,
         box=(left, top, left + side, top + side),
@@ -118,8 +118,8 @@ def render(pixels: Pixels, view: View, preprocessing: Preprocessing) -> Pixels:
         return resize(pixels, preprocessing)
     check_pixels(pixels)
     left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0], preprocessing)
-    columns, rows = _cut(view.box[0], view.box[2], width), _cut(view.box[1], view.box[3], height)
-    part = _part(_turned(pixels, view)[top : top + height, left : left + width], rows, columns)
+    columns, rows = _pixel_range(view.box[0], view.box[2], width), _pixel_range(view.box[1], view.box[3], height)
+    part = _part(_rotate(pixels, view)[top : top + height, left : left + width], rows, columns)
     small = resample(part, preprocessing.height, preprocessing.width)
     if view.flip:
         small = small[:, ::-1]
@@ -136,7 +136,7 @@ def reduce_to_base(pixels: Pixels, base_px: int | None) -> Pixels:
     return resample(pixels, *((2 * side * base_px + shorter) // (2 * shorter) for side in (height, width)))
 
 
-def _cut(low: float, high: float, size: int) -> tuple[int, int]:
+def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
     start = min(math.floor(low * size + 0.5), size - 1)
     return start, max(start + 1, 1, math.floor(high * size + 0.5))
 
@@ -154,10 +154,10 @@ def _part(photo: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pix
     return part
 
 
-def _turned(pixels: Pixels, view: View) -> Pixels:
+def _rotate(pixels: Pixels, view: View) -> Pixels:
     if view.rotation_deg == 0:
         return pixels
-    turned = Image.fromarray(pixels).rotate(
+    rotated = Image.fromarray(pixels).rotate(
         view.rotation_deg, Image.Resampling.BILINEAR, fillcolor=(MIDDLE, MIDDLE, MIDDLE)
     )
-    return np.asarray(turned)
+    return np.asarray(rotated)

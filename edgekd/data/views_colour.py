@@ -38,8 +38,8 @@ def colour_matrix(hue_deg: int, saturation: int) -> NDArray[np.int32]:
     for out in range(3):
         for channel in range(3):
             chroma = (1000 if out == channel else 0) - _LUMINANCE[channel]
-            turned = (cosine * chroma + sine * _TURN[out][channel]) * saturation
-            exact = _LUMINANCE[channel] * 65536 * UNIT + turned
+            chroma_part = (cosine * chroma + sine * _TURN[out][channel]) * saturation
+            exact = _LUMINANCE[channel] * 65536 * UNIT + chroma_part
             whole = 1000 * 65536 * UNIT
             matrix[out, channel] = (2 * exact * _ONE + whole) // (2 * whole)
         matrix[out, out] += _ONE - int(matrix[out].sum())
@@ -52,7 +52,7 @@ def recolour(pixels: Pixels, hue_deg: int, saturation: int) -> Pixels:
         return pixels
     # float32 holds these whole numbers (below 2**24) exactly, in whatever order they are added.
     table = colour_matrix(hue_deg, saturation).astype(np.float32)
-    mixed = pixels.reshape(-1, 3).astype(np.float32) @ table.T
-    rounded = np.floor((mixed + np.float32(_ONE // 2)) * np.float32(1 / _ONE))
+    sums = pixels.reshape(-1, 3).astype(np.float32) @ table.T
+    rounded = np.floor((sums + np.float32(_ONE // 2)) * np.float32(1 / _ONE))
     out: Pixels = np.clip(rounded, 0, 255).astype(np.uint8).reshape(pixels.shape)
     return out

@@ -1,4 +1,4 @@
-"""Views for training: from a store on disk, or rendered as they are asked for where a store would be too large."""
+"""Views for training: from a store on disk, or rendered on demand where a store would be too large."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORE_BYTES = 4 << 30
 
 
 class LiveViews:
-    """Views rendered when they are asked for, by as many threads as there are cores; nothing is written."""
+    """Views rendered on demand by as many threads as there are cores; nothing is written."""
 
     def __init__(self, renderer: Renderer, threads: int | None = None) -> None:
         self._renderer = renderer
@@ -39,9 +39,9 @@ class LiveViews:
     def gather(self, sample_indices: NDArray[np.int64], view_numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The chosen view of each chosen sample, uint8 [B, H, W, 3]; both arguments are [B]. Raises DataError."""
         pairs = ([int(value) for value in values] for values in (sample_indices, view_numbers))
-        rendered = list(self._pool.map(self._renderer.view, *pairs))
+        views = list(self._pool.map(self._renderer.view, *pairs))
         size = self._renderer.preprocessing
-        return np.stack(rendered) if rendered else np.zeros((0, size.height, size.width, 3), np.uint8)
+        return np.stack(views) if views else np.zeros((0, size.height, size.width, 3), np.uint8)
 
 
 @dataclass(frozen=True)

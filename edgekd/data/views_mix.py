@@ -73,7 +73,7 @@ class Mixing:
 
     def __init__(self, policy: MixPolicy, seed: int, samples: Sequence[Sample]) -> None:
         self._policy, self._seed, self._samples = policy, seed, samples
-        # By content: the order of the samples has no part in who is mixed with whom.
+        # By content: the order of the samples does not decide which photos are mixed.
         order = sorted(range(len(samples)), key=lambda i: (samples[i].sha256, str(samples[i].label), samples[i].id))
         self._all = order
         self._labelled = [i for i in order if samples[i].label is not None]
@@ -91,13 +91,13 @@ class Mixing:
         sample = self._samples[index]
         key = hashlib.sha256(f"{self._seed}/{sample.sha256}/{number}/mix".encode()).digest()
         draws = _Draws(np.random.PCG64(int.from_bytes(key[:16], "little")))
-        mixed, coin, rank = draws.next() < self._policy.share, draws.next(), draws.next()
+        is_mixed, coin, rank = draws.next() < self._policy.share, draws.next(), draws.next()
         partner = self._partner(index, rank)
-        if not mixed or partner is None:
+        if not is_mixed or partner is None:
             return None
-        cut = self._policy.cutmix > 0 and (self._policy.mixup == 0 or coin < 0.5)
-        weight = draws.beta(self._policy.cutmix if cut else self._policy.mixup)
-        mix = _cut(partner, weight, draws.next(), draws.next()) if cut else _blend(partner, weight)
+        is_cut = self._policy.cutmix > 0 and (self._policy.mixup == 0 or coin < 0.5)
+        weight = draws.beta(self._policy.cutmix if is_cut else self._policy.mixup)
+        mix = _cutmix(partner, weight, draws.next(), draws.next()) if is_cut else _mixup(partner, weight)
         return None if mix.weight == GRID**2 else mix
 
     def _partner(self, index: int, rank: float) -> int | None:
@@ -111,15 +111,15 @@ class Mixing:
         return None
 
 
-def mix_views(own: Pixels, partner: Pixels, mix: Mix) -> Pixels:
-    """Two views uint8 [H, W, 3] of one size as the one that ``mix`` says, in integers."""
+def mix_views(first: Pixels, partner: Pixels, mix: Mix) -> Pixels:
+    """Two views uint8 [H, W, 3] of one size as the one that ``mix`` describes, in integers."""
     if mix.box is None:
         part = mix.weight // (GRID**2 // _UNIT)
-        blended = (own.astype(np.uint16) * part + partner.astype(np.uint16) * (_UNIT - part) + 128) >> 8
+        blended = (first.astype(np.uint16) * part + partner.astype(np.uint16) * (_UNIT - part) + 128) >> 8
         return blended.astype(np.uint8)
-    height, width = own.shape[:2]
+    height, width = first.shape[:2]
     left, top, right, bottom = mix.box
-    out = own.copy()
+    out = first.copy()
     rows, columns = (slice(_edge(a, n), _edge(b, n)) for a, b, n in ((top, bottom, height), (left, right, width)))
     out[rows, columns] = partner[rows, columns]
     return out
@@ -129,11 +129,11 @@ def _edge(place: int, size: int) -> int:
     return (2 * place * size + GRID) // (2 * GRID)
 
 
-def _blend(partner: int, weight: float) -> Mix:
+def _mixup(partner: int, weight: float) -> Mix:
     return Mix(partner, round(_UNIT * weight) * (GRID**2 // _UNIT), None)
 
 
-def _cut(partner: int, weight: float, across: float, down: float) -> Mix:
+def _cutmix(partner: int, weight: float, across: float, down: float) -> Mix:
     half = GRID * math.sqrt(1 - weight) / 2
     left, right = (min(GRID, max(0, round(across * GRID + side))) for side in (-half, half))
     top, bottom = (min(GRID, max(0, round(down * GRID + side))) for side in (-half, half))

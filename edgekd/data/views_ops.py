@@ -54,12 +54,12 @@ class Op:
 
 def draw_ops(policy: RandAugment, draws: Sequence[float]) -> tuple[Op, ...]:
     """Operations of two draws in 0..1 each: which, and which way."""
-    drawn = []
+    ops = []
     for which, way in zip(draws[::2], draws[1::2], strict=True):
         name = OPERATIONS[int(which * len(OPERATIONS))]
         amount = (_LARGEST[name] * policy.magnitude + 5) // 10
-        drawn.append(Op(name, amount if name in ("solarize", "posterize") or way < 0.5 else -amount))
-    return tuple(drawn)
+        ops.append(Op(name, amount if name in ("solarize", "posterize") or way < 0.5 else -amount))
+    return tuple(ops)
 
 
 def histogram_for(ops: Sequence[Op], part: Pixels) -> Histogram | None:
@@ -74,11 +74,11 @@ def apply_ops(small: Pixels, ops: Sequence[Op], histogram: Histogram | None) -> 
     """The operations in their order on a view uint8 [H, W, 3]; ``histogram`` is followed through tables of levels."""
     for op in ops:
         if op.name in _WARPS:
-            small = _warped(small, op)
+            small = _warp(small, op)
         elif op.name == "saturation":
             small = recolour(small, 0, UNIT + op.amount)
         elif op.name == "sharpness":
-            small = _sharpened(small, op.amount)
+            small = _sharpen(small, op.amount)
         elif op.name != "identity":
             table = _table(op, histogram)
             small = np.stack([table[channel][small[..., channel]] for channel in range(3)], axis=-1)
@@ -93,18 +93,18 @@ def _table(op: Op, histogram: Histogram | None) -> Pixels:
     """A table [3, 256] of levels."""
     level = np.arange(256)
     if op.name == "brightness":
-        one = levels(UNIT + op.amount, UNIT)
+        table = levels(UNIT + op.amount, UNIT)
     elif op.name == "contrast":
-        one = levels(UNIT, UNIT + op.amount)
+        table = levels(UNIT, UNIT + op.amount)
     elif op.name == "solarize":
-        one = np.where(level < 256 - op.amount, level, 255 - level).astype(np.uint8)
+        table = np.where(level < 256 - op.amount, level, 255 - level).astype(np.uint8)
     elif op.name == "posterize":
-        one = (level & (0xFF << op.amount)).astype(np.uint8)
+        table = (level & (0xFF << op.amount)).astype(np.uint8)
     else:
         assert histogram is not None
         make = _autocontrast if op.name == "autocontrast" else _equalize
         return np.stack([make(counts) for counts in histogram])
-    return np.stack([one] * 3)
+    return np.stack([table] * 3)
 
 
 def _autocontrast(counts: NDArray[np.int64]) -> Pixels:
@@ -125,7 +125,7 @@ def _equalize(counts: NDArray[np.int64]) -> Pixels:
     return np.asarray(np.clip((step // 2 + below) // step, 0, 255), np.uint8)
 
 
-def _sharpened(small: Pixels, amount: int) -> Pixels:
+def _sharpen(small: Pixels, amount: int) -> Pixels:
     """What a blur takes away, times 1 + amount / 256."""
     height, width = small.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(small))
@@ -134,7 +134,7 @@ def _sharpened(small: Pixels, amount: int) -> Pixels:
     return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
-def _warped(small: Pixels, op: Op) -> Pixels:
+def _warp(small: Pixels, op: Op) -> Pixels:
     """An affine map about the centre, in fractions of width and height; what comes from outside is grey."""
     a, b, c, d, e, f = _affine(op)
     height, width = small.shape[:2]

@@ -40,9 +40,9 @@ class Renderer:
 
     def view(self, index: int, number: int) -> Pixels:
         """View ``number`` of sample ``index``. Raises DataError, UsageError."""
-        own = self._alone(index, number)
+        view = self._render_one(index, number)
         mix = self.mixing.of(index, number) if self.mixing else None
-        return own if mix is None else mix_views(own, self._alone(mix.partner, number), mix)
+        return view if mix is None else mix_views(view, self._render_one(mix.partner, number), mix)
 
     def views(self, index: int) -> NDArray[np.uint8]:
         """All views of a sample, uint8 [V, H, W, 3]."""
@@ -58,7 +58,7 @@ class Renderer:
         }
         return facts | ({"labelled": self.mixing.facts()} if self.mixing else {})
 
-    def _alone(self, index: int, number: int) -> Pixels:
+    def _render_one(self, index: int, number: int) -> Pixels:
         sample = self.samples[index]
         view = draw_view(self.policy, self.seed, sample.sha256, number)
         if number == 0 and self.policy.base_px is not None:

@@ -44,17 +44,17 @@ def merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     names: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         names.setdefault((finding.kind, finding.text), []).extend(finding.names)
-    return tuple(Finding(kind, tuple(sorted(found)), text) for (kind, text), found in sorted(names.items()) if found)
+    return tuple(Finding(kind, tuple(sorted(ids)), text) for (kind, text), ids in sorted(names.items()) if ids)
 
 
 def refuse(findings: Sequence[Finding]) -> None:
     """Raise one DataError that lists every finding with every name, unless all are harmless."""
     serious = [finding for finding in findings if finding.kind not in HARMLESS]
     if serious:
-        listed = "\n".join(f"  {found.text}: {len(found.names)} ({', '.join(found.names)})" for found in serious)
+        lines = "\n".join(f"  {finding.text}: {len(finding.names)} ({', '.join(finding.names)})" for finding in serious)
         raise DataError(
-            f"the data has {len(serious)} kinds of irregularities and strict was asked for:\n{listed}\n"
-            "Mend these files, or load without strict to go on with what can be used"
+            f"the data has {len(serious)} kinds of irregularities and strict was asked for:\n{lines}\n"
+            "Fix these files, or load without strict to continue with the photos that can be used"
         )
 
 

@@ -17,7 +17,17 @@ from edgekd.errors import RunError
 from edgekd.progress import Progress
 from edgekd.scale.place import LocalPlace, Place
 from edgekd.scale.workers import Here, Opener, PieceRecord, Workers
-from edgekd.soft_targets.store import MANIFEST, SHARD, SoftTargets, _claim, _json, _size, as_file, shard_name, span_of
+from edgekd.soft_targets.store import (
+    MANIFEST,
+    SoftTargets,
+    as_file,
+    as_json,
+    claim,
+    count_shards,
+    shard_name,
+    shard_size,
+    span_of,
+)
 from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.protocol import Teacher
 
@@ -96,13 +106,16 @@ def fill_soft_targets(
         StorageError: ``place`` keeps failing.
         RunError: The teacher's logits are not finite.
     """
-    there = _claim(place, key)
-    numbers = range(-(-photos // SHARD))
+    there = claim(place, key)
+    numbers = range(count_shards(photos))
     missing = [number for number in numbers if shard_name(number) not in there]
-    records, done = [], sum(_size(number, photos) for number in numbers) - sum(_size(n, photos) for n in missing)
+    records, done = (
+        [],
+        sum(shard_size(number, photos) for number in numbers) - sum(shard_size(n, photos) for n in missing),
+    )
     for number, record in (workers or Here()).each(opener, missing):
         records.append(record)
-        done += _size(number, photos)
+        done += shard_size(number, photos)
         if progress:
             progress(done, photos)
     shape = [photos, views, np.load(io.BytesIO(place.read(shard_name(0))), allow_pickle=False).shape[2]]
@@ -112,7 +125,7 @@ def fill_soft_targets(
         "shards": [shard_name(number) for number in numbers],
         **(finish() if finish else {}),
     }
-    place.write(MANIFEST, _json(manifest))
+    place.write(MANIFEST, as_json(manifest))
     place.tidy()
     return records
 

@@ -41,7 +41,7 @@ class SoftTargets:
         self.key: str = manifest["key"]
         paths = [directory / name for name in manifest["shards"]]
         for number, path in enumerate(paths):
-            size = _size(number, self.shape[0]) * math.prod(self.shape[1:]) * 2
+            size = shard_size(number, self.shape[0]) * math.prod(self.shape[1:]) * 2
             if not path.is_file() or path.stat().st_size < size:
                 raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again")
         # A process may have 65,530 maps, which are the shards of 16 million photos.
@@ -74,9 +74,9 @@ def open_soft_targets(where: str, cache: Path, progress: Progress | None = None)
     if isinstance(place, LocalPlace):
         return SoftTargets(place.folder)
     manifest, local = read_manifest(place), LocalPlace(cache)
-    _claim(local, manifest["key"])
+    claim(local, manifest["key"])
     fetch_files(place, manifest["shards"], cache, progress)
-    local.write(MANIFEST, _json(manifest))
+    local.write(MANIFEST, as_json(manifest))
     return SoftTargets(cache)
 
 
@@ -93,7 +93,7 @@ def check_manifest(manifest: Any, where: object) -> dict[str, Any]:
     """The manifest, if it is as edgekd writes it: files are named by it, folders by its key. Raises RunError."""
     try:
         photos, views, classes = (int(size) for size in manifest["shape"])
-        names = [shard_name(number) for number in range(-(-photos // SHARD))]
+        names = [shard_name(number) for number in range(count_shards(photos))]
         good = min(photos, views, classes) > 0 and manifest["shards"] == names
         good &= re.fullmatch("[0-9A-Za-z_-]+", manifest["key"]) is not None
     except (KeyError, TypeError, ValueError):
@@ -109,6 +109,11 @@ def shard_name(number: int) -> str:
     return f"logits-{number:05d}.npy"
 
 
+def count_shards(photos: int) -> int:
+    """The number of shards of so many photos."""
+    return -(-photos // SHARD)
+
+
 def span_of(number: int, photos: int) -> tuple[int, int]:
     """The (start, stop) of a shard's photos."""
     return number * SHARD, min((number + 1) * SHARD, photos)
@@ -121,7 +126,7 @@ def as_file(logits: npt.NDArray[np.float16]) -> bytes:
     return stream.getvalue()
 
 
-def _claim(place: Place, key: str) -> set[str]:
+def claim(place: Place, key: str) -> set[str]:
     """Mark ``place`` as that of ``key`` and remove the files of any other key. Returns the names of the files there."""
     there = set(place.names())
     if OWNER in there and json.loads(place.read(OWNER)) == key:
@@ -129,14 +134,16 @@ def _claim(place: Place, key: str) -> set[str]:
     for name in sorted(there, reverse=True):  # The manifest before the shards that it names.
         if name == MANIFEST or name.startswith(("logits-", "failed")):
             place.remove(name)
-    place.write(OWNER, _json(key))
+    place.write(OWNER, as_json(key))
     return set()
 
 
-def _size(number: int, photos: int) -> int:
+def shard_size(number: int, photos: int) -> int:
+    """The number of photos in a shard."""
     start, stop = span_of(number, photos)
     return stop - start
 
 
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """The bytes of a JSON file."""
     return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

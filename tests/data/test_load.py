@@ -196,7 +196,7 @@ def test_too_few_photos_and_wrong_sources(tmp_path: Path) -> None:
         load_dataset(tmp_path / "given", policy=SplitPolicy())
     make.class_folders(tmp_path / "empty", {"a": 5})
     (tmp_path / "empty/b").mkdir()
-    with pytest.raises(DataError, match="no photo that can be used of class b"):
+    with pytest.raises(DataError, match="no usable photo of class b"):
         load_dataset(tmp_path / "empty", policy=SplitPolicy())
     make.class_folders(tmp_path / "single", {"a": 5})
     with pytest.raises(DataError, match=r"1 classes .* needs two"):
@@ -205,7 +205,7 @@ def test_too_few_photos_and_wrong_sources(tmp_path: Path) -> None:
         load_dataset(tmp_path / "nowhere", policy=SplitPolicy())
     with pytest.raises(DataError, match="no folders in it"):
         load_dataset(tmp_path / "single/a", policy=SplitPolicy())
-    with pytest.raises(UsageError, match="no source of photos"):
+    with pytest.raises(UsageError, match="not a source of photos"):
         load_dataset(make.write(tmp_path / "x.zip", b""), policy=SplitPolicy())
     with pytest.raises(UsageError, match="images="):
         load_dataset(tmp_path / "few", images=tmp_path, policy=SplitPolicy())

@@ -133,7 +133,7 @@ def test_csv_images_beside_it_in_the_one_folder_or_where_said(tmp_path: Path) ->
         ("filename,label\n/etc/a.png,1\n", "must be relative"),
         ("filename,label\nC:\\a.png,1\n", "must be relative"),
         ("filename,label\n,1\n", "line 2: filename ''"),
-        ("filename,label,split\na.png,1,dev\n", "line 2: split 'dev' is none of train, val, test"),
+        ("filename,label,split\na.png,1,dev\n", "line 2: split 'dev' must be one of train, val, test"),
         ("filename,label,split\na.png,,test\n", "line 2: a test photo without a label"),
         ('filename,label\n"a.png,1\n', "cannot be read as a UTF-8 CSV"),
     ],

@@ -184,10 +184,12 @@ def test_a_photo_that_is_gone_by_now_is_named(folder: Path, tmp_path: Path) -> N
     content = photo.read_bytes()
     try:
         photo.unlink()
-        with pytest.raises(DataError, match=r"cameras/0008.png, a photo of the column .*: No such file"):
+        with pytest.raises(DataError, match=r"cameras/0008.png, a photo of the soft targets .*: No such file"):
             photos.gather(number, number * 0)
         photo.write_bytes(content[:100])
-        with pytest.raises(DataError, match=r"cameras/0008.png, a photo of the column .* cannot be read any more"):
+        with pytest.raises(
+            DataError, match=r"cameras/0008.png, a photo of the soft targets .* cannot be read any more"
+        ):
             photos.gather(number, number * 0)
     finally:
         photo.write_bytes(content)
