@@ -24,6 +24,7 @@ from edgekd.progress import Progress, report_to
 
 PathLike = str | os.PathLike[str]
 _SMALL_GROUP = 50
+_IMAGES_WITHOUT_CSV = "images= says where a CSV's files are, and the source is not a .csv. Leave it out"
 
 
 def load_dataset(
@@ -109,12 +110,14 @@ def load_dataset(
 
 
 def _list(source: PathLike | Sequence[PathLike], images: Path | None) -> Listing:
-    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
-    suffix = "" if path is None else path.suffix.lower()
-    if images is not None and suffix != ".csv":
-        raise UsageError("images= says where a CSV's files are, and the source is not a .csv. Leave it out")
-    if path is None:
+    if not isinstance(source, (str, os.PathLike)):
+        if images is not None:
+            raise UsageError(_IMAGES_WITHOUT_CSV)
         return _list_pool(tuple(Path(folder) for folder in source))
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if images is not None and suffix != ".csv":
+        raise UsageError(_IMAGES_WITHOUT_CSV)
     if suffix == ".csv":
         return list_csv(path, images)
     if suffix == ".npz":

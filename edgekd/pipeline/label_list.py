@@ -90,9 +90,14 @@ def label_photos(
             place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
             workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
         )  # fmt: skip
-    total = {name: sum(report[name] for report in reports) for name in ("photos", "seconds", "teacher_s")}
-    failed = json.loads(place.read("manifest.json"))["failed"]
-    return LabelSummary(str(place), facts.photos, failed, total["photos"], total["seconds"], total["teacher_s"])
+    return LabelSummary(
+        place=str(place),
+        photos=facts.photos,
+        failed=json.loads(place.read("manifest.json"))["failed"],
+        computed=sum(report["photos"] for report in reports),
+        seconds=sum(report["seconds"] for report in reports),
+        teacher_s=sum(report["teacher_s"] for report in reports),
+    )
 
 
 class ShardOfList:

@@ -67,12 +67,13 @@ class _Actor:
         try:
             if self._work is None:
                 self._work = self._opener()
-            record, error = self._work(number), ""
+            record: PieceRecord | None = self._work(number)
+            error = ""
         except EdgekdError as failed:
             # Returned as data: of an actor that raises, Ray prints a page.
-            record, error = {}, _describe_error(failed)
+            record, error = None, _describe_error(failed)
         except Exception as failed:
-            record, error = {}, _describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
+            record, error = None, _describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
         return {"number": [number], "record": [json.dumps(record)], "error": [error]}
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
-PieceRecord = dict[str, Any]
-"""What a finished piece of work reports: JSON-able, and small."""
+
+class PieceRecord(TypedDict):
+    """What a finished piece of work reports: its photos, its seconds, and how many of these the teacher computed."""
+
+    photos: int
+    seconds: float
+    teacher_s: float
+
+
 Work = Callable[[int], PieceRecord]
 """Does the piece of a number. Doing it again does no harm."""
 Opener = Callable[[], Work]
