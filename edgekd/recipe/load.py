@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,52 @@ from edgekd.students.spec import parse_student
 from edgekd.teacher.settings import TeacherSection
 
 
-def load_recipe(path: Path, *, strict: bool = False) -> Recipe:
-    """Read a recipe; ``strict`` sets ``data.strict``.
+def load_recipe(path: str | os.PathLike[str], *, strict: bool = False) -> Recipe:
+    """Read a recipe from a TOML file.
 
-    Raises RecipeError naming the file, the key and the nearest valid name.
+    Args:
+        path: The file. Relative paths in it are taken from its folder.
+        strict: Set ``data.strict``: every finding about the photos is an error.
+
+    Returns:
+        The recipe, with every default filled in and its paths made absolute.
+
+    Raises:
+        RecipeError: A line per mistake, with the file, the key and the nearest valid name.
+
+    Example:
+        >>> load_recipe("litter.toml").student.model  # doctest: +SKIP
+        'slice:8@128'
     """
+    path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(f"{path} does not exist. A recipe is a TOML file; see: edgekd run --help") from None
+        raise RecipeError(
+            f"{path} does not exist. A recipe is a TOML file; `edgekd recipe` prints one to start from"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path} is not a TOML file that can be read: {error}") from None
+        raise RecipeError(f"{path} is not a TOML file: {error}") from None
     recipe = parse_recipe(table, path)
     if strict:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"strict": True})})
     return recipe
 
 
-def parse_recipe(table: dict[str, Any], path: Path) -> Recipe:
-    """Check a recipe's table; ``path`` is where relative paths start and what errors name. Raises RecipeError."""
+def parse_recipe(table: dict[str, Any], path: str | os.PathLike[str]) -> Recipe:
+    """Check a recipe's table.
+
+    Args:
+        table: The recipe as nested dicts, as tomllib reads it.
+        path: The file that errors name; relative paths are taken from its folder. It need not exist.
+
+    Returns:
+        The recipe, with every default filled in and its paths made absolute.
+
+    Raises:
+        RecipeError: A line per mistake, with the file, the key and the nearest valid name.
+    """
+    path = Path(path)
     folder = path.resolve().parent
     if isinstance(table.get("teacher"), dict):
         table = {**table, "teacher": _with_class_names(table["teacher"], folder, path)}
@@ -49,14 +77,16 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
     def absolute(value: Path | None) -> Path | None:
         return None if value is None else (folder / value.expanduser()).resolve()
 
-    given = recipe.data
-    source = absolute(given.source) if isinstance(given.source, Path) else tuple(map(absolute, given.source))
-    taught = given.taught and tuple(where if is_uri(where) else str(absolute(Path(where))) for where in given.taught)
+    data = recipe.data
+    source = absolute(data.source) if isinstance(data.source, Path) else tuple(map(absolute, data.source))
+    stores = data.soft_labelled and tuple(w if is_uri(w) else str(absolute(Path(w))) for w in data.soft_labelled)
     paths = {
-        "source": source, "images": absolute(given.images), "unlabelled": absolute(given.unlabelled), "taught": taught,
-    }  # fmt: skip
-    data = given.model_copy(update=paths)
-    changes: dict[str, Any] = {"data": data}
+        "source": source,
+        "images": absolute(data.images),
+        "unlabelled": absolute(data.unlabelled),
+        "soft_labelled": stores,
+    }
+    changes: dict[str, Any] = {"data": data.model_copy(update=paths)}
     student = parse_student(recipe.student.model)
     changes["teacher"] = _anchored_teacher(recipe.teacher, folder)
     if student.kind == "keras":
@@ -86,6 +116,6 @@ def _with_class_names(table: dict[str, Any], folder: Path, path: Path) -> dict[s
             table["classes"] = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(
-                f"{path}: teacher.classes: {file} is no text file with a class name a line ({error})"
+                f"{path}: teacher.classes: {file} cannot be read as a text file with one class name per line ({error})"
             ) from None
     return table

@@ -1,16 +1,11 @@
-"""The recipe: everything that decides a run's result, typed, in TOML.
-
-Paths in a recipe are relative to the file that it stands in.
-"""
+"""The tables of a recipe and their keys. Paths in a recipe are relative to its file."""
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edgekd.bench.plan import BenchPlan
 from edgekd.data.settings import facts_of
@@ -20,49 +15,62 @@ from edgekd.distill.confidence import Confidence
 from edgekd.distill.hinton import Hinton
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
-from edgekd.errors import RecipeError, UsageError
+from edgekd.errors import UsageError
 from edgekd.evaluation.score import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.scale.place import is_uri
+from edgekd.section import Section
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
 from edgekd.teacher.settings import TeacherSection
 from edgekd.training.schedule import Schedule
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class DataSection(Section):
+    """The photos. Paths are relative to the recipe."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled",)
+    FORMER: ClassVar[dict[str, str]] = {"taught": "soft_labelled"}
 
-class DataSection(_Section):
-    """``source``: a folder a class (or several, as one pool), a CSV or an .npz; ``unlabelled``: a folder of photos.
+    source: Path | tuple[Path, ...] = Field(examples=["photos"])
+    """Labelled photos: a folder with one folder per class, several such folders, a .csv or an .npz.
 
-    ``images`` says where a CSV's photos are, ``strict`` makes every finding about them an error. ``taught``: columns
-    that ``edgekd teach --photos`` stored, paths or URIs; the student is distilled from their photos too.
+    A .csv has the columns filename, label and, if wanted, split.
     """
+    images: Path | None = Field(None, examples=["images"])
+    """Folder that the filenames in a .csv are relative to. Unset, the folder of the .csv."""
+    unlabelled: Path | None = Field(None, examples=["more-photos"])
+    """Folder of photos without labels, which the teacher labels."""
+    soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
+    """Stores of soft targets that `edgekd teach --photos` wrote, as paths or URIs (s3://...).
 
-    LATER: ClassVar[tuple[str, ...]] = ("taught",)
-
-    source: Path | tuple[Path, ...]
-    images: Path | None = None
-    unlabelled: Path | None = None
-    taught: tuple[str, ...] | None = None
+    The student is trained on their photos too. Teacher, views and seed must be those of this recipe.
+    """
     strict: bool = False
+    """Make every finding about the photos (damaged, missing, conflicting labels) an error instead of a warning."""
     crop: Literal["whole", "center"] = "whole"
+    """What a model sees of a photo: the whole of it, squeezed to a square, or its central square."""
     split: SplitPolicy = SplitPolicy()
+    """How photos are divided into train, val and test."""
     views: ViewPolicy = ViewPolicy()
+    """How photos are augmented."""
 
 
-class StudentSection(_Section):
-    """``model``: slice:8@160, cnn:16@96, a .keras file or module:function.
-
-    ``freeze_blocks`` of a slice keep the teacher's weights: faster training, and less to overfit with few photos.
-    """
+class StudentSection(Section):
+    """The small network that is trained and exported."""
 
     model: str = "slice:8"
+    """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
+    px), the path of a .keras file, or "module:function".
+
+    Without @SIZE, the input size is the teacher's, or a file's own. A slice may leave out blocks and keep a share of
+    channels: "slice:12-8-11x0.35@128". "module:function" imports that Python module and calls the function, so it runs
+    the module's code: read a recipe from someone else before you run it.
+    """
     freeze_blocks: int = Field(0, ge=0)
+    """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
     allow_larger: bool = False
+    """Accept a student that is not smaller than its teacher."""
 
     @field_validator("model")
     @classmethod
@@ -78,32 +86,36 @@ def _named(objective: Any) -> Any:
         return objective
     if objective.get("name") in FEATURE_NAMES:
         raise ValueError(
-            f"{objective['name']} compares features, which teach no head. Make it a term of a sum: name = "
+            f"{objective['name']} compares features, which trains no head. Make it a term of a sum: name = "
             '"weighted", and [[distill.objective.terms]] with weight and objective, one of them hinton or dkd'
         )
     return {"name": "hinton", **objective}
 
 
-class DistillSection(_Section):
-    """``objective`` and the ``schedule`` that both students, with and without the teacher, are trained by.
-
-    An objective without a ``name`` is Hinton's. ``labels = "none"``: no label takes part in training or in choosing the
-    epoch, the teacher's answers alone do. ``confidence`` weights or filters those answers on photos without a label.
-    ``labelled_share`` is the least share of a pass that has labels: where photos without are of other places than
-    those with, and many, they would drown them. Labelled photos are then shown more often a pass, in other views; the
-    number of steps stays.
-    Teacher's features that an objective asks for are stored up to ``store_features_mb``; above it the teacher runs
-    along with the training.
-    """
+class DistillSection(Section):
+    """How the student is trained. A student without the teacher is trained beside it, for as many steps."""
 
     LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb")
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
+    """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
     schedule: Schedule = Schedule()
+    """How long and how fast the students are trained, with and without the teacher."""
     labels: Literal["all", "none"] = "all"
+    """Whether labels take part: with "none", only the teacher's predictions train the student and choose its epoch.
+
+    "none" needs a teacher that already knows the classes.
+    """
     confidence: Confidence | None = None
-    labelled_share: float | None = Field(None, gt=0, lt=1)
+    """Weight or filter photos without a label by how sure the teacher is of them. Unset, all count alike."""
+    labelled_share: float | None = Field(None, gt=0, lt=1, examples=[0.5])
+    """Least share of labelled photos in each pass; they are shown more often, in other views, to reach it.
+
+    It helps where many unlabelled photos come from other places than the labelled ones. The number of steps stays.
+    Unset, each photo is shown once per pass.
+    """
     store_features_mb: int = Field(1024, ge=0)
+    """Megabytes of teacher features to store for an objective on features; above, the teacher runs during training."""
 
     @model_validator(mode="after")
     def _share_of_what(self) -> DistillSection:
@@ -113,38 +125,58 @@ class DistillSection(_Section):
 
 
 class ExportSection(ExportOptions):
-    """What files to write, and how; ``calibration`` is the number of training views that set the int8 ranges.
+    """The files to write."""
 
-    ``formats``: tflite, onnx, ort (ONNX Runtime's own), c (the int8 .tflite as C), coreml (needs edgekd[coreml]).
-    ``batch`` is 1 or dynamic here: a run measures one image at a time.
+    batch: Literal["dynamic", 1] | None = Field(None, examples=[1])
+    """Images per inference: 1 or "dynamic". Unset, a .tflite takes 1 and an .onnx any number.
+
+    A run measures one image at a time.
     """
-
-    batch: Literal["dynamic", 1] | None = None
     formats: tuple[Literal["tflite", "onnx", "ort", "c", "coreml"], ...] = ("tflite", "onnx")
+    """Formats: "tflite", "onnx", "ort" (ONNX Runtime's own), "c" (the int8 .tflite as C source), "coreml" (needs
+    edgekd[coreml]).
+    """
     output: Literal["float32", "uint8"] = "float32"
+    """Type of the int8 files' output probabilities. "uint8" suits hardware that runs integers only."""
     calibration: int = Field(200, ge=8)
+    """Training views from which calibration takes the ranges of int8 activations."""
 
 
-class Recipe(_Section):
-    """One run, from photos to a measured int8 model. ``digest()`` names everything but where the photos lie.
+class Recipe(Section):
+    """One run, from photos to a measured int8 model. The digest covers everything but the name and the paths of photos.
 
-    ``seeds`` students are trained, with and without the teacher, from ``seed`` on; the first is the one that ships.
+    ``LATER`` keys leave the digest unchanged while they have their defaults.
     """
 
     LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    """Name of the run, and of its folder in runs/: letters, digits and . _ @ -"""
     seed: int = Field(0, ge=0)
+    """Random seed of views, initial weights and the order of photos. The split has its own, data.split.seed."""
     seeds: int = Field(1, ge=1, le=30)
+    """Number of students to train, with and without the teacher, from seed on. The first is exported.
+
+    With several, the report has means and intervals over them.
+    """
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes."""
     data: DataSection
+    """The photos."""
     teacher: TeacherSection = TeacherSection()
+    """The network that the student learns from."""
     student: StudentSection = StudentSection()
+    """The small network that is trained and exported."""
     distill: DistillSection = DistillSection()
+    """How the student is trained."""
     quantize: QuantizeSection = QuantizeSection()
+    """How the student becomes an int8 file."""
     export: ExportSection = ExportSection()
+    """The files to write."""
     gates: ParityGates = ParityGates()
+    """What the files must reach on the test photos."""
     bench: BenchPlan = BenchPlan()
+    """How latency is measured."""
 
     @model_validator(mode="after")
     def _label_free(self) -> Recipe:
@@ -158,34 +190,34 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _drop_is_judged_by_labels(self) -> Recipe:
         if self.distill.labels == "none" and self.quantize.max_drop is not None:
-            raise ValueError('quantize.max_drop is judged by labelled photos, and distill.labels = "none" uses none')
+            raise ValueError('quantize.max_drop is measured on labelled photos, and distill.labels = "none" uses none')
         return self
 
     @model_validator(mode="after")
-    def _columns_hold_what_is_asked(self) -> Recipe:
-        if self.data.taught and self.data.views.mix.on:
-            raise ValueError("data.taught names columns of single photos: leave out [data.views.mix]")
+    def _soft_labelled_fits_the_loss(self) -> Recipe:
+        if self.data.soft_labelled and self.data.views.mix.on:
+            raise ValueError("data.soft_labelled names soft targets of single photos: leave out [data.views.mix]")
         terms = terms_of(self.distill.objective)
-        if self.data.taught and any(isinstance(term.objective, FeatureObjective) for term in terms):
+        if self.data.soft_labelled and any(isinstance(term.objective, FeatureObjective) for term in terms):
             raise ValueError(
-                "data.taught names columns of logits, and distill.objective compares features: leave out that term"
+                "data.soft_labelled names stored logits, and distill.objective compares features: leave out that term"
             )
         return self
 
     @model_validator(mode="after")
-    def _student_can_be_cut(self) -> Recipe:
+    def _student_can_be_sliced(self) -> Recipe:
         if self.teacher.is_fixed and parse_student(self.student.model).kind == "slice":
             raise ValueError(
                 f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is not a "
-                'Keras model that could be cut. Choose another network: model = "cnn:16@96", or your own .keras file'
+                'Keras model that can be sliced. Use another network: model = "cnn:16@96", or your own .keras file'
             )
         return self
 
     def digest(self) -> str:
-        """Hex SHA-256 of what was asked for, without the paths and the name."""
+        """Hex SHA-256 of all settings but the name and the paths of photos."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled", "taught"):
+        for path in ("source", "images", "unlabelled", *DataSection.FORMER):
             facts["data"].pop(path, None)
         return digest(facts)
 
