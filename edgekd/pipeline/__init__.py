@@ -1,15 +1,15 @@
 """A run: stages over one directory, each skipped while nothing that it depends on has changed.
 
-    stage_table         the stages in their order, and what each needs
-    stage               a run directory: doing a stage once; who watches
-    context             what the stages of a run share
-    run                 a recipe's stages, up to any of them
-    stages/             a stage a file, named as its folder in the run's directory
-    sweep/              many students of one teacher
-    run_files           the exported files that a run directory holds
-    fixed_teacher       a teacher that is used for inference only
-    soft_target_views   the views that soft targets are computed on
-    student_training    what the student's training with and without the teacher share
-    qat_training        quantization-aware training on a run's soft targets, or without a run
-    label_list          soft targets of any list of photos
+stage_table         the stages in their order, and what each needs
+stage               a run directory: doing a stage once; who watches
+context             what the stages of a run share
+run                 a recipe's stages, up to any of them
+stages/             a stage a file, named as its folder in the run's directory
+sweep/              many students of one teacher
+run_files           the exported files that a run directory holds
+fixed_teacher       a teacher that is used for inference only
+soft_target_views   the views that soft targets are computed on
+student_training    what the student's training with and without the teacher share
+qat_training        quantization-aware training on a run's soft targets, or without a run
+label_list          soft targets of any list of photos
 """

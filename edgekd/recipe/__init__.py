@@ -1,7 +1,9 @@
 """The recipe: everything that decides a run's result, typed, in TOML.
 
-sections   the recipe's tables and their keys        load      from a file or a table to a Recipe
-mistakes   what is wrong with a recipe, in one line
+sections      the tables and their keys, described    load         from a file or a table to a Recipe
+keys          every key, read from the sections       mistakes     what is wrong, and which key was meant
+template      a commented recipe to start from        describe     one key in words, and the reference of all
+json_schema   what editors complete and check with
 """
 
 from edgekd.recipe.load import load_recipe, parse_recipe

@@ -42,7 +42,7 @@ class DataSection(Section):
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
-    """Stores of soft targets that `edgekd teach --photos` wrote, as paths or URIs (s3://...).
+    """Stores of soft targets that `edgekd label --photos` wrote, as paths or URIs (s3://...).
 
     The student is trained on their photos too. Teacher, views and seed must be those of this recipe.
     """
@@ -151,7 +151,7 @@ class Recipe(Section):
     LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
-    """Name of the run, and of its folder in runs/: letters, digits and . _ @ -"""
+    """Name of the run, and of its folder in runs/: letters, digits and any of "._@-", a letter or digit first."""
     seed: int = Field(0, ge=0)
     """Random seed of views, initial weights and the order of photos. The split has its own, data.split.seed."""
     seeds: int = Field(1, ge=1, le=30)
@@ -221,8 +221,12 @@ class Recipe(Section):
             facts["data"].pop(path, None)
         return digest(facts)
 
-    def save(self, path: Path) -> None:
-        """Write the resolved recipe as TOML, every default spelled out."""
+    def to_toml(self) -> str:
+        """The recipe as TOML, with every default spelled out."""
         import tomli_w
 
-        write_text(path, tomli_w.dumps(self.model_dump(mode="json", exclude_none=True)))
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as TOML, with every default spelled out."""
+        write_text(path, self.to_toml())

@@ -1,7 +1,7 @@
 """Many students of one teacher: each a complete run, with the shared stages done once.
 
-    check_students   every student is built before any is trained
-    student_run      one student's run, the shared stages linked
-    sweep            all of them, the front and the winner
-    pick             the language of ``--pick``
+check_students   every student is built before any is trained
+student_run      one student's run, the shared stages linked
+sweep            all of them, the front and the winner
+pick             the language of ``--pick``
 """
