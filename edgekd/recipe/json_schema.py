@@ -17,6 +17,7 @@ def json_schema() -> dict[str, Any]:
     converted: dict[str, Any] = _convert(table)
     converted["definitions"] = converted.pop("$defs")
     _require_forms(converted)
+    _describe_tables(converted)
     return {"$schema": _DIALECT, "$id": _ID, **converted}
 
 
@@ -25,7 +26,7 @@ def _convert(node: Any) -> Any:
         return [_convert(entry) for entry in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _convert(value) for key, value in node.items() if not (key == "default" and value is None)}
+    node = {key: _convert(value) for key, value in node.items() if not _is_table_default(key, value)}
     if "prefixItems" in node:
         node["items"] = node.pop("prefixItems")
     if isinstance(node.get("anyOf"), list):
@@ -35,6 +36,11 @@ def _convert(node: Any) -> Any:
     if isinstance(node.get("title"), str):
         del node["title"]
     return node
+
+
+def _is_table_default(key: str, value: Any) -> bool:
+    """TOML has no null, and the keys of a table have their own defaults."""
+    return key == "default" and (value is None or isinstance(value, dict))
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:
@@ -49,3 +55,12 @@ def _require_forms(schema: dict[str, Any]) -> None:
         for key in ("name", "kind"):
             if "const" in table.get("properties", {}).get(key, {}) and name != "Hinton":
                 table["required"] = sorted({*table.get("required", []), key})
+
+
+def _describe_tables(schema: dict[str, Any]) -> None:
+    """Pydantic leaves out a key's description where its table has the same."""
+    for table in (schema, *schema["definitions"].values()):
+        for name, key in table.get("properties", {}).items():
+            if "$ref" in key and len(key) == 1:
+                target = schema["definitions"][key["$ref"].rpartition("/")[2]]
+                table["properties"][name] = {"allOf": [dict(key)], "description": target["description"]}
