@@ -25,9 +25,9 @@ class QuantizeSection(Section):
     error of the quantized values. The last two cut outliers off and give the rest finer steps.
     """
     float_ops: tuple[str, ...] = ()
-    """Layers, or kinds of layers, that stay float32 in the int8 file, as in ["HARD_SWISH"].
+    """Ops that stay float32 in the int8 file: by kind ("HARD_SWISH"), layer ("stem_conv") or "KIND:layer".
 
-    The names are those that `edgekd inspect` shows. Leave it empty for hardware that runs integers only.
+    Leave it empty for hardware that runs integers only.
     """
     precisions: tuple[Extra, ...] = ()
     """Further .tflite files to write: "float16", "dynamic" (int8 weights, float activations), "int16x8"."""

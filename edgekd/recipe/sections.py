@@ -38,7 +38,7 @@ class DataSection(Section):
     A .csv has the columns filename, label and, if wanted, split.
     """
     images: Path | None = Field(None, examples=["images"])
-    """Folder that the filenames in a .csv are relative to. Unset, the folder of the .csv."""
+    """Folder where the photos of a .csv are looked for, after the folder of the .csv."""
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
