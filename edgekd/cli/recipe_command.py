@@ -14,14 +14,13 @@ import click
 @click.option("--schema", "form", flag_value="schema", help="Print a JSON schema, with which editors complete recipes.")
 @click.option("--reference", "form", flag_value="reference", help="Print a page of Markdown with every key.")
 def command(key: str | None, form: str | None) -> None:
-    """Print a recipe to start from, or explain one KEY.
+    """Print a recipe to start from, or explain one KEY of it.
 
     KEY is the path of a key or table, or its last part. Given a recipe's FILE.toml instead, check it and print it with
     every default.
 
     \b
     Example:
-      edgekd recipe > litter.toml
       edgekd recipe distill.objective.softmax_temperature
     """
     if key is not None and form is not None:
