@@ -23,7 +23,7 @@ Where things live, in the order in which the data flows and imports may go (`tes
                  sparsity (TFMOT on tf_keras)     export/    writing .tflite, .onnx, .ort, C, Core ML; parity
     devices/     host, ssh, adb, emulated: a file a transport, their facts, their setup
     bench/       the plan, agents on a device (agent.py is copied there), results, statistics, validity
-    report/      renders a run, a sweep, or many devices    recipe     what decides a run
+    report/      renders a run, a sweep, or many devices    recipe/    what decides a run
     pipeline/    the stages of a run; sweeps      cli/       a file a command
     ../android_demo/                              the app; two of its files port preprocess and artifact
 

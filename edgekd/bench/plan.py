@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from edgekd.section import Section
 
 Mode = Literal["back-to-back", "paced", "sustained"]
 Delegate = Literal["xnnpack", "none", "gpu", "nnapi"]
@@ -13,28 +15,39 @@ Delegate = Literal["xnnpack", "none", "gpu", "nnapi"]
 FRAME_MS = 1000 / 30
 
 
-class BenchPlan(BaseModel):
+class BenchPlan(Section):
     """A measurement's plan. Each launch is a fresh process of one model; each round launches every model once.
 
     Modes: ``back-to-back`` infers without a pause; ``paced`` starts one inference every ``pace_ms``, as a camera app
-    does; ``sustained`` is back-to-back for minutes, with a curve of medians by the second.
+    does; ``sustained`` is back-to-back for minutes, with a curve of medians per second.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     launches: int = Field(default=7, ge=1, le=1000)
-    seconds_per_launch: float = Field(default=1.0, gt=0, le=3600, description="how long inferences are timed")
-    min_iterations: int = Field(default=16, ge=1, description="timed even if they take longer than that")
-    max_iterations: int = Field(default=1000, ge=1, description="no more than this are timed in a launch")
+    """Fresh processes per model. More launches narrow the intervals: launches differ more than inferences do."""
+    seconds_per_launch: float = Field(default=1.0, gt=0, le=3600)
+    """Seconds for which inferences are timed in a launch."""
+    min_iterations: int = Field(default=16, ge=1)
+    """Inferences timed in a launch at least, even if they take longer than seconds_per_launch."""
+    max_iterations: int = Field(default=1000, ge=1)
+    """Inferences timed in a launch at most."""
     warmup_min_iterations: int = Field(default=16, ge=0)
-    warmup_max_s: float = Field(default=1.0, ge=0, description="warm-up ends here even if it is not steady")
+    """Untimed inferences before the timed ones, at least."""
+    warmup_max_s: float = Field(default=1.0, ge=0)
+    """Seconds after which the warm-up ends even if latencies are not steady yet."""
     threads: int = Field(default=1, ge=1, le=256)
-    affinity: tuple[int, ...] | None = Field(default=None, description="numbers of the CPUs to stay on; None: any")
-    delegate: Delegate = Field(default="xnnpack", description="of TFLite; ONNX Runtime runs on its own CPU provider")
+    """Threads of the runtime."""
+    affinity: tuple[int, ...] | None = Field(default=None, examples=[[0]])
+    """Numbers of the CPUs to stay on. Unset, the system chooses."""
+    delegate: Delegate = Field(default="xnnpack")
+    """TFLite delegate; ONNX Runtime always runs on its CPU provider."""
     mode: Mode = "back-to-back"
-    pace_ms: float = Field(default=FRAME_MS, gt=0, le=60_000, description="from frame to frame in paced mode")
-    launch_timeout_s: float = Field(default=300.0, gt=0, description="a launch that takes longer has failed")
-    seed: int = Field(default=0, ge=0, description="of the order within rounds")
+    """When inferences start: one after the other, one per pace_ms (as a camera app does), or for minutes."""
+    pace_ms: float = Field(default=FRAME_MS, gt=0, le=60_000)
+    """Milliseconds from one start to the next in paced mode; the default is a camera at 30 frames per second."""
+    launch_timeout_s: float = Field(default=300.0, gt=0)
+    """Seconds after which a launch is ended and counted as failed."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the random order of models within each round."""
 
     @field_validator("affinity")
     @classmethod

@@ -20,6 +20,7 @@ COMMANDS = (
         "teach",
         "Store what a recipe's teacher says of its photos, or of any list of photos, however many.",
     ),
+    ("recipe", "recipe", "Print a recipe to start from, or explain one KEY of it."),
     ("sweep", "sweep", "Train many students from one teacher's column, and show which are worth their size."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file by its own runtime and hold it against its float twin."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.cli.recipe_command import recipe_command
+from edgekd.cli.recipe_stages import recipe_command
 
 command = recipe_command(
     "distill",

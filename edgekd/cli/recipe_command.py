@@ -1,42 +1,50 @@
-"""One command for every stage to stop at: run, train and distill differ in nothing else."""
+"""``edgekd recipe``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from edgekd.cli.ray_option import ray_option, workers_of
-from edgekd.pipeline.stage_table import NAMES
+
+@click.command("recipe")
+@click.argument("key", required=False)
+@click.option("--template", "form", flag_value="template", help="Print a commented recipe to start from [the default].")
+@click.option("--schema", "form", flag_value="schema", help="Print a JSON schema, with which editors complete recipes.")
+@click.option("--reference", "form", flag_value="reference", help="Print a page of Markdown with every key.")
+def command(key: str | None, form: str | None) -> None:
+    """Print a recipe to start from, or explain one KEY of it.
+
+    KEY is the path of a key or table, or its last part. Given a recipe's FILE.toml instead, check it and print it with
+    every default.
+
+    \b
+    Example:
+      edgekd recipe distill.objective.softmax_temperature
+    """
+    if key is not None and form is not None:
+        raise click.UsageError(f"--{form} takes no KEY")
+    click.echo(_text(key, form), nl=False)
 
 
-def recipe_command(name: str, until: str, text: str) -> click.Command:
-    """The command ``name`` that does a recipe's stages up to ``until``; ``text`` is its help."""
-
-    @click.command(
-        name, help=text, epilog="Stages whose inputs have not changed are skipped; after a kill, run it again."
-    )
-    @click.argument("recipe", type=click.Path(path_type=Path))
-    @click.option(
-        "--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs]."
-    )
-    @click.option("--accept-weak-teacher", is_flag=True, help="Continue with a teacher that failed its gates.")
-    @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
-    @click.option(
-        "--until",
-        "stop",
-        default=until,
-        metavar="STAGE",
-        help=f"Do this stage and all that it needs [{until}]: {', '.join(NAMES)}.",
-    )
-    @ray_option
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-    def command(
-        recipe: Path, out: Path, accept_weak_teacher: bool, strict: bool, stop: str, ray: str | None, as_json: bool
-    ) -> None:
-        from edgekd.cli.run_shared import run_recipe
+def _text(key: str | None, form: str | None) -> str:
+    if key is not None and (key.endswith(".toml") or Path(key).is_file()):
         from edgekd.recipe import load_recipe
 
-        run_recipe(load_recipe(recipe, strict=strict), out, stop, accept_weak_teacher, as_json, workers=workers_of(ray))
+        return load_recipe(key).to_toml()
+    if key is not None:
+        from edgekd.recipe.describe import explain_key
 
-    return command
+        return explain_key(key)
+    if form == "schema":
+        from edgekd.recipe.json_schema import json_schema
+
+        return json.dumps(json_schema(), indent=1) + "\n"
+    if form == "reference":
+        from edgekd.recipe.describe import reference
+
+        return reference()
+    from edgekd.recipe.template import template
+
+    return template()

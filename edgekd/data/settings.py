@@ -10,8 +10,8 @@ from pydantic import BaseModel
 def facts_of(settings: BaseModel) -> dict[str, Any]:
     """The settings as a JSON-able value, for a digest.
 
-    A setting named in its class's ``LATER`` is left out while it has its default: what was made before there was such
-    a setting is not made again.
+    A setting named in its class's ``LATER`` is left out while it has its default, and one that was renamed (``FORMER``)
+    keeps its former name: what was computed before the setting was added or renamed is not computed again.
     """
     kind = type(settings)
     table = settings.model_dump(mode="json")
@@ -21,4 +21,7 @@ def facts_of(settings: BaseModel) -> dict[str, Any]:
             table[name] = facts_of(value)
         if name in getattr(kind, "LATER", ()) and value == field.get_default(call_default_factory=True):
             del table[name]
+    for former, name in getattr(kind, "FORMER", {}).items():
+        if name in table:
+            table[former] = table.pop(name)
     return table

@@ -8,44 +8,48 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edgekd.data.duplicates import HAMMING_BITS
 from edgekd.errors import SplitError
+from edgekd.section import Section
 
 
-class SplitPolicy(BaseModel):
-    """How to make the splits that the data does not give.
-
-    Args:
-        seed: Decides, with the photos' contents, which photo is in which split.
-        val: Share of all labelled photos for validation; 0 makes no such split.
-        test: Share of all labelled photos for the test; 0 makes no such split.
-        near_duplicates: Keep photos that look alike on one side, not only equal ones.
-        hamming_bits: Photos are near duplicates if their hashes differ in at most so many of 64 bits.
-        largest_group: Fewer bits, with a warning, where a group would otherwise hold more than this share of all
-            photos (and more than 50).
-        labelled_per_class: Keep so many labels of a class in train and val together; the other photos there become
-            unlabelled.
-        train: Keep so many labels in train (a whole number, spread evenly over the classes), or this share of each
-            class's (up to 1.0); the other photos of train become unlabelled. 0 keeps none.
+class SplitPolicy(Section):
+    """How photos are divided into train, val and test where the data does not say so itself.
 
     Example:
         >>> SplitPolicy(seed=7, val=0.1, test=0).model_dump(include={"seed", "val", "test"})
         {'seed': 7, 'val': 0.1, 'test': 0.0}
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     LATER: ClassVar[tuple[str, ...]] = ("train",)
 
     seed: int = Field(default=0, ge=0)
+    """Seed of the split. The same seed and photos give the same split, whatever their names or order."""
     val: float = Field(default=0.15, ge=0, lt=1)
+    """Share of all labelled photos for validation, which choose the best epoch; 0 makes no such split."""
     test: float = Field(default=0.2, ge=0, lt=1)
+    """Share of all labelled photos for the test, which nothing is trained or chosen on; 0 makes no such split."""
     near_duplicates: bool = True
+    """Keep near duplicates in one split, so that no test photo has a twin in training."""
     hamming_bits: int = Field(default=HAMMING_BITS, ge=0, le=16)
+    """Bits of 64 in which the perceptual hashes of near duplicates may differ."""
     largest_group: float = Field(default=0.05, gt=0, le=1)
-    labelled_per_class: int | None = Field(default=None, ge=2)
-    train: int | float | None = Field(default=None, ge=0)
+    """Largest share of all photos in one group of near duplicates; above it (and 50 photos) fewer bits may differ.
+
+    A group that large means that the photos look alike to the hash; a warning says so.
+    """
+    labelled_per_class: int | None = Field(default=None, ge=2, examples=[20])
+    """Labels of each class to keep in train and val together; the other photos there become unlabelled ones.
+
+    Unset, all labels are kept.
+    """
+    train: int | float | None = Field(default=None, ge=0, examples=[30])
+    """Labels to keep in train: a whole number, spread evenly over the classes, or a share of each class (0.0 to 1.0).
+
+    The other photos of train become unlabelled ones. Unset, all labels are kept.
+    """
 
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> SplitPolicy:

@@ -9,42 +9,52 @@ from typing import ClassVar
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edgekd.data.views_colour import MIDDLE, UNIT, levels, recolour
 from edgekd.data.views_mix import MixPolicy
 from edgekd.data.views_ops import Op, RandAugment, apply_ops, draw_ops, histogram_for
 from edgekd.errors import UsageError
 from edgekd.preprocess import Pixels, Preprocessing, check_pixels, crop_box, resample, resize
+from edgekd.section import Section
 
 _MOST_PLAIN = 16
 
 
-class ViewPolicy(BaseModel):
-    """How views are drawn; view 0 is always the photo itself. As many ``views`` as epochs: none is seen twice.
+class ViewPolicy(Section):
+    """How photos are augmented. View 0 is the photo itself; the teacher labels every view, which is stored once."""
 
-    ``crop_scale`` is the range of the area kept, ``zoom`` the largest change of the view's size (out of it: grey),
-    ``shift`` the largest way off, in parts of the view. ``brightness``, ``contrast`` and ``saturation`` are the largest
-    change of a factor of 1, ``rotation_deg`` and ``hue_deg`` the largest turn either way. ``base_px`` reduces larger
-    photos to that length of the shorter side first, for every view but 0: views of large photos cost far less then.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
     LATER: ClassVar[tuple[str, ...]] = ("zoom", "shift", "hue_deg", "saturation", "randaugment", "mix", "base_px")
 
     views: int = Field(default=4, ge=1, le=10_000)
+    """Views per photo, cycled through the epochs. With as many views as epochs, none is seen twice."""
     crop_scale: tuple[float, float] = (0.7, 1.0)
+    """Smallest and largest area of a random crop, as shares of the photo."""
     flip: bool = True
+    """Mirror half of the views left to right. Switch it off where left and right matter, as for signs and text."""
     brightness: float = Field(default=0.2, ge=0, lt=1)
+    """Largest change of the brightness factor: 0.2 draws factors from 0.8 to 1.2."""
     contrast: float = Field(default=0.2, ge=0, lt=1)
+    """Largest change of the contrast factor: 0.2 draws factors from 0.8 to 1.2."""
     rotation_deg: float = Field(default=0.0, ge=0, le=45)
+    """Largest rotation to either side, in degrees; uncovered corners are grey."""
     zoom: float = Field(default=0.0, ge=0, le=0.5)
+    """Largest change of the crop's size, as a share of it; what lies outside the photo is grey."""
     shift: float = Field(default=0.0, ge=0, le=0.5)
+    """Largest shift of the crop in either direction, as a share of its side; what lies outside the photo is grey."""
     hue_deg: float = Field(default=0.0, ge=0, le=180)
+    """Largest turn of the hue to either side, in degrees."""
     saturation: float = Field(default=0.0, ge=0, le=1)
+    """Largest change of the saturation factor: 0.3 draws factors from 0.7 to 1.3."""
     randaugment: RandAugment = RandAugment()
+    """RandAugment, after the changes above."""
     mix: MixPolicy = MixPolicy()
-    base_px: int | None = Field(default=None, ge=32)
+    """Mixup and cutmix."""
+    base_px: int | None = Field(default=None, ge=32, examples=[512])
+    """Shorter side, in pixels, to which larger photos are reduced before augmented views are rendered.
+
+    Views of large photos cost far less then. View 0 is not affected. Unset, photos keep their size.
+    """
 
     @model_validator(mode="after")
     def _check_scale(self) -> ViewPolicy:

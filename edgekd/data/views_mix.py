@@ -13,27 +13,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from edgekd.data.dataset import Sample
 from edgekd.preprocess import Pixels
+from edgekd.section import Section
 
 _UNIT = 256
 # Edges of a pasted part stand on this grid: models whose sizes are multiples of it see the very same part.
 GRID = 32
 
 
-class MixPolicy(BaseModel):
-    """``mixup`` and ``cutmix`` are the alphas of their Beta(alpha, alpha), 0: never; with both on, a coin decides.
-
-    ``share`` of the views that are not the photo itself are mixed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class MixPolicy(Section):
+    """Views made of two photos. With both mixup and cutmix on, each view draws one of them."""
 
     mixup: float = Field(default=0.0, ge=0, le=2)
+    """Alpha of mixup's Beta(alpha, alpha), which blends two photos: 0 (off), or 0.05 to 2."""
     cutmix: float = Field(default=0.0, ge=0, le=2)
+    """Alpha of cutmix's Beta(alpha, alpha), which pastes a part of another photo: 0 (off), or 0.05 to 2."""
     share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the augmented views that are mixed. The photo itself, view 0, never is."""
 
     @field_validator("mixup", "cutmix")
     @classmethod

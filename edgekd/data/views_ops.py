@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekd.data.views_colour import MIDDLE, UNIT, levels, recolour
 from edgekd.preprocess import Pixels
+from edgekd.section import Section
 
 Histogram = NDArray[np.int64]
 _FROM_PHOTO = ("autocontrast", "equalize")
@@ -35,13 +36,13 @@ OPERATIONS = tuple(_LARGEST)
 _BLUR = 1 / 256
 
 
-class RandAugment(BaseModel):
-    """``ops`` operations, drawn from a fixed list with replacement, each of the ``magnitude`` (0 to 10)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class RandAugment(Section):
+    """RandAugment: random operations from a fixed list of 14, drawn with replacement."""
 
     ops: int = Field(default=0, ge=0, le=8)
+    """Operations per view; 0 switches RandAugment off."""
     magnitude: int = Field(default=5, ge=0, le=10)
+    """Strength of each operation, from 0 (none) to 10."""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class AttentionTransfer(FeatureObjective):
     """
 
     name: Literal["attention_transfer"] = "attention_transfer"
+    """The objective: attention transfer, which matches where feature maps are active."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

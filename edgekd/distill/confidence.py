@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekd.distill.objective import stop_gradient
+from edgekd.section import Section
 
 
 def certainty(teacher: Any) -> Any:
@@ -20,34 +21,34 @@ def certainty(teacher: Any) -> Any:
     return keras.ops.max(keras.ops.softmax(stop_gradient(teacher), axis=-1), axis=-1)
 
 
-class ConfidenceWeight(BaseModel):
+class ConfidenceWeight(Section):
     """An unlabelled photo counts as much as the teacher is sure of it: its top probability to the power ``power``.
 
     Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
     ``sure`` [B] takes the place of the top probability where views are mixed.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["weight"] = "weight"
+    """How: an unlabelled photo counts by the teacher's top probability."""
     power: float = Field(1.0, gt=0)
+    """Exponent of the top probability; above 1, unsure photos count less."""
 
     def __call__(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
         """Factor of each photo's loss [B]."""
         return _where_unlabelled(labels, (certainty(teacher) if sure is None else sure) ** self.power)
 
 
-class ConfidenceThreshold(BaseModel):
-    """An unlabelled photo counts where the teacher's top probability is ``at_least`` this, else not.
+class ConfidenceThreshold(Section):
+    """An unlabelled photo counts only where the teacher's top probability is ``at_least`` this.
 
     Called with labels int [B] (-1: none) and the teacher's logits [B, C]; gives factors [B], 1 for labelled photos.
     ``sure`` [B] takes the place of the top probability where views are mixed.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["threshold"] = "threshold"
+    """How: an unlabelled photo counts only where the teacher's top probability reaches at_least."""
     at_least: float = Field(0.8, gt=0, le=1)
+    """Least top probability of the teacher, above 0 and up to 1."""
 
     def __call__(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
         """Factor of each photo's loss [B]."""

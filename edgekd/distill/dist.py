@@ -45,10 +45,15 @@ class Dist(LogitObjective):
     """
 
     name: Literal["dist"] = "dist"
+    """The objective: DIST, which matches correlations instead of exact probabilities."""
     softmax_temperature: float = Field(1.0, gt=0)
+    """Temperature that softens the class probabilities of teacher and student; higher spreads them more evenly."""
     photo_weight: float = Field(2.0, ge=0)
+    """Weight of the correlation between classes, photo by photo (beta in the paper)."""
     class_weight: float = Field(2.0, ge=0)
+    """Weight of the correlation between photos of a batch, class by class (gamma in the paper)."""
     label_weight: float = Field(1.0, ge=0)
+    """Weight of the cross-entropy with the label, added to the teacher's terms."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

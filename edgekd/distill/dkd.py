@@ -68,10 +68,15 @@ class DKD(LogitObjective):
     """
 
     name: Literal["dkd"] = "dkd"
+    """The objective: decoupled knowledge distillation."""
     softmax_temperature: float = Field(4.0, gt=0)
+    """Temperature that softens the class probabilities of teacher and student; higher spreads them more evenly."""
     target_weight: float = Field(1.0, ge=0)
+    """Weight of the target class against all others (alpha in the paper)."""
     other_weight: float = Field(2.0, ge=0)
+    """Weight of the other classes among themselves (beta in the paper, up to 8 for a confident teacher)."""
     label_weight: float = Field(0.3, ge=0)
+    """Weight of the cross-entropy with the label, added to the teacher's terms."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

@@ -32,6 +32,7 @@ class FitNet(FeatureObjective):
     """
 
     name: Literal["fitnet"] = "fitnet"
+    """The objective: hints, which match the teacher's feature maps through a learned 1x1 convolution."""
 
     def projector(self, student_channels: int, teacher_channels: int) -> Any:
         """1x1 convolution from ``student_channels`` to ``teacher_channels``."""

@@ -51,8 +51,13 @@ class Hinton(LogitObjective):
     """
 
     name: Literal["hinton"] = "hinton"
+    """The objective: Hinton's softened divergence from the teacher. The default if no name is given."""
     softmax_temperature: float = Field(2.0, gt=0)
+    """Temperature that softens the class probabilities of teacher and student; higher spreads them more evenly."""
     label_weight: float = Field(0.3, ge=0, le=1)
+    """Weight of the cross-entropy with the label, 0 to 1; the teacher gets the rest. Unlabelled photos use the teacher
+    alone.
+    """
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edgekd.section import Section
 
 NO_DIVISION_BY_ZERO = 1e-8
 
 
-class Taps(BaseModel):
-    """Which layer's output is compared: ``last`` (the last feature maps), ``mid`` (the last maps of a finer grid than
-    those), or the name of a layer, of the student and of the teacher.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Taps(Section):
+    """Which layers' feature maps are compared."""
 
     student: str = Field("last", min_length=1)
+    """Layer of the student: "last" (the last feature maps), "mid" (the last of a finer grid), or a layer's name."""
     teacher: str = Field("last", min_length=1)
+    """Layer of the teacher: "last" (the last feature maps), "mid" (the last of a finer grid), or a layer's name."""
 
 
-class LogitObjective(BaseModel):
+class LogitObjective(Section):
     """Base of objectives on logits: labels int [B] (-1: none) and logits [B, C] of both, to losses [B]."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]; the gradient reaches ``student`` only where the caller holds ``teacher`` fixed."""
         raise NotImplementedError
 
 
-class FeatureObjective(BaseModel):
+class FeatureObjective(Section):
     """Base of objectives on feature maps [B, H, W, D] of both, to losses [B]; labels are not looked at.
 
     It trains the layers up to the tap and nothing after it, so it is always one term beside one on logits.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     taps: Taps = Taps()
+    """Which layers' feature maps are compared."""
 
     def projector(self, student_channels: int, teacher_channels: int) -> Any:
         """A Keras layer that is trained along and put behind the student's tap, or None where none is needed."""

@@ -78,8 +78,11 @@ class Relational(FeatureObjective):
     """
 
     name: Literal["relational"] = "relational"
+    """The objective: relational distillation, which matches distances and angles between photos."""
     distance_weight: float = Field(1.0, ge=0)
+    """Weight of the distances between photos of a batch."""
     angle_weight: float = Field(2.0, ge=0)
+    """Weight of the angles between photos of a batch. Memory grows with batch_size³; with 0, with its square."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

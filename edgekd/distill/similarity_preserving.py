@@ -39,6 +39,7 @@ class SimilarityPreserving(FeatureObjective):
     """
 
     name: Literal["similarity_preserving"] = "similarity_preserving"
+    """The objective: similarity preserving, which matches how alike the photos of a batch are."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

@@ -43,8 +43,13 @@ class Standardized(LogitObjective):
     """
 
     name: Literal["standardized"] = "standardized"
+    """The objective: Hinton's, on logits standardized photo by photo."""
     softmax_temperature: float = Field(2.0, gt=0)
+    """Temperature that softens the class probabilities of teacher and student; higher spreads them more evenly."""
     label_weight: float = Field(0.3, ge=0, le=1)
+    """Weight of the cross-entropy with the label, 0 to 1; the teacher gets the rest. Unlabelled photos use the teacher
+    alone.
+    """
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]."""

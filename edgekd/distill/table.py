@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edgekd.distill.attention_transfer import AttentionTransfer
 from edgekd.distill.dist import Dist
@@ -15,6 +15,7 @@ from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.relational import Relational
 from edgekd.distill.similarity_preserving import SimilarityPreserving
 from edgekd.distill.standardized import Standardized
+from edgekd.section import Section
 from edgekd.training.labels import LabelsOnly
 
 OnLogits = Hinton | Standardized | DKD | Dist | LabelsOnly
@@ -22,22 +23,22 @@ OnFeatures = FitNet | AttentionTransfer | SimilarityPreserving | Relational
 FEATURE_NAMES = ("fitnet", "attention_transfer", "similarity_preserving", "relational")
 
 
-class Term(BaseModel):
+class Term(Section):
     """One objective and what its loss is multiplied by."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     weight: float = Field(1.0, gt=0)
+    """Factor of this objective's loss in the sum."""
     objective: Annotated[OnLogits | OnFeatures, Field(discriminator="name")]
+    """The objective and its settings; its name is required here."""
 
 
-class Weighted(BaseModel):
+class Weighted(Section):
     """The sum of several objectives, each times its weight; at least one of them must be on logits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: Literal["weighted"] = "weighted"
+    """The objective: a weighted sum of several, each a term."""
     terms: tuple[Term, ...] = Field(min_length=1)
+    """The terms, as [[distill.objective.terms]] tables. At least one must be on logits, for features train no head."""
 
     @model_validator(mode="after")
     def _teaches_logits(self) -> Weighted:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekd.errors import DataError, GateFailed
 from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
 from edgekd.preprocess import resize
 from edgekd.progress import Progress
+from edgekd.section import Section
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset, Sample
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 _BATCH = 32
 
 
-class ParityGates(BaseModel):
-    """What a file must reach; None asks nothing. Agreement is the share of equal top answers, all are 0..1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ParityGates(Section):
+    """What an exported file must reach on the test photos; otherwise the run ends with exit code 3."""
 
     min_agreement: float = Field(0.98, ge=0, le=1)
-    max_difference: float | None = Field(None, ge=0, le=1)
-    min_accuracy: float | None = Field(None, ge=0, le=1)
-    min_balanced_accuracy: float | None = Field(None, ge=0, le=1)
+    """Least share of test photos for which the file predicts the class that its float twin predicts, 0 to 1."""
+    max_difference: float | None = Field(None, ge=0, le=1, examples=[0.1])
+    """Largest difference of any probability from the float twin's, 0 to 1. Unset, it is not checked."""
+    min_accuracy: float | None = Field(None, ge=0, le=1, examples=[0.9])
+    """Least accuracy, 0 to 1. Unset, it is not checked."""
+    min_balanced_accuracy: float | None = Field(None, ge=0, le=1, examples=[0.9])
+    """Least balanced accuracy (mean recall of the classes), 0 to 1. Unset, it is not checked."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edgekd.section import Section
 
 Batch = Literal["dynamic"] | Annotated[int, Field(ge=1, le=1024)]
 Layout = Literal["nhwc", "nchw"]
@@ -18,15 +20,14 @@ def make_onnx(formats: Iterable[str]) -> bool:
     return any(kind in _ONNX_FORMATS for kind in formats)
 
 
-class ExportOptions(BaseModel):
-    """``batch``: images at a time, or "dynamic"; None is 1 in .tflite and dynamic in .onnx, as their readers expect.
+class ExportOptions(Section):
+    """How exported files are laid out and labelled."""
 
-    ``layout`` is of the .onnx input; a .tflite is always NHWC. ``license`` and ``version`` go into the metadata.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    batch: Batch | None = None
+    batch: Batch | None = Field(None, examples=[1])
+    """Images per inference, 1 to 1024, or "dynamic". Unset, a .tflite takes 1 and an .onnx any number."""
     layout: Layout = "nhwc"
+    """Order of the .onnx input's dimensions; a .tflite is always NHWC."""
     license: str = Field("not stated", min_length=1)
+    """License of the model, written into the metadata of every file."""
     version: str = Field("1", min_length=1)
+    """Version of the model, written into the metadata of every file."""

@@ -97,7 +97,7 @@ def distillation_batches(
     views: ViewSource = context.views(student)
     logits: StoredLogits = SoftTargets(context.path / "soft_targets")
     labels: Numbers = context.pool.labels
-    if recipe.data.taught:
+    if recipe.data.soft_labelled:
         extra = StoredPhotos(
             context.path / "extra_targets", recipe.data.views, recipe.seed, context.preprocessing(student)
         )

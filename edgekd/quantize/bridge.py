@@ -140,7 +140,7 @@ def _difference(source: Source, model: Any, walk: _Walk) -> float:
             raise ModelError(
                 f"the layer {operation.name} ({type(operation).__name__}) gives other values in tf_keras, by up to "
                 f"{difference:.3g}, so the student can't be trained quantization-aware. Replace the layer, or quantize "
-                "after training (leave quantize.aware out)"
+                "after training (leave quantize.qat out)"
             )
     return difference
 

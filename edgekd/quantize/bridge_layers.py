@@ -65,7 +65,7 @@ def no_way(operation: Any, why: str) -> ModelError:
     """That an operation has no counterpart, and what to do."""
     return ModelError(
         f"the layer {operation.name} ({type(operation).__name__}) can't be trained quantization-aware: {why}. Replace "
-        f"it by one of {', '.join(sorted(EMITTERS))}, or quantize after training (leave quantize.aware out)"
+        f"it by one of {', '.join(sorted(EMITTERS))}, or quantize after training (leave quantize.qat out)"
     )
 
 

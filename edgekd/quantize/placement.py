@@ -105,7 +105,7 @@ def _only_concatenated(model: Any, followers: dict[str, list[Any]]) -> set[str]:
 def _unplaceable(layer: Any, why: str) -> ModelError:
     return ModelError(
         f"the layer {layer.name} ({type(layer).__name__}) can't be trained quantization-aware: {why}. Change the "
-        "layer, or quantize after training (leave quantize.aware out)"
+        "layer, or quantize after training (leave quantize.qat out)"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekd.progress import Progress
 from edgekd.quantize.bridge import Bridged, bridge
@@ -25,6 +25,7 @@ from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.qat_convert import converted, float_twin
 from edgekd.quantize.tf_keras_training import adamw, first_images
 from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
+from edgekd.section import Section
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
@@ -37,19 +38,20 @@ _CALIBRATION_IMAGES = 512
 _COMPARED_IMAGES = 256
 
 
-class QatSettings(BaseModel):
-    """A short fine-tune after the student's own training, at a tenth of its learning rate.
-
-    ``method`` says what of the student's weights is kept on the way: nothing ("qat"), their zeros ("pqat"), their
-    clusters ("cqat") or both ("pcqat"); see ``edgekd.quantize.sparsity`` for how they get there.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class QatSettings(Section):
+    """Quantization-aware training: a short fine-tune of the student in int8 arithmetic, before it is converted."""
 
     method: Method = "qat"
+    """What the training preserves: nothing ("qat"), zeros ("pqat"), clusters ("cqat") or both ("pcqat").
+
+    The zeros and clusters are those that [quantize.sparsity] made.
+    """
     epochs: int = Field(4, ge=1)
+    """Passes over the training photos."""
     batch_size: int = Field(32, ge=2)
+    """Photos in an optimizer step."""
     learning_rate: float = Field(2e-4, gt=0)
+    """Largest learning rate. The default is a tenth of the student's, for the student is already trained."""
 
     def schedule(self) -> Schedule:
         """The training loop's settings."""

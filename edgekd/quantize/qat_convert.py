@@ -95,7 +95,7 @@ def _converted(core: Any, source: Source, configure: Callable[[Any], None]) -> b
             reason = reason_of(error, read_log)
             raise ExportError(
                 f"TensorFlow could not convert {source.whole.name} after quantization-aware training: {reason[:2000]}. "
-                "Replace the layer named above, or quantize after training (leave quantize.aware out)"
+                "Replace the layer named above, or quantize after training (leave quantize.qat out)"
             ) from None
 
 
@@ -112,7 +112,7 @@ def _compared(model: FakeQuantized, content: bytes, images: NDArray[np.uint8]) -
         raise ExportError(
             f"the int8 file chooses as the model that was trained on {tied:.1%} of {len(images)} images only, and "
             f"probabilities differ by {difference.mean():.3f} on average. The converter changed the network: report "
-            "this with the model, or quantize after training (leave quantize.aware out)"
+            "this with the model, or quantize after training (leave quantize.qat out)"
         )
     return {
         "agreement": agreement,

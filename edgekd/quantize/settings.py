@@ -2,49 +2,62 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import ClassVar
+
+from pydantic import Field, model_validator
 
 from edgekd.quantize.precisions import Extra
 from edgekd.quantize.qat import QatSettings
 from edgekd.quantize.ranges import RangeMethod
 from edgekd.quantize.sparsity import Sparsity
+from edgekd.section import Section
 
 
-class QuantizeSection(BaseModel):
-    """``ranges``: what int8 activations are spread over. ``float_ops`` stay float, by layer or kind (``op_names``).
+class QuantizeSection(Section):
+    """How the trained student becomes an int8 file. An int8 .tflite is always written."""
 
-    ``max_drop`` is a guarantee: the int8 file that ships loses at most so many points of the recipe's metric against
-    the float student on validation photos, by the first step of ``ladder`` that holds, or the run ends with exit code
-    3. ``aware`` trains the student in int8 before it is converted; with ``max_drop`` that is the ladder's last step, by
-    these settings or by the usual ones. ``sparsity`` prunes or clusters the float student before; the float files stay
-    those of the student as it was. ``precisions`` are written as .tflite too.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    FORMER: ClassVar[dict[str, str]] = {"aware": "qat"}
 
     ranges: RangeMethod = "min-max"
+    """How calibration sets the range of an activation that 256 int8 values cover.
+
+    "min-max" covers every value seen; "percentile" leaves out the outermost 0.01 %; "mse" minimizes the mean squared
+    error of the quantized values. The last two cut outliers off and give the rest finer steps.
+    """
     float_ops: tuple[str, ...] = ()
+    """Ops that stay float32 in the int8 file: by kind ("HARD_SWISH"), layer ("stem_conv") or "KIND:layer".
+
+    Leave it empty for hardware that runs integers only.
+    """
     precisions: tuple[Extra, ...] = ()
-    max_drop: float | None = Field(None, ge=0, le=100)
-    aware: QatSettings | None = None
+    """Further .tflite files to write: "float16", "dynamic" (int8 weights, float activations), "int16x8"."""
+    max_drop: float | None = Field(None, ge=0, le=100, examples=[0.5])
+    """Largest loss of the int8 file against the float student, in points of the recipe's metric on validation photos.
+
+    edgekd tries int8 conversions in order of cost until one holds: calibrations, then the most sensitive ops in float,
+    then quantization-aware training. If none holds, the run ends with exit code 3.
+    """
+    qat: QatSettings | None = None
+    """Quantization-aware training. With max_drop it is the last resort; without, it is always done."""
     sparsity: Sparsity | None = None
+    """Prune or cluster the student's weights before quantization; the float files keep the dense weights."""
 
     @model_validator(mode="after")
     def _one_way(self) -> QuantizeSection:
         if self.max_drop is not None and (self.float_ops or self.ranges != "min-max"):
             raise ValueError("max_drop chooses ranges and float_ops by itself: give it alone, or leave it out")
-        if self.max_drop is None and self.aware is not None and (self.float_ops or self.ranges != "min-max"):
-            raise ValueError("aware trains its own ranges, and every op in int8: leave ranges and float_ops out")
+        if self.max_drop is None and self.qat is not None and (self.float_ops or self.ranges != "min-max"):
+            raise ValueError("qat trains its own ranges, and every op in int8: leave ranges and float_ops out")
         return self
 
     @property
     def staged(self) -> bool:
         """Whether more than one conversion, or a training, decides the int8 file."""
-        return self.max_drop is not None or self.aware is not None or self.sparsity is not None
+        return self.max_drop is not None or self.qat is not None or self.sparsity is not None
 
     def last_step(self) -> QatSettings:
         """The training in int8 that is asked for; where nothing is said, one that keeps what ``sparsity`` made."""
-        if self.aware is not None:
-            return self.aware
+        if self.qat is not None:
+            return self.qat
         kept = {None: "qat", "prune": "pqat", "prune-2:4": "pqat", "cluster": "cqat", "prune-cluster": "pcqat"}
         return QatSettings.model_validate({"method": kept[self.sparsity.method if self.sparsity else None]})

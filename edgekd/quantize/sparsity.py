@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekd.errors import ModelError
 from edgekd.progress import Progress
@@ -34,6 +34,7 @@ from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.tf_keras_training import adamw
 from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
+from edgekd.section import Section
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
@@ -44,20 +45,23 @@ _MASK_UPDATES = 50
 _PRUNED_AFTER = 0.5
 
 
-class Sparsity(BaseModel):
-    """A fine-tune that leaves zeros ("prune", "prune-2:4"), few values ("cluster") or both, at a low learning rate.
-
-    ``sparsity`` is the share of zeros that "prune" ends with, ``clusters`` the number of values a layer keeps.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Sparsity(Section):
+    """A fine-tune before quantization that leaves zeros or few distinct weights, so that the file compresses."""
 
     method: Method = "prune"
+    """What happens to the weights: the smallest become zero ("prune"), two of every four do ("prune-2:4"), the weights
+    of a layer share a few values ("cluster"), or they are pruned and then clustered ("prune-cluster").
+    """
     sparsity: float = Field(0.5, gt=0, lt=1)
+    """Share of zeros in each pruned layer at the end of "prune" and "prune-cluster"."""
     clusters: int = Field(16, ge=4, le=256)
+    """Distinct weights in each clustered layer. 16 fit into 4 bits."""
     epochs: int = Field(6, ge=2)
+    """Passes over the training photos; "prune-cluster" trains as many again."""
     batch_size: int = Field(32, ge=2)
+    """Photos in an optimizer step."""
     learning_rate: float = Field(5e-4, gt=0)
+    """Largest learning rate. The default is low, for the student is already trained."""
 
     def schedule(self) -> Schedule:
         """The training loop's settings."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from edgekd.section import Section
 from edgekd.training.schedule import Schedule
 
 Kind = Literal["lite0", "application", "keras", "onnx", "tflite", "savedmodel"]
@@ -25,7 +26,7 @@ _REFUSED = {
         (".h5", ".hdf5"), 'save it in the format of Keras 3: keras.models.load_model("old.h5").save("teacher.keras")'
     ),
     ".pb": "give the SavedModel directory that saved_model.pb lies in",
-    ".ort": "give the .onnx that it was made of",
+    ".ort": "give the .onnx that it was made from",
 }
 # What the members of an average take over from [teacher]; the first three go together.
 _PIXEL_KEYS = ("pixel_range", "mean", "std")
@@ -48,24 +49,58 @@ def kind_of(model: str) -> Kind:
     return _SUFFIXES.get(suffix, "savedmodel")
 
 
-class InputSettings(BaseModel):
-    """Input and outputs of a teacher's file, where the file itself does not say.
+def _or_text(schema: dict[str, Any]) -> None:
+    """In a file, the list may also be the path of a text file that has it."""
+    names = {key: schema.pop(key) for key in ("items", "type")}
+    schema["anyOf"] = [names, {"type": "string"}]
 
-    A pixel 0..255 first becomes ``pixel_range`` (what black and white are), then ``(x - mean) / std`` in the order of
-    the network's channels. ``input_size`` (pixels) is for files that leave it open, ``layout`` for shapes that
-    could be either, ``output`` names one of several; ``classes`` are the names of the outputs in their order.
+
+def _or_paths(schema: dict[str, Any]) -> None:
+    """In a file, the members of a list may be paths instead of tables."""
+    members = schema["oneOf"][1]
+    members["items"] = {"anyOf": [{"type": "string"}, members["items"]]}
+
+
+class FineTuneSchedule(Schedule):
+    """How the teacher's last blocks are fine-tuned; used only with fine_tune_blocks above 0."""
+
+    epochs: int = Field(30, ge=1)
+    """Passes over the labelled training photos."""
+    batch_size: int = Field(16, ge=2)
+    """Photos in an optimizer step. At least 2, because BatchNorm needs more than one."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
+
+
+class InputSettings(Section):
+    """What a teacher's file takes and gives, where the file itself does not say.
+
+    A pixel 0..255 first becomes ``pixel_range``, then ``(x - mean) / std`` in the order of the network's channels.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
+    """Side of the teacher's square input, in pixels.
 
-    input_size: int | None = Field(None, ge=16, le=1024)
-    classes: tuple[str, ...] = ()
-    pixel_range: tuple[float, float] | None = None
-    mean: _Three | None = None
-    std: _Three | None = None
-    layout: Literal["nhwc", "nchw"] | None = None
-    channels: Literal["rgb", "bgr"] | None = None
-    output: str | None = None
+    efficientnet-lite0 and keras:NAME take 224 unless set, and at least 32. Other files state their size; set it for one
+    that leaves it open.
+    """
+    classes: tuple[str, ...] = Field((), json_schema_extra=_or_text)
+    """Names of the outputs in their order, or the path of a text file with one name per line.
+
+    They are matched to the data's classes by name. Leave it out where the file has labels or training adds a new head.
+    """
+    pixel_range: tuple[float, float] | None = Field(None, examples=[[0, 1]])
+    """What black and white become before mean and std, as in [0, 1], [-1, 1] or [0, 255]."""
+    mean: _Three | None = Field(None, examples=[[0.485, 0.456, 0.406]])
+    """Mean of each channel, subtracted after pixel_range. Needs std and pixel_range."""
+    std: _Three | None = Field(None, examples=[[0.229, 0.224, 0.225]])
+    """Standard deviation of each channel, by which values are divided. Needs mean and pixel_range; above 0."""
+    layout: Literal["nhwc", "nchw"] | None = Field(None, examples=["nchw"])
+    """Order of the input's dimensions, for shapes that could be either."""
+    channels: Literal["rgb", "bgr"] | None = Field(None, examples=["bgr"])
+    """Order of the colour channels. Unset, "rgb"; OpenCV models often take "bgr"."""
+    output: str | None = Field(None, examples=["logits"])
+    """Name of the output with the class scores, in a file with several outputs."""
 
     @model_validator(mode="after")
     def _pixels_are_whole(self) -> InputSettings:
@@ -87,6 +122,7 @@ class TeacherFile(InputSettings):
     """One trained classifier: a .keras, .onnx or .tflite file, or a SavedModel directory."""
 
     model: str
+    """Path of a .keras, .onnx or .tflite file or of a SavedModel directory, relative to the recipe."""
 
     @field_validator("model")
     @classmethod
@@ -109,24 +145,33 @@ def _file_or_average(value: Any) -> str:
 
 
 class TeacherSection(InputSettings):
-    """``model``: efficientnet-lite0, keras:NAME, a .keras, .onnx or .tflite file, a SavedModel, or a list of files.
-
-    ``train`` fits a head for the data's classes, and with ``fine_tune_blocks`` its last blocks: Keras models only, and
-    the default for these. A list is averaged, as ``average`` says; its members, file names or tables, take
-    what they do not say from here. ``accept_weak`` continues with a teacher that failed its gates.
-    """
+    """The network that the student learns from: one model, or several files whose predictions are averaged."""
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
         Annotated[str, Tag("file")] | Annotated[tuple[TeacherFile, ...], Tag("average")],
         Discriminator(_file_or_average),
-    ] = LITE0
+    ] = Field(LITE0, json_schema_extra=_or_paths)
+    """"efficientnet-lite0", "keras:NAME" (of keras.applications), the path of a .keras, .onnx or .tflite file or of a
+    SavedModel directory, or a list of such files to average.
+
+    Members of a list are paths, or tables with a model of their own; what they leave out is taken from [teacher]. A
+    PyTorch model is exported to .onnx first.
+    """
     average: Literal["probabilities", "logits"] = "probabilities"
+    """What is averaged where model is a list."""
     weights: str = "imagenet"
+    """Starting weights of keras:NAME: "imagenet" (downloaded by Keras), "none", or the path of a weights file."""
     train: bool = True
+    """Train a new head for the data's classes on the labelled photos. Only Keras models can; for other files it is
+    false.
+    """
     fine_tune_blocks: int = Field(0, ge=0)
-    fine_tune: Schedule = Schedule(epochs=30, batch_size=16, learning_rate=1e-3)
+    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone."""
+    fine_tune: FineTuneSchedule = FineTuneSchedule()
+    """Schedule of that training."""
     accept_weak: bool = False
+    """Continue with a teacher that failed its gates: no better than chance, or worse than a student without it."""
 
     @model_validator(mode="before")
     @classmethod

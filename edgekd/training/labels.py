@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from edgekd.section import Section
 
 
 def cross_entropy(labels: Any, logits: Any) -> Any:
@@ -17,7 +17,7 @@ def cross_entropy(labels: Any, logits: Any) -> Any:
     return loss * keras.ops.cast(has_label, loss.dtype)
 
 
-class LabelsOnly(BaseModel):
+class LabelsOnly(Section):
     """Cross-entropy with the labels; photos without one have loss 0.
 
     Called with labels int [B] (-1: none) and the student's logits [B, C]; gives the loss of each photo [B], in nats.
@@ -31,9 +31,8 @@ class LabelsOnly(BaseModel):
         0.223143...
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: Literal["labels"] = "labels"
+    """The objective: cross-entropy with the labels alone, without the teacher."""
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
         """Loss of each photo [B]; ``teacher`` is not looked at."""

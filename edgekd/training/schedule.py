@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edgekd.section import Section
 
 
-class Schedule(BaseModel):
+class Schedule(Section):
     """A budget of optimizer steps: warm-up, then a cosine to zero.
 
     ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
@@ -15,13 +17,16 @@ class Schedule(BaseModel):
     Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=2, description="BatchNorm needs at least 2")
+    """Passes over the training photos, labelled and unlabelled. Each pass shows the next stored view of every photo."""
+    batch_size: int = Field(32, ge=2)
+    """Photos in an optimizer step. At least 2, because BatchNorm needs more than one."""
     learning_rate: float = Field(2e-3, gt=0)
+    """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
     weight_decay: float = Field(1e-4, ge=0)
+    """Decoupled weight decay of AdamW; 0 switches it off."""
     warmup_share: float = Field(0.05, ge=0, lt=1)
+    """Share of all steps over which the learning rate rises from near zero."""
 
     def steps_per_epoch(self, photos: int) -> int:
         """Number of optimizer steps an epoch over ``photos`` photos."""

@@ -13,11 +13,11 @@ from edgekd.quantize.settings import QuantizeSection
     [
         ({"max_drop": 1, "ranges": "mse"}, "max_drop chooses ranges and float_ops by itself"),
         ({"max_drop": 1, "float_ops": ["ADD"]}, "max_drop chooses ranges and float_ops by itself"),
-        ({"aware": {}, "ranges": "mse"}, "aware trains its own ranges"),
+        ({"qat": {}, "ranges": "mse"}, "qat trains its own ranges"),
         ({"max_drop": -1}, "greater than or equal to 0"),
         ({"ranges": "entropy"}, "'min-max', 'percentile' or 'mse'"),
         ({"precisions": ["int4"]}, "'float16', 'dynamic' or 'int16x8'"),
-        ({"aware": {"method": "qat2"}}, "'qat', 'pqat', 'cqat' or 'pcqat'"),
+        ({"qat": {"method": "qat2"}}, "'qat', 'pqat', 'cqat' or 'pcqat'"),
         ({"sparsity": {"sparsity": 1.0}}, "less than 1"),
         ({"max_drops": 1}, "Extra inputs are not permitted"),
     ],
@@ -37,7 +37,7 @@ def test_what_does_not_go_together_is_refused(settings: Any, message: str) -> No
         ({"sparsity": {"method": "prune-2:4"}, "max_drop": 1}, True, "pqat"),
         ({"sparsity": {"method": "cluster"}}, True, "cqat"),
         ({"sparsity": {"method": "prune-cluster"}}, True, "pcqat"),
-        ({"sparsity": {"method": "cluster"}, "aware": {"method": "qat"}}, True, "qat"),
+        ({"sparsity": {"method": "cluster"}, "qat": {"method": "qat"}}, True, "qat"),
     ],
 )
 def test_the_training_in_int8_keeps_what_was_pruned(settings: Any, staged: bool, method: str) -> None:

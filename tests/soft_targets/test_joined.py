@@ -36,7 +36,7 @@ WITHOUT = RECIPE.replace('unlabelled = "cameras"\n', "")
 def recipe_of(folder: Path, taught: str, change: tuple[str, str] = ("", "")) -> Recipe:
     """The recipe of the labelled photos (as unlabelled ones) and a column."""
     text = WITHOUT.replace('cnn:4@32"', 'cnn:4@32"\nallow_larger = true')
-    text = text.replace("[data]", f"[data]\ntaught = [{taught!r}]").replace(*change) + BRIEF
+    text = text.replace("[data]", f"[data]\nsoft_labelled = [{taught!r}]").replace(*change) + BRIEF
     (folder / "taught.toml").write_text(text, encoding="utf-8")
     return load_recipe(folder / "taught.toml")
 
@@ -148,7 +148,7 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
 def test_a_column_of_another_recipe_is_refused(
     folder: Path, tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"data.taught: .* was computed with {message}"):
+    with pytest.raises(UsageError, match=f"data.soft_labelled: .* was computed with {message}"):
         run(recipe_of(folder, "column", change), tmp_path / "run", until="distill")
 
 
@@ -170,7 +170,7 @@ def test_columns_that_can_t_be_used_are_named(folder: Path, tmp_path: Path) -> N
         {"weight": 1, "objective": {"name": "hinton"}},
         {"weight": 1, "objective": {"name": "fitnet", "taps": {"student": "a", "teacher": "b"}}},
     ]}  # fmt: skip
-    table = {"data": {"source": ".", "taught": ["column"]}, "distill": {"objective": terms}}
+    table = {"data": {"source": ".", "soft_labelled": ["column"]}, "distill": {"objective": terms}}
     with pytest.raises(RecipeError, match="compares features: leave out that term"):
         parse_recipe(table, folder / "x.toml")
 
@@ -217,7 +217,7 @@ def test_a_recipe_may_name_the_column_that_it_is_yet_to_teach(folder: Path, tmp_
 
 def test_a_recipe_without_columns_says_nothing_of_them(folder: Path) -> None:
     assert not (folder / "plain" / "extra_targets").exists()
-    assert "taught =" not in (folder / "plain" / "recipe.toml").read_text()
+    assert "soft_labelled =" not in (folder / "plain" / "recipe.toml").read_text()
 
 
 def test_students_of_a_sweep_share_what_was_noted_of_the_columns(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
         depends["labelled_share"] = section.labelled_share
     if "features" in hashes:
         depends["features"] = hashes["features"]
-    if context.recipe.data.taught:
+    if context.recipe.data.soft_labelled:
         depends["extra_targets"] = [store["key"] for store in extra_stores(context.path)]
 
     def lesson(student: Any) -> Lesson:

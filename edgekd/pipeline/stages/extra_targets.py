@@ -21,27 +21,27 @@ from edgekd.storage import replacing, sha256_file, write_json
 
 
 def check(recipe: Recipe) -> None:
-    """Check what can be known of the stores of ``data.taught`` before there is a teacher: that they are finished and
-    have the recipe's views.
+    """Check what can be known of the stores of ``data.soft_labelled`` before there is a teacher: that
+    they are finished and have the recipe's views.
 
     Raises UsageError, StorageError, RunError.
     """
-    for where in recipe.data.taught or ():
+    for where in recipe.data.soft_labelled or ():
         _open_checked(where, view_settings(recipe))
 
 
 def run(context: RunContext) -> None:
-    """Check the stores of ``data.taught``, and record which of their photos have logits and where they are.
+    """Check the stores of ``data.soft_labelled``, and record which of their photos have logits and where they are.
 
     Stores at a URI are fetched, as far as they are missing here. Writes ``extra_targets/``.
     Raises UsageError where a store is not finished or not of this recipe's teacher and views; StorageError, RunError.
     """
-    if not context.recipe.data.taught:
+    if not context.recipe.data.soft_labelled:
         shutil.rmtree(context.path / "extra_targets", ignore_errors=True)
         return
     watcher = context.workspace.watcher
     wanted = {**view_settings(context.recipe), **teacher_identity(context.path)}
-    stores = [_open_checked(where, wanted) for where in context.recipe.data.taught]
+    stores = [_open_checked(where, wanted) for where in context.recipe.data.soft_labelled]
 
     def work(directory: Path, _key: str) -> None:
         for stale in set(directory.glob("*/")) - {directory / manifest["key"] for _, manifest in stores}:
@@ -75,21 +75,21 @@ def _open_checked(where: str, wanted: dict[str, Any]) -> tuple[Place, dict[str, 
     place = open_place(where)
     if not place.has(MANIFEST):
         raise UsageError(
-            f"data.taught: {where} holds no finished soft targets. "
+            f"data.soft_labelled: {where} holds no finished soft targets. "
             f"Finish them: edgekd label RECIPE --photos LIST --to {where}"
         )
     manifest = read_manifest(place)
     about = manifest.get("about")
     if not (isinstance(about, dict) and all(isinstance(about.get(name), str) for name in ("list", "names", "teacher"))):
         raise UsageError(
-            f"data.taught: {where} does not record what it was made from. Compute it again: edgekd label "
+            f"data.soft_labelled: {where} does not record what it was made from. Compute it again: edgekd label "
             f"RECIPE --photos LIST --to {where}"
         )
     for name, value in wanted.items():
         if about.get(name) != value:
             raise UsageError(
-                f"data.taught: {where} was computed with other {name} than this recipe's. Name another store, or "
-                f"compute this one again: edgekd label RECIPE --photos {about['list']} --to {where}"
+                f"data.soft_labelled: {where} was computed with other {name} than this recipe's. Name another store, "
+                f"or compute this one again: edgekd label RECIPE --photos {about['list']} --to {where}"
             )
     return place, manifest
 

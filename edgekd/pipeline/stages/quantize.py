@@ -85,7 +85,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         record["ladder"] = climbed.to_json()
         write_json(directory / _RECORD, record)
         conversion = climbed.required()
-    elif section.aware is not None:
+    elif section.qat is not None:
         conversion = for_any_cpu(qat()) if any_cpu else qat()
     else:
         conversion = to_int8(

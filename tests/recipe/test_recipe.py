@@ -30,9 +30,12 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (MINIMAL + "unlabeled = 'x'\n", r"unknown key 'data.unlabeled'; did you mean 'unlabelled'\?"),
+        (MINIMAL + "unlabeled = 'x'\n", r"unknown key 'data.unlabeled'; did you mean 'data.unlabelled'\?"),
         (MINIMAL + "[distil]\nepochs = 3\n", r"unknown key 'distil'; did you mean 'distill'\?"),
-        (MINIMAL + "[distill.schedule]\nlr = 3\n", r"unknown key 'distill.schedule.lr'; valid here: epochs"),
+        (
+            MINIMAL + "[distill.schedule]\nlr = 3\n",
+            r"unknown key 'distill.schedule.lr'; did you mean 'distill.schedule.learning_rate'\?",
+        ),
         (MINIMAL + "[distill.objective]\nsoftmax_temperature = 0\n", r"softmax_temperature: .*greater than 0, got 0"),
         (
             MINIMAL + '[distill.objective]\nname = "dkdd"\n',
@@ -57,7 +60,10 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
             MINIMAL + '[distill]\nlabels = "none"\n',
             r"toml: distill.labels = \"none\" needs a teacher that already knows",
         ),
-        (MINIMAL + "[data.views.mix]\nmixupp = 1\n", r"unknown key 'data.views.mix.mixupp'; did you mean 'mixup'\?"),
+        (
+            MINIMAL + "[data.views.mix]\nmixupp = 1\n",
+            r"unknown key 'data.views.mix.mixupp'; did you mean 'data.views.mix.mixup'\?",
+        ),
         ("seeds = 0\n" + MINIMAL, r"seeds: .*greater than or equal to 1, got 0"),
     ],
 )
@@ -108,6 +114,48 @@ def test_settings_that_came_later_change_nothing_until_they_are_set(tmp_path: Pa
         assert recipe.digest() != base
         recipe.save(tmp_path / "resolved.toml")
         assert load_recipe(tmp_path / "resolved.toml") == recipe
+
+
+# Digests of the recipes as they were before quantize.aware and data.taught were renamed.
+DIGESTS = {
+    "": "35ccb7e3b4f7bb372630fde8874d87336399850c6ed74c5aaaaeed6e5f249bbe",
+    "[quantize.qat]\nepochs = 3\n": "d45e4e8320413bb53e3eb0c1175bf28aa133e9ba0f4ad3407ee32da757438878",
+    "[quantize]\nmax_drop = 0.5\n": "c3e403054f2a43b0a11faf8ff26890d3ae427c665cc16641993dd790517d688e",
+    'soft_labelled = ["column"]\n': "35ccb7e3b4f7bb372630fde8874d87336399850c6ed74c5aaaaeed6e5f249bbe",
+    '[distill.objective]\nname="dkd"\n': "581e1d45de38d3a9f3698775023b2f27ef393704b4fd7be499a5b9b4da763e58",
+}
+
+
+@pytest.mark.parametrize("text", DIGESTS)
+def test_a_digest_stays_what_it_was(tmp_path: Path, text: str) -> None:
+    assert load_recipe(write(tmp_path, MINIMAL + text)).digest() == DIGESTS[text]
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [("[quantize.aware]\nepochs = 3\n", "[quantize.qat]\nepochs = 3\n"),
+     ('taught = ["column"]\n', 'soft_labelled = ["column"]\n')],
+)  # fmt: skip
+def test_a_key_s_former_name_is_accepted_and_the_resolved_recipe_has_the_present_one(
+    tmp_path: Path, former: str, name: str
+) -> None:
+    with pytest.warns(DeprecationWarning, match="is now called"):
+        recipe = load_recipe(write(tmp_path, MINIMAL + former))
+    present = load_recipe(write(tmp_path, MINIMAL + name))
+    assert recipe == present and recipe.digest() == present.digest()
+    assert recipe.to_toml() == present.to_toml()
+    assert "aware" not in recipe.to_toml() and "taught" not in recipe.to_toml()
+
+
+def test_a_former_name_beside_the_present_one_is_an_error(tmp_path: Path) -> None:
+    text = MINIMAL + "[quantize]\naware = { epochs = 3 }\nqat = { epochs = 4 }\n"
+    with pytest.raises(RecipeError, match="quantize: aware is the former name of qat: keep qat and leave aware out"):
+        load_recipe(write(tmp_path, text))
+
+
+def test_what_fine_tuning_does_not_set_has_fine_tuning_s_defaults(tmp_path: Path) -> None:
+    table = load_recipe(write(tmp_path, MINIMAL + "[teacher.fine_tune]\nbatch_size = 8\n")).teacher.fine_tune
+    assert (table.epochs, table.batch_size, table.learning_rate) == (30, 8, 1e-3)
 
 
 def test_objectives_are_taken_by_name_and_summed(tmp_path: Path) -> None:
@@ -161,7 +209,10 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
         ('model = "t.onnx"\nfine_tune_blocks = 2\n', r"fine_tune_blocks = 2 needs train = true"),
         ('model = "t.onnx"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n', r"mean and std of pixels in which range\?"),
         ('model = "t.onnx"\nclasses = "none.txt"\n', r"teacher\.classes: .*none\.txt"),
-        ('model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n', r"'teacher\.model\.1\.chanels'; .*'channels'"),
+        (
+            'model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n',
+            r"'teacher\.model\.1\.chanels'; .*'teacher\.model\.channels'",
+        ),
         ('model = ["a.onnx", "efficientnet-lite0"]\n', r"teacher\.model\.1\.model: an average is of trained files"),
         ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 has them already"),
         ("model = []\n", r"names no teacher"),

@@ -1,0 +1,20 @@
+"""The recipe: everything that decides a run's result, typed, in TOML.
+
+sections      the tables and their keys, described    load         from a file or a table to a Recipe
+keys          every key, read from the sections       mistakes     what is wrong, and which key was meant
+template      a commented recipe to start from        describe     one key in words, and the reference of all
+json_schema   what editors complete and check with
+"""
+
+from edgekd.recipe.load import load_recipe, parse_recipe
+from edgekd.recipe.sections import DataSection, DistillSection, ExportSection, Recipe, StudentSection
+
+__all__ = [
+    "DataSection",
+    "DistillSection",
+    "ExportSection",
+    "Recipe",
+    "StudentSection",
+    "load_recipe",
+    "parse_recipe",
+]

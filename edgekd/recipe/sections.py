@@ -1,0 +1,232 @@
+"""The tables of a recipe and their keys. Paths in a recipe are relative to its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from edgekd.bench.plan import BenchPlan
+from edgekd.data.settings import facts_of
+from edgekd.data.splitting import SplitPolicy
+from edgekd.data.views import ViewPolicy
+from edgekd.distill.confidence import Confidence
+from edgekd.distill.hinton import Hinton
+from edgekd.distill.objective import FeatureObjective
+from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
+from edgekd.errors import UsageError
+from edgekd.evaluation.score import ParityGates
+from edgekd.export.options import ExportOptions
+from edgekd.quantize.settings import QuantizeSection
+from edgekd.section import Section
+from edgekd.storage import digest, write_text
+from edgekd.students.spec import parse_student
+from edgekd.teacher.settings import TeacherSection
+from edgekd.training.schedule import Schedule
+
+
+class DataSection(Section):
+    """The photos. Paths are relative to the recipe."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled",)
+    FORMER: ClassVar[dict[str, str]] = {"taught": "soft_labelled"}
+
+    source: Path | tuple[Path, ...] = Field(examples=["photos"])
+    """Labelled photos: a folder with one folder per class, several such folders, a .csv or an .npz.
+
+    A .csv has the columns filename, label and, if wanted, split.
+    """
+    images: Path | None = Field(None, examples=["images"])
+    """Folder where the photos of a .csv are looked for, after the folder of the .csv."""
+    unlabelled: Path | None = Field(None, examples=["more-photos"])
+    """Folder of photos without labels, which the teacher labels."""
+    soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
+    """Stores of soft targets that `edgekd label --photos` wrote, as paths or URIs (s3://...).
+
+    The student is trained on their photos too. Teacher, views and seed must be those of this recipe.
+    """
+    strict: bool = False
+    """Make every finding about the photos (damaged, missing, conflicting labels) an error instead of a warning."""
+    crop: Literal["whole", "center"] = "whole"
+    """What a model sees of a photo: the whole of it, squeezed to a square, or its central square."""
+    split: SplitPolicy = SplitPolicy()
+    """How photos are divided into train, val and test."""
+    views: ViewPolicy = ViewPolicy()
+    """How photos are augmented."""
+
+
+class StudentSection(Section):
+    """The small network that is trained and exported."""
+
+    model: str = "slice:8"
+    """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
+    px), the path of a .keras file, or "module:function".
+
+    Without @SIZE, the input size is the teacher's, or a file's own. A slice may leave out blocks and keep a share of
+    channels: "slice:12-8-11x0.35@128". "module:function" imports that Python module and calls the function, so it runs
+    the module's code: read a recipe from someone else before you run it.
+    """
+    freeze_blocks: int = Field(0, ge=0)
+    """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
+    allow_larger: bool = False
+    """Accept a student that is not smaller than its teacher."""
+
+    @field_validator("model")
+    @classmethod
+    def _parses(cls, value: str) -> str:
+        try:
+            return str(parse_student(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+
+def _named(objective: Any) -> Any:
+    if not isinstance(objective, dict):
+        return objective
+    if objective.get("name") in FEATURE_NAMES:
+        raise ValueError(
+            f"{objective['name']} compares features, which trains no head. Make it a term of a sum: name = "
+            '"weighted", and [[distill.objective.terms]] with weight and objective, one of them hinton or dkd'
+        )
+    return {"name": "hinton", **objective}
+
+
+class DistillSection(Section):
+    """How the student is trained. A student without the teacher is trained beside it, for as many steps."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb")
+
+    objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
+    """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
+    schedule: Schedule = Schedule()
+    """How long and how fast the students are trained, with and without the teacher."""
+    labels: Literal["all", "none"] = "all"
+    """Whether labels take part: with "none", only the teacher's predictions train the student and choose its epoch.
+
+    "none" needs a teacher that already knows the classes.
+    """
+    confidence: Confidence | None = None
+    """Weight or filter photos without a label by how sure the teacher is of them. Unset, all count alike."""
+    labelled_share: float | None = Field(None, gt=0, lt=1, examples=[0.5])
+    """Least share of labelled photos in each pass; they are shown more often, in other views, to reach it.
+
+    It helps where many unlabelled photos come from other places than the labelled ones. The number of steps stays.
+    Unset, each photo is shown once per pass.
+    """
+    store_features_mb: int = Field(1024, ge=0)
+    """Megabytes of teacher features to store for an objective on features; above, the teacher runs during training."""
+
+    @model_validator(mode="after")
+    def _share_of_what(self) -> DistillSection:
+        if self.labels == "none" and self.labelled_share is not None:
+            raise ValueError('labelled_share says how often labels are shown, and labels = "none" shows none')
+        return self
+
+
+class ExportSection(ExportOptions):
+    """The files to write."""
+
+    batch: Literal["dynamic", 1] | None = Field(None, examples=[1])
+    """Images per inference: 1 or "dynamic". Unset, a .tflite takes 1 and an .onnx any number.
+
+    A run measures one image at a time.
+    """
+    formats: tuple[Literal["tflite", "onnx", "ort", "c", "coreml"], ...] = ("tflite", "onnx")
+    """Formats: "tflite", "onnx", "ort" (ONNX Runtime's own), "c" (the int8 .tflite as C source), "coreml" (needs
+    edgekd[coreml]).
+    """
+    output: Literal["float32", "uint8"] = "float32"
+    """Type of the int8 files' output probabilities. "uint8" suits hardware that runs integers only."""
+    calibration: int = Field(200, ge=8)
+    """Training views from which calibration takes the ranges of int8 activations."""
+
+
+class Recipe(Section):
+    """One run, from photos to a measured int8 model. The digest covers everything but the name and the paths of photos.
+
+    ``LATER`` keys leave the digest unchanged while they have their defaults.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize")
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    """Name of the run, and of its folder in runs/: letters, digits and any of "._@-", a letter or digit first."""
+    seed: int = Field(0, ge=0)
+    """Random seed of views, initial weights and the order of photos. The split has its own, data.split.seed."""
+    seeds: int = Field(1, ge=1, le=30)
+    """Number of students to train, with and without the teacher, from seed on. The first is exported.
+
+    With several, the report has means and intervals over them.
+    """
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes."""
+    data: DataSection
+    """The photos."""
+    teacher: TeacherSection = TeacherSection()
+    """The network that the student learns from."""
+    student: StudentSection = StudentSection()
+    """The small network that is trained and exported."""
+    distill: DistillSection = DistillSection()
+    """How the student is trained."""
+    quantize: QuantizeSection = QuantizeSection()
+    """How the student becomes an int8 file."""
+    export: ExportSection = ExportSection()
+    """The files to write."""
+    gates: ParityGates = ParityGates()
+    """What the files must reach on the test photos."""
+    bench: BenchPlan = BenchPlan()
+    """How latency is measured."""
+
+    @model_validator(mode="after")
+    def _label_free(self) -> Recipe:
+        if self.distill.labels == "none" and self.teacher.train:
+            raise ValueError(
+                'distill.labels = "none" needs a teacher that already knows the classes: give its file as '
+                "teacher.model, its classes, and teacher.train = false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _drop_is_judged_by_labels(self) -> Recipe:
+        if self.distill.labels == "none" and self.quantize.max_drop is not None:
+            raise ValueError('quantize.max_drop is measured on labelled photos, and distill.labels = "none" uses none')
+        return self
+
+    @model_validator(mode="after")
+    def _soft_labelled_fits_the_loss(self) -> Recipe:
+        if self.data.soft_labelled and self.data.views.mix.on:
+            raise ValueError("data.soft_labelled names soft targets of single photos: leave out [data.views.mix]")
+        terms = terms_of(self.distill.objective)
+        if self.data.soft_labelled and any(isinstance(term.objective, FeatureObjective) for term in terms):
+            raise ValueError(
+                "data.soft_labelled names stored logits, and distill.objective compares features: leave out that term"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _student_can_be_sliced(self) -> Recipe:
+        if self.teacher.is_fixed and parse_student(self.student.model).kind == "slice":
+            raise ValueError(
+                f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is not a "
+                'Keras model that can be sliced. Use another network: model = "cnn:16@96", or your own .keras file'
+            )
+        return self
+
+    def digest(self) -> str:
+        """Hex SHA-256 of all settings but the name and the paths of photos."""
+        facts = facts_of(self)
+        del facts["name"]
+        for path in ("source", "images", "unlabelled", *DataSection.FORMER):
+            facts["data"].pop(path, None)
+        return digest(facts)
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, with every default spelled out."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as TOML, with every default spelled out."""
+        write_text(path, self.to_toml())
