@@ -17,7 +17,7 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("errors", "_version", "__init__"),
+    ("text", "errors", "_version", "__init__"),
     ("storage", "quiet", "preprocess", "metrics"),
     ("scale",),
     ("data",),

@@ -20,6 +20,7 @@ from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.table import check_scheme
 from edgekd.devices.wheels import Target, download, find_wheels
 from edgekd.errors import DeviceError, UsageError
+from edgekd.text import last_line
 
 Progress = Callable[[int, int], None]
 
@@ -229,7 +230,7 @@ def _must(device: Device, argv: list[str], doing: str) -> Completed:
 
 
 def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
-    said = facts.clean((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    said = last_line(done.stderr)
     hint = ". Free some space on it" if "No space left" in done.stderr else ""
     return DeviceError(
         f"{device.address}: cannot {doing}: {said}{hint}",

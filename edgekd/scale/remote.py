@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from edgekd.errors import StorageError, UsageError
+from edgekd.text import one_line
 
 _T = TypeVar("_T")
 MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -153,12 +154,8 @@ def retried(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
         except OSError as error:
             if wait is None:
                 raise StorageError(
-                    f"{what}: {len(waits) + 1} tries failed, the last with: {_line(error)}. What is written stays; "
+                    f"{what}: {len(waits) + 1} tries failed, the last with: {one_line(error)}. What is written stays; "
                     "the same command goes on where it was"
                 ) from None
             time.sleep(wait)
     raise AssertionError
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
