@@ -16,10 +16,10 @@ from typing import Any
 import fashion_task as fashion
 import numpy as np
 from cases import Case, open_case
+from edgekd.pipeline.stages.qat import Still
 
 from edgekd.devices.table import open_device
 from edgekd.errors import GateFailed
-from edgekd.pipeline.stages.qat import Still
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion

@@ -1,8 +1,15 @@
-"""The command line: a file a command, loaded when it is called, so that ``--help`` answers at once."""
+"""The command line: a file a command, loaded when it is called, so that ``--help`` answers at once.
+
+``NAME_command``    one command; ``COMMANDS`` below is the table of them
+``recipe_command``  what run, train and distill share                ``run_shared``  running a recipe, printing a run
+``bench_inputs``    what bench measures                              ``photos``      the photos that a command is given
+``ray_option``      ``--ray``                                        ``console``     the way out to the terminal
+"""
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -13,17 +20,13 @@ from edgekd._version import __version__
 COMMANDS = (
     ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
-    ("train", "train", "Do a recipe up to its teacher."),
-    ("distill", "distill", "Do a recipe up to its distilled student, and the one without the teacher beside it."),
-    (
-        "teach",
-        "teach",
-        "Store what a recipe's teacher says of its photos, or of any list of photos, however many.",
-    ),
-    ("sweep", "sweep", "Train many students from one teacher's column, and show which are worth their size."),
+    ("train", "train", "Run a recipe up to its teacher."),
+    ("distill", "distill", "Run a recipe up to its distilled student and the same student without the teacher."),
+    ("label", "label", "Store the soft targets of a recipe's photos, or of any list of photos, however long."),
+    ("sweep", "sweep", "Train many students on one teacher's soft targets, and show which are worth their size."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
-    ("check", "check", "Score a file by its own runtime and hold it against its float twin."),
-    ("predict", "predict", "Say what a file sees in photos."),
+    ("check", "check", "Score a file with its own runtime and compare it with its float32 reference."),
+    ("predict", "predict", "Classify photos with a file."),
     ("inspect", "inspect", "Show what is inside any .tflite or .onnx, and name the classic mistakes."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
     (
@@ -31,12 +34,14 @@ COMMANDS = (
         "bench",
         "Time files side by side in fresh processes, in random order, on real photos, on one device or many.",
     ),
-    ("compare", "compare", "Hold one measurement against an earlier one of the same device."),
+    ("compare", "compare", "Compare a measurement with an earlier one of the same device."),
     ("devices", "devices", "List where a file can be measured."),
     ("report", "report", "Render a run directory's report again, or join measurements of several devices in one."),
-    ("doctor", "doctor", "Say what is installed, what is missing and what this machine is."),
+    ("doctor", "doctor", "Show what is installed, what is missing and what this machine is."),
 )
 _MODULES = {name: module for name, module, _ in COMMANDS}
+# Names of earlier versions, which still work and are listed nowhere.
+_OLD_NAMES = {"teach": "label"}
 
 
 class _LazyGroup(click.Group):
@@ -46,9 +51,10 @@ class _LazyGroup(click.Group):
         return [name for name, _, _ in COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULES:
+        module = _MODULES.get(_OLD_NAMES.get(cmd_name, cmd_name))
+        if module is None:
             return None
-        command: click.Command = importlib.import_module(f"edgekd.cli.{_MODULES[cmd_name]}_command").command
+        command: click.Command = importlib.import_module(f"edgekd.cli.{module}_command").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -73,16 +79,27 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    from edgekd.cli.console import accept_any_encoding, print_error
     from edgekd.errors import EdgekdError
 
+    accept_any_encoding()
     try:
         sys.exit(group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        _print_usage(error)
         sys.exit(error.exit_code)
     except EdgekdError as error:
-        click.echo(f"edgekd: {error}", err=True)
+        print_error(str(error))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("edgekd: interrupted; the same command goes on where it was", err=True)
+        print_error("interrupted. Run the same command again to continue where it stopped")
         sys.exit(130)
+
+
+def _print_usage(error: click.ClickException) -> None:
+    """Print click's message, which repeats what was typed."""
+    from edgekd.cli.console import PROGRESS, line
+
+    text = io.StringIO()
+    error.show(file=text)
+    line(text.getvalue().rstrip("\n"), to=PROGRESS)

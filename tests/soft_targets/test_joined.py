@@ -91,7 +91,7 @@ def test_a_student_learns_from_a_stored_column_and_the_report_says_so(folder: Pa
     pool = len(pool_of(Dataset.load(tmp_path / "whole" / "data" / "dataset.json"), label_free=True).samples)
     assert history["steps"] == 2 * -(-(pool + PHOTOS) // 32)
     said = collect(tmp_path / "whole").labels_used
-    assert f"{PHOTOS} photos of 1 stored column took part by the teacher's answers; 2 could not be read" in said
+    assert f"{PHOTOS} photos with soft targets from 1 store were distilled from; 2 photos could not be read" in said
 
 
 def test_views_and_answers_are_those_of_a_run_of_the_same_photos(folder: Path, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_column_that_is_elsewhere_is_fetched(store: ObjectStore, folder: Path,
 def test_a_column_of_another_recipe_is_refused(
     folder: Path, tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"data.taught: .* was computed with {message}"):
+    with pytest.raises(UsageError, match=f"data.distilled: .* was computed with {message}"):
         run(recipe_of(folder, "column", change), tmp_path / "run", until="distill")
 
 
