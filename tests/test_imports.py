@@ -38,7 +38,7 @@ LAYERS = (
     ("bench",),
     ("report",),
     ("recipe",),
-    ("pipeline", "quickstart", "doctor"),
+    ("pipeline", "doctor"),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edgekd import storage
@@ -9,11 +10,23 @@ from edgekd.report.collect import collect
 from edgekd.report.model import Headline
 
 
-def render(run_dir: Path) -> Headline:
+def render(run_dir: str | os.PathLike[str]) -> Headline:
     """Render what the run has so far; each file is replaced whole, plots of an earlier state are removed.
 
-    Raises: RunError if it is not a run directory or one of its files is damaged.
+    Args:
+        run_dir: A run's directory, as `edgekd.run` writes it; the report is written into it.
+
+    Returns:
+        The report's headline.
+
+    Raises:
+        RunError: It is not a run directory, or one of its files is damaged.
+
+    Example:
+        >>> print(render("runs/litter"))  # doctest: +SKIP
+        33x smaller and 9.2x faster (9.0–9.4) than the teacher: 412 kB int8, 94.6 % accuracy (91.4–96.7)
     """
+    run_dir = Path(run_dir)
     from edgekd.report.html import html
     from edgekd.report.markdown import markdown
     from edgekd.report.misclassified import contact_sheet, thumbnails
