@@ -1,34 +1,48 @@
 """edgekd: from a folder of photos and a big image classifier to a small one that is checked and measured.
 
 >>> import edgekd
->>> recipe = edgekd.load_recipe(Path("road.toml"))       # doctest: +SKIP
->>> edgekd.run(recipe, Path("runs/road"))                # doctest: +SKIP
->>> artifact = edgekd.Artifact.open(Path("runs/road/export/student.int8.tflite"))  # doctest: +SKIP
->>> edgekd.predict(artifact, [Path("photo.jpg")])        # doctest: +SKIP
+>>> outcome = edgekd.run("litter.toml", "runs/litter")                        # doctest: +SKIP
+>>> edgekd.predict("runs/litter/export/student.int8.tflite", ["photo.jpg"])   # doctest: +SKIP
+>>> edgekd.BenchResult.load("runs/litter/bench/bench.json").device            # doctest: +SKIP
+'host'
 
-Importing it loads nothing heavy: each name below is fetched when it is first used.
+Importing it loads nothing heavy: each public name is fetched when it is first used. What a public function takes or
+gives can be imported from here, and wherever it takes a path it takes a string.
 
-Where things live, in the order in which the data flows and imports may go (`tests/test_imports.py` holds it):
+Stability. Public are the names in ``edgekd.__all__`` with their parameters and attributes, the commands with their
+options and exit codes, the keys of recipes, and the files with a ``schema`` number: an exported file's record,
+run.json, check.json, bench.json, sweep.json and report.json. CHANGELOG.md lists their changes: what is public is first
+deprecated and works for at least one more minor version, under its old name or with a warning, and a file of an older
+schema is read, or refused with its version. Everything else may change in any version: modules below ``edgekd`` and
+their names, messages, the layout of a report and of a run's folder, and anything called experimental. The same recipe,
+photos, versions and machine give the same bytes; another version of edgekd may give others.
 
-    errors, storage, preprocess, metrics     the error tree; atomic files; photo to input; intervals
-    scale/       who does independent pieces of work (here, or Ray), where their files are kept; lists of photos
-    data/        reading, duplicates, splits, seeded views of photos
-    artifact, tflite_file, onnx_file, ort_file    a shipped file, read without a runtime
-    runtime/     running it (LiteRT, ONNX Runtime)          golden/      vectors that a port is tested against
-    inspection/  what is inside any file, and its lint
-    training/    the one training loop, its batches and checkpoints, several GPUs
-    teach/       teachers of every kind and their average, the stored column of their logits
-    students/    cnn, slice, the user's own       distill/   objectives, a file each, and what binds them to a model
-    quantize/    float to integers: calibration, ranges, ptq, ladder; saturation (weights for any CPU); bridge, aware,
-                 sparsity (TFMOT on tf_keras)     export/    writing .tflite, .onnx, .ort, C, Core ML; parity
-    devices/     host, ssh, adb, emulated: a file a transport, their facts, their setup
-    bench/       the plan, agents on a device (agent.py is copied there), results, statistics, validity
-    report/      renders a run, a sweep, or many devices    recipe/    what decides a run
-    pipeline/    the stages of a run; sweeps      cli/       a file a command
-    ../android_demo/                              the app; two of its files port preprocess and artifact
+Where things are, in the order in which data flows and imports may go (tests/test_imports.py):
 
-TensorFlow and Keras are imported inside functions of training, teach, students, distill, quantize, export and pipeline
-alone. An artifact's record (labels, preprocessing, provenance) is written by `export.record` and read by `artifact`.
+    text, errors, storage, preprocess, metrics, progress, section, quiet
+                  foreign text; the error tree; atomic files; photo to input tensor; intervals; watchers; what every
+                  section of a recipe is; silent libraries
+    scale/        executors for independent tasks (in-process or Ray), and where their files are
+    data/         reading photos and labels, duplicates, splits, seeded views
+    formats/      exported files, read without a runtime
+    runtime/      running them (LiteRT, ONNX Runtime)         golden/      vectors that a port is tested against
+    inspection/   what is inside any file, and its lint
+    training/     the training loop, its batches and checkpoints, several GPUs
+    models/       networks that teachers and students share: loading, logits, blocks, pixel range
+    teacher/      teachers of every kind and their average    soft_targets/    stored logits: computing, joining
+    students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
+    quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
+    evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
+    devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
+    bench/        the plan, agents on a device, results, statistics, validity
+    report/       renders a run, a sweep, or many devices     recipe/      what decides a run
+    pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
+    doctor        what is installed                           cli/         a file a command
+    ../android_demo/      the app; two of its files port preprocess and artifact
+
+TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
+quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``
+and read by ``formats.artifact``.
 """
 
 from __future__ import annotations
@@ -39,37 +53,152 @@ from typing import TYPE_CHECKING, Any
 from edgekd._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from edgekd.bench.before_after import Change as Change
+    from edgekd.bench.before_after import changes as compare
     from edgekd.bench.harness import measure as measure
     from edgekd.bench.plan import BenchPlan as BenchPlan
+    from edgekd.bench.result import BenchResult as BenchResult
+    from edgekd.bench.result import Launch as Launch
+    from edgekd.bench.result import Measurement as Measurement
+    from edgekd.bench.statistics import Comparison as Comparison
+    from edgekd.bench.statistics import Summary as Summary
     from edgekd.bench.targets import BenchTarget as BenchTarget
+    from edgekd.bench.validity import Validity as Validity
     from edgekd.data.dataset import Dataset as Dataset
+    from edgekd.data.dataset import Sample as Sample
     from edgekd.data.load import load_dataset as load_dataset
     from edgekd.data.splitting import SplitPolicy as SplitPolicy
+    from edgekd.data.warnings import DataWarning as DataWarning
+    from edgekd.devices.protocol import Device as Device
     from edgekd.devices.table import open_device as open_device
+    from edgekd.distill.attention_transfer import AttentionTransfer as AttentionTransfer
+    from edgekd.distill.dist import Dist as Dist
+    from edgekd.distill.dkd import DKD as DKD
+    from edgekd.distill.fitnet import FitNet as FitNet
+    from edgekd.distill.hinton import Hinton as Hinton
+    from edgekd.distill.relational import Relational as Relational
+    from edgekd.distill.similarity_preserving import SimilarityPreserving as SimilarityPreserving
+    from edgekd.distill.standardized import Standardized as Standardized
+    from edgekd.distill.table import Weighted as Weighted
+    from edgekd.errors import ArtifactChangedError as ArtifactChangedError
+    from edgekd.errors import ArtifactError as ArtifactError
+    from edgekd.errors import DataError as DataError
+    from edgekd.errors import DecodeError as DecodeError
+    from edgekd.errors import DeviceError as DeviceError
+    from edgekd.errors import DeviceNotFound as DeviceNotFound
+    from edgekd.errors import DeviceTimeout as DeviceTimeout
     from edgekd.errors import EdgekdError as EdgekdError
+    from edgekd.errors import ExportError as ExportError
+    from edgekd.errors import GateFailed as GateFailed
+    from edgekd.errors import ModelError as ModelError
+    from edgekd.errors import RecipeError as RecipeError
+    from edgekd.errors import RunError as RunError
+    from edgekd.errors import SplitError as SplitError
+    from edgekd.errors import StorageError as StorageError
+    from edgekd.errors import UnsupportedOpError as UnsupportedOpError
+    from edgekd.errors import UsageError as UsageError
+    from edgekd.evaluation.score import CheckRow as CheckRow
+    from edgekd.evaluation.score import GateResult as GateResult
+    from edgekd.evaluation.score import ParityGates as ParityGates
+    from edgekd.evaluation.score import score as evaluate
     from edgekd.evaluation.score import score as score
     from edgekd.export.exporter import export as export_model
+    from edgekd.export.options import ExportOptions as ExportOptions
     from edgekd.formats.artifact import Artifact as Artifact
+    from edgekd.inspection.inspect_file import Inspection as Inspection
+    from edgekd.inspection.inspect_file import inspect_file as inspect
+    from edgekd.metrics import Interval as Interval
+    from edgekd.pipeline.label_list import LabelSummary as LabelSummary
+    from edgekd.pipeline.label_list import label_photos as label_photos
+    from edgekd.pipeline.run import RunOutcome as RunOutcome
     from edgekd.pipeline.run import run as run
+    from edgekd.pipeline.sweep.sweep import Sweep as Sweep
+    from edgekd.pipeline.sweep.sweep import SweptStudent as SweptStudent
+    from edgekd.pipeline.sweep.sweep import sweep as sweep
     from edgekd.preprocess import Preprocessing as Preprocessing
     from edgekd.preprocess import preprocess as preprocess_photo
+    from edgekd.progress import Watcher as Watcher
+    from edgekd.quantize.settings import QuantizeSection as QuantizeSection
     from edgekd.recipe import Recipe as Recipe
     from edgekd.recipe import load_recipe as load_recipe
+    from edgekd.report.model import Headline as Headline
+    from edgekd.report.model import Report as Report
     from edgekd.report.render import render as render
     from edgekd.runtime.open import open_runner as open_runner
+    from edgekd.runtime.predict import Prediction as Prediction
     from edgekd.runtime.predict import predict as predict
+    from edgekd.runtime.runner import Runner as Runner
+    from edgekd.scale.workers import Workers as Workers
+    from edgekd.training.labels import LabelsOnly as LabelsOnly
 
-# Public name: the module that defines it, and its name there where that is the name of a package here.
+# Public name: the module that defines it, and its name there.
 _HOMES = {
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
+    "ArtifactChangedError": ("edgekd.errors", "ArtifactChangedError"),
+    "ArtifactError": ("edgekd.errors", "ArtifactError"),
+    "AttentionTransfer": ("edgekd.distill.attention_transfer", "AttentionTransfer"),
     "BenchPlan": ("edgekd.bench.plan", "BenchPlan"),
+    "BenchResult": ("edgekd.bench.result", "BenchResult"),
     "BenchTarget": ("edgekd.bench.targets", "BenchTarget"),
+    "Change": ("edgekd.bench.before_after", "Change"),
+    "CheckRow": ("edgekd.evaluation.score", "CheckRow"),
+    "Comparison": ("edgekd.bench.statistics", "Comparison"),
+    "DKD": ("edgekd.distill.dkd", "DKD"),
+    "DataError": ("edgekd.errors", "DataError"),
+    "DataWarning": ("edgekd.data.warnings", "DataWarning"),
     "Dataset": ("edgekd.data.dataset", "Dataset"),
+    "DecodeError": ("edgekd.errors", "DecodeError"),
+    "Device": ("edgekd.devices.protocol", "Device"),
+    "DeviceError": ("edgekd.errors", "DeviceError"),
+    "DeviceNotFound": ("edgekd.errors", "DeviceNotFound"),
+    "DeviceTimeout": ("edgekd.errors", "DeviceTimeout"),
+    "Dist": ("edgekd.distill.dist", "Dist"),
     "EdgekdError": ("edgekd.errors", "EdgekdError"),
+    "ExportError": ("edgekd.errors", "ExportError"),
+    "ExportOptions": ("edgekd.export.options", "ExportOptions"),
+    "FitNet": ("edgekd.distill.fitnet", "FitNet"),
+    "GateFailed": ("edgekd.errors", "GateFailed"),
+    "GateResult": ("edgekd.evaluation.score", "GateResult"),
+    "Headline": ("edgekd.report.model", "Headline"),
+    "Hinton": ("edgekd.distill.hinton", "Hinton"),
+    "Inspection": ("edgekd.inspection.inspect_file", "Inspection"),
+    "Interval": ("edgekd.metrics", "Interval"),
+    "LabelSummary": ("edgekd.pipeline.label_list", "LabelSummary"),
+    "LabelsOnly": ("edgekd.training.labels", "LabelsOnly"),
+    "Launch": ("edgekd.bench.result", "Launch"),
+    "Measurement": ("edgekd.bench.result", "Measurement"),
+    "ModelError": ("edgekd.errors", "ModelError"),
+    "ParityGates": ("edgekd.evaluation.score", "ParityGates"),
+    "Prediction": ("edgekd.runtime.predict", "Prediction"),
     "Preprocessing": ("edgekd.preprocess", "Preprocessing"),
+    "QuantizeSection": ("edgekd.quantize.settings", "QuantizeSection"),
     "Recipe": ("edgekd.recipe", "Recipe"),
+    "RecipeError": ("edgekd.errors", "RecipeError"),
+    "Relational": ("edgekd.distill.relational", "Relational"),
+    "Report": ("edgekd.report.model", "Report"),
+    "RunError": ("edgekd.errors", "RunError"),
+    "RunOutcome": ("edgekd.pipeline.run", "RunOutcome"),
+    "Runner": ("edgekd.runtime.runner", "Runner"),
+    "Sample": ("edgekd.data.dataset", "Sample"),
+    "SimilarityPreserving": ("edgekd.distill.similarity_preserving", "SimilarityPreserving"),
+    "SplitError": ("edgekd.errors", "SplitError"),
     "SplitPolicy": ("edgekd.data.splitting", "SplitPolicy"),
+    "Standardized": ("edgekd.distill.standardized", "Standardized"),
+    "StorageError": ("edgekd.errors", "StorageError"),
+    "Summary": ("edgekd.bench.statistics", "Summary"),
+    "Sweep": ("edgekd.pipeline.sweep.sweep", "Sweep"),
+    "SweptStudent": ("edgekd.pipeline.sweep.sweep", "SweptStudent"),
+    "UnsupportedOpError": ("edgekd.errors", "UnsupportedOpError"),
+    "UsageError": ("edgekd.errors", "UsageError"),
+    "Validity": ("edgekd.bench.validity", "Validity"),
+    "Watcher": ("edgekd.progress", "Watcher"),
+    "Weighted": ("edgekd.distill.table", "Weighted"),
+    "Workers": ("edgekd.scale.workers", "Workers"),
+    "compare": ("edgekd.bench.before_after", "changes"),
+    "evaluate": ("edgekd.evaluation.score", "score"),
     "export_model": ("edgekd.export.exporter", "export"),
+    "inspect": ("edgekd.inspection.inspect_file", "inspect_file"),
+    "label_photos": ("edgekd.pipeline.label_list", "label_photos"),
     "load_dataset": ("edgekd.data.load", "load_dataset"),
     "load_recipe": ("edgekd.recipe", "load_recipe"),
     "measure": ("edgekd.bench.harness", "measure"),
@@ -80,6 +209,7 @@ _HOMES = {
     "render": ("edgekd.report.render", "render"),
     "run": ("edgekd.pipeline.run", "run"),
     "score": ("edgekd.evaluation.score", "score"),
+    "sweep": ("edgekd.pipeline.sweep.sweep", "sweep"),
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 
@@ -92,4 +222,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

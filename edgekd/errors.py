@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekd.text import printable
+
 
 class EdgekdError(Exception):
     """Base of everything edgekd raises on purpose; ``exit_code`` is what the CLI ends with."""
@@ -105,7 +107,7 @@ class DeviceError(EdgekdError):
         stdout: str = "",
         stderr: str = "",
     ) -> None:
-        super().__init__(shown(message))
+        super().__init__(printable(message))
         self.address = address
         self.argv = tuple(argv)
         self.status = status
@@ -119,11 +121,3 @@ class DeviceNotFound(DeviceError):
 
 class DeviceTimeout(DeviceError):
     """A device that did not answer in the time given."""
-
-
-def shown(text: str, most: int = 4000) -> str:
-    """A stranger's words, fit to be printed: what would move a cursor, colour or hide is written as its escape."""
-    cut = text if len(text) <= most else f"{text[:most]} ..."
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in cut
-    )

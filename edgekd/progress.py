@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from edgekd.text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -135,17 +137,15 @@ class BarWatcher:
 
         self.stop()
         self._bar = Bar(
-            SpinnerColumn(), TextColumn("{task.description:<8}", markup=False), BarColumn(), MofNCompleteColumn(),
+            SpinnerColumn(), TextColumn("{task.description:<13}", markup=False), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), console=self._console, transient=True, disable=not _can_draw(self._console),
         )  # fmt: skip
         self._bar.start()
-        self._task = self._bar.add_task(stage, total=None)
+        self._task = self._bar.add_task(printable(stage), total=None)
 
     def skipped(self, stage: str) -> None:
         """Print that the stage is unchanged."""
-        from rich.markup import escape
-
-        self._console.print(f"  [dim]{escape(f'{stage:<8}')} unchanged[/dim]")
+        self._print((f"  {stage:<13} unchanged", "dim"))
 
     def progress(self, done: int, total: int) -> None:
         """Move the bar; at most ten times a second, because a step can be a millisecond."""
@@ -156,22 +156,24 @@ class BarWatcher:
 
     def finished(self, stage: str, seconds: float) -> None:
         """Print the stage's duration."""
-        from rich.markup import escape
-
         self.stop()
-        self._console.print(f"  {escape(f'{stage:<8}')} {seconds:6.1f} s")
+        self._print((f"  {stage:<13} {seconds:6.1f} s", ""))
 
     def note(self, text: str) -> None:
         """Print the sentence."""
-        from rich.markup import escape
-
-        self._console.print(f"  [yellow]note[/yellow]     {escape(text)}")
+        self._print(("  ", ""), (f"{'note':<13}", "yellow"), (f" {text}", ""))
 
     def stop(self) -> None:
         """Remove the bar from the screen."""
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+    def _print(self, *parts: tuple[str, str]) -> None:
+        # Texts that are not ours stand in notes: no markup, no emoji codes, no escape sequences.
+        from rich.text import Text
+
+        self._console.print(Text.assemble(*((printable(text), style) for text, style in parts)))
 
 
 def default_watcher() -> Watcher:

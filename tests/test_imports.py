@@ -17,7 +17,7 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("errors", "_version", "__init__"),
+    ("text", "errors", "_version", "__init__"),
     ("storage", "quiet", "preprocess", "metrics", "progress", "section"),
     ("scale",),
     ("data",),
@@ -38,7 +38,7 @@ LAYERS = (
     ("bench",),
     ("report",),
     ("recipe",),
-    ("pipeline", "quickstart", "doctor"),
+    ("pipeline", "doctor"),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -19,8 +19,9 @@ from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult, Failure, Launch, Measurement
 from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
-from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.progress import Progress
+from edgekd.text import printable
 
 
 def measure(
@@ -116,7 +117,7 @@ class _Session:
         except DeviceNotFound:
             raise
         except DeviceError as error:
-            message = shown(f"{name} on {self.device.address}, launch {round_ + 1}: {_what(error)}")
+            message = printable(f"{name} on {self.device.address}, launch {round_ + 1}: {_what(error)}")
             failure = Failure(name, round_, message, error.stderr)
             return replace(result, failures=(*result.failures, failure))
         measurements = tuple(

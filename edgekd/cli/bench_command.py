@@ -9,56 +9,54 @@ import click
 
 if TYPE_CHECKING:
     from edgekd.bench.multi_device import Outcome
-    from edgekd.report.devices_report import Joined
+    from edgekd.report.devices_report import DevicePart, DevicesReport
 
 
 def _numbers(_context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     if value is None:
         return None
     try:
-        found = tuple(int(part) for part in value.split(","))
+        numbers = tuple(int(part) for part in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 1,2,4", param=option) from None
-    if len(set(found)) < len(found) or min(found) < (1 if option.name == "threads" else 0):
-        raise click.BadParameter(f"{value!r} holds a number twice, or one that is too small", param=option)
-    return found
+        raise click.BadParameter(f"{value!r} is not a list of numbers, such as 1,2,4", param=option) from None
+    if len(set(numbers)) < len(numbers) or min(numbers) < (1 if option.name == "threads" else 0):
+        raise click.BadParameter(f"{value!r} has a number twice, or one that is too small", param=option)
+    return numbers
 
 
 @click.command(
     "bench",
     epilog="The first file is the baseline unless --baseline names another. Exit code 4 where a device failed (the "
-    "others are measured all the same), 3 where one answers otherwise than this machine.",
+    "others are still measured), 3 where a device predicts other classes than this machine.",
 )
 @click.argument("artifacts", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--baseline", type=click.Path(path_type=Path), help="File that the others are held against.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of photos to run on; a run has its own.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="File that the others are compared with.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of photos to run on; not needed for a run.")
 @click.option("--photos", type=click.IntRange(1), default=16, help="How many of them to time on [16].")
-@click.option("--check", type=click.IntRange(0), default=16, help="How many to compare answers on; 0: none [16].")
+@click.option("--check", type=click.IntRange(0), default=16, help="How many to compare predictions on; 0: none [16].")
 @click.option("--device", "devices", multiple=True, help="Address, as edgekd devices lists them; repeatable [host].")
-@click.option("--launches", type=click.IntRange(1), default=7, help="Fresh processes a file [7].")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Timed a launch [1; sustained: 120].")
-@click.option("--threads", default="1", callback=_numbers, help="Threads of the runtime; several sweep: 1,2,4 [1].")
+@click.option("--launches", type=click.IntRange(1), default=7, help="Fresh processes per file [7].")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Timed per launch [1; sustained: 120].")
+@click.option("--threads", default="1", callback=_numbers, help="Threads of the runtime; 1,2,4 measures with each [1].")
 @click.option("--affinity", callback=_numbers, help="CPUs to stay on, such as 2,3 [any].")
 @click.option("--delegate", type=click.Choice(["xnnpack", "none", "gpu", "nnapi"]), default="xnnpack", help="[xnnpack]")
+@click.option("--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33: a camera).")
+@click.option("--sustained", is_flag=True, help="One long launch per file, with its latency by the second.")
+@click.option("--apk", type=click.Path(path_type=Path), help="The Android demo, which measures on phones.")
 @click.option(
-    "--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33 is a camera)."
+    "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without the demo."
 )
-@click.option("--sustained", is_flag=True, help="One long launch a file, with its curve by the second.")
-@click.option("--apk", type=click.Path(path_type=Path), help="The Android demo, to measure with on phones.")
+@click.option("--out", type=click.Path(path_type=Path), help="A .json of every timing for one device, or a folder.")
 @click.option(
-    "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without."
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Most seconds per launch [300, or 3 x --seconds]."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="One device: a .json of every timing. Else a folder.")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a launch may take [300, or 3 x --seconds]."
-)
-@click.option("--anew", is_flag=True, help="Keep nothing of the same command that was killed or failed before.")
+@click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Time files side by side in fresh processes, in random order, on real photos, on one device or many.
 
-    A run directory stands for its teacher, its student and the int8 files, on its test photos. With --out, the same
-    command again goes on where one was killed or lost a device.
+    Given a run directory, it measures that run's teacher, student and int8 files on the run's test photos. With --out,
+    the same command continues where an earlier one was killed or lost a device.
 
     \b
     Example:
@@ -67,7 +65,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     import contextlib
 
     from edgekd.bench.multi_device import measure_many
-    from edgekd.cli.bench_inputs import chosen_agent, files_of, photos_of, plan_of
+    from edgekd.cli.bench_inputs import choose_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
 
@@ -80,7 +78,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     folder, single = _where(options["out"], addresses)
     watcher = ConsoleWatcher()
     try:
-        choice = chosen_agent(options)
+        choice = choose_agent(options)
         outcomes = measure_many(
             targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
         )
@@ -88,13 +86,13 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
         watcher.stop()
     if single is not None and outcomes[0].error is None:
         outcomes[0].path.replace(single)
-        with contextlib.suppress(OSError):  # what was set aside stays
+        with contextlib.suppress(OSError):  # the folder has other files
             folder.rmdir()
     _finish(outcomes, None if single or options["out"] is None else folder, as_json)
 
 
 def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
-    """The folder that results grow in, and the one file that is wanted where it is one."""
+    """The folder that results are written to, and the one file to make of it where --out names a file."""
     import tempfile
 
     from edgekd.errors import UsageError
@@ -104,78 +102,81 @@ def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | N
     if out.suffix != ".json":
         return out, None
     if len(addresses) > 1:
-        raise UsageError(f"--out {out}: several devices give several files. Name a folder")
+        raise UsageError(f"--out {out}: several devices give several files. Give a folder")
     return out.parent / f".{out.stem}.bench", out
 
 
 def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None:
-    """Show what was measured, then say what failed: a device before a gate."""
+    """Print the measurements, then raise what failed: a device before a gate."""
     from edgekd.bench.on_device import device_scores
-    from edgekd.cli.console import RESULT
+    from edgekd.cli.console import line
     from edgekd.errors import DeviceError, GateFailed
     from edgekd.report.devices_report import join
 
-    results = [one.result for one in outcomes if one.result is not None]
-    errors = {one.address: _said(one) for one in outcomes if one.error is not None}
-    joined = join(results, errors)
+    results = [outcome.result for outcome in outcomes if outcome.result is not None]
+    errors = {outcome.address: _message(outcome) for outcome in outcomes if outcome.error is not None}
+    report = join(results, errors)
     if folder is not None:
-        from edgekd.report.devices_render import render_joined
+        from edgekd.report.devices_render import render_devices
 
-        page = render_joined(joined, folder, folder.resolve().name)
-    _show(joined, as_json)
+        page = render_devices(report, folder, folder.resolve().name)
+    _show(report, as_json)
     if folder is not None and not as_json:
-        RESULT.print(f"report: {page}")
+        line(f"report: {page}")
     if errors:
         raise DeviceError("\n  ".join(errors.values()))
-    wrong = [score.message(result.device) for result in results for score in device_scores(result) if not score.passed]
-    if wrong:
-        raise GateFailed("\n  ".join(["a device answers otherwise than this machine:", *wrong]))
+    different = [
+        score.message(result.device) for result in results for score in device_scores(result) if not score.passed
+    ]
+    if different:
+        raise GateFailed("\n  ".join(["a device predicts other classes than this machine:", *different]))
 
 
-def _said(outcome: Outcome) -> str:
-    """A device's error, and where what was measured before it is kept."""
+def _message(outcome: Outcome) -> str:
+    """A device's error, and where its measurements before it are."""
     launches = sum(len(one.launches) for one in outcome.result.measurements) if outcome.result else 0
-    kept = f" What was measured is in {outcome.path}; the same command goes on there." if launches else ""
-    told = str(outcome.error)
-    return told if str(outcome.path) in told else f"{told.rstrip('.')}.{kept}" if kept else told
+    message = str(outcome.error)
+    if not launches or str(outcome.path) in message:
+        return message
+    return f"{message.rstrip('.')}. What was measured is in {outcome.path}; the same command continues there."
 
 
-def _show(joined: Joined, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from edgekd.cli.console import RESULT, print_json
-    from edgekd.report.console_table import console_table
-    from edgekd.report.devices_report import device_cells, findings, reasons, what
+def _show(report: DevicesReport, as_json: bool) -> None:
+    from edgekd.cli.console import line, print_json, table
+    from edgekd.report.devices_report import describe_device, device_cells, findings, reasons
 
     if as_json:
-        told = [
-            {
-                "device": part.result.device,
-                "agent": part.result.agent,
-                "unit": part.result.unit,
-                "baseline": part.result.baseline,
-                "facts_before": dict(part.result.facts_before),
-                "facts_after": dict(part.result.facts_after),
-                "error": part.error,
-                "files": {
-                    line.measurement.name: {
-                        "summary": asdict(line.summary) if line.summary else None,
-                        "comparison": asdict(line.comparison),
-                        "validity": asdict(line.validity),
-                        "device_score": asdict(line.score) if line.score else None,
-                    }
-                    for line in part.lines
-                },
-            }
-            for part in joined.parts
-        ]
-        print_json({"devices": told, "failed": dict(joined.failed)})
+        print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed)})
         return
-    for part in joined.parts:
+    for part in report.parts:
         cells = device_cells(part)
-        RESULT.print(f"\n{part.result.device}: {what(part.result.facts_before)}", style="bold", markup=False)
-        RESULT.print(console_table(cells))
-        for found in findings(part):
-            RESULT.print(f"  {found}", markup=False)
+        line("\n", (f"{part.result.device}: {describe_device(part.result.facts_before)}", "bold"))
+        table(cells.header, cells.rows)
+        for finding in findings(part):
+            line(f"  {finding}")
         for reason in reasons(part):
-            RESULT.print(f"  ! {reason}", markup=False)
+            line(f"  ! {reason}")
+
+
+def _to_json(part: DevicePart) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    result = part.result
+    return {
+        "device": result.device,
+        "agent": result.agent,
+        "unit": result.unit,
+        "baseline": result.baseline,
+        "facts_before": dict(result.facts_before),
+        "facts_after": dict(result.facts_after),
+        "error": part.error,
+        "files": {
+            line.measurement.name: {
+                "summary": asdict(line.summary) if line.summary else None,
+                "comparison": asdict(line.comparison),
+                "validity": asdict(line.validity),
+                "device_score": asdict(line.score) if line.score else None,
+            }
+            for line in part.lines
+        },
+    }

@@ -17,7 +17,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import FORMATS, Preprocessing, preprocess
 
 _SUSTAINED_S = 120.0
-# Loading, warming up and answering on the slowest device that people have come with.
+# Loading, warming up and running on the slowest devices that people have tried.
 _TIMEOUT_S = 300.0
 
 
@@ -45,7 +45,7 @@ def photos_of(
     timed_n, check_n, data = options["photos"], options["check"], options["data"]
     if data is None and not _is_run(artifacts):
         raise UsageError("which photos? Give a folder of them: --data photos")
-    make = run_photos if data is None or _saved(data).is_file() else _folder_photos
+    make = run_photos if data is None or _dataset_file(data).is_file() else _folder_photos
     timed, check = (make(data or artifacts[0], count) for count in (timed_n, check_n))
     return make_targets(files, timed, check if check_n else None, options["threads"])
 
@@ -66,8 +66,8 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     return BenchPlan(**common, **mode, launches=options["launches"], launch_timeout_s=timeout_s)
 
 
-def chosen_agent(options: Mapping[str, Any]) -> AgentChoice:
-    """What the user has for phones. Raises: UsageError for a file that is not there."""
+def choose_agent(options: Mapping[str, Any]) -> AgentChoice:
+    """The agents that the user gave for phones. Raises: UsageError for a file that is not there."""
     for name in ("apk", "benchmark_model"):
         if options[name] is not None and not options[name].is_file():
             raise UsageError(f"--{name.replace('_', '-')} {options[name]}: there is no such file")
@@ -78,7 +78,7 @@ def _is_run(artifacts: Sequence[Path]) -> bool:
     return len(artifacts) == 1 and artifacts[0].is_dir()
 
 
-def _saved(run: Path) -> Path:
+def _dataset_file(run: Path) -> Path:
     return run / "data" / "dataset.json"
 
 
@@ -88,9 +88,9 @@ def run_photos(run: Path, count: int) -> Photos:
     from edgekd.data.images import images_of
     from edgekd.errors import RunError
 
-    if not _saved(run).is_file():
-        raise RunError(f"{run} is no run directory (it has no data/dataset.json). Make one: edgekd run RECIPE")
-    dataset = Dataset.load(_saved(run))
+    if not _dataset_file(run).is_file():
+        raise RunError(f"{run} is not a run directory: it has no data/dataset.json. Make one: edgekd run RECIPE")
+    dataset = Dataset.load(_dataset_file(run))
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
     return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels)
@@ -101,7 +101,7 @@ def _folder_photos(folder: Path, count: int) -> Photos:
 
     paths = [item.path for item in list_unlabelled(folder).items]
     if not paths:
-        raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)})")
+        raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)}). Give a folder with some")
 
     def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
         return np.stack([preprocess(path.read_bytes(), str(path), preprocessing) for path in paths[:count]])

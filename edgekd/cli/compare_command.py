@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edgekd.bench.before_after import Change
 
 
 @click.command("compare", epilog="Exit code 3 where a file got slower than --max-slowdown allows, noise aside.")
@@ -15,7 +19,7 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool) -> None:
-    """Hold one measurement against an earlier one of the same device.
+    """Compare a measurement with an earlier one of the same device.
 
     \b
     Example:
@@ -23,28 +27,28 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
     """
     from dataclasses import asdict
 
-    from rich.table import Table
-
     from edgekd.bench.before_after import changes
     from edgekd.bench.result import BenchResult
-    from edgekd.cli.console import RESULT, print_json
+    from edgekd.cli.console import print_json, table
     from edgekd.errors import GateFailed
-    from edgekd.report import format as text
 
-    found = changes(BenchResult.load(before), BenchResult.load(after))
+    compared = changes(BenchResult.load(before), BenchResult.load(after))
     if as_json:
-        print_json([asdict(change) for change in found])
+        print_json([asdict(change) for change in compared])
     else:
-        table = Table("file", "bytes", "after / before (95 %)", "verdict", box=None, pad_edge=False, header_style="dim")
-        for change in found:
-            compared = change.comparison
-            table.add_row(
-                change.name,
-                "same" if change.same_file else "changed",
-                text.ratio(compared.ratio, compared.estimate) + (", by the baseline" if change.by_baseline else ""),
-                "; ".join([compared.verdict, *compared.reasons]),
-            )
-        RESULT.print(table)
-    slower = [c.name for c in found if max_slowdown and c.comparison.ratio and c.comparison.ratio.low > max_slowdown]
+        table(("file", "bytes", "after / before (95 %)", "verdict"), map(_cells, compared), left=4)
+    slower = [c.name for c in compared if max_slowdown and c.comparison.ratio and c.comparison.ratio.low > max_slowdown]
     if slower:
         raise GateFailed(f"slower than {max_slowdown:g} times before: {', '.join(slower)}")
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    from edgekd.report import format as fmt
+
+    comparison = change.comparison
+    return (
+        change.name,
+        "same" if change.same_file else "changed",
+        fmt.ratio(comparison.ratio, comparison.estimate) + (", by the baseline" if change.by_baseline else ""),
+        "; ".join([comparison.verdict, *comparison.reasons]),
+    )

@@ -10,14 +10,14 @@ import click
 
 
 @click.group("devices", invoke_without_command=True)
-@click.option("--device", "addresses", multiple=True, metavar="ADDRESS", help="Ask this one; may be given again.")
+@click.option("--device", "addresses", multiple=True, metavar="ADDRESS", help="Ask this device only; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 @click.pass_context
 def command(context: click.Context, addresses: tuple[str, ...], as_json: bool) -> None:
     """List where a file can be measured.
 
-    Listed, each as it stands now, are this machine, the phones that adb sees, the emulated cores, and the machines
-    behind ssh that were set up from here. Ends with 4 if one of them fails; the others are shown all the same.
+    These are this machine, the phones that adb sees, the emulated cores, and the machines behind ssh that were set up
+    from here, each in its present state. Exit code 4 where one of them fails; the others are still listed.
 
     \b
     Example:
@@ -32,12 +32,12 @@ def command(context: click.Context, addresses: tuple[str, ...], as_json: bool) -
 
     for address in addresses:
         check_scheme(address)
-    found = [_ask(address) for address in addresses or _listed()]
+    devices = [_ask(address) for address in addresses or _reachable()]
     if as_json:
-        print_json(found)
+        print_json(devices)
     else:
-        _print_table(found)
-    if any("error" in facts for facts in found):
+        _print_table(devices)
+    if any("error" in facts for facts in devices):
         context.exit(4)
 
 
@@ -46,7 +46,7 @@ def command(context: click.Context, addresses: tuple[str, ...], as_json: bool) -
 @click.option(
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Install from this folder of .whl files: for ssh: devices without a network.",
+    help="Install from this folder of .whl files, for ssh: devices without a network.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def setup_command(address: str, wheels: Path | None, as_json: bool) -> None:
@@ -59,7 +59,7 @@ def setup_command(address: str, wheels: Path | None, as_json: bool) -> None:
       edgekd devices setup ssh:pi@pi5
       edgekd devices setup ssh:pi@pi5 --wheels wheels/
     """
-    from edgekd.cli.console import ConsoleWatcher, print_json
+    from edgekd.cli.console import ConsoleWatcher, line, print_json
     from edgekd.devices.setup import setup_device
 
     watcher = ConsoleWatcher()
@@ -71,10 +71,10 @@ def setup_command(address: str, wheels: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"address": address, "done": done})
     else:
-        click.echo(done)
+        line(done)
 
 
-def _listed() -> list[str]:
+def _reachable() -> list[str]:
     from edgekd.devices.table import SCHEMES
 
     return [address for module, _ in SCHEMES.values() for address in importlib.import_module(module).reachable()]
@@ -91,23 +91,18 @@ def _ask(address: str) -> dict[str, Any]:
         return {"address": address, "error": str(error)}
 
 
-def _print_table(found: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _print_table(devices: list[dict[str, Any]]) -> None:
+    from edgekd.cli.console import line, table
 
-    from edgekd.cli.console import RESULT
-
-    table = Table("address", "what", "cores", "governor", "now", "free", "runs", box=box.SIMPLE_HEAD)
-    for facts in found:
-        # Text, and not markup: a device's own words could be anything.
-        cells = _cells(facts) if "error" not in facts else ("", "", "", "", "", "")
-        what, *others = (Text(cell) for cell in cells)
-        table.add_row(Text(facts["address"]), what if "error" not in facts else Text("failed"), *others)
-    RESULT.print(table)
-    for facts in found:
+    header = ("address", "what", "cores", "governor", "now", "free", "runs")
+    rows = [
+        (facts["address"], *(("failed", "", "", "", "", "") if "error" in facts else _cells(facts)))
+        for facts in devices
+    ]
+    table(header, rows, boxed=True, left=len(header))
+    for facts in devices:
         if "error" in facts:
-            RESULT.print(Text(facts["error"]))
+            line(facts["error"])
 
 
 def _cells(facts: dict[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from edgekd.cli.recipe_stages import recipe_command
 command = recipe_command(
     "distill",
     "distill",
-    """Do a recipe up to its distilled student, and the one without the teacher beside it.
+    """Run a recipe up to its distilled student and the same student without the teacher.
 
 \b
 Example:

@@ -23,28 +23,41 @@ _SEED = 0
 
 
 @click.command(
-    "export", epilog="The model takes pixel values 0..255. Files appear only after each was run and checked."
+    "export", epilog="The model must take pixel values 0..255. Files are written only after each was run and checked."
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to hold them against.")
-@click.option("--format", "formats", default="tflite,onnx", help="Some of tflite,onnx,ort,c,coreml [tflite,onnx].")
+@click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to compare them with.")
+@click.option(
+    "--format",
+    "formats",
+    default="tflite,onnx",
+    help="Comma-separated formats: tflite, onnx, ort, c, coreml [tflite,onnx].",
+)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A run, or a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
-@click.option("--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Of int8 files [float32].")
+@click.option(
+    "--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Output dtype of int8 files [float32]."
+)
 @click.option("--batch", help="Images at a time, or dynamic [1 in .tflite, dynamic in .onnx].")
-@click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Of the .onnx input [nhwc].")
-@click.option("--license", "license_", default="not stated", help="For the files' metadata.")
+@click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Layout of the .onnx input [nhwc].")
+@click.option("--license", "license_", default="not stated", help="Licence for the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
-@click.option("--ranges", type=click.Choice(["min-max", "percentile", "mse"]), help="Of int8 activations [min-max].")
-@click.option("--float-op", "float_ops", multiple=True, help="A layer or kind of op that int8 files keep in float.")
+@click.option(
+    "--ranges",
+    type=click.Choice(["min-max", "percentile", "mse"]),
+    help="How activation ranges are calibrated [min-max].",
+)
+@click.option(
+    "--float-op", "float_ops", multiple=True, help="A layer or kind of op that int8 files keep in float; repeatable."
+)
 @click.option("--precision", "extra", multiple=True, type=click.Choice(["float16", "dynamic", "int16x8"]),
-              help="A further .tflite.")  # fmt: skip
-@click.option("--max-drop", type=click.FloatRange(0, 100), help="Points that int8 may lose on validation photos.")
+              help="Also write a .tflite of this precision; repeatable.")  # fmt: skip
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of accuracy that int8 may lose, validation.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
-@click.option("--android", type=click.Path(path_type=Path), help="An Android project: put the .tflite into its assets.")
+@click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     model: Path,
@@ -70,7 +83,7 @@ def command(
 ) -> None:
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
 
-    Formats: ort is ONNX Runtime's own; c is the int8 .tflite as C, with an example for TensorFlow Lite for
+    Formats: ort is ONNX Runtime's format; c is the int8 .tflite as C, with an example for TensorFlow Lite for
     Microcontrollers; coreml needs: pip install "edgekd[coreml]".
 
     --max-drop guarantees the int8 file: at most so many points of accuracy below the float32 one on validation photos,
@@ -84,42 +97,42 @@ def command(
       edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
     from edgekd.cli.check_command import finish
-    from edgekd.cli.console import PROGRESS
+    from edgekd.cli.console import PROGRESS, line
     from edgekd.cli.photos import open_photos
     from edgekd.evaluation.score import ParityGates, score
     from edgekd.export.android import assets_folder
     from edgekd.export.exporter import beside
 
     if android is not None:
-        # A folder that is no project is said before anything is converted.
+        # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
     dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
     section = _section(int8, ranges, float_ops, extra, max_drop)
-    made = _export(
+    artifacts = _export(
         model, data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options
     )
     for path in beside(out, model.stem, tuple(formats.split(","))):
-        PROGRESS.print(f"wrote {path}", markup=False)
+        line(f"wrote {path}", to=PROGRESS)
     gates = ParityGates(min_agreement=min_agreement)
-    float_twin = next((a for a in made if a.precision == "float32" and a.format == "tflite"), None)
-    rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in made]
+    float_twin = next((a for a in artifacts if a.precision == "float32" and a.format == "tflite"), None)
+    rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in artifacts]
     finish(rows, as_json)
-    # After the gates: no app gets a file that failed one.
+    # After the gates, so that no app gets a file that failed one.
     if android is not None:
-        _to_android(made, android, "int8" if int8 else "float32")
+        _to_android(artifacts, android, "int8" if int8 else "float32")
 
 
-def _to_android(made: list[Artifact], project: Path, precision: str) -> None:
+def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> None:
     """The .tflite of that precision with its golden vectors, and the lines that its build needs."""
-    from edgekd.cli.console import PROGRESS
+    from edgekd.cli.console import PROGRESS, line
     from edgekd.export.android import add_to_android
 
-    artifact = next(a for a in made if a.format == "tflite" and a.precision.removesuffix("-mixed") == precision)
+    artifact = next(a for a in artifacts if a.format == "tflite" and a.precision.removesuffix("-mixed") == precision)
     added = add_to_android(artifact, project)
-    PROGRESS.print(f"wrote {added.model}", markup=False)
-    PROGRESS.print(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", markup=False)
-    PROGRESS.print("in the module's build.gradle.kts:", *added.gradle_lines(), sep="\n  ", markup=False)
+    line(f"wrote {added.model}", to=PROGRESS)
+    line(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", to=PROGRESS)
+    line("\n  ".join(["add to the module's build.gradle.kts:", *added.gradle_lines()]), to=PROGRESS)
 
 
 def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
@@ -145,10 +158,10 @@ def _section(
     from edgekd.quantize.settings import QuantizeSection
 
     if not int8 and (ranges or float_ops or max_drop is not None):
-        raise UsageError("--ranges, --float-op and --max-drop are about int8 files: add --int8")
-    asked = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "min-max"}
+        raise UsageError("--ranges, --float-op and --max-drop need --int8")
+    values = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "min-max"}
     try:
-        return QuantizeSection.model_validate(asked)
+        return QuantizeSection.model_validate(values)
     except ValidationError as error:
         raise UsageError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
 
@@ -181,8 +194,8 @@ def _export(
     if section.max_drop is not None:
         out.mkdir(parents=True, exist_ok=True)
         any_cpu = make_onnx(formats)
-        chosen = _climbed(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
-    # The float32 .tflite is what int8 files are held against, so it is written whatever was asked for.
+        chosen = _convert_within(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
+    # The float32 .tflite is what int8 files are compared with, so it is always written.
     return export(
         loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("float32", *(("int8",) if int8 else ()), *section.precisions),
@@ -191,7 +204,7 @@ def _export(
     )  # fmt: skip
 
 
-def _climbed(
+def _convert_within(
     model: Any,
     photos: Any,
     data: Path,
@@ -205,14 +218,14 @@ def _climbed(
     """The first step of the ladder that loses no more than was allowed on the validation photos."""
     import tempfile
 
-    from edgekd.cli.console import PROGRESS
+    from edgekd.cli.console import PROGRESS, line
     from edgekd.data.images import images_of
     from edgekd.pipeline.qat_training import train_qat_for_export
     from edgekd.quantize.float_model import load_float_model
     from edgekd.quantize.ladder import climb_ladder
 
     def say(text: str) -> None:
-        PROGRESS.print(text, markup=False)
+        line(text, to=PROGRESS)
 
     valid = images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val")
     with tempfile.TemporaryDirectory(prefix=".aware.", dir=out) as scratch:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("golden", epilog="Exit code 3 where --check finds a vector that is not equal.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the vectors to this directory.")
-@click.option("--photos", type=click.Path(path_type=Path), help="Photos of your own to add.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Photos of yours to add.")
 @click.option("--check", "folder", type=click.Path(path_type=Path), help="Compare with the vectors in this directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path | None, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
     from edgekd.formats.artifact import Artifact
 
     if (out is None) == (folder is None):
-        raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with some")
+        raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with written ones")
     if photos is not None and out is None:
         raise UsageError("--photos adds photos to vectors that are written. Give --out DIR with it")
     opened = Artifact.open(artifact)
@@ -45,7 +45,7 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
 
 
 def _make(artifact: Artifact, out: Path, photos: Path | None, as_json: bool) -> None:
-    from edgekd.cli.console import print_json
+    from edgekd.cli.console import line, print_json
     from edgekd.golden import make_golden
 
     manifest = make_golden(artifact, out, photos=photos)
@@ -55,7 +55,7 @@ def _make(artifact: Artifact, out: Path, photos: Path | None, as_json: bool) -> 
         print_json({"out": str(out), "count": len(manifest.vectors), "size_bytes": size_bytes, "kinds": kinds})
         return
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    click.echo(f"{out}: {len(manifest.vectors)} vectors ({counts}), {size_bytes / 1e6:.1f} MB")
+    line(f"{out}: {len(manifest.vectors)} vectors ({counts}), {size_bytes / 1e6:.1f} MB")
 
 
 def _check(artifact: Artifact, folder: Path, as_json: bool) -> None:
@@ -69,22 +69,24 @@ def _check(artifact: Artifact, folder: Path, as_json: bool) -> None:
     else:
         _show(result)
     if not result.passed:
-        judged = result.probabilities_differ if result.probabilities_judged else ()
-        names = sorted({*result.pixels_differ, *result.input_differs, *judged})
+        probabilities = result.probabilities_differ if result.probabilities_judged else ()
+        names = sorted({*result.pixels_differ, *result.input_differs, *probabilities})
         raise GateFailed(
-            f"{len(names)} of {result.count} vectors in {folder} are not what {artifact.path} and this machine give: "
+            f"{len(names)} of {result.count} vectors in {folder} differ from those of {artifact.path} on this machine: "
             f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}. If the model has changed, make them again"
         )
 
 
 def _show(result: GoldenCheck) -> None:
+    from edgekd.cli.console import line
+
     rows = (
         ("pixels", result.pixels_differ),
         ("input tensors", result.input_differs),
-        ("top answers", result.top_differs),
+        ("top classes", result.top_differs),
     )
     for title, different in rows:
-        click.echo(f"{title}: {result.count - len(different)} of {result.count} equal")
+        line(f"{title}: {result.count - len(different)} of {result.count} equal")
     within = f"{result.count - len(result.probabilities_differ)} of {result.count} within {result.tolerance:g}"
-    note = "" if result.probabilities_judged else "; not judged, the vectors are of another precision"
-    click.echo(f"probabilities: {within}, largest difference {result.largest_difference:g}{note}")
+    note = "" if result.probabilities_judged else "; not a gate here, because the vectors are of another precision"
+    line(f"probabilities: {within}, largest difference {result.largest_difference:g}{note}")

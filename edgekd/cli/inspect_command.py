@@ -19,7 +19,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 
 @click.command(
     "inspect",
-    epilog="The file is loaded and run once, on zeros, in a process of its own. Exit code 1 where it is damaged or its "
+    epilog="The file is loaded and run once, on zeros, in a separate process. Exit code 1 where it is damaged or its "
     "runtime refuses it; 3 with --strict where a mistake of severity error is found.",
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -49,28 +49,24 @@ def command(artifact: Path, layers: bool, no_run: bool, strict: bool, as_json: b
 
 
 def _show(inspection: Inspection, with_layers: bool) -> None:
-    from edgekd.cli.console import RESULT
-
     _head(inspection)
-    RESULT.print(_tensors(inspection))
-    RESULT.print(_ops(inspection))
+    _tensors(inspection)
+    _ops(inspection)
     if with_layers:
-        RESULT.print(_layers(inspection))
+        _layers(inspection)
     _totals(inspection)
     _findings(inspection)
 
 
 def _line(name: str, text: str) -> None:
-    from rich.markup import escape
+    from edgekd.cli.console import line
 
-    from edgekd.cli.console import RESULT
-
-    RESULT.print(f"[bold]{name:<14}[/bold] {escape(text)}")
+    line((f"{name:<14}", "bold"), f" {text}")
 
 
 def _head(inspection: Inspection) -> None:
     description, versions = inspection.description, inspection.versions
-    maker = "made by edgekd, its seal is whole" if inspection.ours else "not edgekd's"
+    maker = "made by edgekd, its seal is intact" if inspection.ours else "not edgekd's"
     _line("file", f"{inspection.path.name}: {inspection.network.format}, {inspection.size_bytes:,} bytes, {maker}")
     _line("sha256", inspection.sha256)
     _line("versions", _pairs(versions))
@@ -86,60 +82,59 @@ def _head(inspection: Inspection) -> None:
     _line("provenance", _pairs(description.provenance) or "not stated in the file")
 
 
-def _tensors(inspection: Inspection) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
+def _tensors(inspection: Inspection) -> None:
+    from edgekd.cli.console import table
     from edgekd.inspection.tables import tensor
 
-    table = Table("", "name", "dtype", "shape", "scale", "zero point", title="Inputs and outputs", title_justify="left")
+    rows = []
     network = inspection.network
     for side, keys in (("in", network.inputs), ("out", network.outputs)):
         for key in keys:
-            told = tensor(network.values[key])
-            scale = "–" if told["scale"] is None else f"{told['scale']:.7g}"
-            zero = "–" if told["zero_point"] is None else str(told["zero_point"])
-            table.add_row(side, escape(told["name"]), told["dtype"], _shape(told["shape"]), scale, zero)
-    return table
+            facts = tensor(network.values[key])
+            scale = "–" if facts["scale"] is None else f"{facts['scale']:.7g}"
+            zero = "–" if facts["zero_point"] is None else str(facts["zero_point"])
+            rows.append((side, facts["name"], facts["dtype"], _shape(facts["shape"]), scale, zero))
+    header = ("", "name", "dtype", "shape", "scale", "zero point")
+    table(header, rows, title="Inputs and outputs", boxed=True, left=len(header))
 
 
-def _ops(inspection: Inspection) -> Any:
-    from rich.table import Table
-
+def _ops(inspection: Inspection) -> None:
+    from edgekd.cli.console import table
     from edgekd.inspection.tables import op_rows
 
-    table = Table("op", "precision", "count", "MACs", title="Ops", title_justify="left")
     is_tflite = inspection.subject.delegated is not None
-    if is_tflite:
-        table.add_column("XNNPACK")
-    for row in op_rows(inspection):
-        taken = [f"{row.delegated} of {row.count}"] if is_tflite else []
-        table.add_row(row.type, row.precision, str(row.count), _count(row.macs), *taken)
-    return table
+    rows = [
+        (
+            row.type, row.precision, str(row.count), _count(row.macs),
+            *([f"{row.delegated} of {row.count}"] if is_tflite else []),
+        )
+        for row in op_rows(inspection)
+    ]  # fmt: skip
+    header = ("op", "precision", "count", "MACs", *(["XNNPACK"] if is_tflite else []))
+    table(header, rows, title="Ops", boxed=True, left=len(header))
 
 
-def _layers(inspection: Inspection) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
+def _layers(inspection: Inspection) -> None:
+    from edgekd.cli.console import table
     from edgekd.inspection.network import DEQUANTIZE, QUANTIZE
     from edgekd.inspection.tables import layers
 
-    table = Table("#", "layer", "op", "precision", "output", "bytes", "MACs", title="Layers", title_justify="left")
     is_tflite = inspection.subject.delegated is not None
-    if is_tflite:
-        table.add_column("XNNPACK")
+    rows = []
     for layer in layers(inspection):
         if layer.macs == 0 and layer.type in (*QUANTIZE, *DEQUANTIZE):
             continue
         shape = _shape(None if layer.output_shape is None else list(layer.output_shape))
         name = layer.name if len(layer.name) <= 40 else f"…{layer.name[-39:]}"
-        taken = [("yes" if layer.delegated else "no")] if is_tflite else []
-        table.add_row(
-            str(layer.index), escape(name), layer.type, layer.precision, shape, f"{layer.constant_bytes:,}",
-            _count(layer.macs), *taken,
+        delegated = [("yes" if layer.delegated else "no")] if is_tflite else []
+        rows.append(
+            (
+                str(layer.index), name, layer.type, layer.precision, shape, f"{layer.constant_bytes:,}",
+                _count(layer.macs), *delegated,
+            )
         )  # fmt: skip
-    return table
+    header = ("#", "layer", "op", "precision", "output", "bytes", "MACs", *(["XNNPACK"] if is_tflite else []))
+    table(header, rows, title="Layers", boxed=True, left=len(header))
 
 
 def _totals(inspection: Inspection) -> None:
@@ -150,32 +145,28 @@ def _totals(inspection: Inspection) -> None:
     not_counted = f", not counted in {', '.join(unknown)}" if unknown else ""
     _line("total", f"{total['ops']} ops, {total['macs']:,} MACs an image{not_counted}")
     _line("bytes", f"{total['constant_bytes']:,} of constants, {total['other_bytes']:,} of structure and metadata")
-    taken = delegation(inspection)
-    if taken is not None:
-        share = "" if taken["macs_share"] is None else f", with {taken['macs_share']:.1%} of the MACs"
-        left = f"; leaves {', '.join(taken['left'][:_LEFT_SHOWN])}" if taken["left"] else ""
-        left += f" and {len(taken['left']) - _LEFT_SHOWN} more" if len(taken["left"]) > _LEFT_SHOWN else ""
-        _line("XNNPACK", f"takes {taken['ops']} of {taken['of']} ops{share} ({taken['how']}){left}")
+    delegated = delegation(inspection)
+    if delegated is not None:
+        share = "" if delegated["macs_share"] is None else f", with {delegated['macs_share']:.1%} of the MACs"
+        left = f"; leaves {', '.join(delegated['left'][:_LEFT_SHOWN])}" if delegated["left"] else ""
+        left += f" and {len(delegated['left']) - _LEFT_SHOWN} more" if len(delegated["left"]) > _LEFT_SHOWN else ""
+        _line("XNNPACK", f"takes {delegated['ops']} of {delegated['of']} ops{share} ({delegated['how']}){left}")
     if inspection.fused:
         ops = ", ".join(f"{count} {op}" for op, count in sorted(inspection.fused.items(), key=lambda kv: -kv[1]))
-        _line("ONNX Runtime", f"makes of it: {ops}")
+        _line("ONNX Runtime", f"fuses it to: {ops}")
     if inspection.ran:
         _line("runs", "yes, once on zeros")
 
 
 def _findings(inspection: Inspection) -> None:
-    from rich.markup import escape
-
-    from edgekd.cli.console import RESULT
+    from edgekd.cli.console import line
 
     if not inspection.findings:
         _line("lint", "no mistake found")
     for finding in inspection.findings:
-        colour = _COLOURS[finding.severity]
-        RESULT.print(
-            f"[{colour}]{finding.severity:<7}[/{colour}] [bold]{finding.rule}[/bold]: {escape(finding.message)}"
-        )
-        RESULT.print(f"        [dim]{escape(finding.fix)}[/dim]")
+        severity = (f"{finding.severity:<7}", _COLOURS[finding.severity])
+        line(severity, " ", (finding.rule, "bold"), f": {finding.message}")
+        line("        ", (finding.fix, "dim"))
 
 
 def _shape(shape: list[Any] | None) -> str:

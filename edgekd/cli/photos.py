@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.cli.console import PROGRESS
+from edgekd.cli.console import note
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.data.splitting import SplitPolicy
@@ -18,7 +18,7 @@ def open_photos(data: Path, images: Path | None, strict: bool) -> Dataset:
         return Dataset.load(saved)
     dataset = load_dataset(data, images=images, policy=SplitPolicy(), strict=strict)
     for warning in dataset.warnings:
-        PROGRESS.print(f"note: {warning.message}", markup=False)
+        note(warning.message)
     return dataset
 
 
@@ -29,11 +29,10 @@ def warn_of_training_photos(artifact: Artifact, dataset: Dataset, split: str) ->
     if not saved.is_file():
         return
     trained = {sample.sha256 for sample in Dataset.load(saved).samples if sample.split != "test"}
-    asked = [sample.sha256 for sample in dataset.split(split)]
-    met = sum(sha256 in trained for sha256 in asked)
-    if met:
-        PROGRESS.print(
-            f"note: {met} of these {len(asked)} photos took part in training {artifact.path.name}, so its score here "
-            f"says little. Its own {split} split: --data {run}",
-            markup=False,
+    photos = [sample.sha256 for sample in dataset.split(split)]
+    seen = sum(sha256 in trained for sha256 in photos)
+    if seen:
+        note(
+            f"{seen} of these {len(photos)} photos took part in training {artifact.path.name}, so its score here "
+            f"says little. Its own {split} split: --data {run}"
         )

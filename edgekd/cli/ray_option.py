@@ -1,4 +1,4 @@
-"""``--ray``: the same work, done by the workers of a Ray cluster."""
+"""``--ray``: the same work on the workers of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekd.scale.workers import Here, Trials, Workers
 
 _HELP = (
     "Spread the work over a Ray cluster: at ADDRESS, else the one started on this machine, else one for this command. "
-    "After the other arguments."
+    "Give it after the other arguments."
 )
 
 
@@ -22,7 +22,7 @@ def ray_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def workers_of(ray: str | None) -> Workers:
-    """Who computes: this process, or Ray's workers, of which nothing is imported before they have work."""
+    """Executors for independent tasks: this process, or Ray's workers, imported when there is work."""
     if ray is None:
         return Here()
     from edgekd.scale.ray_workers import RayWorkers
@@ -31,7 +31,7 @@ def workers_of(ray: str | None) -> Workers:
 
 
 def trials_of(ray: str | None, stop_early: bool) -> Trials | None:
-    """Who trains a sweep's students beside each other, if anyone does."""
+    """Executors that train a sweep's students at the same time; None without ``--ray``."""
     if ray is None:
         return None
     from edgekd.scale.ray_trials import RayTrials

@@ -9,7 +9,7 @@ import click
 
 @click.command("report")
 @click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Where a report over devices goes [their folder].")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for a report over devices [that of the files].")
 @click.option("--json", "as_json", is_flag=True, help="Print a run's report as JSON to stdout.")
 def command(sources: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Render a run directory's report again, or join measurements of several devices in one.
@@ -30,7 +30,7 @@ def command(sources: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     if len(sources) > 1:
         raise UsageError("several run directories are several reports: name one, or the .json files of edgekd bench")
     if not (sources[0] / "run.json").is_file():
-        raise RunError(f"{sources[0]} is no run directory (it has no run.json). Make one: edgekd run RECIPE")
+        raise RunError(f"{sources[0]} is not a run directory: it has no run.json. Make one: edgekd run RECIPE")
     render(sources[0])
     show(sources[0], as_json)
 
@@ -38,16 +38,16 @@ def command(sources: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 def _results(sources: tuple[Path, ...]) -> list[Path]:
     """The measurements named, or those in a folder that ``edgekd bench --out`` wrote."""
     if len(sources) == 1 and sources[0].is_dir() and not (sources[0] / "run.json").is_file():
-        found = sorted(sources[0].glob("*.json"))
-        return [path for path in found if not path.name.startswith(".") and not path.name.endswith(".partial.json")]
+        files = sorted(sources[0].glob("*.json"))
+        return [path for path in files if not path.name.startswith(".") and not path.name.endswith(".partial.json")]
     return [path for path in sources if not path.is_dir()]
 
 
 def _join(paths: list[Path], out: Path) -> None:
     from edgekd.bench.result import BenchResult
-    from edgekd.cli.console import RESULT
-    from edgekd.report.devices_render import render_joined
+    from edgekd.cli.console import line
+    from edgekd.report.devices_render import render_devices
     from edgekd.report.devices_report import join
 
-    page = render_joined(join([BenchResult.load(path) for path in paths]), out, out.resolve().name)
-    RESULT.print(f"report: {page}")
+    page = render_devices(join([BenchResult.load(path) for path in paths]), out, out.resolve().name)
+    line(f"report: {page}")

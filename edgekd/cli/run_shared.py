@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import click
-
-from edgekd.cli.console import PROGRESS, RESULT, ConsoleWatcher, print_json
+from edgekd.cli.console import PROGRESS, ConsoleWatcher, line, print_json, table
 from edgekd.errors import GateFailed
 from edgekd.recipe import Recipe
 from edgekd.scale.workers import Workers
@@ -15,11 +14,11 @@ from edgekd.scale.workers import Workers
 def run_recipe(
     recipe: Recipe, out: Path, until: str, accept_weak_teacher: bool, as_json: bool, workers: Workers | None = None
 ) -> None:
-    """Run up to a stage, print what it came to, and raise GateFailed at the very end where a gate failed."""
+    """Run up to a stage, print the result, and raise GateFailed at the very end where a gate failed."""
     from edgekd.pipeline.run import run
 
     directory = out / recipe.name
-    PROGRESS.print(f"[bold]{recipe.name}[/bold] in {directory}")
+    print_place(recipe, directory)
     watcher = ConsoleWatcher()
     try:
         outcome = run(
@@ -32,21 +31,27 @@ def run_recipe(
     elif as_json:
         print_json({"directory": str(directory), "until": until})
     else:
-        RESULT.print(f"done up to {until}: {directory / until}")
+        line(f"done up to {until}: {directory / until}")
     if outcome.failed_gates:
         lines = [f"{gate['name']}: {gate['message']}" for gate in outcome.failed_gates]
         raise GateFailed("the files are written, but a gate failed:\n  " + "\n  ".join(lines))
 
 
+def print_place(recipe: Recipe, directory: Path) -> None:
+    """Say which recipe runs where."""
+    line((recipe.name, "bold"), f" in {directory}", to=PROGRESS)
+
+
 def show(directory: Path, as_json: bool) -> None:
     """Print a rendered run: its headline and table, or its JSON."""
     from edgekd.report.collect import collect
-    from edgekd.report.table import table
+    from edgekd.report.table import caption, main_cells
 
-    report = collect(directory)
     if as_json:
-        click.echo((directory / "report.json").read_text(encoding="utf-8"), nl=False)
+        print_json(json.loads((directory / "report.json").read_text(encoding="utf-8")))
         return
-    RESULT.print(f"\n[bold]{report.headline}[/bold]\n")
-    RESULT.print(table(report))
-    RESULT.print(f"report: {directory / 'report.html'}")
+    report = collect(directory)
+    cells = main_cells(report)
+    line("\n", (str(report.headline), "bold"), "\n")
+    table(cells.header, cells.rows, caption=caption(report))
+    line(f"report: {directory / 'report.html'}")

@@ -7,7 +7,7 @@ from edgekd.cli.recipe_stages import recipe_command
 command = recipe_command(
     "train",
     "teacher",
-    """Do a recipe up to its teacher.
+    """Run a recipe up to its teacher.
 
 \b
 Example:

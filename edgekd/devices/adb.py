@@ -23,9 +23,10 @@ from typing import Any
 
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
-from edgekd.devices.adb_link import SERIAL, AdbLink, kill_group, printable, start_server, states
+from edgekd.devices.adb_link import SERIAL, AdbLink, kill_group, start_server, states
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
+from edgekd.text import one_line
 
 WORKSPACES = "/data/local/tmp"
 AT_END = ".edgekd-at-end"
@@ -129,7 +130,7 @@ class AdbDevice:
         if status == "absent" or status in ("126", "127"):
             lines = said.strip().splitlines() or ["there is no such command, or it may not be executed"]
             raise DeviceError(
-                f"{self.address}: {argv[0]!r} cannot be started: {printable(lines[-1])}. Check that it exists there, "
+                f"{self.address}: {argv[0]!r} cannot be started: {one_line(lines[-1])}. Check that it exists there, "
                 "may be executed and was built for this phone's processor",
                 address=self.address,
                 argv=argv,
@@ -182,7 +183,7 @@ class AdbDevice:
             raise DeviceTimeout(f"{self.address} did not answer within {_SHORT_TIMEOUT_S:g} s", address=self.address)
         if first:
             raise DeviceError(
-                f"{self.address}: cannot {doing}: it answered {printable(_decode(first), 60)!r}. Is this Android?",
+                f"{self.address}: cannot {doing}: it answered {one_line(_decode(first), 60)!r}. Is this Android?",
                 address=self.address,
             )
         raise self.link.failure(doing, ("mktemp", "-d", WORKSPACES), holder.returncode, _decode(stderr))
@@ -220,7 +221,7 @@ class AdbDevice:
         name = Path(argv[0]).name
         self.link.check(f"run {name}")
         lines = stderr.strip().splitlines()
-        said = f" ({printable(lines[-1])})" if lines else ""
+        said = f" ({one_line(lines[-1])})" if lines else ""
         return DeviceNotFound(
             f"{self.address}: the link was lost while {name} ran{said}. The phone can be reached again: measure again",
             address=self.address,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from edgekd.devices.pump import Pump
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
+from edgekd.text import one_line
 
 # USB and TCP serials, emulators, [IPv6%zone]:port and the names of wireless debugging; none starts with a dash.
 SERIAL = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:%\[\]-]{0,127}")
@@ -66,7 +67,7 @@ class AdbLink:
                 f"{self.address}: cannot {doing}: it is not attached. {_attached()}", address=self.address
             )
         known = next((said for name, said in _STATES.items() if state.startswith(name)), None)
-        said = known or f"is in the state {printable(state)!r}. Boot Android on it and see: adb devices"
+        said = known or f"is in the state {one_line(state)!r}. Boot Android on it and see: adb devices"
         raise DeviceNotFound(f"{self.address}: cannot {doing}: it {said}", address=self.address)
 
     def failure(self, doing: str, argv: Sequence[str], status: int | None, stderr: str) -> DeviceError:
@@ -74,7 +75,7 @@ class AdbLink:
         self.check(doing)
         lines = [line for line in stderr.splitlines() if line.strip()]
         lines = [line for line in lines if "error:" in line] or lines
-        last = printable(lines[-1].removeprefix("adb: error: ")) if lines else f"adb ended with status {status}"
+        last = one_line(lines[-1].removeprefix("adb: error: ")) if lines else f"adb ended with status {status}"
         cause = next((told for found, told in _CAUSES if re.search(found, stderr, re.IGNORECASE)), None)
         told = f"{cause} ({last})" if cause else last
         return DeviceError(
@@ -88,7 +89,7 @@ def states(address: str = "adb") -> dict[str, str]:
     process = _start("devices", address=address, stdin=subprocess.DEVNULL)
     status, stdout, stderr = _finish(process, ("devices",), _ASK_TIMEOUT_S, address)
     if status != 0:
-        said = printable(stderr.decode("utf-8", "replace")) or f"status {status}"
+        said = one_line(stderr.decode("utf-8", "replace")) or f"status {status}"
         raise DeviceError(f"{address}: adb's server cannot be asked: {said}. Try: adb start-server", address=address)
     rows = (line.split("\t", 1) for line in stdout.decode("utf-8", "replace").splitlines() if "\t" in line)
     return {serial: state.strip() for serial, state in rows if SERIAL.fullmatch(serial)}
@@ -110,11 +111,6 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(ValueError, OSError):
         process.communicate(timeout=_ASK_TIMEOUT_S)
-
-
-def printable(text: str, most: int = 200) -> str:
-    """One short line without control characters: a phone's words are shown on a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[:most]
 
 
 @contextlib.contextmanager
@@ -194,6 +190,6 @@ def _end(process: subprocess.Popen[bytes], pumps: Sequence[Pump]) -> None:
 
 
 def _attached() -> str:
-    known = [f"adb:{serial} ({printable(state, 30)})" for serial, state in sorted(states().items())]
+    known = [f"adb:{serial} ({one_line(state, 30)})" for serial, state in sorted(states().items())]
     told = f"Attached: {', '.join(known)}" if known else "Nothing is attached: plug a phone in, allow USB debugging"
     return f"{told}; see: adb devices"

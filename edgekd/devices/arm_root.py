@@ -22,6 +22,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BOARDS, Board, BoardName, board_files
 from edgekd.errors import DeviceError, EdgekdError
 from edgekd.progress import Progress
+from edgekd.text import NO_OUTPUT
 
 SUITE = "bookworm"
 PYTHON = "3.11"
@@ -260,7 +261,7 @@ def _must_run(argv: list[str], what: str) -> None:
     done = HostDevice().run(argv, TIMEOUT_S)
     if done.status == 0:
         return
-    told = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()] or ["it said nothing"]
+    told = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()] or [NO_OUTPUT]
     wrong = [line for line in told if re.search(r"error|^E:|cannot|No space|denied", line, re.IGNORECASE)]
     full = "No space left" in done.stderr
     raise DeviceError(

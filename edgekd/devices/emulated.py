@@ -29,6 +29,7 @@ from edgekd.devices.pi_board import BoardName
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.progress import Progress
+from edgekd.text import last_line
 
 COUNTER_VARIABLE = "EDGEKD_INSTRUCTION_COUNTER"
 COUNTER_BYTES = 4096
@@ -251,7 +252,7 @@ class EmulatedDevice:
 
     def _check_counted(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
         if struct.unpack_from("<Q", counter.read_bytes())[0] == 0:
-            told = done.stderr.strip() or "it said nothing"
+            told = last_line(done.stderr)
             raise DeviceError(
                 f"{self.address}: {self._qemu.name} counted no instruction: {told}. "
                 f"Set it up again: edgekd devices setup {self.address}",

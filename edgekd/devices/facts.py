@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from edgekd.text import one_line
+
 # What decides which int8 and float kernels the runtimes choose.
 FLAGS_OF_INTEREST = frozenset(
     {
@@ -95,11 +97,8 @@ class CpuTimes:
 
 
 def clean(value: str) -> str | None:
-    """A device's own words without control and direction characters, one line, at most 120 characters."""
-    printable = "".join(
-        " " if char.isspace() else char for char in value[:4096] if char.isprintable() or char.isspace()
-    )
-    return " ".join(printable.split())[:_TEXT_LIMIT] or None
+    """A device's text as one line of at most about 120 characters, control and direction characters escaped."""
+    return one_line(value, _TEXT_LIMIT) or None
 
 
 def parse_cpu_model(cpuinfo: str) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekd import storage
 from edgekd.devices.host import HostDevice
 from edgekd.errors import DeviceError, DeviceNotFound
+from edgekd.text import NO_OUTPUT, one_line
 
 SOURCE = Path(__file__).with_name("insncount.c")
 QEMU = "qemu-aarch64"
@@ -68,7 +69,7 @@ def compile_plugin(folder: Path, qemu: Path, address: str) -> Path:
             done = HostDevice().run(argv, 120)
             if done.status != 0:
                 told = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-                said = told[0].strip() if told else "it said nothing"
+                said = one_line(told[0]) if told else NO_OUTPUT
                 raise DeviceError(
                     f"{address}: {compiler} could not compile {SOURCE.name}: {said}. "
                     "On Debian: apt-get install gcc libc6-dev",

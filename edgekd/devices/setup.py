@@ -21,6 +21,7 @@ from edgekd.devices.table import check_scheme
 from edgekd.devices.wheels import Target, download, find_wheels
 from edgekd.errors import DeviceError, UsageError
 from edgekd.progress import Progress
+from edgekd.text import last_line
 
 # Below the home folder there.
 ENVIRONMENT = ".local/share/edgekd/venv"
@@ -228,7 +229,7 @@ def _must(device: Device, argv: list[str], doing: str) -> Completed:
 
 
 def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
-    said = facts.clean((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    said = last_line(done.stderr)
     hint = ". Free some space on it" if "No space left" in done.stderr else ""
     return DeviceError(
         f"{device.address}: cannot {doing}: {said}{hint}",

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgekd.devices import facts
 from edgekd.devices.pump import Pump
 from edgekd.errors import DeviceNotFound, UsageError
+from edgekd.text import last_line
 
 # A file for ``ssh -F`` in place of the user's own configuration.
 CONFIG_VARIABLE = "EDGEKD_SSH_CONFIG"
@@ -152,7 +152,7 @@ class SshClient:
 
     def failure(self, stderr: str, status: int) -> DeviceNotFound:
         """The error for a connection that ssh could not make."""
-        said = last_line(stderr) or f"ssh ended with status {status}"
+        said = last_line(stderr, default=f"ssh ended with status {status}")
         cause = next((told for pattern, told in _CAUSES if re.search(pattern, stderr, re.IGNORECASE)), None)
         host = re.sub(r"^ssh://|:[0-9]+$", "", self._destination).rpartition("@")[2]
         told = cause or "no connection ({said}). Find out why by hand: {by_hand}"
@@ -203,12 +203,6 @@ class SshClient:
         self._socket = Path(folder) / "c"
         weakref.finalize(self, _close, self._base(self._socket), self._destination, folder)
         return self._socket
-
-
-def last_line(stderr: str) -> str | None:
-    """The last thing said, fit to be printed."""
-    lines = [line for line in stderr[-16384:].splitlines() if line.strip()]
-    return facts.clean(lines[-1]) if lines else None
 
 
 def _environment() -> dict[str, str]:

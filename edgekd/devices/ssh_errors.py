@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from edgekd.devices import facts
 from edgekd.devices.protocol import Completed
-from edgekd.devices.ssh_client import Ended, last_line
+from edgekd.devices.ssh_client import Ended
 from edgekd.errors import DeviceError, DeviceNotFound
+from edgekd.text import last_line
 
 _MISSING = re.compile(r"No module named '(numpy|ai_edge_litert|onnxruntime)")
 
@@ -35,11 +36,11 @@ def no_python(address: str) -> DeviceError:
 
 def not_started(address: str, argv: Sequence[str], done: Completed, is_python: bool) -> DeviceError | None:
     """The error for a command that ended because it could not start, or for Python without a runtime; else None."""
-    said = last_line(done.stderr)
+    said = last_line(done.stderr, default="")
     if done.status == 126:
         why = f"{argv[0]!r} cannot be started: {said or 'it may not be executed'}. "
         why += "Check its rights, and that it was built for this processor"
-    elif done.status == 1 and is_python and (missing := _MISSING.search(said or "")):
+    elif done.status == 1 and is_python and (missing := _MISSING.search(said)):
         name = missing[1].replace("_", "-")
         why = f"its Python has no {name}. Give it what measuring needs: edgekd devices setup {address}"
     else:
@@ -56,7 +57,7 @@ def not_started(address: str, argv: Sequence[str], done: Completed, is_python: b
 
 def cut_off(address: str, doing: str, ended: Ended, connected: bool, limit_bytes: int) -> DeviceError:
     """Something that never came to its own end."""
-    said = last_line(ended.stderr)
+    said = last_line(ended.stderr, default="")
     kind: type[DeviceError] = DeviceError
     if ended.killed == "too much":
         told = f"{doing}: it wrote more than can be right ({limit_bytes >> 20} MiB at most) and was killed"

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekd.devices import facts
 from edgekd.devices.arm_root import requirements
 from edgekd.errors import DeviceError, DeviceTimeout
+from edgekd.text import last_line
 
 _TIMEOUT_S = 1800.0
 
@@ -74,7 +75,7 @@ def download(folder: Path, target: Target, address: str) -> None:
             address=address,
         ) from None
     if done.returncode != 0:
-        said = facts.clean((done.stderr.strip().splitlines() or ["nothing"])[-1])
+        said = last_line(done.stderr)
         raise DeviceError(
             f"{address}: this machine's pip cannot download the wheels for it: {said}. "
             "Download them elsewhere and give their folder: --wheels DIR",

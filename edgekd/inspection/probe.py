@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ArtifactError
+from edgekd.text import last_line
 
 TIMEOUT_S = 300.0
 
@@ -77,8 +78,7 @@ def _death(status: int, stderr: bytes) -> str:
         except ValueError:
             name = f"signal {-status}"
         return f"ended its process by {name}"
-    last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
-    return f"failed: {last[0][:400]}"
+    return f"failed: {last_line(stderr.decode('utf-8', 'replace'))}"
 
 
 def _message(path: Path, why: str) -> str:

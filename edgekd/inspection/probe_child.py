@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgekd.text import one_line
+
 _MEMORY_BYTES = 12 << 30
 _MAX_INPUT_BYTES = 256 << 20
 # What a free height or width is tried with.
@@ -60,7 +62,7 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
         interpreter.allocate_tensors()
         result: dict[str, Any] = {"delegated": _delegated(interpreter)}
     except (RuntimeError, ValueError, MemoryError) as error:
-        return {"refused": f"LiteRT refuses it: {_line(error)}"}
+        return {"refused": f"LiteRT refuses it: {one_line(error, 400)}"}
     say({"doing": "running it in LiteRT"})
     import numpy as np
 
@@ -69,7 +71,7 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
             interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
         interpreter.invoke()
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-        result["failed"] = f"LiteRT cannot run it on zeros: {_line(error)}"
+        result["failed"] = f"LiteRT cannot run it on zeros: {one_line(error, 400)}"
     return result
 
 
@@ -108,7 +110,7 @@ def _onnx(path: Path, run: bool, say: Say) -> dict[str, Any]:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own exception types share no base but this
-            return result | {"refused": f"ONNX Runtime refuses it: {_line(error)}"}
+            return result | {"refused": f"ONNX Runtime refuses it: {one_line(error, 400)}"}
         result["fused"] = _counts(optimized)
     say({"doing": "running it in ONNX Runtime"})
     try:
@@ -116,7 +118,7 @@ def _onnx(path: Path, run: bool, say: Say) -> dict[str, Any]:
         if all(value is not None for value in feeds.values()):
             session.run(None, feeds)
     except Exception as error:  # as above
-        result["failed"] = f"ONNX Runtime cannot run it on zeros: {_line(error)}"
+        result["failed"] = f"ONNX Runtime cannot run it on zeros: {one_line(error, 400)}"
     return result
 
 
@@ -164,10 +166,6 @@ def _zeros(value: Any) -> Any:
     except TypeError:
         return None
     return np.zeros(shape, dtype) if np.prod(shape) * dtype.itemsize <= _MAX_INPUT_BYTES else None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekd.errors import ModelError
 from edgekd.quiet import import_keras
+from edgekd.text import first_line
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -34,5 +35,5 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a foreign or damaged file.
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise ModelError(f"{path} cannot be loaded as a Keras 3 model: {reason}") from error

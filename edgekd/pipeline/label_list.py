@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from edgekd.pipeline.context import teacher_identity, view_settings
 from edgekd.pipeline.soft_target_views import load_finished_teacher, photos_per_batch
 from edgekd.preprocess import Preprocessing
 from edgekd.progress import Progress
-from edgekd.recipe import Recipe
+from edgekd.recipe import Recipe, load_recipe
 from edgekd.scale.place import LocalPlace, Place, is_uri, open_place
 from edgekd.scale.workers import PieceRecord, Work, Workers
 from edgekd.soft_targets.compute import RenderedShard, fill_soft_targets, shard_logits
@@ -66,8 +67,8 @@ class ListJob:
 
 
 def label_photos(
-    recipe: Recipe, run: Path, source: str, where: str, *, workers: Workers | None = None,
-    progress: Progress | None = None,
+    recipe: Recipe | str | os.PathLike[str], run: str | os.PathLike[str], source: str, where: str, *,
+    workers: Workers | None = None, progress: Progress | None = None,
 ) -> LabelSummary:  # fmt: skip
     """Store the soft targets of the photos that the list ``source`` names, in the recipe's views, at ``where``.
 
@@ -77,6 +78,7 @@ def label_photos(
 
     Raises: UsageError, DataError, StorageError; RunError where another process fills ``where``.
     """
+    recipe, run = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe)), Path(run)
     policy = recipe.data.views
     if policy.mix.on:
         raise UsageError("mixed views need all photos at once: remove [data.views.mix] to label a list")

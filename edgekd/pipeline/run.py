@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import Stage, stages_until
 from edgekd.progress import Watcher, default_watcher
-from edgekd.recipe import Recipe
+from edgekd.recipe import Recipe, load_recipe
 from edgekd.scale.workers import Here, Workers
 from edgekd.storage import locked, read_json, write_json
 
@@ -34,8 +35,8 @@ class RunOutcome:
 
 
 def run(
-    recipe: Recipe,
-    directory: Path,
+    recipe: Recipe | str | os.PathLike[str],
+    directory: str | os.PathLike[str] | None = None,
     *,
     until: str = "report",
     accept_weak_teacher: bool = False,
@@ -44,12 +45,30 @@ def run(
 ) -> RunOutcome:
     """Do the stages of ``recipe`` up to ``until`` in ``directory``; those whose inputs have not changed are skipped.
 
-    Killed and called again, it resumes where it was and ends in the same files. ``workers`` compute the soft targets.
-    ``until`` is a name of `edgekd.pipeline.stage_table`: that stage is done, and all that it needs.
+    Killed and called again, it resumes where it was and ends in the same files.
 
-    Raises GateFailed where the teacher is not worth learning from (unless ``accept_weak_teacher`` or the recipe's
-    ``accept_weak``), and the errors of the stages.
+    Args:
+        recipe: A recipe, or the path of its TOML file.
+        directory: The run's directory; runs/NAME of the current folder where it is not given.
+        until: A name of `edgekd.pipeline.stage_table`: that stage is done, and all that it needs.
+        accept_weak_teacher: Continue with a teacher that failed its gates, as the recipe's ``accept_weak`` does.
+        watcher: Receives what happens.
+        workers: Compute the soft targets; this process by default.
+
+    Returns:
+        The directory and the gates that failed.
+
+    Raises:
+        GateFailed: The teacher is not worth learning from.
+        EdgekdError: The errors of the stages.
+
+    Example:
+        >>> outcome = run("litter.toml")  # doctest: +SKIP
+        >>> outcome.directory  # doctest: +SKIP
+        PosixPath('runs/litter')
     """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
+    directory = Path("runs", recipe.name) if directory is None else Path(directory)
     stages = [stage for stage in stages_until(until) if stage.when(recipe)]
     with locked(directory):
         context = RunContext(

@@ -1,1 +1,22 @@
-"""Renders what a run directory holds; decides nothing."""
+"""Reports: what a run, a sweep or a measurement holds, as HTML, Markdown and JSON. They decide nothing.
+
+render              a run directory's report: report.json, report.md, report.html, plots/
+collect, rows       reading a run directory, into the types of model
+sweep_render        a sweep's report
+devices_render      the report over several devices, from devices_report
+headline            the one line
+sentences, format   sentences and numbers
+table               tables as cells of text
+html, markdown      the two renderings
+plots, devices_plots
+                    figures, in one style, with labels that cover nothing
+distillation_gain   the student with and without its teacher
+seeds               the same over several seeds
+quantization        how the int8 file was converted
+misclassified       thumbnails of the photos that the shipped file misclassifies
+"""
+
+from edgekd.report.model import Headline, Report
+from edgekd.report.render import render
+
+__all__ = ["Headline", "Report", "render"]

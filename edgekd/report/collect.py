@@ -1,4 +1,4 @@
-"""Reads a run directory into a Report. What is not there is named, what is malformed is an error."""
+"""Reads a run directory into a Report. Missing files are named, malformed ones are an error."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
-from edgekd.report.distillation_gain import worth
+from edgekd.report.distillation_gain import distillation_gain
 from edgekd.report.headline import TEACHER, headline, shipped
 from edgekd.report.model import (
     Bench,
     Confusion,
     Curve,
     Data,
-    DataNotice,
+    DataWarning,
+    DistillationGain,
     Gate,
+    MisclassifiedPhoto,
     Provenance,
-    Repeats,
     Report,
     Row,
+    Seeds,
     Teacher,
-    WrongPhoto,
 )
 from edgekd.report.quantization import ladder_of
 from edgekd.report.rows import rows_of
-from edgekd.report.seeds import repeats
+from edgekd.report.seeds import compare_seeds
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -40,6 +41,7 @@ _CURVES = (
     ("labels_only", "labels alone", "scratch/history.json"),
     ("distilled", "distilled", "distill/history.json"),
 )
+_EXTRA_TARGETS = ("extra_targets/stores.json", "taught/columns.json")
 _EXPECTED = (
     "recipe.toml",
     "run.json",
@@ -52,12 +54,12 @@ _EXPECTED = (
 
 
 def collect(run_dir: Path) -> Report:
-    """Everything that the run directory says, joined; computes statistics, measures nothing.
+    """Everything that the run directory holds, joined; computes statistics, measures nothing.
 
     Raises: RunError if there is no such directory or one of its files is not what it should be.
     """
     if not run_dir.is_dir():
-        raise RunError(f"{run_dir} is not a run directory. Make one: edgekd run RECIPE --out {run_dir.parent}")
+        raise RunError(f"{run_dir} is not a run directory. Create one: edgekd run RECIPE --out {run_dir.parent}")
     free = _read(run_dir / "run.json", lambda value: value.get("labels") == "none") or False
     expected = [name for name in _EXPECTED if not (free and name == "scratch/history.json")]
     missing = tuple(name for name in expected if not (run_dir / name).is_file())
@@ -76,14 +78,14 @@ def collect(run_dir: Path) -> Report:
         problems=problems,
         gates=gates,
         rows=rows,
-        worth=_read(run_dir / "check/check.json", _worth),
-        repeats=_repeats(run_dir, check),
+        distillation_gain=_read(run_dir / "check/check.json", _distillation_gain),
+        seeds=_seeds(run_dir, check),
         labels_used=_labels_used_in(run_dir, free),
         teacher=_read(run_dir / "teacher/summary.json", _teacher),
         curves=_curves(run_dir),
         data=_read(run_dir / "data/summary.json", _data),
         confusion=_read(run_dir / "check/check.json", lambda value: _confusion(value, rows)),
-        wrong=_read(run_dir / "check/check.json", lambda value: _wrong(value, rows)) or (),
+        misclassified=_read(run_dir / "check/check.json", lambda value: _misclassified(value, rows)) or (),
         bench=None if result is None else _bench(result),
         ladder=_read(run_dir / "quantize/quantize.json", ladder_of),
     )
@@ -101,15 +103,17 @@ def _read_value(path: Path, parse: Callable[[], T]) -> T:
     try:
         return parse()
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise RunError(f"{path} is not as a run writes it ({error!r}). Remove its folder and run again") from None
+        raise RunError(
+            f"{path} does not have the form that a run writes ({error!r}). Remove its folder and run again"
+        ) from None
 
 
 def _gates(run_dir: Path, check: Json | None) -> tuple[Gate, ...]:
     """The check's gates; before there is a check, the teacher's own."""
     if check is not None:
-        return _read_value(run_dir / "check/check.json", lambda: tuple(_gate(one) for one in check["gates"]))
+        return _read_value(run_dir / "check/check.json", lambda: tuple(map(_gate, check["gates"])))
     path = run_dir / "teacher/gates.json"
-    return _read(path, lambda value: tuple(_gate(one) for one in value)) or ()
+    return _read(path, lambda value: tuple(map(_gate, value))) or ()
 
 
 def _gate(value: Any) -> Gate:
@@ -133,45 +137,45 @@ def _unknown(run_dir: Path) -> Provenance:
     return Provenance(run_dir.resolve().name, "", None, "", "", {}, {})
 
 
-def _worth(check: Json) -> Any:
-    answers = {row["row"]: row.get("predictions") for row in check["rows"]}
-    without, taught = answers.get("labels_only"), answers.get("distilled")
-    if without is None or taught is None:
+def _distillation_gain(check: Json) -> DistillationGain | None:
+    predictions = {row["row"]: row.get("predictions") for row in check["rows"]}
+    from_scratch, distilled = predictions.get("labels_only"), predictions.get("distilled")
+    if from_scratch is None or distilled is None:
         return None
-    return worth(check["labels"], without, taught, check["metric"])
+    return distillation_gain(check["labels"], from_scratch, distilled, check["metric"])
 
 
-def _repeats(run_dir: Path, check: Json | None) -> Repeats | None:
+def _seeds(run_dir: Path, check: Json | None) -> Seeds | None:
     """The first seed's students as they were checked, and those of the others, if there are any."""
-    answers = {row["row"]: row.get("predictions") for row in check["rows"]} if check else {}
-    if check is None or answers.get("distilled") is None:
+    predictions = {row["row"]: row.get("predictions") for row in check["rows"]} if check else {}
+    if check is None or predictions.get("distilled") is None:
         return None
     first = _read(run_dir / "run.json", lambda value: int(value.get("seed") or 0)) or 0
-    told = _read(run_dir / "seeds/seeds.json", lambda value: list(value["seeds"])) or []
-    everyone = [{"seed": first, **answers}, *told]
-    plain = [one.get("labels_only") for one in everyone]
+    others = _read(run_dir / "seeds/seeds.json", lambda value: list(value["seeds"])) or []
+    runs = [{"seed": first, **predictions}, *others]
+    from_scratch = [run.get("labels_only") for run in runs]
 
-    def compared() -> Repeats:
-        return repeats(
-            check["labels"], answers.get("teacher"), None if None in plain else plain,
-            [one["distilled"] for one in everyone],
-            seeds=[int(one["seed"]) for one in everyone], metric=check["metric"],
+    def compare() -> Seeds:
+        return compare_seeds(
+            check["labels"], predictions.get("teacher"), None if None in from_scratch else from_scratch,
+            [run["distilled"] for run in runs], seeds=[int(run["seed"]) for run in runs], metric=check["metric"],
         )  # fmt: skip
 
-    return _read_value(run_dir / "seeds/seeds.json", compared)
+    return _read_value(run_dir / "seeds/seeds.json", compare)
 
 
 def _labels_used_in(run_dir: Path, free: bool) -> str:
     used = _read(run_dir / "data/summary.json", lambda value: _labels_used(value, free))
-    columns = _read(run_dir / "extra_targets/stores.json", _stored_columns)
-    return " ".join(part for part in (used, columns) if part)
+    # A run of an earlier version has its stored soft targets in taught/columns.json.
+    extra = next((path for path in _EXTRA_TARGETS if (run_dir / path).is_file()), _EXTRA_TARGETS[0])
+    return " ".join(part for part in (used, _read(run_dir / extra, _extra_targets)) if part)
 
 
-def _stored_columns(value: Any) -> str:
-    photos, left_out = (sum(int(one[name]) for one in value) for name in ("photos", "left_out"))
+def _extra_targets(value: Any) -> str:
+    photos, left_out = (sum(int(store[name]) for store in value) for name in ("photos", "left_out"))
     return (
-        f"Beside these, {photos:,} photos of {len(value)} stored column{'s' * (len(value) > 1)} took part by the "
-        f"teacher's answers; {left_out:,} could not be read when these were made."
+        f"In addition, {photos:,} photos with soft targets from {len(value)} store{'s' * (len(value) > 1)} were "
+        f"distilled from; {left_out:,} photos could not be read when they were labelled."
     )
 
 
@@ -180,15 +184,15 @@ def _labels_used(value: Json, free: bool) -> str:
     train, val, more = (sum(value["splits"].get(name, {}).values()) for name in ("train", "val", "unlabelled"))
     if free:
         epoch = (
-            f"its epoch is that of the most agreement with it on {val:,} others (what the curve of its training shows)"
+            f"its epoch is the one that agrees most with the teacher on {val:,} others (the curve of its training)"
             if val
             else "with no validation photos its epoch is the last"
         )
         return (
-            "Labels used: none in training and none in choosing the epoch. The student learnt the teacher's answers on "
-            f"{train + more:,} photos, and {epoch}. The labels of the test photos measured the result."
+            "Labels used: none in training and none in choosing the epoch. The student learnt the teacher's soft "
+            f"targets on {train + more:,} photos, and {epoch}. The labels of the test photos measured the result."
         )
-    rest = f", and {more:,} photos without a label took part by the teacher's answers" if more else ""
+    rest = f", and {more:,} unlabelled photos with the teacher's soft targets" if more else ""
     return f"Labels used: {train:,} to train on and {val:,} to choose the epoch{rest}."
 
 
@@ -209,23 +213,20 @@ def _teacher(value: Json) -> Teacher:
 
 
 def _curves(run_dir: Path) -> tuple[Curve, ...]:
-    found = []
-    for row, title, name in _CURVES:
-        curve = _read(run_dir / name, partial(_curve, row, title))
-        found += [] if curve is None else [curve]
-    return tuple(found)
+    curves = [_read(run_dir / name, partial(_curve, row, title)) for row, title, name in _CURVES]
+    return tuple(curve for curve in curves if curve is not None)
 
 
 def _curve(row: str, title: str, value: Json) -> Curve:
     metric = str(value.get("metric", "accuracy"))
-    known = [epoch for epoch in value["epochs"] if epoch.get(f"val_{metric}") is not None]
-    first = min((int(epoch["epoch"]) for epoch in known), default=1)
+    epochs = [epoch for epoch in value["epochs"] if epoch.get(f"val_{metric}") is not None]
+    first = min((int(epoch["epoch"]) for epoch in epochs), default=1)
     best = value.get("best_epoch")
     return Curve(
         row=row,
         title=title,
-        epochs=tuple(int(epoch["epoch"]) - first + 1 for epoch in known),
-        val_score=tuple(float(epoch[f"val_{metric}"]) for epoch in known),
+        epochs=tuple(int(epoch["epoch"]) - first + 1 for epoch in epochs),
+        val_score=tuple(float(epoch[f"val_{metric}"]) for epoch in epochs),
         metric=metric,
         best_epoch=None if best is None else int(best) - first + 1,
         seconds=value.get("seconds"),
@@ -237,9 +238,11 @@ def _data(value: Json) -> Data:
     return Data(
         classes=tuple(value["classes"]),
         splits={name: dict(counts) for name, counts in value["splits"].items()},
-        notices=tuple(
-            DataNotice(str(one["kind"]), int(one["count"]), tuple(map(str, one["examples"])), str(one["message"]))
-            for one in value["warnings"]
+        warnings=tuple(
+            DataWarning(
+                str(entry["kind"]), int(entry["count"]), tuple(map(str, entry["examples"])), str(entry["message"])
+            )
+            for entry in value["warnings"]
         ),
         duplicates=str(value["duplicates"].get("message", "")),
     )
@@ -247,7 +250,7 @@ def _data(value: Json) -> Data:
 
 def _raw_shipped(check: Json, rows: tuple[Row, ...]) -> Json | None:
     row = shipped(rows)
-    return None if row is None else next(one for one in check["rows"] if one["row"] == row.row)
+    return None if row is None else next(raw for raw in check["rows"] if raw["row"] == row.row)
 
 
 def _confusion(check: Json, rows: tuple[Row, ...]) -> Confusion | None:
@@ -258,24 +261,26 @@ def _confusion(check: Json, rows: tuple[Row, ...]) -> Confusion | None:
     return Confusion(raw["row"], raw["title"], tuple(check["classes"]), counts)
 
 
-def _wrong(check: Json, rows: tuple[Row, ...]) -> tuple[WrongPhoto, ...]:
+def _misclassified(check: Json, rows: tuple[Row, ...]) -> tuple[MisclassifiedPhoto, ...]:
     raw = _raw_shipped(check, rows)
     if raw is None or raw.get("predictions") is None:
         return ()
     names = check["classes"]
     trio = zip(check["ids"], check["labels"], raw["predictions"], strict=True)
-    return tuple(WrongPhoto(id_, names[truth], names[answer]) for id_, truth, answer in trio if truth != answer)
+    return tuple(
+        MisclassifiedPhoto(id_, names[true], names[predicted]) for id_, true, predicted in trio if true != predicted
+    )
 
 
 def _bench(result: BenchResult) -> Bench:
-    measured = [one for one in result.measurements if one.launches]
+    measurements = [measurement for measurement in result.measurements if measurement.launches]
     return Bench(
         device=result.device,
         baseline=result.baseline,
         threads=result.plan.threads,
-        launches=max((len(one.launches) for one in measured), default=0),
-        photos=max((one.inputs_n for one in measured), default=0),
-        runtimes=tuple(sorted({one.launches[0].runtime for one in measured})),
+        launches=max((len(one.launches) for one in measurements), default=0),
+        photos=max((one.inputs_n for one in measurements), default=0),
+        runtimes=tuple(sorted({one.launches[0].runtime for one in measurements})),
         disturbances=disturbances_of(result),
         failures=tuple(failure.message for failure in result.failures),
         facts=result.facts_before,

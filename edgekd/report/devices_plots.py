@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from edgekd.bench.result import Launch
 from edgekd.report import format as fmt
 from edgekd.report import style
-from edgekd.report.devices_report import DevicePart, Joined
+from edgekd.report.devices_report import DevicePart, DevicesReport
 from edgekd.report.plots import Plot, as_plot, log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
 
 
-def draw_all(joined: Joined) -> tuple[Plot, ...]:
-    """Every plot that there are numbers for."""
-    drawings: tuple[tuple[str, str, str, Callable[[Joined], Figure | None]], ...] = (
+def draw_all(report: DevicesReport) -> tuple[Plot, ...]:
+    """Every plot with numbers for it."""
+    drawings: tuple[tuple[str, str, str, Callable[[DevicesReport], Figure | None]], ...] = (
         ("ratios", "Against the baseline, by device", "Each file's ratio to the baseline on each device.", ratios),
         ("sustained", "Sustained", "Median latency of each second, over minutes.", sustained),
         ("threads", "Threads", "Median latency by number of threads.", threads),
@@ -27,27 +27,27 @@ def draw_all(joined: Joined) -> tuple[Plot, ...]:
     plots = []
     for name, title, alt, draw in drawings:
         with style.styled(name):
-            figure = draw(joined)
+            figure = draw(report)
             if figure is not None:
                 plots.append(as_plot(figure, name, title, alt))
     return tuple(plots)
 
 
-def ratios(joined: Joined) -> Figure | None:
+def ratios(report: DevicesReport) -> Figure | None:
     """One strip a device, one mark a file, on one logarithmic axis; hollow where the measurement is not valid."""
-    shown = [part for part in joined.parts if any(line.comparison.estimate is not None for line in part.lines)]
-    if not shown or len(joined.names) < 2:
+    parts = [part for part in report.parts if any(line.comparison.estimate is not None for line in part.lines)]
+    if not parts or len(report.names) < 2:
         return None
-    height = 0.9 + sum(0.34 + 0.26 * len(part.lines) for part in shown)
+    height = 0.9 + sum(0.34 + 0.26 * len(part.lines) for part in parts)
     figure, axes = _axes((7.4, height))
     axes.set_xscale("log")
     names: list[tuple[float, str]] = []
     y = 0.0
-    for part in shown:
+    for part in parts:
         axes.text(0.0, y, _heading(part), transform=axes.get_yaxis_transform(), fontweight="bold", va="center")
         y += 1.0
         for line in part.lines:
-            index = joined.names.index(line.measurement.name)
+            index = report.names.index(line.measurement.name)
             _mark(axes, y, index, line.comparison, solid=line.validity.standing == "valid")
             names.append((y, line.measurement.name))
             y += 0.8
@@ -61,13 +61,13 @@ def ratios(joined: Joined) -> Figure | None:
     axes.spines["left"].set_visible(False)
     log_ticks(axes, lambda value: fmt.significant(value, 1))
     axes.grid(axis="x")
-    axes.set_xlabel(f"ratio to {joined.baseline} (logarithmic; less is faster, or fewer instructions)")
+    axes.set_xlabel(f"ratio to {report.baseline} (logarithmic; less is faster, or fewer instructions)")
     return figure
 
 
-def sustained(joined: Joined) -> Figure | None:
+def sustained(report: DevicesReport) -> Figure | None:
     """Medians by the second of every file's first launch that has a curve; one panel a device."""
-    parts = [part for part in joined.parts if any(_curve(part, k) for k in range(len(part.lines)))]
+    parts = [part for part in report.parts if any(_curve(part, k) for k in range(len(part.lines)))]
     if not parts:
         return None
     figure = Figure(figsize=(7.4, 2.6 * len(parts)), layout="constrained")
@@ -91,10 +91,10 @@ def sustained(joined: Joined) -> Figure | None:
     return figure
 
 
-def threads(joined: Joined) -> Figure | None:
+def threads(report: DevicesReport) -> Figure | None:
     """Median latency against the number of threads, a line a file and device."""
     lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for part in joined.parts:
+    for part in report.parts:
         for line in part.lines:
             if line.summary is not None and line.summary.p50_ms is not None:
                 key = (line.measurement.file, part.result.device)
@@ -106,7 +106,7 @@ def threads(joined: Joined) -> Figure | None:
     axes.set_yscale("log")
     for index, ((file, device), points) in enumerate(swept.items()):
         colour, marker = style.row_style(_ROWS[index % len(_ROWS)], index)
-        label = file if len(joined.parts) == 1 else f"{file}, {device}"
+        label = file if len(report.parts) == 1 else f"{file}, {device}"
         axes.plot([n for n, _ in points], [ms for _, ms in points], marker=marker, color=colour, label=label)
     counts = sorted({count for points in swept.values() for count, _ in points})
     axes.set_xticks(counts, [str(count) for count in counts])

@@ -1,4 +1,4 @@
-"""Results of many devices in one report: what may be joined, and the tables of it."""
+"""Results of several devices in one report: what may be joined, and its tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True)
 class DevicePart:
-    """One device: its result, a line a file, and why it is not whole."""
+    """One device: its result, a line a file, and the error that cut it short."""
 
     result: BenchResult
     lines: tuple[Line, ...]
@@ -45,8 +45,8 @@ class DevicePart:
 
 
 @dataclass(frozen=True)
-class Joined:
-    """The same files on several devices. ``failed`` are addresses that gave nothing, with the error."""
+class DevicesReport:
+    """The same files on several devices. ``failed`` are addresses without a result, with the error."""
 
     baseline: str
     parts: tuple[DevicePart, ...]
@@ -58,26 +58,26 @@ class Joined:
         return tuple(dict.fromkeys(one.name for part in self.parts for one in part.result.measurements))
 
 
-def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> Joined:
-    """Put results side by side; ``errors`` are those of addresses that failed, wholly or on the way.
+def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> DevicesReport:
+    """Put results side by side; ``errors`` are those of addresses that failed, before or during the measurement.
 
-    Raises: UsageError naming the two devices and what makes them no comparison: other bytes under the same name,
+    Raises: UsageError naming the two devices and why they cannot be compared: other bytes under the same name,
     another baseline, other photos, threads, delegate or mode, or the same device twice. A file that one device lacks
-    is left open there.
+    is left empty there.
     """
     errors = dict(errors or {})
     addresses = [result.device for result in results]
     if len(set(addresses)) < len(addresses):
         raise UsageError(f"one device has several results: {', '.join(addresses)}. Compare them with: edgekd compare")
     for other in results[1:]:
-        _refuse_unlike(results[0], other)
+        _refuse_different(results[0], other)
     parts = tuple(DevicePart(result, _lines(result), errors.get(result.device)) for result in results)
-    failed = tuple((address, told) for address, told in errors.items() if address not in addresses)
-    return Joined(results[0].baseline if results else "", parts, failed)
+    failed = tuple((address, message) for address, message in errors.items() if address not in addresses)
+    return DevicesReport(results[0].baseline if results else "", parts, failed)
 
 
-def unlike(first: BenchResult, other: BenchResult) -> str | None:
-    """What makes two results measurements of different things, in words; None where nothing does."""
+def difference(first: BenchResult, other: BenchResult) -> str | None:
+    """What makes two results measurements of different things, in words; None where they are alike."""
     if first.baseline != other.baseline:
         return f"the baseline is {first.baseline!r} in one and {other.baseline!r} in the other"
     for name in ("delegate", "mode", "pace_ms"):
@@ -85,7 +85,7 @@ def unlike(first: BenchResult, other: BenchResult) -> str | None:
         if one != two and (name != "pace_ms" or first.plan.mode == "paced"):
             return f"{name} is {one} in one and {two} in the other"
     mine, theirs = ({one.name: one for one in result.measurements} for result in (first, other))
-    # A phone's app runs no .onnx: files that one device lacks are left open there.
+    # A phone's app runs no .onnx: files that one device lacks are left empty there.
     for name, one in ((name, one) for name, one in mine.items() if name in theirs):
         for what, key in (("file", "sha256"), ("photos", "inputs_sha256"), ("number of threads", "threads")):
             if getattr(one, key) != getattr(theirs[name], key):
@@ -93,8 +93,8 @@ def unlike(first: BenchResult, other: BenchResult) -> str | None:
     return None
 
 
-def _refuse_unlike(first: BenchResult, other: BenchResult) -> None:
-    why = unlike(first, other)
+def _refuse_different(first: BenchResult, other: BenchResult) -> None:
+    why = difference(first, other)
     if why is not None:
         raise UsageError(f"{first.device} and {other.device} can't be joined: {why}. Measure both by one command")
 
@@ -106,12 +106,12 @@ def _lines(result: BenchResult) -> tuple[Line, ...]:
     )
 
 
-def matrix_cells(joined: Joined) -> Cells:
+def matrix_cells(report: DevicesReport) -> Cells:
     """A file a row, a device a column: the ratio to the baseline."""
-    header = ("file", *(_column(part) for part in joined.parts))
+    header = ("file", *(_column(part) for part in report.parts))
     rows = [
-        (name, *(_ratio(line) if (line := part.line(name)) else fmt.DASH for part in joined.parts))
-        for name in joined.names
+        (name, *(_ratio(line) if (line := part.line(name)) else fmt.DASH for part in report.parts))
+        for name in report.names
     ]
     return Cells(header, tuple(rows))
 
@@ -119,7 +119,7 @@ def matrix_cells(joined: Joined) -> Cells:
 def device_cells(part: DevicePart) -> Cells:
     """Everything measured on one device: times, or executed instructions where they are counted."""
     checked = any(line.score for line in part.lines)
-    last = ("as the host; accuracy",) if checked else ()
+    last = ("same as the host; accuracy",) if checked else ()
     if part.counted:
         header = ("file", "instructions", "ratio", "verdict", *last)
         return Cells(header, tuple(_counted_row(line, checked) for line in part.lines))
@@ -128,20 +128,20 @@ def device_cells(part: DevicePart) -> Cells:
 
 
 def reasons(part: DevicePart) -> tuple[str, ...]:
-    """Whatever speaks against this device's numbers, each once."""
-    said = [part.error] if part.error else []
-    said += [failure.message for failure in part.result.failures if failure.message not in (part.error or "")]
+    """What limits this device's numbers, each once."""
+    messages = [part.error] if part.error else []
+    messages += [failure.message for failure in part.result.failures if failure.message not in (part.error or "")]
     for line in part.lines:
-        said += [*line.validity.reasons, *line.comparison.reasons]
-    return tuple(dict.fromkeys(said))
+        messages += [*line.validity.reasons, *line.comparison.reasons]
+    return tuple(dict.fromkeys(messages))
 
 
 def findings(part: DevicePart) -> tuple[str, ...]:
-    """What a sustained run's curves say in words; nothing of other runs."""
-    return tuple(told for line in part.lines for told in sustained_findings(part.result, line.measurement))
+    """What the curves of a sustained run show, in words; empty for other runs."""
+    return tuple(finding for line in part.lines for finding in sustained_findings(part.result, line.measurement))
 
 
-def what(facts: Mapping[str, Any]) -> str:
+def describe_device(facts: Mapping[str, Any]) -> str:
     """A device in words: board or CPU, cores, operating system."""
     cores = f"{facts['cores']} cores" if facts.get("cores") else None
     parts = (facts.get("board"), facts.get("cpu_model"), cores, facts.get("os"))
@@ -149,25 +149,25 @@ def what(facts: Mapping[str, Any]) -> str:
 
 
 def conditions(part: DevicePart) -> str:
-    """How the device stood: what ran there, governor, clock and temperature before and after, throttling."""
+    """The device's state: what ran there, governor, clock and temperature before and after, throttling."""
     before, after, result = part.result.facts_before, part.result.facts_after, part.result
     runtimes = sorted({launch.runtime for one in result.measurements for launch in one.launches})
-    said = [_AGENTS.get(result.agent, result.agent), ", ".join(runtimes)]
+    facts = [_AGENTS.get(result.agent, result.agent), ", ".join(runtimes)]
     if before.get("governor"):
-        said.append(f"governor {before['governor']}")
+        facts.append(f"governor {before['governor']}")
     for key, unit in (("frequency_mhz", "MHz"), ("temperature_c", "°C"), ("battery_percent", "% battery")):
         if before.get(key) is not None:
             end = after.get(key)
             moved = f" → {end:g}" if isinstance(end, (int, float)) and end != before[key] else ""
-            said.append(f"{before[key]:g}{moved} {unit}")
+            facts.append(f"{before[key]:g}{moved} {unit}")
     if before.get("thermal_status"):
-        said.append(f"thermal status {before['thermal_status']}")
+        facts.append(f"thermal status {before['thermal_status']}")
     if result.resumed:
         times = len(result.resumed)
-        said.append(f"gone on with after a kill{'' if times == 1 else f', {times} times'}")
+        facts.append(f"continued after a kill{'' if times == 1 else f', {times} times'}")
     if part.counted:
-        said.append("executed instructions, which are not time")
-    return "; ".join(text for text in said if text)
+        facts.append("executed instructions, which are not time")
+    return "; ".join(text for text in facts if text)
 
 
 _AGENTS = {
@@ -191,13 +191,13 @@ def _ratio(line: Line) -> str:
 def _counted_row(line: Line, checked: bool) -> tuple[str, ...]:
     counted = fmt.count(line.summary.instructions) if line.summary else fmt.DASH
     ratio = "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio)
-    return (line.measurement.name, counted, ratio, line.comparison.verdict, *_answers(line, checked))
+    return (line.measurement.name, counted, ratio, line.comparison.verdict, *_prediction_cells(line, checked))
 
 
 def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
     summary = line.summary
     if summary is None:
-        return (line.measurement.name, *[fmt.DASH] * 7, "failed", *_answers(line, checked))
+        return (line.measurement.name, *[fmt.DASH] * 7, "failed", *_prediction_cells(line, checked))
     kind = "" if summary.central == "raw" else f" ({summary.central})"
     return (
         line.measurement.name,
@@ -209,7 +209,7 @@ def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
         fmt.size(summary.peak_memory_bytes),
         "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio, line.comparison.estimate),
         _verdict(line),
-        *_answers(line, checked),
+        *_prediction_cells(line, checked),
     )
 
 
@@ -218,7 +218,7 @@ def _verdict(line: Line) -> str:
     return line.comparison.verdict if standing == "valid" else f"{line.comparison.verdict} ({standing})"
 
 
-def _answers(line: Line, checked: bool) -> tuple[str, ...]:
+def _prediction_cells(line: Line, checked: bool) -> tuple[str, ...]:
     if not checked:
         return ()
     if line.score is None:

@@ -1,4 +1,4 @@
-"""What distillation was worth: the same student, from the same start, with and without the teacher."""
+"""The gain of distillation: the same student, from the same start, with and without the teacher."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from edgekd.metrics import Interval, mcnemar_p
 from edgekd.report import format as fmt
-from edgekd.report.model import Worth
+from edgekd.report.model import DistillationGain
 
 _RESAMPLES = 4000
 
 
-def worth(truth: list[int], without: list[int], taught: list[int], metric: str) -> Worth:
+def distillation_gain(truth: list[int], from_scratch: list[int], distilled: list[int], metric: str) -> DistillationGain:
     """Compare two prediction lists photo by photo; the gain's 95 % interval is a seeded, paired bootstrap."""
-    labels, plain, distilled = (np.asarray(values, np.int64) for values in (truth, without, taught))
-    right_plain, right_distilled = plain == labels, distilled == labels
-    change = right_distilled.astype(np.float64) - right_plain
+    labels, scratch, student = (np.asarray(values, np.int64) for values in (truth, from_scratch, distilled))
+    change = (student == labels).astype(np.float64) - (scratch == labels)
     gain = _gain(change, labels, balanced=metric == "balanced_accuracy")
     fixed, broken = int((change > 0).sum()), int((change < 0).sum())
-    p_value = mcnemar_p(labels, plain, distilled)
-    return Worth(gain, fixed, broken, len(labels), p_value, _text(gain, fixed, broken, len(labels), p_value, metric))
+    p_value = mcnemar_p(labels, scratch, student)
+    return DistillationGain(
+        gain, fixed, broken, len(labels), p_value, _text(gain, fixed, broken, len(labels), p_value, metric)
+    )
 
 
 def _gain(change: NDArray[np.float64], labels: NDArray[np.int64], balanced: bool) -> Interval:
@@ -50,6 +51,6 @@ def _text(gain: Interval, fixed: int, broken: int, n: int, p_value: float, metri
             f"Distillation made no difference that {n:,} photos can show: {fmt.points(gain.value)} points {interval}"
         )
     return (
-        f"{opening}. Of {n:,} test photos it put {fixed} right that labels alone got wrong, and {broken} wrong that "
-        f"they got right (McNemar p = {p_value:.2g})."
+        f"{opening}. Of {n:,} test photos it classifies {fixed} correctly that labels alone misclassify, and "
+        f"misclassifies {broken} that they classify correctly (McNemar p = {p_value:.2g})."
     )

@@ -13,13 +13,13 @@ _SHIPPED = ("int8_tflite", "int8_onnx", "float32_tflite", "distilled")
 
 
 def shipped(rows: Sequence[Row]) -> Row | None:
-    """The row that the report is about: the int8 TFLite file, or the nearest to it that there is."""
+    """The row that the report is about: the int8 TFLite file, or the next best that exists."""
     by_name = {row.row: row for row in rows}
     return next((by_name[name] for name in _SHIPPED if name in by_name), None)
 
 
 def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher_timed: bool = True) -> Headline:
-    """Compose the line from whatever the run has come to; latencies are ratios to the teacher only if it was timed."""
+    """Compose the line from what the run has so far; latencies are ratios to the teacher only if it was timed."""
     failed = tuple(gate.name for gate in gates if not gate.passed)
     teacher, row = next((row for row in rows if row.row == TEACHER), None), shipped(rows)
     if row is None:
@@ -65,7 +65,7 @@ def _size_claim(smaller: float | None) -> str | None:
 
 
 def _speed_claim(comparison: Comparison | None) -> str | None:
-    """Only what the verdict bears out."""
+    """A claim only where the verdict supports it."""
     if comparison is None or comparison.ratio is None or comparison.speedup is None:
         return None
     if comparison.verdict == "faster":

@@ -15,20 +15,20 @@ from edgekd.report import format as fmt
 from edgekd.report import sentences
 from edgekd.report import table as tables
 from edgekd.report.headline import TEACHER
-from edgekd.report.misclassified import Wrong
+from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
 
 _HERE = Path(__file__).parent
 
 
-def html(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
-    """The whole page. Every text is escaped; only the plots' SVG, drawn by us, goes in as it is."""
+def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) -> str:
+    """The whole page. Every text is escaped except the plots' SVG, which is drawn here."""
     values = {
         "report": report,
         "tiles": tiles(report),
-        "photos": [_photo(thumbnail.jpeg, thumbnail.photo) for thumbnail in wrong.thumbnails],
-        "wrong_note": wrong.note,
+        "photos": [_photo(thumbnail.jpeg, thumbnail.photo) for thumbnail in misclassified.thumbnails],
+        "misclassified_note": misclassified.note,
         "main": tables.main_cells(report),
         "caption": tables.caption(report),
         "latency": tables.latency_cells(report),
@@ -51,27 +51,27 @@ def page(template: str, plots: Sequence[Plot], values: Mapping[str, Any]) -> str
 
 
 def tiles(report: Report) -> list[dict[str, str]]:
-    """The headline's numbers, each large: value, what it is, its interval or context, good or not."""
-    line, found = report.headline, []
+    """The headline's numbers, each large: value, name, interval or context, good or not."""
+    line, cards = report.headline, []
     teacher = report.row(TEACHER)
     if line.smaller is not None and teacher is not None:
         smaller = line.smaller >= 1
         sizes = f"{fmt.size(teacher.size_bytes)} → {fmt.size(line.size_bytes)}"
         value = fmt.factor(line.smaller if smaller else 1 / line.smaller)
-        found.append(_tile(value, "smaller" if smaller else "larger", sizes, good=smaller))
+        cards.append(_tile(value, "smaller" if smaller else "larger", sizes, good=smaller))
     if line.faster is not None:
-        shown, what = line.faster, line.verdict or ""
+        speedup, what = line.faster, line.verdict or ""
         if line.verdict == "slower":
-            shown = Interval(1 / line.faster.value, 1 / line.faster.high, 1 / line.faster.low)
+            speedup = Interval(1 / line.faster.value, 1 / line.faster.high, 1 / line.faster.low)
         elif line.verdict != "faster":
             what = f"as fast: {line.verdict}"
-        note = f"95{fmt.NBSP}%: {fmt.factor_range(shown)}"
-        found.append(_tile(fmt.factor(shown.value), what, note, good=line.verdict == "faster"))
+        note = f"95{fmt.NBSP}%: {fmt.factor_range(speedup)}"
+        cards.append(_tile(fmt.factor(speedup.value), what, note, good=line.verdict == "faster"))
     if line.score is not None:
         note = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"
         note += f"; teacher {fmt.percent(line.teacher_score.value)}" if line.teacher_score else ""
-        found.append(_tile(fmt.percent(line.score.value), fmt.metric_name(line.metric), note, good=True))
-    return found
+        cards.append(_tile(fmt.percent(line.score.value), fmt.metric_name(line.metric), note, good=True))
+    return cards
 
 
 def _tile(value: str, what: str, note: str, good: bool) -> dict[str, str]:
@@ -85,4 +85,4 @@ def _figure(plot: Plot) -> dict[str, Any]:
 
 def _photo(jpeg: bytes, photo: Any) -> dict[str, str]:
     source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
-    return {"source": source, "truth": photo.truth, "answer": photo.answer, "id": photo.id}
+    return {"source": source, "truth": photo.truth, "predicted": photo.predicted, "id": photo.id}

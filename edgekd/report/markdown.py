@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from edgekd.report import sentences
 from edgekd.report import table as tables
-from edgekd.report.misclassified import Wrong
+from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
 
 
-def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
+def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified) -> str:
     """The whole document; plots are linked as ``plots/NAME.png``."""
     parts = [
         f"# {escaped(report.provenance.name)}",
@@ -28,32 +28,32 @@ def markdown(report: Report, plots: Sequence[Plot], wrong: Wrong) -> str:
         *_distillation(report),
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
         *_ladder(report),
-        *_wrong(report, wrong),
+        *_misclassified(report, misclassified),
         *_latency(report),
         *_data(report),
         *_provenance(report),
     ]
     curves = next((plot for plot in plots if plot.name == "curves"), None)
     if curves is not None:
-        at = next((k for k, part in enumerate(parts) if part == "## What distillation was worth"), len(parts))
+        at = next((k for k, part in enumerate(parts) if part == "## Distillation gain"), len(parts))
         after = at + 2 if at < len(parts) else at
         parts[after:after] = [f"![{curves.alt}](plots/curves.png)", sentences.training_sentence(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _notes(report: Report) -> list[str]:
-    said = [sentences.missing_sentence(report), *report.problems]
-    return [f"> ⚠ {escaped(sentence)}" for sentence in said if sentence]
+    notes = [sentences.missing_sentence(report), *report.problems]
+    return [f"> ⚠ {escaped(note)}" for note in notes if note]
 
 
 def _distillation(report: Report) -> list[str]:
-    if report.worth is None and not report.curves:
+    if report.distillation_gain is None and not report.curves:
         return []
-    text = escaped(sentences.worth_sentence(report))
+    text = escaped(sentences.gain_sentence(report))
     return [
-        "## What distillation was worth",
+        "## Distillation gain",
         text,
-        *(escaped(sentence) for sentence in sentences.repeats_sentences(report)),
+        *(escaped(sentence) for sentence in sentences.seeds_sentences(report)),
         cells_table(tables.seed_cells(report)) if tables.seed_cells(report).rows else "",
         escaped(report.labels_used),
         sentences.teacher_sentence(report),
@@ -62,36 +62,44 @@ def _distillation(report: Report) -> list[str]:
 
 def _ladder(report: Report) -> list[str]:
     cells = tables.ladder_cells(report)
-    return ["## The way to int8", escaped(sentences.ladder_sentence(report)), cells_table(cells)] if cells.rows else []
+    return (
+        ["## Conversion to int8", escaped(sentences.ladder_sentence(report)), cells_table(cells)] if cells.rows else []
+    )
 
 
-def _wrong(report: Report, wrong: Wrong) -> list[str]:
+def _misclassified(report: Report, misclassified: Misclassified) -> list[str]:
     if report.confusion is None:
         return []
-    total = f"{escaped(report.confusion.title)} gets {len(report.wrong)} of {report.test_n:,} test photos wrong."
-    sheet = "![Photos it gets wrong: truth, then its answer.](plots/wrong.png)" if wrong.thumbnails else ""
-    return ["## Photos it gets wrong", f"{total} {escaped(wrong.note)}".strip(), sheet]
+    total = (
+        f"{escaped(report.confusion.title)} misclassifies {len(report.misclassified)} of {report.test_n:,} test photos."
+    )
+    sheet = (
+        "![Misclassified photos: true class, then predicted class.](plots/misclassified.png)"
+        if misclassified.thumbnails
+        else ""
+    )
+    return ["## Misclassified photos", f"{total} {escaped(misclassified.note)}".strip(), sheet]
 
 
 def _latency(report: Report) -> list[str]:
     if report.bench is None:
         return []
-    said = "\n".join(f"- ⚠ {escaped(reason)}" for reason in sentences.reasons(report))
+    reasons = "\n".join(f"- ⚠ {escaped(reason)}" for reason in sentences.reasons(report))
     cells = tables.latency_cells(report)
-    return ["## Latency", escaped(sentences.bench_sentence(report)), cells_table(cells) if cells.rows else "", said]
+    return ["## Latency", escaped(sentences.bench_sentence(report)), cells_table(cells) if cells.rows else "", reasons]
 
 
 def _data(report: Report) -> list[str]:
     if report.data is None:
         return []
-    notices = "\n".join(f"- ⚠ {escaped(notice.message)}" for notice in report.data.notices)
-    return ["## Photos", cells_table(tables.split_cells(report)), escaped(report.data.duplicates), notices]
+    warnings = "\n".join(f"- ⚠ {escaped(warning.message)}" for warning in report.data.warnings)
+    return ["## Photos", cells_table(tables.split_cells(report)), escaped(report.data.duplicates), warnings]
 
 
 def _provenance(report: Report) -> list[str]:
     pairs = "\n".join(f"- {name}: {escaped(value)}" for name, value in sentences.provenance_pairs(report))
     hashes = "\n".join(f"- {escaped(r.artifact)}: `{r.sha256}`" for r in report.rows if r.artifact and r.sha256)
-    return ["## Where this comes from", pairs, hashes]
+    return ["## Provenance", pairs, hashes]
 
 
 def cells_table(cells: tables.Cells) -> str:

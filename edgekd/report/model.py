@@ -1,4 +1,4 @@
-"""What a report holds, typed: read from a run directory, never measured here."""
+"""The typed contents of a report: read from a run directory, never measured here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from edgekd.bench.statistics import Comparison, Summary
 from edgekd.metrics import Interval
 from edgekd.report.quantization import Ladder
 
-SCHEMA = 1
+# 2: the field's words for keys (distillation_gain, seeds, misclassified, from_scratch, distilled, predicted).
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many of ``n`` answers differ from those of the row ``other``."""
+    """How many of ``n`` predictions differ from those of the row ``other``."""
 
     other: str
     value: float
@@ -36,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Row:
-    """One file of the table; what was not checked or not measured is None."""
+    """One file of the table; None where nothing was checked or measured."""
 
     row: str
     title: str
@@ -60,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Headline:
-    """The one line, and the numbers it says. ``smaller`` and ``faster`` are factors against the teacher."""
+    """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher."""
 
     text: str
     row: str | None = None
@@ -78,7 +79,7 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Worth:
+class DistillationGain:
     """What distillation added to the same student, in the metric's own unit (0 to 1), paired photo by photo."""
 
     gain: Interval
@@ -91,29 +92,29 @@ class Worth:
 
 @dataclass(frozen=True)
 class SeedRow:
-    """One seed's two students: their test metric (0 to 1); ``without`` is None where no label was used."""
+    """One seed's two students: their test metric (0 to 1); ``from_scratch`` is None where no label was used."""
 
     seed: int
-    without: float | None
-    taught: float
+    from_scratch: float | None
+    distilled: float
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """The students over all seeds, from scratch (``without``) and ``taught``, on ``n`` test photos; shares of 1.
+class Seeds:
+    """The students over all seeds, ``from_scratch`` and ``distilled``, on ``n`` test photos; shares of 1.
 
-    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not surely ahead.
+    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead beyond doubt.
     """
 
     metric: str
     n: int
     rows: tuple[SeedRow, ...]
-    without: Interval | None
-    taught: Interval
+    from_scratch: Interval | None
+    distilled: Interval
     gain: Interval | None
     teacher: float | None
-    agreement_without: Interval | None
-    agreement_taught: Interval | None
+    agreement_from_scratch: Interval | None
+    agreement_distilled: Interval | None
     recovered: float | None
     recovered_interval: Interval | None
     sentences: tuple[str, ...]
@@ -151,8 +152,8 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class DataNotice:
-    """Something found about the photos: of what kind, how often, some names."""
+class DataWarning:
+    """A warning about the photos: its kind, how many photos, some of their names."""
 
     kind: str
     count: int
@@ -166,22 +167,22 @@ class Data:
 
     classes: tuple[str, ...]
     splits: Mapping[str, Mapping[str, int]]
-    notices: tuple[DataNotice, ...]
+    warnings: tuple[DataWarning, ...]
     duplicates: str
 
 
 @dataclass(frozen=True)
-class WrongPhoto:
-    """A photo of the test split that the shipped file gets wrong; classes by name."""
+class MisclassifiedPhoto:
+    """A photo of the test split that the shipped file misclassifies; classes by name."""
 
     id: str
     truth: str
-    answer: str
+    predicted: str
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of the shipped file: a row per true class, a column per answer."""
+    """Counts of the shipped file: a row per true class, a column per predicted class."""
 
     row: str
     title: str
@@ -191,7 +192,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Bench:
-    """How the latencies were taken."""
+    """How the latencies were measured."""
 
     device: str
     baseline: str
@@ -206,7 +207,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the run: enough to make it again."""
+    """What produced the run: enough to repeat it."""
 
     name: str
     edgekd: str
@@ -219,7 +220,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report. ``missing`` names the files that a partial run does not have, ``problems`` what does not fit."""
+    """A whole report. ``missing`` names the files that a partial run lacks, ``problems`` what does not fit together."""
 
     headline: Headline
     provenance: Provenance
@@ -229,14 +230,14 @@ class Report:
     problems: tuple[str, ...]
     gates: tuple[Gate, ...]
     rows: tuple[Row, ...]
-    worth: Worth | None
-    repeats: Repeats | None
+    distillation_gain: DistillationGain | None
+    seeds: Seeds | None
     labels_used: str
     teacher: Teacher | None
     curves: tuple[Curve, ...]
     data: Data | None
     confusion: Confusion | None
-    wrong: tuple[WrongPhoto, ...]
+    misclassified: tuple[MisclassifiedPhoto, ...]
     bench: Bench | None
     ladder: Ladder | None = None
 
@@ -246,7 +247,7 @@ class Report:
 
     @property
     def baseline_title(self) -> str:
-        """What the latencies are held against: the teacher, unless it could not be timed."""
+        """What the latencies are compared with: the teacher, unless it could not be timed."""
         row = self.row(self.bench.baseline) if self.bench else None
         return row.title if row else "teacher"
 

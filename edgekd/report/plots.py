@@ -54,7 +54,7 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
             f"Test {metric} of each file against its latency over the teacher's.",
             against_latency,
         ),
-        ("confusion", "Confusion", "How often each true class got each answer.", confusion),
+        ("confusion", "Confusion", "How often each true class was predicted as each class.", confusion),
     )
     plots = []
     for name, title, alt, draw in drawings:
@@ -71,28 +71,28 @@ def as_plot(figure: Figure, name: str, title: str, alt: str) -> Plot:
 
 
 def curves(report: Report) -> Figure | None:
-    """Validation accuracy by epoch; the epoch that was kept is marked, the teacher is a dashed line."""
-    shown = [curve for curve in report.curves if curve.epochs]
-    if not shown:
+    """Validation accuracy by epoch; the chosen epoch is marked, the teacher is a dashed line."""
+    drawn = [curve for curve in report.curves if curve.epochs]
+    if not drawn:
         return None
     figure, axes = _axes()
-    for curve in shown:
+    for curve in drawn:
         _draw_curve(axes, curve)
-    lowest = min(min(curve.val_score) for curve in shown)
-    highest = max(max(curve.val_score) for curve in shown)
-    teacher = _teacher_score(report, shown[0].metric)
+    lowest = min(min(curve.val_score) for curve in drawn)
+    highest = max(max(curve.val_score) for curve in drawn)
+    teacher = _teacher_score(report, drawn[0].metric)
     if teacher is not None:
         value = teacher.value
         axes.axhline(value, color=style.ROW_STYLE["teacher"][0], linewidth=1.2, dashes=(4, 3), zorder=1)
         lowest, highest = min(lowest, value), max(highest, value)
     pad = 0.06 * max(highest - lowest, 0.05)
     axes.set_ylim(lowest - pad, highest + 2 * pad)
-    last = max(curve.epochs[-1] for curve in shown)
+    last = max(curve.epochs[-1] for curve in drawn)
     axes.set_xlim(1 if last > 1 else 0.5, last + 0.01)
-    _label_line_ends(axes, report, shown, last)
+    _label_line_ends(axes, report, drawn, last)
     axes.grid(axis="y")
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"validation {fmt.metric_name(shown[0].metric)}")
+    axes.set_ylabel(f"validation {fmt.metric_name(drawn[0].metric)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _percent_axis(axes)
     return figure
@@ -126,31 +126,31 @@ def confusion(report: Report) -> Figure | None:
     """Counts, shaded by their share of the true class; of many classes those with the most errors."""
     if report.confusion is None:
         return None
-    chosen = worst_classes(report.confusion, _CONFUSION_MAX)
-    names = [_short(report.confusion.classes[index]) for index in chosen]
-    side = 1.7 + 0.62 * max(len(chosen), 3)
+    classes = worst_classes(report.confusion, _CONFUSION_MAX)
+    names = [_short(report.confusion.classes[index]) for index in classes]
+    side = 1.7 + 0.62 * max(len(classes), 3)
     figure, axes = _axes((side + 0.5, side))
-    for place, truth in enumerate(chosen):
+    for place, truth in enumerate(classes):
         line = report.confusion.counts[truth]
-        for across, answer in enumerate(chosen):
-            _cell(axes, across, place, line[answer], sum(line), right=truth == answer)
-    axes.set_xlim(-0.5, len(chosen) - 0.5)
-    axes.set_ylim(len(chosen) - 0.5, -0.5)
+        for across, predicted in enumerate(classes):
+            _cell(axes, across, place, line[predicted], sum(line), right=truth == predicted)
+    axes.set_xlim(-0.5, len(classes) - 0.5)
+    axes.set_ylim(len(classes) - 0.5, -0.5)
     axes.set_aspect("equal")
-    turned = len(chosen) > 4 or max(map(len, names)) > 9
-    axes.set_xticks(range(len(chosen)), names, rotation=45 if turned else 0, ha="right" if turned else "center")
-    axes.set_yticks(range(len(chosen)), names)
+    turned = len(classes) > 4 or max(map(len, names)) > 9
+    axes.set_xticks(range(len(classes)), names, rotation=45 if turned else 0, ha="right" if turned else "center")
+    axes.set_yticks(range(len(classes)), names)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    rest = "" if len(chosen) == len(report.confusion.classes) else f" (the {len(chosen)} classes with most errors)"
-    axes.set_xlabel(f"answer of {report.confusion.title}{rest}")
+    rest = "" if len(classes) == len(report.confusion.classes) else f" (the {len(classes)} classes with most errors)"
+    axes.set_xlabel(f"predicted by {report.confusion.title}{rest}")
     axes.set_ylabel("truth")
     return figure
 
 
 def worst_classes(confusion: Confusion, limit: int) -> list[int]:
-    """All class numbers, or the ``limit`` with the most errors as truth or as answer, in their order."""
+    """All class numbers, or the ``limit`` with the most errors as true or as predicted class, in their order."""
     count = len(confusion.classes)
     if count <= limit:
         return list(range(count))
@@ -177,16 +177,16 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     colour, marker = style.row_style(curve.row, 0)
     axes.plot(curve.epochs, curve.val_score, color=colour, linewidth=1.8, zorder=3)
     if curve.best_epoch in curve.epochs:
-        kept = curve.val_score[curve.epochs.index(curve.best_epoch)]
+        score = curve.val_score[curve.epochs.index(curve.best_epoch)]
         axes.plot(
-            [curve.best_epoch], [kept], marker, color=colour, markersize=7, mec=style.PAPER, zorder=4, clip_on=False
+            [curve.best_epoch], [score], marker, color=colour, markersize=7, mec=style.PAPER, zorder=4, clip_on=False
         )
 
 
-def _label_line_ends(axes: Axes, report: Report, shown: Sequence[Curve], last: int) -> None:
+def _label_line_ends(axes: Axes, report: Report, drawn: Sequence[Curve], last: int) -> None:
     """Names right of the axes, at the height where each line ends, moved apart where they would touch."""
-    ends = [(curve.val_score[-1], curve.title, style.row_style(curve.row, 0)[0]) for curve in shown]
-    teacher = _teacher_score(report, shown[0].metric)
+    ends = [(curve.val_score[-1], curve.title, style.row_style(curve.row, 0)[0]) for curve in drawn]
+    teacher = _teacher_score(report, drawn[0].metric)
     if teacher is not None:
         ends.append((teacher.value, "teacher", style.ROW_STYLE["teacher"][0]))
     low, high = axes.get_ylim()

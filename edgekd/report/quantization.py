@@ -1,4 +1,4 @@
-"""How the int8 file came about: what its precision means, and the steps of the ladder that were taken."""
+"""How the int8 file was converted: what its precision means, and the steps of the ladder that were tried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekd.report import format as fmt
 
 @dataclass(frozen=True)
 class Ladder:
-    """The steps that were taken to keep ``max_drop`` points of the ``metric`` on ``photos`` validation photos."""
+    """The steps that were tried to keep ``max_drop`` points of the ``metric`` on ``photos`` validation photos."""
 
     metric: str
     photos: int
@@ -25,18 +25,18 @@ class Ladder:
 
 def ladder_of(value: dict[str, Any]) -> Ladder | None:
     """The ladder in a run's quantize.json; None where none was climbed."""
-    told = value.get("ladder")
-    if told is None:
+    ladder = value.get("ladder")
+    if ladder is None:
         return None
-    steps = tuple(map(Step.from_json, told["steps"]))
+    steps = tuple(map(Step.from_json, ladder["steps"]))
     return Ladder(
-        str(told["metric"]), int(told["photos"]), float(told["max_drop"]), Interval(**told["float"]), steps,
-        tuple((str(one["op"]), float(one["divergence"])) for one in told["sensitivities"]),
+        str(ladder["metric"]), int(ladder["photos"]), float(ladder["max_drop"]), Interval(**ladder["float"]), steps,
+        tuple((str(one["op"]), float(one["divergence"])) for one in ladder["sensitivities"]),
     )  # fmt: skip
 
 
 def ladder_sentence(ladder: Ladder | None) -> str:
-    """What was asked for and what came of it; empty where no ladder was climbed."""
+    """The bound and which step met it; empty where no ladder was climbed."""
     if ladder is None:
         return ""
     holds = next((step.name for step in ladder.steps if step.holds), None)
@@ -65,7 +65,7 @@ def ladder_rows(ladder: Ladder | None) -> tuple[tuple[str, ...], ...]:
 
 
 def precision_sentences(precisions: tuple[str | None, ...]) -> tuple[str, ...]:
-    """What each precision that is there means, once, with its warning."""
+    """What each precision of the table means, once, with its warning."""
     known = [PRECISIONS[name] for name in dict.fromkeys(precisions) if name in PRECISIONS]
     return tuple(
         f"{one.title}: {one.means}." + (f" Beware: {one.warning}." if one.warning else "")

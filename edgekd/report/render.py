@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edgekd import storage
@@ -9,27 +10,39 @@ from edgekd.report.collect import collect
 from edgekd.report.model import Headline
 
 
-def render(run_dir: Path) -> Headline:
-    """Render whatever the run has come to; each file is replaced whole, plots of an earlier state are removed.
+def render(run_dir: str | os.PathLike[str]) -> Headline:
+    """Render what the run has so far; each file is replaced whole, plots of an earlier state are removed.
 
-    Raises: RunError if the directory is not a run's or one of its files is damaged.
+    Args:
+        run_dir: A run's directory, as `edgekd.run` writes it; the report is written into it.
+
+    Returns:
+        The report's headline.
+
+    Raises:
+        RunError: It is not a run directory, or one of its files is damaged.
+
+    Example:
+        >>> print(render("runs/litter"))  # doctest: +SKIP
+        33x smaller and 9.2x faster (9.0–9.4) than the teacher: 412 kB int8, 94.6 % accuracy (91.4–96.7)
     """
+    run_dir = Path(run_dir)
     from edgekd.report.html import html
     from edgekd.report.markdown import markdown
     from edgekd.report.misclassified import contact_sheet, thumbnails
     from edgekd.report.plots import draw_all
 
     report = collect(run_dir)
-    plots, wrong = draw_all(report), thumbnails(report, run_dir)
+    plots, misclassified = draw_all(report), thumbnails(report, run_dir)
     images = {f"{plot.name}.png": plot.png for plot in plots}
-    sheet = contact_sheet(wrong)
+    sheet = contact_sheet(misclassified)
     if sheet is not None:
-        images["wrong.png"] = sheet
+        images["misclassified.png"] = sheet
     for name, content in images.items():
         storage.write_bytes(run_dir / "plots" / name, content)
     for stale in {path.name for path in (run_dir / "plots").glob("*.png")} - images.keys():
         (run_dir / "plots" / stale).unlink()
     storage.write_json(run_dir / "report.json", report.to_json())
-    storage.write_text(run_dir / "report.md", markdown(report, plots, wrong))
-    storage.write_text(run_dir / "report.html", html(report, plots, wrong))
+    storage.write_text(run_dir / "report.md", markdown(report, plots, misclassified))
+    storage.write_text(run_dir / "report.html", html(report, plots, misclassified))
     return report.headline

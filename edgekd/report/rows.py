@@ -1,4 +1,4 @@
-"""Joins what was checked with what was measured, a row a file."""
+"""Joins checks and measurements, one row per file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgekd.report.model import Agreement, Row
 def rows_of(
     run_dir: Path, check: dict[str, Any] | None, result: BenchResult | None
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """The rows in the check's order, then what was only measured; and what does not fit together."""
+    """The rows in the check's order, then files that were only measured; and what does not fit together."""
     checked = [_row(run_dir, raw, result) for raw in (check["rows"] if check else [])]
     names = {row.row for row in checked}
     only_measured = [one.name for one in result.measurements if one.name not in names] if result else []
@@ -64,17 +64,17 @@ def _measured_row(name: str, result: BenchResult) -> Row:
 
 
 def _problems(rows: tuple[Row, ...], result: BenchResult | None) -> list[str]:
-    """Numbers of different files must not stand in one row unsaid."""
-    said = []
+    """Numbers of different files must be marked when shown in one row."""
+    problems = []
     measured = {one.name: one.sha256 for one in result.measurements} if result else {}
     for row in rows:
         if row.artifact and row.sha256 is None:
-            said.append(f"{row.artifact} is not in the run directory any more: its numbers cannot be traced to a file.")
+            problems.append(f"{row.artifact} is no longer in the run directory: its numbers belong to no file.")
         elif row.sha256 and measured.get(row.row, row.sha256) != row.sha256:
-            said.append(f"{row.title}: the file that was timed is not the one at {row.artifact}. Measure it again.")
+            problems.append(f"{row.title}: the file that was timed is not the one at {row.artifact}. Measure it again.")
     if result and not result.complete:
-        said.append("The benchmark did not finish: what it measured until then is shown.")
-    return said
+        problems.append("The benchmark did not finish: only what it measured is shown.")
+    return problems
 
 
 def _interval(value: Any) -> Interval | None:

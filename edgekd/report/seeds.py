@@ -1,7 +1,7 @@
-"""The two students over several seeds: with and without the teacher, how alike it they are, what of its lead they have.
+"""The two students over several seeds: scores, agreement with the teacher, share of the teacher's lead recovered.
 
-Two sources of doubt, held to be independent, are in every interval. The seeds, by Student's t over their own values:
-three seeds redrawn with replacement would cover four times of five, not nineteen of twenty. And the photos, redrawn
+Every interval has two sources of uncertainty, taken as independent. The seeds, by Student's t over their own values:
+redrawing three seeds with replacement would cover 80 %, not 95 %. And the photos, redrawn
 with replacement, the same for both students and the teacher. The half-widths are added as squares: Student's interval
 where seeds differ, the photos' where they do not. The share of the lead is a ratio of two uncertain means.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgekd.bench.ratio import student_t
 from edgekd.metrics import Interval, accuracy, balanced_accuracy
 from edgekd.report import format as fmt
-from edgekd.report.model import Repeats, SeedRow
+from edgekd.report.model import SeedRow, Seeds
 
 _RESAMPLES = 2000
 _CHUNK = 200
@@ -41,55 +41,63 @@ class _Draws:
         return _Draws(self.value - other.value, self.redrawn - other.redrawn)
 
 
-def repeats(
+def compare_seeds(
     truth: Sequence[int],
     teacher: Sequence[int] | None,
-    without: Predictions | None,
-    taught: Predictions,
+    from_scratch: Predictions | None,
+    distilled: Predictions,
     *,
     seeds: Sequence[int],
     metric: str,
-) -> Repeats:
-    """Compare the students' test answers over ``seeds``; lists are [S][N], ``truth`` and ``teacher`` [N].
+) -> Seeds:
+    """Compare the students' test predictions over ``seeds``; lists are [S][N], ``truth`` and ``teacher`` [N].
 
-    ``without`` is None where no label was there to learn from alone, ``teacher`` where its answers are not known.
+    ``from_scratch`` is None where training used no labels, ``teacher`` where its predictions are not known.
     """
     labels, balanced = np.asarray(truth, np.int64), metric == "balanced_accuracy"
-    known = None if teacher is None else np.asarray(teacher, np.int64)
-    lists = {"without": without, "taught": taught}
-    answers = {name: np.asarray(given, np.int64) for name, given in lists.items() if given is not None}
-    everyone = answers if known is None else {**answers, "teacher": known[None]}
-    score = _redraw({name: given == labels for name, given in everyone.items()}, labels, balanced)
+    teachers = None if teacher is None else np.asarray(teacher, np.int64)
+    lists = {"from_scratch": from_scratch, "distilled": distilled}
+    students = {
+        name: np.asarray(predictions, np.int64) for name, predictions in lists.items() if predictions is not None
+    }
+    models = students if teachers is None else {**students, "teacher": teachers[None]}
+    score = _redraw({name: predictions == labels for name, predictions in models.items()}, labels, balanced)
     metric_of = balanced_accuracy if balanced else accuracy
-    means = {name: _of_seeds([metric_of(labels, one) for one in given]) for name, given in answers.items()}
-    likeness = {
-        name: _of_seeds([accuracy(known, one) for one in given]) for name, given in answers.items() if known is not None
+    means = {name: _mean_over_seeds([metric_of(labels, row) for row in rows]) for name, rows in students.items()}
+    agreement = {
+        name: _mean_over_seeds([accuracy(teachers, row) for row in rows])
+        for name, rows in students.items()
+        if teachers is not None
     }
     gain = recovered = None
-    if without is not None:
-        gained = score["taught"] - score["without"]
-        gain = _difference(gained)
+    if from_scratch is not None:
+        difference = score["distilled"] - score["from_scratch"]
+        gain = _difference(difference)
         if teacher is not None:
-            recovered = share_recovered(gained, score["teacher"] - score["without"])
+            recovered = share_recovered(difference, score["teacher"] - score["from_scratch"])
     rows = tuple(
-        SeedRow(seed, None if without is None else float(score["without"].value[k]), float(score["taught"].value[k]))
+        SeedRow(
+            seed,
+            None if from_scratch is None else float(score["from_scratch"].value[k]),
+            float(score["distilled"].value[k]),
+        )
         for k, seed in enumerate(seeds)
     )
-    found = Repeats(
+    result = Seeds(
         metric=metric,
         n=len(labels),
         rows=rows,
-        without=means.get("without"),
-        taught=means["taught"],
+        from_scratch=means.get("from_scratch"),
+        distilled=means["distilled"],
         gain=gain,
         teacher=None if teacher is None else float(score["teacher"].value[0]),
-        agreement_without=likeness.get("without"),
-        agreement_taught=likeness.get("taught"),
+        agreement_from_scratch=agreement.get("from_scratch"),
+        agreement_distilled=agreement.get("distilled"),
         recovered=recovered.value if recovered else None,
         recovered_interval=recovered,
         sentences=(),
     )
-    return Repeats(**{**vars(found), "sentences": tuple(_sentences(found))})
+    return replace(result, sentences=tuple(_sentences(result)))
 
 
 def _redraw(hits: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], balanced: bool) -> dict[str, _Draws]:
@@ -103,14 +111,14 @@ def _redraw(hits: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], balan
         by_class[here] = 1 / len(here) / len(strata)
     weighted = {name: rows * by_class for name, rows in hits.items()}
     stacked = np.concatenate(list(weighted.values())).T
-    redrawn = np.concatenate([counts @ stacked for counts in _counts(strata, len(labels))])
+    redrawn = np.concatenate([counts @ stacked for counts in _draw_counts(strata, len(labels))])
     ends = np.cumsum([len(rows) for rows in weighted.values()])
     parts = np.split(redrawn, ends[:-1], axis=1)
     return {name: _Draws(rows.sum(axis=1), part) for (name, rows), part in zip(weighted.items(), parts, strict=True)}
 
 
-def _counts(strata: list[NDArray[np.int64]], n: int) -> Iterator[NDArray[np.float64]]:
-    """How often each photo is drawn [chunk, N], in all the resamples one after the other."""
+def _draw_counts(strata: list[NDArray[np.int64]], n: int) -> Iterator[NDArray[np.float64]]:
+    """How often each photo is drawn [chunk, N], in chunks of all the resamples."""
     rng = np.random.default_rng(0)
     for _ in range(0, _RESAMPLES, _CHUNK):
         drawn = [here[rng.integers(0, len(here), (_CHUNK, len(here)))] for here in strata]
@@ -131,8 +139,8 @@ def _seeds_covariance(*values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.atleast_2d(np.cov(np.stack(values))) / count * student_t(0.975, count - 1) ** 2
 
 
-def _of_seeds(intervals: Sequence[Interval]) -> Interval:
-    """The mean of the seeds' scores; of the photos' doubt each seed's own interval tells, also where all are right."""
+def _mean_over_seeds(intervals: Sequence[Interval]) -> Interval:
+    """The mean of the seeds' scores; each seed's interval holds the photos' uncertainty, also where all are right."""
     value, low, high = (float(np.mean([getattr(one, end) for one in intervals])) for end in ("value", "low", "high"))
     seeds = half_width(np.array([one.value for one in intervals]))
     return Interval(
@@ -141,7 +149,7 @@ def _of_seeds(intervals: Sequence[Interval]) -> Interval:
 
 
 def _difference(draws: _Draws) -> Interval:
-    """The mean over seeds of what differs between two students, paired by seed and photo."""
+    """The mean over seeds of the difference of two students, paired by seed and photo."""
     value, seeds = float(draws.value.mean()), half_width(draws.value)
     low, high = np.quantile(draws.redrawn.mean(axis=1), [0.025, 0.975])
     below, above = max(0.0, value - float(low)), max(0.0, float(high) - value)
@@ -149,7 +157,7 @@ def _difference(draws: _Draws) -> Interval:
 
 
 def share_recovered(gain: _Draws, lead: _Draws) -> Interval | None:
-    """What part of the teacher's lead the gain is, with Fieller's interval; None where the lead isn't surely above 0.
+    """What part of the teacher's lead the gain is, with Fieller's interval; None where the lead may be 0.
 
     It holds every share r for which ``gain - r * lead`` is 0 within its own interval.
     """
@@ -163,53 +171,53 @@ def share_recovered(gain: _Draws, lead: _Draws) -> Interval | None:
     return Interval(g / top, (middle - root) / square, (middle + root) / square)
 
 
-def _sentences(found: Repeats) -> list[str]:
-    name, count = fmt.metric_name(found.metric), len(found.rows)
+def _sentences(seeds: Seeds) -> list[str]:
+    name, count = fmt.metric_name(seeds.metric), len(seeds.rows)
     over = f"Over {count} seeds" if count > 1 else "With one seed"
-    taught = f"distilled {fmt.score(found.taught)}"
-    if found.without is None or found.gain is None:
-        said = [
-            f"{over} the student has {fmt.score(found.taught)} {name}. No label took part in training, so there is no "
-            "student from scratch to hold it against."
+    distilled = f"distilled {fmt.score(seeds.distilled)}"
+    if seeds.from_scratch is None or seeds.gain is None:
+        sentences = [
+            f"{over} the student has {fmt.score(seeds.distilled)} {name}. Training used no labels, so there is no "
+            "student from scratch to compare with."
         ]
     else:
-        said = [
-            f"{over}: from scratch {fmt.score(found.without)}, {taught} {name}, a difference of "
-            f"{fmt.points(found.gain.value)} points ({fmt.points(found.gain.low)} to {fmt.points(found.gain.high)}), "
+        sentences = [
+            f"{over}: from scratch {fmt.score(seeds.from_scratch)}, {distilled} {name}, a difference of "
+            f"{fmt.points(seeds.gain.value)} points ({fmt.points(seeds.gain.low)} to {fmt.points(seeds.gain.high)}), "
             f"paired by {'seed and ' if count > 1 else ''}photo."
         ]
-    said += [_alike(found), _recovered(found)]
+    sentences += [_agreement_sentence(seeds), _recovered_sentence(seeds)]
     if count == 1:
-        said.append(
-            "One seed is one draw: another start of the same student may come out better or worse by more than the "
-            "interval, which knows of the photos alone. seeds = 3 in the recipe shows how much."
+        sentences.append(
+            "One seed is one draw: another start of the same student may be better or worse by more than the interval, "
+            "which covers the choice of photos only. seeds = 3 in the recipe shows by how much."
         )
     elif count < _FEW:
-        said.append("Two seeds say little of how much a seed matters, and Student's t knows it: take 3 or more.")
-    return [sentence for sentence in said if sentence]
+        sentences.append("Two seeds say little about how much a seed matters, which widens Student's t: use 3 or more.")
+    return [sentence for sentence in sentences if sentence]
 
 
-def _alike(found: Repeats) -> str:
-    if found.agreement_taught is None:
+def _agreement_sentence(seeds: Seeds) -> str:
+    if seeds.agreement_distilled is None:
         return ""
-    scratch = f", from scratch {fmt.score(found.agreement_without)}" if found.agreement_without else ""
-    return f"Share of photos with the teacher's answer: distilled {fmt.score(found.agreement_taught)}{scratch}."
+    scratch = f", from scratch {fmt.score(seeds.agreement_from_scratch)}" if seeds.agreement_from_scratch else ""
+    return f"Share of photos with the teacher's prediction: distilled {fmt.score(seeds.agreement_distilled)}{scratch}."
 
 
-def _recovered(found: Repeats) -> str:
-    if found.teacher is None or found.without is None:
+def _recovered_sentence(seeds: Seeds) -> str:
+    if seeds.teacher is None or seeds.from_scratch is None:
         return ""
-    lead = found.teacher - found.without.value
-    if found.recovered is None or found.recovered_interval is None:
+    lead = seeds.teacher - seeds.from_scratch.value
+    if seeds.recovered is None or seeds.recovered_interval is None:
         why = (
             f"of {fmt.points(lead)} points is within chance"
             if lead > 0
-            else f"is no lead: the teacher has {fmt.percent(found.teacher)}, the student from scratch "
-            f"{fmt.percent(found.without.value)}"
+            else f"is not positive: the teacher has {fmt.percent(seeds.teacher)}, the student from scratch "
+            f"{fmt.percent(seeds.from_scratch.value)}"
         )
         return f"Share of the teacher's lead that was recovered, (S_kd − S)/(T − S): {fmt.DASH}, as its lead {why}."
-    interval = found.recovered_interval
-    part, low, high = (f"{x * 100:.0f}".replace("-", "−") for x in (found.recovered, interval.low, interval.high))
+    interval = seeds.recovered_interval
+    part, low, high = (f"{x * 100:.0f}".replace("-", "−") for x in (seeds.recovered, interval.low, interval.high))
     return (
         f"Distillation recovered {part}{fmt.NBSP}% of the {lead * 100:.1f} points that the teacher is ahead, "
         f"(S_kd − S)/(T − S) ({low} to {high}{fmt.NBSP}%)."

@@ -11,12 +11,10 @@ from edgekd.report.model import Report
 
 
 def missing_sentence(report: Report) -> str:
-    """What a partial run lacks; empty for a whole one."""
+    """What an incomplete run lacks; empty for a complete one."""
     if not report.missing:
         return ""
-    return (
-        f"This run is not whole: {', '.join(report.missing)} {'is' if len(report.missing) == 1 else 'are'} not there."
-    )
+    return f"This run is incomplete: {', '.join(report.missing)} {'is' if len(report.missing) == 1 else 'are'} missing."
 
 
 def gates_sentence(report: Report) -> str:
@@ -30,34 +28,34 @@ def gates_sentence(report: Report) -> str:
 
 
 def reasons(report: Report) -> tuple[str, ...]:
-    """What speaks against the latencies, each said once."""
-    said = list(report.bench.failures) if report.bench else []
+    """What limits the latencies, each once."""
+    reasons = list(report.bench.failures) if report.bench else []
     for row in report.rows:
-        said += row.comparison.reasons if row.comparison else ()
-    said += report.bench.disturbances if report.bench else ()
-    return tuple(dict.fromkeys(said))
+        reasons += row.comparison.reasons if row.comparison else ()
+    reasons += report.bench.disturbances if report.bench else ()
+    return tuple(dict.fromkeys(reasons))
 
 
-def worth_sentence(report: Report) -> str:
-    """What the shipped student owes to the teacher; empty where there is no student without it."""
-    if report.worth is not None:
-        return report.worth.text
-    alone = report.repeats is not None and report.repeats.without is None
+def gain_sentence(report: Report) -> str:
+    """The gain of distillation; empty where there is no student from scratch."""
+    if report.distillation_gain is not None:
+        return report.distillation_gain.text
+    alone = report.seeds is not None and report.seeds.from_scratch is None
     return "" if alone else "The two students have not been compared yet."
 
 
-def repeats_sentences(report: Report) -> tuple[str, ...]:
+def seeds_sentences(report: Report) -> tuple[str, ...]:
     """The students over all seeds, in words."""
-    return report.repeats.sentences if report.repeats else ()
+    return report.seeds.sentences if report.seeds else ()
 
 
 def ladder_sentence(report: Report) -> str:
-    """What the int8 file was allowed to lose, and which step kept to it; empty where nothing was asked for."""
+    """How much the int8 file was allowed to lose, and which step met it; empty without such a bound."""
     return quantization.ladder_sentence(report.ladder)
 
 
 def teacher_sentence(report: Report) -> str:
-    """The teacher's own account; empty if there is none."""
+    """The teacher's size, score and training time; empty if there is none."""
     teacher = report.teacher
     if teacher is None:
         return ""
@@ -66,7 +64,7 @@ def teacher_sentence(report: Report) -> str:
     score = (
         f"{fmt.score(teacher.val_score)} {fmt.metric_name(teacher.metric)} on {teacher.val_n:,} validation photos"
         if teacher.val_score
-        else "there were no validation photos to ask it about"
+        else "there were no validation photos to score it on"
     )
     note = f" {teacher.note}" if teacher.note else ""
     return f"The teacher is {teacher.name} at {height}×{width} pixels{time}: {score}.{note}"
@@ -77,11 +75,11 @@ def training_sentence(report: Report) -> str:
     parts = [f"{curve.title} {fmt.duration(curve.seconds)}" for curve in report.curves if curve.seconds is not None]
     shares = [curve.wait_share for curve in report.curves if curve.wait_share is not None]
     waited = f" Models waited for their photos {fmt.percent(max(shares))} of that time at most." if shares else ""
-    return f"Training took: {', '.join(parts)}.{waited} The mark is the epoch that was kept." if parts else ""
+    return f"Training took: {', '.join(parts)}.{waited} The mark is the epoch that was chosen." if parts else ""
 
 
 def bench_sentence(report: Report) -> str:
-    """How the latencies were taken."""
+    """How the latencies were measured."""
     bench = report.bench
     if bench is None:
         return ""
@@ -90,7 +88,7 @@ def bench_sentence(report: Report) -> str:
         f"{bench.launches} launches each in fresh processes, interleaved in random order, on {bench.photos} of the "
         f"photos, {threads}, {machine_sentence(bench.facts)} ({', '.join(bench.runtimes)}). p50 is the median of the "
         "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. Decoding and resizing "
-        "are not in it."
+        "are not included."
     )
 
 
@@ -103,17 +101,17 @@ def machine_sentence(facts: Mapping[str, Any]) -> str:
 
 
 def provenance_pairs(report: Report) -> tuple[tuple[str, str], ...]:
-    """Names and values of what made the run."""
-    made = report.provenance
-    facts = made.machine
+    """Names and values of what produced the run."""
+    provenance = report.provenance
+    facts = provenance.machine
     pairs = [
-        ("run", made.name),
-        ("command", made.command),
-        ("edgekd", made.edgekd),
-        ("seed", "" if made.seed is None else str(made.seed)),
-        ("recipe (SHA-256)", made.recipe_digest),
+        ("run", provenance.name),
+        ("command", provenance.command),
+        ("edgekd", provenance.edgekd),
+        ("seed", "" if provenance.seed is None else str(provenance.seed)),
+        ("recipe (SHA-256)", provenance.recipe_digest),
         ("machine", machine_sentence(facts) if facts else ""),
         ("system", str(facts.get("os") or "")),
-        ("versions", ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))),
+        ("versions", ", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items()))),
     ]
     return tuple(pair for pair in pairs if pair[1])

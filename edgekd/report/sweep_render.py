@@ -1,4 +1,4 @@
-"""Writes a sweep's report: report.html, report.md and plots/. Reads what ``pipeline.sweep`` wrote to sweep.json."""
+"""Writes a sweep's report: report.html, report.md and plots/. Reads sweep.json, which ``pipeline.sweep`` writes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _ROWS = tuple(style.ROW_STYLE)[1:]
 
 def render_sweep(directory: Path) -> str:
     """Render ``directory/sweep.json``; each file is replaced whole. Returns the headline. Raises: RunError."""
-    found = storage.read_json(directory / "sweep.json")
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        raise RunError(f"{directory / 'sweep.json'} is not as this edgekd writes it. Sweep again: edgekd sweep RECIPE")
+    sweep = storage.read_json(directory / "sweep.json")
+    if not isinstance(sweep, dict) or sweep.get("schema") != SCHEMA:
+        raise RunError(f"{directory / 'sweep.json'} was written by another version. Sweep again: edgekd sweep RECIPE")
     try:
-        plots, cells, line, costs = draw(found), sweep_cells(found), headline(found), cost_sentence(found)
+        plots, cells, line, costs = draw(sweep), sweep_cells(sweep), headline(sweep), cost_sentence(sweep)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{directory / 'sweep.json'} is damaged ({error!r}). Sweep again: edgekd sweep RECIPE") from None
     for plot in plots:
@@ -43,78 +43,78 @@ def render_sweep(directory: Path) -> str:
     return line
 
 
-def sweep_cells(found: Mapping[str, Any]) -> Cells:
+def sweep_cells(sweep: Mapping[str, Any]) -> Cells:
     """A student a row, smallest file first; intervals are of 95 %."""
-    name = fmt.metric_name(found["metric"])
+    name = fmt.metric_name(sweep["metric"])
     header = ("student", "parameters", "size", f"{name}, validation", f"{name}, test (95{fmt.NBSP}%)",
               f"latency ratio (95{fmt.NBSP}%)", "p50", "")  # fmt: skip
-    return Cells(header, tuple(_row(one, found["winner"]) for one in found["students"]))
+    return Cells(header, tuple(_row(one, sweep["winner"]) for one in sweep["students"]))
 
 
-def headline(found: Mapping[str, Any]) -> str:
+def headline(sweep: Mapping[str, Any]) -> str:
     """The winner, or how many there are to choose from."""
-    students = found["students"]
+    students = sweep["students"]
     best = [one["student"] for one in students if one["on_front"]]
-    if found["winner"] is None:
+    if sweep["winner"] is None:
         return (
             f"{len(students)} students of one teacher; by the validation photos none beats {', '.join(best)} in both "
             "size and accuracy"
         )
-    one = next(one for one in students if one["student"] == found["winner"])
+    one = next(one for one in students if one["student"] == sweep["winner"])
     test = fmt.percent(one["accuracy"]["value"])
     return f"{one['student']}: {fmt.size(one['size_bytes'])} and {test} of the test photos, of {len(students)} students"
 
 
-def cost_sentence(found: Mapping[str, Any]) -> str:
-    """What was shared and what every student cost."""
-    own = sum(one["seconds"] for one in found["students"])
-    shared, column = fmt.duration(found["shared_s"]), fmt.duration(found["column_s"])
-    stopped = found.get("stopped") or ()
+def cost_sentence(sweep: Mapping[str, Any]) -> str:
+    """What the students share and what each cost."""
+    students = sum(one["seconds"] for one in sweep["students"])
+    shared, soft_targets = fmt.duration(sweep["shared_s"]), fmt.duration(sweep["column_s"])
+    stopped = sweep.get("stopped") or ()
     early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
     return (
-        f"Photos, teacher and its column took {shared}, once ({column} of it the column); the "
-        f"{len(found['students'])} students {fmt.duration(own)}. The front and what is picked go by the validation "
-        f"photos; the test photos chose nothing.{early}"
+        f"Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
+        f"{len(sweep['students'])} students {fmt.duration(students)}. The front and the pick are decided on the "
+        f"validation photos; the test photos decide nothing.{early}"
     )
 
 
-def draw(found: Mapping[str, Any]) -> tuple[Plot, ...]:
+def draw(sweep: Mapping[str, Any]) -> tuple[Plot, ...]:
     """Test accuracy against size, and against latency where it was measured.
 
-    A line joins those that no other beats by the validation photos, so that what the test photos say of them is no
-    choice of theirs: it may fall where the validation photos saw a gain.
+    A line joins the students that none beats on the validation photos. The test photos do not choose it, so it may
+    fall where the validation photos show a gain.
     """
-    name = fmt.metric_name(found["metric"])
-    drawn = []
+    name = fmt.metric_name(sweep["metric"])
+    plots = []
     for plot, title, key, label, tick in (
         ("size", f"{name.capitalize()} against size", "size_bytes", "size of the int8 file", size_tick),
         ("latency", f"{name.capitalize()} against latency", "latency", "latency, teacher = 1", _ratio_tick),
     ):
         with style.styled(plot):
-            figure = _scattered(found, key, label, tick)
+            figure = _scatter(sweep, key, label, tick)
             if figure is not None:
                 alt = f"Test {name} of each student against its {plot}; a line joins the front by validation photos."
-                drawn.append(as_plot(figure, plot, title, alt))
-    return tuple(drawn)
+                plots.append(as_plot(figure, plot, title, alt))
+    return tuple(plots)
 
 
-def _scattered(found: Mapping[str, Any], key: str, label: str, tick: Any) -> Figure | None:
-    shown = [one for one in found["students"] if one[key] is not None]
-    if len(shown) < 2:
+def _scatter(sweep: Mapping[str, Any], key: str, label: str, tick: Any) -> Figure | None:
+    students = [one for one in sweep["students"] if one[key] is not None]
+    if len(students) < 2:
         return None
     points = [
         (_ROWS[index % len(_ROWS)], one["student"], _interval(one[key]), _interval(one["accuracy"]))
-        for index, one in enumerate(shown)
+        for index, one in enumerate(students)
     ]
-    figure = scatter(points, label, found["metric"], tick)
+    figure = scatter(points, label, sweep["metric"], tick)
     front, best = [], -1.0
-    steered = [
-        (x.value, one["val_accuracy"]["value"], y.value) for one, (_, _, x, y) in zip(shown, points, strict=True)
+    candidates = [
+        (x.value, one["val_accuracy"]["value"], y.value) for one, (_, _, x, y) in zip(students, points, strict=True)
     ]
-    for cost, steering, told in sorted(steered, key=lambda point: (point[0], -point[1])):
-        if steering > best:
-            front.append((cost, told))
-            best = steering
+    for cost, validation, test in sorted(candidates, key=lambda point: (point[0], -point[1])):
+        if validation > best:
+            front.append((cost, test))
+            best = validation
     axes = figure.axes[0]
     axes.plot(*zip(*front, strict=True), color=style.MUTED, linewidth=1.1, zorder=1)
     axes.text(

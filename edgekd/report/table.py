@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from edgekd.report import format as fmt
 from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -37,28 +33,28 @@ def latency_cells(report: Report) -> Cells:
 
 def seed_cells(report: Report) -> Cells:
     """The two students of every seed; empty where there is one seed."""
-    told = report.repeats
-    if told is None or len(told.rows) < 2:
+    seeds = report.seeds
+    if seeds is None or len(seeds.rows) < 2:
         return Cells((), ())
     header = (
         "seed",
-        *(("from scratch",) if told.without else ()),
+        *(("from scratch",) if seeds.from_scratch else ()),
         "distilled",
-        *(("difference",) if told.gain else ()),
+        *(("difference",) if seeds.gain else ()),
     )
-    rows = [(str(row.seed), *_pair(row.without, row.taught)) for row in told.rows]
-    mean = ("mean", *_pair(told.without.value if told.without else None, told.taught.value))
+    rows = [(str(row.seed), *_pair(row.from_scratch, row.distilled)) for row in seeds.rows]
+    mean = ("mean", *_pair(seeds.from_scratch.value if seeds.from_scratch else None, seeds.distilled.value))
     return Cells(header, (*rows, mean))
 
 
-def _pair(without: float | None, taught: float) -> tuple[str, ...]:
-    if without is None:
-        return (fmt.percent(taught),)
-    return fmt.percent(without), fmt.percent(taught), fmt.points(taught - without)
+def _pair(from_scratch: float | None, distilled: float) -> tuple[str, ...]:
+    if from_scratch is None:
+        return (fmt.percent(distilled),)
+    return fmt.percent(from_scratch), fmt.percent(distilled), fmt.points(distilled - from_scratch)
 
 
 def ladder_cells(report: Report) -> Cells:
-    """The ways to int8 that were tried; empty where no accuracy was guaranteed."""
+    """The int8 conversions that were tried; empty where no accuracy was guaranteed."""
     return Cells(LADDER_HEADER if report.ladder else (), ladder_rows(report.ladder))
 
 
@@ -73,35 +69,22 @@ def split_cells(report: Report) -> Cells:
     return Cells(("class", *order), (*rows, total))
 
 
-def table(report: Report) -> Table:
-    """The main table for the terminal."""
-    from rich.table import Table
-
-    cells = main_cells(report)
-    drawn = Table(box=None, pad_edge=False, header_style="bold", caption=caption(report), caption_justify="left")
-    for index, name in enumerate(cells.header):
-        drawn.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
-    for row in cells.rows:
-        drawn.add_row(*row)
-    return drawn
-
-
 def caption(report: Report) -> str:
-    """What the table's numbers are of."""
-    said = []
+    """What the table's numbers were measured on."""
+    sentences = []
     if report.test_n:
-        said.append(f"Accuracy of the files themselves on {report.test_n:,} test photos that nothing was trained on.")
+        sentences.append(f"Accuracy of the files on {report.test_n:,} test photos that took no part in training.")
     others = {row.agreement.other for row in report.rows if row.agreement}
     for other in (row.title for row in report.rows if row.row in others):
-        said.append(f"Agreement: on how many of them the answer is that of the {other}.")
+        sentences.append(f"Agreement: the share of them with the same prediction as the {other}.")
     if report.bench:
-        said.append(
-            f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; under 1 is faster "
+        sentences.append(
+            f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; below 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
-    said += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
-    said += precision_sentences(tuple(row.precision for row in report.rows))
-    return " ".join(said)
+    sentences += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
+    sentences += precision_sentences(tuple(row.precision for row in report.rows))
+    return " ".join(sentences)
 
 
 def _threads(threads: int) -> str:

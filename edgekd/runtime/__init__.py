@@ -1,4 +1,11 @@
-"""Run a .tflite or .onnx; never imports TensorFlow."""
+"""Running an exported file: images in, probabilities out. Imports no TensorFlow.
+
+open       which runtime a file needs, opened
+runner     what every runtime does: uint8 images to float32 probabilities
+litert     LiteRT, for .tflite
+ort        ONNX Runtime, for .onnx and .ort
+predict    photos by path, with labels
+"""
 
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.predict import Prediction, predict

@@ -1,7 +1,8 @@
-"""What an artifact says of photos."""
+"""What a file predicts for photos."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,15 @@ from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import decode, resize
 from edgekd.runtime.open import open_runner
 
+PathText = str | os.PathLike[str]
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one photo; ``notes`` say what was unusual about its file."""
+    """The class that a file predicts for one photo; ``notes`` say what was unusual about the photo's file.
+
+    ``probability`` is that of ``label``, ``probabilities`` are those of all labels (0 to 1).
+    """
 
     path: Path
     label: str
@@ -25,21 +31,39 @@ class Prediction:
     notes: tuple[str, ...] = ()
 
 
-def predict(artifact: Artifact, paths: Sequence[Path], *, threads: int = 1) -> list[Prediction]:
-    """Classify photos by path, in order.
+def predict(
+    artifact: Artifact | PathText, paths: PathText | Sequence[PathText], *, threads: int = 1
+) -> list[Prediction]:
+    """Classify photos with an exported file, by its runtime and its own preprocessing.
 
-    Raises: DecodeError naming the first file that cannot be read as a photo; ArtifactError.
+    Args:
+        artifact: An exported .tflite, .onnx or .ort, or its path.
+        paths: Photos, or the path of one.
+        threads: Threads of the runtime.
+
+    Returns:
+        A prediction per photo, in the same order.
+
+    Raises:
+        DecodeError: Names the first file that cannot be read as a photo.
+        ArtifactError: The file cannot be opened or was changed.
+
+    Example:
+        >>> predict("student.int8.tflite", "photo.jpg")[0].label  # doctest: +SKIP
+        'red'
     """
-    runner = open_runner(artifact, threads=threads)
-    answers = []
-    for path in paths:
+    opened = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
+    photos = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    runner = open_runner(opened, threads=threads)
+    predictions = []
+    for path in map(Path, photos):
         try:
             content = path.read_bytes()
         except OSError as error:
             raise DecodeError(f"{path} cannot be read: {error.strerror}. Give the path of a photo") from None
         photo = decode(content, str(path))
-        row = runner.run(resize(photo.pixels, artifact.preprocessing)[np.newaxis])[0]
+        row = runner.run(resize(photo.pixels, opened.preprocessing)[np.newaxis])[0]
         best = int(row.argmax())
-        by_label = {label: float(value) for label, value in zip(artifact.labels, row, strict=True)}
-        answers.append(Prediction(path, artifact.labels[best], float(row[best]), by_label, photo.notes))
-    return answers
+        by_label = {label: float(value) for label, value in zip(opened.labels, row, strict=True)}
+        predictions.append(Prediction(path, opened.labels[best], float(row[best]), by_label, photo.notes))
+    return predictions

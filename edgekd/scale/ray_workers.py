@@ -17,6 +17,7 @@ from edgekd import errors
 from edgekd.errors import EdgekdError, RunError, UsageError
 from edgekd.quiet import quiet
 from edgekd.scale.workers import Opener, PieceRecord, Work
+from edgekd.text import last_line
 
 _MOST_BLOCKS = 4096
 """Most blocks that Ray keeps track of; with more shards than that, several share one."""
@@ -148,7 +149,7 @@ def _join(address: str | None) -> None:
             ray.init(**options)
     except (ValueError, ConnectionError) as error:
         raise UsageError(
-            f"no Ray cluster answers at {address or 'this machine'}: {_line(error)}. Start one: ray start --head"
+            f"no Ray cluster answers at {address or 'this machine'}: {last_line(error)}. Start one: ray start --head"
         ) from None
 
 
@@ -188,9 +189,4 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise RunError(f"Ray gave up: {_line(error)}. Finished shards stay; run it again to continue") from error
-
-
-def _line(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else type(error).__name__
+        raise RunError(f"Ray gave up: {last_line(error)}. Finished shards stay; run it again to continue") from error

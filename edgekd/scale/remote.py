@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from edgekd.errors import StorageError, UsageError
+from edgekd.text import one_line
 
 _T = TypeVar("_T")
 MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -150,12 +151,8 @@ def retry(call: Callable[[], _T], what: str, tries: int | None = None) -> _T:
         except OSError as error:
             if wait is None:
                 raise StorageError(
-                    f"{what}: {len(waits) + 1} tries failed, the last with: {_line(error)}. Finished files stay; "
+                    f"{what}: {len(waits) + 1} tries failed, the last with: {one_line(error)}. Finished files stay; "
                     "run the same command to continue"
                 ) from None
             time.sleep(wait)
     raise AssertionError
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

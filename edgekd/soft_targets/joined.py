@@ -23,6 +23,7 @@ from edgekd.soft_targets.photo_list import NAMES
 from edgekd.soft_targets.photo_reader import THREADS, Rendering
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json
+from edgekd.text import one_line
 from edgekd.training.batches import StoredLogits, ViewSource
 
 STORES, ROWS = "stores.json", "rows.npy"
@@ -169,7 +170,7 @@ class _Store:
         except MISSING as error:
             reason = error.strerror or "the file does not exist"
         except DataError as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
         raise DataError(
             f"{name}, a photo of the soft targets {self.place}, cannot be read any more: {reason}. Put it back, or "
             "label the list again, which leaves it out"

@@ -25,6 +25,7 @@ from edgekd.preprocess import Pixels, Preprocessing, decode
 from edgekd.scale.place import is_uri
 from edgekd.scale.remote import MISSING
 from edgekd.soft_targets.photo_list import read_photo
+from edgekd.text import one_line
 from edgekd.training.replicas import gpus
 
 Views = npt.NDArray[np.uint8]
@@ -49,7 +50,7 @@ class Rendering:
         except MISSING as failed:
             error = failed.strerror or "the file does not exist"
         except DataError as failed:
-            error = " ".join(str(failed).split())
+            error = one_line(failed)
         size = self.preprocessing
         return np.zeros((self.policy.views, size.height, size.width, 3), np.uint8), error
 

@@ -20,6 +20,7 @@ from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
+from edgekd.text import first_line
 
 _THREADS = 2
 # A uint8 output, which only our exports may have, is a softmax's: 1/256 a step, from 0.
@@ -42,7 +43,7 @@ class OnnxNetwork:
         try:
             self._session = session(content, _THREADS)
         except Exception as error:  # its own exception types share no base but this
-            raise ModelError(f"ONNX Runtime does not load {path}: {_line(error)}") from None
+            raise ModelError(f"ONNX Runtime does not load {path}: {first_line(error)}") from None
         self._one_at_a_time = False
 
     @property
@@ -65,7 +66,7 @@ class OnnxNetwork:
         try:
             values = np.asarray(self._session.run([self._output.name], {self._image.name: batch})[0])
         except Exception as error:
-            raise ModelError(f"{self._facts.where} fails on an image: {_line(error)}") from None
+            raise ModelError(f"{self._facts.where} fails on an image: {first_line(error)}") from None
         return values * np.float32(_UINT8_STEP) if values.dtype == np.uint8 else values
 
 
@@ -88,7 +89,7 @@ def read_with_weights(path: Path) -> bytes:
         return bytes(model.SerializeToString())
     except Exception as error:
         raise ModelError(
-            f"{path} keeps its weights in another file, which cannot be read: {_line(error)}. Put it into the "
+            f"{path} keeps its weights in another file, which cannot be read: {first_line(error)}. Put it into the "
             "folder of the .onnx"
         ) from None
 
@@ -161,8 +162,3 @@ def with_record(facts: NetworkFacts, path: Path) -> NetworkFacts:
         sealed=True,
         parameters=parameters if isinstance(parameters, int) else facts.parameters,
     )
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__

@@ -14,6 +14,7 @@ from edgekd.models.outputs import Ending
 from edgekd.quiet import import_keras, quiet
 from edgekd.teacher.network import NetworkFacts, folder_hash, run_in_batches
 from edgekd.teacher.settings import InputSettings
+from edgekd.text import one_line
 
 _SIGNATURE = "serving_default"
 # A graph is a program: these reach files or Python, and no classifier needs them.
@@ -47,7 +48,7 @@ class SavedModelNetwork:
                 "tf.saved_model.save(..., signatures=...)"
             ) from None
         except Exception as error:  # TensorFlow raises many kinds on a foreign or damaged directory.
-            raise ModelError(f"{path} cannot be loaded as a SavedModel: {str(error).strip()[:300]}") from None
+            raise ModelError(f"{path} cannot be loaded as a SavedModel: {one_line(error)}") from None
         # The loaded object owns what the graph still refers to.
         self._owner, self._function = loaded, frozen
         tensor = _one_input(path, frozen)
@@ -81,7 +82,7 @@ class SavedModelNetwork:
         try:
             found = self._function(tf.constant(batch, self._dtype))
         except Exception as error:
-            raise ModelError(f"{self._facts.where} fails on an image: {str(error).strip()[:300]}") from None
+            raise ModelError(f"{self._facts.where} fails on an image: {one_line(error)}") from None
         outputs = found if isinstance(found, (list, tuple)) else [found]
         return np.asarray(outputs[self._place])
 

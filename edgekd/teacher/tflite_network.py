@@ -21,6 +21,7 @@ from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.onnx_network import scores_output, single_image_input, with_record
 from edgekd.teacher.settings import InputSettings
+from edgekd.text import first_line
 
 _THREADS = 2
 
@@ -44,7 +45,7 @@ class TfliteNetwork:
                 self._interpreter = Interpreter(model_content=self._content, num_threads=_THREADS)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"LiteRT does not load {path}: {str(error).splitlines()[0]}") from None
+            raise ModelError(f"LiteRT does not load {path}: {first_line(error)}") from None
         details = self._interpreter.get_input_details()[0]
         self._input, self._shape = int(details["index"]), tuple(int(size) for size in details["shape"])
         place = network.outputs.index(output.key)
@@ -69,7 +70,7 @@ class TfliteNetwork:
             self._interpreter.set_tensor(self._input, batch)
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{self._facts.where} fails on an image: {str(error).splitlines()[0]}") from None
+            raise ModelError(f"{self._facts.where} fails on an image: {first_line(error)}") from None
         values = np.asarray(self._interpreter.get_tensor(self._output))
         if self._dequantize is None:
             return values

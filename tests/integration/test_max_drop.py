@@ -51,7 +51,7 @@ def test_the_run_ships_the_step_that_holds(climb_ladder: Path) -> None:
 def test_the_report_shows_the_ladder_and_says_what_the_precisions_are(climb_ladder: Path) -> None:
     for name in ("report.md", "report.html"):
         text = (climb_ladder / name).read_text()
-        assert "The way to int8" in text
+        assert "Conversion to int8" in text
         assert "ranges by min-max" in text
         assert "int16 activations, int8 weights" in text
         assert "several times slower than the float32 one" in text

@@ -109,7 +109,7 @@ def test_an_error_of_the_work_comes_as_it_was_raised(ray: None) -> None:
 
 def test_a_killed_command_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
     place = LocalPlace(tmp_path / "column")
-    argv = Project.argv("teach", "cameras.toml", "--photos", "list.txt", "--to", place.folder, "--ray", "local")
+    argv = Project.argv("label", "cameras.toml", "--photos", "list.txt", "--to", place.folder, "--ray", "local")
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
         while process.poll() is None and not any(name.startswith("logits-") for name in place.names()):

@@ -37,10 +37,10 @@ def test_more_seeds_add_to_a_run_and_repeat_nothing(project: Project, finished: 
         first, second = weights(copy / stage), weights(copy / "seed-1" / stage)
         assert not all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     report = read(copy / "report.json")
-    rows = report["repeats"]["rows"]
+    rows = report["seeds"]["rows"]
     assert [row["seed"] for row in rows] == [0, 1]
     distilled = next(row for row in report["rows"] if row["row"] == "distilled")
-    assert rows[0]["taught"] == pytest.approx(distilled["balanced_accuracy"]["value"])
+    assert rows[0]["distilled"] == pytest.approx(distilled["balanced_accuracy"]["value"])
     (told,) = read(copy / "seeds" / "seeds.json")["seeds"]
     assert len(told["labels_only"]) == len(told["distilled"]) == report["test_n"]
     assert (copy / "seeds" / "seed-1-distilled.float32.tflite").is_file()
@@ -67,7 +67,7 @@ def test_no_label_takes_part(project: Project, finished: Path) -> None:
     agreement = np.mean(np.array(history["val_predictions"]) == np.array(teacher["val_predictions"]))
     assert history["epochs"][history["best_epoch"]]["val_accuracy"] == agreement
     report = read(directory / "report.json")
-    assert report["missing"] == [] and report["worth"] is None and report["repeats"]["without"] is None
+    assert report["missing"] == [] and report["distillation_gain"] is None and report["seeds"]["from_scratch"] is None
     assert "Labels used: none in training" in (directory / "report.html").read_text()
     again = project.edgekd("run", path, without_tensorflow=True)
     assert again.returncode == 0, again.stderr

@@ -11,7 +11,7 @@ from edgekd import storage
 from edgekd.errors import EdgekdError, RunError
 from edgekd.report.collect import collect
 from edgekd.report.plots import worst_classes
-from edgekd.report.table import latency_cells, main_cells, split_cells, table
+from edgekd.report.table import latency_cells, main_cells, split_cells
 
 
 def test_a_whole_run_joined(run_dir: Path) -> None:
@@ -26,8 +26,8 @@ def test_a_whole_run_joined(run_dir: Path) -> None:
     assert int8.comparison.ratio.low < 0.801 / 7.31 < int8.comparison.ratio.high
     assert report.row("labels_only").latency is None  # type: ignore[union-attr]
     assert int8.sha256 == storage.sha256_file(run_dir / artifact("int8_tflite"))
-    assert report.worth is not None and report.worth.n == 300
-    assert len(report.wrong) == 300 - sum(line[k] for k, line in enumerate(report.confusion.counts))  # type: ignore[union-attr]
+    assert report.distillation_gain is not None and report.distillation_gain.n == 300
+    assert len(report.misclassified) == 300 - sum(line[k] for k, line in enumerate(report.confusion.counts))  # type: ignore[union-attr]
     assert (report.curves[1].epochs[0], report.curves[1].epochs[-1], report.curves[1].best_epoch) == (1, 40, 35)
 
 
@@ -47,7 +47,6 @@ def test_the_same_tables_for_every_reader(run_dir: Path) -> None:
     splits = split_cells(report)
     assert splits.header == ("class", "train", "val", "test", "unlabelled")
     assert splits.rows[-1] == ("all", "45", "15", "300", "1,000") and splits.rows[2] == ("yellow", "15", "5", "12", "–")
-    assert table(report).row_count == 5
 
 
 @pytest.mark.parametrize(
@@ -89,14 +88,14 @@ def test_a_file_that_was_timed_but_is_another_now(run_dir: Path) -> None:
     (run_dir / artifact("int8_tflite")).write_bytes(b"other")
     (run_dir / artifact("teacher")).unlink()
     assert collect(run_dir).problems == (
-        "export/teacher.tflite is not in the run directory any more: its numbers cannot be traced to a file.",
+        "export/teacher.tflite is no longer in the run directory: its numbers belong to no file.",
         "int8 TFLite: the file that was timed is not the one at export/int8_tflite.tflite. Measure it again.",
     )
 
 
 def test_damaged_files_are_named(run_dir: Path) -> None:
     (run_dir / "teacher/summary.json").write_text('{"name": 3}')
-    with pytest.raises(RunError, match=r"teacher/summary\.json is not as a run writes it"):
+    with pytest.raises(RunError, match=r"teacher/summary\.json does not have the form that a run writes"):
         collect(run_dir)
     (run_dir / "teacher/summary.json").write_text("{")
     with pytest.raises(EdgekdError, match=r"teacher/summary\.json cannot be read as JSON"):
@@ -120,12 +119,12 @@ def test_the_worst_classes_are_chosen_in_their_order(tmp_path: Path) -> None:
     made = Synthetic(classes=tuple(f"c{k:02}" for k in range(20)), test_per_class=(3,) * 20, epochs=2)
     confusion = collect(build_run(tmp_path / "run", made)).confusion
     assert confusion is not None
-    chosen = worst_classes(confusion, 5)
-    assert chosen == sorted(chosen) and len(chosen) == 5
+    choose_photos = worst_classes(confusion, 5)
+    assert choose_photos == sorted(choose_photos) and len(choose_photos) == 5
     errors = [
         sum(confusion.counts[k]) + sum(r[k] for r in confusion.counts) - 2 * confusion.counts[k][k] for k in range(20)
     ]
-    assert min(errors[k] for k in chosen) >= max(errors[k] for k in range(20) if k not in chosen)
+    assert min(errors[k] for k in choose_photos) >= max(errors[k] for k in range(20) if k not in choose_photos)
 
 
 def _more_seeds(run_dir: Path, without: bool = True) -> None:
@@ -139,19 +138,19 @@ def _more_seeds(run_dir: Path, without: bool = True) -> None:
 
 def test_one_seed_is_said_to_be_one_and_labels_are_counted(run_dir: Path) -> None:
     report = collect(run_dir)
-    assert report.repeats is not None and len(report.repeats.rows) == 1
-    assert "One seed is one draw" in report.repeats.sentences[-1]
-    assert report.labels_used.startswith("Labels used: 45 to train on and 15 to choose the epoch, and 1,000 photos")
+    assert report.seeds is not None and len(report.seeds.rows) == 1
+    assert "One seed is one draw" in report.seeds.sentences[-1]
+    assert report.labels_used.startswith("Labels used: 45 to train on and 15 to choose the epoch, and 1,000 unlabelled")
 
 
 def test_all_seeds_are_compared(run_dir: Path) -> None:
     _more_seeds(run_dir)
     report = collect(run_dir)
-    assert report.repeats is not None and [row.seed for row in report.repeats.rows] == [0, 1, 2]
+    assert report.seeds is not None and [row.seed for row in report.seeds.rows] == [0, 1, 2]
     row = report.row("distilled")
     assert row is not None and row.balanced_accuracy is not None
-    assert report.repeats.taught.value == pytest.approx(row.balanced_accuracy.value)
-    assert report.repeats.recovered is not None and report.missing == ()
+    assert report.seeds.distilled.value == pytest.approx(row.balanced_accuracy.value)
+    assert report.seeds.recovered is not None and report.missing == ()
 
 
 def test_a_run_without_labels_misses_no_student_from_scratch(run_dir: Path) -> None:
@@ -162,8 +161,8 @@ def test_a_run_without_labels_misses_no_student_from_scratch(run_dir: Path) -> N
     storage.write_json(run_dir / "run.json", storage.read_json(run_dir / "run.json") | {"labels": "none"})
     (run_dir / "scratch/history.json").unlink()
     report = collect(run_dir)
-    assert report.missing == () and report.worth is None
-    assert report.repeats is not None and report.repeats.without is None
+    assert report.missing == () and report.distillation_gain is None
+    assert report.seeds is not None and report.seeds.from_scratch is None
     assert report.labels_used.startswith("Labels used: none in training")
 
 

@@ -11,7 +11,7 @@ from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult, HostAnswers
 from edgekd.errors import UsageError
 from edgekd.report.devices_plots import draw_all
-from edgekd.report.devices_render import headline, render_joined
+from edgekd.report.devices_render import headline, render_devices
 from edgekd.report.devices_report import device_cells, join, matrix_cells, reasons
 
 
@@ -54,7 +54,7 @@ def test_answers_on_the_device_are_told() -> None:
     host = HostAnswers(answers=(0, 1, 0), near_ties=(), labels=(0, 1, 1))
     checked = replace(made, measurements=(replace(first, launches=launches, host=host), *made.measurements[1:]))
     cells = device_cells(join([checked]).parts[0])
-    assert cells.header[-1] == "as the host; accuracy"
+    assert cells.header[-1] == "same as the host; accuracy"
     assert cells.rows[0][-1] == "2/3; 100.0\u00a0%"
     assert cells.rows[1][-1] == "–"
 
@@ -91,14 +91,14 @@ def _each(result: BenchResult, **change: Any) -> BenchResult:
 def test_the_page_shows_every_device_and_what_failed(tmp_path: Path) -> None:
     errors = {"adb:1": "adb:1 is <not> attached", "ssh:pi": "ssh:pi is gone"}
     joined = join([on("host"), on("ssh:pi"), counted("emulated:cortex-a72")], errors)
-    page = render_joined(joined, tmp_path, "my <devices>")
+    page = render_devices(joined, tmp_path, "my <devices>")
     text = page.read_text(encoding="utf-8")
     assert "adb:1 is &lt;not&gt; attached" in text and "ssh:pi is gone" in text and "my &lt;devices&gt;" in text
     assert "<svg" in text and "http" not in text.replace("http://www.w3.org", "")
     assert (tmp_path / "plots" / "ratios.png").read_bytes().startswith(b"\x89PNG")
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "## emulated:cortex-a72" in markdown and "plots/ratios.png" in markdown
-    assert render_joined(joined, tmp_path, "my <devices>").read_text(encoding="utf-8") == text
+    assert render_devices(joined, tmp_path, "my <devices>").read_text(encoding="utf-8") == text
 
 
 def test_plots_appear_where_there_is_something_to_draw() -> None:

@@ -52,9 +52,9 @@ def test_everything_is_written(run_dir: Path) -> None:
     line = render(run_dir)
     assert line.text.startswith("33x smaller and 9.")
     assert json.loads((run_dir / "report.json").read_text())["headline"]["text"] == line.text
-    assert json.loads((run_dir / "report.json").read_text())["schema"] == 1
+    assert json.loads((run_dir / "report.json").read_text())["schema"] == 2
     names = sorted(path.name for path in (run_dir / "plots").iterdir())
-    assert names == ["confusion.png", "curves.png", "latency.png", "size.png", "wrong.png"]
+    assert names == ["confusion.png", "curves.png", "latency.png", "misclassified.png", "size.png"]
     for name in names:
         assert min(Image.open(run_dir / "plots" / name).size) > 300
     text = (run_dir / "report.md").read_text()
@@ -112,8 +112,8 @@ def test_partial_runs_render_and_drop_old_plots(run_dir: Path, absent: list[str]
         shutil.rmtree(run_dir / name)
     render(run_dir)
     page = (run_dir / "report.html").read_text()
-    assert Page(page).open == [] and "This run is not whole" in page
-    assert "This run is not whole" in (run_dir / "report.md").read_text()
+    assert Page(page).open == [] and "This run is incomplete" in page
+    assert "This run is incomplete" in (run_dir / "report.md").read_text()
     linked = {Path(link).name for link in re.findall(r"\]\((plots/[^)]+)\)", (run_dir / "report.md").read_text())}
     assert linked == {path.name for path in (run_dir / "plots").iterdir()}
 

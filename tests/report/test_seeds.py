@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekd.report.seeds import _Draws, half_width, repeats, share_recovered
+from edgekd.report.seeds import _Draws, compare_seeds, half_width, share_recovered
 
 TRUTH = [0] * 100
 
@@ -16,20 +16,20 @@ def answers(right: int, n: int = 100) -> list[int]:
 
 def test_three_seeds_by_hand() -> None:
     without, taught = [answers(k) for k in (60, 64, 62)], [answers(k) for k in (80, 78, 82)]
-    found = repeats(TRUTH, answers(90), without, taught, seeds=[4, 5, 6], metric="accuracy")
-    assert [(row.seed, row.without, row.taught) for row in found.rows][1] == (
+    found = compare_seeds(TRUTH, answers(90), without, taught, seeds=[4, 5, 6], metric="accuracy")
+    assert [(row.seed, row.from_scratch, row.distilled) for row in found.rows][1] == (
         5,
         pytest.approx(0.64),
         pytest.approx(0.78),
     )
-    assert found.without is not None and found.gain is not None and found.recovered_interval is not None
-    assert (found.without.value, found.taught.value) == (pytest.approx(0.62), pytest.approx(0.8))
+    assert found.from_scratch is not None and found.gain is not None and found.recovered_interval is not None
+    assert (found.from_scratch.value, found.distilled.value) == (pytest.approx(0.62), pytest.approx(0.8))
     assert found.gain.value == pytest.approx(0.18) and 0.05 < found.gain.low < 0.12
     # 0.18 of the 0.28 that the teacher is ahead.
     assert found.recovered == pytest.approx(0.18 / 0.28)
     assert found.recovered_interval.low < found.recovered < found.recovered_interval.high < 1
     # The teacher is right where a student is, and on 10 to 12 photos more.
-    assert found.agreement_taught is not None and found.agreement_taught.value == pytest.approx(0.9)
+    assert found.agreement_distilled is not None and found.agreement_distilled.value == pytest.approx(0.9)
     text = " ".join(found.sentences)
     assert "Over 3 seeds: from scratch 62.0\u00a0% (" in text and "a difference of +18.0 points" in text
     assert "recovered 64\u00a0% of the 28.0 points that the teacher is ahead, (S_kd − S)/(T − S) (" in text
@@ -39,19 +39,21 @@ def test_three_seeds_by_hand() -> None:
 def test_balanced_counts_classes_alike_and_agreement_counts_photos_alike() -> None:
     truth = [0] * 30 + [1] * 10
     taught = [[0] * 30 + [0] * 10]
-    found = repeats(truth, truth, [[1] * 40], taught, seeds=[0], metric="balanced_accuracy")
-    assert found.taught.value == pytest.approx(0.5)
-    assert found.agreement_taught is not None and found.agreement_taught.value == pytest.approx(0.75)
+    found = compare_seeds(truth, truth, [[1] * 40], taught, seeds=[0], metric="balanced_accuracy")
+    assert found.distilled.value == pytest.approx(0.5)
+    assert found.agreement_distilled is not None and found.agreement_distilled.value == pytest.approx(0.75)
 
 
 def test_one_seed_is_one_draw() -> None:
-    found = repeats(TRUTH, answers(90), [answers(60)], [answers(80)], seeds=[0], metric="accuracy")
+    found = compare_seeds(TRUTH, answers(90), [answers(60)], [answers(80)], seeds=[0], metric="accuracy")
     assert found.sentences[-1].startswith("One seed is one draw")
     # Photos alone: 20 of 100 put right, so the spread of the mean is sqrt(0.2 * 0.8 / 100) = 0.04.
     assert found.gain is not None and found.gain.low == pytest.approx(0.2 - 1.96 * 0.04, abs=0.015)
-    two = repeats(TRUTH, None, [answers(60)] * 2, [answers(80)] * 2, seeds=[0, 1], metric="accuracy")
+    two = compare_seeds(TRUTH, None, [answers(60)] * 2, [answers(80)] * 2, seeds=[0, 1], metric="accuracy")
     assert (
-        two.sentences[-1].startswith("Two seeds say little") and two.recovered is None and two.agreement_taught is None
+        two.sentences[-1].startswith("Two seeds say little")
+        and two.recovered is None
+        and two.agreement_distilled is None
     )
 
 
@@ -62,15 +64,17 @@ def test_the_interval_of_few_seeds_is_students() -> None:
     # So many photos that only the seeds differ.
     n = 20_000
     taught = [answers(n // 100 * k, n) for k in (60, 70, 80)]
-    found = repeats([0] * n, None, [answers(n // 2, n)] * 3, taught, seeds=[0, 1, 2], metric="accuracy")
+    found = compare_seeds([0] * n, None, [answers(n // 2, n)] * 3, taught, seeds=[0, 1, 2], metric="accuracy")
     assert found.gain is not None and found.gain.value == pytest.approx(0.2)
     assert (found.gain.low, found.gain.high) == (pytest.approx(-0.0484, abs=2e-3), pytest.approx(0.4484, abs=2e-3))
-    assert found.taught.high == pytest.approx(0.9484, abs=2e-3)
-    same = repeats([0] * n, None, [answers(n // 2, n)] * 3, [taught[1]] * 3, seeds=[0, 1, 2], metric="accuracy")
+    assert found.distilled.high == pytest.approx(0.9484, abs=2e-3)
+    same = compare_seeds([0] * n, None, [answers(n // 2, n)] * 3, [taught[1]] * 3, seeds=[0, 1, 2], metric="accuracy")
     assert same.gain is not None and same.gain.high - same.gain.low < 0.02
     # All right on a few photos is no certainty.
-    few = repeats([0] * 20, None, [answers(15, 20)] * 3, [answers(20, 20)] * 3, seeds=[0, 1, 2], metric="accuracy")
-    assert few.taught.value == 1.0 and 0.8 < few.taught.low < 0.9
+    few = compare_seeds(
+        [0] * 20, None, [answers(15, 20)] * 3, [answers(20, 20)] * 3, seeds=[0, 1, 2], metric="accuracy"
+    )
+    assert few.distilled.value == 1.0 and 0.8 < few.distilled.low < 0.9
 
 
 def test_intervals_over_seeds_and_photos_cover() -> None:
@@ -82,7 +86,7 @@ def test_intervals_over_seeds_and_photos_cover() -> None:
         chance = np.clip(np.array([[0.6], [0.7]]) + hard + luck, 0, 1)
         wrong = rng.random((3, 2, 150)) >= chance
         teacher = rng.random(150) >= np.clip(0.8 + hard, 0, 1)
-        found = repeats(
+        found = compare_seeds(
             truth, teacher.astype(int).tolist(), wrong[:, 0].astype(int).tolist(), wrong[:, 1].astype(int).tolist(),
             seeds=[0, 1, 2], metric="accuracy",
         )  # fmt: skip
@@ -94,12 +98,13 @@ def test_intervals_over_seeds_and_photos_cover() -> None:
 
 
 def test_a_lead_that_is_none_or_within_chance_has_no_share() -> None:
-    behind = repeats(TRUTH, answers(60), [answers(62)], [answers(70)], seeds=[0], metric="accuracy")
+    behind = compare_seeds(TRUTH, answers(60), [answers(62)], [answers(70)], seeds=[0], metric="accuracy")
     assert behind.recovered is None
-    assert "(S_kd − S)/(T − S): –, as its lead is no lead: the teacher has 60.0\u00a0%" in " ".join(behind.sentences)
+    sentence = "(S_kd − S)/(T − S): –, as its lead is not positive: the teacher has 60.0\u00a0%"
+    assert sentence in " ".join(behind.sentences)
     rng = np.random.default_rng(0)
     shuffled = [int(value) for value in rng.permutation(answers(64))]
-    unsure = repeats(TRUTH, shuffled, [answers(62)], [answers(70)], seeds=[0], metric="accuracy")
+    unsure = compare_seeds(TRUTH, shuffled, [answers(62)], [answers(70)], seeds=[0], metric="accuracy")
     assert unsure.recovered is None and unsure.recovered_interval is None
     assert "–, as its lead of +2.0 points is within chance" in " ".join(unsure.sentences)
 
@@ -120,7 +125,7 @@ def test_the_share_has_fiellers_interval() -> None:
 
 
 def test_without_labels_there_is_nobody_from_scratch() -> None:
-    found = repeats(TRUTH, answers(90), None, [answers(80)] * 3, seeds=[0, 1, 2], metric="accuracy")
-    assert found.without is None and found.gain is None and found.recovered is None
-    assert "No label took part in training" in found.sentences[0]
-    assert found.agreement_taught is not None and "from scratch" not in found.sentences[1]
+    found = compare_seeds(TRUTH, answers(90), None, [answers(80)] * 3, seeds=[0, 1, 2], metric="accuracy")
+    assert found.from_scratch is None and found.gain is None and found.recovered is None
+    assert "Training used no labels" in found.sentences[0]
+    assert found.agreement_distilled is not None and "from scratch" not in found.sentences[1]

@@ -27,7 +27,7 @@ def test_nothing_of_ray_is_loaded_without_it() -> None:
     code = (
         "import sys\nfrom edgekd.cli.ray_option import workers_of\nimport edgekd.pipeline.run\n"
         "import edgekd.pipeline.sweep.sweep\n"
-        "import edgekd.cli.teach_command\nassert type(workers_of(None)).__name__ == 'Here'\n"
+        "import edgekd.cli.label_command\nassert type(workers_of(None)).__name__ == 'Here'\n"
         "print(*{name.split('.')[0] for name in sys.modules} & {'ray', 'pyarrow', 'pandas'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

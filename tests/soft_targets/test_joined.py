@@ -91,7 +91,7 @@ def test_a_student_learns_from_a_stored_column_and_the_report_says_so(folder: Pa
     pool = len(pool_of(Dataset.load(tmp_path / "whole" / "data" / "dataset.json"), label_free=True).samples)
     assert history["steps"] == 2 * -(-(pool + PHOTOS) // 32)
     said = collect(tmp_path / "whole").labels_used
-    assert f"{PHOTOS} photos of 1 stored column took part by the teacher's answers; 2 could not be read" in said
+    assert f"{PHOTOS} photos with soft targets from 1 store were distilled from; 2 photos could not be read" in said
 
 
 def test_views_and_answers_are_those_of_a_run_of_the_same_photos(folder: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from edgekd.bench.agents.reply import read_reply
 from edgekd.devices.adb import AT_END
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError
+from edgekd.text import last_line
 
 if TYPE_CHECKING:
     from edgekd.bench.targets import BenchTarget
@@ -134,7 +135,7 @@ class AndroidApp:
         if done.status != 0 or "Success" not in said:
             code = re.search(r"INSTALL_[A-Z_]+", said)
             told = next((told for name, told in _REFUSALS.items() if code and code[0].startswith(name)), None)
-            last = _line(said)
+            last = last_line(said)
             raise DeviceError(
                 f"{self._device.address}: the demo was not installed: {f'{told} ({last})' if told else last}",
                 address=self._device.address,
@@ -158,7 +159,7 @@ class AndroidApp:
         done = self._device.run(["sh", "-c", script, "edgekd", FOLDER], _SHORT_TIMEOUT_S)
         if done.status != 0:
             raise DeviceError(
-                f"{self._device.address}: the app's folder {FOLDER} cannot be made: {_line(done.stderr)}",
+                f"{self._device.address}: the app's folder {FOLDER} cannot be made: {last_line(done.stderr)}",
                 address=self._device.address,
                 status=done.status,
                 stderr=done.stderr,
@@ -173,7 +174,7 @@ class AndroidApp:
         if done.status != 0 or re.search(r"^(?:Error|java\.lang|.*Exception:)", said, re.MULTILINE):
             errors = [line for line in said.splitlines() if re.match(r"Error|.*Exception:", line)]
             raise DeviceError(
-                f"{self._device.address}: the demo's benchmark did not start: {_line((errors or [said])[-1])}",
+                f"{self._device.address}: the demo's benchmark did not start: {last_line((errors or [said])[-1])}",
                 address=self._device.address,
                 argv=argv,
                 status=done.status,
@@ -211,8 +212,3 @@ class AndroidApp:
             argv = ["logcat", "-d", "-t", "60", "-s", "AndroidRuntime:E", "edgekd:I", "libc:F", "lmkd:I"]
             return self._device.run(argv, _SHORT_TIMEOUT_S).stdout[-4000:]
         return ""
-
-
-def _line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()] or ["it said nothing"]
-    return "".join(char if char.isprintable() else " " for char in lines[-1]).strip()[:300]

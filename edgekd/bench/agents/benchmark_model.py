@@ -20,6 +20,7 @@ from edgekd.bench.agents.reply import REPLY_SCHEMA
 from edgekd.bench.result import TimingSummary
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, UsageError
+from edgekd.text import NO_OUTPUT, one_line
 
 if TYPE_CHECKING:
     from edgekd.bench.targets import BenchTarget
@@ -258,5 +259,5 @@ def _delegate(text: str) -> str:
 def _last_error(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(?:ERROR|FATAL|E)\b|.*(?:[Ff]ailed|error)", line)]
-    last = (errors or lines or ["it said nothing"])[-1]
-    return "".join(char if char.isprintable() else " " for char in last)[:300]
+    last = (errors or lines or [NO_OUTPUT])[-1]
+    return one_line(last)

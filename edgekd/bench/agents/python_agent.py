@@ -15,6 +15,7 @@ from edgekd.bench.agents.protocol import files_of, plan_of
 from edgekd.bench.agents.reply import read_reply
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError
+from edgekd.text import last_line
 
 if TYPE_CHECKING:
     from edgekd.bench.targets import BenchTarget
@@ -65,8 +66,7 @@ def _saved(images: Any, scratch: str) -> Path:
 
 
 def _ended(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
-    lines = done.stderr.strip().splitlines() or ["it said nothing"]
-    last = lines[-1][:500].replace(python_agent.STAGE, "it was ")
+    last = last_line(done.stderr, most=500).replace(python_agent.STAGE, "it was ")
     missing = "No module named" in last or done.status == 127
     hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""
     return DeviceError(

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgekd.bench.result import Launch, first_problem
-from edgekd.errors import DeviceError, shown
+from edgekd.errors import DeviceError
+from edgekd.text import one_line, printable
 
 # Of the agent's reply (agent.py and the Android demo), not of the result.
 REPLY_SCHEMA = 2
@@ -57,7 +58,7 @@ def launch_from_reply(reply: Any, round_: int, session: int, asked: Asked, addre
     """Check and type a reply. Raises: DeviceError for a refusal by the agent, or for what is no reply."""
     refused = reply.get("error") if isinstance(reply, dict) else None
     if isinstance(refused, str) and refused:
-        raise DeviceError(shown(refused, 500), address=address)
+        raise DeviceError(printable(refused, 500), address=address)
     try:
         return _checked(reply, round_, session, asked)
     except (ValueError, RecursionError) as error:
@@ -113,15 +114,15 @@ def _check_cpu(cpu: Mapping[str, float]) -> None:
     """Nothing, this process's own seconds, or also those of the whole machine."""
     names = set(cpu)
     if names and names not in (_OWN, _OWN | _MACHINE):
-        raise ValueError(f"cpu holds {shown(', '.join(sorted(names)), 80)}")
+        raise ValueError(f"cpu holds {printable(', '.join(sorted(names)), 80)}")
     # The kernel's own sums may go back a little: proc_stat(5) on iowait.
     if any(value < (0 if name in _OWN else -1) for name, value in cpu.items()):
         raise ValueError("cpu holds a negative time")
 
 
 def _line(text: str) -> str:
-    return " ".join(shown(text, _TEXT_LIMIT).split())
+    return one_line(text, _TEXT_LIMIT)
 
 
 def _no_measurement(address: str, why: str) -> DeviceError:
-    return DeviceError(f"it answered with something that is not a measurement ({shown(why, 300)})", address=address)
+    return DeviceError(f"it answered with something that is not a measurement ({printable(why, 300)})", address=address)

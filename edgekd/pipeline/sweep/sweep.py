@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from edgekd.pipeline.sweep.check_students import check_students
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.progress import Watcher, default_watcher
-from edgekd.recipe import Recipe
+from edgekd.recipe import Recipe, load_recipe
 from edgekd.scale.workers import Here, Trials, Workers
 from edgekd.storage import locked, read_json, write_json
 from edgekd.students.spec import parse_student
@@ -83,9 +84,9 @@ class Sweep:
 
 
 def sweep(
-    recipe: Recipe,
+    recipe: Recipe | str | os.PathLike[str],
     students: Sequence[str],
-    directory: Path,
+    directory: str | os.PathLike[str] | None = None,
     *,
     conditions: Sequence[Condition] = (),
     accept_weak_teacher: bool = False,
@@ -93,17 +94,33 @@ def sweep(
     workers: Workers | None = None,
     trials: Trials | None = None,
 ) -> Sweep:
-    """Run ``recipe`` once a student under ``directory``, with photos, teacher and soft targets of the first.
+    """Run ``recipe`` once per student, with photos, teacher and soft targets of the first.
 
     Every student is built before any is trained. Killed and called again, it resumes where it was. A student whose gate
-    fails stays in the table, marked. Each is an ordinary run of the recipe in its folder.
-    Writes ``sweep.json``.
+    fails stays in the table, marked. Each is an ordinary run of the recipe in its folder. Writes ``sweep.json``.
 
-    ``workers`` compute the soft targets. ``trials`` do the students' trainings, several at once; files are timed
-    here, one after the other.
+    Args:
+        recipe: A recipe, or the path of its TOML file.
+        students: At least two, each as in a recipe, such as ``cnn:16@64``.
+        directory: Where the runs go; runs/NAME-sweep of the current folder where it is not given.
+        conditions: What the student that is picked must meet, by validation accuracy, size and latency.
+        accept_weak_teacher: Continue with a teacher that failed its gates.
+        watcher: Receives what happens.
+        workers: Compute the soft targets; this process by default.
+        trials: Do the students' trainings, several at once; files are timed here, one after the other.
 
-    Raises: UsageError for students that are not different or can't be trained, and the errors of a run.
+    Returns:
+        Every student with its numbers, and the one that was picked.
+
+    Raises:
+        UsageError: Students are equal or cannot be trained.
+        EdgekdError: The errors of a run.
+
+    Example:
+        >>> sweep("litter.toml", ["cnn:8@64", "cnn:16@64"]).winner  # doctest: +SKIP
     """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
+    directory = Path("runs", f"{recipe.name}-sweep") if directory is None else Path(directory)
     names = [_full_name(student) for student in students]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(f"a sweep needs at least two different students, got: {', '.join(names) or 'none'}")

@@ -1,0 +1,100 @@
+"""The table of commands, the group that loads the one that is called, and the ways a command can end."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+
+import click
+
+from edgekd._version import __version__
+
+# Command, module, first line of its help.
+COMMANDS = (
+    ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
+    ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
+    ("train", "train", "Run a recipe up to its teacher."),
+    ("distill", "distill", "Run a recipe up to its distilled student and the same student without the teacher."),
+    ("label", "label", "Store the soft targets of a recipe's photos, or of any list of photos, however long."),
+    ("recipe", "recipe", "Print a recipe to start from, or explain one KEY of it."),
+    ("sweep", "sweep", "Train many students on one teacher's soft targets, and show which are worth their size."),
+    ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
+    ("check", "check", "Score a file with its own runtime and compare it with its float32 reference."),
+    ("predict", "predict", "Classify photos with a file."),
+    ("inspect", "inspect", "Show what is inside any .tflite or .onnx, and name the classic mistakes."),
+    ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
+    (
+        "bench",
+        "bench",
+        "Time files side by side in fresh processes, in random order, on real photos, on one device or many.",
+    ),
+    ("compare", "compare", "Compare a measurement with an earlier one of the same device."),
+    ("devices", "devices", "List where a file can be measured."),
+    ("report", "report", "Render a run directory's report again, or join measurements of several devices in one."),
+    ("doctor", "doctor", "Show what is installed, what is missing and what this machine is."),
+)
+_MODULES = {name: module for name, module, _ in COMMANDS}
+# Names of earlier versions, which still work and are listed nowhere.
+_OLD_NAMES = {"teach": "label"}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, _, _ in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _MODULES.get(_OLD_NAMES.get(cmd_name, cmd_name))
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(f"edgekd.cli.{module}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, _, text in COMMANDS])
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 error, 2 usage or recipe, 3 a gate failed, 4 a device failed.",
+)
+@click.version_option(__version__, prog_name="edgekd")
+def group() -> None:
+    """From a folder of photos and a big classifier to a small int8 one, checked and measured.
+
+    \b
+    Example:
+      edgekd quickstart
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    from edgekd.cli.console import accept_any_encoding, print_error
+    from edgekd.errors import EdgekdError
+
+    accept_any_encoding()
+    try:
+        sys.exit(group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        _print_usage(error)
+        sys.exit(error.exit_code)
+    except EdgekdError as error:
+        print_error(str(error))
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print_error("interrupted. Run the same command again to continue where it stopped")
+        sys.exit(130)
+
+
+def _print_usage(error: click.ClickException) -> None:
+    """Print click's message, which repeats what was typed."""
+    from edgekd.cli.console import PROGRESS, line
+
+    text = io.StringIO()
+    error.show(file=text)
+    line(text.getvalue().rstrip("\n"), to=PROGRESS)
