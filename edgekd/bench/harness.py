@@ -16,7 +16,8 @@ from edgekd.bench.agents.protocol import Agent, check_threads
 from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.agents.reply import Asked, launch_from_reply
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, Failure, Launch, Measurement
+from edgekd.bench.records import Failure, Launch, Measurement
+from edgekd.bench.result import BenchResult
 from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError, shown

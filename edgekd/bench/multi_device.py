@@ -141,7 +141,7 @@ def _whole(task: _Task, note: resume.Note) -> Outcome | None:
         result = BenchResult.load(task.path)
     except EdgekdError:
         return None
-    if not result.complete or resume.unlike(result, task.wanted) is not None:
+    if not result.complete or resume.find_difference(result, task.wanted) is not None:
         return None
     note(f"{task.device.address}: measured at {result.facts_after.get('time_utc')}, kept (--anew measures it again)")
     return Outcome(task.device.address, task.path, result, None)
@@ -152,13 +152,13 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
     device, partial = task.device, task.partial
     if anew and partial.is_file():
         resume.set_aside(partial, "measured anew", note)
-    earlier = resume.take_up(partial, task.wanted, note)
+    earlier = resume.load_earlier(partial, task.wanted, note)
     if watcher is not None:
         watcher.started(device.address)
     start_s = time.monotonic()
 
     def go_on(fresh: BenchResult) -> BenchResult:
-        return fresh if earlier is None else resume.go_on(earlier, fresh, partial, note)
+        return fresh if earlier is None else resume.resume_from(earlier, fresh, partial, note)
 
     try:
         told = None if watcher is None else watcher.progress

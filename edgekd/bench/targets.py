@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.on_device import host_answers
-from edgekd.bench.result import HostAnswers
+from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgekd.bench.result import Launch, first_problem
+from edgekd.bench.records import Launch, first_problem
 from edgekd.errors import DeviceError, shown
 
 # Of the agent's reply (agent.py and the Android demo), not of the result.
