@@ -1,4 +1,9 @@
-"""Run a .tflite or .onnx; never imports TensorFlow."""
+"""Running a .tflite, .onnx or .ort; never imports TensorFlow.
+
+open     choosing the runtime by format      runner   what every runtime offers
+litert   LiteRT                              ort      ONNX Runtime
+predict  from photos to classes
+"""
 
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.predict import Prediction, predict

@@ -1,17 +1,37 @@
-"""Open the runtime that a file needs."""
+"""Opening the runtime that a file needs."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from edgekd.errors import ArtifactError, UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.runtime.runner import Runner
 
 
-def open_runner(artifact: Artifact, *, threads: int = 1) -> Runner:
-    """Load an artifact into its runtime: LiteRT or ONNX Runtime, on the CPU with this many threads.
+def open_runner(artifact: Artifact | str | os.PathLike[str], *, threads: int = 1) -> Runner:
+    """Load a file that edgekd exported into its runtime: LiteRT or ONNX Runtime, on the CPU.
 
-    Raises: ArtifactError if the runtime refuses it; ArtifactChangedError if its bytes changed since it was opened.
+    Args:
+        artifact: the file's path, or an opened ``Artifact``.
+        threads: CPU threads, at least 1.
+
+    Returns: a ``Runner``, whose ``run`` takes uint8 RGB images [N, H, W, 3] and gives probabilities float32 [N, C].
+
+    Raises: ArtifactError if the file cannot be read or the runtime refuses it; ArtifactChangedError if its bytes
+        changed since it was opened; UsageError for a number of threads below 1.
+
+    Example:
+
+    >>> import edgekd
+    >>> edgekd.open_runner("no_such_model.tflite")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    edgekd.errors.ArtifactError: no_such_model.tflite ...
     """
+    if not isinstance(artifact, Artifact):
+        artifact = Artifact.open(Path(artifact))
     if threads < 1:
         raise UsageError(f"threads must be >= 1, got {threads}")
     check_specs(artifact)
