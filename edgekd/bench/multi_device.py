@@ -83,7 +83,8 @@ def measure_many(
     of it ``folder/ADDRESS.partial.json``.
 
     The same call again goes on there: devices that were done and launches that there are stay as they are, unless
-    ``anew``. Never in parallel: the host that drives a phone is a disturbed host. ``open_`` opens an address.
+    ``anew``. Devices run one after another: driving a phone over adb loads the host and would disturb its
+    timings. ``open_`` opens an address.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.

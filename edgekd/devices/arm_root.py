@@ -261,7 +261,7 @@ def _must_run(argv: list[str], what: str) -> None:
     done = HostDevice().run(argv, TIMEOUT_S)
     if done.status == 0:
         return
-    told = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()] or ["it said nothing"]
+    told = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()] or ["no error output"]
     wrong = [line for line in told if re.search(r"error|^E:|cannot|No space|denied", line, re.IGNORECASE)]
     full = "No space left" in done.stderr
     raise DeviceError(

@@ -252,7 +252,7 @@ class EmulatedDevice:
 
     def _check_counted(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
         if struct.unpack_from("<Q", counter.read_bytes())[0] == 0:
-            told = done.stderr.strip() or "it said nothing"
+            told = done.stderr.strip() or "no error output"
             raise DeviceError(
                 f"{self.address}: {self._qemu.name} counted no instruction: {told}. "
                 f"Set it up again: edgekd devices setup {self.address}",

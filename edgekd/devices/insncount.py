@@ -68,7 +68,7 @@ def compile_plugin(folder: Path, qemu: Path, address: str) -> Path:
             done = HostDevice().run(argv, 120)
             if done.status != 0:
                 told = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-                said = told[0].strip() if told else "it said nothing"
+                said = told[0].strip() if told else "no error output"
                 raise DeviceError(
                     f"{address}: {compiler} could not compile {SOURCE.name}: {said}. "
                     "On Debian: apt-get install gcc libc6-dev",

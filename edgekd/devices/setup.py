@@ -229,7 +229,7 @@ def _must(device: Device, argv: list[str], doing: str) -> Completed:
 
 
 def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
-    said = facts.clean((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+    said = facts.clean((done.stderr.strip().splitlines() or ["no error output"])[-1])
     hint = ". Free some space on it" if "No space left" in done.stderr else ""
     return DeviceError(
         f"{device.address}: cannot {doing}: {said}{hint}",

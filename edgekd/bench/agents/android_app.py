@@ -214,5 +214,5 @@ class AndroidApp:
 
 
 def _line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    lines = [line for line in text.splitlines() if line.strip()] or ["no error output"]
     return "".join(char if char.isprintable() else " " for char in lines[-1]).strip()[:300]

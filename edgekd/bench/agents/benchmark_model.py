@@ -258,5 +258,5 @@ def _delegate(text: str) -> str:
 def _last_error(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(?:ERROR|FATAL|E)\b|.*(?:[Ff]ailed|error)", line)]
-    last = (errors or lines or ["it said nothing"])[-1]
+    last = (errors or lines or ["no error output"])[-1]
     return "".join(char if char.isprintable() else " " for char in last)[:300]

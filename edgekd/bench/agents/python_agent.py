@@ -65,7 +65,7 @@ def _saved(images: Any, scratch: str) -> Path:
 
 
 def _ended(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
-    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    lines = done.stderr.strip().splitlines() or ["no error output"]
     last = lines[-1][:500].replace(python_agent.STAGE, "it was ")
     missing = "No module named" in last or done.status == 127
     hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""
