@@ -1,7 +1,7 @@
 """Where a model can be measured: one protocol, a file for each transport.
 
 protocol      what every device can do                     table         addresses, and the transport of each
-host          this machine                                 ssh           a machine behind OpenSSH (ssh_client, ssh_errors)
+host          this machine                                 ssh           a machine behind ssh (ssh_client, ssh_errors)
 adb           an Android phone (adb_link, adb_facts)       emulated      an arm64 core under qemu (arm_root, insncount)
 facts         reading what Linux reports                   probe         asking any Linux-like device for its facts
 setup         runtimes on a machine behind ssh             wheels        packages for another machine
