@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from edgekd.bench.before_after import changes as compare
     from edgekd.bench.harness import measure as measure
     from edgekd.bench.plan import BenchPlan as BenchPlan
+    from edgekd.bench.records import Launch as Launch
+    from edgekd.bench.records import Measurement as Measurement
     from edgekd.bench.result import BenchResult as BenchResult
-    from edgekd.bench.result import Launch as Launch
-    from edgekd.bench.result import Measurement as Measurement
     from edgekd.bench.statistics import Comparison as Comparison
     from edgekd.bench.statistics import Summary as Summary
     from edgekd.bench.targets import BenchTarget as BenchTarget
@@ -165,8 +165,8 @@ _HOMES = {
     "Interval": ("edgekd.metrics", "Interval"),
     "LabelSummary": ("edgekd.pipeline.label_list", "LabelSummary"),
     "LabelsOnly": ("edgekd.training.labels", "LabelsOnly"),
-    "Launch": ("edgekd.bench.result", "Launch"),
-    "Measurement": ("edgekd.bench.result", "Measurement"),
+    "Launch": ("edgekd.bench.records", "Launch"),
+    "Measurement": ("edgekd.bench.records", "Measurement"),
     "ModelError": ("edgekd.errors", "ModelError"),
     "ParityGates": ("edgekd.evaluation.score", "ParityGates"),
     "Prediction": ("edgekd.runtime.predict", "Prediction"),

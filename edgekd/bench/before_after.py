@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.ratio import independent_estimate, independent_ratio
-from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.records import Measurement
+from edgekd.bench.result import BenchResult
+from edgekd.bench.sameness import COMPARABLE, differences
 from edgekd.bench.samples import launch_medians, paired_medians
-from edgekd.bench.statistics import (
-    COUNT_TOLERANCE,
-    MIN_LAUNCHES,
-    Comparison,
-    conclude,
-    few_launches,
-    instruction_ratio,
-)
-from edgekd.bench.validity import validity
+from edgekd.bench.statistics import COUNT_TOLERANCE, Comparison, instruction_ratio, judge, worse_validity
 from edgekd.errors import UsageError
-
-# What must be equal for a change of latency to be the file's and not the machine's.
-_SAME_FACTS = ("cpu_model", "machine", "board", "governor", "cores")
-_SAME_PLAN = ("delegate", "mode", "affinity", "pace_ms")
 
 
 @dataclass(frozen=True)
@@ -44,68 +33,57 @@ class Change:
 def changes(before: BenchResult, after: BenchResult) -> tuple[Change, ...]:
     """Every file that both measured, in the order of ``before``.
 
-    Raises: UsageError naming what makes the two no comparison: another device or agent, time against instructions,
+    Raises: UsageError naming why the two cannot be compared: another device or agent, time against instructions,
     other threads, delegate, affinity or mode, no file in common.
     """
-    _refuse_unlike(before, after)
-    mine, theirs = ({one.name: one for one in result.measurements} for result in (before, after))
-    shared = [name for name in mine if name in theirs]
-    if not shared:
-        raise UsageError(f"nothing was measured in both: {', '.join(mine)} before, {', '.join(theirs)} after")
-    for name in shared:
-        for what, key in (("number of threads", "threads"), ("photos", "inputs_sha256")):
-            if getattr(mine[name], key) != getattr(theirs[name], key):
-                raise UsageError(f"{name}: another {what} before and after. Measure it in the same way twice")
-    return tuple(_change(before, after, mine[name], theirs[name]) for name in shared)
-
-
-def _refuse_unlike(before: BenchResult, after: BenchResult) -> None:
-    pairs: list[tuple[str, Any, Any]] = [("what was measured", before.unit, after.unit)]
-    pairs += [("agent", before.agent, after.agent)]
-    pairs += [(key, before.facts_before.get(key), after.facts_before.get(key)) for key in _SAME_FACTS]
-    pairs += [(key, getattr(before.plan, key), getattr(after.plan, key)) for key in _SAME_PLAN]
-    for what, one, two in pairs:
-        if one != two:
+    unlike = tuple(differences(before, after, COMPARABLE))
+    for difference in unlike:
+        if difference.file is None:
             raise UsageError(
-                f"these results can't be compared: {what.replace('_', ' ')} is {one} before and {two} after. "
+                f"these results can't be compared: {difference.name} is {difference.first} before and "
+                f"{difference.second} after. "
                 "Results of several devices go side by side with: edgekd report A.json B.json --out DIR"
             )
+    shared = [name for name in before.names if name in after.names]
+    if not shared:
+        raise UsageError(
+            f"nothing was measured in both: {', '.join(before.names)} before, {', '.join(after.names)} after"
+        )
+    for difference in unlike:
+        raise UsageError(
+            f"{difference.file}: another {difference.name} before and after. Measure it in the same way twice"
+        )
+    return tuple(_change(before, after, name) for name in shared)
 
 
-def _change(before: BenchResult, after: BenchResult, mine: Measurement, theirs: Measurement) -> Change:
-    same = mine.sha256 == theirs.sha256
-    if not mine.launches or not theirs.launches:
-        return Change(mine.name, same, False, Comparison(None, None, "inconclusive", ("one of them has no launch",)))
+def _change(before: BenchResult, after: BenchResult, name: str) -> Change:
+    first, second = before.measurement(name), after.measurement(name)
+    same = first.sha256 == second.sha256
+    if not first.launches or not second.launches:
+        return Change(name, same, False, Comparison(None, None, "inconclusive", ("one of them has no launch",)))
     if before.unit == "instructions":
-        return Change(mine.name, same, False, _counted(theirs, mine))
+        return Change(name, same, False, _compare_instructions(second, first))
     bases = before.measurement(before.baseline), after.measurement(after.baseline)
-    relative = bases[0].sha256 == bases[1].sha256 and mine.name not in (before.baseline, after.baseline)
-    one, two = (_values(*pair, relative) for pair in ((mine, bases[0]), (theirs, bases[1])))
-    standings = [validity(before, mine), validity(after, theirs)]
+    relative = bases[0].sha256 == bases[1].sha256 and name not in (before.baseline, after.baseline)
+    below, above = (_values(*pair, relative) for pair in ((first, bases[0]), (second, bases[1])))
+    validities = [before.validity(name), after.validity(name)]
     if relative:
-        standings += [validity(before, bases[0]), validity(after, bases[1])]
-    reasons = tuple(dict.fromkeys(reason for standing in standings for reason in standing.reasons))
-    ratio = independent_ratio(two, one)
-    estimate = independent_estimate(two, one) if len(one) and len(two) else None
-    if any(standing.standing == "invalid" for standing in standings):
-        comparison = Comparison(estimate, ratio, "inconclusive", reasons)
-    elif ratio is None or min(len(one), len(two)) < MIN_LAUNCHES:
-        few = few_launches(before.plan, min(len(one), len(two)))
-        comparison = Comparison(estimate, ratio, "inconclusive", (few, *reasons))
-    else:
-        comparison = conclude(ratio, min(len(one), len(two)), reasons)
-    return Change(mine.name, same, relative, comparison)
+        validities += [before.validity(before.baseline), after.validity(after.baseline)]
+    launches = min(len(below), len(above))
+    estimate = independent_estimate(above, below) if launches else None
+    ratio = independent_ratio(above, below)
+    return Change(name, same, relative, judge(before.plan, estimate, ratio, launches, worse_validity(*validities)))
 
 
 def _values(measurement: Measurement, baseline: Measurement, relative: bool) -> NDArray[np.float64]:
     """Launch medians, each over the baseline's of its round where that is wanted."""
     if not relative:
         return launch_medians(measurement)
-    own, base = paired_medians(measurement, baseline)
-    return own / base
+    medians, base_medians = paired_medians(measurement, baseline)
+    return medians / base_medians
 
 
-def _counted(after: Measurement, before: Measurement) -> Comparison:
+def _compare_instructions(after: Measurement, before: Measurement) -> Comparison:
     ratio = instruction_ratio(after, before)
     assert ratio is not None, "both have launches"
     if abs(ratio.value - 1) <= COUNT_TOLERANCE:

@@ -1,8 +1,9 @@
-"""Measures files side by side: fresh processes, interleaved in random order, every raw timing kept."""
+"""Measuring files side by side: fresh processes, interleaved in random order, every raw timing kept."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from edgekd.bench.agents.protocol import Agent, check_threads
 from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.agents.reply import Asked, launch_from_reply
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, Failure, Launch, Measurement
+from edgekd.bench.records import Failure, Launch, Measurement
+from edgekd.bench.result import BenchResult
 from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
@@ -30,20 +32,39 @@ def measure(
     plan: BenchPlan,
     device: Device,
     progress: Progress | None = None,
-    save_to: Path | None = None,
+    save_to: str | os.PathLike[str] | None = None,
     agent: Agent | None = None,
     go_on: Callable[[BenchResult], BenchResult] | None = None,
 ) -> BenchResult:
     """Launch every target ``plan.launches`` times, in rounds of random order.
 
-    ``progress(done, total)`` counts launches. With ``save_to`` the result so far is written there after every
-    launch, so that neither a failure nor a kill loses what was measured. A target that fails is not launched again;
-    the others go on. ``agent`` is what launches on the device, the Python agent unless another is given. ``go_on``
-    is given the result without launches and may put earlier ones into it: only those that lack are launched then.
+    Args:
+        targets: the files, each with a different name. One that fails is not launched again; the others continue.
+        baseline: the name of the target that the others are compared with.
+        plan: launches, seconds of each, threads, delegate, mode.
+        device: where they run; see ``open_device``.
+        progress: called as ``progress(done, total)`` after each launch.
+        save_to: the result so far is written to this file after every launch, so that neither a failure nor a kill
+            loses what was measured.
+        agent: what launches on the device; the Python agent if None.
+        go_on: takes the result without launches and may put earlier ones into it: only missing ones are launched.
+
+    Returns: the result; see ``BenchResult.ratio`` and ``BenchResult.median_ms``.
 
     Raises: UsageError for names that do not fit; DeviceError at the end (at once if the device is gone) naming the
-    first launch that failed, with its stderr.
+        first launch that failed, with its stderr.
+
+    Example:
+
+    >>> import edgekd, numpy as np
+    >>> photos = np.zeros((8, 224, 224, 3), np.uint8)
+    >>> files = {"teacher": "teacher.tflite", "student": "student.int8.tflite"}
+    >>> targets = [edgekd.BenchTarget(name, path, "tflite", photos) for name, path in files.items()]  # doctest: +SKIP
+    >>> result = edgekd.measure(targets, "teacher", edgekd.BenchPlan(), edgekd.open_device("host"))  # doctest: +SKIP
+    >>> result.ratio("student").value  # doctest: +SKIP
+    0.168
     """
+    save_to = None if save_to is None else Path(save_to)
     agent = agent or PythonAgent(device)
     result = blank(targets, baseline, plan, device, agent)
     session = _Session(device, agent, plan, list(targets), progress, save_to)
@@ -117,14 +138,14 @@ class _Session:
         except DeviceNotFound:
             raise
         except DeviceError as error:
-            message = printable(f"{name} on {self.device.address}, launch {round_ + 1}: {_what(error)}")
+            message = printable(f"{name} on {self.device.address}, launch {round_ + 1}: {_describe(error)}")
             failure = Failure(name, round_, message, error.stderr)
             return replace(result, failures=(*result.failures, failure))
         measurements = tuple(
-            replace(one, launches=tuple(sorted((*one.launches, launch), key=lambda each: each.round)))
-            if one.name == name
-            else one
-            for one in result.measurements
+            replace(measurement, launches=tuple(sorted((*measurement.launches, launch), key=lambda each: each.round)))
+            if measurement.name == name
+            else measurement
+            for measurement in result.measurements
         )
         return replace(result, measurements=measurements)
 
@@ -144,26 +165,26 @@ class _Session:
         return launch_from_reply(reply, round_, session, asked, self.device.address)
 
     def _poll(self, result: BenchResult, round_: int) -> BenchResult:
-        """How the device stands after a round, where it can be asked for that alone."""
+        """The device's throttling and temperature after a round, where it can report them alone."""
         ask = getattr(self.device, "throttling", None)
         if ask is None:
             return result
         try:
-            told = ask()
+            state = ask()
         except DeviceNotFound:
             raise
         except DeviceError:
             # The measurement itself has worked; the facts at its end say the rest.
             return result
-        return self.keep(replace(result, polled=(*result.polled, {"round": round_, **told})))
+        return self.keep(replace(result, polled=(*result.polled, {"round": round_, **state})))
 
 
 def _has_launch(result: BenchResult, name: str, round_: int) -> bool:
     return any(launch.round == round_ for launch in result.measurement(name).launches)
 
 
-def _what(error: DeviceError) -> str:
-    """The error; for a launch that took too long also what it was at, which the agent tells on its stderr."""
+def _describe(error: DeviceError) -> str:
+    """The error; for a launch that took too long also its last stage, which the agent writes to its stderr."""
     if not isinstance(error, DeviceTimeout):
         return str(error)
     at = [line.removeprefix(STAGE) for line in error.stderr.splitlines() if line.startswith(STAGE)]
@@ -191,7 +212,7 @@ def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, An
 def _check_names(targets: Sequence[BenchTarget], baseline: str) -> None:
     names = [target.name for target in targets]
     if len(set(names)) != len(names) or not all(names):
-        raise UsageError(f"every file measured needs a name of its own, got: {', '.join(names)}")
+        raise UsageError(f"every file needs a different name, got: {', '.join(names)}")
     if baseline not in names:
         raise UsageError(f"the baseline {baseline!r} is not among what is measured: {', '.join(names) or 'nothing'}")
 
@@ -215,7 +236,7 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
 def _raise_first(result: BenchResult, path: Path | None) -> None:
     first = result.failures[0]
     others = sorted({failure.name for failure in result.failures} - {first.name})
-    measured = path is not None and any(one.launches for one in result.measurements)
-    kept = f" What was measured is in {path}; the same command goes on there." if measured else ""
+    measured = path is not None and any(measurement.launches for measurement in result.measurements)
+    saved_in = f" What was measured is in {path}; the same command continues there." if measured else ""
     also = f" Also failed: {', '.join(others)}." if others else ""
-    raise DeviceError(f"{first.message}.{also}{kept}", address=result.device, stderr=first.stderr)
+    raise DeviceError(f"{first.message}.{also}{saved_in}", address=result.device, stderr=first.stderr)

@@ -63,7 +63,8 @@ def measure_many(
     of it ``folder/ADDRESS.partial.json``.
 
     The same call again goes on there: devices that were done and launches that there are stay as they are, unless
-    ``anew``. Never in parallel: the host that drives a phone is a disturbed host. ``open_`` opens an address.
+    ``anew``. Devices run one after another: driving a phone over adb loads the host and would disturb its
+    timings. ``open_`` opens an address.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
@@ -121,7 +122,7 @@ def _whole(task: _Task, note: resume.Note) -> Outcome | None:
         result = BenchResult.load(task.path)
     except EdgekdError:
         return None
-    if not result.complete or resume.unlike(result, task.wanted) is not None:
+    if not result.complete or resume.find_difference(result, task.wanted) is not None:
         return None
     note(f"{task.device.address}: measured at {result.facts_after.get('time_utc')}, kept (--anew measures it again)")
     return Outcome(task.device.address, task.path, result, None)
@@ -132,13 +133,13 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
     device, partial = task.device, task.partial
     if anew and partial.is_file():
         resume.set_aside(partial, "measured anew", note)
-    earlier = resume.take_up(partial, task.wanted, note)
+    earlier = resume.load_earlier(partial, task.wanted, note)
     if watcher is not None:
         watcher.started(device.address)
     start_s = time.monotonic()
 
     def go_on(fresh: BenchResult) -> BenchResult:
-        return fresh if earlier is None else resume.go_on(earlier, fresh, partial, note)
+        return fresh if earlier is None else resume.resume_from(earlier, fresh, partial, note)
 
     try:
         told = None if watcher is None else watcher.progress

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.bench.result import BenchResult, HostAnswers, Measurement
+from edgekd.bench.records import HostAnswers, Measurement
+from edgekd.bench.result import BenchResult
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Interval, accuracy
 from edgekd.runtime.open import open_runner

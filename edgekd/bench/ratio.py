@@ -1,7 +1,7 @@
 """The one interval of a ratio of latencies: a trimmed mean of log ratios with Student's t.
 
-Of each round's launches the medians are taken, of those the logarithm of their ratio. A fifth is trimmed off at each
-end, so that a launch that something disturbed does not decide; the variance is winsorized to match. Paired rounds:
+From each round's launches the medians are taken, and the logarithm of their ratio. A fifth is trimmed off at each
+end, so that one disturbed launch does not decide; the variance is winsorized to match. Paired rounds:
 J. W. Tukey and D. H. McLaughlin, Sankhya A 25 (1963). Two independent runs: K. K. Yuen, The two-sample trimmed t for
 unequal population variances, Biometrika 61 (1974), with Welch's degrees of freedom.
 
@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 
 def paired_estimate(above: Values, below: Values) -> float:
     """The ratio that ``paired_ratio`` puts its interval around, from one round on."""
-    return math.exp(_trimmed(np.log(above / below))[0])
+    return math.exp(_trimmed_mean(np.log(above / below))[0])
 
 
 def paired_ratio(above: Values, below: Values) -> Interval | None:
@@ -45,13 +45,13 @@ def paired_ratio(above: Values, below: Values) -> Interval | None:
     """
     if len(above) < MIN_ROUNDS_FOR_INTERVAL:
         return None
-    mean, variance, kept = _trimmed(np.log(above / below))
-    return _interval(mean, variance, kept - 1)
+    mean, variance, count = _trimmed_mean(np.log(above / below))
+    return _interval(mean, variance, count - 1)
 
 
 def independent_estimate(above: Values, below: Values) -> float:
     """The ratio that ``independent_ratio`` puts its interval around, from one launch each on."""
-    return math.exp(_trimmed(np.log(above))[0] - _trimmed(np.log(below))[0])
+    return math.exp(_trimmed_mean(np.log(above))[0] - _trimmed_mean(np.log(below))[0])
 
 
 def independent_ratio(above: Values, below: Values) -> Interval | None:
@@ -61,16 +61,21 @@ def independent_ratio(above: Values, below: Values) -> Interval | None:
     """
     if min(len(above), len(below)) < MIN_ROUNDS_FOR_INTERVAL:
         return None
-    (one, own, kept), (two, other, left) = _trimmed(np.log(above)), _trimmed(np.log(below))
-    whole = own + other
-    freedom = whole**2 / (own**2 / (kept - 1) + other**2 / (left - 1)) if whole > 0 else kept - 1
-    return _interval(one - two, whole, freedom)
+    (mean_a, variance_a, count_a), (mean_b, variance_b, count_b) = (
+        _trimmed_mean(np.log(values)) for values in (above, below)
+    )
+    variance = variance_a + variance_b
+    if variance > 0:
+        freedom = variance**2 / (variance_a**2 / (count_a - 1) + variance_b**2 / (count_b - 1))
+    else:
+        freedom = count_a - 1
+    return _interval(mean_a - mean_b, variance, freedom)
 
 
 def launches_needed(ratio: Interval, launches: int) -> int:
-    """About how many launches would tell this ratio from 1, or would show that it is within the margin around 1.
+    """About how many launches would separate this ratio from 1, or would show that it is within the margin around 1.
 
-    What the launches so far scatter and where they lie is taken to stay; at most ``MOST_LAUNCHES``.
+    Assumes the spread and the centre of the launches so far; at most ``MOST_LAUNCHES``.
     """
     half, away = math.log(ratio.high / ratio.low) / 2, abs(math.log(ratio.value))
     aim = max(away, math.log1p(EQUIVALENCE_MARGIN) - away)
@@ -88,15 +93,15 @@ def student_t(probability: float, freedom: float) -> float:
     return float(stdtrit(freedom, probability))
 
 
-def _trimmed(values: Values) -> tuple[float, float, int]:
-    """The trimmed mean, its squared standard error (winsorized; of one value: 0) and how many are left."""
+def _trimmed_mean(values: Values) -> tuple[float, float, int]:
+    """The trimmed mean, its squared standard error (winsorized; of one value: 0) and how many values it is of."""
     ordered = np.sort(values)
     n, cut = len(ordered), int(TRIM * len(ordered))
-    kept = n - 2 * cut
+    count = n - 2 * cut
     mean = float(ordered[cut : n - cut].mean())
     clipped = np.clip(ordered, ordered[cut], ordered[n - cut - 1])
     squares = float(((clipped - clipped.mean()) ** 2).sum())
-    return mean, squares / (kept * (kept - 1)) if kept > 1 else 0.0, kept
+    return mean, squares / (count * (count - 1)) if count > 1 else 0.0, count
 
 
 def _interval(mean: float, variance: float, freedom: float) -> Interval:
@@ -105,6 +110,6 @@ def _interval(mean: float, variance: float, freedom: float) -> Interval:
 
 
 def _width(launches: int) -> float:
-    """How wide the interval of so many launches is, but for a factor that is theirs."""
-    kept = launches - 2 * int(TRIM * launches)
-    return student_t((1 + CONFIDENCE) / 2, kept - 1) * math.sqrt(launches / (kept * (kept - 1)))
+    """How wide the interval of so many launches is, up to a factor that does not depend on their number."""
+    count = launches - 2 * int(TRIM * launches)
+    return student_t((1 + CONFIDENCE) / 2, count - 1) * math.sqrt(launches / (count * (count - 1)))

@@ -1,187 +1,109 @@
-"""What a benchmark leaves behind: every raw timing, and the facts around it, as versioned JSON.
+"""A benchmark's result: what was recorded, what may be concluded of it, and its versioned JSON file.
 
-``edgekd/bench/result.schema.json`` is its JSON Schema, made of these classes by ``json_schema``.
+``edgekd/bench/result.schema.json`` is its JSON Schema, generated from these classes by ``json_schema``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from edgekd import storage
-from edgekd.bench.plan import BenchPlan
+from edgekd.bench.records import READABLE, SCHEMA, BenchRecord, first_problem
+from edgekd.bench.statistics import Comparison, Summary, compare, summarize
+from edgekd.bench.validity import Validity, validity
 from edgekd.errors import EdgekdError
 
-# 3 added: a launch's session, resumed, polled. Files of schema 2 are those without, and are read.
-SCHEMA = 3
-READABLE = (2, SCHEMA)
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-_AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-Milliseconds = Annotated[float, Field(ge=0)]
-
 
 @dataclass(frozen=True)
-class TimingSummary:
-    """All that Google's benchmark_model tells: no single timing, and inputs of random numbers. Microseconds."""
+class BenchResult(BenchRecord):
+    """Measurements taken side by side on one device, with their statistics.
 
-    __pydantic_config__ = _AGENT
+    Example: 7 launches each of a teacher and a student; in every round the student takes a quarter of the time.
 
-    count: Positive
-    avg_us: float
-    std_us: float | None = None
-    min_us: float | None = None
-    max_us: float | None = None
-    median_us: float | None = None
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One fresh process, as the agent on the device reported it.
-
-    ``instructions`` are executed instructions of each inference on a device that counts them; its ``timings_ns`` then
-    mean nothing. ``summary`` stands where there are no raw timings. ``answers`` (argmax of each input) and
-    ``check_answers`` are taken in the first round only. ``cpu`` holds differences over the timed inferences: own_s,
-    wall_s and, where the device tells, busy_s, steal_s and total_s of the whole machine. ``late_n`` counts paced
-    frames that started late; rows of ``curve`` are [second, inferences, p50 ns, p90 ns]. ``device`` is what an app
-    alone can tell, before and after. ``session`` counts from 0 how often a killed measurement was gone on with before.
+    >>> from edgekd.bench import BenchPlan, BenchResult, Launch, Measurement
+    >>> def measured(name, medians_ms):
+    ...     launches = tuple(
+    ...         Launch(round=k, timings_ns=(round(ms * 1e6),), load_ms=9.0, first_ms=3.0, warmup_n=16,
+    ...                warmup_steady=True, threads=1, runtime="example", import_ms=1.0, peak_memory_bytes=None,
+    ...                memory_before_load_bytes=None, cpu={}, answers=None)
+    ...         for k, ms in enumerate(medians_ms)
+    ...     )
+    ...     return Measurement(name, f"{name}.tflite", "tflite", "0" * 64, 1000, (64, 64), 8, "0" * 64, 1,
+    ...                        launches=launches)
+    >>> rounds = (8.0, 8.1, 8.0, 7.9, 8.0, 8.2, 8.0)
+    >>> result = BenchResult(
+    ...     device="host", baseline="teacher", plan=BenchPlan(), order=(), facts_before={}, facts_after={},
+    ...     measurements=(measured("teacher", rounds), measured("student", [ms / 4 for ms in rounds])),
+    ... )
+    >>> result.names
+    ('teacher', 'student')
+    >>> result.median_ms("student")
+    2.0
+    >>> ratio = result.ratio("student")
+    >>> f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}): {ratio.verdict}, {ratio.standing}"
+    '0.25 (0.25-0.25): faster, valid'
+    >>> f"{result.ratio('teacher', over='student').value:.1f}"
+    '4.0'
     """
-
-    __pydantic_config__ = _AGENT
-
-    round: Count
-    timings_ns: tuple[Positive, ...]
-    load_ms: Milliseconds
-    first_ms: Milliseconds
-    warmup_n: Count
-    warmup_steady: bool
-    threads: Positive
-    runtime: str
-    import_ms: Milliseconds
-    peak_memory_bytes: Count | None
-    memory_before_load_bytes: Count | None
-    cpu: Mapping[str, float]
-    answers: tuple[Count, ...] | None
-    delegate: str = "xnnpack"
-    instructions: tuple[Positive, ...] | None = None
-    summary: TimingSummary | None = None
-    check_answers: tuple[Count, ...] | None = None
-    late_n: Count | None = None
-    curve: tuple[tuple[float, Count, Count, Count], ...] | None = None
-    device: Mapping[str, Any] | None = None
-    session: Count = 0
-
-
-@dataclass(frozen=True)
-class HostAnswers:
-    """What the host says of the photos that the device is checked on, and their true classes where known.
-
-    ``near_ties`` are the photos whose two best classes the host itself tells apart by no more than rounding.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    answers: tuple[Count, ...]
-    near_ties: tuple[Count, ...]
-    labels: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels."""
-
-    __pydantic_config__ = _STRICT
-
-    name: str
-    file: str
-    format: str
-    sha256: str
-    size_bytes: Count
-    input_size: tuple[int, int]
-    inputs_n: Count
-    inputs_sha256: str
-    threads: Positive
-    host: HostAnswers | None = None
-    launches: tuple[Launch, ...] = ()
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A launch that gave no result."""
-
-    __pydantic_config__ = _STRICT
-
-    name: str
-    round: int
-    message: str
-    stderr: str
-
-
-@dataclass(frozen=True)
-class Resumption:
-    """A killed measurement was gone on with: how many launches there were, and how the device stood then."""
-
-    __pydantic_config__ = _STRICT
-
-    launches_before: Count
-    facts_before: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class BenchResult:
-    """Measurements taken side by side on one device. ``complete`` is False for what a failure left.
-
-    ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
-    or executed instructions where the device is an emulation. ``polled`` is how the device stood after each round,
-    where it tells: ``round`` with ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    device: str
-    baseline: str
-    plan: BenchPlan
-    order: tuple[tuple[str, ...], ...]
-    facts_before: Mapping[str, Any]
-    facts_after: Mapping[str, Any]
-    measurements: tuple[Measurement, ...]
-    failures: tuple[Failure, ...] = ()
-    complete: bool = False
-    agent: str = "python"
-    resumed: tuple[Resumption, ...] = ()
-    polled: tuple[Mapping[str, Any], ...] = ()
-    schema: int = field(default=SCHEMA)
 
     @property
-    def unit(self) -> str:
-        """``ns`` or ``instructions``."""
-        counted = any(launch.instructions for one in self.measurements for launch in one.launches)
-        return "instructions" if counted else "ns"
+    def names(self) -> tuple[str, ...]:
+        """The names of what was measured, in the order in which they were given."""
+        return tuple(measurement.name for measurement in self.measurements)
 
-    def measurement(self, name: str) -> Measurement:
-        """The measurement of that name. Raises: EdgekdError naming those there are."""
-        for found in self.measurements:
-            if found.name == name:
-                return found
-        names = ", ".join(found.name for found in self.measurements)
-        raise EdgekdError(f"nothing named {name!r} was measured (measured: {names})")
+    def median_ms(self, name: str) -> float | None:
+        """Median latency in ms: over launches, of each launch's median.
 
-    def save(self, path: Path) -> None:
-        """Write the versioned JSON, whole or not at all; on one line, since timings are many."""
+        None where the file has no launch, or where instructions were counted instead of time.
+        Raises: EdgekdError for a name that was not measured.
+        """
+        summary = self.summary(name)
+        return None if summary is None else summary.p50_ms
+
+    def summary(self, name: str) -> Summary | None:
+        """Median, tails (ms), loading time and memory of one file; None where it has no launch.
+
+        Raises: EdgekdError for a name that was not measured.
+        """
+        return summarize(self.measurement(name))
+
+    def ratio(self, name: str, *, over: str | None = None) -> Comparison:
+        """Latency (or instructions) of ``name`` relative to ``over``.
+
+        Args:
+            name: the file whose ratio is wanted.
+            over: the file in the denominator; the result's baseline if None.
+
+        Returns: ``value`` with the bounds ``low`` and ``high`` of its 95 % interval (None where there are too few
+        launches for one), the ``verdict`` and, with its ``reasons``, the ``standing``: valid, semi-valid or invalid.
+
+        Raises: EdgekdError for a name that was not measured.
+        """
+        base = self.baseline if over is None else self.measurement(over).name
+        return compare(replace(self, baseline=base), self.measurement(name).name)
+
+    def validity(self, name: str) -> Validity:
+        """Whether the measurement of ``name`` may be believed, and why not.
+
+        Raises: EdgekdError for a name that was not measured.
+        """
+        return validity(self, self.measurement(name))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the versioned JSON to ``path``, whole or not at all; on one line, since timings are many."""
         value = {**asdict(self), "plan": self.plan.model_dump()}
-        storage.write_text(path, json.dumps(value, sort_keys=True, allow_nan=False) + "\n")
+        storage.write_text(Path(path), json.dumps(value, sort_keys=True, allow_nan=False) + "\n")
 
     @staticmethod
-    def load(path: Path) -> BenchResult:
+    def load(path: str | os.PathLike[str]) -> BenchResult:
         """Read what ``save`` wrote. Raises: EdgekdError for another schema or a damaged file."""
+        path = Path(path)
         value = storage.read_json(path)
         schema = value.get("schema") if isinstance(value, dict) else None
         if schema not in READABLE or isinstance(schema, bool):
@@ -199,13 +121,9 @@ class BenchResult:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a saved result."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_RESULT.json_schema()}
+    schema = _RESULT.json_schema()
+    schema["description"] = BenchRecord.__doc__
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 _RESULT = TypeAdapter(BenchResult)
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that a value was refused for."""
-    told = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, told['loc']))}: {told['msg']}"

@@ -1,17 +1,17 @@
-"""From raw timings to what may be said of them: quantiles, ratios with intervals, instability, a verdict."""
+"""From raw timings to conclusions: quantiles, ratios with their intervals, a verdict."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.ratio import EQUIVALENCE_MARGIN, MOST_LAUNCHES, launches_needed, paired_estimate, paired_ratio
-from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.records import BenchRecord, Measurement
 from edgekd.bench.samples import launch_medians, paired_medians, values_of
-from edgekd.bench.validity import validity
+from edgekd.bench.validity import Standing, Validity, validity
 from edgekd.metrics import Interval
 
 Verdict = Literal[
@@ -21,7 +21,7 @@ Verdict = Literal[
 P90_MIN_SAMPLES = 64
 P99_MIN_SAMPLES = 662
 MIN_LAUNCHES = 7
-# A measurement that was disturbed is believed only where its interval stays this far from 1.
+# A disturbed measurement gives a verdict only where its interval stays this far from 1.
 DISTURBED_MARGIN = 0.10
 # Executed instructions repeat within this from run to run.
 COUNT_TOLERANCE = 0.001
@@ -31,8 +31,8 @@ COUNT_TOLERANCE = 0.001
 class Summary:
     """One file's latency. p90 and p99 are None below the samples that they need; memory is the process's peak.
 
-    Where instructions were counted, ``instructions`` (of one inference) stands and no time does. ``central`` says
-    whether ``p50_ms`` is of raw timings or but what benchmark_model told: its median or its mean.
+    Where instructions were counted, ``instructions`` (of one inference) is set and every time is None. ``central``
+    says whether ``p50_ms`` comes from raw timings, or is the median or mean that benchmark_model reported.
     """
 
     launches: int
@@ -49,16 +49,32 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A file against the baseline: what is concluded, and why not more.
+    """A file against the baseline: what may be concluded, and why not more.
 
     ``estimate`` is the ratio of latencies (under 1 is faster); ``ratio`` the same with its interval, None where there
-    are too few launches for one.
+    are too few launches for one. ``standing`` is the worse one of the two measurements': no number is shown without it.
     """
 
     estimate: float | None
     ratio: Interval | None
     verdict: Verdict
     reasons: tuple[str, ...] = ()
+    standing: Standing = "valid"
+
+    @property
+    def value(self) -> float | None:
+        """The ratio; None where nothing can be compared."""
+        return self.estimate
+
+    @property
+    def low(self) -> float | None:
+        """Lower bound of the ratio's 95 % interval; None where there are too few launches for one."""
+        return None if self.ratio is None else self.ratio.low
+
+    @property
+    def high(self) -> float | None:
+        """Upper bound of the ratio's 95 % interval; None where there are too few launches for one."""
+        return None if self.ratio is None else self.ratio.high
 
     @property
     def speedup(self) -> Interval | None:
@@ -78,7 +94,7 @@ def summarize(measurement: Measurement) -> Summary | None:
     if launches[0].instructions is not None:
         # Times and memory would be the emulator's.
         return Summary(len(launches), samples, None, None, None, None, None, None, instructions=round(median))
-    told = launches[0].summary
+    tool_summary = launches[0].summary
     pooled = np.sort(np.concatenate([values_of(launch) for launch in launches]))
     return Summary(
         launches=len(launches),
@@ -89,21 +105,21 @@ def summarize(measurement: Measurement) -> Summary | None:
         load_ms=float(np.median([launch.load_ms for launch in launches])),
         first_ms=float(np.median([launch.first_ms for launch in launches])),
         peak_memory_bytes=peak,
-        central="raw" if launches[0].timings_ns or told is None else "mean" if told.median_us is None else "median",
+        central="raw" if launches[0].timings_ns or tool_summary is None else tool_summary.central,
     )
 
 
 def latency_ratio(measurement: Measurement, baseline: Measurement) -> Interval | None:
     """The latency over the baseline's by rounds, with its 95 % interval; see ``edgekd.bench.ratio``.
 
-    None below ``ratio.MIN_ROUNDS_FOR_INTERVAL`` rounds that have both. Within a launch nothing is resampled: launches
-    already differ by that noise.
+    None below ``ratio.MIN_ROUNDS_FOR_INTERVAL`` rounds that have both. Timings within a launch are not resampled:
+    their noise already shows in how launches differ.
     """
     return paired_ratio(*paired_medians(measurement, baseline))
 
 
 def instruction_ratio(measurement: Measurement, baseline: Measurement) -> Interval | None:
-    """Executed instructions over the baseline's, with the range that the launches left open: counted, not sampled."""
+    """Executed instructions over the baseline's, with the range that the launches span: counted, not sampled."""
     above, below = launch_medians(measurement), launch_medians(baseline)
     if not len(above) or not len(below):
         return None
@@ -111,28 +127,39 @@ def instruction_ratio(measurement: Measurement, baseline: Measurement) -> Interv
     return Interval(value, float(above.min() / below.max()), float(above.max() / below.min()))
 
 
-def compare(result: BenchResult, name: str) -> Comparison:
+def compare(result: BenchRecord, name: str) -> Comparison:
     """What may be concluded of ``name`` against the result's baseline. Raises: EdgekdError for a name not measured."""
     if name == result.baseline:
         return Comparison(1.0, Interval(1.0, 1.0, 1.0), "baseline")
     measurement, baseline = result.measurement(name), result.measurement(result.baseline)
     if result.unit == "instructions":
-        return _counted(instruction_ratio(measurement, baseline))
+        return compare_counts(instruction_ratio(measurement, baseline))
     above, below = paired_medians(measurement, baseline)
     if not len(above):
         return Comparison(None, None, "inconclusive", ("no round has both this file and the baseline",))
     estimate, ratio = paired_estimate(above, below), paired_ratio(above, below)
-    standings = validity(result, measurement), validity(result, baseline)
-    reasons = tuple(dict.fromkeys(reason for one in standings for reason in one.reasons))
-    if any(one.standing == "invalid" for one in standings):
-        return Comparison(estimate, ratio, "inconclusive", reasons)
-    if ratio is None or len(above) < MIN_LAUNCHES:
-        few = few_launches(result.plan, len(above))
-        return Comparison(estimate, ratio, "inconclusive", (few, *reasons))
-    return conclude(ratio, len(above), reasons)
+    both = worse_validity(validity(result, measurement), validity(result, baseline))
+    return judge(result.plan, estimate, ratio, len(above), both)
 
 
-def few_launches(plan: BenchPlan, launches: int) -> str:
+def worse_validity(*validities: Validity) -> Validity:
+    """The worst standing of several measurements that are compared, with the reasons of all of them."""
+    order: tuple[Standing, ...] = ("valid", "semi-valid", "invalid")
+    reasons = tuple(dict.fromkeys(reason for validity in validities for reason in validity.reasons))
+    return Validity(max((validity.standing for validity in validities), key=order.index), reasons)
+
+
+def judge(plan: BenchPlan, estimate: float | None, ratio: Interval | None, launches: int, both: Validity) -> Comparison:
+    """The verdict on a ratio of so many launches a side, of measurements whose joint validity is ``both``."""
+    if both.standing == "invalid":
+        return Comparison(estimate, ratio, "inconclusive", both.reasons, both.standing)
+    if ratio is None or launches < MIN_LAUNCHES:
+        reasons = (describe_few_launches(plan, launches), *both.reasons)
+        return Comparison(estimate, ratio, "inconclusive", reasons, both.standing)
+    return replace(conclude(ratio, launches, both.reasons), standing=both.standing)
+
+
+def describe_few_launches(plan: BenchPlan, launches: int) -> str:
     """Why there is no verdict on so few launches."""
     if plan.mode == "sustained":
         return "a sustained run has one launch a file: look at the curves"
@@ -143,7 +170,7 @@ def conclude(ratio: Interval, launches: int, disturbances: tuple[str, ...]) -> C
     """The verdict on a ratio of latencies with its interval, of so many launches a side.
 
     "no difference" only where the whole interval lies within ``EQUIVALENCE_MARGIN`` of 1; a disturbed measurement
-    must be far from 1 to be believed.
+    must be far from 1 for a verdict.
     """
     apart = ratio.high < 1 or ratio.low > 1
     far = ratio.high < 1 / (1 + DISTURBED_MARGIN) or ratio.low > 1 + DISTURBED_MARGIN
@@ -163,8 +190,8 @@ def conclude(ratio: Interval, launches: int, disturbances: tuple[str, ...]) -> C
     return Comparison(ratio.value, ratio, "inconclusive", (wide,))
 
 
-def _counted(ratio: Interval | None) -> Comparison:
-    """Counts that repeat within this need no statistics: fewer is fewer."""
+def compare_counts(ratio: Interval | None) -> Comparison:
+    """The verdict on a ratio of executed instructions: counts repeat within ``COUNT_TOLERANCE``."""
     if ratio is None:
         return Comparison(None, None, "inconclusive", ("nothing was counted",))
     if ratio.low <= 1 <= ratio.high or abs(ratio.value - 1) <= COUNT_TOLERANCE:

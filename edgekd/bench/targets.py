@@ -1,8 +1,8 @@
-"""From artifacts and photos to what is launched: each file with photos of its own input size, and with each number
-of threads."""
+"""From artifacts and photos to what is launched: photos of each file's input size, each number of threads."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.on_device import host_answers
-from edgekd.bench.result import HostAnswers
+from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
@@ -29,23 +29,24 @@ class Photos:
 def make_targets(
     artifacts: Mapping[str, Artifact], timed: Photos, check: Photos | None, threads: Sequence[int]
 ) -> list[BenchTarget]:
-    """A target for every artifact and number of threads; with more than one number the name tells it.
+    """A target for every artifact and number of threads; with more than one number the name says which.
 
-    ``check`` are the photos that the device is scored on; the host answers to them here and now.
+    ``check`` are the photos that the device is scored on; the host's predictions for them are computed here.
 
     Raises: UsageError for labels that an artifact does not have; ArtifactError.
     """
-    made = []
+    targets = []
     images: dict[str, NDArray[np.uint8]] = {}
     for name, artifact in artifacts.items():
         key = repr(artifact.preprocessing)
         if key not in images:
             images[key] = timed.images(artifact.preprocessing)
-        checked = None if check is None else _check(artifact, check)
+        check_photos = None if check is None else _check(artifact, check)
         for count in threads:
             title = name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
-            made.append(BenchTarget(title, artifact.path, artifact.format, images[key], count, checked))
-    return made
+            target = BenchTarget(title, artifact.path, artifact.format, images[key], count, check_photos)
+            targets.append(target)
+    return targets
 
 
 def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:
@@ -70,11 +71,19 @@ class CheckPhotos:
     host: HostAnswers
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class BenchTarget:
-    """A file to measure and the images to measure it on: uint8 RGB [n, H, W, 3], already of its input size.
+    """A file to measure and the photos to measure it on.
 
-    ``threads`` overrides the plan's, for a sweep.
+    Args:
+        name: what it is called in the result.
+        path: the file, as a string or a path.
+        format: tflite, onnx or ort.
+        inputs: uint8 RGB [n, H, W, 3], already of the file's input size.
+        threads: CPU threads; None for the plan's.
+        check: photos that the device's predictions are checked on.
+
+    Raises: UsageError for another format, images of another kind, or a path without a file.
     """
 
     name: str
@@ -84,7 +93,18 @@ class BenchTarget:
     threads: int | None = None
     check: CheckPhotos | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        format: Literal["tflite", "onnx", "ort"],
+        inputs: NDArray[np.uint8],
+        threads: int | None = None,
+        check: CheckPhotos | None = None,
+    ) -> None:
+        values = {"name": name, "path": Path(path), "format": format, "inputs": inputs}
+        for field, value in {**values, "threads": threads, "check": check}.items():
+            object.__setattr__(self, field, value)
         if self.format not in ("tflite", "onnx", "ort"):
             raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
         if self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs):

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.records import BenchRecord, Measurement
 from edgekd.bench.samples import launch_medians
 
 Standing = Literal["valid", "semi-valid", "invalid"]
@@ -50,7 +50,7 @@ class Validity:
     reasons: tuple[str, ...] = ()
 
 
-def validity(result: BenchResult, measurement: Measurement) -> Validity:
+def validity(result: BenchRecord, measurement: Measurement) -> Validity:
     """What may be believed of a measurement. Instructions are counted, so only their own drift matters."""
     if result.unit == "instructions":
         return Validity("valid")
@@ -80,7 +80,7 @@ def instability(measurement: Measurement, paced: bool = False) -> tuple[str, ...
     return (*said, *late)
 
 
-def disturbances_of(result: BenchResult) -> tuple[str, ...]:
+def disturbances_of(result: BenchRecord) -> tuple[str, ...]:
     """What the device itself did meanwhile: the hypervisor's share, other programs' load, heat, earlier throttling."""
     launches = [launch.cpu for one in result.measurements for launch in one.launches if "total_s" in launch.cpu]
     total = sum(cpu["total_s"] for cpu in launches)
@@ -103,7 +103,7 @@ def disturbances_of(result: BenchResult) -> tuple[str, ...]:
     return tuple(said)
 
 
-def sustained_findings(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+def sustained_findings(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """How a sustained run went, by its curve: the median of its first tenth against that of its last."""
     if result.plan.mode != "sustained":
         return ()
@@ -121,7 +121,7 @@ def sustained_findings(result: BenchResult, measurement: Measurement) -> tuple[s
     return tuple(said)
 
 
-def _throttled(result: BenchResult) -> tuple[str, ...]:
+def _throttled(result: BenchRecord) -> tuple[str, ...]:
     """Throttling at the start, at the end, after a round, or only in between (the device remembers it since its
     start)."""
     before, after = result.facts_before, result.facts_after
@@ -136,7 +136,7 @@ def _throttled(result: BenchResult) -> tuple[str, ...]:
     return ()
 
 
-def _throttling(result: BenchResult) -> str:
+def _throttling(result: BenchRecord) -> str:
     """Why, in the device's words, as it last told."""
     told = (result.facts_after, *reversed(result.polled), result.facts_before)
     return next((words for one in told if (words := _words(one))), "no reason given")
@@ -166,7 +166,7 @@ def _late(measurement: Measurement, limit: float) -> tuple[str, ...]:
     return (f"{measurement.name} started {late} of {frames} frames late: it does not keep the pace",)
 
 
-def _curve_doubts(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+def _curve_doubts(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """What keeps a sustained run from showing how a cold device gets slower."""
     said = []
     if any(len(launch.curve or ()) < CURVE_WINDOWS for launch in measurement.launches):
@@ -183,7 +183,7 @@ def _curve_doubts(result: BenchResult, measurement: Measurement) -> tuple[str, .
     return tuple(said)
 
 
-def _split(result: BenchResult, measurement: Measurement) -> tuple[str, ...]:
+def _split(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """Rounds whose launches of this file and of the baseline lie on two sides of a kill: not the same moment."""
     baseline = {launch.round: launch.session for launch in result.measurement(result.baseline).launches}
     split = sum(baseline.get(launch.round, launch.session) != launch.session for launch in measurement.launches)

@@ -10,20 +10,18 @@ is run first: for what lies elsewhere (an app that was installed) and must go ev
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import select
 import shlex
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
-from edgekd.devices.adb_link import SERIAL, AdbLink, kill_group, start_server, states
+from edgekd.devices.adb_link import SERIAL, AdbLink, end_process, start_server, states
+from edgekd.devices.processes import decode, read_line
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.text import one_line
@@ -124,7 +122,7 @@ class AdbDevice:
             )
         except DeviceTimeout as error:
             raise self._timed_out(error, argv, timeout_s) from None
-        said, status = probe.split_status(_decode(stderr), marker)
+        said, status = probe.split_status(decode(stderr), marker)
         if status is None:
             raise self._lost(argv, said)
         if status == "absent" or status in ("126", "127"):
@@ -137,7 +135,7 @@ class AdbDevice:
                 status=127 if status == "absent" else int(status),
                 stderr=said,
             )
-        return Completed(int(status) if status.isdigit() else 255, _decode(stdout), said)
+        return Completed(int(status) if status.isdigit() else 255, decode(stdout), said)
 
     def push(self, local: Path, remote: str) -> None:
         """Copy a file onto the phone. Raises: DeviceError: no space, no permission; DeviceNotFound; DeviceTimeout."""
@@ -168,10 +166,10 @@ class AdbDevice:
                     with contextlib.suppress(DeviceError):
                         self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
         finally:
-            kill_group(holder)
+            end_process(holder)
 
     def _held_folder(self, holder: subprocess.Popen[bytes]) -> str:
-        first = _first_line(holder, _SHORT_TIMEOUT_S)
+        first = read_line(holder, _SHORT_TIMEOUT_S)
         found = _FOLDER.search(first)
         if found is not None:
             return found[1].decode("ascii")
@@ -183,17 +181,17 @@ class AdbDevice:
             raise DeviceTimeout(f"{self.address} did not answer within {_SHORT_TIMEOUT_S:g} s", address=self.address)
         if first:
             raise DeviceError(
-                f"{self.address}: cannot {doing}: it answered {one_line(_decode(first), 60)!r}. Is this Android?",
+                f"{self.address}: cannot {doing}: it answered {one_line(decode(first), 60)!r}. Is this Android?",
                 address=self.address,
             )
-        raise self.link.failure(doing, ("mktemp", "-d", WORKSPACES), holder.returncode, _decode(stderr))
+        raise self.link.failure(doing, ("mktemp", "-d", WORKSPACES), holder.returncode, decode(stderr))
 
     def _copy(self, verb: str, source: str, destination: str, extra_s: float) -> None:
         doing = f"{verb} {Path(source).name} to {destination}" if verb == "push" else f"pull {source}"
         status, stdout, stderr = self.link.ask(verb, source, destination, timeout_s=_SHORT_TIMEOUT_S + extra_s)
         if status != 0:
             # adb 29 writes some of its reasons to standard output.
-            said = _decode(stderr).strip() or _decode(stdout)
+            said = decode(stderr).strip() or decode(stdout)
             raise self.link.failure(doing, (verb, source, destination), status, said)
 
     def _timed_out(self, error: DeviceTimeout, argv: Sequence[str], timeout_s: float) -> DeviceError:
@@ -249,27 +247,9 @@ class AdbDevice:
         )
 
 
-def _first_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
-    """What a process writes up to its first newline, its end or ``timeout_s``."""
-    assert process.stdout is not None
-    end, said = time.monotonic() + timeout_s, b""
-    handle = process.stdout.fileno()
-    while b"\n" not in said and len(said) < 4096:
-        ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
-        content = os.read(handle, 4096) if ready else b""
-        if not content:
-            break
-        said += content
-    return said
-
-
 def _end_of(holder: subprocess.Popen[bytes]) -> bytes:
     """Close the holder's standard input and collect what it still says, at most for a short while."""
     try:
         return holder.communicate(timeout=_SHORT_TIMEOUT_S)[0]
     except (subprocess.TimeoutExpired, ValueError, OSError):
         return b""
-
-
-def _decode(content: bytes) -> str:
-    return content.decode("utf-8", errors="replace")

@@ -7,12 +7,12 @@ import io
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-from edgekd.devices.pump import Pump
+from edgekd.devices import processes
+from edgekd.devices.processes import Pump
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
 from edgekd.text import one_line
 
@@ -105,10 +105,9 @@ def start_server() -> None:
             )
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes]) -> None:
     """End a process that ``start`` started, and close its pipes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    processes.kill_group(process)
     with contextlib.suppress(ValueError, OSError):
         process.communicate(timeout=_ASK_TIMEOUT_S)
 
@@ -131,10 +130,7 @@ def _start(*words: str, address: str, stdin: int) -> subprocess.Popen[bytes]:
             f"{address}: adb is not installed here. Install Android's platform tools (Debian: apt install adb)",
             address=address,
         )
-    pipe = subprocess.PIPE
-    return subprocess.Popen(  # noqa: S603  adb and words of ours; no shell on this side
-        [adb, *words], stdin=stdin, stdout=pipe, stderr=pipe, start_new_session=True
-    )
+    return processes.start([adb, *words], stdin=stdin)
 
 
 def _finish(
@@ -178,15 +174,11 @@ def _finish(
 def _end(process: subprocess.Popen[bytes], pumps: Sequence[Pump]) -> None:
     """Kill what is left of it, so that its pipes end and the pumps with them."""
     if process.poll() is None or any(pump.is_alive() for pump in pumps):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        processes.kill_group(process)
     process.wait()
     for pump in pumps:
         pump.join(_ASK_TIMEOUT_S)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+    processes.close_pipes(process)
 
 
 def _attached() -> str:

@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 from edgekd import storage
 from edgekd.devices import facts as read
+from edgekd.devices import processes
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError
 
@@ -85,13 +85,7 @@ class HostDevice:
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; the whole process group is killed at ``timeout_s``."""
         try:
-            process = subprocess.Popen(  # noqa: S603  the caller's own argv, and no shell
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            process = processes.start(argv)
         except OSError as error:
             raise DeviceError(
                 f"host: {argv[0]!r} cannot be started: {error.strerror}. Check that it exists and may be executed",
@@ -101,20 +95,20 @@ class HostDevice:
         try:
             stdout, stderr = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            _kill_group(process)
+            processes.kill_group(process)
             stdout, stderr = process.communicate()
             raise DeviceTimeout(
                 f"host: {Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. Allow more time",
                 address=self.address,
                 argv=argv,
-                stdout=_decode(stdout),
-                stderr=_decode(stderr),
+                stdout=processes.decode(stdout),
+                stderr=processes.decode(stderr),
             ) from None
         except BaseException:
-            _kill_group(process)
+            processes.kill_group(process)
             process.wait()
             raise
-        return Completed(process.returncode, _decode(stdout), _decode(stderr))
+        return Completed(process.returncode, processes.decode(stdout), processes.decode(stderr))
 
     def push(self, local: Path, remote: str) -> None:
         """Copy ``local`` to ``remote``, both on this machine."""
@@ -149,15 +143,6 @@ class HostDevice:
                 address=self.address,
                 argv=(verb, str(source), str(destination)),
             ) from None
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _decode(content: bytes) -> str:
-    return content.decode("utf-8", errors="replace")
 
 
 def _text(path: str) -> str:

@@ -10,15 +10,14 @@ import contextlib
 import io
 import os
 import re
-import select
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from edgekd import storage
 from edgekd.devices import probe, setup_record, ssh_errors
+from edgekd.devices.processes import close_pipes, decode, read_line
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.setup import ENVIRONMENT, set_up
 from edgekd.devices.ssh_client import Ended, SshClient, parse_destination
@@ -186,7 +185,7 @@ class SshDevice:
         finally:
             self._folder = ""
             self._client.end(holder)
-            _close_pipes(holder)
+            close_pipes(holder)
 
     def _transfer(
         self, doing: str, command: list[str], sink: IO[bytes], size_bytes: int, source: IO[bytes] | None = None
@@ -207,7 +206,7 @@ class SshDevice:
             raise ssh_errors.file_error(self._address, doing, stderr, size_bytes, free_bytes)
 
     def _held_folder(self, holder: subprocess.Popen[bytes], marker: str) -> str:
-        first = _read_line(holder, _SHORT_TIMEOUT_S)
+        first = decode(read_line(holder, _SHORT_TIMEOUT_S)).rstrip("\n")
         word, _, folder = first.partition(" ")
         if word == marker and folder.isprintable() and re.fullmatch(r"/.*/edgekd-[A-Za-z0-9]{6,12}", folder):
             return folder
@@ -227,7 +226,7 @@ class SshDevice:
         assert holder.stdin is not None
         with contextlib.suppress(OSError):
             holder.stdin.close()
-        if _read_line(holder, _SHORT_TIMEOUT_S) == f"{marker} removed":
+        if decode(read_line(holder, _SHORT_TIMEOUT_S)).rstrip("\n") == f"{marker} removed":
             return None
         # The connection is gone, and with it the word that the device keeps its promise: ask over a fresh one.
         with contextlib.suppress(DeviceError):
@@ -249,23 +248,3 @@ class SshDevice:
 def remote_path(name: str) -> str:
     """A name that no command there takes for an option."""
     return f"./{name}" if name.startswith("-") else name
-
-
-def _read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str:
-    """One line of its output, as far as it comes in time."""
-    assert process.stdout is not None
-    handle, said, end = process.stdout.fileno(), b"", time.monotonic() + timeout_s
-    while not said.endswith(b"\n") and len(said) < 4096:
-        ready, _, _ = select.select([handle], [], [], max(0.0, end - time.monotonic()))
-        content = os.read(handle, 1) if ready else b""
-        if not content:
-            break
-        said += content
-    return said.decode("utf-8", errors="replace").rstrip("\n")
-
-
-def _close_pipes(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgekd.devices.pump import Pump
+from edgekd.devices import processes
+from edgekd.devices.processes import Pump
 from edgekd.errors import DeviceNotFound, UsageError
 from edgekd.text import last_line
 
@@ -92,10 +93,7 @@ class SshClient:
         """Start a command there, every word of it quoted. Raises: DeviceNotFound if there is no connection."""
         socket = self._connect()
         words = [*self._base(socket), "-T", "-o", "ControlMaster=no", "--", self._destination, shlex.join(remote)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(  # noqa: S603
-            words, stdin=stdin, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
-        )
+        return processes.start(words, stdin=stdin, env=_environment())
 
     def exchange(
         self,

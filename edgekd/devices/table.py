@@ -19,9 +19,20 @@ SCHEMES: dict[str, tuple[str, str]] = {
 
 
 def open_device(address: str) -> Device:
-    """The device at ``address``, such as ``host``.
+    """The device at an address.
 
-    Raises: UsageError for a scheme that does not exist, DeviceError for one that cannot be used.
+    Args:
+        address: ``host``, ``ssh:pi@pi5``, ``adb:SERIAL`` or ``emulated:cortex-a76``.
+
+    Returns: the device; most are not contacted before they are used.
+
+    Raises: UsageError for a scheme that does not exist, DeviceError for a device that cannot be used.
+
+    Example:
+
+    >>> import edgekd
+    >>> edgekd.open_device("host").address
+    'host'
     """
     module: Any = importlib.import_module(check_scheme(address))
     device: Device = module.open_device(address)
@@ -38,14 +49,14 @@ def check_scheme(address: str) -> str:
 
 def list_devices() -> tuple[Device, ...]:
     """Every device that can be reached now, the host first."""
-    found: list[Device] = []
+    devices: list[Device] = []
     for module, _ in SCHEMES.values():
         transport = importlib.import_module(module)
-        found.extend(transport.open_device(address) for address in transport.reachable())
-    return tuple(found)
+        devices.extend(transport.open_device(address) for address in transport.reachable())
+    return tuple(devices)
 
 
 def _nearest(scheme: str) -> str:
     near = difflib.get_close_matches(scheme.lower(), SCHEMES, n=1, cutoff=0.5)
-    known = ", ".join(example for _, example in SCHEMES.values())
-    return f"did you mean {SCHEMES[near[0]][1]!r}?" if near else f"an address looks like one of: {known}"
+    examples = ", ".join(example for _, example in SCHEMES.values())
+    return f"did you mean {SCHEMES[near[0]][1]!r}?" if near else f"an address looks like one of: {examples}"

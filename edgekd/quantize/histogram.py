@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgekd.formats import tflite_file
 from edgekd.quantize.calibration import Calibrated, range_of
-from edgekd.quiet import quiet
 
 BINS = 2048
 # Values of a tensor that are counted of one image; more of them are sampled evenly, by a step that no count of
@@ -34,19 +33,13 @@ class Histogram:
 
 def histograms(calibrated: Calibrated) -> dict[int, Histogram]:
     """One for every tensor that an op makes and that carries a range, by tensor index; the model is run over again."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from edgekd.runtime.litert import open_interpreter
 
     model = tflite_file.parse(calibrated.content, "the calibrated model")
     made = {int(i) for op in model.subgraphs[0].operators for i in op.outputs}
     spans = {i: range_of(tensor) for i, tensor in enumerate(model.subgraphs[0].tensors) if i in made}
     wanted = {index: span for index, span in spans.items() if span is not None}
-    with quiet():
-        # A delegate would keep what is between its ops to itself.
-        interpreter = Interpreter(
-            model_content=calibrated.content, num_threads=2, experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )  # fmt: skip
-        interpreter.allocate_tensors()
+    interpreter = open_interpreter(calibrated.content, threads=2, xnnpack=False, preserve_all_tensors=True)
     image = int(interpreter.get_input_details()[0]["index"])
     counts = {index: np.zeros(BINS, np.int64) for index in wanted}
     for shown in calibrated.inputs():

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
-from edgekd.quiet import quiet
 
 
 def probabilities_of(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -14,12 +13,10 @@ def probabilities_of(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.
 
     Raises ExportError where LiteRT has no kernel for it, as for scales that are too far apart.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    from edgekd.runtime.litert import open_interpreter
 
     try:
-        with quiet():
-            interpreter = Interpreter(model_content=content, num_threads=2)
-            interpreter.allocate_tensors()
+        interpreter = open_interpreter(content, threads=2)
     except (RuntimeError, ValueError) as error:
         raise ExportError(
             f"LiteRT does not run the converted file: {error}. Look at the ranges of the layers: a channel that is "

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from edgekd.bench.result import Launch
+from edgekd.bench.records import Launch
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.devices_report import DevicePart, DevicesReport

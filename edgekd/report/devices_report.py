@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.bench.on_device import DeviceScore, device_score
-from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.records import Measurement
+from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import Comparison, Summary, compare, summarize
 from edgekd.bench.validity import Validity, sustained_findings, validity
 from edgekd.errors import UsageError

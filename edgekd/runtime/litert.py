@@ -1,6 +1,9 @@
-"""Run a .tflite by LiteRT."""
+"""Run a .tflite with LiteRT."""
 
 from __future__ import annotations
+
+import os
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -14,23 +17,45 @@ from edgekd.runtime.runner import batches, check_images, to_probabilities
 _BATCH = 16
 
 
-class LitertRunner:
-    """A .tflite in an interpreter, in batches of the file's size, or of any where that is free.
+def open_interpreter(
+    model: str | os.PathLike[str] | bytes, *, threads: int = 1, xnnpack: bool = True, preserve_all_tensors: bool = False
+) -> Any:
+    """A LiteRT interpreter with its tensors allocated.
 
-    Without ``xnnpack`` by TFLite's own kernels, which round an int8 model's layers otherwise.
+    Args:
+        model: the file's path, or its bytes, which the caller must keep alive: the interpreter reads them in place.
+        threads: CPU threads.
+        xnnpack: False to run TFLite's own kernels, which round the layers of an int8 model differently.
+        preserve_all_tensors: keep what lies between the ops readable; needs ``xnnpack=False``, since a delegate hides
+            what lies between its ops.
+
+    Raises: RuntimeError or ValueError where LiteRT does not load the file.
+    """
+    kernels = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": os.fspath(model)}
+    with quiet():
+        interpreter = Interpreter(
+            **source,
+            num_threads=threads,
+            experimental_op_resolver_type=kernels,
+            experimental_preserve_all_tensors=preserve_all_tensors,
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+class LitertRunner:
+    """A .tflite in an interpreter, in batches of the file's size, or of any size where that is free.
+
+    Without ``xnnpack`` it runs TFLite's own kernels, which round the layers of an int8 model differently.
     """
 
     def __init__(self, artifact: Artifact, threads: int, *, xnnpack: bool = True) -> None:
         self._artifact = artifact
         # The interpreter reads these bytes in place.
         self._content = artifact.content()
-        kernels = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            with quiet():
-                self._interpreter = Interpreter(
-                    model_content=self._content, num_threads=threads, experimental_op_resolver_type=kernels
-                )
-                self._interpreter.allocate_tensors()
+            self._interpreter = open_interpreter(self._content, threads=threads, xnnpack=xnnpack)
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"LiteRT does not load {artifact.path}: {error}. Export it again") from None
         details = self._interpreter.get_input_details()[0]

@@ -1,4 +1,4 @@
-"""Open the runtime that a file needs."""
+"""Opening the runtime that a file needs."""
 
 from __future__ import annotations
 

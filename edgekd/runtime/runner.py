@@ -1,4 +1,4 @@
-"""One way to run an artifact, whatever its format."""
+"""What every runtime offers, and what they share: batches, checks, probabilities."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def check_images(images: NDArray[np.uint8], artifact: Artifact) -> None:
     """Raise UsageError unless ``images`` is what an artifact takes."""
     shape = (artifact.preprocessing.height, artifact.preprocessing.width, 3)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
-        found = f"{images.dtype} {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+        actual = f"{images.dtype} {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
         raise UsageError(
-            f"{artifact.path.name} takes uint8 [N, {shape[0]}, {shape[1]}, 3], got {found}. "
+            f"{artifact.path.name} takes uint8 [N, {shape[0]}, {shape[1]}, 3], got {actual}. "
             "Use edgekd.preprocess.preprocess on the photo's bytes"
         )
 
 
 def batches(images: NDArray[np.uint8], artifact: Artifact, most: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """Inputs as the file wants them, and which rows each answers: its own batch, or up to ``most`` where that is free.
+    """Inputs in the file's layout and batch size (``most`` where that is free), each with the rows that it is for.
 
-    A last part that does not fill a fixed batch is filled up with its last image; those answers are to be left out.
+    A last part that does not fill a fixed batch is padded with its last image; the caller drops those outputs.
     """
     batch = artifact.inputs[0].shape[0]
     size = batch if isinstance(batch, int) else most

@@ -15,7 +15,6 @@ from edgekd.formats.artifact import TFLITE_RECORD
 from edgekd.inspection import described, from_tflite
 from edgekd.inspection.network import INTEGERS_8, Value
 from edgekd.inspection.network import Network as Graph
-from edgekd.quiet import quiet
 from edgekd.storage import sha256_file
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
@@ -31,7 +30,7 @@ class TfliteNetwork:
 
     def __init__(self, path: Path, settings: InputSettings) -> None:
         """Raises ModelError, or ArtifactError where the file is damaged."""
-        from ai_edge_litert.interpreter import Interpreter
+        from edgekd.runtime.litert import open_interpreter
 
         # The interpreter reads these bytes in place.
         self._content = check_file(path).read_bytes()
@@ -41,9 +40,7 @@ class TfliteNetwork:
         self._facts = _facts(path, self._content, graph, network, (image, output))
         self._dequantize = (float(output.scales[0]), _zero(output)) if len(output.scales) == 1 else None
         try:
-            with quiet():
-                self._interpreter = Interpreter(model_content=self._content, num_threads=_THREADS)
-                self._interpreter.allocate_tensors()
+            self._interpreter = open_interpreter(self._content, threads=_THREADS)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT does not load {path}: {first_line(error)}") from None
         details = self._interpreter.get_input_details()[0]

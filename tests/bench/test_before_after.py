@@ -9,7 +9,8 @@ from test_statistics import constant, launch, measured, result
 
 from edgekd.bench import BenchPlan
 from edgekd.bench.before_after import changes
-from edgekd.bench.result import BenchResult, Measurement
+from edgekd.bench.records import Measurement
+from edgekd.bench.result import BenchResult
 from edgekd.errors import UsageError
 
 
@@ -67,10 +68,10 @@ def test_instructions_need_no_statistics() -> None:
         ({"agent": "android-app"}, "agent is python before and android-app after"),
         ({"measurements": (constant("b", 1.0),)}, "nothing was measured in both: a before, b after"),
         ({"measurements": (replace(constant("a", 1.0), threads=4),)}, "a: another number of threads"),
-        ({"measurements": (replace(constant("a", 1.0), inputs_sha256="1" * 64),)}, "a: another photos"),
+        ({"measurements": (replace(constant("a", 1.0), inputs_sha256="1" * 64),)}, "a: another set of photos"),
     ],
 )
-def test_what_is_no_comparison_is_refused(change: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_compared_is_refused(change: dict[str, Any], told: str) -> None:
     before = replace(result(constant("a", 1.0)), facts_before={"cpu_model": "Cortex-A76"})
     with pytest.raises(UsageError, match=told):
         changes(before, replace(before, **change))

@@ -203,7 +203,7 @@ def test_arguments_are_checked_before_anything_runs(tmp_path: Path) -> None:
     device = FakeDevice(answer)
     with pytest.raises(UsageError, match="baseline 'z' is not among what is measured: a, b"):
         measure(targets(tmp_path, "a", "b"), "z", BenchPlan(), device)
-    with pytest.raises(UsageError, match="a name of its own, got: a, a"):
+    with pytest.raises(UsageError, match="a different name, got: a, a"):
         measure(targets(tmp_path, "a", "a"), "a", BenchPlan(), device)
     with pytest.raises(UsageError, match="is not a file"):
         BenchTarget("x", tmp_path / "absent", "onnx", np.zeros((1, 2, 2, 3), np.uint8))

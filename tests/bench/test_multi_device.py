@@ -12,7 +12,7 @@ from edgekd.bench import BenchPlan, BenchResult
 from edgekd.bench.agents.protocol import names_of
 from edgekd.bench.multi_device import measure_many, slug
 from edgekd.bench.on_device import device_score
-from edgekd.bench.result import HostAnswers
+from edgekd.bench.records import HostAnswers
 from edgekd.bench.targets import BenchTarget, CheckPhotos
 from edgekd.devices import Completed, Device
 from edgekd.devices.fake import FakeDevice

@@ -7,7 +7,8 @@ import pytest
 from test_statistics import constant, launch, measured, result
 
 from edgekd.bench import BenchPlan, compare, summarize
-from edgekd.bench.result import BenchResult, TimingSummary
+from edgekd.bench.records import TimingSummary
+from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of, sustained_findings, validity
 from edgekd.metrics import Interval
 

@@ -8,7 +8,8 @@ import pytest
 from synthetic_run import synthetic_bench
 
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.result import BenchResult, HostAnswers
+from edgekd.bench.records import HostAnswers
+from edgekd.bench.result import BenchResult
 from edgekd.errors import UsageError
 from edgekd.report.devices_plots import draw_all
 from edgekd.report.devices_render import headline, render_devices

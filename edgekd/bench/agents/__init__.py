@@ -1,1 +1,7 @@
-"""What launches a model on a device: the Python agent, the Android demo app, Google's benchmark_model."""
+"""What launches a model on a device.
+
+protocol         what every agent does                     choose        which agent a device gets
+python_agent     device_agent.py in a fresh process        device_agent  copied to the device; needs nothing of edgekd
+android_app      the Android demo app                      benchmark_model   Google's own tool
+reply            an agent's reply, parsed as untrusted input
+"""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd import storage
 from edgekd.bench.agents.protocol import names_of
 from edgekd.bench.agents.reply import REPLY_SCHEMA
-from edgekd.bench.result import TimingSummary
+from edgekd.bench.records import TimingSummary
 from edgekd.devices.protocol import Device
 from edgekd.errors import DeviceError, UsageError
 from edgekd.text import NO_OUTPUT, one_line

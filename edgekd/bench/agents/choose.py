@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgekd.bench.agents.protocol import Agent
 from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.devices.protocol import Device
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an agent answers, taken for a stranger's text: checked whole before any of it is believed.
+"""What an agent replies, parsed as untrusted input: checked as a whole before any of it is used.
 
 A reply is refused for a type that is not the one meant (a number in quotes too), for NaN and infinity, negative or zero
 times, more timings than were asked for or than fit into the time the launch had, answers that are not one a photo, and
@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgekd.bench.result import Launch, first_problem
+from edgekd.bench.records import Launch, first_problem
 from edgekd.errors import DeviceError
 from edgekd.text import one_line, printable
 

@@ -1,0 +1,185 @@
+"""What a benchmark records: every raw timing and the facts around it. ``result`` reads and writes it as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from edgekd.bench.plan import BenchPlan
+from edgekd.errors import EdgekdError
+
+# 3 added: a launch's session, resumed, polled. Files of schema 2 are those without, and are read.
+SCHEMA = 3
+READABLE = (2, SCHEMA)
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class TimingSummary:
+    """All that Google's benchmark_model reports: no single timing, inputs of random numbers. Microseconds."""
+
+    __pydantic_config__ = _AGENT
+
+    count: Positive
+    avg_us: float
+    std_us: float | None = None
+    min_us: float | None = None
+    max_us: float | None = None
+    median_us: float | None = None
+
+    @property
+    def central(self) -> Literal["median", "mean"]:
+        """Which central value there is."""
+        return "mean" if self.median_us is None else "median"
+
+    @property
+    def central_us(self) -> float:
+        """The median, or the mean where there is none."""
+        return self.avg_us if self.median_us is None else self.median_us
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One fresh process, as the agent on the device reported it.
+
+    ``instructions`` are executed instructions of each inference on a device that counts them; its ``timings_ns`` then
+    mean nothing. ``summary`` stands where there are no raw timings. ``answers`` (argmax of each input) and
+    ``check_answers`` are taken in the first round only. ``cpu`` holds differences over the timed inferences: own_s,
+    wall_s and, where the device reports them, busy_s, steal_s and total_s of the whole machine. ``late_n`` counts paced
+    frames that started late; rows of ``curve`` are [second, inferences, p50 ns, p90 ns]. ``device`` is what only
+    an app can read, before and after. ``session`` counts from 0 how often an interrupted measurement was continued.
+    """
+
+    __pydantic_config__ = _AGENT
+
+    round: Count
+    timings_ns: tuple[Positive, ...]
+    load_ms: Milliseconds
+    first_ms: Milliseconds
+    warmup_n: Count
+    warmup_steady: bool
+    threads: Positive
+    runtime: str
+    import_ms: Milliseconds
+    peak_memory_bytes: Count | None
+    memory_before_load_bytes: Count | None
+    cpu: Mapping[str, float]
+    answers: tuple[Count, ...] | None
+    delegate: str = "xnnpack"
+    instructions: tuple[Positive, ...] | None = None
+    summary: TimingSummary | None = None
+    check_answers: tuple[Count, ...] | None = None
+    late_n: Count | None = None
+    curve: tuple[tuple[float, Count, Count, Count], ...] | None = None
+    device: Mapping[str, Any] | None = None
+    session: Count = 0
+
+
+@dataclass(frozen=True)
+class HostAnswers:
+    """What the host predicts for the photos that the device is checked on, and their true classes where known.
+
+    ``near_ties`` are the photos whose two best classes differ on the host by no more than rounding.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    answers: tuple[Count, ...]
+    near_ties: tuple[Count, ...]
+    labels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    file: str
+    format: str
+    sha256: str
+    size_bytes: Count
+    input_size: tuple[int, int]
+    inputs_n: Count
+    inputs_sha256: str
+    threads: Positive
+    host: HostAnswers | None = None
+    launches: tuple[Launch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A launch that gave no result."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    round: int
+    message: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """An interrupted measurement was continued: how many launches there were, and the device's facts at that time."""
+
+    __pydantic_config__ = _STRICT
+
+    launches_before: Count
+    facts_before: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BenchRecord:
+    """Measurements taken side by side on one device. ``complete`` is False after a failure.
+
+    ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
+    or executed instructions where the device is an emulation. ``polled`` is the device's state after each round,
+    where it reports one: ``round``, ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    device: str
+    baseline: str
+    plan: BenchPlan
+    order: tuple[tuple[str, ...], ...]
+    facts_before: Mapping[str, Any]
+    facts_after: Mapping[str, Any]
+    measurements: tuple[Measurement, ...]
+    failures: tuple[Failure, ...] = ()
+    complete: bool = False
+    agent: str = "python"
+    resumed: tuple[Resumption, ...] = ()
+    polled: tuple[Mapping[str, Any], ...] = ()
+    schema: int = field(default=SCHEMA)
+
+    @property
+    def unit(self) -> str:
+        """``ns`` or ``instructions``."""
+        launches = (launch for measurement in self.measurements for launch in measurement.launches)
+        return "instructions" if any(launch.instructions for launch in launches) else "ns"
+
+    def measurement(self, name: str) -> Measurement:
+        """The measurement of that name. Raises: EdgekdError naming those there are."""
+        for measurement in self.measurements:
+            if measurement.name == name:
+                return measurement
+        names = ", ".join(measurement.name for measurement in self.measurements)
+        raise EdgekdError(f"nothing named {name!r} was measured (measured: {names})")
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that a value was refused for."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
