@@ -95,7 +95,7 @@ def plain(stdout: str) -> Any:
 
 def _batch(work: Path, out: Path, progress: Callable[[int], None]) -> int | None:
     # None where nothing happened for too long.
-    argv = [sys.executable, str(HERE / "worker.py"), str(work / "jobs.json"), str(out)]
+    argv = [sys.executable, str(HERE / "_worker.py"), str(work / "jobs.json"), str(out)]
     with (work / "worker.err").open("wb") as err:
         process = subprocess.Popen(argv, stdout=err, stderr=err, stdin=subprocess.DEVNULL)
         size, quiet = -1, 0.0
