@@ -21,7 +21,6 @@ from edgekd.storage import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
-FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,20 @@ def unlabelled_folder(folder: Path, count: int = 8) -> Path:
     return folder
 
 
+def fashion_folder(folder: Path, train: int, test: int) -> Path:
+    """Random bars, a class each, in the files of Fashion-MNIST: 28 x 28, ten classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in (("train", train), ("t10k", test)):
+        random, labels = np.random.default_rng(count), np.arange(count, dtype=np.uint8) % 10
+        pixels = random.integers(0, 64, (count, 28, 28), dtype=np.uint8)
+        for image, label in zip(pixels, labels, strict=True):
+            image[2 * label + 3 : 2 * label + 7] += 128
+        header = len(labels).to_bytes(4, "big")
+        (folder / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(12) + header + pixels.tobytes()))
+        (folder / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(4) + header + labels.tobytes()))
+    return folder
+
+
 def small_run(folder: Path) -> Path:
     """The directory of a whole run with few photos, a teacher at 32 pixels and a student of two epochs."""
     import edgekd
@@ -66,7 +81,7 @@ def small_run(folder: Path) -> Path:
         "teacher": {"model": "efficientnet-lite0", "input_size": 32},
         "student": {"model": "cnn:4@32"},
         "distill": {"schedule": {"epochs": 2, "batch_size": 16}},
-        "export": {"calibration": 32},
+        "export": {"formats": ["tflite"], "calibration": 32},
         "gates": {"min_agreement": 0.0},
         "bench": {"launches": 1, "seconds_per_launch": 0.03, "warmup_max_s": 0.03},
     }

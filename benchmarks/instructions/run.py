@@ -174,8 +174,8 @@ def render(results: dict[str, Any], sizes: Sizes) -> str:
             *lines,
             "",
             f"Counted {sizes.times} times in fresh processes; the largest change is {max(changes):.4%}. "
-            f"{device['emulator']}, {runtimes}, {device['os']}; all of it took {results['seconds'] / 60:.0f} minutes on "
-            f"{results['machine']['cpu_model']} with a load of {results['machine']['load_1min']:.0f} at its end.",
+            f"{device['emulator']}, {runtimes}, {device['os']}; all of it took {results['seconds'] / 60:.0f} minutes "
+            f"on {results['machine']['cpu_model']} with a load of {results['machine']['load_1min']:.0f} at its end.",
             "",
         ]
     )

@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lesson import run_name
-from teaching import teach
+from common import machine
+from fashion import load
+from student_training import run_name
+from teacher import train_teacher
 from variants import BATCH, EPOCHS, LEARNING_RATE, LONG, TUNING_EPOCHS, TUNING_SEED, VIEWS, Setting, Variant
 
-from edgekd.devices.table import open_device
 from edgekd.report.seeds import half_width
 from edgekd.storage import read_json, write_json, write_text
 
 NOTE = """\
 The teacher ({teacher:,} parameters, test accuracy {accuracy:.2f} %) **was trained on the labels of all 60,000 \
-training images**, so its answers on the 57,000 are those of a network that has seen their labels: what a \
-teacher bought or trained elsewhere would know. It was trained for {phases} passes, with milder crops after the \
-first phase, until it came to 93 % of the test images, and answers with the mean of its logits for an image and \
-the mirrored one ({alone:.2f} % without that); these are what was decided with the test images in view, all of \
-them the teacher's. The student has {student:,} parameters and multiplies \
-{macs:.2f} million times an image. It is shown the labels of 3,000 images (others for each seed); the other \
-57,000 take part without theirs, except in the rows that say otherwise.
+training images**, so its predictions on the 57,000 are those of a network that has seen their labels, as a \
+teacher bought or trained elsewhere may have. It was trained for {phases} passes, with milder crops after the \
+first phase, until it reached 93 % on the test images, and its output is the mean of its logits for an image and \
+the mirrored one ({alone:.2f} % without that); only these choices, all of them the teacher's, were made with the \
+test images in view. The student has {student:,} parameters and multiplies \
+{macs:.2f} million times an image. It sees the labels of 3,000 images (others for each seed); the other \
+57,000 take part without theirs, unless a row says otherwise.
 
 Every row has the steps of {epochs} passes over 60,000 images (batches of {batch}), those marked so of {long}, \
-and the weights of its last step: no run is stopped or chosen by accuracy. V, the number of views of each image \
-in the column, met in turn, is {views} unless said otherwise, for scratch too. Learning rate {rate:g} (AdamW, \
-warm-up, cosine) in every row. A feature objective is a term beside KD (Hinton).
+and the weights of its last step: accuracy neither stops nor chooses a run. V, the number of views of each image \
+that have soft targets, met in turn, is {views} unless a row says otherwise, for scratch too. Learning rate {rate:g} \
+(AdamW, warm-up, cosine) in every row. A feature objective is a term beside KD (Hinton).
 
-Choices were made on 5,000 of the training images, kept apart from a student of {tuning_epochs} passes (seed \
+Choices were made on 5,000 of the training images, held out from a student of {tuning_epochs} passes (seed \
 {tuning_seed}, one run each; the teacher had seen their labels): the settings of each objective below, two each; \
 by the same figures, which logit objective and which feature term make the best combination. The student's shape \
 was chosen among three of at most 10,000 parameters, from scratch with all the labels but those 5,000 and 3 \
@@ -49,7 +50,7 @@ def write_results(
     work: Path, out: Path, plan: list[tuple[Variant, Setting]], seeds: int, tuning: dict[str, Any]
 ) -> None:
     """Write ``kd_quality.json`` and ``kd_quality.md`` of what has been run so far."""
-    teacher = teach(work)
+    teacher = train_teacher(work)
     rows = [found for variant, setting in plan if (found := _row(work, variant, setting, seeds))]
     at = {row["name"]: row for row in rows}
     scratch = at.get("scratch_3k")
@@ -61,12 +62,18 @@ def write_results(
         row["over_kd"] = _difference(row, at.get(f"hinton{end}"))
         if scratch:
             row["gap_recovered"] = (row["mean"] - scratch["mean"]) / (teacher["test_accuracy"] - scratch["mean"])
-    facts = open_device("host").facts()
-    shown = {key: value for key, value in teacher.items() if key != "answers"} | {"trained_on_labels": 60_000}
+    facts = machine()
+    shown = {key: value for key, value in teacher.items() if key != "answers"} | {
+        "trained_on_labels": len(load("train").labels)
+    }
     found = {"schema": 2, "teacher": shown, "rows": rows, "tuning": tuning, "machine": facts}
     write_json(out / "kd_quality.json", found)
     if rows:
         write_text(out / "kd_quality.md", _markdown(found))
+
+
+def _labels() -> int:
+    return len(load("train").labels)
 
 
 def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str, Any] | None:

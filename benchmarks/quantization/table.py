@@ -17,6 +17,7 @@ from edgekd.metrics import binomial_p
 from edgekd.storage import read_json, write_json, write_text
 
 LATENCY_PLAN = BenchPlan(launches=9, seconds_per_launch=0.2, warmup_max_s=0.3)
+SHORT_PLAN = BenchPlan(launches=1, seconds_per_launch=0.02, warmup_max_s=0.02)
 HEADER = (
     "file", "accuracy, % (95 % over seeds)", "by seed", "of float, %", "lost / gained", "McNemar p", "bytes",
     "of float32", "gzipped", "latency ratio (95 %)",

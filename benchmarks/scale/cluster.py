@@ -34,7 +34,7 @@ class Node:
         self._process.wait()
 
     def stop(self) -> None:
-        """End it, by and by."""
+        """End it by SIGTERM, after 20 s by SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -69,7 +69,7 @@ class Cluster:
         """Kill the second node."""
         self.second.kill()
 
-    def mend(self) -> None:
+    def restart_second(self) -> None:
         """Start a second node again."""
         self.second = self._join()
 
@@ -84,21 +84,21 @@ class Cluster:
             f"ray.init('{self.address}', logging_level=logging.ERROR, log_to_driver=False)\n"
             "print(sum(node['Alive'] for node in ray.nodes()))"
         )
-        told = ""
+        output = ""
         for _ in range(20):
             done = subprocess.run([sys.executable, "-c", code], env=self.environment, capture_output=True, text=True)
-            told = done.stdout.strip() or done.stderr[-500:]
+            output = done.stdout.strip() or done.stderr[-500:]
             if done.returncode == 0 and int(done.stdout.split()[-1]) >= nodes:
                 return
             time.sleep(1)
-        raise RuntimeError(f"the cluster did not come to {nodes} nodes: {told}; see {self._log}")
+        raise RuntimeError(f"the cluster did not reach {nodes} nodes: {output}; see {self._log}")
 
 
 @contextlib.contextmanager
 def cluster(work: Path, python_path: list[str]) -> Iterator[Cluster]:
     """Two nodes for the time of a block."""
-    made = Cluster(work, python_path)
+    nodes = Cluster(work, python_path)
     try:
-        yield made
+        yield nodes
     finally:
-        made.close()
+        nodes.close()
