@@ -182,9 +182,9 @@ def how(results: dict[str, Any]) -> str:
     return (
         f"Images of {results['input_size']} px, batches of {results['batch_size']}, teachers of random weights. "
         "edgekd's steps are those of its training loop, with deterministic kernels as always, views read from a memory "
-        "map and logits from disk. Keras is called by train_on_batch, without XLA and without deterministic kernels, on "
-        "a batch that is ready. The cost of the soft targets, one pass of the teacher over every view, is not in these "
-        "figures. Ratios are medians of the ratios within a round, with 95 % bootstrap intervals over rounds.\n\n"
+        "map and logits from disk. Keras is called by train_on_batch, without XLA and without deterministic kernels, "
+        "on a batch that is ready. The cost of the soft targets, one pass of the teacher over every view, is not in "
+        "these figures. Ratios are medians of the ratios within a round, with 95 % bootstrap intervals over rounds.\n\n"
         f"{machine['cpu_model']}, {machine['cores']} cores, load {load['before'][0]:.1f} before and "
         f"{load['after'][0]:.1f} after; {results['rounds']} rounds, interleaved."
     )

@@ -22,6 +22,7 @@ import fashion_mnist
 import fashion_task as fashion
 from cases import Case, open_case
 from common import Parser, machine, run_script
+from edgekd.pipeline.stages.qat import Still
 
 from edgekd.errors import GateFailed
 from edgekd.quantize.float_model import load_float_model

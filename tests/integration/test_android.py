@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from android_build import ROOT, Built, Row, data_offset, kotlin_counts, page_bytes, rows_by_kind
 from bench_plans import phone_plan, phone_targets
+from benchmark_scripts import ANDROID, run_short
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 from recorded_agent import ReplayingAgent
@@ -224,3 +226,11 @@ def test_the_golden_vectors_verdict_is_in_what_is_shared(built: Built) -> None:
     told = {row["file"]: row["same_answers"] for row in shared.facts_after["golden"]}
     assert told["student.float32.tflite"] == "same"
     assert set(told.values()) <= {"same", "rounded"}
+
+
+@pytest.mark.parametrize("script", ANDROID)
+def test_a_benchmark_of_the_app_runs_in_its_short_form(
+    script: str, built: Built, finished: Path, tmp_path: Path
+) -> None:
+    compiled = Path(shutil.copytree(built.build, tmp_path / "build"))
+    run_short(script, tmp_path / "out", *([finished] if "photos" in script else []), "--compiled", compiled)

@@ -1,0 +1,51 @@
+"""Every script in ``benchmarks/`` runs in its shortest form; those of the app are run by ``test_android.py``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmark_scripts import BENCHMARKS, OTHERS, SCRIPTS, run_short
+
+README = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+# What these take instead of making a small one themselves: the session's own run, and its arm64 root.
+RUNS = {"harness/run.py": (), "instructions/run.py": ("--run",)}
+ON_ARM = {"faults/run.py", "instructions/run.py", "int8_runtimes/run.py"}
+
+
+@pytest.mark.parametrize("script", OTHERS)
+def test_a_benchmark_runs_in_its_short_form(script: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    arguments: list[str | Path] = []
+    if script in RUNS:
+        arguments = [*RUNS[script], request.getfixturevalue("finished")]
+    environment = {}
+    if script in ON_ARM:
+        environment["EDGEKD_ARM_ROOT"] = str(request.getfixturevalue("arm_root"))
+        # Where the plugin that counts instructions is compiled to.
+        environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    if script == "faults/run.py":
+        # Skips where what the simulated phones need is not installed.
+        request.getfixturevalue("phone_root")
+    run_short(script, tmp_path / "out", *arguments, environment=environment)
+
+
+def test_the_index_names_every_script_and_its_links_exist() -> None:
+    folders = {script.split("/")[0] for script in SCRIPTS}
+    assert folders == {path.name for path in BENCHMARKS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert [script for script in SCRIPTS if f"benchmarks/{script}" not in README] == []
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert {link.split("/")[0] for link in links if "/results/" in link} == folders
+    assert [link for link in links if not (BENCHMARKS / link).is_file()] == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--short", "--out", BENCHMARKS / "road/results")])
+def test_the_full_form_names_what_it_needs_and_the_short_form_spares_committed_results(
+    arguments: tuple[str | Path, ...],
+) -> None:
+    done = subprocess.run([sys.executable, BENCHMARKS / "road/run.py", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    wanted = "another" if arguments else r"needs --work, --photos, --unlabelled\. .*--short"
+    assert re.search(wanted, done.stderr), done.stderr
