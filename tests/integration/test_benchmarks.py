@@ -41,6 +41,12 @@ def test_the_index_names_every_script_and_its_links_exist() -> None:
     assert [link for link in links if not (BENCHMARKS / link).is_file()] == []
 
 
+@pytest.mark.parametrize(("headline", "link"), re.findall(r"\[([^]]+)\]\((\w+/results/[^)]+)\)", README))
+def test_the_figures_of_a_headline_are_those_of_the_results(headline: str, link: str) -> None:
+    text = (BENCHMARKS / link).read_text(encoding="utf-8")
+    assert [figure for figure in re.findall(r"\d[\d.,]*\d|\d", headline) if figure not in text] == []
+
+
 @pytest.mark.parametrize("arguments", [(), ("--short", "--out", BENCHMARKS / "road/results")])
 def test_the_full_form_names_what_it_needs_and_the_short_form_spares_committed_results(
     arguments: tuple[str | Path, ...],
