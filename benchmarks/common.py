@@ -2,7 +2,7 @@
 
 A script that a person runs takes ``--out DIR`` (where its results go) and ``--short`` (a form that takes seconds, to
 see that the script works). What its full form cannot do without is declared by ``Parser.input``: the short form makes
-a small one where none is given.
+a small one where the user names none.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ what android_demo/build.py asks for. --short runs no tests of the app.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -47,7 +48,9 @@ def main() -> None:
     commit = run("git", "-C", clone, "rev-parse", "HEAD").strip()
     words = [f"-Dmaven.repo.local={scratch}/repository"] if arguments.cold else []
     words += ["-DskipTests"] if arguments.short else []
-    target = arguments.compiled or clone / "android_demo/target"
+    target = clone / "android_demo/target"
+    if arguments.compiled:
+        shutil.copytree(arguments.compiled, target)
     (clone / "android_demo/app/src/main/assets").mkdir(exist_ok=True)
     without = build(clone, target, APK_AGAIN if arguments.compiled else ("package",), words)
     add_to_android(Artifact.open(model), clone / "android_demo")
@@ -89,7 +92,7 @@ def build(clone: Path, target: Path, goals: Sequence[str], words: Sequence[str])
 
 
 def entries_of(apk: Path) -> list[dict[str, Any]]:
-    """Every file in the APK: sizes, how it is stored, and where; libraries with the pages they are made for."""
+    """Every file in the APK: sizes, how it is stored, and where; libraries with the page size they are built for."""
     rows = []
     with zipfile.ZipFile(apk) as archive:
         for entry in archive.infolist():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -46,8 +47,9 @@ def main() -> None:
         photos = [photo for photo in photos if photo.stem.endswith("-03") or photo.unlink()]
     models = [directory / f"export/{name}.tflite" for name in MODELS]
     goals = ["surefire:test" if arguments.compiled else "test", "-Dtest=ByteForByteTest"]
-    place = {"buildDirectory": arguments.compiled} if arguments.compiled else {}
-    built = build_demo(scratch / "app", models, photos, goals, place)
+    if arguments.compiled:
+        shutil.copytree(arguments.compiled, scratch / "app/build")
+    built = build_demo(scratch / "app", models, photos, goals, {})
     rows = rows_by_kind(built)
     rounding = {model["model"]: model["tolerance"] for model in built.read("byte_for_byte.json")}
     roads = len(list(arguments.road.rglob("*.jp*g")))

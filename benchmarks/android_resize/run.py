@@ -9,6 +9,7 @@ photo is never decoded subsampled, as the specification says, is tested in the d
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,9 @@ def main() -> None:
     parser.add_argument("--build", type=Path, help="Maven's build directory [a temporary one]")
     parser.add_argument("--compiled", type=Path, help="a build directory with the compiled app: compile nothing")
     arguments = parser.parse()
-    build = arguments.compiled or arguments.build or temporary_folder()
+    build = arguments.build or temporary_folder() / "build"
+    if arguments.compiled:
+        shutil.copytree(arguments.compiled, build)
     goal = "surefire:test" if arguments.compiled else "test"
     argv = ["mvn", "-B", "-q", "-f", str(DEMO), goal, "-Dtest=ResizeBenchmark", f"-DbuildDirectory={build}"]
     subprocess.run(argv, check=True, stdout=sys.stderr)

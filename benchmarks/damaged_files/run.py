@@ -55,41 +55,41 @@ def trials(files: list[Path], count: int, work: Path, photos: Path) -> list[Tria
     def progress(done: int, total: int) -> None:
         print(f"\r{time.monotonic() - started:6.0f} s  {done} of {total} commands", end="", flush=True)
 
-    answers = run_all(jobs, work, progress)
+    replies = run_all(jobs, work, progress)
     print()
     rows = []
     for key, file_name, kind, name, damaged in planned:
-        outcome, detail = judge(answers[key], answers[f"{file_name} {name}"], damaged)
-        rows.append(Trial(file_name, kind, name, outcome, detail, answers[key]["seconds"]))
+        outcome, detail = judge(replies[key], replies[f"{file_name} {name}"], damaged)
+        rows.append(Trial(file_name, kind, name, outcome, detail, replies[key]["seconds"]))
     return rows
 
 
-def table(found: dict[str, list[Trial]]) -> str:
+def table(by_origin: dict[str, list[Trial]]) -> str:
     """Outcomes by origin and command, and by kind of damage, as Markdown."""
     lines = ["| files | command | " + " | ".join(OUTCOMES) + " |", "|" + "---|" * (len(OUTCOMES) + 2)]
-    for origin, rows in found.items():
+    for origin, rows in by_origin.items():
         for command in COMMANDS:
             counts = Counter(row.outcome for row in rows if row.command == command)
             lines.append(f"| {origin} | {command} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + " |")
     lines += ["", "`inspect` on foreign files, by damage:", "", "| damage | " + " | ".join(OUTCOMES) + " |"]
     lines.append("|" + "---|" * (len(OUTCOMES) + 1))
     for kind, _ in KINDS:
-        counts = Counter(r.outcome for r in found["foreign"] if r.command == "inspect" and r.mutation == kind)
+        counts = Counter(r.outcome for r in by_origin["foreign"] if r.command == "inspect" and r.mutation == kind)
         lines.append(f"| {kind} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + " |")
     return "\n".join(lines)
 
 
-def _counts(found: dict[str, list[Trial]]) -> dict[str, Any]:
+def _counts(by_origin: dict[str, list[Trial]]) -> dict[str, Any]:
     # A row for every file, damage, command and outcome; the message for what was not a plain refusal.
     counts = Counter(
-        (origin, row.file, row.mutation, row.command, row.outcome) for origin, rows in found.items() for row in rows
+        (origin, row.file, row.mutation, row.command, row.outcome) for origin, rows in by_origin.items() for row in rows
     )
     names = ("origin", "file", "mutation", "command", "outcome")
     return {
         "counts": [{**dict(zip(names, key, strict=True)), "count": count} for key, count in sorted(counts.items())],
         "inspect_on_foreign": [
             {"file": row.file, "mutation": row.mutation, "outcome": row.outcome, "detail": row.detail[:300]}
-            for row in found["foreign"]
+            for row in by_origin["foreign"]
             if row.command == "inspect"
         ],
     }
@@ -106,7 +106,7 @@ def main() -> None:
     arguments = parser.parse()
     count = arguments.count or (5 if arguments.short else 200)
     started = time.time()
-    found: dict[str, list[Trial]] = {}
+    by_origin: dict[str, list[Trial]] = {}
     work = temporary_folder()
     photos = work / "photos"
     photos.mkdir()
@@ -119,19 +119,19 @@ def main() -> None:
     for origin, files in sources.items():
         place = work / f"{origin}-damaged"
         place.mkdir()
-        found[origin] = trials(files, count, place, photos)
+        by_origin[origin] = trials(files, count, place, photos)
     facts = {"seconds": round(time.time() - started), "machine": machine()}
-    results = {"schema": 1, "seed": SEED, **facts, **_counts(found)}
-    write_results(arguments.out, "damaged_files", results, _report(found, count, facts))
+    results = {"schema": 1, "seed": SEED, **facts, **_counts(by_origin)}
+    write_results(arguments.out, "damaged_files", results, _report(by_origin, count, facts))
 
 
-def _report(found: dict[str, list[Trial]], count: int, facts: dict[str, Any]) -> str:
-    killed = [row for row in found["foreign"] if row.command == "inspect" and "ended its process by" in row.detail]
+def _report(by_origin: dict[str, list[Trial]], count: int, facts: dict[str, Any]) -> str:
+    killed = [row for row in by_origin["foreign"] if row.command == "inspect" and "ended its process by" in row.detail]
     host = facts["machine"]
     return (
         f"# Damaged files\n\n{count} damaged copies of our files and {count} of foreign ones, seed {SEED}.\n\n"
-        f"{table(found)}\n\nForeign files that killed the runtime in `inspect`'s process for it: {len(killed)}; each "
-        f"is among the clear errors.\n\nIt took {facts['seconds']} s on {host['cpu_model']}, {host['os']}, Python "
+        f"{table(by_origin)}\n\nForeign files that killed the runtime in `inspect`'s process for it: {len(killed)}; "
+        f"each is among the clear errors.\n\nIt took {facts['seconds']} s on {host['cpu_model']}, {host['os']}, Python "
         f"{host['python']}, {_versions(host['runtimes'])}.\n"
     )
 

@@ -109,9 +109,9 @@ def main() -> None:
             load, started = machine("load_1min")["load_1min"], time.monotonic()
             result = PARTS[name](directory, arguments.work, sizes)
             write_json(stored, {**result, "seconds": round(time.monotonic() - started), "load_before": load})
-    found = {name: read_json(path) for name in PARTS if (path := arguments.work / f"{name}.json").is_file()}
+    results = {name: read_json(path) for name in PARTS if (path := arguments.work / f"{name}.json").is_file()}
     facts = machine()
-    write_results(arguments.out, "harness", {"schema": 1, "machine": facts, **found}, report(found, facts))
+    write_results(arguments.out, "harness", {"schema": 1, "machine": facts, **results}, report(results, facts))
 
 
 def stored_or_made(path: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -271,11 +271,11 @@ def spin() -> None:
         pass
 
 
-def report(found: dict[str, Any], facts: dict[str, Any]) -> str:
+def report(results: dict[str, Any], facts: dict[str, Any]) -> str:
     """The results in words and a table."""
     lines = [f"On {facts['cpu_model']}, {facts['cores']} cores, {facts['os']}.", ""]
-    if "aa" in found:
-        ratios = found["aa"]["ratios"]
+    if "aa" in results:
+        ratios = results["aa"]["ratios"]
         excluded = sum(low > 1 or high < 1 for _, low, high, *_ in ratios)
         verdicts = sum(verdict in ("faster", "slower") for *_, verdict, _ in ratios)
         valid = sum(standing == "valid" for *_, standing in ratios)
@@ -283,17 +283,17 @@ def report(found: dict[str, Any], facts: dict[str, Any]) -> str:
         lines += [
             f"- A/A: in {excluded} of {len(ratios)} runs of a file against itself the interval excludes 1 "
             f"(95 %: {share.low:.1%}-{share.high:.1%}; aim: at most 7); {verdicts} got a verdict of faster or slower; "
-            f"{valid} runs were valid, the others semi-valid or invalid. {found['aa']['seconds']} s."
+            f"{valid} runs were valid, the others semi-valid or invalid. {results['aa']['seconds']} s."
         ]
-    if "width" in found:
-        part = found["width"]
+    if "width" in results:
+        part = results["width"]
         reasons = "; ".join(part["reasons"]) or "nothing disturbed it"
         lines += [
             f"- Width: after {part['took_s']:.0f} s the ratio is {part['ratio']['value']:.4f} "
             f"± {part['half_width']:.1%} (aim: 2 %); {reasons}."
         ]
-    if "busy" in found:
-        pairs, shift = found["busy"]["pairs"], found["busy"]["shift"]
+    if "busy" in results:
+        pairs, shift = results["busy"]["pairs"], results["busy"]["shift"]
         flagged = sum(any("other programs" in text for text in row["busy_said"]) for row in pairs)
         false = sum(any("other programs" in text for text in row["quiet_said"]) for row in pairs)
         lines += [
@@ -302,9 +302,9 @@ def report(found: dict[str, Any], facts: dict[str, Any]) -> str:
             f"flagged in {flagged} of {len(pairs)}, something else in {false} of the quiet ones.",
             *(f"  - {row['busy'] / row['quiet'] - 1:+.1%}, {row['standing']}" for row in pairs),
         ]
-    if "other" in found:
+    if "other" in results:
         lines += ["", "| model | edgekd p50, ms | litert-benchmark median, ms | ratio (95 %) |", "|---|---|---|---|"]
-        for name, part in found["other"]["models"].items():
+        for name, part in results["other"]["models"].items():
             value, low, high = part["ratio"]
             ours, theirs = np.median(part["ours_ms"]), np.median(part["theirs_ms"])
             lines += [f"| {name} | {ours:.2f} | {theirs:.2f} | {value:.3f} ({low:.3f}-{high:.3f}) |"]

@@ -90,7 +90,7 @@ def main() -> None:
     """Run the parts that are asked for and not there yet, then write the results of all."""
     parser = Parser(__file__, __doc__, work="files and results of every part")
     for name in ("--road", "--unlabelled"):
-        parser.input(name, help="a folder of photos [--short: made]")
+        parser.input(name, help="a folder of photos [--short: few small ones]")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--networks", default=None)
     arguments = parser.parse()
@@ -110,8 +110,8 @@ def main() -> None:
         if (folder := folder_of(arguments.work, network)).is_dir()
     }
     facts = {**machine(), "multiplies_bytes_without_saturating": has_vnni()}
-    found = {"schema": 1, "machine": facts, "networks": results}
-    write_results(arguments.out, "int8_runtimes", found, report(results, facts, TRAINED))
+    content = {"schema": 1, "machine": facts, "networks": results}
+    write_results(arguments.out, "int8_runtimes", content, report(results, facts, TRAINED))
 
 
 def do_part(part: str, network: str, photos: Photos, work: Path, sizes: Sizes) -> None:

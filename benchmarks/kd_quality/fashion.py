@@ -54,11 +54,11 @@ def view_file(work: Path, number: int, policy: ViewPolicy = VIEWS) -> Path:
     if policy.mix.on:
         seen = _mixed(work, number)
     else:
-        shown = Preprocessing(height=SIZE, width=SIZE)
+        settings = Preprocessing(height=SIZE, width=SIZE)
         seen = np.empty_like(pixels := load("train").pixels)
         for index, image in enumerate(pixels):
             view = draw_view(policy, VIEW_SEED, f"fashion-mnist/train/{index}", number)
-            seen[index] = render(np.repeat(image, 3, axis=2), view, shown)[:, :, :1]
+            seen[index] = render(np.repeat(image, 3, axis=2), view, settings)[:, :, :1]
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, seen, allow_pickle=False)
     return path

@@ -80,7 +80,7 @@ def short_plan(work: Path) -> Iterator[list[Row]]:
 
 
 def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
-    """The rows, group by group; with ``tune`` what has to be chosen for a group is tried before it is given."""
+    """The rows, group by group; with ``tune`` the settings of a group are chosen before it is yielded."""
     hinton, _ = chosen(work, HINTON, tune=tune)
     yield [(variant, hinton if variant is HINTON else variant.settings[0]) for variant in main_rows(hinton)]
     on_logits = {variant: chosen(work, variant, tune=tune) for variant in ON_LOGITS}

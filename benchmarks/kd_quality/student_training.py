@@ -69,7 +69,7 @@ def train_student(
     train_set, started = load("train"), time.process_time()
     order = np.random.default_rng(seed).permutation(len(train_set.labels))
     few, apart = labelled_count(len(order)), held_out_count(len(order)) if held_out else 0
-    pool, kept = order[: len(order) - apart], order[len(order) - apart :]
+    pool, held = order[: len(order) - apart], order[len(order) - apart :]
     labels = np.full(len(train_set.labels), UNLABELLED)
     known = pool if variant.labels == "all" else pool[:few]
     labels[known] = train_set.labels[known]
@@ -94,7 +94,7 @@ def train_student(
     )  # fmt: skip
     checkpoint.unlink(missing_ok=True)
     scored = train_set if held_out else load("t10k")
-    images, truth = (scored.pixels[kept], scored.labels[kept]) if held_out else (scored.pixels, scored.labels)
+    images, truth = (scored.pixels[held], scored.labels[held]) if held_out else (scored.pixels, scored.labels)
     predictions = logits_of(student, images, 500).argmax(axis=1)
     result = {
         "accuracy": float(np.mean(predictions == truth)), "parameters": student.count_params(), "epochs": epochs,

@@ -51,7 +51,7 @@ def write_results(
 ) -> None:
     """Write ``kd_quality.json`` and ``kd_quality.md`` of what has been run so far."""
     teacher = train_teacher(work)
-    rows = [found for variant, setting in plan if (found := _row(work, variant, setting, seeds))]
+    rows = [row for variant, setting in plan if (row := _row(work, variant, setting, seeds))]
     at = {row["name"]: row for row in rows}
     scratch = at.get("scratch_3k")
     for row in rows:
@@ -63,13 +63,13 @@ def write_results(
         if scratch:
             row["gap_recovered"] = (row["mean"] - scratch["mean"]) / (teacher["test_accuracy"] - scratch["mean"])
     facts = machine()
-    shown = {key: value for key, value in teacher.items() if key != "answers"} | {
+    summary = {key: value for key, value in teacher.items() if key != "answers"} | {
         "trained_on_labels": len(load("train").labels)
     }
-    found = {"schema": 2, "teacher": shown, "rows": rows, "tuning": tuning, "machine": facts}
-    write_json(out / "kd_quality.json", found)
+    results = {"schema": 2, "teacher": summary, "rows": rows, "tuning": tuning, "machine": facts}
+    write_json(out / "kd_quality.json", results)
     if rows:
-        write_text(out / "kd_quality.md", _markdown(found))
+        write_text(out / "kd_quality.md", _markdown(results))
 
 
 def _labels() -> int:
@@ -85,7 +85,7 @@ def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str
         return None
     one = next(iter(runs.values()))
     return {
-        "name": variant.name, "shown": variant.shown, "setting": setting.name, "epochs": variant.epochs,
+        "name": variant.name, "shown": variant.title, "setting": setting.name, "epochs": variant.epochs,
         "settings": {key: value for key, value in one["settings"].items() if key not in ("seed", "student")},
         "accuracies": {str(seed): run["accuracy"] for seed, run in runs.items()},
         **_interval([run["accuracy"] for run in runs.values()]),
@@ -96,9 +96,9 @@ def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str
     }  # fmt: skip
 
 
-def _interval(found: list[float]) -> dict[str, Any]:
-    half = half_width(np.array(found)) if len(found) > 1 else None
-    return {"mean": float(np.mean(found)), "half_width": half}
+def _interval(values: list[float]) -> dict[str, Any]:
+    half = half_width(np.array(values)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "half_width": half}
 
 
 def _difference(row: dict[str, Any], base: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -109,23 +109,23 @@ def _difference(row: dict[str, Any], base: dict[str, Any] | None) -> dict[str, A
     return _interval([row["accuracies"][seed] - base["accuracies"][seed] for seed in both]) if both else None
 
 
-def _shown(found: dict[str, Any] | None, sign: str = "+") -> str:
-    if found is None:
+def _percent(value: dict[str, Any] | None, sign: str = "+") -> str:
+    if value is None:
         return ""
-    half = "" if found["half_width"] is None else f" ± {100 * found['half_width']:.2f}"
-    return f"{100 * found['mean']:{sign}.2f}{half}"
+    half = "" if value["half_width"] is None else f" ± {100 * value['half_width']:.2f}"
+    return f"{100 * value['mean']:{sign}.2f}{half}"
 
 
 def _setting(row: dict[str, Any]) -> str:
-    """Of the best combination, what it is made of."""
+    """The setting; for the best combination, its terms."""
     if row["setting"] != "best":
         return str(row["setting"])
     terms = row["settings"]["objective"]["terms"]
     return " + ".join(f"{term['weight']:g} x {term['objective']['name']}" for term in terms)
 
 
-def _markdown(found: dict[str, Any]) -> str:
-    rows, teacher, facts = found["rows"], found["teacher"], found["machine"]
+def _markdown(results: dict[str, Any]) -> str:
+    rows, teacher, facts = results["rows"], results["teacher"], results["machine"]
     spent = sum(phase["cpu_s"] for phase in teacher["phases"])
     heads = ("student", "setting", "test accuracy, %", "by seed", "over scratch (3,000)", "over scratch (60,000)",
              "over KD", "gap recovered", "agrees with the teacher", "CPU s")  # fmt: skip
@@ -135,12 +135,12 @@ def _markdown(found: dict[str, Any]) -> str:
         seeds = " / ".join(f"{100 * accuracy:.2f}" for accuracy in row["accuracies"].values())
         gap = f"{100 * row['gap_recovered']:.0f} %" if "gap_recovered" in row else ""
         lines.append(
-            f"| {row['shown']} | {_setting(row)} | **{_shown(row, '')}** | {seeds} | {_shown(row['over_scratch'])} "
-            f"| {_shown(row['over_all_labels'])} | {_shown(row['over_kd'])} | {gap} "
+            f"| {row['shown']} | {_setting(row)} | **{_percent(row, '')}** | {seeds} | {_percent(row['over_scratch'])} "
+            f"| {_percent(row['over_all_labels'])} | {_percent(row['over_kd'])} | {gap} "
             f"| {100 * row['agreement']:.1f} % | {row['cpu_s']:.0f} |"
         )
-    tried = ["| tried | on the 5,000 kept apart, % |", "|---|---|"]
-    tried += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in found["tuning"].items()]
+    tuning = ["| tried | on the 5,000 held-out images, % |", "|---|---|"]
+    tuning += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in results["tuning"].items()]
     note = NOTE.format(
         teacher=teacher["parameters"], accuracy=100 * teacher["test_accuracy"],
         phases=" + ".join(str(one["epochs"]) for one in teacher["phases"]),
@@ -148,5 +148,5 @@ def _markdown(found: dict[str, Any]) -> str:
         student=rows[0]["parameters"], macs=rows[0]["multiplications"] / 1e6, epochs=EPOCHS, long=LONG, batch=BATCH,
         views=VIEWS, rate=LEARNING_RATE, tuning_epochs=TUNING_EPOCHS, tuning_seed=TUNING_SEED,
     )  # fmt: skip
-    parts = ("# Fashion-MNIST with 3,000 labels", "\n".join(lines), note, "\n".join(tried), MACHINE.format(**facts))
+    parts = ("# Fashion-MNIST with 3,000 labels", "\n".join(lines), note, "\n".join(tuning), MACHINE.format(**facts))
     return "\n\n".join(parts) + "\n"

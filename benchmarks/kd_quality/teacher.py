@@ -44,8 +44,8 @@ def train_teacher(work: Path) -> dict[str, Any]:
     mean = work / teacher_name() / "mean.json"
     if not mean.is_file():
         test, model = load("t10k"), load_model(work / teacher_name() / "teacher.keras")
-        answers = (logits_of(model, test.pixels, 500) + logits_of(model, mirrored(test.pixels), 500)).argmax(axis=1)
-        write_json(mean, {"test_accuracy": float(np.mean(answers == test.labels)), "answers": answers.tolist()})
+        predictions = (logits_of(model, test.pixels, 500) + logits_of(model, mirrored(test.pixels), 500)).argmax(axis=1)
+        write_json(mean, {"test_accuracy": float(np.mean(predictions == test.labels)), "answers": predictions.tolist()})
     phases = [read_json(work / teacher_name(phase) / "teacher.json") for phase in range(1, len(PHASES) + 1)]
     summaries = [{key: one[key] for key in ("epochs", "test_accuracy", "cpu_s")} for one in phases]
     return {"parameters": phases[-1]["parameters"], **read_json(mean), "phases": summaries}
@@ -74,10 +74,10 @@ def _train_phase(work: Path, phase: int) -> None:
     )  # fmt: skip
     with replacing(folder / "teacher.keras") as temporary:
         model.save(temporary)
-    answers = logits_of(model, test.pixels, 500).argmax(axis=1)
+    predictions = logits_of(model, test.pixels, 500).argmax(axis=1)
     write_json(folder / "teacher.json", {
-        "test_accuracy": float(np.mean(answers == test.labels)), "parameters": model.count_params(),
-        "answers": answers.tolist(), "epochs": schedule.epochs,
+        "test_accuracy": float(np.mean(predictions == test.labels)), "parameters": model.count_params(),
+        "answers": predictions.tolist(), "epochs": schedule.epochs,
         "seconds": round(history.seconds), "cpu_s": round(time.process_time() - started),
     })  # fmt: skip
 

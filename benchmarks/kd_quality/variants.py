@@ -43,7 +43,7 @@ class Variant:
     """A row of the table. ``settings`` are tried on held-out images; with one there is nothing to choose."""
 
     name: str
-    shown: str
+    title: str
     settings: tuple[Setting, ...]
     labels: Literal["3000", "all"] = "3000"
     photos: Literal["3000", "all"] = "all"
@@ -80,8 +80,8 @@ FEATURES: tuple[tuple[str, str, Any, tuple[float, float]], ...] = (
 def on_features(base: Setting) -> tuple[Variant, ...]:
     """A row for each objective on features: a term beside the logit objective ``base``, with two weights to try."""
     return tuple(
-        Variant(name, f"KD + {shown}", tuple(_plus(base, objective, weight) for weight in weights))
-        for name, shown, objective, weights in FEATURES
+        Variant(name, f"KD + {title}", tuple(_plus(base, objective, weight) for weight in weights))
+        for name, title, objective, weights in FEATURES
     )
 
 

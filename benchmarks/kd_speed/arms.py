@@ -74,7 +74,7 @@ Block = Callable[[int], float]
 
 
 def serve(connection: Connection, group: str, work: Path, sizes: Sizes) -> None:
-    """Build a group's arms, send their names and facts, then run the arm that is asked for: (ms a step, waited)."""
+    """Build a group's arms, send their names and facts, then run the arm that is requested for: (ms a step, waited)."""
     if group == "edgekd":
         make_deterministic(0)
     arms, facts = GROUPS[group](work, sizes)
@@ -182,9 +182,9 @@ def training(model: Any, loss: Any, stream: BatchStream) -> Block:
     def block(steps: int) -> float:
         waited = 0.0
         for _ in range(steps):
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             batch = next(batches)
-            waited += time.perf_counter() - asked
+            waited += time.perf_counter() - requested
             float(step(batch))
         return waited
 

@@ -190,17 +190,17 @@ def how(results: dict[str, Any]) -> str:
     )
 
 
-def spread(found: Mapping[str, float]) -> str:
+def spread(value: Mapping[str, float]) -> str:
     """A ratio with its interval."""
-    return f"{found['value']:.2f}x ({found['low']:.2f}-{found['high']:.2f})"
+    return f"{value['value']:.2f}x ({value['low']:.2f}-{value['high']:.2f})"
 
 
-def verdict(found: Mapping[str, float], aim: float, *, above: bool) -> str:
+def verdict(value: Mapping[str, float], aim: float, *, above: bool) -> str:
     """Whether the aim was reached, and whether the interval is on one side of it."""
     sign = "at least" if above else "at most"
-    reached = found["value"] >= aim if above else found["value"] <= aim
-    sure = (found["low"] >= aim if above else found["high"] <= aim) if reached else (
-        found["high"] < aim if above else found["low"] > aim)  # fmt: skip
+    reached = value["value"] >= aim if above else value["value"] <= aim
+    sure = (value["low"] >= aim if above else value["high"] <= aim) if reached else (
+        value["high"] < aim if above else value["low"] > aim)  # fmt: skip
     doubt = "" if sure else ", though the interval reaches past it"
     return f"{sign} {aim:.2f}x was the aim: {'reached' if reached else 'missed'}{doubt}"
 

@@ -91,7 +91,7 @@ def climb(case: Case, student: Any, max_drop: float, work: Path) -> str:
 
 
 def colour_case(case: Case) -> Case:
-    """The same images in colours, told apart by a student that int8 cannot hold."""
+    """The same images in colours, classified by a student that int8 cannot represent."""
     import keras
     from keras import layers
 
@@ -123,12 +123,12 @@ def with_colours(case: Case, model: Any) -> Case:
     # 300 and 1,000 of 5,000.
     few, many = len(case.validation.images) * 3 // 50, len(case.validation.images) * 13 // 50
     images, labels = paint(case.validation.images[:few])
-    shown = paint(case.validation.images[few:many])
+    coloured = paint(case.validation.images[few:many])
     return replace(
-        case, student=model, objective=None, calibration=paint(case.calibration)[0], photos=len(shown[0]),
+        case, student=model, objective=None, calibration=paint(case.calibration)[0], photos=len(coloured[0]),
         validation=replace(case.validation, images=images, labels=labels),
         batches=lambda size: BatchStream(
-            Still(shown[0]), np.arange(len(shown[0])), shown[1], None, batch_size=size, seed=0
+            Still(coloured[0]), np.arange(len(coloured[0])), coloured[1], None, batch_size=size, seed=0
         ),
     )  # fmt: skip
 

@@ -195,7 +195,7 @@ class Bench:
         }  # fmt: skip
 
     def store(self, count: int) -> dict[str, Any]:
-        """Photos, list and soft targets on an S3 server that answers one request in twenty with an error."""
+        """Photos, list and soft targets on an S3 server that fails one request in twenty."""
         python = moto_python()
         if python is None:
             raise SystemExit("EDGEKD_MOTO_PYTHON must name a Python that has moto[s3,server]")

@@ -26,11 +26,11 @@ _RESAMPLES = 2000
 
 
 def measure_steps(
-    found: Sweep, directory: Path, recipe: Recipe, stored_steps: Path, rounds: int
+    result: Sweep, directory: Path, recipe: Recipe, stored_steps: Path, rounds: int
 ) -> list[dict[str, Any]]:
     """Milliseconds of a step with its 95 % bootstrap interval over rounds; each student's figures are stored."""
     done = {one["student"]: one for one in read_json(stored_steps)} if stored_steps.is_file() else {}
-    for one in found.students:
+    for one in result.students:
         if one.student not in done:
             run = directory / one.directory
             steps = int(read_json(run / "distill" / "history.json")["steps"])
@@ -39,7 +39,7 @@ def measure_steps(
             write_json(stored_steps, list(done.values()))
             print(f"{one.student}: a step {times['stored_ms']['value']:.1f} ms on soft targets, "
                   f"{times['online_ms']['value']:.1f} ms online", flush=True)  # fmt: skip
-    return [done[one.student] for one in found.students]
+    return [done[one.student] for one in result.students]
 
 
 def _timed(run: Path, recipe: Recipe, rounds: int) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def main() -> None:
         settings, students, rounds = short_recipe(arguments.work / "photos"), SHORT_STUDENTS, 1
     directory = arguments.work / "sweep"
     started, load = time.monotonic(), os.getloadavg()
-    found = sweep(
+    outcome = sweep(
         settings, students, directory, conditions=parse_pick(PICK), accept_weak_teacher=True, watcher=StageLines()
     )  # fmt: skip
     clock = arguments.work / "seconds.json"
@@ -93,10 +93,10 @@ def main() -> None:
     seconds = list(read_json(clock)) if clock.is_file() else []
     write_json(clock, [*seconds, round(time.monotonic() - started)])
     headline = render_sweep(directory)
-    steps = measure_steps(found, directory, settings, arguments.work / "steps.json", rounds)
+    steps = measure_steps(outcome, directory, settings, arguments.work / "steps.json", rounds)
     results = {
         "schema": 1, "headline": headline, "pick": PICK, "epochs": settings.distill.schedule.epochs,
-        "sweep": found.to_json(),
+        "sweep": outcome.to_json(),
         "wall_s": read_json(clock), "stages_s": stages(directory), "steps": steps, "load": {"before": load},
         "photos": read_json(directory / "data" / "summary.json")["splits"],
         "machine": machine(),
@@ -146,16 +146,16 @@ def stages(directory: Path) -> dict[str, dict[str, float]]:
 
 def costs(results: dict[str, Any]) -> dict[str, float]:
     """Seconds: of the sweep's stages, of its distillations, and of as many distillations online, computed."""
-    found, steps = results["sweep"], results["steps"]
-    column = float(found["column_s"])
+    summary, steps = results["sweep"], results["steps"]
+    soft_targets = float(summary["column_s"])
     stored = sum(one["steps"] * one["stored_ms"]["value"] / 1e3 for one in steps)
     online = sum(one["steps"] * one["online_ms"]["value"] / 1e3 for one in steps)
     return {
-        "sweep_stages_s": found["shared_s"] + sum(one["seconds"] for one in found["students"]),
-        "column_s": column,
+        "sweep_stages_s": summary["shared_s"] + sum(one["seconds"] for one in summary["students"]),
+        "column_s": soft_targets,
         "distill_stages_s": sum(times["distill"] for times in results["stages_s"].values()),
         "stored_steps_s": stored, "online_steps_s": online,
-        "ratio_of_steps": online / stored, "ratio_with_column": online / (stored + column),
+        "ratio_of_steps": online / stored, "ratio_with_column": online / (stored + soft_targets),
     }  # fmt: skip
 
 
