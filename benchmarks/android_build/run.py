@@ -39,7 +39,11 @@ def main() -> None:
     parser = Parser(__file__, __doc__)
     parser.input("model", help="a .tflite that edgekd exported [--short: a small one]")
     parser.add_argument("--cold", action="store_true", help="download everything anew for the first build")
-    parser.add_argument("--compiled", type=Path, help="a build directory with the compiled app: compile nothing")
+    parser.add_argument(
+        "--compiled",
+        type=Path,
+        help="a build directory with an APK: looked into in place of the first build, and nothing is compiled",
+    )
     arguments = parser.parse()
     scratch = temporary_folder()
     model = arguments.model or small_files(scratch / "small")["int8.tflite"]
@@ -52,7 +56,7 @@ def main() -> None:
     if arguments.compiled:
         shutil.copytree(arguments.compiled, target)
     (clone / "android_demo/app/src/main/assets").mkdir(exist_ok=True)
-    without = build(clone, target, APK_AGAIN if arguments.compiled else ("package",), words)
+    without = facts_of(target, 0.0) if arguments.compiled else build(clone, target, ("package",), words)
     add_to_android(Artifact.open(model), clone / "android_demo")
     with_model = build(clone, target, APK_AGAIN if arguments.short else ("package",), [])
     golden = [entry for entry in with_model["entries"] if entry["name"].startswith("assets/golden/")]
@@ -78,7 +82,11 @@ def build(clone: Path, target: Path, goals: Sequence[str], words: Sequence[str])
     """The one command in a clone, and facts of what it built."""
     started = time.monotonic()
     run("mvn", "-B", "-q", "-f", clone / "android_demo", *goals, f"-DbuildDirectory={target}", *words)
-    seconds = time.monotonic() - started
+    return facts_of(target, time.monotonic() - started)
+
+
+def facts_of(target: Path, seconds: float) -> dict[str, Any]:
+    """What a build directory has: the tests that ran, and the APK."""
     apk = target / "edgekd-demo.apk"
     badging = run("aapt2", "dump", "badging", apk).splitlines()
     return {

@@ -22,9 +22,9 @@ import fashion_mnist
 import fashion_task as fashion
 from cases import Case, open_case
 from common import Parser, machine, run_script
-from edgekd.pipeline.stages.qat import Still
 
 from edgekd.errors import GateFailed
+from edgekd.pipeline.qat_training import StillImages
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion
@@ -128,7 +128,7 @@ def with_colours(case: Case, model: Any) -> Case:
         case, student=model, objective=None, calibration=paint(case.calibration)[0], photos=len(coloured[0]),
         validation=replace(case.validation, images=images, labels=labels),
         batches=lambda size: BatchStream(
-            Still(coloured[0]), np.arange(len(coloured[0])), coloured[1], None, batch_size=size, seed=0
+            StillImages(coloured[0]), np.arange(len(coloured[0])), coloured[1], None, batch_size=size, seed=0
         ),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,6 +230,7 @@ def test_the_golden_vectors_verdict_is_in_what_is_shared(built: Built) -> None:
 
 @pytest.mark.parametrize("script", ANDROID)
 def test_a_benchmark_of_the_app_runs_in_its_short_form(
-    script: str, built: Built, finished: Path, tmp_path: Path
+    script: str, built: Built, finished: Path, exported: dict[str, Any], tmp_path: Path
 ) -> None:
-    run_short(script, tmp_path / "out", *([finished] if "photos" in script else []), "--compiled", built.build)
+    taken = {"android_photos/run.py": [finished], "android_build/run.py": [exported["int8.tflite"].path]}
+    run_short(script, tmp_path / "out", *taken.get(script, []), "--compiled", built.build)
