@@ -52,9 +52,9 @@ class LoggedWorkers:
     workers: Workers
     log: Path
 
-    def each(self, opened: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
+    def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
         """Do logged work."""
-        return self.workers.each(Logged(opened, self.log), numbers)
+        return self.workers.each(Logged(opener, self.log), numbers)
 
 
 def peak_rss() -> int:
