@@ -19,8 +19,16 @@ class Node:
     """A ``ray start --block`` in a session of its own."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
-        ray = Path(sys.executable).parent / "ray"
-        argv = [str(ray), "start", "--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0"]
+        argv = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--block",
+            "--disable-usage-stats",
+            "--num-cpus=1",
+            "--num-gpus=0",
+        ]
         argv += ["--object-store-memory=150000000", *arguments]
         with log.open("a") as stream:
             self._process = subprocess.Popen(
