@@ -2,62 +2,67 @@
 
     python benchmarks/android_photos/run.py RUN [--road DIR] [--out DIR]
 
-RUN is a finished run directory, such as the quickstart's: its teacher and its two students answer. The photos are those
-of tests/integration/photo_kinds.py (crops of traffic lights, whole streets of --road, made ones; a hundred of ten
-kinds), and the golden ones. They go through Android's own decoders and TensorFlow Lite's own Android library in the
-demo's test of bytes, and through `edgekd predict`. Needs Maven and what android_demo/build.py asks for.
+RUN is a finished run directory, such as the quickstart's: its teacher and its two students predict. The photos are
+those of tests/integration/photo_kinds.py (crops of traffic lights, whole streets of --road, synthetic ones; a hundred
+of ten kinds), and the golden ones. They go through Android's own decoders and TensorFlow Lite's own Android library in
+the demo's byte-for-byte test, and through `edgekd predict`. Needs Maven and what android_demo/build.py asks for.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import platform
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgekd.devices.table import open_device
-from edgekd.storage import write_json, write_text
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/integration"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
 from android_build import Row, build_demo, rows_by_kind
+from common import Parser, machine, run_script, temporary_folder, write_results
 from photo_kinds import KINDS, ROAD, write_photos
+from small_inputs import small_run
 
 MODELS = ("teacher.float32", "student.float32", "student.int8")
 
 
 def main() -> None:
     """Build, run the one test, count, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--road", type=Path, default=ROAD, help="a folder of larger photos, used where it is there")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
-        photos = write_photos(Path(scratch) / "photos", arguments.road)
-        models = [arguments.run / f"export/{name}.tflite" for name in MODELS]
-        built = build_demo(Path(scratch) / "app", models, photos, ["test", "-Dtest=ByteForByteTest"], {})
-        rows = rows_by_kind(built)
-        rounding = {model["model"]: model["tolerance"] for model in built.read("byte_for_byte.json")}
+    parser = Parser(__file__, __doc__)
+    parser.input("run", help="a run directory [--short: a small run]")
+    parser.add_argument("--road", type=Path, default=ROAD, help="a folder of larger photos, used if it exists")
+    parser.add_argument("--compiled", type=Path, help="a build directory with the compiled app: compile nothing")
+    arguments = parser.parse()
+    started, scratch = time.monotonic(), temporary_folder()
+    directory = arguments.run or small_run(scratch)
+    photos = write_photos(scratch / "photos", arguments.road)
+    if arguments.short:
+        # One photo of each kind.
+        photos = [photo for photo in photos if photo.stem.endswith("-03") or photo.unlink()]
+    models = [directory / f"export/{name}.tflite" for name in MODELS]
+    goals = ["surefire:test" if arguments.compiled else "test", "-Dtest=ByteForByteTest"]
+    if arguments.compiled:
+        shutil.copytree(arguments.compiled, scratch / "app/build")
+    built = build_demo(scratch / "app", models, photos, goals, {})
+    rows = rows_by_kind(built)
+    rounding = {model["model"]: model["tolerance"] for model in built.read("byte_for_byte.json")}
     roads = len(list(arguments.road.rglob("*.jp*g")))
     facts = {
         "seconds": round(time.monotonic() - started),
-        "machine": open_device("host").facts()["cpu_model"],
+        "machine": machine()["cpu_model"],
         "versions": {name: importlib.metadata.version(name) for name in ("ai-edge-litert", "numpy", "pillow")},
         "python": platform.python_version(),
         "road_photos_to_choose_from": roads,
         "rounding": rounding,
     }
-    write_json(arguments.out / "android_photos.json", {"schema": 1, **facts, "rows": [asdict(row) for row in rows]})
-    text = report(rows, facts)
-    write_text(arguments.out / "android_photos.md", text)
-    print(text)
+    results = {"schema": 1, **facts, "rows": [asdict(row) for row in rows]}
+    write_results(arguments.out, "android_photos", results, report(rows, facts))
 
 
 def report(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
@@ -80,8 +85,8 @@ def report(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
     ] or ["No photo is of another class."]
     lines += [
         "",
-        "TensorFlow Lite 2.16.1 runs here without XNNPACK, whose int8 kernels round otherwise; by the golden vectors "
-        f"a probability of student.int8.tflite may so be off by {facts['rounding']['student.int8.tflite']:.4f}. "
+        "TensorFlow Lite 2.16.1 runs here without XNNPACK, whose int8 kernels round differently; by the golden vectors "
+        f"a probability of student.int8.tflite may therefore be off by {facts['rounding']['student.int8.tflite']:.4f}. "
         f"{facts['seconds']} s on {facts['machine']}.",
     ]
     return "\n".join(lines) + "\n"
@@ -99,4 +104,4 @@ def _line(title: str, by_model: Sequence[Sequence[Row]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

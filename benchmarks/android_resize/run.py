@@ -2,54 +2,53 @@
 
     python benchmarks/android_resize/run.py [--build DIR] [--out DIR]
 
-Both run in Robolectric with Android's own Skia. Milliseconds here are not a phone's; the ratio is what to look at.
-That a large photo is never decoded subsampled, as the specification says, is a test of the demo's own.
+Both run in Robolectric with Android's own Skia. Milliseconds here are not a phone's: look at the ratio. That a large
+photo is never decoded subsampled, as the specification says, is tested in the demo itself.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import shutil
 import statistics
 import subprocess
-import tempfile
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekd.devices.table import open_device
-from edgekd.storage import write_json, write_text
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-DEMO = Path(__file__).resolve().parents[2] / "android_demo"
+from common import ROOT, Parser, machine, run_script, temporary_folder, write_results
+
+DEMO = ROOT / "android_demo"
 
 
 def main() -> None:
     """Run the one class by Maven, and write what it measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, help="Maven's build directory [a temporary one].")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        build = arguments.build or Path(scratch)
-        argv = ["mvn", "-B", "-q", "-f", str(DEMO), "test", "-Dtest=ResizeBenchmark", f"-DbuildDirectory={build}"]
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-        found = json.loads((build / "resize_benchmark.json").read_text(encoding="utf-8"))
-    facts = open_device("host").facts()
-    found = {"schema": 1, "machine": {key: facts[key] for key in ("cpu_model", "cores", "load_1min")}, **found}
-    write_json(arguments.out / "android_resize.json", found)
-    text = report(found)
-    write_text(arguments.out / "android_resize.md", text)
-    print(text)
+    parser = Parser(__file__, __doc__)
+    parser.add_argument("--build", type=Path, help="Maven's build directory [a temporary one]")
+    parser.add_argument("--compiled", type=Path, help="a build directory with the compiled app: compile nothing")
+    arguments = parser.parse()
+    build = arguments.build or temporary_folder() / "build"
+    if arguments.compiled:
+        shutil.copytree(arguments.compiled, build)
+    goal = "surefire:test" if arguments.compiled else "test"
+    argv = ["mvn", "-B", "-q", "-f", str(DEMO), goal, "-Dtest=ResizeBenchmark", f"-DbuildDirectory={build}"]
+    subprocess.run(argv, check=True, stdout=sys.stderr)
+    times = json.loads((build / "resize_benchmark.json").read_text(encoding="utf-8"))
+    results = {"schema": 1, "machine": machine("cpu_model", "cores", "load_1min"), **times}
+    write_results(arguments.out, "android_resize", results, report(results))
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(results: Mapping[str, Any]) -> str:
     """Medians, the ratio, and how far the two resizes' pixels differ."""
     port, android, whole = (
-        statistics.median(found[f"{name}_ms"]) for name in ("port", "create_scaled_bitmap", "jpeg_to_input")
+        statistics.median(results[f"{name}_ms"]) for name in ("port", "create_scaled_bitmap", "jpeg_to_input")
     )
-    side, runs = found["side"], len(found["port_ms"])
-    return f"""{found["width"]} x {found["height"]} to {side} x {side}, the median of {runs}, in a JVM on \
-{found["machine"]["cpu_model"]}:
+    side, runs = results["side"], len(results["port_ms"])
+    return f"""{results["width"]} x {results["height"]} to {side} x {side}, the median of {runs}, in a JVM on \
+{results["machine"]["cpu_model"]}:
 
 | | ms | to createScaledBitmap |
 |---|---|---|
@@ -57,10 +56,10 @@ def report(found: Mapping[str, Any]) -> str:
 | `Bitmap.createScaledBitmap(filter = true)` | {android:.1f} | 1 |
 | JPEG to input, decoding included | {whole:.1f} | {whole / android:.2f} |
 
-Their pixels differ by {found["mean_difference"]:.2f} of 255 on average, by {found["largest_difference"]} at most: \
+Their pixels differ by {results["mean_difference"]:.2f} of 255 on average, by {results["largest_difference"]} at most: \
 createScaledBitmap looks at four pixels for each of its own, the specification at all of them.
 """
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -3,59 +3,34 @@
     python benchmarks/damaged_files/run.py
 
 Counts crashes, tracebacks, clear errors (exit code 1, one line that names the file) and results equal to the
-undamaged file's. ``other result`` can only be of foreign files, which carry no seal: a flipped bit in a scale is
-another scale. Writes results/damaged_files.json and .md.
+undamaged file's. ``other result`` is possible for foreign files only, which have no checksum: a flipped bit in a scale
+is another scale. Writes results/damaged_files.json and .md.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mutations import KINDS, mutate
 from PIL import Image
-from trial import HERE, OUTCOMES, Trial, commands, judge, run_all
 
-from edgekd.devices.table import open_device
-from edgekd.storage import write_json, write_text
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-FOREIGN = HERE.parents[1] / "tests" / "golden" / "foreign"
+from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
+from mutations import KINDS, mutate
+from small_inputs import small_files
+from trial import OUTCOMES, Trial, commands, judge, run_all
+
+FOREIGN = TESTS / "golden" / "foreign"
 FOREIGN_NAMES = (
     "float_keras.tflite", "dynamic_range.tflite", "int8_keras.tflite", "static_qdq.onnx", "tf2onnx_float.onnx",
 )  # fmt: skip
 SEED = 6
 COMMANDS = ("inspect", "check", "predict", "bench", "golden")
-
-
-def ours(folder: Path) -> list[Path]:
-    """Four files of a small student."""
-    from edgekd.quiet import import_keras
-
-    import_keras()
-    import keras
-    from keras import layers
-
-    from edgekd.export.exporter import export
-    from edgekd.preprocess import Preprocessing
-
-    keras.utils.set_random_seed(3)
-    image = keras.Input((32, 32, 3))
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
-    x = layers.ReLU(6.0)(layers.Conv2D(8, 3, strides=2, padding="same")(x))
-    x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(x))
-    x = layers.ReLU(6.0)(layers.Conv2D(24, 3, strides=2, padding="same")(x))
-    model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
-    exported = export(
-        model, folder, "small", labels=tuple("abcde"), preprocessing=Preprocessing(height=32, width=32),
-        calibration=pixels, provenance={},
-    )  # fmt: skip
-    return [artifact.path for artifact in exported]
 
 
 def trials(files: list[Path], count: int, work: Path, photos: Path) -> list[Trial]:
@@ -80,41 +55,41 @@ def trials(files: list[Path], count: int, work: Path, photos: Path) -> list[Tria
     def progress(done: int, total: int) -> None:
         print(f"\r{time.monotonic() - started:6.0f} s  {done} of {total} commands", end="", flush=True)
 
-    answers = run_all(jobs, work, progress)
+    replies = run_all(jobs, work, progress)
     print()
-    found = []
+    rows = []
     for key, file_name, kind, name, damaged in planned:
-        outcome, detail = judge(answers[key], answers[f"{file_name} {name}"], damaged)
-        found.append(Trial(file_name, kind, name, outcome, detail, answers[key]["seconds"]))
-    return found
+        outcome, detail = judge(replies[key], replies[f"{file_name} {name}"], damaged)
+        rows.append(Trial(file_name, kind, name, outcome, detail, replies[key]["seconds"]))
+    return rows
 
 
-def table(found: dict[str, list[Trial]]) -> str:
+def table(by_origin: dict[str, list[Trial]]) -> str:
     """Outcomes by origin and command, and by kind of damage, as Markdown."""
     lines = ["| files | command | " + " | ".join(OUTCOMES) + " |", "|" + "---|" * (len(OUTCOMES) + 2)]
-    for origin, rows in found.items():
+    for origin, rows in by_origin.items():
         for command in COMMANDS:
             counts = Counter(row.outcome for row in rows if row.command == command)
             lines.append(f"| {origin} | {command} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + " |")
     lines += ["", "`inspect` on foreign files, by damage:", "", "| damage | " + " | ".join(OUTCOMES) + " |"]
     lines.append("|" + "---|" * (len(OUTCOMES) + 1))
     for kind, _ in KINDS:
-        counts = Counter(r.outcome for r in found["foreign"] if r.command == "inspect" and r.mutation == kind)
+        counts = Counter(r.outcome for r in by_origin["foreign"] if r.command == "inspect" and r.mutation == kind)
         lines.append(f"| {kind} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + " |")
     return "\n".join(lines)
 
 
-def _counts(found: dict[str, list[Trial]]) -> dict[str, Any]:
+def _counts(by_origin: dict[str, list[Trial]]) -> dict[str, Any]:
     # A row for every file, damage, command and outcome; the message for what was not a plain refusal.
     counts = Counter(
-        (origin, row.file, row.mutation, row.command, row.outcome) for origin, rows in found.items() for row in rows
+        (origin, row.file, row.mutation, row.command, row.outcome) for origin, rows in by_origin.items() for row in rows
     )
     names = ("origin", "file", "mutation", "command", "outcome")
     return {
         "counts": [{**dict(zip(names, key, strict=True)), "count": count} for key, count in sorted(counts.items())],
         "inspect_on_foreign": [
             {"file": row.file, "mutation": row.mutation, "outcome": row.outcome, "detail": row.detail[:300]}
-            for row in found["foreign"]
+            for row in by_origin["foreign"]
             if row.command == "inspect"
         ],
     }
@@ -125,38 +100,41 @@ def _versions(runtimes: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run it all and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200, help="Damaged copies of ours, and of foreign ones [200].")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
-    arguments = parser.parse_args()
+    """Damage the files, run every command on them, and write the results."""
+    parser = Parser(__file__, __doc__)
+    parser.add_argument("--count", type=int, help="damaged copies of ours, and of foreign files [200; --short: 5]")
+    arguments = parser.parse()
+    count = arguments.count or (5 if arguments.short else 200)
     started = time.time()
-    found: dict[str, list[Trial]] = {}
-    with tempfile.TemporaryDirectory(prefix="damaged-") as scratch:
-        work = Path(scratch)
-        photos = work / "photos"
-        photos.mkdir()
-        pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(photos / "photo.png")
-        sources = {"ours": ours(work / "ours"), "foreign": [FOREIGN / name for name in FOREIGN_NAMES]}
-        for origin, files in sources.items():
-            (work / origin).mkdir(exist_ok=True)
-            place = work / f"{origin}-damaged"
-            place.mkdir()
-            found[origin] = trials(files, arguments.count, place, photos)
-    facts = {"seconds": round(time.time() - started), "machine": open_device("host").facts()}
-    write_json(arguments.out / "damaged_files.json", {"schema": 1, "seed": SEED, **facts, **_counts(found)})
-    killed = [row for row in found["foreign"] if row.command == "inspect" and "ended its process by" in row.detail]
-    machine = facts["machine"]
-    text = (
-        f"# Damaged files\n\n{arguments.count} damaged copies of our files and {arguments.count} of foreign ones, seed "
-        f"{SEED}.\n\n{table(found)}\n\nForeign files that killed the runtime in `inspect`'s process for it: "
-        f"{len(killed)}; each is among the clear errors.\n\nIt took {facts['seconds']} s on {machine['cpu_model']}, "
-        f"{machine['os']}, Python {machine['python']}, {_versions(machine['runtimes'])}.\n"
+    by_origin: dict[str, list[Trial]] = {}
+    work = temporary_folder()
+    photos = work / "photos"
+    photos.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(photos / "photo.png")
+    sources = {
+        "ours": list(small_files(work / "ours").values()),
+        "foreign": [FOREIGN / name for name in FOREIGN_NAMES],
+    }
+    for origin, files in sources.items():
+        place = work / f"{origin}-damaged"
+        place.mkdir()
+        by_origin[origin] = trials(files, count, place, photos)
+    facts = {"seconds": round(time.time() - started), "machine": machine()}
+    results = {"schema": 1, "seed": SEED, **facts, **_counts(by_origin)}
+    write_results(arguments.out, "damaged_files", results, _report(by_origin, count, facts))
+
+
+def _report(by_origin: dict[str, list[Trial]], count: int, facts: dict[str, Any]) -> str:
+    killed = [row for row in by_origin["foreign"] if row.command == "inspect" and "ended its process by" in row.detail]
+    host = facts["machine"]
+    return (
+        f"# Damaged files\n\n{count} damaged copies of our files and {count} of foreign ones, seed {SEED}.\n\n"
+        f"{table(by_origin)}\n\nForeign files that killed the runtime in `inspect`'s process for it: {len(killed)}; "
+        f"each is among the clear errors.\n\nIt took {facts['seconds']} s on {host['cpu_model']}, {host['os']}, Python "
+        f"{host['python']}, {_versions(host['runtimes'])}.\n"
     )
-    write_text(arguments.out / "damaged_files.md", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -41,42 +41,42 @@ def commands(file: Path, photos: Path) -> dict[str, list[str]]:
 
 
 def run_all(jobs: Sequence[dict[str, Any]], work: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Answers by job id: of the command, or {"died": signal} or {"hung": True} where its process ended with it."""
-    answers: dict[str, Any] = {}
+    """Replies by job id: of the command, or {"died": signal} or {"hung": True} where its process ended with it."""
+    replies: dict[str, Any] = {}
     left, out = list(jobs), work / "answers.jsonl"
     while left:
         out.unlink(missing_ok=True)
         (work / "jobs.json").write_text(json.dumps(left), encoding="utf-8")
-        before = len(answers)
+        before = len(replies)
         status = _batch(work, out, lambda done, before=before: progress(before + done, len(jobs)))  # type: ignore[misc]
         lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
-        found = {line["id"]: line for line in lines if "code" in line}
-        answers |= found
+        ended = {line["id"]: line for line in lines if "code" in line}
+        replies |= ended
         started = [line["id"] for line in lines]
         if status == 0:
             break
         if not started:
             raise RuntimeError(f"the worker ended with status {status} before its first command")
-        if started[-1] not in answers:
+        if started[-1] not in replies:
             died = {"hung": True} if status is None else {"died": _name(status)}
-            answers[started[-1]] = {**died, "seconds": 0.0}
-        left = [job for job in left if job["id"] not in answers]
-    return answers
+            replies[started[-1]] = {**died, "seconds": 0.0}
+        left = [job for job in left if job["id"] not in replies]
+    return replies
 
 
-def judge(answer: dict[str, Any], original: dict[str, Any], file: Path) -> tuple[str, str]:
+def judge(reply: dict[str, Any], original: dict[str, Any], file: Path) -> tuple[str, str]:
     """An outcome and its detail."""
-    if "died" in answer:
-        return "crash", str(answer["died"])
-    if "hung" in answer:
+    if "died" in reply:
+        return "crash", str(reply["died"])
+    if "hung" in reply:
         return "hang", ""
-    if answer["traceback"]:
-        return "traceback", answer["traceback"].strip().splitlines()[-1]
-    stderr = answer["stderr"].strip()
-    if answer["code"] != 0:
-        clear = answer["code"] == 1 and stderr.startswith("edgekd: ") and "\n" not in stderr and file.name in stderr
+    if reply["traceback"]:
+        return "traceback", reply["traceback"].strip().splitlines()[-1]
+    stderr = reply["stderr"].strip()
+    if reply["code"] != 0:
+        clear = reply["code"] == 1 and stderr.startswith("edgekd: ") and "\n" not in stderr and file.name in stderr
         return ("clear error" if clear else "unclear error"), stderr.replace(str(file.parent), ".")
-    same = plain(answer["stdout"]) == plain(original["stdout"])
+    same = plain(reply["stdout"]) == plain(original["stdout"])
     return ("same result" if same else "other result"), ""
 
 
@@ -95,7 +95,7 @@ def plain(stdout: str) -> Any:
 
 def _batch(work: Path, out: Path, progress: Callable[[int], None]) -> int | None:
     # None where nothing happened for too long.
-    argv = [sys.executable, str(HERE / "worker.py"), str(work / "jobs.json"), str(out)]
+    argv = [sys.executable, str(HERE / "_worker.py"), str(work / "jobs.json"), str(out)]
     with (work / "worker.err").open("wb") as err:
         process = subprocess.Popen(argv, stdout=err, stderr=err, stdin=subprocess.DEVNULL)
         size, quiet = -1, 0.0

@@ -1,15 +1,14 @@
-"""Whether the harness may be believed: A/A runs, the interval's width, a busy neighbour, another tool's medians.
+"""How far the harness can be trusted: A/A runs, the interval's width, a busy neighbour, another tool's medians.
 
-python benchmarks/harness/run.py RUN --work DIR [--only aa,width,busy,other] [--short]
+    python benchmarks/harness/run.py RUN --work DIR [--only aa,width,busy,other]
 
-RUN is a finished run directory (its teacher and int8 file are measured). The machine should be otherwise idle; what
-it was doing is in the result. Parts that --work already holds are kept, also single A/A runs and busy pairs: a killed
-run goes on. --short tries the program out with few and short launches and writes its results to --work.
+RUN is a finished run directory (its teacher and int8 file are measured). The machine should be otherwise idle; its load
+is in the result. Parts that --work already has are not repeated, nor single A/A runs and busy pairs, so that a killed
+run can be continued.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -18,13 +17,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import Parser, machine, run_script, write_results
+from small_inputs import small_run
+
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, compare, measure
-from edgekd.bench.ratio import paired_ratio
+from edgekd.bench.ratio import paired_estimate, paired_ratio
 from edgekd.bench.samples import launch_medians
 from edgekd.bench.validity import disturbances_of, validity
 from edgekd.cli.bench_inputs import run_photos
@@ -32,80 +37,108 @@ from edgekd.devices.table import open_device
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import wilson
 from edgekd.pipeline.run_files import artifacts_in
-from edgekd.storage import read_json, write_json, write_text
+from edgekd.storage import read_json, write_json
 
-AA_RUNS, AA_PLAN = 100, BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3)
-# A minute on a quiet machine of this kind.
-WIDTH_PLAN = BenchPlan(launches=66, seconds_per_launch=0.5, warmup_max_s=0.5)
-BUSY_PLAN = BenchPlan(launches=15, seconds_per_launch=0.3, warmup_max_s=0.3)
-BUSY_PAIRS, OTHER_ROUNDS = 7, 9
-OTHER_PLAN = BenchPlan(launches=1, seconds_per_launch=2.0, warmup_max_s=1.0)
-SHORT = {"seconds_per_launch": 0.03, "warmup_max_s": 0.05}
+# The tool's entry point, whether or not its script is on the PATH.
+LITERT_BENCHMARK = "from ai_edge_litert.tools.benchmark_litert_model import main; main()"
+# In a process of its own: the timings here are of a process that has not loaded TensorFlow.
+EXPORT_MOBILENET = """
+import keras, numpy as np, sys
+from pathlib import Path
+from edgekd.export.exporter import export
+from edgekd.preprocess import Preprocessing
+size = int(sys.argv[2])
+photos = np.random.default_rng(0).integers(0, 256, (64, size, size, 3), dtype=np.uint8)
+image = keras.Input((size, size, 3)); x = keras.layers.Rescaling(1 / 127.5, -1)(image)
+base = keras.applications.MobileNetV2(weights=None, classes=10, input_shape=(size, size, 3), classifier_activation=None,
+                                      alpha=1.0 if size == 224 else 0.35)
+for layer in base.layers:
+    # Statistics of one batch, so that no layer of random weights gives the same for every photo.
+    if isinstance(layer, keras.layers.BatchNormalization):
+        layer.momentum = 0.0
+model = keras.Model(image, base(x))
+model(photos[:16].astype("float32"), training=True)
+export(model, Path(sys.argv[1]), "mobilenetv2", labels=tuple("abcdefghij"), formats=("tflite",),
+       preprocessing=Preprocessing(height=size, width=size), calibration=photos)
+"""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured in each part."""
+
+    aa_runs: int
+    aa: BenchPlan
+    width: BenchPlan
+    busy: BenchPlan
+    busy_pairs: int
+    other: BenchPlan
+    other_rounds: int
+    other_iterations: int
+    other_size: int
+
+
+_BRIEF = BenchPlan(launches=5, seconds_per_launch=0.02, warmup_max_s=0.02)
+FULL = Sizes(
+    aa_runs=100,
+    aa=BenchPlan(launches=7, seconds_per_launch=0.1, warmup_max_s=0.3),
+    # A minute on a quiet machine of this kind.
+    width=BenchPlan(launches=66, seconds_per_launch=0.5, warmup_max_s=0.5),
+    busy=BenchPlan(launches=15, seconds_per_launch=0.3, warmup_max_s=0.3),
+    busy_pairs=7,
+    other=BenchPlan(launches=1, seconds_per_launch=2.0, warmup_max_s=1.0),
+    other_rounds=9,
+    other_iterations=200,
+    other_size=224,
+)
+_ONE_LAUNCH = _BRIEF.model_copy(update={"launches": 1})
+SHORT = Sizes(1, _BRIEF, _BRIEF, _ONE_LAUNCH, 5, _ONE_LAUNCH, 1, 5, 32)
+Part = Callable[[Path, Path, Sizes], dict[str, Any]]
 
 
 def main() -> None:
     """Run the parts that are asked for and not there yet, then write the results of all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--only", default="aa,width,busy,other")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--short", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.short:
-        shorten()
-        arguments.out = arguments.work / "results"
-    parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"aa": aa, "width": width, "busy": busy, "other": other}
+    parser = Parser(__file__, __doc__, work="the results of every part")
+    parser.input("run", help="a run directory [--short: a small run]")
+    parser.add_argument("--only", default=",".join(PARTS))
+    arguments = parser.parse()
+    sizes, directory = SHORT if arguments.short else FULL, arguments.run or small_run(arguments.work)
     for name in arguments.only.split(","):
-        kept = arguments.work / f"{name}.json"
-        if not kept.is_file():
-            facts = open_device("host").facts()
-            started = time.monotonic()
-            told = parts[name](arguments.run, arguments.work)
-            seconds = round(time.monotonic() - started)
-            write_json(kept, {**told, "seconds": seconds, "load_before": facts["load_1min"]})
-    found = {name: read_json(path) for name in parts if (path := arguments.work / f"{name}.json").is_file()}
-    machine = open_device("host").facts()
-    write_json(arguments.out / "harness.json", {"schema": 1, "machine": machine, **found})
-    text = report(found, machine)
-    write_text(arguments.out / "harness.md", text)
-    print(text)
+        stored = arguments.work / f"{name}.json"
+        if not stored.is_file():
+            load, started = machine("load_1min")["load_1min"], time.monotonic()
+            result = PARTS[name](directory, arguments.work, sizes)
+            write_json(stored, {**result, "seconds": round(time.monotonic() - started), "load_before": load})
+    results = {name: read_json(path) for name in PARTS if (path := arguments.work / f"{name}.json").is_file()}
+    facts = machine()
+    write_results(arguments.out, "harness", {"schema": 1, "machine": facts, **results}, report(results, facts))
 
 
-def shorten() -> None:
-    """Enough to see that all of it works; the numbers mean nothing."""
-    global AA_RUNS, AA_PLAN, WIDTH_PLAN, BUSY_PLAN, BUSY_PAIRS, OTHER_ROUNDS
-    AA_RUNS, BUSY_PAIRS, OTHER_ROUNDS = 3, 5, 5
-    AA_PLAN, WIDTH_PLAN, BUSY_PLAN = (
-        plan.model_copy(update={**SHORT, "launches": 5}) for plan in (AA_PLAN, WIDTH_PLAN, BUSY_PLAN)
-    )
-
-
-def kept(path: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What ``path`` holds of the same ``key``, else what ``make`` gives, kept there."""
-    found = read_json(path) if path.is_file() else {}
-    if found.get("key") != key:
-        found = {"key": key, "made": make()}
-        write_json(path, found)
-    return dict(found["made"])
+def stored_or_made(path: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``path`` stores of the same ``key``, else the result of ``make``, which is then stored there."""
+    stored = read_json(path) if path.is_file() else {}
+    if stored.get("key") != key:
+        stored = {"key": key, "made": make()}
+        write_json(path, stored)
+    return dict(stored["made"])
 
 
 def key_of(run: Path, plan: BenchPlan) -> dict[str, Any]:
-    """What a kept measurement must be of: the run's files and the plan."""
+    """What a stored measurement must be of: the run's files and the plan."""
     files = {row: artifact.sha256 for row, artifact in artifacts_in(run).items()}
     return {"files": files, "plan": plan.model_dump(mode="json")}
 
 
-def aa(run: Path, work: Path) -> dict[str, Any]:
-    """The same file against itself: how often the interval excludes 1. Each run is kept as it ends."""
+def aa(run: Path, work: Path, sizes: Sizes) -> dict[str, Any]:
+    """The same file against itself: how often the interval excludes 1. Each run is stored as it ends."""
     ratios = []
-    for seed in range(AA_RUNS):
-        plan = AA_PLAN.model_copy(update={"seed": seed})
-        one = kept(work / "aa" / f"{seed:03d}.json", key_of(run, plan), lambda plan=plan: aa_run(run, plan))
-        low, high = one["ratio"][1:3]
-        print(f"A/A {seed + 1}: {one['ratio'][0]:.3f} ({low:.3f}-{high:.3f}) {one['ratio'][3]}", file=sys.stderr)
-        ratios.append(one["ratio"])
-    return {"plan": AA_PLAN.model_dump(), "ratios": ratios}
+    for seed in range(sizes.aa_runs):
+        plan = sizes.aa.model_copy(update={"seed": seed})
+        path = work / "aa" / f"{seed:03d}.json"
+        ratio = stored_or_made(path, key_of(run, plan), lambda plan=plan: aa_run(run, plan))["ratio"]
+        print(f"A/A {seed + 1}: {ratio[0]:.3f} ({ratio[1]:.3f}-{ratio[2]:.3f}) {ratio[3]}", file=sys.stderr)
+        ratios.append(ratio)
+    return {"plan": sizes.aa.model_dump(), "ratios": ratios}
 
 
 def aa_run(run: Path, plan: BenchPlan) -> dict[str, Any]:
@@ -113,35 +146,35 @@ def aa_run(run: Path, plan: BenchPlan) -> dict[str, Any]:
     target = target_of(run, "int8_tflite", "a")
     twin = BenchTarget("b", target.path, target.format, target.inputs)
     result = measure([target, twin], "a", plan, open_device("host"))
-    found, standing = compare(result, "b"), validity(result, result.measurements[1]).standing
-    assert found.ratio is not None
-    return {"ratio": [found.ratio.value, found.ratio.low, found.ratio.high, found.verdict, standing]}
+    comparison, standing = compare(result, "b"), validity(result, result.measurements[1]).standing
+    ratio = comparison.ratio
+    assert ratio is not None
+    return {"ratio": [ratio.value, ratio.low, ratio.high, comparison.verdict, standing]}
 
 
-def width(run: Path, work: Path) -> dict[str, Any]:
+def width(run: Path, work: Path, sizes: Sizes) -> dict[str, Any]:
     """Half-width of the interval of the int8 file against the teacher after about a minute."""
     started = time.monotonic()
-    result = pair(run, WIDTH_PLAN)
-    found = compare(result, "student")
-    assert found.ratio is not None
-    ratio = found.ratio
+    comparison = compare(pair(run, sizes.width), "student")
+    assert comparison.ratio is not None
+    ratio = comparison.ratio
     half = (ratio.high - ratio.low) / 2 / ratio.value
     return {
         "took_s": time.monotonic() - started,
         "ratio": ratio.as_json(),
         "half_width": half,
-        "verdict": found.verdict,
-        "reasons": found.reasons,
+        "verdict": comparison.verdict,
+        "reasons": comparison.reasons,
     }
 
 
-def busy(run: Path, work: Path) -> dict[str, Any]:
+def busy(run: Path, work: Path, sizes: Sizes) -> dict[str, Any]:
     """The ratio with a busy loop on one core against the ratio without, by turns: the shift with its interval over the
-    pairs, and whether it was flagged. Each pair is kept as it ends."""
+    pairs, and whether it was flagged. Each pair is stored as it ends."""
     rows = []
-    for number in range(BUSY_PAIRS):
-        key = {**key_of(run, BUSY_PLAN), "pair": number}
-        rows.append(kept(work / "busy" / f"{number:03d}.json", key, lambda: busy_pair(run)))
+    for number in range(sizes.busy_pairs):
+        key = {**key_of(run, sizes.busy), "pair": number}
+        rows.append(stored_or_made(work / "busy" / f"{number:03d}.json", key, lambda: busy_pair(run, sizes.busy)))
         shift = rows[-1]["busy"] / rows[-1]["quiet"] - 1
         print(f"busy pair {number + 1}: {shift:+.1%}", file=sys.stderr)
     shift = paired_ratio(*(np.array([row[which] for row in rows]) for which in ("busy", "quiet")))
@@ -149,68 +182,60 @@ def busy(run: Path, work: Path) -> dict[str, Any]:
     return {"pairs": rows, "shift": shift.as_json()}
 
 
-def busy_pair(run: Path) -> dict[str, Any]:
-    """The ratio without and with a busy neighbour, and what was said of either."""
-    quiet = compare(result := pair(run, BUSY_PLAN), "student")
-    quiet_said = disturbances_of(result)
+def busy_pair(run: Path, plan: BenchPlan) -> dict[str, Any]:
+    """The ratio without and with a busy neighbour, and the disturbances reported for either."""
+    quiet = compare(result := pair(run, plan), "student")
+    quiet_disturbances = disturbances_of(result)
     with busy_core():
-        loud = compare(result := pair(run, BUSY_PLAN), "student")
+        loud = compare(result := pair(run, plan), "student")
     return {
         "quiet": quiet.estimate,
         "busy": loud.estimate,
-        "quiet_said": quiet_said,
+        "quiet_said": quiet_disturbances,
         "busy_said": disturbances_of(result),
         "standing": validity(result, result.measurement("student")).standing,
     }
 
 
-def other(run: Path, work: Path) -> dict[str, Any]:
+def other(run: Path, work: Path, sizes: Sizes) -> dict[str, Any]:
     """Our median against that of ai-edge-litert's own litert-benchmark, by turns, on three models."""
-    told = {}
-    for name, path in three_models(run, work).items():
-        artifact = Artifact.open(path)
-        images = np.random.default_rng(0).integers(
-            0, 256, (8, artifact.preprocessing.height, artifact.preprocessing.width, 3), dtype=np.uint8
-        )
+    rows = {}
+    for name, path in three_models(run, work, sizes.other_size).items():
+        settings = Artifact.open(path).preprocessing
+        images = np.random.default_rng(0).integers(0, 256, (8, settings.height, settings.width, 3), dtype=np.uint8)
         ours, theirs = [], []
-        for _ in range(OTHER_ROUNDS):
+        for _ in range(sizes.other_rounds):
             target = BenchTarget(name, path, "tflite", images)
-            result = measure([target], name, OTHER_PLAN, open_device("host"))
+            result = measure([target], name, sizes.other, open_device("host"))
             ours.append(float(launch_medians(result.measurements[0])[0]))
-            theirs.append(litert_benchmark(path, work))
-        ratio = paired_ratio(np.array(ours), np.array(theirs))
-        assert ratio is not None
-        told[name] = {"ours_ms": ours, "theirs_ms": theirs, "ratio": [ratio.value, ratio.low, ratio.high]}
-    return {"models": told}
+            theirs.append(litert_benchmark(path, work, sizes.other_iterations))
+        # A model of few microseconds is 0.00 ms in the other tool's output.
+        pair = np.array(ours), np.maximum(theirs, 0.005)
+        interval = paired_ratio(*pair)
+        # The short form has too few rounds for an interval.
+        ratio = [interval.value, interval.low, interval.high] if interval else [paired_estimate(*pair)] * 3
+        rows[name] = {"ours_ms": ours, "theirs_ms": theirs, "ratio": ratio}
+    return {"models": rows}
 
 
-def litert_benchmark(path: Path, work: Path) -> float:
-    """Median milliseconds as the other tool tells them, rounded to 0.01."""
+def litert_benchmark(path: Path, work: Path, iterations: int) -> float:
+    """Median milliseconds as the other tool gives them, rounded to 0.01."""
     out = work / "litert-benchmark.json"
-    argv = [str(Path(sys.executable).with_name("litert-benchmark")), "--model", str(path), "--num_threads", "1"]
-    argv += ["--num_runs", "200", "--warmup_runs", "50", "--result_json", str(out)]
+    argv = [sys.executable, "-c", LITERT_BENCHMARK, "--model", str(path), "--num_threads", "1"]
+    argv += ["--num_runs", str(iterations), "--warmup_runs", str(iterations // 4), "--result_json", str(out)]
     subprocess.run(argv, check=True, capture_output=True)
     return float(json.loads(out.read_text())["latency"]["median_ms"])
 
 
-def three_models(run: Path, work: Path) -> dict[str, Path]:
+def three_models(run: Path, work: Path, size: int) -> dict[str, Path]:
     """The run's teacher, and MobileNetV2 at 224 pixels in float and int8 with random weights: all take milliseconds."""
-    made = work / "mobilenetv2.float32.tflite", work / "mobilenetv2.int8.tflite"
-    if not all(path.is_file() for path in made):
-        code = (
-            "import keras, numpy as np, sys; from pathlib import Path\n"
-            "from edgekd.export.exporter import export; from edgekd.preprocess import Preprocessing\n"
-            "image = keras.Input((224, 224, 3)); x = keras.layers.Rescaling(1 / 127.5, -1)(image)\n"
-            "model = keras.Model(image, keras.applications.MobileNetV2(weights=None, classes=10)(x))\n"
-            "photos = np.random.default_rng(0).integers(0, 256, (64, 224, 224, 3), dtype=np.uint8)\n"
-            "export(model, Path(sys.argv[1]), 'mobilenetv2', labels=tuple('abcdefghij'), formats=('tflite',),\n"
-            "       preprocessing=Preprocessing(height=224, width=224), calibration=photos)\n"
-        )
-        subprocess.run([sys.executable, "-c", code, str(work)], check=True)
+    exported = work / "mobilenetv2.float32.tflite", work / "mobilenetv2.int8.tflite"
+    if not all(path.is_file() for path in exported):
+        subprocess.run([sys.executable, "-c", EXPORT_MOBILENET, str(work), str(size)], check=True)
     return {
         "teacher": artifacts_in(run)["teacher"].path,
-        "MobileNetV2 224 float32": made[0],
-        "MobileNetV2 224 int8": made[1],
+        "MobileNetV2 224 float32": exported[0],
+        "MobileNetV2 224 int8": exported[1],
     }
 
 
@@ -246,11 +271,11 @@ def spin() -> None:
         pass
 
 
-def report(found: dict[str, Any], machine: dict[str, Any]) -> str:
+def report(results: dict[str, Any], facts: dict[str, Any]) -> str:
     """The results in words and a table."""
-    lines = [f"On {machine['cpu_model']}, {machine['cores']} cores, {machine['os']}.", ""]
-    if "aa" in found:
-        ratios = found["aa"]["ratios"]
+    lines = [f"On {facts['cpu_model']}, {facts['cores']} cores, {facts['os']}.", ""]
+    if "aa" in results:
+        ratios = results["aa"]["ratios"]
         excluded = sum(low > 1 or high < 1 for _, low, high, *_ in ratios)
         verdicts = sum(verdict in ("faster", "slower") for *_, verdict, _ in ratios)
         valid = sum(standing == "valid" for *_, standing in ratios)
@@ -258,33 +283,36 @@ def report(found: dict[str, Any], machine: dict[str, Any]) -> str:
         lines += [
             f"- A/A: in {excluded} of {len(ratios)} runs of a file against itself the interval excludes 1 "
             f"(95 %: {share.low:.1%}-{share.high:.1%}; aim: at most 7); {verdicts} got a verdict of faster or slower; "
-            f"{valid} runs were valid, the others semi-valid or invalid. {found['aa']['seconds']} s."
+            f"{valid} runs were valid, the others semi-valid or invalid. {results['aa']['seconds']} s."
         ]
-    if "width" in found:
-        part = found["width"]
-        said = "; ".join(part["reasons"]) or "nothing disturbed it"
+    if "width" in results:
+        part = results["width"]
+        reasons = "; ".join(part["reasons"]) or "nothing disturbed it"
         lines += [
             f"- Width: after {part['took_s']:.0f} s the ratio is {part['ratio']['value']:.4f} "
-            f"± {part['half_width']:.1%} (aim: 2 %); {said}."
+            f"± {part['half_width']:.1%} (aim: 2 %); {reasons}."
         ]
-    if "busy" in found:
-        pairs, shift = found["busy"]["pairs"], found["busy"]["shift"]
-        flagged = sum(any("other programs" in said for said in row["busy_said"]) for row in pairs)
-        false = sum(any("other programs" in said for said in row["quiet_said"]) for row in pairs)
+    if "busy" in results:
+        pairs, shift = results["busy"]["pairs"], results["busy"]["shift"]
+        flagged = sum(any("other programs" in text for text in row["busy_said"]) for row in pairs)
+        false = sum(any("other programs" in text for text in row["quiet_said"]) for row in pairs)
         lines += [
             f"- Busy core: the ratio shifts by {shift['value'] - 1:+.1%} (95 %: {shift['low'] - 1:+.1%} to "
             f"{shift['high'] - 1:+.1%}, over {len(pairs)} pairs of quiet and busy; aim: 3 %). The busy program was "
             f"flagged in {flagged} of {len(pairs)}, something else in {false} of the quiet ones.",
             *(f"  - {row['busy'] / row['quiet'] - 1:+.1%}, {row['standing']}" for row in pairs),
         ]
-    if "other" in found:
+    if "other" in results:
         lines += ["", "| model | edgekd p50, ms | litert-benchmark median, ms | ratio (95 %) |", "|---|---|---|---|"]
-        for name, part in found["other"]["models"].items():
+        for name, part in results["other"]["models"].items():
             value, low, high = part["ratio"]
             ours, theirs = np.median(part["ours_ms"]), np.median(part["theirs_ms"])
             lines += [f"| {name} | {ours:.2f} | {theirs:.2f} | {value:.3f} ({low:.3f}-{high:.3f}) |"]
     return "\n".join(lines) + "\n"
 
 
+PARTS: dict[str, Part] = {"aa": aa, "width": width, "busy": busy, "other": other}
+
+
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,7 +1,8 @@
-"""Every file that is compared: those that ship, and what else could have been done about saturation."""
+"""Every file that is compared: those that ship, and the alternatives that also avoid saturation or do not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,36 @@ from edgekd.quantize.float_model import Source, load_float_model
 from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
 from edgekd.storage import write_bytes, write_json
 
-# Name of a file without its ending, and what it is. "int8" is what ships.
-INT8 = {
-    "int8": "s8 weights, endangered channels narrowed, rounded from the float weights",
-    "from-int8": "the same, rounded from the int8 weights",
-    "full": "s8 weights of full range",
-}
 U8 = "u8"
-OWN = {"ort-u8": "QUInt8", "ort-s8": "QInt8"}
-CALIBRATION = 100
+# Files that ONNX Runtime quantizes by itself, and the type of their activations.
+BY_ONNXRUNTIME = {"ort-u8": "QUInt8", "ort-s8": "QInt8"}
 
 
 def make_files(model: Any, calibration: NDArray[np.uint8], folder: Path) -> None:
-    """All files of a network, and what narrowing did to it."""
+    """Write all files of a network, and what narrowing did to its weights.
+
+    ``int8`` is what ships: s8 weights, with channels that could saturate narrowed and rounded from the float weights.
+    ``from-int8`` is the same, rounded from the int8 weights; ``full`` has s8 weights of full range.
+    """
     source = load_float_model(model)
     calibrated, float32 = calibrate(source, calibration), to_float32(source)
     full = int8_of(calibrated)
     record = _record(source, "float32", float32)
     write_bytes(folder / "float32.tflite", tflite_pack.pack(float32.content, record, name="float32"))
     write_bytes(folder / "float32.onnx", onnx_float.from_keras(source, record, name="float32", batch=1))
-    shipped = for_any_cpu(full, calibrated.content)
-    for name, conversion in {"int8": shipped, "from-int8": for_any_cpu(full), "full": full}.items():
+    shipped, from_int8 = for_any_cpu(full), for_any_cpu(replace(full, float_content=None))
+    for name, conversion in {"int8": shipped, "from-int8": from_int8, "full": full}.items():
         record = _record(source, "int8", conversion)
         packed = tflite_pack.pack(conversion.content, record, name=name)
         write_bytes(folder / f"{name}.tflite", packed)
         write_bytes(folder / f"{name}.onnx", onnx_int8.from_tflite(packed, record, name=name, batch=1))
     write_bytes(folder / f"{U8}.onnx", with_u8_weights((folder / "full.onnx").read_bytes()))
-    for name, activations in OWN.items():
+    for name, activations in BY_ONNXRUNTIME.items():
         by_onnxruntime(folder / "float32.onnx", folder / f"{name}.onnx", calibration, activations)
-    write_json(folder / "narrowing.json", {key: shipped.record[key] for key in ("weights", "weights_reason")})
+    write_json(
+        folder / "narrowing.json",
+        {"weights": shipped.record["weight_range"], "weights_reason": shipped.record["weight_range_reason"]},
+    )
 
 
 def with_u8_weights(content: bytes) -> bytes:

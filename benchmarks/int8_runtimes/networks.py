@@ -1,8 +1,8 @@
 """The networks that the int8 runtimes are compared on, and the real photos that they see.
 
-Two have learnt something (EfficientNet-Lite0's ImageNet weights with a head fitted on the road labels); MobileNetV2 and
-MobileNetV3-Small have random weights, whose BatchNorm saw the photos and whose head spreads what comes out: what they
-answer means nothing, but every layer's values vary as in a network that learnt.
+Two are trained (EfficientNet-Lite0's ImageNet weights with a head fitted on the road labels); MobileNetV2 and
+MobileNetV3-Small have random weights, with BatchNorm statistics of the photos and a head that spreads the logits: their
+predictions mean nothing, but every layer's values vary as in a trained network. ``short`` builds a smaller one.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Photos:
         with (self.road / "metadata.csv").open(encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
         files = [(self.road / "Images" / row["filename"], int(row["label"])) for row in rows]
-        there = [(path, label) for path, label in files if path.is_file()]
-        return read([path for path, _ in there], size), np.array([label for _, label in there])
+        present = [(path, label) for path, label in files if path.is_file()]
+        return read([path for path, _ in present], size), np.array([label for _, label in present])
 
     def mixed(self, size: int, count: int, *, skip: int = 0) -> NDArray[np.uint8]:
-        """``count`` photos of roads and of traffic lights by turns, uint8 [count, size, size, 3], behind ``skip``."""
+        """``count`` photos of roads and of traffic lights by turns, uint8 [count, size, size, 3], after ``skip``."""
         roads = sorted(self.unlabelled.glob("*.jpg"))
         lights = sorted(path for folder in self.lights for path in folder.rglob("*.jpg"))
         # Neighbours in a folder look alike: one of each kind at a time, from a shuffled list.
@@ -60,38 +60,40 @@ def read(paths: list[Path], size: int) -> NDArray[np.uint8]:
     return np.stack([preprocess(path.read_bytes(), path.name, settings) for path in paths])
 
 
-def road_student(photos: Photos) -> Any:
+def road_student(photos: Photos, short: bool) -> Any:
     """The road benchmark's larger student as it is before distillation: cut, narrowed, its head fitted."""
-    teacher = _lite0(160, 2)
-    spec = parse_student("slice:12-8-11x0.48@160")
+    teacher = _lite0(64 if short else 160, 2)
+    spec = parse_student("slice:3@64" if short else "slice:12-8-11x0.48@160")
     student = build_student(spec, teacher, 2, photos=lambda size: photos.mixed(size[0], 64))
     return _fitted(student, photos)
 
 
-def lite0(photos: Photos) -> Any:
+def lite0(photos: Photos, short: bool) -> Any:
     """All of EfficientNet-Lite0 at 224 with a head fitted on the road photos."""
-    return _fitted(_lite0(224, 2), photos)
+    return _fitted(_lite0(64 if short else 224, 2), photos)
 
 
-def mobilenet_v2(photos: Photos) -> Any:
+def mobilenet_v2(photos: Photos, short: bool) -> Any:
     """MobileNetV2 1.0 at 224, random weights."""
-    return _settled(lambda keras, **common: keras.applications.MobileNetV2(**common), photos)
+    return _random(lambda keras, **common: keras.applications.MobileNetV2(**common), photos, short)
 
 
-def mobilenet_v3_small(photos: Photos) -> Any:
+def mobilenet_v3_small(photos: Photos, short: bool) -> Any:
     """MobileNetV3-Small 1.0 at 224 with hard-swish and squeeze-and-excite, random weights."""
-    return _settled(
-        lambda keras, **common: keras.applications.MobileNetV3Small(include_preprocessing=False, **common), photos
+    return _random(
+        lambda keras, **common: keras.applications.MobileNetV3Small(include_preprocessing=False, **common),
+        photos,
+        short,
     )
 
 
-NETWORKS: dict[str, Callable[[Photos], Any]] = {
+NETWORKS: dict[str, Callable[[Photos, bool], Any]] = {
     "road student": road_student,
     "EfficientNet-Lite0": lite0,
     "MobileNetV2": mobilenet_v2,
     "MobileNetV3-Small": mobilenet_v3_small,
 }
-LEARNT = ("road student", "EfficientNet-Lite0")
+TRAINED = ("road student", "EfficientNet-Lite0")
 
 
 def _lite0(size: int, classes: int) -> Any:
@@ -116,17 +118,19 @@ def _fitted(model: Any, photos: Photos) -> Any:
     return model
 
 
-def _settled(make: Callable[..., Any], photos: Photos) -> Any:
+def _random(make: Callable[..., Any], photos: Photos, short: bool) -> Any:
     import_keras()
     import keras
 
     keras.utils.set_random_seed(SEED)
-    image = keras.Input((224, 224, 3))
-    base = make(keras, weights=None, include_top=False, pooling="avg", input_shape=(224, 224, 3))
+    size = 64 if short else 224
+    image = keras.Input((size, size, 3))
+    width = {"alpha": 0.35} if short else {}
+    base = make(keras, weights=None, include_top=False, pooling="avg", input_shape=(size, size, 3), **width)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    images = photos.mixed(224, 32)
+    images = photos.mixed(size, 32)
     features = keras.Model(image, base(keras.layers.Rescaling(1 / 127.5, offset=-1)(image)))
     # Without momentum, a layer's statistics are those of the last batch.
     features(images.astype(np.float32), training=True)

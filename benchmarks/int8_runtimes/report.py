@@ -34,7 +34,7 @@ NAMES = {
 }
 
 
-def report(results: dict[str, Any], machine: dict[str, Any], learnt: Sequence[str]) -> str:
+def report(results: dict[str, Any], machine: dict[str, Any], trained: Sequence[str]) -> str:
     """Markdown of what is there."""
     byte_products = "has" if machine["multiplies_bytes_without_saturating"] else "has no"
     lines = [
@@ -42,8 +42,8 @@ def report(results: dict[str, Any], machine: dict[str, Any], learnt: Sequence[st
         "programs took most of it at the same time: medians say little, and the 5th percentiles are nearer to what a "
         "file takes alone.",
         "",
-        f"{' and '.join(learnt)} have learnt something; the others have random weights, so that their top answers hang "
-        "on little, and differences grow from layer to layer. ONNX Runtime's own quantization ran without its "
+        f"{' and '.join(trained)} are trained; the others have random weights, so that their top predictions depend on "
+        "small differences, which grow from layer to layer. ONNX Runtime's own quantization ran without its "
         "pre-processing.",
         "",
         *_agreement(results),
@@ -58,15 +58,15 @@ def _agreement(results: dict[str, Any]) -> list[str]:
         "## Agreement",
         "",
         "Against the .tflite of the same quantization on this machine; a step is 1/256 of probability. Aim: the same "
-        "top answer for 99.9 %, at most one step. MobileNetV3 has hard-swish, which ONNX Runtime computes in float: "
-        "one or two of the 256 values of some of them are a step off, and random weights make much of it.",
+        "top prediction for 99.9 %, at most one step. MobileNetV3 has hard-swish, which ONNX Runtime computes in "
+        "float: one or two of the 256 values of some of them are a step off, which random weights amplify.",
         "",
-        "| network | CPU | file | photos | same top answer | largest difference, steps |",
+        "| network | CPU | file | photos | same top prediction | largest difference, steps |",
         "|---|---|---|---|---|---|",
     ]
     for network, parts in results.items():
-        for cpu, found in parts.get("agreement", {}).items():
-            for name, row in found.items() if cpu in CPUS else ():
+        for cpu, rows in parts.get("agreement", {}).items():
+            for name, row in rows.items() if cpu in CPUS else ():
                 if (cpu, name) == ("native", "int8.tflite"):
                     continue
                 same, largest = f"{row['same_top']}/{row['photos']}", row["largest_quanta"]
@@ -80,16 +80,16 @@ def _options(results: dict[str, Any]) -> list[str]:
         "",
         "Against the float32 .tflite, with exact products (TFLite):",
         "",
-        "| network | weights | same top answer | mean difference, steps | largest |",
+        "| network | weights | same top prediction | mean difference, steps | largest |",
         "|---|---|---|---|---|",
     ]
     narrowed = []
     for network, parts in results.items():
-        for name, said in WEIGHTS.items():
+        for name, title in WEIGHTS.items():
             row = parts.get("options", {}).get(name)
             if row:
                 lines.append(
-                    f"| {network} | {said} | {row['same_top']}/{row['photos']} | {row['mean_quanta']:.2f} | "
+                    f"| {network} | {title} | {row['same_top']}/{row['photos']} | {row['mean_quanta']:.2f} | "
                     f"{row['largest_quanta']:.0f} |"
                 )
         if "files" in parts:
@@ -100,8 +100,8 @@ def _options(results: dict[str, Any]) -> list[str]:
 def _latency(results: dict[str, Any]) -> list[str]:
     lines = []
     for network, parts in results.items():
-        found = parts.get("latency")
-        if not found:
+        latency = parts.get("latency")
+        if not latency:
             continue
         lines += [
             f"## Latency: {network} at {parts['files']['input_size']} px, 1 thread",
@@ -109,22 +109,22 @@ def _latency(results: dict[str, Any]) -> list[str]:
             "| file | median, ms | 5th percentile, ms | bytes |",
             "|---|---|---|---|",
             *(
-                f"| {NAMES[name]} | {found['median_ms'][name]:.2f} | {found['undisturbed_ms'][name]:.2f} | "
+                f"| {NAMES[name]} | {latency['median_ms'][name]:.2f} | {latency['undisturbed_ms'][name]:.2f} | "
                 f"{parts['files']['bytes'][name]:,} |"
                 for name in NAMES
-                if name in found["median_ms"]
+                if name in latency["median_ms"]
             ),
             "",
             "| ratio | of launch medians (95 %) | of 5th percentiles | of instructions, Cortex-A76 | aim | verdict |",
             "|---|---|---|---|---|---|",
         ]
         counted = {(above, below): ratio for above, below, ratio in parts.get("instructions", {}).get("ratios", ())}
-        for above, below, value, low, high, verdict, _ in found["ratios"]:
+        for above, below, value, low, high, verdict, _ in latency["ratios"]:
             count = f"{counted[above, below]:.2f}" if (above, below) in counted else "–"
             lines.append(
                 f"| {NAMES[above]} / {NAMES[below]} | {value:.2f} ({low:.2f}–{high:.2f}) | "
-                f"{found['undisturbed_ms'][above] / found['undisturbed_ms'][below]:.2f} | "
+                f"{latency['undisturbed_ms'][above] / latency['undisturbed_ms'][below]:.2f} | "
                 f"{count} | {AIMS.get((above, below), '')} | {verdict} |"
             )
-        lines += ["", f"Load before: {found['load_before']:.1f}; {found['seconds']} s.", ""]
+        lines += ["", f"Load before: {latency['load_before']:.1f}; {latency['seconds']} s.", ""]
     return lines

@@ -1,11 +1,7 @@
-"""Fashion-MNIST of the Debian package dataset-fashion-mnist: its arrays and its augmented views.
-
-Data: Xiao, Rasul & Vollgraf, arXiv:1708.07747.
-"""
+"""Fashion-MNIST's images and their augmented views."""
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from fashion_mnist import SIZE, arrays
 
 from edgekd.data.dataset import Sample
 from edgekd.data.views import ViewPolicy, draw_view, render
@@ -20,8 +17,7 @@ from edgekd.data.views_mix import Mixing, MixPolicy, mix_views, mixes_of
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import digest, replacing
 
-FOLDER = Path("/usr/share/datasets/fashion-mnist")
-SIZE, CLASSES = 28, 10
+CLASSES = 10
 MOST_VIEWS = 8
 WIDE = ViewPolicy(views=MOST_VIEWS, crop_scale=(0.75, 1.0), flip=True, brightness=0.1, contrast=0.1)
 # The garments fill their images: a wide crop cuts sleeves and hems off.
@@ -40,33 +36,29 @@ class Images:
 
 
 def load(split: str) -> Images:
-    """``train`` (60,000) or ``t10k`` (10,000), in the files' order. Raises SystemExit where the package is absent."""
-    if not FOLDER.is_dir():
-        raise SystemExit(f"{FOLDER} is not there: skipped. Install the Debian package dataset-fashion-mnist")
-    with gzip.open(FOLDER / f"{split}-images-idx3-ubyte.gz") as images:
-        pixels = np.frombuffer(images.read(), np.uint8, offset=16).reshape(-1, SIZE, SIZE, 1)
-    with gzip.open(FOLDER / f"{split}-labels-idx1-ubyte.gz") as labels:
-        return Images(pixels, np.frombuffer(labels.read(), np.uint8, offset=8).astype(np.int64))
+    """``train`` (60,000) or ``t10k`` (10,000), in the files' order."""
+    pixels, labels = arrays(split)
+    return Images(pixels[..., np.newaxis], labels)
 
 
-def named(*settings: Any) -> str:
-    """The first 16 hex digits of the hash of JSON-able settings: what a file made by them is called."""
+def hash_name(*settings: Any) -> str:
+    """The first 16 hex digits of the hash of JSON-able settings: the name of a file that they decide."""
     return digest(list(settings))[:16]
 
 
 def view_file(work: Path, number: int, policy: ViewPolicy = VIEWS) -> Path:
-    """View ``number`` of all 60,000 training images, uint8 [60000, 28, 28, 1], rendered when first asked for."""
-    path = work / "views" / f"{named(policy.model_dump(mode='json'), VIEW_SEED)}-{number:02d}.npy"
+    """View ``number`` of all training images, uint8 [N, 28, 28, 1], rendered when first asked for."""
+    path = work / "views" / f"{hash_name(policy.model_dump(mode='json'), VIEW_SEED)}-{number:02d}.npy"
     if path.is_file():
         return path
     if policy.mix.on:
         seen = _mixed(work, number)
     else:
-        shown = Preprocessing(height=SIZE, width=SIZE)
+        settings = Preprocessing(height=SIZE, width=SIZE)
         seen = np.empty_like(pixels := load("train").pixels)
         for index, image in enumerate(pixels):
             view = draw_view(policy, VIEW_SEED, f"fashion-mnist/train/{index}", number)
-            seen[index] = render(np.repeat(image, 3, axis=2), view, shown)[:, :, :1]
+            seen[index] = render(np.repeat(image, 3, axis=2), view, settings)[:, :, :1]
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, seen, allow_pickle=False)
     return path
@@ -75,7 +67,10 @@ def view_file(work: Path, number: int, policy: ViewPolicy = VIEWS) -> Path:
 @cache
 def mixing() -> Mixing:
     """Who is mixed with whom: of all images, whether their labels are known or not."""
-    samples = [Sample(str(i), Path(), i, f"fashion-mnist/train/{i}", None, "unlabelled", i) for i in range(60_000)]
+    samples = [
+        Sample(str(i), Path(), i, f"fashion-mnist/train/{i}", None, "unlabelled", i)
+        for i in range(len(load("train").labels))
+    ]
     return Mixing(MIXED.mix, VIEW_SEED, samples)
 
 

@@ -2,20 +2,25 @@
 
     python benchmarks/kd_quality/run.py --work DIR
 
-Goes on where it was killed: every run is kept under a name that hashes all that decides it, and the tables are written
-anew after each. Needs the Debian package dataset-fashion-mnist.
+A killed run can be continued: every training is stored under a name that hashes all that decides it, and the tables are
+written anew after each. Needs the Debian package dataset-fashion-mnist, or a folder of its files (--fashion-mnist).
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from lesson import policy_of, run_name, study
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import fashion_mnist
+from common import Parser, run_script
+from student_training import policy_of, run_name, train_student
 from table import write_results
-from teaching import fill_soft_targets, teach
+from teacher import fill_soft_targets, train_teacher
 from variants import (
     HINTON,
     ON_LOGITS,
@@ -28,6 +33,7 @@ from variants import (
     main_rows,
     on_features,
     other_rows,
+    short_rows,
 )
 
 from edgekd.quiet import import_keras
@@ -37,38 +43,49 @@ Row = tuple[Variant, Setting]
 
 
 def main() -> None:
-    """Teacher, column, then the runs in the order of their weight, each choice made before the runs that need it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="a folder for views, column and runs (4 GB)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    """Teacher, soft targets, then the runs in the order of their weight; each choice before the runs that need it."""
+    parser = Parser(__file__, __doc__, work="views, soft targets and runs (4 GB)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="TensorFlow's, of this process")
     parser.add_argument("--report", action="store_true", help="only write the tables of what is there")
-    given = parser.parse_args()
-    work: Path = given.work
+    fashion_mnist.add_option(parser)
+    arguments = parser.parse()
+    work: Path = arguments.work
+    fashion_mnist.use(arguments.fashion_mnist, short=arguments.short, work=work)
     # Read by TensorFlow when it is loaded.
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(given.threads), "TF_NUM_INTEROP_THREADS": "1"}
-    if not given.report:
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(arguments.threads), "TF_NUM_INTEROP_THREADS": "1"}
+    train = not arguments.report
+    if train:
         import_keras()
-        teach(work)
+        train_teacher(work)
         fill_soft_targets(work, VIEWS, features=True)
     done: list[Row] = []
-    for rows in plan(work, tune=not given.report):
+    seeds = 1 if arguments.short else arguments.seeds
+    for rows in short_plan(work) if arguments.short else plan(work, tune=train):
         done += rows
-        for seed in range(given.seeds):
+        for seed in range(seeds):
             for variant, setting in rows:
-                if not given.report and once(work, variant, setting, seed, held_out=False, epochs=variant.epochs):
-                    write_results(work, given.out, done, given.seeds, tried(work))
-    write_results(work, given.out, done, given.seeds, tried(work))
+                if train and once(work, variant, setting, seed, held_out=False, epochs=variant.epochs):
+                    write_results(work, arguments.out, done, seeds, tuning_results(work))
+    write_results(work, arguments.out, done, seeds, tuning_results(work))
+
+
+def short_plan(work: Path) -> Iterator[list[Row]]:
+    """A row for each kind of training, and one setting chosen on held-out images."""
+    best, _ = chosen(work, replace(HINTON, settings=HINTON.settings[:1]), tune=True)
+    for variant in short_rows():
+        if variant.mixed:
+            fill_soft_targets(work, variant.views, features=False, policy=policy_of(variant))
+    yield [(replace(HINTON, epochs=1), best), *((variant, variant.settings[0]) for variant in short_rows())]
 
 
 def plan(work: Path, *, tune: bool) -> Iterator[list[Row]]:
-    """The rows, group by group; with ``tune`` what has to be chosen for a group is tried before it is given."""
+    """The rows, group by group; with ``tune`` the settings of a group are chosen before it is yielded."""
     hinton, _ = chosen(work, HINTON, tune=tune)
     yield [(variant, hinton if variant is HINTON else variant.settings[0]) for variant in main_rows(hinton)]
     on_logits = {variant: chosen(work, variant, tune=tune) for variant in ON_LOGITS}
     with_features = {variant: chosen(work, variant, tune=tune) for variant in on_features(hinton)}
-    best, term = (max(found.values(), key=lambda one: one[1])[0] for found in (on_logits, with_features))
+    best, term = (max(choices.values(), key=lambda one: one[1])[0] for choices in (on_logits, with_features))
     for variant in combined(best, term):
         yield [(variant, variant.settings[0])]
     yield [(v, setting) for v, (setting, _) in (on_logits | with_features).items() if v is not HINTON]
@@ -91,22 +108,22 @@ def chosen(work: Path, variant: Variant, *, tune: bool) -> tuple[Setting, float]
     return variant.settings[best], scores[best]
 
 
-def tried(work: Path) -> dict[str, float]:
-    """Accuracy on held-out images of everything tried, by the run's name."""
+def tuning_results(work: Path) -> dict[str, float]:
+    """Accuracy on held-out images of every setting that was tried, by the run's name."""
     return {path.stem: read_json(path)["accuracy"] for path in sorted((work / "runs").glob("tune-*.json"))}
 
 
 def once(work: Path, variant: Variant, setting: Setting, seed: int, *, held_out: bool, epochs: int) -> bool:
-    """Make the run and keep what it gives; False where it is there."""
+    """Train and store the result; False if it is stored already."""
     name = run_name(variant, setting, seed, held_out=held_out, epochs=epochs)
     path = work / "runs" / f"{name}.json"
     if path.is_file():
         return False
-    found = study(work, variant, setting, seed, held_out=held_out, epochs=epochs)
-    write_json(path, found)
-    print(name, found["accuracy"], found["cpu_s"], flush=True)
+    result = train_student(work, variant, setting, seed, held_out=held_out, epochs=epochs)
+    write_json(path, result)
+    print(name, result["accuracy"], result["cpu_s"], flush=True)
     return True
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lesson import run_name
-from teaching import teach
+from common import machine
+from fashion import load
+from student_training import run_name
+from teacher import train_teacher
 from variants import BATCH, EPOCHS, LEARNING_RATE, LONG, TUNING_EPOCHS, TUNING_SEED, VIEWS, Setting, Variant
 
-from edgekd.devices.table import open_device
 from edgekd.report.seeds import half_width
 from edgekd.storage import read_json, write_json, write_text
 
 NOTE = """\
 The teacher ({teacher:,} parameters, test accuracy {accuracy:.2f} %) **was trained on the labels of all 60,000 \
-training images**, so its answers on the 57,000 are those of a network that has seen their labels: what a \
-teacher bought or trained elsewhere would know. It was trained for {phases} passes, with milder crops after the \
-first phase, until it came to 93 % of the test images, and answers with the mean of its logits for an image and \
-the mirrored one ({alone:.2f} % without that); these are what was decided with the test images in view, all of \
-them the teacher's. The student has {student:,} parameters and multiplies \
-{macs:.2f} million times an image. It is shown the labels of 3,000 images (others for each seed); the other \
-57,000 take part without theirs, except in the rows that say otherwise.
+training images**, so its predictions on the 57,000 are those of a network that has seen their labels, as a \
+teacher bought or trained elsewhere may have. It was trained for {phases} passes, with milder crops after the \
+first phase, until it reached 93 % on the test images, and its output is the mean of its logits for an image and \
+the mirrored one ({alone:.2f} % without that); only these choices, all of them the teacher's, were made with the \
+test images in view. The student has {student:,} parameters and multiplies \
+{macs:.2f} million times an image. It sees the labels of 3,000 images (others for each seed); the other \
+57,000 take part without theirs, unless a row says otherwise.
 
 Every row has the steps of {epochs} passes over 60,000 images (batches of {batch}), those marked so of {long}, \
-and the weights of its last step: no run is stopped or chosen by accuracy. V, the number of views of each image \
-in the column, met in turn, is {views} unless said otherwise, for scratch too. Learning rate {rate:g} (AdamW, \
-warm-up, cosine) in every row. A feature objective is a term beside KD (Hinton).
+and the weights of its last step: accuracy neither stops nor chooses a run. V, the number of views of each image \
+that have soft targets, met in turn, is {views} unless a row says otherwise, for scratch too. Learning rate {rate:g} \
+(AdamW, warm-up, cosine) in every row. A feature objective is a term beside KD (Hinton).
 
-Choices were made on 5,000 of the training images, kept apart from a student of {tuning_epochs} passes (seed \
+Choices were made on 5,000 of the training images, held out from a student of {tuning_epochs} passes (seed \
 {tuning_seed}, one run each; the teacher had seen their labels): the settings of each objective below, two each; \
 by the same figures, which logit objective and which feature term make the best combination. The student's shape \
 was chosen among three of at most 10,000 parameters, from scratch with all the labels but those 5,000 and 3 \
@@ -49,8 +50,8 @@ def write_results(
     work: Path, out: Path, plan: list[tuple[Variant, Setting]], seeds: int, tuning: dict[str, Any]
 ) -> None:
     """Write ``kd_quality.json`` and ``kd_quality.md`` of what has been run so far."""
-    teacher = teach(work)
-    rows = [found for variant, setting in plan if (found := _row(work, variant, setting, seeds))]
+    teacher = train_teacher(work)
+    rows = [row for variant, setting in plan if (row := _row(work, variant, setting, seeds))]
     at = {row["name"]: row for row in rows}
     scratch = at.get("scratch_3k")
     for row in rows:
@@ -61,12 +62,18 @@ def write_results(
         row["over_kd"] = _difference(row, at.get(f"hinton{end}"))
         if scratch:
             row["gap_recovered"] = (row["mean"] - scratch["mean"]) / (teacher["test_accuracy"] - scratch["mean"])
-    facts = open_device("host").facts()
-    shown = {key: value for key, value in teacher.items() if key != "answers"} | {"trained_on_labels": 60_000}
-    found = {"schema": 2, "teacher": shown, "rows": rows, "tuning": tuning, "machine": facts}
-    write_json(out / "kd_quality.json", found)
+    facts = machine()
+    summary = {key: value for key, value in teacher.items() if key != "answers"} | {
+        "trained_on_labels": len(load("train").labels)
+    }
+    results = {"schema": 2, "teacher": summary, "rows": rows, "tuning": tuning, "machine": facts}
+    write_json(out / "kd_quality.json", results)
     if rows:
-        write_text(out / "kd_quality.md", _markdown(found))
+        write_text(out / "kd_quality.md", _markdown(results))
+
+
+def _labels() -> int:
+    return len(load("train").labels)
 
 
 def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str, Any] | None:
@@ -78,7 +85,7 @@ def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str
         return None
     one = next(iter(runs.values()))
     return {
-        "name": variant.name, "shown": variant.shown, "setting": setting.name, "epochs": variant.epochs,
+        "name": variant.name, "shown": variant.title, "setting": setting.name, "epochs": variant.epochs,
         "settings": {key: value for key, value in one["settings"].items() if key not in ("seed", "student")},
         "accuracies": {str(seed): run["accuracy"] for seed, run in runs.items()},
         **_interval([run["accuracy"] for run in runs.values()]),
@@ -89,9 +96,9 @@ def _row(work: Path, variant: Variant, setting: Setting, seeds: int) -> dict[str
     }  # fmt: skip
 
 
-def _interval(found: list[float]) -> dict[str, Any]:
-    half = half_width(np.array(found)) if len(found) > 1 else None
-    return {"mean": float(np.mean(found)), "half_width": half}
+def _interval(values: list[float]) -> dict[str, Any]:
+    half = half_width(np.array(values)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "half_width": half}
 
 
 def _difference(row: dict[str, Any], base: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -102,23 +109,23 @@ def _difference(row: dict[str, Any], base: dict[str, Any] | None) -> dict[str, A
     return _interval([row["accuracies"][seed] - base["accuracies"][seed] for seed in both]) if both else None
 
 
-def _shown(found: dict[str, Any] | None, sign: str = "+") -> str:
-    if found is None:
+def _percent(value: dict[str, Any] | None, sign: str = "+") -> str:
+    if value is None:
         return ""
-    half = "" if found["half_width"] is None else f" ± {100 * found['half_width']:.2f}"
-    return f"{100 * found['mean']:{sign}.2f}{half}"
+    half = "" if value["half_width"] is None else f" ± {100 * value['half_width']:.2f}"
+    return f"{100 * value['mean']:{sign}.2f}{half}"
 
 
 def _setting(row: dict[str, Any]) -> str:
-    """Of the best combination, what it is made of."""
+    """The setting; for the best combination, its terms."""
     if row["setting"] != "best":
         return str(row["setting"])
     terms = row["settings"]["objective"]["terms"]
     return " + ".join(f"{term['weight']:g} x {term['objective']['name']}" for term in terms)
 
 
-def _markdown(found: dict[str, Any]) -> str:
-    rows, teacher, facts = found["rows"], found["teacher"], found["machine"]
+def _markdown(results: dict[str, Any]) -> str:
+    rows, teacher, facts = results["rows"], results["teacher"], results["machine"]
     spent = sum(phase["cpu_s"] for phase in teacher["phases"])
     heads = ("student", "setting", "test accuracy, %", "by seed", "over scratch (3,000)", "over scratch (60,000)",
              "over KD", "gap recovered", "agrees with the teacher", "CPU s")  # fmt: skip
@@ -128,12 +135,12 @@ def _markdown(found: dict[str, Any]) -> str:
         seeds = " / ".join(f"{100 * accuracy:.2f}" for accuracy in row["accuracies"].values())
         gap = f"{100 * row['gap_recovered']:.0f} %" if "gap_recovered" in row else ""
         lines.append(
-            f"| {row['shown']} | {_setting(row)} | **{_shown(row, '')}** | {seeds} | {_shown(row['over_scratch'])} "
-            f"| {_shown(row['over_all_labels'])} | {_shown(row['over_kd'])} | {gap} "
+            f"| {row['shown']} | {_setting(row)} | **{_percent(row, '')}** | {seeds} | {_percent(row['over_scratch'])} "
+            f"| {_percent(row['over_all_labels'])} | {_percent(row['over_kd'])} | {gap} "
             f"| {100 * row['agreement']:.1f} % | {row['cpu_s']:.0f} |"
         )
-    tried = ["| tried | on the 5,000 kept apart, % |", "|---|---|"]
-    tried += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in found["tuning"].items()]
+    tuning = ["| tried | on the 5,000 held-out images, % |", "|---|---|"]
+    tuning += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in results["tuning"].items()]
     note = NOTE.format(
         teacher=teacher["parameters"], accuracy=100 * teacher["test_accuracy"],
         phases=" + ".join(str(one["epochs"]) for one in teacher["phases"]),
@@ -141,5 +148,5 @@ def _markdown(found: dict[str, Any]) -> str:
         student=rows[0]["parameters"], macs=rows[0]["multiplications"] / 1e6, epochs=EPOCHS, long=LONG, batch=BATCH,
         views=VIEWS, rate=LEARNING_RATE, tuning_epochs=TUNING_EPOCHS, tuning_seed=TUNING_SEED,
     )  # fmt: skip
-    parts = ("# Fashion-MNIST with 3,000 labels", "\n".join(lines), note, "\n".join(tried), MACHINE.format(**facts))
+    parts = ("# Fashion-MNIST with 3,000 labels", "\n".join(lines), note, "\n".join(tuning), MACHINE.format(**facts))
     return "\n\n".join(parts) + "\n"

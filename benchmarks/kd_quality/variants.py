@@ -43,7 +43,7 @@ class Variant:
     """A row of the table. ``settings`` are tried on held-out images; with one there is nothing to choose."""
 
     name: str
-    shown: str
+    title: str
     settings: tuple[Setting, ...]
     labels: Literal["3000", "all"] = "3000"
     photos: Literal["3000", "all"] = "all"
@@ -52,7 +52,7 @@ class Variant:
     mixed: bool = False
 
     @property
-    def taught(self) -> bool:
+    def distilled(self) -> bool:
         """Whether a teacher takes part."""
         return not all(isinstance(setting.objective, LabelsOnly) for setting in self.settings)
 
@@ -80,8 +80,8 @@ FEATURES: tuple[tuple[str, str, Any, tuple[float, float]], ...] = (
 def on_features(base: Setting) -> tuple[Variant, ...]:
     """A row for each objective on features: a term beside the logit objective ``base``, with two weights to try."""
     return tuple(
-        Variant(name, f"KD + {shown}", tuple(_plus(base, objective, weight) for weight in weights))
-        for name, shown, objective, weights in FEATURES
+        Variant(name, f"KD + {title}", tuple(_plus(base, objective, weight) for weight in weights))
+        for name, title, objective, weights in FEATURES
     )
 
 
@@ -91,7 +91,7 @@ def _plus(base: Setting, objective: Any, weight: float) -> Setting:
 
 
 def main_rows(hinton: Setting) -> tuple[Variant, ...]:
-    """What decides whether distillation pays."""
+    """The rows that decide whether distillation is worth it."""
     return (
         Variant("scratch_3k", "from scratch, 3,000 labels", (LABELS,), photos="3000"),
         Variant("scratch_60k", "from scratch, all 60,000 labels", (LABELS,), labels="all"),
@@ -101,7 +101,7 @@ def main_rows(hinton: Setting) -> tuple[Variant, ...]:
 
 
 def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
-    """The best logit objective and the best feature term together; then patiently, beside what that has to beat."""
+    """The best logit objective and the best feature term together; then with more passes, beside its baseline."""
     setting = Setting("best", Weighted(terms=(*terms_of(logits.objective), terms_of(features.objective)[-1])))
     long = f", {LONG} passes"
     return (
@@ -112,7 +112,7 @@ def combined(logits: Setting, features: Setting) -> tuple[Variant, ...]:
 
 
 def other_rows(hinton: Setting) -> tuple[Variant, ...]:
-    """Plain KD as patient as the best combination; how far to trust the teacher; how many views."""
+    """Plain KD with as many passes as the best combination; how far to trust the teacher; how many views."""
     weighted = replace(hinton, name="p1", confidence=ConfidenceWeight())
     sure = replace(hinton, name="0.8", confidence=ConfidenceThreshold(at_least=0.8))
     return (
@@ -123,4 +123,14 @@ def other_rows(hinton: Setting) -> tuple[Variant, ...]:
         Variant("hinton_mixed", "KD, half of the views mixed (mixup, cutmix)", (hinton,), mixed=True),
         Variant("hinton_v8", "KD, V = 8 (a new view every pass)", (hinton,), views=8),
         Variant("scratch_3k_v8", "from scratch, 3,000 labels, V = 8", (LABELS,), photos="3000", views=8),
+    )
+
+
+def short_rows() -> tuple[Variant, ...]:
+    """A row for each kind of training, of one pass: on labels, on logits, on features, on mixed views."""
+    plain = HINTON.settings[0]
+    return (
+        Variant("scratch_3k", "from scratch, 3,000 labels", (LABELS,), photos="3000", epochs=1),
+        Variant("fitnet", "KD + hints (FitNet)", (_plus(plain, FitNet(), 0.1),), epochs=1),
+        Variant("hinton_mixed", "KD, half of the views mixed", (plain,), epochs=1, mixed=True),
     )

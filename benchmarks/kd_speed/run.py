@@ -1,17 +1,17 @@
-"""What a step of distillation costs: with the stored column, on labels alone, and in keras.distillation.Distiller.
+"""What a step of distillation costs: on stored soft targets, on labels alone, and in keras.distillation.Distiller.
 
     python benchmarks/kd_speed/run.py --work DIR
 
-Blocks of steps of all trainings take turns, in a new order every round, for ``--minutes`` in all. Every round is kept
-in DIR: killed and called again, it goes on. Also measured: either precision on this CPU, and the share of its time
+Blocks of steps of all trainings take turns, in a new order every round, for ``--minutes`` in all. Every round is stored
+in DIR, so that a killed run can be continued. Also measured: either precision on this CPU, and the share of its time
 that a training waits for its input.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -19,45 +19,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arms import BATCH, GROUPS, PAIRS, PRECISIONS, SIZE, serve
 
-from edgekd.devices.table import open_device
-from edgekd.storage import read_json, write_json, write_text
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from arms import FULL, GROUPS, PRECISIONS, SHORT, Sizes, serve
+from common import Parser, machine, run_script, write_results
+
+import edgekd
+from edgekd.storage import read_json, write_json
 
 RESAMPLES, FEWEST = 4000, 5
-COLUMN_AIM, DISTILLER_AIM, RATIO_AIM = 1.10, 5.0, 100.0
+SOFT_TARGETS_AIM, DISTILLER_AIM, RATIO_AIM = 1.10, 5.0, 100.0
 Round = Mapping[str, Sequence[float]]
 
 
 def main() -> None:
     """Measure and write ``results/``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = Parser(__file__, __doc__, work="soft targets, and every round as it ends")
+    parser.add_argument("--rounds", type=int, help="at most [30; --short: 1]")
     parser.add_argument("--minutes", type=float, default=7.5, help="no round begins after these, but the first five")
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    sizes, rounds_wanted = (SHORT, arguments.rounds or 1) if arguments.short else (FULL, arguments.rounds or 30)
     load_before = os.getloadavg()
-    rounds, parameters = measured(given.work, given.rounds, given.minutes)
-    told = {
+    rounds, parameters = measure(arguments.work, rounds_wanted, arguments.minutes, sizes)
+    results = {
         "schema": 1, "pairs": {name: {"teacher": teacher, "student": f"cnn:{width}", "parameters": parameters[name]}
-                               for name, (teacher, width) in PAIRS.items()},
-        "input_size": SIZE, "batch_size": BATCH, "rounds": len(rounds),
+                               for name, (teacher, width) in sizes.pairs.items()},
+        "input_size": sizes.size, "batch_size": sizes.batch, "large": sizes.large, "rounds": len(rounds),
         # Of each arm and round: milliseconds a step, and the share of them spent waiting for input.
-        "raw": rounds, "ratios": ratios(rounds),
-        "load": {"before": load_before, "after": os.getloadavg()}, "machine": open_device("host").facts(),
-        "versions": {name: metadata.version(name) for name in ("tensorflow", "keras", "edgekd")},
+        "raw": rounds, "ratios": ratios(rounds, sizes),
+        "load": {"before": load_before, "after": os.getloadavg()}, "machine": machine(),
+        "versions": {name: metadata.version(name) for name in ("tensorflow", "keras")},
     }  # fmt: skip
-    write_json(given.out / "kd_speed.json", told)
-    write_text(given.out / "kd_speed.md", markdown(told))
-    print(markdown(told))
+    results["versions"]["edgekd"] = edgekd.__version__
+    write_results(arguments.out, "kd_speed", results, markdown(results))
 
 
-def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict[str, Any]]:
+def measure(work: Path, wanted: int, minutes: float, sizes: Sizes) -> tuple[list[Round], dict[str, Any]]:
     """Rounds of every arm's block, those of an earlier call first; and the networks' parameters."""
-    kept = work / "rounds.json"
-    state: dict[str, Any] = read_json(kept) if kept.is_file() else {"done": False, "rounds": [], "parameters": {}}
+    stored = work / "rounds.json"
+    state: dict[str, Any] = read_json(stored) if stored.is_file() else {"done": False, "rounds": [], "parameters": {}}
     if state["done"]:
         return state["rounds"], state["parameters"]
     begun = time.monotonic()
@@ -66,12 +68,12 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
     arms: dict[str, Any] = {}
     for group in GROUPS:
         doors[group], other = context.Pipe()
-        workers.append(context.Process(target=serve, args=(other, group, work), daemon=True))
+        workers.append(context.Process(target=serve, args=(other, group, work, sizes), daemon=True))
         workers[-1].start()
-        # So that a worker that dies is an error here and no endless wait.
+        # So that a worker that dies is an error here and not an endless wait.
         other.close()
         started = time.monotonic()
-        # One after the other: making them ready is no time to share.
+        # One after the other, so that they do not slow each other's preparation.
         names, facts = doors[group].recv()
         arms |= dict.fromkeys(names, doors[group])
         state["parameters"] |= facts
@@ -84,7 +86,7 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
         state["rounds"].append(taken)
         seconds, count = time.monotonic() - begun, len(state["rounds"])
         state["done"] = count >= wanted or (count >= FEWEST and seconds > 60 * minutes)
-        write_json(kept, state)
+        write_json(stored, state)
         print(f"round {count}, {seconds:.0f} s", flush=True)
     for door in doors.values():
         door.send(None)
@@ -93,10 +95,11 @@ def measured(work: Path, wanted: int, minutes: float) -> tuple[list[Round], dict
     return state["rounds"], state["parameters"]
 
 
-def ratios(rounds: Sequence[Round]) -> dict[str, dict[str, float]]:
+def ratios(rounds: Sequence[Round], sizes: Sizes) -> dict[str, dict[str, float]]:
     """Every ratio that is reported, by its two arms."""
-    pairs = [(f"{pair}/{a}", f"{pair}/{b}") for pair in PAIRS for a, b in (
-        ("column", "labels"), ("distiller", "column"), ("distiller", "keras_labels"), ("labels", "keras_labels"),
+    pairs = [(f"{pair}/{a}", f"{pair}/{b}") for pair in sizes.pairs for a, b in (
+        ("soft_targets", "labels"), ("distiller", "soft_targets"), ("distiller", "keras_labels"),
+        ("labels", "keras_labels"),
         ("teacher_forward", "student_forward"))]  # fmt: skip
     pairs += [(f"{PRECISIONS[1]}/{size}", f"{PRECISIONS[0]}/{size}") for size in ("small", "large")]
     return {f"{a} over {b}": ratio(rounds, a, b) for a, b in pairs}
@@ -110,41 +113,42 @@ def ratio(rounds: Sequence[Round], arm: str, other: str) -> dict[str, float]:
     return {"value": float(np.median(values)), "low": float(low), "high": float(high)}
 
 
-def markdown(told: dict[str, Any]) -> str:
-    """The tables, and what was compared."""
+def markdown(results: dict[str, Any]) -> str:
+    """The tables, and what they compare."""
     lines = ["# The cost of a step of distillation"]
-    for pair, facts in told["pairs"].items():
-        lines += [f"## {facts['teacher']} teaches {facts['student']}", paired(told, pair, facts)]
-    lines += ["## Precision", precision(told), "## What was measured", how(told)]
+    for pair, facts in results["pairs"].items():
+        lines += [f"## {facts['teacher']} to {facts['student']}", paired(results, pair, facts)]
+    lines += ["## Precision", precision(results), "## What was measured", how(results)]
     return "\n\n".join(lines) + "\n"
 
 
-def paired(told: dict[str, Any], pair: str, facts: Mapping[str, Any]) -> str:
-    """One pair's table and its ratios, with what was aimed at."""
-    shown = {
-        "labels": "edgekd, labels alone", "column": "edgekd, the stored column", "keras_labels": "Keras, labels alone",
+def paired(results: dict[str, Any], pair: str, facts: Mapping[str, Any]) -> str:
+    """One pair's table and its ratios, each with its aim."""
+    titles = {
+        "labels": "edgekd, labels alone", "soft_targets": "edgekd, stored soft targets",
+        "keras_labels": "Keras, labels alone",
         "distiller": "keras.distillation.Distiller", "teacher_forward": "the teacher's forward pass",
         "student_forward": "the student's forward pass",
     }  # fmt: skip
     lines = ["| training | ms a step (median) | waits for its input |", "|---|---|---|"]
-    for name, text in shown.items():
-        taken = np.array([one[f"{pair}/{name}"] for one in told["raw"]])
-        waits = f"{100 * float(np.median(taken[:, 1])):.1f} %" if name in ("labels", "column") else "not counted"
+    for name, text in titles.items():
+        taken = np.array([one[f"{pair}/{name}"] for one in results["raw"]])
+        waits = f"{100 * float(np.median(taken[:, 1])):.1f} %" if name in ("labels", "soft_targets") else "not counted"
         lines.append(f"| {text} | {np.median(taken[:, 0]):.1f} | {waits} |")
 
     def of(a: str, b: str) -> dict[str, float]:
-        found: dict[str, float] = told["ratios"][f"{pair}/{a} over {pair}/{b}"]
-        return found
+        value: dict[str, float] = results["ratios"][f"{pair}/{a} over {pair}/{b}"]
+        return value
 
-    cost, column, online = (of(*names) for names in (
-        ("teacher_forward", "student_forward"), ("column", "labels"), ("distiller", "column")))  # fmt: skip
+    cost, stored, online = (of(*names) for names in (
+        ("teacher_forward", "student_forward"), ("soft_targets", "labels"), ("distiller", "soft_targets")))  # fmt: skip
     aimed = f"; {verdict(online, DISTILLER_AIM, above=True)}" if cost["value"] >= RATIO_AIM else ""
     lines += [
         "",
         f"- the teacher's forward pass costs {spread(cost)} the student's",
-        f"- a step with the stored column over one on labels alone: {spread(column)}; "
-        f"{verdict(column, COLUMN_AIM, above=False)}",
-        f"- keras.distillation.Distiller over the stored column: {spread(online)}{aimed}",
+        f"- a step on stored soft targets over one on labels alone: {spread(stored)}; "
+        f"{verdict(stored, SOFT_TARGETS_AIM, above=False)}",
+        f"- keras.distillation.Distiller over stored soft targets: {spread(online)}{aimed}",
         f"- keras.distillation.Distiller over Keras on labels alone: {spread(of('distiller', 'keras_labels'))}",
         "- edgekd on labels alone (deterministic, its input made as it goes) over Keras (its input ready): "
         f"{spread(of('labels', 'keras_labels'))}",
@@ -154,52 +158,52 @@ def paired(told: dict[str, Any], pair: str, facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def precision(told: dict[str, Any]) -> str:
-    """Either precision's step, and what edgekd makes of it."""
+def precision(results: dict[str, Any]) -> str:
+    """The step in either precision, and what follows for edgekd."""
     lines = ["| student | float32, ms a step | mixed_bfloat16, ms a step | ratio |", "|---|---|---|---|"]
-    found = []
-    for size, text in (("small", "cnn:16"), ("large", "all of efficientnet-lite0")):
-        medians = [np.median([one[f"{kind}/{size}"][0] for one in told["raw"]]) for kind in PRECISIONS]
-        found.append(told["ratios"][f"{PRECISIONS[1]}/{size} over {PRECISIONS[0]}/{size}"])
-        lines.append(f"| {text} | {medians[0]:.1f} | {medians[1]:.1f} | {spread(found[-1])} |")
-    faster = [one["high"] < 1 for one in found]
-    said = (
+    measured = []
+    for size, text in (("small", "cnn:16"), ("large", results["large"])):
+        medians = [np.median([one[f"{kind}/{size}"][0] for one in results["raw"]]) for kind in PRECISIONS]
+        measured.append(results["ratios"][f"{PRECISIONS[1]}/{size} over {PRECISIONS[0]}/{size}"])
+        lines.append(f"| {text} | {medians[0]:.1f} | {medians[1]:.1f} | {spread(measured[-1])} |")
+    faster = [one["high"] < 1 for one in measured]
+    conclusion = (
         "edgekd trains in float32, and on this CPU that is right: mixed_bfloat16 is not faster for either."
         if not any(faster)
         else "edgekd trains in float32. On this CPU mixed_bfloat16 would be faster for "
         f"{'both' if all(faster) else 'one'} of these students."
     )
-    return "\n".join([*lines, "", said])
+    return "\n".join([*lines, "", conclusion])
 
 
-def how(told: dict[str, Any]) -> str:
-    """What the figures are of."""
-    machine, load = told["machine"], told["load"]
+def how(results: dict[str, Any]) -> str:
+    """What the figures measure."""
+    machine, load = results["machine"], results["load"]
     return (
-        f"Images of {told['input_size']} px, batches of {told['batch_size']}, teachers of random weights. edgekd's "
-        "steps are those of its training loop, with deterministic kernels as always, views read from a memory map and "
-        "logits from the column. Keras is called by train_on_batch, without XLA and without deterministic kernels, on "
-        "a batch that is ready. The column's own cost, one pass of the teacher over every view, is not in these "
-        "figures. Ratios are medians of the ratios within a round, with 95 % bootstrap intervals over rounds.\n\n"
+        f"Images of {results['input_size']} px, batches of {results['batch_size']}, teachers of random weights. "
+        "edgekd's steps are those of its training loop, with deterministic kernels as always, views read from a memory "
+        "map and logits from disk. Keras is called by train_on_batch, without XLA and without deterministic kernels, "
+        "on a batch that is ready. The cost of the soft targets, one pass of the teacher over every view, is not in "
+        "these figures. Ratios are medians of the ratios within a round, with 95 % bootstrap intervals over rounds.\n\n"
         f"{machine['cpu_model']}, {machine['cores']} cores, load {load['before'][0]:.1f} before and "
-        f"{load['after'][0]:.1f} after; {told['rounds']} rounds, interleaved."
+        f"{load['after'][0]:.1f} after; {results['rounds']} rounds, interleaved."
     )
 
 
-def spread(found: Mapping[str, float]) -> str:
+def spread(value: Mapping[str, float]) -> str:
     """A ratio with its interval."""
-    return f"{found['value']:.2f}x ({found['low']:.2f}-{found['high']:.2f})"
+    return f"{value['value']:.2f}x ({value['low']:.2f}-{value['high']:.2f})"
 
 
-def verdict(found: Mapping[str, float], aim: float, *, above: bool) -> str:
-    """Whether what was aimed at was reached, and how surely."""
+def verdict(value: Mapping[str, float], aim: float, *, above: bool) -> str:
+    """Whether the aim was reached, and whether the interval is on one side of it."""
     sign = "at least" if above else "at most"
-    reached = found["value"] >= aim if above else found["value"] <= aim
-    sure = (found["low"] >= aim if above else found["high"] <= aim) if reached else (
-        found["high"] < aim if above else found["low"] > aim)  # fmt: skip
+    reached = value["value"] >= aim if above else value["value"] <= aim
+    sure = (value["low"] >= aim if above else value["high"] <= aim) if reached else (
+        value["high"] < aim if above else value["low"] > aim)  # fmt: skip
     doubt = "" if sure else ", though the interval reaches past it"
     return f"{sign} {aim:.2f}x was the aim: {'reached' if reached else 'missed'}{doubt}"
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

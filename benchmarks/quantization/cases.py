@@ -1,4 +1,4 @@
-"""A float student of one task and seed, with all that its conversions and trainings need."""
+"""A float student of one task and seed, with all inputs of its conversions and trainings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from edgekd.training.loop import Validation
 
 CALIBRATION = 200
 TASKS = (road.NAME, fashion.SMALL.name, fashion.HARD.name)
+SHORT_TASKS = (road.NAME, fashion.SMALL.name)
 
 
 @dataclass(frozen=True)
 class Case:
     """``student`` in float; ``calibration`` and ``test`` images uint8 [N, H, W, 3], ``labels`` of the test ones.
 
-    ``batches`` gives a stream with the stored teacher's answers for a batch size; a pass is of ``photos`` of them.
+    ``batches`` gives a stream with stored soft targets for a batch size; a pass is of ``photos`` of them.
     A fine-tuning takes ``epochs`` of ``batch_size`` at ``learning_rate``; the float training had ten times the rate.
     """
 
@@ -62,30 +63,31 @@ class Case:
         return f"{''.join(c if c.isalnum() else '-' for c in self.task)}-{self.seed}"
 
 
-def open_case(task: str, seed: int, work: Path, photos: Path, unlabelled: Path) -> Case:
-    """The case, its float student trained if it was not yet."""
+def open_case(task: str, seed: int, work: Path, photos: Path, unlabelled: Path, *, short: bool = False) -> Case:
+    """The case; its float student is trained if it is not stored in ``work``."""
     if task == road.NAME:
-        return _road(seed, work, photos, unlabelled)
+        return _road(seed, work, photos, unlabelled, short)
     return _fashion(next(kind for kind in (fashion.SMALL, fashion.HARD) if kind.name == task), seed, work)
 
 
 def _fashion(kind: fashion.Kind, seed: int, work: Path) -> Case:
-    student, column = fashion.float_student(work, kind, seed), fashion.teacher_answers(work)
+    student, soft_targets = fashion.float_student(work, kind, seed), fashion.soft_targets_of(work)
+    photos = fashion.distilled_count()
     grey, labels = fashion.arrays("train")
     test, truth = fashion.arrays("t10k")
-    chosen = np.random.default_rng(seed).choice(fashion.SHOWN, CALIBRATION, replace=False)
+    chosen = np.random.default_rng(seed).choice(photos, min(photos, CALIBRATION), replace=False)
     return Case(
-        kind.name, seed, student, bind_logits(Hinton()), fashion.shown(grey[chosen], kind.side),
-        fashion.shown(test, kind.side), truth, fashion.validation(kind.side),
+        kind.name, seed, student, bind_logits(Hinton()), fashion.as_photos(grey[chosen], kind.side),
+        fashion.as_photos(test, kind.side), truth, fashion.validation(kind.side),
         lambda size: BatchStream(
-            fashion.Source(kind.side), np.arange(fashion.SHOWN), labels, column, batch_size=size, seed=seed
+            fashion.Source(kind.side), np.arange(photos), labels, soft_targets, batch_size=size, seed=seed
         ),
-        fashion.SHOWN, 2 if kind is fashion.SMALL else 1, 128, 4e-4, fashion.CLASSES,
+        photos, 2 if kind is fashion.SMALL else 1, 128, 4e-4, fashion.CLASSES,
     )  # fmt: skip
 
 
-def _road(fold: int, work: Path, photos: Path, unlabelled: Path) -> Case:
-    directory, recipe = road.float_run(work, photos, unlabelled, fold)
+def _road(fold: int, work: Path, photos: Path, unlabelled: Path, short: bool) -> Case:
+    directory, recipe = road.float_run(work, photos, unlabelled, fold, short)
     context = RunContext(Workspace(directory), recipe)
     dataset = context.dataset
     student = load_model(directory / "distill" / "student.keras")

@@ -1,18 +1,14 @@
-"""Fashion-MNIST as photos: a small student and MobileNetV3-Small, taught by a larger network's stored answers.
-
-Data: Xiao, Rasul & Vollgraf, arXiv:1708.07747, from the Debian package dataset-fashion-mnist.
-"""
+"""Fashion-MNIST as photos: a small student and MobileNetV3-Small, distilled from a larger network's soft targets."""
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from fashion_mnist import CLASSES, Pixels, arrays
 
 from edgekd.distill.bind import bind
 from edgekd.distill.hinton import Hinton
@@ -24,12 +20,15 @@ from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
-FOLDER = Path("/usr/share/datasets/fashion-mnist")
-CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-HELD_OUT = 5_000
-# Of the training images, those that a student sees, in float and in every fine-tuning.
-SHOWN = 20_000
-Pixels = npt.NDArray[np.uint8]
+
+def held_out_count() -> int:
+    """How many training images are validation images: 5,000 of 60,000."""
+    return len(arrays("train")[1]) // 12
+
+
+def distilled_count() -> int:
+    """How many training images a student is trained on, in float and in every fine-tuning: 20,000 of 60,000."""
+    return len(arrays("train")[1]) // 3
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,7 @@ def network(kind: Kind) -> Any:
     return keras.Model(image, keras.layers.Dense(len(CLASSES), name="logits")(x), name="mobilenet_v3_small")
 
 
-@cache
-def arrays(split: str) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """``train`` (60,000) or ``t10k`` (10,000): uint8 [N, 28, 28] and labels [N]."""
-    with gzip.open(FOLDER / f"{split}-images-idx3-ubyte.gz") as stream:
-        pixels = np.frombuffer(stream.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(FOLDER / f"{split}-labels-idx1-ubyte.gz") as stream:
-        return pixels, np.frombuffer(stream.read(), np.uint8, offset=8).astype(np.int64)
-
-
-def shown(grey: Pixels, side: int) -> Pixels:
+def as_photos(grey: Pixels, side: int) -> Pixels:
     """Grey images [N, 28, 28] as photos uint8 [N, side, side, 3]."""
     rim = (side - grey.shape[1]) // 2
     return np.repeat(np.pad(grey, ((0, 0), (rim, rim), (rim, rim)))[..., np.newaxis], 3, axis=3)
@@ -89,49 +79,49 @@ class Source:
 
     def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> Pixels:
         """uint8 [B, side, side, 3]."""
-        return shown(arrays("train")[0][sample_indices], self.side)
+        return as_photos(arrays("train")[0][sample_indices], self.side)
 
 
-def teacher_answers(work: Path) -> npt.NDArray[np.float16]:
-    """The teacher's logits for all training images, [60000, 1, 10]: cnn:32, trained on all but the held-out ones."""
-    path = work / "fashion" / "column.npy"
+def soft_targets_of(work: Path) -> npt.NDArray[np.float16]:
+    """The teacher's logits for all training images, [N, 1, 10]: cnn:32, trained on all but the held-out ones."""
+    path = work / "fashion" / "soft-targets.npy"
     if path.is_file():
         return np.load(path, allow_pickle=False)
     make_deterministic(0)
     model = cnn.build(32, 28, len(CLASSES))
     _, labels = arrays("train")
-    photos = np.arange(len(labels) - HELD_OUT)
+    photos = np.arange(len(labels) - held_out_count())
     stream = BatchStream(Source(28), photos, labels, None, batch_size=128, seed=0)
     train(
         model, bind(LabelsOnly(), model), stream, validation(28), _TEACHER,
         steps_per_epoch=_TEACHER.steps_per_epoch(len(photos)), checkpoint=path.with_suffix(".npz"), key="teacher",
     )  # fmt: skip
     grey = arrays("train")[0]
-    parts = [logits_of(model, shown(grey[i : i + 2000], 28), 500) for i in range(0, len(grey), 2000)]
+    parts = [logits_of(model, as_photos(grey[i : i + 2000], 28), 500) for i in range(0, len(grey), 2000)]
     with replacing(path) as temporary, temporary.open("wb") as out:
         np.save(out, np.concatenate(parts)[:, np.newaxis].astype(np.float16), allow_pickle=False)
     test, truth = arrays("t10k")
-    print(f"teacher: {np.mean(logits_of(model, shown(test, 28), 500).argmax(axis=1) == truth):.2%}", flush=True)
+    print(f"teacher: {np.mean(logits_of(model, as_photos(test, 28), 500).argmax(axis=1) == truth):.2%}", flush=True)
     return np.load(path, allow_pickle=False)
 
 
 def validation(side: int) -> Validation:
     """The last images of the training set."""
     grey, labels = arrays("train")
-    return Validation(shown(grey[-HELD_OUT:], side), labels[-HELD_OUT:])
+    return Validation(as_photos(grey[-held_out_count() :], side), labels[-held_out_count() :])
 
 
 def float_student(work: Path, kind: Kind, seed: int) -> Any:
-    """The student taught by the column on the images shown, in float; trained once."""
+    """The float student, distilled on its share of the images; trained once."""
     folder = work / "fashion" / f"{'small' if kind is SMALL else 'hard'}-{seed}"
     path = folder / "student.keras"
     if not path.is_file():
         make_deterministic(seed)
-        model, column = network(kind), teacher_answers(work)
+        model, soft_targets = network(kind), soft_targets_of(work)
         labels = arrays("train")[1]
-        photos = np.arange(SHOWN)
+        photos = np.arange(distilled_count())
         schedule = Schedule(epochs=kind.epochs, batch_size=128, learning_rate=4e-3)
-        stream = BatchStream(Source(kind.side), photos, labels, column, batch_size=128, seed=seed)
+        stream = BatchStream(Source(kind.side), photos, labels, soft_targets, batch_size=128, seed=seed)
         train(
             model, bind(Hinton(), model), stream, validation(kind.side), schedule,
             steps_per_epoch=schedule.steps_per_epoch(len(photos)),

@@ -1,25 +1,30 @@
-"""The guarantee on MobileNetV3-Small with hard-swish: what the ladder says, step by step, and where no step holds.
+"""The guarantee on MobileNetV3-Small with hard-swish: what the ladder prints, and where no step meets the bound.
 
     python benchmarks/quantization/ladder.py --work DIR [--max-drop 0]
 
-DIR is that of run.py, whose float student of the first seed is taken (and trained if it was not yet). Writes
-results/ladder.md: what was printed with what may be lost, and what where a student is beyond int8.
+DIR is that of run.py, whose float student of the first seed is taken (and trained if it is not there). Writes
+results/ladder.md: the output with the allowed drop, and that of a student that int8 cannot represent. --short takes the
+small student and synthetic images.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fashion_task as fashion
 import numpy as np
-from cases import Case, open_case
-from edgekd.pipeline.stages.qat import Still
 
-from edgekd.devices.table import open_device
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import fashion_mnist
+import fashion_task as fashion
+from cases import Case, open_case
+from common import Parser, machine, run_script
+
 from edgekd.errors import GateFailed
+from edgekd.pipeline.qat_training import StillImages
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ladder import climb_ladder
 from edgekd.quantize.ptq import Conversion
@@ -29,38 +34,39 @@ from edgekd.training.batches import BatchStream
 
 NOTE = """\
 MobileNetV3-Small x0.75 at 32 px on Fashion-MNIST, 5,000 validation images; every step is judged as the file that the
-.onnx is made of, with weights narrowed for CPUs without VNNI. The last step is taught by the stored column."""
-SPOILT = """\
+.onnx is made of, with weights narrowed for CPUs without VNNI. The last step is distilled from stored soft targets."""
+BEYOND_INT8 = """\
 A student that tells colours by channels a thousandth as large as another, through twelve layers: int8 with one
-scale a tensor has no place for both, and its training in int8, by the labels, finds none."""
+scale a tensor cannot represent both, and training in int8, on the labels, does not find a way."""
 
 
 def main() -> None:
-    """Climb twice and write what was said."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
+    """Climb twice and write what was printed."""
+    parser = Parser(__file__, __doc__, work="the folder of run.py")
     parser.add_argument("--max-drop", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    case = open_case(fashion.HARD.name, arguments.seed, arguments.work.resolve(), Path(), Path())
-    hard = climbed(case, case.student, arguments.max_drop, arguments.work)
-    colours = spoilt_case(case)
-    beyond = climbed(colours, colours.student, 1.0, arguments.work)
-    facts = open_device("host").facts()
+    fashion_mnist.add_option(parser)
+    arguments = parser.parse()
+    fashion_mnist.use(arguments.fashion_mnist, short=arguments.short, work=arguments.work)
+    kind = fashion.SMALL if arguments.short else fashion.HARD
+    case = open_case(kind.name, arguments.seed, arguments.work, Path(), Path())
+    hard = climb(case, case.student, arguments.max_drop, arguments.work)
+    colours = colour_case(case)
+    beyond = climb(colours, colours.student, 1.0, arguments.work)
+    facts = machine()
     parts = (
-        "# The way to a guarantee", NOTE, f"```\n{hard}\n```", SPOILT, f"```\n{beyond}\n```",
+        "# The way to a guarantee", NOTE, f"```\n{hard}\n```", BEYOND_INT8, f"```\n{beyond}\n```",
         f"On {facts['cpu_model']}, {facts['cores']} cores, {facts['os']}.",
     )  # fmt: skip
     write_text(arguments.out / "ladder.md", "\n\n".join(parts) + "\n")
 
 
-def climbed(case: Case, student: Any, max_drop: float, work: Path) -> str:
-    """All that is said on the way, as ``edgekd export --max-drop`` prints it, and the exit code."""
-    said: list[str] = []
+def climb(case: Case, student: Any, max_drop: float, work: Path) -> str:
+    """All that is printed on the way, as ``edgekd export --max-drop`` prints it, and the exit code."""
+    lines: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        lines.append(text)
         print(text, flush=True)
 
     def aware() -> Conversion:
@@ -81,11 +87,11 @@ def climbed(case: Case, student: Any, max_drop: float, work: Path) -> str:
     except GateFailed as error:
         say(f"edgekd: {str(error).splitlines()[0]}")
         say(f"exit code {error.exit_code}")
-    return "\n".join(said)
+    return "\n".join(lines)
 
 
-def spoilt_case(case: Case) -> Case:
-    """The same images in colours, told apart by a student that int8 cannot hold."""
+def colour_case(case: Case) -> Case:
+    """The same images in colours, classified by a student that int8 cannot represent."""
     import keras
     from keras import layers
 
@@ -103,27 +109,29 @@ def spoilt_case(case: Case) -> Case:
         layer.set_weights([np.eye(4)[np.newaxis, np.newaxis], np.zeros(4)])
     head = np.concatenate([12 * np.eye(3) - 4, np.zeros((1, 3))])
     model.layers[-1].set_weights([head, np.zeros(3)])
-    return coloured(case, model)
+    return with_colours(case, model)
 
 
-def coloured(case: Case, model: Any) -> Case:
+def with_colours(case: Case, model: Any) -> Case:
     """Each image in one of three colours, which is its label; its training in int8 is by the labels."""
 
-    def painted(images: Any) -> tuple[Any, Any]:
+    def paint(images: Any) -> tuple[Any, Any]:
         labels = np.arange(len(images)) % 3
         shades = np.full((3, 3), 0.4) + 0.6 * np.eye(3)
         return (images * shades[labels][:, np.newaxis, np.newaxis]).astype(np.uint8), labels.astype(np.int64)
 
-    images, labels = painted(case.validation.images[:300])
-    shown = painted(case.validation.images[300:1300])
+    # 300 and 1,000 of 5,000.
+    few, many = len(case.validation.images) * 3 // 50, len(case.validation.images) * 13 // 50
+    images, labels = paint(case.validation.images[:few])
+    coloured = paint(case.validation.images[few:many])
     return replace(
-        case, student=model, objective=None, calibration=painted(case.calibration)[0], photos=len(shown[0]),
+        case, student=model, objective=None, calibration=paint(case.calibration)[0], photos=len(coloured[0]),
         validation=replace(case.validation, images=images, labels=labels),
         batches=lambda size: BatchStream(
-            Still(shown[0]), np.arange(len(shown[0])), shown[1], None, batch_size=size, seed=0
+            StillImages(coloured[0]), np.arange(len(coloured[0])), coloured[1], None, batch_size=size, seed=0
         ),
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -3,24 +3,32 @@
     python benchmarks/quantization/run.py --photos DIR --unlabelled DIR --work DIR [--seeds 3] [--only TEXT] [--table]
 
 DIR of photos holds ``metadata.csv`` and ``Images/``, as for benchmarks/road; Fashion-MNIST is Debian's package. Every
-number is of a packed .tflite run by LiteRT over test images. What --work holds already is kept: a kill loses one file.
---only takes the variants whose name holds the text, --table computes nothing and writes the results of what is there.
+number is of a packed .tflite run by LiteRT over test images. What --work has already is not repeated: a kill loses one
+file. --only takes the variants whose name contains the text, --table computes nothing and writes the results of what is
+there. --short takes few traffic lights for roads, synthetic images for Fashion-MNIST, and a variant of each kind.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
+import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import TASKS, Case, open_case
-from table import LATENCY_PLAN, write_results
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import fashion_mnist
+from cases import SHORT_TASKS, TASKS, Case, open_case
+from common import Parser, run_script
+from small_inputs import road_folder, unlabelled_folder
+from table import LATENCY_PLAN, SHORT_PLAN, write_results
 from variants import FLOAT, VARIANTS, Variant
 
-from edgekd.bench import BenchTarget, measure
+from edgekd.bench import BenchPlan, BenchTarget, measure
 from edgekd.devices.table import open_device
 from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
@@ -42,19 +50,28 @@ ORDER = (
 )
 
 
+# The first seed of each task, and a variant of each kind.
+SHORT_VARIANTS = {SHORT_TASKS[0]: ("float32", "ptq-mse"), SHORT_TASKS[1]: ("float32", "ptq-mse", "kd-qat", "prune-ptq")}
+
+
 def main() -> None:
     """Make what is missing, time the first seed's files, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("photos", "unlabelled", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = Parser(__file__, __doc__, work="students, files and results")
+    parser.input("--photos", help="the folder of metadata.csv and Images/ [--short: few traffic lights]")
+    parser.input("--unlabelled", help="a folder of photos without labels [--short: synthetic ones]")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="")
     parser.add_argument("--table", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    for name in ("photos", "unlabelled", "work"):
-        setattr(arguments, name, getattr(arguments, name).resolve())
-    if not arguments.table:
+    fashion_mnist.add_option(parser)
+    arguments = parser.parse()
+    fashion_mnist.use(arguments.fashion_mnist, short=arguments.short, work=arguments.work)
+    if arguments.short:
+        arguments.photos = arguments.photos or road_folder(arguments.work / "photos")
+        arguments.unlabelled = arguments.unlabelled or unlabelled_folder(arguments.work / "unlabelled")
+        for task, names in SHORT_VARIANTS.items():
+            _make_missing(task, 0, [v for v in VARIANTS if v.name in names], arguments)
+            _time(task, arguments.work, SHORT_PLAN)
+    elif not arguments.table:
         # What says most for its time comes first: a benchmark that is cut short has whole columns.
         for sparse, first, tasks in ORDER:
             for seed in (0,) if first else range(1, arguments.seeds):
@@ -62,21 +79,23 @@ def main() -> None:
                     variants = [v for v in VARIANTS if v.sparse == sparse and arguments.only in v.name]
                     _make_missing(task, seed, variants, arguments)
         for task in TASKS:
-            _time(task, arguments.work)
+            _time(task, arguments.work, LATENCY_PLAN)
     print(write_results(arguments.work, arguments.out))
 
 
-def _make_missing(task: str, seed: int, variants: list[Variant], arguments: argparse.Namespace) -> None:
-    missing = [v for v in variants if not _kept(arguments.work, task, seed, v).is_file()]
+def _make_missing(task: str, seed: int, variants: list[Variant], arguments: Namespace) -> None:
+    missing = [v for v in variants if not _result_file(arguments.work, task, seed, v).is_file()]
     if missing:
-        _work(open_case(task, seed, arguments.work, arguments.photos, arguments.unlabelled), missing, arguments.work)
+        photos, unlabelled = arguments.photos, arguments.unlabelled
+        case = open_case(task, seed, arguments.work, photos, unlabelled, short=arguments.short)
+        _make(case, missing, arguments.work)
 
 
-def _kept(work: Path, task: str, seed: int, variant: Variant) -> Path:
+def _result_file(work: Path, task: str, seed: int, variant: Variant) -> Path:
     return work / "results" / task / f"{seed}-{variant.name}.json"
 
 
-def _work(case: Case, variants: list[Variant], work: Path) -> None:
+def _make(case: Case, variants: list[Variant], work: Path) -> None:
     for variant in variants:
         started, spent = time.time(), time.process_time()
         conversion = variant.make(case, work / "models")
@@ -84,33 +103,34 @@ def _work(case: Case, variants: list[Variant], work: Path) -> None:
         preprocessing = Preprocessing(height=case.test.shape[1], width=case.test.shape[2])
         record = Record(case.classes, preprocessing, precision, load_float_model(case.student).range_in_graph, {})
         content = pack(conversion.content, record, name=variant.name)
-        path = _kept(work, case.task, case.seed, variant)
+        path = _result_file(work, case.task, case.seed, variant)
         write_bytes(path.with_suffix(".tflite"), content)
-        answers = probabilities_of(content, case.test).argmax(axis=1)
-        told = {
-            "accuracy": float(np.mean(answers == case.labels)), "right": (answers == case.labels).astype(int).tolist(),
+        predictions = probabilities_of(content, case.test).argmax(axis=1)
+        result = {
+            "accuracy": float(np.mean(predictions == case.labels)),
+            "right": (predictions == case.labels).astype(int).tolist(),
             "size_bytes": len(content), "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
             "parameters": case.student.count_params(), "seconds": round(time.time() - started, 1),
             "cpu_s": round(time.process_time() - spent, 1), "record": conversion.record,
         }  # fmt: skip
-        write_json(path, told)
+        write_json(path, result)
         print(
-            f"{case.slug} {variant.name}: {told['accuracy']:.2%}, {len(content):,} bytes, {told['seconds']} s",
+            f"{case.slug} {variant.name}: {result['accuracy']:.2%}, {len(content):,} bytes, {result['seconds']} s",
             flush=True,
         )
 
 
-def _time(task: str, work: Path) -> None:
-    """Time the first seed's files of a task side by side; kept once it is whole."""
+def _time(task: str, work: Path, plan: BenchPlan) -> None:
+    """Time the first seed's files of a task side by side; stored once it is complete."""
     path = work / "results" / task / "bench.json"
-    files = {v.name: _kept(work, task, 0, v).with_suffix(".tflite") for v in VARIANTS}
+    files = {v.name: _result_file(work, task, 0, v).with_suffix(".tflite") for v in VARIANTS}
     files = {name: file for name, file in files.items() if file.is_file()}
     if FLOAT.name not in files or (path.is_file() and _timed(path) == set(files)):
         return
     side = _side(files[FLOAT.name])
     images = np.random.default_rng(0).integers(0, 256, (8, *side, 3)).astype(np.uint8)
     targets = [BenchTarget(name, file, "tflite", images) for name, file in files.items()]
-    measure(targets, FLOAT.name, LATENCY_PLAN, open_device("host"), save_to=path)
+    measure(targets, FLOAT.name, plan, open_device("host"), save_to=path)
 
 
 def _timed(path: Path) -> set[str]:
@@ -120,9 +140,9 @@ def _timed(path: Path) -> set[str]:
 def _side(path: Path) -> tuple[int, int]:
     from edgekd.formats.artifact import Artifact
 
-    found: Any = Artifact.open(path).preprocessing
-    return int(found.height), int(found.width)
+    settings: Any = Artifact.open(path).preprocessing
+    return int(settings.height), int(settings.width)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -17,6 +17,7 @@ from edgekd.metrics import binomial_p
 from edgekd.storage import read_json, write_json, write_text
 
 LATENCY_PLAN = BenchPlan(launches=9, seconds_per_launch=0.2, warmup_max_s=0.3)
+SHORT_PLAN = BenchPlan(launches=1, seconds_per_launch=0.02, warmup_max_s=0.02)
 HEADER = (
     "file", "accuracy, % (95 % over seeds)", "by seed", "of float, %", "lost / gained", "McNemar p", "bytes",
     "of float32", "gzipped", "latency ratio (95 %)",
@@ -46,15 +47,15 @@ def write_results(work: Path, out: Path) -> str:
 
 
 def _rows(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
     for variant in VARIANTS:
         seeds = {int(p.name.split("-")[0]): read_json(p) for p in sorted(folder.glob(f"[0-9]-{variant.name}.json"))}
         if seeds:
-            found[variant.name] = {"shown": variant.shown, "seeds": seeds}
-    if FLOAT.name not in found:
+            rows[variant.name] = {"shown": variant.title, "seeds": seeds}
+    if FLOAT.name not in rows:
         return {}
     result = BenchResult.load(folder / "bench.json") if (folder / "bench.json").is_file() else None
-    return {name: _row(name, row, found[FLOAT.name]["seeds"], result) for name, row in found.items()}
+    return {name: _row(name, row, rows[FLOAT.name]["seeds"], result) for name, row in rows.items()}
 
 
 def _row(name: str, row: dict[str, Any], floats: dict[int, Any], result: BenchResult | None) -> dict[str, Any]:
@@ -89,9 +90,9 @@ def _latency(name: str, result: BenchResult | None) -> dict[str, float] | None:
     return None if ratio is None else ratio.as_json()
 
 
-def _shown(found: dict[str, Any]) -> str:
-    half = "" if found["half_width"] is None else f" ± {100 * found['half_width']:.2f}"
-    return f"{100 * found['mean']:.2f}{half}"
+def _percent(value: dict[str, Any]) -> str:
+    half = "" if value["half_width"] is None else f" ± {100 * value['half_width']:.2f}"
+    return f"{100 * value['mean']:.2f}{half}"
 
 
 def _table(rows: dict[str, Any]) -> str:
@@ -99,8 +100,8 @@ def _table(rows: dict[str, Any]) -> str:
     for row in rows.values():
         ratio = row["latency"]
         cells = (
-            row["shown"], f"**{_shown(row['accuracy'])}**", " / ".join(f"{100 * a:.2f}" for a in row["accuracies"]),
-            _shown(row["of_float"]), f"{row['lost']} / {row['gained']}", f"{row['p']:.2g}", f"{row['size_bytes']:,}",
+            row["shown"], f"**{_percent(row['accuracy'])}**", " / ".join(f"{100 * a:.2f}" for a in row["accuracies"]),
+            _percent(row["of_float"]), f"{row['lost']} / {row['gained']}", f"{row['p']:.2g}", f"{row['size_bytes']:,}",
             f"{row['of_float32_bytes']:.2f}", f"{row['gzip_bytes']:,}",
             "1" if ratio is None else f"{ratio['value']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})",
         )  # fmt: skip
@@ -109,24 +110,24 @@ def _table(rows: dict[str, Any]) -> str:
 
 
 def _aims(rows: dict[str, Any]) -> str:
-    """Each aim, and what was found."""
-    said = []
+    """Each aim, and the result."""
+    lines: list[str] = []
     ptq = [rows[name] for name in rows if name.startswith("ptq-")]
     if ptq:
         plain = rows.get("ptq-min-max", ptq[0])
-        said.append(f"PTQ by min-max keeps {_shown(plain['of_float'])} % of the float accuracy; aim: 99.5 %")
-        said.append(f"int8 bytes over float32's: {plain['of_float32_bytes']:.2f}; aim: at most 0.27")
+        lines.append(f"PTQ by min-max keeps {_percent(plain['of_float'])} % of the float accuracy; aim: 99.5 %")
+        lines.append(f"int8 bytes over float32's: {plain['of_float32_bytes']:.2f}; aim: at most 0.27")
     if "kd-qat" in rows:
-        said.append(f"KD-QAT keeps {_shown(rows['kd-qat']['of_float'])} %; aim: 100 % within the interval")
+        lines.append(f"KD-QAT keeps {_percent(rows['kd-qat']['of_float'])} %; aim: 100 % within the interval")
     if {"kd-qat", "qat"} <= rows.keys():
         pairs = zip(rows["kd-qat"]["accuracies"], rows["qat"]["accuracies"], strict=False)
         lead = _mean([one - other for one, other in pairs])
-        said.append(f"KD-QAT over QAT on labels alone: {_shown(lead)} points; aim: not below")
+        lines.append(f"KD-QAT over QAT on labels alone: {_percent(lead)} points; aim: not below")
     if {"pqat", "kd-qat"} <= rows.keys():
         share = rows["pqat"]["gzip_bytes"] / rows["kd-qat"]["gzip_bytes"]
         drop = _mean([a - b for a, b in zip(rows["kd-qat"]["accuracies"], rows["pqat"]["accuracies"], strict=False)])
-        said.append(
-            f"50 % pruned KD-PQAT gzipped over the gzipped int8: {share:.2f} (aim: at most 0.65), {_shown(drop)} "
+        lines.append(
+            f"50 % pruned KD-PQAT gzipped over the gzipped int8: {share:.2f} (aim: at most 0.65), {_percent(drop)} "
             "points below KD-QAT (aim: at most 0.7)"
         )
-    return "\n".join(f"- {line}." for line in said)
+    return "\n".join(f"- {line}." for line in lines)

@@ -1,4 +1,4 @@
-"""Every way to a smaller file that is compared: a name, what it is called, and how it is made of a case."""
+"""Every way to a smaller file that is compared: a name, a title, and how it is converted from a case."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Make = Callable[[Case, Path], Conversion]
 
 @dataclass(frozen=True)
 class Variant:
-    """``make`` is given the case and a folder for what it keeps on the way; ``sparse`` ones come last."""
+    """``make`` is given the case and a folder for intermediate files; ``sparse`` ones come last."""
 
     name: str
-    shown: str
+    title: str
     make: Make
 
     @property
     def sparse(self) -> bool:
         """Whether it prunes or clusters."""
-        return "prune" in self.shown or "cluster" in self.shown
+        return "prune" in self.title or "cluster" in self.title
 
 
 def _ptq(ranges: Any) -> Make:
@@ -48,24 +48,24 @@ def _sparse(case: Case, folder: Path, method: Any) -> Any:
             batch_size=case.batch_size,
             learning_rate=case.learning_rate * 2.5,
         )
-        made = sparsify(
+        result = sparsify(
             case.student, section, case.objective, case.batches(case.batch_size), case.validation,
             steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=path.with_suffix(".npz"), key=path.stem,
         )  # fmt: skip
         with replacing(path) as temporary:
-            made.student.save(temporary)
+            result.student.save(temporary)
     return load_model(path)
 
 
-def _aware(method: Any = "qat", *, taught: bool = True, of: str | None = None) -> Make:
+def _qat(method: Any = "qat", *, distilled: bool = True, of: str | None = None) -> Make:
     def make(case: Case, folder: Path) -> Conversion:
         section = QatSettings(
             method=method, epochs=case.epochs, batch_size=case.batch_size, learning_rate=case.learning_rate
         )
         student = case.student if of is None else _sparse(case, folder, of)
-        key = f"{case.slug}-{method}-{'taught' if taught else 'labels'}"
+        key = f"{case.slug}-{method}-{'soft-targets' if distilled else 'labels'}"
         return train_qat(
-            student, section, case.objective if taught else None, case.batches(case.batch_size), case.validation,
+            student, section, case.objective if distilled else None, case.batches(case.batch_size), case.validation,
             steps_per_epoch=case.steps_per_epoch, seed=case.seed, checkpoint=folder / f"{key}.npz", key=key,
             calibration=case.calibration,
         )  # fmt: skip
@@ -83,12 +83,12 @@ VARIANTS = (
     Variant("ptq-min-max", "PTQ, min-max", _ptq("min-max")),
     Variant("ptq-percentile", "PTQ, percentile", _ptq("percentile")),
     Variant("ptq-mse", "PTQ, MSE", _ptq("mse")),
-    Variant("kd-qat", "KD-QAT", _aware()),
-    Variant("qat", "QAT, labels alone", _aware(taught=False)),
+    Variant("kd-qat", "KD-QAT", _qat()),
+    Variant("qat", "QAT, labels alone", _qat(distilled=False)),
     Variant("prune-ptq", "50 % pruned, PTQ", _ptq_of("prune")),
-    Variant("pqat", "50 % pruned, KD-PQAT", _aware("pqat", of="prune")),
+    Variant("pqat", "50 % pruned, KD-PQAT", _qat("pqat", of="prune")),
     Variant("prune24-ptq", "2:4 pruned, PTQ", _ptq_of("prune-2:4")),
     Variant("cluster-ptq", "16 clusters, PTQ", _ptq_of("cluster")),
-    Variant("cqat", "16 clusters, KD-CQAT", _aware("cqat", of="cluster")),
-    Variant("pcqat", "50 % pruned, 16 clusters, KD-PCQAT", _aware("pcqat", of="prune-cluster")),
+    Variant("cqat", "16 clusters, KD-CQAT", _qat("cqat", of="cluster")),
+    Variant("pcqat", "50 % pruned, 16 clusters, KD-PCQAT", _qat("pcqat", of="prune-cluster")),
 )

@@ -4,26 +4,32 @@
 
 DIR of photos holds ``metadata.csv`` (filename, label) and ``Images/``. Every fold is an ordinary run of edgekd; a kill
 loses at most one stage. Accuracies are of the shipped int8 .tflite, run by LiteRT over photos that no training saw.
+--short takes one fold of few traffic lights, and one small student.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folds import FOLDS, write_folds
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import Parser, machine, run_script, write_results
+from folds import write_folds
+from small_inputs import road_folder, unlabelled_folder
 
 import edgekd
 from edgekd.data.images import images_of
-from edgekd.devices.table import open_device
 from edgekd.metrics import accuracy
 from edgekd.models.load import load_model
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import parse_recipe
-from edgekd.storage import read_json, write_json, write_text
+from edgekd.storage import read_json
 
 # Twelve blocks without the 8th and the 11th, of the others a share of the hidden channels. The unlabelled photos are of
 # other roads and six times as many: half of a pass is kept for those that have labels.
@@ -37,11 +43,17 @@ STUDENTS: dict[str, dict[str, Any]] = {
         "distill": {"labelled_share": 0.5, "schedule": {"epochs": 8, "learning_rate": 3e-4}},
     },
 }
+SHORT: dict[str, dict[str, Any]] = {
+    "slice:3@32": {
+        "student": {"model": "slice:3@32", "freeze_blocks": 1},
+        "distill": {"labelled_share": 0.5, "schedule": {"epochs": 1, "batch_size": 8}},
+    },
+}
 NOTE = """\
 A photo is in one fold's test split; each fold's own validation photos chose the head's penalty and the epoch. Which
-blocks and what share of channels to keep, and that half of a pass is labelled, was settled on earlier runs over these
+blocks and what share of channels to keep, and that half of a pass is labelled, was chosen in earlier runs over these
 same folds, so that a new collection of photos may do a little worse. One seed; the rows differ by a few photos."""
-# Run directory stage: what the student in it has learnt from.
+# Run directory stage: what the student in it was trained on.
 VARIANTS = {"start": "linear probe", "scratch": "labels alone", "distill": "distilled"}
 
 
@@ -53,9 +65,9 @@ def recipe(fold: Path, student: dict[str, Any], arguments: argparse.Namespace) -
             "source": str(fold),
             "images": str(arguments.photos / "Images"),
             "unlabelled": str(arguments.unlabelled),
-            "views": {"views": 4},
+            "views": {"views": 1 if arguments.short else 4},
         },
-        "teacher": {"model": "efficientnet-lite0", "input_size": 160},
+        "teacher": {"model": "efficientnet-lite0", "input_size": 32 if arguments.short else 160},
         # The accuracy is the result here, whatever it is: no gate may end the benchmark.
         "gates": {"min_agreement": 0.0},
         **student,
@@ -65,42 +77,46 @@ def recipe(fold: Path, student: dict[str, Any], arguments: argparse.Namespace) -
 
 def main() -> None:
     """Run every fold and student, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--unlabelled", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    for name in ("photos", "unlabelled", "work"):
-        setattr(arguments, name, getattr(arguments, name).resolve())
+    parser = Parser(__file__, __doc__, work="the folds' runs")
+    parser.input("--photos", help="the folder of metadata.csv and Images/ [--short: few traffic lights]")
+    parser.input("--unlabelled", help="a folder of photos without labels [--short: synthetic ones]")
+    arguments = parser.parse()
+    if arguments.short:
+        arguments.photos = arguments.photos or road_folder(arguments.work / "photos")
+        arguments.unlabelled = arguments.unlabelled or unlabelled_folder(arguments.work / "unlabelled")
     started = time.time()
     folds = write_folds(arguments.photos / "metadata.csv", arguments.photos / "Images", arguments.work / "folds")
     rows: list[dict[str, Any]] = []
-    for fold in folds:
-        for name, student in STUDENTS.items():
+    for fold in folds[:1] if arguments.short else folds:
+        for name, student in (SHORT if arguments.short else STUDENTS).items():
             rows += measure(fold, name, student, arguments)
             print(f"{time.time() - started:7.0f} s  {fold.stem}  {name}", flush=True)
-    write_json(arguments.out / "road.json", {"schema": 2, "machine": open_device("host").facts(), "rows": rows})
-    table = f"{summarize(rows)}\n\n{NOTE}"
-    write_text(arguments.out / "road.md", table + "\n")
-    print(table)
+    results = {"schema": 2, "machine": machine(), "rows": rows}
+    write_results(arguments.out, "road", results, f"{summarize(rows)}\n\n{NOTE}\n")
 
 
 def measure(fold: Path, name: str, student: dict[str, Any], arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One fold with one student: predictions of every variant's int8 file on the fold's test photos."""
     directory = arguments.work / fold.stem
-    given = recipe(fold, student, arguments)
-    edgekd.run(given, directory, until="check", accept_weak_teacher=True)
+    edgekd.run(recipe(fold, student, arguments), directory, until="check", accept_weak_teacher=True)
     dataset = edgekd.Dataset.load(directory / "data" / "dataset.json")
     check = read_json(directory / "check" / "check.json")
     truth = check["labels"]
-    rows = [{"fold": fold.stem, "student": "teacher", "variant": "float32", "truth": truth, **picked(check["rows"][0])}]
+    rows = [
+        {
+            "fold": fold.stem,
+            "student": "teacher",
+            "variant": "float32",
+            "truth": truth,
+            **table_values(check["rows"][0]),
+        }
+    ]
     for stage, variant in VARIANTS.items():
         if stage == "start" and not name.startswith("slice"):
             continue
         artifact = int8(directory, stage, dataset)
         scored = edgekd.score(artifact, dataset).to_json()
-        rows.append({"fold": fold.stem, "student": name, "variant": variant, "truth": truth, **picked(scored)})
+        rows.append({"fold": fold.stem, "student": name, "variant": variant, "truth": truth, **table_values(scored)})
     return rows
 
 
@@ -111,16 +127,16 @@ def int8(directory: Path, stage: str, dataset: edgekd.Dataset) -> edgekd.Artifac
     model = load_model(directory / stage / "student.keras")
     preprocessing = Preprocessing(height=model.input_shape[1], width=model.input_shape[2])
     photos = (*dataset.split("train"), *dataset.split("unlabelled"))
-    chosen = np.random.default_rng(0).choice(len(photos), 200, replace=False)
+    chosen = np.random.default_rng(0).choice(len(photos), min(200, len(photos)), replace=False)
     calibration = images_of(dataset, tuple(photos[i] for i in sorted(chosen)), preprocessing)
-    (made,) = edgekd.export_model(
+    (exported,) = edgekd.export_model(
         model, directory / "variants", stage, labels=dataset.classes, preprocessing=preprocessing,
         precisions=("int8",), formats=("tflite",), calibration=calibration,
     )  # fmt: skip
-    return made
+    return exported
 
 
-def picked(row: dict[str, Any]) -> dict[str, Any]:
+def table_values(row: dict[str, Any]) -> dict[str, Any]:
     """What the table needs of a scored file."""
     return {key: row[key] for key in ("predictions", "size_bytes", "parameters")}
 
@@ -128,27 +144,28 @@ def picked(row: dict[str, Any]) -> dict[str, Any]:
 def summarize(rows: list[dict[str, Any]]) -> str:
     """A Markdown table: the mean over folds and its range, and the interval of all photos pooled."""
     lines = [
-        "| student | learnt from | file | parameters | bytes | accuracy: mean (range) of folds | all photos, 95 % |",
+        "| student | trained on | file | parameters | bytes | accuracy: mean (range) of folds | all photos, 95 % |",
         "|---|---|---|---|---|---|---|",
     ]
     kinds = dict.fromkeys((row["student"], row["variant"]) for row in rows)
     for student, variant in kinds:
         # The teacher is the same in both students' runs of a fold.
         of_fold = {row["fold"]: row for row in rows if (row["student"], row["variant"]) == (student, variant)}
-        assert len(of_fold) == FOLDS
         chosen = list(of_fold.values())
         means = [float(np.mean(np.equal(row["predictions"], row["truth"]))) for row in chosen]
         pooled = accuracy(
             np.concatenate([row["truth"] for row in chosen]), np.concatenate([row["predictions"] for row in chosen])
         )
         size = max(row["size_bytes"] for row in chosen)
-        learnt, file = ("ImageNet, then labels", "float32 TFLite") if student == "teacher" else (variant, "int8 TFLite")
+        trained_on, file = (
+            ("ImageNet, then labels", "float32 TFLite") if student == "teacher" else (variant, "int8 TFLite")
+        )
         lines.append(
-            f"| {student} | {learnt} | {file} | {chosen[0]['parameters']:,} | {size:,} | {np.mean(means):.1%} "
+            f"| {student} | {trained_on} | {file} | {chosen[0]['parameters']:,} | {size:,} | {np.mean(means):.1%} "
             f"({min(means):.1%}–{max(means):.1%}) | {pooled.value:.1%} ({pooled.low:.1%}–{pooled.high:.1%}) |"
         )
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

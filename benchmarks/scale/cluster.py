@@ -19,8 +19,16 @@ class Node:
     """A ``ray start --block`` in a session of its own."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
-        ray = Path(sys.executable).parent / "ray"
-        argv = [str(ray), "start", "--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0"]
+        argv = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--block",
+            "--disable-usage-stats",
+            "--num-cpus=1",
+            "--num-gpus=0",
+        ]
         argv += ["--object-store-memory=150000000", *arguments]
         with log.open("a") as stream:
             self._process = subprocess.Popen(
@@ -34,7 +42,7 @@ class Node:
         self._process.wait()
 
     def stop(self) -> None:
-        """End it, by and by."""
+        """End it by SIGTERM, after 20 s by SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -69,7 +77,7 @@ class Cluster:
         """Kill the second node."""
         self.second.kill()
 
-    def mend(self) -> None:
+    def restart_second(self) -> None:
         """Start a second node again."""
         self.second = self._join()
 
@@ -84,21 +92,21 @@ class Cluster:
             f"ray.init('{self.address}', logging_level=logging.ERROR, log_to_driver=False)\n"
             "print(sum(node['Alive'] for node in ray.nodes()))"
         )
-        told = ""
+        output = ""
         for _ in range(20):
             done = subprocess.run([sys.executable, "-c", code], env=self.environment, capture_output=True, text=True)
-            told = done.stdout.strip() or done.stderr[-500:]
+            output = done.stdout.strip() or done.stderr[-500:]
             if done.returncode == 0 and int(done.stdout.split()[-1]) >= nodes:
                 return
             time.sleep(1)
-        raise RuntimeError(f"the cluster did not come to {nodes} nodes: {told}; see {self._log}")
+        raise RuntimeError(f"the cluster did not reach {nodes} nodes: {output}; see {self._log}")
 
 
 @contextlib.contextmanager
 def cluster(work: Path, python_path: list[str]) -> Iterator[Cluster]:
     """Two nodes for the time of a block."""
-    made = Cluster(work, python_path)
+    nodes = Cluster(work, python_path)
     try:
-        yield made
+        yield nodes
     finally:
-        made.close()
+        nodes.close()

@@ -8,51 +8,51 @@ _ROWS = (("local_small", "here"), ("ray_small", "two Ray nodes"), ("local", "her
 _PAPER, _PLANNED = 100_000_000, 200_000
 
 
-def markdown(told: dict[str, Any], gpu: dict[str, Any] | None = None) -> str:
-    """Every part that was measured, ``gpu`` by gpu.py, and what follows from it on paper."""
-    machine = told["machine"]
+def markdown(results: dict[str, Any], gpu: dict[str, Any] | None = None) -> str:
+    """Every part that was measured, ``gpu`` by gpu.py, and what it extrapolates to."""
+    machine = results["machine"]
     parts = [
         "# Past one machine",
-        f"EfficientNet-Lite0 at {told['input_px']} px, one view a photo, on {machine['cpu_model']}, {machine['cores']} "
-        "cores. Both Ray nodes are of this machine, a core each.",
-        _columns(told),
+        f"EfficientNet-Lite0 at {results['input_px']} px, one view a photo, on {machine['cpu_model']}, "
+        f"{machine['cores']} cores. Both Ray nodes are of this machine, a core each.",
+        _columns(results),
     ]
-    if told.get("ray", told.get("local", {})).get("photos", 0) < _PLANNED:
+    if results.get("ray", results.get("local", {})).get("photos", 0) < _PLANNED:
         parts.append(f"A smaller run than the script's own, which has {_PLANNED:,} and {_PLANNED // 10:,} photos.")
-    if "sweep" in told:
-        one = told["sweep"]
+    if "sweep" in results:
+        one = results["sweep"]
         parts.append(
             f"**Sweep** of {one['students']} students, here ({one['local_s']:.0f} s) and as trials of Ray Tune "
             f"({one['ray_s']:.0f} s): the table is {'the same' if one['same_table'] else 'NOT the same'}, times aside, "
             f"and {one['same_files']} of {one['students']} int8 files are equal to the byte."
         )
-    if "kills" in told:
-        parts.append(_kills(told["kills"]))
-    if "store" in told:
-        one = told["store"]
+    if "kills" in results:
+        parts.append(_kills(results["kills"]))
+    if "store" in results:
+        one = results["store"]
         parts.append(
             f"**S3** (moto's server on loopback, 10 ms a request, {one['failed_requests']} of {one['requests']:,} "
             f"requests answered with 503): {one['photos']:,} photos, list and column there, "
             f"{one['photos'] / one['wall_s']:.0f} photos a second, {one['differing_shards']} shards differ from the "
-            "local column's."
+            "local ones."
         )
     if gpu:
         parts.append(_gpu(gpu))
-    if "local" in told:
-        parts.append(_paper(told, gpu))
+    if "local" in results:
+        parts.append(_paper(results, gpu))
     return "\n\n".join(parts) + "\n"
 
 
-def _columns(told: dict[str, Any]) -> str:
+def _columns(results: dict[str, Any]) -> str:
     lines = [
         "| photos | where | shards that differ | photos a second, working | from start to end "
         "| teacher's share of the work | of everything | largest worker | command |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for key, where in _ROWS:
-        if key not in told:
+        if key not in results:
             continue
-        one = told[key]
+        one = results[key]
         differ = "–" if one["differing_shards"] is None else str(one["differing_shards"])
         busy = one["teacher_s"] / (one["wall_s"] * one["workers"])
         lines.append(
@@ -89,7 +89,7 @@ def _gpu(gpu: dict[str, Any]) -> str:
         "(`gpu.py`; float32, no TF32):",
         "",
         "| teacher's pixels | teacher alone, 16 a batch | 256 a batch | photos prepared, threads | 8 processes "
-        "| column, threads | 8 processes | teacher's share |",
+        "| soft targets, threads | 8 processes | teacher's share |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in gpu["teachers"]:
@@ -106,21 +106,22 @@ def _gpu(gpu: dict[str, Any]) -> str:
         "",
         f"Photos a second. Threads and processes give {'the same bytes' if same else 'DIFFERENT bytes'}; no logit is "
         f"further than {far} from the CPU's. Threads are held up by Python's lock, so a GPU's photos are read by "
-        "processes. A column's batches are of 16 photos everywhere, or its bytes would depend on who made it; that, "
+        "processes. Batches of stored soft targets are of 16 photos everywhere, "
+        "or their bytes would depend on who computed them; that, "
         "and the wait for a shard's first photos, is what a GPU loses.",
     ]
     return "\n".join(lines)
 
 
-def _paper(told: dict[str, Any], gpu: dict[str, Any] | None) -> str:
-    rate = told["local"]["photos"] / told["local"]["working_s"]
-    hours = _PAPER / rate / 3600 * told["machine"]["cores"]
+def _paper(results: dict[str, Any], gpu: dict[str, Any] | None) -> str:
+    rate = results["local"]["photos"] / results["local"]["working_s"]
+    hours = _PAPER / rate / 3600 * results["machine"]["cores"]
     full, top = _PAPER * 1000 * 2 / 1e12, _PAPER * 10 * (2 + 2) / 1e9
     return (
         f"**On paper: {_PAPER:,} photos**, one view, from the local way's {rate:.0f} photos a second on "
-        f"{told['machine']['cores']} cores at {told['input_px']} px: {hours:,.0f} CPU-core hours, "
-        f"{hours / 100:.1f} for a million; at 224 px about {(224 / told['input_px']) ** 2:.0f} times that (a teacher's "
-        f"work grows with its pixels). {_gpu_hours(gpu)}Stored as float16: "
+        f"{results['machine']['cores']} cores at {results['input_px']} px: {hours:,.0f} CPU-core hours, "
+        f"{hours / 100:.1f} for a million; at 224 px about {(224 / results['input_px']) ** 2:.0f} times that "
+        f"(a teacher's work grows with its pixels). {_gpu_hours(gpu)}Stored as float16: "
         f"{_PAPER * 3 * 2 / 1e9:.1f} GB for 3 classes, {full:.1f} TB for 1,000; the ten largest logits of a photo with "
         f"their numbers would be {top:.0f} GB in all, which edgekd does not write yet. {_PAPER // 256 + 1:,} shards: "
         "the column's list of files is one JSON of 8 MB, and looking which are there takes a request a thousand names. "

@@ -17,7 +17,7 @@ _TIMES = ("seconds", "latency", "p50_ms")
 
 
 def recipe() -> Recipe:
-    """Cheap, because the table matters here and not what stands in it."""
+    """A cheap one: only whether the tables are equal matters."""
     table = {
         "name": "swept",
         "data": {
@@ -35,24 +35,24 @@ def recipe() -> Recipe:
 
 
 def sweep_both_ways(work: Path, count: int) -> dict[str, Any]:
-    """Sweep ``count`` students here, then as trials of Ray Tune; what differs of what is no time."""
+    """Sweep ``count`` students here, then as trials of Ray Tune; compares all but times."""
     students = [f"cnn:{channels}@32" for channels in range(3, 3 + count)]
-    told, found = {}, {}
+    seconds, results = {}, {}
     for way in ("local", "ray"):
         directory = work / f"sweep-{way}"
         shutil.rmtree(directory, ignore_errors=True)
         started = time.monotonic()
         ray: dict[str, Any] = {} if way == "local" else {"workers": RayWorkers("local"), "trials": RayTrials("local")}
-        found[way] = sweep(recipe(), students, directory, accept_weak_teacher=True, **ray)
-        told[f"{way}_s"] = round(time.monotonic() - started, 1)
-    rows = {way: _rows(result) for way, result in found.items()}
+        results[way] = sweep(recipe(), students, directory, accept_weak_teacher=True, **ray)
+        seconds[f"{way}_s"] = round(time.monotonic() - started, 1)
+    rows = {way: _rows(result) for way, result in results.items()}
     same_files = [
         (work / "sweep-local" / one.directory / "export" / "student.int8.tflite").read_bytes()
         == (work / "sweep-ray" / one.directory / "export" / "student.int8.tflite").read_bytes()
-        for one in found["local"].students
+        for one in results["local"].students
     ]
-    return {**told, "students": count, "same_table": rows["local"] == rows["ray"], "same_files": sum(same_files)}
+    return {**seconds, "students": count, "same_table": rows["local"] == rows["ray"], "same_files": sum(same_files)}
 
 
-def _rows(found: Sweep) -> list[dict[str, Any]]:
-    return [{key: value for key, value in one.items() if key not in _TIMES} for one in found.to_json()["students"]]
+def _rows(result: Sweep) -> list[dict[str, Any]]:
+    return [{key: value for key, value in one.items() if key not in _TIMES} for one in result.to_json()["students"]]

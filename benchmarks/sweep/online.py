@@ -1,4 +1,4 @@
-"""The step of each student's distillation, with the stored column and online, by turns."""
+"""The step of each student's distillation, on stored soft targets and online, by turns."""
 
 from __future__ import annotations
 
@@ -25,32 +25,34 @@ _STEPS = 4
 _RESAMPLES = 2000
 
 
-def measure_steps(found: Sweep, directory: Path, given: Recipe, kept: Path, rounds: int) -> list[dict[str, Any]]:
-    """Milliseconds of a step with its 95 % bootstrap interval over rounds; each student's figures are kept."""
-    done = {one["student"]: one for one in read_json(kept)} if kept.is_file() else {}
-    for one in found.students:
+def measure_steps(
+    result: Sweep, directory: Path, recipe: Recipe, stored_steps: Path, rounds: int
+) -> list[dict[str, Any]]:
+    """Milliseconds of a step with its 95 % bootstrap interval over rounds; each student's figures are stored."""
+    done = {one["student"]: one for one in read_json(stored_steps)} if stored_steps.is_file() else {}
+    for one in result.students:
         if one.student not in done:
             run = directory / one.directory
             steps = int(read_json(run / "distill" / "history.json")["steps"])
-            told = _timed(run, given, rounds)
-            done[one.student] = {"student": one.student, "steps": steps, **told}
-            write_json(kept, list(done.values()))
-            print(f"{one.student}: a step {told['stored_ms']['value']:.1f} ms with the column, "
-                  f"{told['online_ms']['value']:.1f} ms online", flush=True)  # fmt: skip
-    return [done[one.student] for one in found.students]
+            times = _timed(run, recipe, rounds)
+            done[one.student] = {"student": one.student, "steps": steps, **times}
+            write_json(stored_steps, list(done.values()))
+            print(f"{one.student}: a step {times['stored_ms']['value']:.1f} ms on soft targets, "
+                  f"{times['online_ms']['value']:.1f} ms online", flush=True)  # fmt: skip
+    return [done[one.student] for one in result.students]
 
 
-def _timed(run: Path, given: Recipe, rounds: int) -> dict[str, Any]:
+def _timed(run: Path, recipe: Recipe, rounds: int) -> dict[str, Any]:
     import keras
 
     teacher = load_model(run / "teacher" / "teacher.keras")
-    dataset, size = Dataset.load(run / "data" / "dataset.json"), given.distill.schedule.batch_size
+    dataset, size = Dataset.load(run / "data" / "dataset.json"), recipe.distill.schedule.batch_size
     pool = pool_of(dataset)
     photos, labels = pool.samples[:size], pool.labels[:size]
     student = load_model(run / "start" / "student.keras")
-    blocks = {"stored": stored(student, given, dataset, photos, labels, teacher.output_shape[-1])}
+    blocks = {"stored": stored(student, recipe, dataset, photos, labels, teacher.output_shape[-1])}
     keras.backend.clear_session()
-    blocks["online"] = online(load_model(run / "start" / "student.keras"), teacher, given, dataset, photos, labels)
+    blocks["online"] = online(load_model(run / "start" / "student.keras"), teacher, recipe, dataset, photos, labels)
     for block in blocks.values():
         block(2)
     taken: dict[str, list[float]] = {name: [] for name in blocks}
@@ -70,15 +72,15 @@ def preprocessing_of(recipe: Recipe, model: Any) -> Preprocessing:
 
 
 def stored(
-    student: Any, given: Recipe, dataset: Dataset, photos: Any, labels: Any, classes: int
+    student: Any, recipe: Recipe, dataset: Dataset, photos: Any, labels: Any, classes: int
 ) -> Callable[[int], None]:
     """The sweep's own step: images as bytes, the teacher's logits beside them."""
     import keras
 
     optimizer = keras.optimizers.AdamW(1e-3)
     optimizer.build(student.trainable_variables)
-    step = step_function(student, bind(given.distill.objective, student), optimizer)
-    images = images_of(dataset, photos, preprocessing_of(given, student))
+    step = step_function(student, bind(recipe.distill.objective, student), optimizer)
+    images = images_of(dataset, photos, preprocessing_of(recipe, student))
     batch = Batch(images, labels.astype(np.int32), np.zeros((len(photos), classes), np.float32))
 
     def block(steps: int) -> None:
@@ -89,7 +91,7 @@ def stored(
 
 
 def online(
-    student: Any, teacher: Any, given: Recipe, dataset: Dataset, photos: Any, labels: Any
+    student: Any, teacher: Any, recipe: Recipe, dataset: Dataset, photos: Any, labels: Any
 ) -> Callable[[int], None]:
     """A step of the stock Distiller on a batch of the teacher's size that is ready in memory."""
     import keras
@@ -104,8 +106,8 @@ def online(
     # Without XLA, which makes small networks slower on a CPU: what suits Keras best.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     distiller.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss, jit_compile=False)
-    images = tf.constant(images_of(dataset, photos, preprocessing_of(given, teacher)).astype(np.float32))
-    # It knows no photo without a label.
+    images = tf.constant(images_of(dataset, photos, preprocessing_of(recipe, teacher)).astype(np.float32))
+    # It cannot train on photos without labels.
     truth = tf.constant(np.maximum(labels, 0))
 
     def block(steps: int) -> None:

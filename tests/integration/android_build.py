@@ -29,6 +29,8 @@ TOOLS = {
 
 AGAIN = ("exec:exec@resources", "surefire:test", "exec:exec@apk")
 """What the one command does but compiling: a model changes no code."""
+APK_AGAIN = ("exec:exec@resources", "exec:exec@apk")
+"""The same without the tests."""
 
 
 @dataclass(frozen=True)

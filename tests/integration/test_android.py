@@ -9,11 +9,13 @@ import re
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from android_build import ROOT, Built, Row, data_offset, kotlin_counts, page_bytes, rows_by_kind
 from bench_plans import phone_plan, phone_targets
+from benchmark_scripts import ANDROID, run_short
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 from recorded_agent import ReplayingAgent
@@ -224,3 +226,11 @@ def test_the_golden_vectors_verdict_is_in_what_is_shared(built: Built) -> None:
     told = {row["file"]: row["same_answers"] for row in shared.facts_after["golden"]}
     assert told["student.float32.tflite"] == "same"
     assert set(told.values()) <= {"same", "rounded"}
+
+
+@pytest.mark.parametrize("script", ANDROID)
+def test_a_benchmark_of_the_app_runs_in_its_short_form(
+    script: str, built: Built, finished: Path, exported: dict[str, Any], tmp_path: Path
+) -> None:
+    taken = {"android_photos/run.py": [finished], "android_build/run.py": [exported["int8.tflite"].path]}
+    run_short(script, tmp_path / "out", *taken.get(script, []), "--compiled", built.build)

@@ -1,8 +1,8 @@
-"""One column of a list, in a process of its own; what came of it goes to stdout as JSON.
+"""Soft targets of one list of photos, in a process of its own; the result goes to stdout as JSON.
 
-    python benchmarks/scale/arm.py RECIPE RUN LIST PLACE LOG [--ray ADDRESS]
+    python benchmarks/scale/_soft_targets.py RECIPE RUN LIST PLACE LOG [--ray ADDRESS]
 
-Every shard that is begun and ended leaves a file in LOG, which survives whatever is killed.
+Every shard writes a file into LOG when it begins and when it ends, which survives a kill.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Logged:
     log: Path
 
     def __call__(self) -> Work:
-        """Open it, and log how."""
+        """Open it, and log each piece."""
         work = self.opener()
 
         def logged(number: int) -> PieceRecord:
             name = f"{number:05d}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
             started = time.time()
             (self.log / f"begun-{name}").touch()
-            told = work(number)
-            told |= {"pid": os.getpid(), "started": started, "ended": time.time(), "rss": peak_rss()}
-            (self.log / f"ended-{name}").write_text(json.dumps(told))
-            return told
+            result = work(number)
+            result |= {"pid": os.getpid(), "started": started, "ended": time.time(), "rss": peak_rss()}
+            (self.log / f"ended-{name}").write_text(json.dumps(result))
+            return result
 
         return logged
 
@@ -53,7 +53,7 @@ class LoggedWorkers:
     log: Path
 
     def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
-        """Pass it on."""
+        """Do logged work."""
         return self.workers.each(Logged(opener, self.log), numbers)
 
 
@@ -64,7 +64,7 @@ def peak_rss() -> int:
 
 
 def main() -> None:
-    """Compute, and tell."""
+    """Compute, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("recipe", "run", "photos", "place", "log"):
         parser.add_argument(name)
@@ -74,10 +74,10 @@ def main() -> None:
     log.mkdir(parents=True, exist_ok=True)
     workers = LoggedWorkers(Here() if arguments.ray is None else RayWorkers(arguments.ray), log)
     started = time.time()
-    taught = label_photos(
+    labelled = label_photos(
         load_recipe(Path(arguments.recipe)), Path(arguments.run), arguments.photos, arguments.place, workers=workers
     )
-    print(json.dumps({**asdict(taught), "wall_s": time.time() - started, "rss": peak_rss()}))
+    print(json.dumps({**asdict(labelled), "wall_s": time.time() - started, "rss": peak_rss()}))
 
 
 if __name__ == "__main__":

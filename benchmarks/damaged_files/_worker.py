@@ -1,4 +1,4 @@
-"""Run commands of edgekd one after the other in this process: ``python worker.py JOBS.json OUT.jsonl``.
+"""Run commands of edgekd one after the other in this process: ``python _worker.py JOBS.json OUT.jsonl``.
 
 A line is written before and after every command, so that a crash of this process is attributed to one.
 """
