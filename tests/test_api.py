@@ -15,7 +15,7 @@ def declared() -> dict[str, tuple[str, str]]:
     """What a type checker sees: public name, its module and its name there."""
     tree = ast.parse(Path(edgekd.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    names = {}
+    names: dict[str, tuple[str, str]] = {}
     for node in block.body:
         assert isinstance(node, ast.ImportFrom) and node.module is not None
         names |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
