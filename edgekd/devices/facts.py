@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edgekd.text import one_line
-
 # What decides which int8 and float kernels the runtimes choose.
 FLAGS_OF_INTEREST = frozenset(
     {
@@ -97,8 +95,11 @@ class CpuTimes:
 
 
 def clean(value: str) -> str | None:
-    """A device's text as one line of at most about 120 characters, control and direction characters escaped."""
-    return one_line(value, _TEXT_LIMIT) or None
+    """A fact of a device as one line of at most 120 characters, without control and direction characters."""
+    visible = "".join(
+        char if char.isprintable() else " " for char in value[:4096] if char.isprintable() or char.isspace()
+    )
+    return " ".join(visible.split())[:_TEXT_LIMIT] or None
 
 
 def parse_cpu_model(cpuinfo: str) -> str | None:
