@@ -12,11 +12,12 @@ from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError
 
 _NEEDED_FREE_BYTES = 2 << 30
+_TRAINS = re.compile(r"""extra == ['"]train['"]""")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; ``optional`` ones leave the main job possible."""
+    """One thing that was looked at; files can be run and measured without the ``optional`` ones."""
 
     what: str
     ok: bool
@@ -25,9 +26,11 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at every required package, the quickstart's photos and the free disk space."""
+    """Look at the packages that run and those that train, the quickstart's photos and the free disk space."""
+    requirements = metadata.requires("edgekd") or ()
     findings = [
-        _package(requirement) for requirement in metadata.requires("edgekd") or () if "extra ==" not in requirement
+        *(_package(line) for line in requirements if "extra ==" not in line),
+        *(_package(line, extra="train") for line in requirements if _TRAINS.search(line)),
     ]
     free = shutil.disk_usage(Path.cwd()).free
     findings.append(
@@ -36,13 +39,15 @@ def examine() -> list[Finding]:
     return [*(finding for finding in findings if finding), _photos()]
 
 
-def _package(requirement: str) -> Finding:
+def _package(requirement: str, extra: str = "") -> Finding:
     name = re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0]
     wanted = requirement.removeprefix(name).partition(";")[0].strip()
     try:
         return Finding(name, True, f"{metadata.version(name)} (wanted {wanted})")
     except metadata.PackageNotFoundError:
-        return Finding(name, False, f"not installed (wanted {wanted}). Install it: pip install edgekd")
+        install = f"pip install 'edgekd[{extra}]'" if extra else "pip install edgekd"
+        detail = f"not installed (wanted {wanted}). Install it: {install}"
+        return Finding(name, False, detail, optional=bool(extra))
 
 
 def _photos() -> Finding:

@@ -2,7 +2,8 @@
 
 EdgekdError                  exit 1
 ├── UsageError               exit 2   a wrong argument
-│   └── RecipeError          exit 2   a wrong key or value in a recipe
+│   ├── RecipeError          exit 2   a wrong key or value in a recipe
+│   └── MissingExtraError    exit 2   a part of edgekd that is not installed
 ├── DataError                exit 1   the photos or their labels
 │   ├── DecodeError                   one photo's bytes
 │   └── SplitError                    too few photos for the splits asked for
@@ -40,6 +41,10 @@ class UsageError(EdgekdError):
 
 class RecipeError(UsageError):
     """A recipe with an unknown key or a value out of range."""
+
+
+class MissingExtraError(UsageError):
+    """A part of edgekd that was asked for and is not installed; the message has the line that installs it."""
 
 
 class DataError(EdgekdError):

@@ -12,10 +12,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from edgekd.extras import require
+
 
 @functools.cache
 def import_keras() -> None:
-    """Import keras on TensorFlow, without the messages of either."""
+    """Import keras on TensorFlow, without the messages of either.
+
+    Raises: MissingExtraError: ``edgekd[train]`` is not installed.
+    """
+    require("train", "a Keras model")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet():
         import keras

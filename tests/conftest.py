@@ -33,7 +33,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
 
 
+# Each starts something that stands for another machine: a phone, a Raspberry Pi, an ARM core.
+_DEVICE_FIXTURES = {"phone_root", "pi_machine", "arm_root"}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use (a single slow test says so itself), and put them in order.
+
+    ``slow``: everything in ``integration``, where whole runs are made. ``device``: what uses a simulated device.
+    """
+    for item in items:
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+        if _DEVICE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.device)
+    _put_in_order(items)
+
+
+def _put_in_order(items: list[pytest.Item]) -> None:
     """The longest files come first, so that no worker is left with one at the end.
 
     The first makes the finished run; meanwhile the other worker does what needs none. The quickstart is the last: its

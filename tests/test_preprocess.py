@@ -6,7 +6,6 @@ import io
 import math
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError, DecodeError
 from edgekd.preprocess import (
     MAX_PIXELS,
@@ -27,9 +27,6 @@ from edgekd.preprocess import (
     resize,
     turn_upright,
 )
-
-ROAD = Path(__file__).parents[1] / "../shared/data/road/Images"
-
 
 # --- the specification, as a port to another language would have it -------------------------------------------------
 
@@ -146,9 +143,11 @@ def test_resize_worked_by_hand() -> None:
 
 
 def test_resize_of_real_photos_is_the_specification() -> None:
-    if not ROAD.is_dir():
-        pytest.skip(f"needs the road photos in {ROAD}")
-    for path in sorted(ROAD.iterdir())[::40]:
+    try:
+        folder, _ = traffic_light_folders()
+    except DataError as error:
+        pytest.skip(str(error))
+    for path in sorted(folder.rglob("*.jp*g"))[::120]:
         pixels = decode(path.read_bytes(), path.name).pixels
         for crop in ("whole", "center"):
             preprocessing = Preprocessing(height=96, width=128, crop=crop)

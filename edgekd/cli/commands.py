@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     accept_any_encoding()
     try:
-        sys.exit(group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0)
+        sys.exit(_run(arguments))
     except click.ClickException as error:
         _print_usage(error)
         sys.exit(error.exit_code)
@@ -89,6 +89,19 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         print_error("interrupted. Run the same command again to continue where it stopped")
         sys.exit(130)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run the command; a module of an extra that is not installed becomes an error with the line that installs it."""
+    try:
+        return group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0
+    except ModuleNotFoundError as error:
+        from edgekd.extras import explain
+
+        missing = explain(error)
+        if missing is None:
+            raise
+        raise missing from error
 
 
 def _print_usage(error: click.ClickException) -> None:

@@ -102,7 +102,9 @@ def command(
     from edgekd.evaluation.score import ParityGates, score
     from edgekd.export.android import assets_folder
     from edgekd.export.exporter import beside
+    from edgekd.extras import require
 
+    require("train", "exporting a model")
     if android is not None:
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)

@@ -25,7 +25,10 @@ def workers_of(ray: str | None) -> Workers:
     """Executors for independent tasks: this process, or Ray's workers, imported when there is work."""
     if ray is None:
         return Here()
+    from edgekd.extras import require
     from edgekd.scale.ray_workers import RayWorkers
+
+    require("ray", "--ray")
 
     return RayWorkers(ray or None)
 

@@ -6,29 +6,28 @@ Linux can write this file and not run it: Core ML itself is in Apple's systems o
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edgekd.errors import ExportError, UsageError
+from edgekd.errors import ExportError
 from edgekd.export.record import Record
+from edgekd.extras import require
 from edgekd.formats.artifact import ONNX_RECORD
 from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, Source
 from edgekd.quiet import quiet, reason_of
 
 
 def check_installed() -> None:
-    """Raise UsageError unless coremltools can be imported."""
-    if importlib.util.find_spec("coremltools") is None:
-        raise UsageError('coreml needs coremltools, which is not installed. Install it: pip install "edgekd[coreml]"')
+    """Raise MissingExtraError unless coremltools can be imported."""
+    require("coreml", "the format coreml")
 
 
 def write_mlpackage(source: Source, record: Record, path: Path) -> None:
     """Write a Core ML image classifier in float16: an RGB image in, the label and all probabilities out.
 
-    ``path`` ends in .mlpackage and becomes a folder. Raises: UsageError without coremltools; ExportError.
+    ``path`` ends in .mlpackage and becomes a folder. Raises: MissingExtraError without coremltools; ExportError.
     """
     check_installed()
     with quiet() as read_log:

@@ -21,6 +21,7 @@ from edgekd.export.emit.builder import OPSET
 from edgekd.export.options import Batch, ExportOptions, Layout, make_onnx
 from edgekd.export.record import Record, check_labels
 from edgekd.export.verify import Expected, expected_of, stand_in_images, verify
+from edgekd.extras import require
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
@@ -76,6 +77,7 @@ def export(
 
     Raises: UsageError, ExportError, UnsupportedOpError; GateFailed where the label count does not fit the outputs.
     """
+    require("train", "exporting a model")
     _check_names("precisions", precisions, (*DEFAULT_PRECISIONS, *_EXTRA))
     _check_names("formats", formats, FORMATS)
     if calibration is None and (needing := [name for name in precisions if name in _CALIBRATED]):

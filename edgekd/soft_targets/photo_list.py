@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import DataError, StorageError
+from edgekd.extras import require
 from edgekd.scale.place import Place, is_uri
 from edgekd.scale.remote import file_system, read_from, retry
 
@@ -137,10 +138,9 @@ def _csv_rows(stream: Any, source: str) -> Iterator[str]:
 
 
 def _parquet_rows(stream: Any, source: str) -> Iterator[str]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise DataError(f"{source} needs pyarrow. Install it: pip install 'edgekd[ray]'") from None
+    require("ray", source, "pyarrow")
+    from pyarrow import ArrowException, parquet
+
     try:
         file = parquet.ParquetFile(stream)
         columns = file.schema_arrow.names

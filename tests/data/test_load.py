@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -11,10 +12,6 @@ from PIL import Image
 
 from edgekd.data import Dataset, SplitPolicy, load_dataset, traffic_light_folders
 from edgekd.errors import DataError, EdgekdError, SplitError, UsageError
-
-SHARED = Path(__file__).parents[2] / "../shared/data"
-ROAD = SHARED / "road"
-needs_road = pytest.mark.skipif(not ROAD.is_dir(), reason=f"needs the road photos in {ROAD}")
 
 
 def kinds(dataset: Dataset) -> dict[str, int]:
@@ -264,26 +261,30 @@ def test_save_and_load(tmp_path: Path) -> None:
         dataset.split("dev")
 
 
-@needs_road
-def test_road_photos_as_they_are() -> None:
-    calls: list[tuple[int, int]] = []
-    dataset = load_dataset(
-        ROAD / "metadata.csv", policy=SplitPolicy(), progress=lambda done, total: calls.append((done, total))
-    )
-    assert dataset.classes == ("0", "1")
-    assert len(dataset.samples) == 234
-    assert kinds(dataset) == {"missing-files": 3, "misnamed": 16, "rgba": 1}
-    missing = next(warning for warning in dataset.warnings if warning.kind == "missing-files")
-    assert missing.examples == ("clean_87.jpg", "dirty_35.jpg", "dirty_88.jpg")
-    duplicates = dataset.duplicates
-    assert (duplicates.exact_groups, duplicates.groups, duplicates.photos, duplicates.largest) == (5, 10, 21, 3)
-    assert calls == [(number, 234) for number in range(1, 235)]
-    assert {name: sum(row.values()) for name, row in dataset.counts().items()} == {
-        "train": 153,
-        "val": 35,
-        "test": 46,
-        "unlabelled": 0,
-    }
+# The photos of our first user are not ours to hand on: whoever has them names their folder.
+if "EDGEKD_ROAD_PHOTOS" in os.environ:
+
+    def test_road_photos_as_they_are() -> None:
+        calls: list[tuple[int, int]] = []
+        dataset = load_dataset(
+            Path(os.environ["EDGEKD_ROAD_PHOTOS"]) / "metadata.csv",
+            policy=SplitPolicy(),
+            progress=lambda done, total: calls.append((done, total)),
+        )
+        assert dataset.classes == ("0", "1")
+        assert len(dataset.samples) == 234
+        assert kinds(dataset) == {"missing-files": 3, "misnamed": 16, "rgba": 1}
+        missing = next(warning for warning in dataset.warnings if warning.kind == "missing-files")
+        assert missing.examples == ("clean_87.jpg", "dirty_35.jpg", "dirty_88.jpg")
+        duplicates = dataset.duplicates
+        assert (duplicates.exact_groups, duplicates.groups, duplicates.photos, duplicates.largest) == (5, 10, 21, 3)
+        assert calls == [(number, 234) for number in range(1, 235)]
+        assert {name: sum(row.values()) for name, row in dataset.counts().items()} == {
+            "train": 153,
+            "val": 35,
+            "test": 46,
+            "unlabelled": 0,
+        }
 
 
 def test_traffic_lights_group_by_film_and_never_by_two_colours() -> None:

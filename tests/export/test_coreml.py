@@ -33,6 +33,7 @@ def test_without_coremltools_nothing_is_begun(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_mlpackage_is_an_image_classifier(student: Any, images: NDArray[np.uint8], tmp_path: Path) -> None:
     coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed (the coreml extra)")
     for _ in range(2):  # The second replaces the first.

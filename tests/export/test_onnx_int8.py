@@ -155,6 +155,7 @@ def test_an_op_without_a_form_is_named(images: NDArray[np.uint8], tmp_path: Path
         pair(model, images, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_pretrained_network_on_real_photos(tmp_path: Path) -> None:
     import keras
 

@@ -53,6 +53,7 @@ def _application(name: str, **settings: Any) -> Any:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lite0_slice, mobilenet_v2, mobilenet_v3_small])
 def test_every_convolution_of_known_networks_is_fused(make: Any, tmp_path: Path) -> None:
     model = make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from edgekd.golden.encode import png, unfiltered_rows
 from edgekd.golden.photos import pattern
 
 OF_EACH = 10
-ROAD = Path(__file__).parents[2] / "../shared/data/road"
+# A folder of larger photos for those who have some; without it, crops of traffic lights take their place.
+ROAD = Path(os.environ.get("EDGEKD_ROAD_PHOTOS", os.devnull))
 Pixels = NDArray[np.uint8]
 Save = Callable[[Path, Pixels, int], None]
 

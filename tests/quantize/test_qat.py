@@ -47,6 +47,7 @@ def aware(student: Any, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
     return train_aware(student, tmp_path_factory.mktemp("aware"))
 
 
+@pytest.mark.slow
 def test_the_file_comes_nearer_to_the_teacher(student: Any, aware: Conversion) -> None:
     teacher = softmax(logits_of(student, IMAGES))
     plain = to_int8(load_float_model(shaken(student)), IMAGES).content
@@ -107,6 +108,7 @@ def test_the_onnx_made_of_it_gives_the_same(aware: Conversion) -> None:
     assert np.mean(given.argmax(axis=1) == wanted.argmax(axis=1)) >= 0.97
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_no_trace(student: Any, aware: Conversion, tmp_path: Path) -> None:
     def killed(done: int, total: int) -> None:
         if done == STEPS + 2:

@@ -96,6 +96,7 @@ def test_two_in_four_goes_through_quantization_after_training(dense_student: Any
     assert divergence(teacher, softmax(logits_of(made.student, IMAGES))) < 0.5
 
 
+@pytest.mark.slow
 def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_path: Path) -> None:
     made = sparse(dense_student, tmp_path, method="prune-cluster", sparsity=0.6, clusters=8)
     assert [stage["stage"] for stage in made.record["stages"]] == ["prune", "cluster"]

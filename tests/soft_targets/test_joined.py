@@ -77,6 +77,7 @@ def weights(run_directory: Path) -> list[np.ndarray]:
     return list(load_model(run_directory / "distill" / "student.keras").get_weights())
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_a_stored_column_and_the_report_says_so(folder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(folder, "column")
     run(recipe, tmp_path / "whole", until="distill")
@@ -220,6 +221,7 @@ def test_a_recipe_without_columns_says_nothing_of_them(folder: Path) -> None:
     assert "soft_labelled =" not in (folder / "plain" / "recipe.toml").read_text()
 
 
+@pytest.mark.slow
 def test_students_of_a_sweep_share_what_was_noted_of_the_columns(folder: Path, tmp_path: Path) -> None:
     students, watcher = ("cnn:4@32", "cnn:8@32"), Told()
     job = StudentJob(recipe_of(folder, "column"), tuple((name, 0) for name in students), tmp_path, True)

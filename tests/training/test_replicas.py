@@ -12,6 +12,7 @@ import pytest
 CLIENT = Path(__file__).parents[1] / "clients" / "replicas_client.py"
 
 
+@pytest.mark.slow
 def test_three_devices_learn_what_one_learns() -> None:
     done = subprocess.run([sys.executable, str(CLIENT)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

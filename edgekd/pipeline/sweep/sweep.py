@@ -13,6 +13,7 @@ from edgekd.bench.statistics import compare, summarize
 from edgekd.data.dataset import Dataset
 from edgekd.errors import RunError, UsageError
 from edgekd.evaluation.score import score
+from edgekd.extras import require
 from edgekd.metrics import Interval
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in
@@ -121,6 +122,7 @@ def sweep(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
     directory = Path("runs", f"{recipe.name}-sweep") if directory is None else Path(directory)
+    require("train", "a sweep")
     names = [_full_name(student) for student in students]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(f"a sweep needs at least two different students, got: {', '.join(names) or 'none'}")
