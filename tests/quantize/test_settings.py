@@ -40,7 +40,7 @@ def test_what_does_not_go_together_is_refused(settings: Any, message: str) -> No
         ({"sparsity": {"method": "cluster"}, "qat": {"method": "qat"}}, True, "qat"),
     ],
 )
-def test_the_training_in_int8_keeps_what_was_pruned(settings: Any, staged: bool, method: str) -> None:
+def test_the_training_in_int8_keeps_what_was_pruned(settings: Any, needs_stage: bool, method: str) -> None:
     section = QuantizeSection.model_validate(settings)
-    assert section.staged == staged
-    assert section.last_step().method == method
+    assert section.needs_stage == needs_stage
+    assert section.qat_settings().method == method
