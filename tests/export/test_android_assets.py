@@ -47,7 +47,7 @@ def test_a_project_its_module_and_its_assets_are_all_taken(tmp_path: Path) -> No
 
 
 def test_another_folder_or_file_is_refused_and_nothing_is_written(exported: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is no Android project: it has neither app/src/main nor src/main"):
+    with pytest.raises(UsageError, match=r"is not an Android project: it has neither app/src/main nor src/main"):
         add_to_android(exported["int8.tflite"], tmp_path)
     (tmp_path / "src/main").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"takes a \.tflite, and tiny\.int8\.onnx is onnx"):

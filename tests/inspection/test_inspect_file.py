@@ -202,7 +202,7 @@ def test_an_op_that_takes_what_comes_later_is_damage(tmp_path: Path) -> None:
 
     path = tmp_path / "circle.tflite"
     path.write_bytes(edited("int8_keras.tflite", backwards))
-    with pytest.raises(ArtifactError, match="which op 2 gives later"):
+    with pytest.raises(ArtifactError, match="which op 2 computes later"):
         inspect_file(path, run=False)
 
 
