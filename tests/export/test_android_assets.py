@@ -54,7 +54,7 @@ def test_another_folder_or_file_is_refused_and_nothing_is_written(exported: dict
         add_to_android(exported["int8.onnx"], tmp_path)
     many = exported["int8.tflite"]
     many = dataclasses.replace(many, inputs=(dataclasses.replace(many.inputs[0], shape=(4, 48, 48, 3)),))
-    with pytest.raises(UsageError, match=r"takes 4 photos at a time, an app one\. Use --batch 1"):
+    with pytest.raises(UsageError, match=r"takes 4 photos at a time, and an app passes one\. Use --batch 1"):
         add_to_android(many, tmp_path)
     assert list((tmp_path / "src/main").iterdir()) == []
     (tmp_path / "src/main/assets/golden/tiny.int8").mkdir(parents=True)

@@ -104,7 +104,7 @@ def test_what_has_no_counterpart_is_named() -> None:
     image = keras.Input((16, 16, 3))
     shared, once = layers.Conv2D(3, 1, name="shared"), layers.Conv2D(3, 1)(image)
     wrong = {
-        r"own_layer \(Own\).*class is your own": ending(Own(name="own_layer")(layers.Conv2D(4, 3)(image)), image),
+        r"own_layer \(Own\).*a custom class": ending(Own(name="own_layer")(layers.Conv2D(4, 3)(image)), image),
         r"odd \(GroupNormalization\).*Conv2D": ending(
             layers.GroupNormalization(2, name="odd")(layers.Conv2D(4, 3)(image)), image
         ),

@@ -79,7 +79,7 @@ def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
         r"gives \[None, 1\]": keras.Model(image, layers.Dense(1)(flat)),
         "one input and one output": keras.Model(image, [layers.Dense(2)(flat), layers.Dense(2)(flat)]),
         "ends in relu": keras.Model(image, layers.Dense(2, activation="relu")(flat)),
-        "a Keras 3 model": "model.h5",
+        "a Keras 3 model": 3,
     }
     for said, model in wrong.items():
         with pytest.raises(ExportError, match=said):

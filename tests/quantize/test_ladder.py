@@ -54,7 +54,7 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
 
 
 def test_without_validation_photos_there_is_no_guarantee(source: Any) -> None:
-    with pytest.raises(DataError, match="judged by validation photos"):
+    with pytest.raises(DataError, match="needs validation photos"):
         Judge.from_float_file(
             to_float32(source).content, np.zeros((0, 48, 48, 3), np.uint8), np.zeros(0, np.int64), "accuracy"
         )

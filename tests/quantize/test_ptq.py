@@ -74,7 +74,7 @@ def test_a_float_softmax_gives_no_uint8(calibrated: Any) -> None:
 
 
 def test_an_unknown_op_is_named_with_the_nearest(calibrated: Any) -> None:
-    with pytest.raises(UsageError, match=r"no op of the model is 'conv2d_55'; did you mean .*conv2d_5"):
+    with pytest.raises(UsageError, match=r"the model has no op 'conv2d_55'; did you mean .*conv2d_5"):
         OpNames.read(calibrated.content).match(("conv2d_55",))
 
 

@@ -124,7 +124,7 @@ def test_objectives_on_features_are_left_out_and_said(student: Any) -> None:
     both = Weighted(terms=(Term(weight=2.0, objective=hinton), Term(objective=SimilarityPreserving())))
     found = logit_loss(bind(both, student, student))
     assert found.left_out == ["similarity_preserving"]
-    assert found.told == [{**hinton.model_dump(), "weight": 2.0}]
+    assert found.terms == [{**hinton.model_dump(), "weight": 2.0}]
     labels, ours, theirs = np.array([0, 2]), np.eye(2, 3, dtype=np.float32), np.ones((2, 3), np.float32)
     wanted = 2 * np.asarray(hinton(labels, ours, theirs))
     features = np.zeros((2, 4, 4, 1), np.float32)
@@ -163,5 +163,5 @@ def test_layers_without_an_int8_form_are_named() -> None:
 
 def test_there_must_be_something_to_keep(student: Any) -> None:
     bridged = bridge(load_float_model(student))
-    with pytest.raises(ModelError, match="no layer to keep zeros of"):
+    with pytest.raises(ModelError, match="no layer to keep zeros in"):
         insert_fake_quantization(bridged.model, "keep zeros")
