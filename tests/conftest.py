@@ -78,6 +78,10 @@ def images() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def student() -> Any:
     """The tiny float student, a Keras 3 model of 3 classes at 48 x 48."""
+    import keras
+
+    # Layer names that do not depend on the tests that ran before.
+    keras.utils.clear_session()
     return build_student()
 
 

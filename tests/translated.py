@@ -30,7 +30,7 @@ class Pair:
 def translated(model: Any, images: NDArray[np.uint8], *, narrow: bool = True) -> Pair:
     """Quantize a Keras model on these images; ``narrow`` its weights as an export does."""
     content = to_int8(load_float_model(model), images).content
-    return packed(saturation.narrowed(content)[0] if narrow else content)
+    return packed(saturation.narrow_weights(content)[0] if narrow else content)
 
 
 def packed(content: bytes) -> Pair:

@@ -15,8 +15,8 @@ from edgekd.export import onnx_float, onnx_int8, tflite_pack
 from edgekd.export.record import Record
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import calibrate
-from edgekd.quantize.float_model import Source, load_float_model
-from edgekd.quantize.ptq import Conversion, for_any_cpu, int8_of, to_float32
+from edgekd.quantize.float_model import FloatModel, load_float_model
+from edgekd.quantize.ptq import Conversion, prevent_saturation, quantize_int8, to_float32
 from edgekd.storage import write_bytes, write_json
 
 U8 = "u8"
@@ -32,11 +32,11 @@ def make_files(model: Any, calibration: NDArray[np.uint8], folder: Path) -> None
     """
     source = load_float_model(model)
     calibrated, float32 = calibrate(source, calibration), to_float32(source)
-    full = int8_of(calibrated)
+    full = quantize_int8(calibrated)
     record = _record(source, "float32", float32)
     write_bytes(folder / "float32.tflite", tflite_pack.pack(float32.content, record, name="float32"))
     write_bytes(folder / "float32.onnx", onnx_float.from_keras(source, record, name="float32", batch=1))
-    shipped, from_int8 = for_any_cpu(full), for_any_cpu(replace(full, float_content=None))
+    shipped, from_int8 = prevent_saturation(full), prevent_saturation(replace(full, float_content=None))
     for name, conversion in {"int8": shipped, "from-int8": from_int8, "full": full}.items():
         record = _record(source, "int8", conversion)
         packed = tflite_pack.pack(conversion.content, record, name=name)
@@ -88,7 +88,7 @@ def by_onnxruntime(source: Path, target: Path, calibration: NDArray[np.uint8], a
     )  # fmt: skip
 
 
-def _record(source: Source, precision: str, conversion: Conversion) -> Record:
+def _record(source: FloatModel, precision: str, conversion: Conversion) -> Record:
     labels = tuple(f"class {i}" for i in range(source.classes))
     settings = Preprocessing(height=source.height, width=source.width)
     return Record(labels, settings, precision, source.range_in_graph, conversion.record)

@@ -81,8 +81,15 @@ def climb(case: Case, student: Any, max_drop: float, work: Path) -> str:
     valid = (case.validation.images, case.validation.labels)
     try:
         climb_ladder(
-            load_float_model(student), case.calibration, valid, "accuracy", max_drop, any_cpu=True, aware=aware, say=say
-        ).required()
+            load_float_model(student),
+            case.calibration,
+            valid,
+            "accuracy",
+            max_drop,
+            any_cpu=True,
+            train_qat=aware,
+            say=say,
+        ).require()
         say("exit code 0")
     except GateFailed as error:
         say(f"edgekd: {str(error).splitlines()[0]}")

@@ -34,7 +34,7 @@ from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.float_model import load_float_model
-from edgekd.quantize.run_tflite import probabilities_of
+from edgekd.quantize.run_tflite import run_tflite
 from edgekd.storage import read_json, write_bytes, write_json
 
 _ROAD, _SMALL, _HARD = TASKS
@@ -105,7 +105,7 @@ def _make(case: Case, variants: list[Variant], work: Path) -> None:
         content = pack(conversion.content, record, name=variant.name)
         path = _result_file(work, case.task, case.seed, variant)
         write_bytes(path.with_suffix(".tflite"), content)
-        predictions = probabilities_of(content, case.test).argmax(axis=1)
+        predictions = run_tflite(content, case.test).argmax(axis=1)
         result = {
             "accuracy": float(np.mean(predictions == case.labels)),
             "right": (predictions == case.labels).astype(int).tolist(),

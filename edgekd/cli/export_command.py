@@ -101,7 +101,7 @@ def command(
     from edgekd.cli.photos import open_photos
     from edgekd.evaluation.score import ParityGates, score
     from edgekd.export.android import assets_folder
-    from edgekd.export.exporter import beside
+    from edgekd.export.exporter import extra_files
     from edgekd.extras import require
 
     require("train", "exporting a model")
@@ -114,7 +114,7 @@ def command(
     artifacts = _export(
         model, data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options
     )
-    for path in beside(out, model.stem, tuple(formats.split(","))):
+    for path in extra_files(out, model.stem, tuple(formats.split(","))):
         line(f"wrote {path}", to=PROGRESS)
     gates = ParityGates(min_agreement=min_agreement)
     float_twin = next((a for a in artifacts if a.precision == "float32" and a.format == "tflite"), None)
@@ -184,7 +184,7 @@ def _export(
     """Calibrate on training photos chosen by a fixed seed, and convert."""
     from edgekd.data.images import images_of, some_of
     from edgekd.export.exporter import export
-    from edgekd.export.options import make_onnx
+    from edgekd.export.options import needs_onnx
     from edgekd.models.load import load_model
     from edgekd.preprocess import Preprocessing
 
@@ -195,7 +195,7 @@ def _export(
     chosen: QuantizeSection | Conversion = section
     if section.max_drop is not None:
         out.mkdir(parents=True, exist_ok=True)
-        any_cpu = make_onnx(formats)
+        any_cpu = needs_onnx(formats)
         chosen = _convert_within(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
     # The float32 .tflite is what int8 files are compared with, so it is always written.
     return export(
@@ -238,5 +238,5 @@ def _convert_within(
 
         return climb_ladder(
             load_float_model(model), photos, valid, "accuracy", max_drop,
-            output=output, any_cpu=any_cpu, say=say, aware=aware,
-        ).required()  # fmt: skip
+            output=output, any_cpu=any_cpu, say=say, train_qat=aware,
+        ).require()  # fmt: skip

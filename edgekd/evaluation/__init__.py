@@ -1,1 +1,9 @@
-"""Accuracy of any file by the runtime that ships, and the teacher's gates."""
+"""Evaluation of exported files and of teachers; imports no TensorFlow.
+
+- ``score``: accuracy of a file, and its agreement with the float student
+- ``teacher_gates``: whether the teacher is good enough to distill from
+"""
+
+from edgekd.evaluation.score import CheckRow, GateResult, ParityGates, score
+
+__all__ = ["CheckRow", "GateResult", "ParityGates", "score"]

@@ -1,18 +1,18 @@
-"""An artifact over a test split: how good it is, and whether it is still the student it was made of.
-
-Imports no TensorFlow.
-"""
+"""Evaluates an artifact on a split: its accuracy, and its agreement with the float student. Imports no TensorFlow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from edgekd.errors import DataError, GateFailed
+from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
 from edgekd.preprocess import resize
 from edgekd.progress import Progress
@@ -20,7 +20,6 @@ from edgekd.section import Section
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset, Sample
-    from edgekd.formats.artifact import Artifact
 
 _BATCH = 32
 
@@ -38,9 +37,8 @@ class ParityGates(Section):
     """Least balanced accuracy (mean recall of the classes), 0 to 1. Unset, it is not checked."""
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """One gate: the ``value`` that was found, the ``bar`` it was held against, and a message for people."""
+class GateRecord(TypedDict):
+    """A gate in JSON."""
 
     name: str
     value: float
@@ -48,9 +46,35 @@ class GateResult:
     passed: bool
     message: str
 
-    def to_json(self) -> dict[str, Any]:
+
+class CheckRecord(TypedDict):
+    """A ``CheckRow`` in JSON, without its gates."""
+
+    row: str
+    artifact: str
+    parameters: int | None
+    size_bytes: int
+    predictions: list[int]
+    accuracy: dict[str, float]
+    balanced_accuracy: dict[str, float]
+    agreement: dict[str, object] | None
+    largest_difference: float | None
+    confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate: the measured ``value``, the ``bar`` it is compared with, and a message for people."""
+
+    name: str
+    value: float
+    bar: float
+    passed: bool
+    message: str
+
+    def to_json(self) -> GateRecord:
         """The gate as a JSON object."""
-        return dict(vars(self))
+        return GateRecord(name=self.name, value=self.value, bar=self.bar, passed=self.passed, message=self.message)
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,7 @@ class CheckRow:
     confusion: tuple[tuple[int, ...], ...]
     gates: tuple[GateResult, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> CheckRecord:
         """The row as a JSON object, without its gates."""
         same = self.agreement
         return {
@@ -88,63 +112,85 @@ class CheckRow:
 
 
 def score(
-    artifact: Artifact,
+    artifact: Artifact | str | PathLike[str],
     dataset: Dataset,
     split: str = "test",
     *,
-    reference: Artifact | None = None,
+    reference: Artifact | str | PathLike[str] | None = None,
     gates: ParityGates | None = None,
     row: str | None = None,
     parameters: int | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> CheckRow:
-    """Run an artifact, and the float ``reference`` if given, over a split of a dataset.
+    """Evaluate an exported file on the labelled photos of a split, and compare it with a ``reference``.
 
-    ``row`` names the result (default: the file's name), ``parameters`` defaults to the count in the file's record.
     Labels are matched to the dataset's classes by name.
 
-    Raises: GateFailed if the labels are not the dataset's classes; DataError if the split is empty.
+    Args:
+        artifact: The file, or its path.
+        dataset: The photos, see ``edgekd.load_dataset``.
+        split: Name of the split.
+        reference: The float file to compare predictions with, or its path.
+        gates: Bounds that the file must meet; by default an agreement of at least 98 %.
+        row: Name of the result; by default the file's name.
+        parameters: Number of weights; by default the one in the file's record.
+        threads: Threads of the runtime.
+        progress: Called with the number of photos that are done, and of all.
+
+    Returns:
+        The row: accuracy with 95 % intervals, predictions, confusion and the outcome of each gate.
+
+    Raises:
+        GateFailed: The labels are not the dataset's classes.
+        DataError: The split has no labelled photos.
+        ArtifactError: A file is missing, damaged or not written by edgekd.
     """
-    samples = _labelled(dataset, split)
+    artifact = _open(artifact)
+    reference = None if reference is None else _open(reference)
+    samples = _labelled_samples(dataset, split)
     truth = np.array([sample.label for sample in samples], np.int64)
-    found = _probabilities(artifact, dataset, samples, threads, progress)
-    predicted = found.argmax(axis=1)
-    wanted = None if reference is None else _probabilities(reference, dataset, samples, threads, None)
-    counts = confusion(truth, predicted, len(dataset.classes))
-    recorded = artifact.provenance.get("parameters")
+    probabilities = _probabilities(artifact, dataset, samples, threads, progress)
+    predictions = probabilities.argmax(axis=1)
+    expected = None if reference is None else _probabilities(reference, dataset, samples, threads, None)
+    counts = confusion(truth, predictions, len(dataset.classes))
+    parameter_count = artifact.provenance.get("parameters")
     result = CheckRow(
         row=row or artifact.path.name,
         artifact=artifact.path.name,
-        parameters=recorded if parameters is None and isinstance(recorded, int) else parameters,
+        parameters=parameter_count if parameters is None and isinstance(parameter_count, int) else parameters,
         size_bytes=artifact.size_bytes,
-        predictions=tuple(int(value) for value in predicted),
-        accuracy=accuracy(truth, predicted),
-        balanced_accuracy=balanced_accuracy(truth, predicted),
-        agreement=None if wanted is None else agreement(predicted, wanted.argmax(axis=1)),
+        predictions=tuple(int(value) for value in predictions),
+        accuracy=accuracy(truth, predictions),
+        balanced_accuracy=balanced_accuracy(truth, predictions),
+        agreement=None if expected is None else agreement(predictions, expected.argmax(axis=1)),
         agreement_with=None if reference is None else reference.path.name,
-        largest_difference=None if wanted is None else float(np.abs(found - wanted).max()),
+        largest_difference=None if expected is None else float(np.abs(probabilities - expected).max()),
         confusion=tuple(tuple(int(value) for value in line) for line in counts),
         gates=(),
     )
-    judged = _judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], wanted)
-    return CheckRow(**{**vars(result), "gates": judged})
+    gate_results = _judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], expected)
+    return CheckRow(**{**vars(result), "gates": gate_results})
+
+
+def _open(artifact: Artifact | str | PathLike[str]) -> Artifact:
+    return artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
 
 
 def class_order(artifact: Artifact, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """For every class of a dataset, which output of the artifact is its own. Raises GateFailed."""
+    """Find each class's output of the artifact. Raises GateFailed if labels and classes differ."""
     if sorted(artifact.labels) != sorted(classes):
         missing = sorted(set(classes) - set(artifact.labels))
         unknown = sorted(set(artifact.labels) - set(classes))
         raise GateFailed(
-            f"{artifact.path.name} has {len(artifact.labels)} labels and the data {len(classes)} classes that do not "
-            f"fit: not in the file: {', '.join(missing) or 'none'}; not in the data: {', '.join(unknown) or 'none'}. "
-            "Check it with the data that it was trained for"
+            f"{artifact.path.name} has {len(artifact.labels)} labels and the data has {len(classes)} classes, which do "
+            f"not match: not in the file: {', '.join(missing) or 'none'}; not in the data: "
+            f"{', '.join(unknown) or 'none'}. Check it with the data that it was trained for"
         )
     return np.array([artifact.labels.index(name) for name in classes], np.int64)
 
 
-def _labelled(dataset: Dataset, split: str) -> list[Sample]:
+def _labelled_samples(dataset: Dataset, split: str) -> list[Sample]:
     samples = [sample for sample in dataset.split(split) if sample.label is not None]
     if not samples:
         raise DataError(f"the split {split!r} has no labelled photos to check with. Name another split")
@@ -154,7 +200,7 @@ def _labelled(dataset: Dataset, split: str) -> list[Sample]:
 def _probabilities(
     artifact: Artifact, dataset: Dataset, samples: list[Sample], threads: int, progress: Progress | None
 ) -> NDArray[np.float32]:
-    # In the order of the dataset's classes.
+    # Columns in the order of the dataset's classes.
     from edgekd.runtime.open import open_runner
 
     order = class_order(artifact, dataset.classes)
@@ -169,36 +215,40 @@ def _probabilities(
 
 
 def _judge(
-    result: CheckRow, artifact: Artifact, gates: ParityGates, ids: list[str], wanted: NDArray[np.float32] | None
+    result: CheckRow, artifact: Artifact, gates: ParityGates, ids: list[str], expected: NDArray[np.float32] | None
 ) -> tuple[GateResult, ...]:
-    judged = []
+    results = []
     if artifact.precision == "int8":
-        left = artifact.float_ops()
-        text = f"float ops left in {result.artifact}: {'; '.join(left)}" if left else "every op computes in integers"
-        judged.append(GateResult(f"{result.row}: integers only", float(len(left)), 0.0, not left, text))
-    if result.agreement is not None and result.largest_difference is not None and wanted is not None:
-        judged.append(_agreement_gate(result, result.agreement, gates.min_agreement, ids, wanted))
+        float_ops = artifact.float_ops()
+        text = (
+            f"float ops left in {result.artifact}: {'; '.join(float_ops)}"
+            if float_ops
+            else "every op computes in integers"
+        )
+        results.append(GateResult(f"{result.row}: integers only", float(len(float_ops)), 0.0, not float_ops, text))
+    if result.agreement is not None and result.largest_difference is not None and expected is not None:
+        results.append(_agreement_gate(result, result.agreement, gates.min_agreement, ids, expected))
         if gates.max_difference is not None:
             value, bar = result.largest_difference, gates.max_difference
             text = f"a probability differs from {result.agreement_with} by up to {value:.3f} (allowed {bar:.3f})"
-            judged.append(GateResult(f"{result.row}: largest difference", value, bar, value <= bar, text))
-    for name, found, floor in (
+            results.append(GateResult(f"{result.row}: largest difference", value, bar, value <= bar, text))
+    for name, interval, floor in (
         ("accuracy", result.accuracy, gates.min_accuracy),
         ("balanced accuracy", result.balanced_accuracy, gates.min_balanced_accuracy),
     ):
         if floor is not None:
-            text = f"{name} {found.value:.1%} [{found.low:.1%}, {found.high:.1%}], {floor:.1%} asked for"
-            judged.append(GateResult(f"{result.row}: {name}", found.value, floor, found.value >= floor, text))
-    return tuple(judged)
+            text = f"{name} {interval.value:.1%} [{interval.low:.1%}, {interval.high:.1%}], {floor:.1%} required"
+            results.append(GateResult(f"{result.row}: {name}", interval.value, floor, interval.value >= floor, text))
+    return tuple(results)
 
 
 def _agreement_gate(
-    result: CheckRow, same: Agreement, bar: float, ids: list[str], wanted: NDArray[np.float32]
+    result: CheckRow, agreement: Agreement, bar: float, ids: list[str], expected: NDArray[np.float32]
 ) -> GateResult:
-    equal = same.n - same.differing
-    text = f"the same top answer as {result.agreement_with} on {equal} of {same.n} photos, {bar:.1%} asked for"
-    passed = same.value >= bar
+    equal = agreement.n - agreement.differing
+    text = f"the same prediction as {result.agreement_with} on {equal} of {agreement.n} photos, {bar:.1%} required"
+    passed = agreement.value >= bar
     if not passed:
-        where = [ids[i] for i in np.flatnonzero(np.array(result.predictions) != wanted.argmax(axis=1))[:5]]
-        text += f"; it differs on {', '.join(where)}{' and more' if same.differing > 5 else ''}"
-    return GateResult(f"{result.row}: agreement", same.value, bar, passed, text)
+        where = [ids[i] for i in np.flatnonzero(np.array(result.predictions) != expected.argmax(axis=1))[:5]]
+        text += f"; it differs on {', '.join(where)}{' and more' if agreement.differing > 5 else ''}"
+    return GateResult(f"{result.row}: agreement", agreement.value, bar, passed, text)

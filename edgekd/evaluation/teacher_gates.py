@@ -1,12 +1,11 @@
-"""Is the teacher worth learning from? Asked on the validation photos, before a student is taught."""
+"""Gates on the teacher's validation accuracy, checked before a student is distilled."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.evaluation.score import GateRecord
 from edgekd.metrics import balanced_accuracy, binomial_p, mcnemar_p
 
 SIGNIFICANCE = 0.05
@@ -14,40 +13,39 @@ _DRAWS, _CHUNK = 20_000, 1_000
 Labels = npt.NDArray[np.int64]
 
 
-def teacher_gates(labels: Labels, teacher: Labels, student: Labels, metric: str = "accuracy") -> list[dict[str, Any]]:
-    """Two gates from labels and predictions [N] of the teacher and of the student that had labels alone.
+def teacher_gates(labels: Labels, teacher: Labels, student: Labels, metric: str = "accuracy") -> list[GateRecord]:
+    """Check two gates on predictions [N] of the teacher and of the student trained on labels alone.
 
-    The teacher must beat always answering one class: the commonest, by an exact one-sided binomial test, where
-    ``metric`` is accuracy; any, which is right on one K-th of K classes, by the 95 % interval, where it is balanced
-    accuracy. And it must not be worse than that student by more than chance explains (``behind_p``).
+    The teacher must beat a constant prediction: of the commonest class, by an exact one-sided binomial test, if
+    ``metric`` is accuracy; of any class, whose balanced accuracy is 1/K for K classes, by the 95 % interval, if it is
+    balanced accuracy. And it must not be worse than that student by more than chance explains (``behind_p``).
     """
-    balanced = metric == "balanced_accuracy"
-    accuracy, rival = (_score(labels, answers, balanced) for answers in (teacher, student))
-    beaten, chance = _beats_one_answer(labels, teacher, balanced)
-    behind = accuracy < rival and behind_p(labels, teacher, student, balanced) < SIGNIFICANCE
+    is_balanced = metric == "balanced_accuracy"
+    accuracy, rival = (_score(labels, predictions, is_balanced) for predictions in (teacher, student))
+    chance_gate = _beat_chance(labels, teacher, accuracy, is_balanced)
+    behind = accuracy < rival and behind_p(labels, teacher, student, is_balanced) < SIGNIFICANCE
     return [
-        {**beaten, "name": "teacher beats chance", "value": accuracy, "bar": chance},
+        chance_gate,
         {
-            "name": "teacher is no worse than the student without it",
+            "name": "teacher is not worse than the student without it",
             "value": accuracy,
             "bar": rival,
             "passed": not behind,
             "message": f"the teacher has {accuracy:.1%} {metric.replace('_', ' ')} on {len(labels)} validation photos, "
-            f"the student that learnt from the labels alone {rival:.1%}",
+            f"the student trained on labels alone {rival:.1%}",
         },
     ]
 
 
-def behind_p(labels: Labels, teacher: Labels, student: Labels, balanced: bool) -> float:
-    """Two-sided p-value that the two are equally good: McNemar's exact test, or its like for balanced accuracy.
+def behind_p(labels: Labels, teacher: Labels, student: Labels, is_balanced: bool) -> float:
+    """Two-sided p-value that both are equally good: McNemar's exact test; for balanced accuracy, a randomization test.
 
-    There a photo weighs what it adds to the mean of the recalls, and of the photos that only one of the two gets right
-    each is as likely to be the one's as the other's: signs are drawn anew, 20,000 times by a fixed seed. Source: the
-    randomization test, R. A. Fisher, The Design of Experiments (1935).
+    There a photo's weight is its share of the mean recall; for the photos that only one of the two gets right, the
+    signs are drawn at random 20,000 times with a fixed seed. Source: R. A. Fisher, The Design of Experiments (1935).
     """
-    if not balanced:
+    if not is_balanced:
         return mcnemar_p(labels, teacher, student)
-    change = _weights(labels, balanced) * ((teacher == labels).astype(np.float64) - (student == labels))
+    change = _weights(labels, is_balanced) * ((teacher == labels).astype(np.float64) - (student == labels))
     change = change[change != 0]
     rng, as_far = np.random.default_rng(0), 0
     for _ in range(0, _DRAWS, _CHUNK):
@@ -56,34 +54,38 @@ def behind_p(labels: Labels, teacher: Labels, student: Labels, balanced: bool) -
     return (1 + as_far) / (1 + _DRAWS)
 
 
-def _beats_one_answer(labels: Labels, teacher: Labels, balanced: bool) -> tuple[dict[str, Any], float]:
-    """Whether the teacher knows more than one answer for all, in words, and what that answer would come to."""
-    count, right = len(labels), int(np.sum(teacher == labels))
-    if balanced:
+def _beat_chance(labels: Labels, teacher: Labels, accuracy: float, is_balanced: bool) -> GateRecord:
+    """Compare the teacher with a constant prediction, whose score is the bar."""
+    count, right_count = len(labels), int(np.sum(teacher == labels))
+    if is_balanced:
         chance = 1 / len(np.unique(labels))
         score = balanced_accuracy(labels, teacher)
         message = (
             f"the teacher has {score.value:.1%} balanced accuracy on {count} validation photos (95 % interval from "
-            f"{score.low:.1%}); always answering one class would have {chance:.1%}"
+            f"{score.low:.1%}); predicting one class for all would have {chance:.1%}"
         )
-        return {"passed": score.low > chance, "message": message}, chance
+        return _chance_gate(accuracy, chance, score.low > chance, message)
     chance = float(np.bincount(labels).max() / count)
-    lucky = binomial_p(right, count, chance)
+    lucky = binomial_p(right_count, count, chance)
     message = (
-        f"the teacher is right on {right} of {count} validation photos; always answering the commonest class would be "
-        f"right on {chance:.1%} (p = {lucky:.2g})"
+        f"the teacher is right on {right_count} of {count} validation photos; predicting the commonest class for all "
+        f"would be right on {chance:.1%} (p = {lucky:.2g})"
     )
-    return {"passed": lucky < SIGNIFICANCE, "message": message}, chance
+    return _chance_gate(accuracy, chance, lucky < SIGNIFICANCE, message)
 
 
-def _score(labels: Labels, answers: Labels, balanced: bool) -> float:
-    right = answers == labels
-    return float(_weights(labels, balanced) @ right) if balanced else float(np.mean(right))
+def _chance_gate(value: float, bar: float, passed: bool, message: str) -> GateRecord:
+    return {"name": "teacher beats chance", "value": value, "bar": bar, "passed": passed, "message": message}
 
 
-def _weights(labels: Labels, balanced: bool) -> npt.NDArray[np.float64]:
-    """What each photo [N] adds to the score if it is right."""
-    if not balanced:
+def _score(labels: Labels, predictions: Labels, is_balanced: bool) -> float:
+    is_right = predictions == labels
+    return float(_weights(labels, is_balanced) @ is_right) if is_balanced else float(np.mean(is_right))
+
+
+def _weights(labels: Labels, is_balanced: bool) -> npt.NDArray[np.float64]:
+    """The share of the score that each photo [N] adds if it is right."""
+    if not is_balanced:
         return np.full(len(labels), 1 / len(labels))
     classes, where, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return np.asarray(1 / counts[where] / len(classes))

@@ -1,1 +1,9 @@
-"""Conversion to .tflite and .onnx, what travels inside the file, and the checks that every file passes."""
+"""Export: conversion to .tflite, .onnx and other formats; each file carries its record and is checked.
+
+- ``exporter``: writes and checks all files; ``options``: batch, layout, license; ``verify``: comparison with Keras
+- ``record``: the record in every file
+- ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``: .tflite
+- ``onnx_float``, ``onnx_int8``, ``emit``, ``onnx_pack``: .onnx and .ort
+- ``c_array``, ``micro_example``, ``micro_ops``: C for microcontrollers
+- ``coreml``: Core ML; ``android``: assets of an Android project
+"""

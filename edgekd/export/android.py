@@ -1,4 +1,4 @@
-"""A .tflite and its golden vectors among the assets of an Android project."""
+"""Adds a .tflite and its golden vectors to the assets of an Android project."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _NO_COMPRESS = 'androidResources { noCompress += "tflite" }'
 
 @dataclass(frozen=True)
 class AndroidAssets:
-    """What was written: the model and the directory of its golden vectors, which only tests and a check need."""
+    """The written files: the model, and the directory of its golden vectors, which only tests and checks need."""
 
     model: Path
     golden: Path
     golden_size_bytes: int
 
     def gradle_lines(self) -> tuple[str, ...]:
-        """What the module's build.gradle.kts needs: the runtime, and the model left uncompressed to be mapped."""
+        """Lines for the module's build.gradle.kts: the runtime, and no compression of the model, which is mapped."""
         return (f"dependencies {{ {_DEPENDENCY} }}", f"android {{ {_NO_COMPRESS} }}")
 
 
 def assets_folder(project: Path) -> Path:
-    """The assets of a project, of one of its modules, or the folder itself if it is one. Raises UsageError."""
+    """Find the assets folder of a project or module, or take the folder itself if it is one. Raises UsageError."""
     for sources in _SOURCES:
         if (project / sources).is_dir():
             return project / sources / "assets"
     if project.name == "assets" and project.parent.is_dir():
         return project
     raise UsageError(
-        f"{project} is no Android project: it has neither {' nor '.join(_SOURCES)}, and is no folder named assets. "
-        "Give the project's folder, its module's, or its assets folder"
+        f"{project} is not an Android project: it has neither {' nor '.join(_SOURCES)}, and is not a folder named "
+        "assets. Give the folder of the project, of a module or of its assets"
     )
 
 
 def add_to_android(artifact: Artifact, project: Path, *, progress: Progress | None = None) -> AndroidAssets:
     """Put a .tflite and its golden vectors into ``assets`` and ``assets/golden/<name>``, each whole or not at all.
 
-    An older one of the same name is replaced. Raises: UsageError where the folder is no Android project, where another
-    file than a .tflite is given, or where other files than golden vectors stand in their place.
+    An older one of the same name is replaced. Raises: UsageError if the folder is not an Android project, the file is
+    not a .tflite, or other files than golden vectors are in their place.
     """
     name = artifact.path.name
     if artifact.format != "tflite":
@@ -55,7 +55,9 @@ def add_to_android(artifact: Artifact, project: Path, *, progress: Progress | No
             f"an Android app takes a .tflite, and {name} is {artifact.format}. Export with --format tflite"
         )
     if artifact.inputs[0].shape[0] not in (1, "N"):
-        raise UsageError(f"{name} takes {artifact.inputs[0].shape[0]} photos at a time, an app one. Use --batch 1")
+        raise UsageError(
+            f"{name} takes {artifact.inputs[0].shape[0]} photos at a time, and an app passes one. Use --batch 1"
+        )
     assets = assets_folder(project)
     content = artifact.content()
     golden = assets / "golden" / name.removesuffix(".tflite")

@@ -1,4 +1,4 @@
-"""An int8 .tflite as C, for TensorFlow Lite for Microcontrollers: the bytes, a header and an example of use."""
+"""Writes an int8 .tflite as C for TensorFlow Lite for Microcontrollers: bytes, header and example."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from edgekd.storage import write_text
 
 _BYTES_A_LINE = 16
 _KIBIBYTE = 1024
-# What the interpreter keeps beside the activations, in bytes: measured with tflite-micro's own allocation report.
+# What the interpreter stores besides the activations, in bytes: measured with tflite-micro's own allocation report.
 _PER_TENSOR, _PER_OP, _PER_SCALE, _FIXED = 32, 96, 5, 2048
 
 
 @dataclass(frozen=True)
 class CArray:
-    """What was written: ``name`` is the array's C identifier, ``arena_bytes`` an estimate of the memory to give it."""
+    """The written files: ``name`` is the array's C identifier, ``arena_bytes`` an estimate of the memory to give it."""
 
     name: str
     header: Path
@@ -40,22 +40,28 @@ def write_c_array(artifact: Artifact, out: Path) -> CArray:
     """
     where = artifact.path.name
     if artifact.format != "tflite" or artifact.precision != "int8":
-        raise UsageError(f"a C array is made of an int8 .tflite, and {where} is {artifact.precision} {artifact.format}")
+        raise UsageError(
+            f"a C array is made from an int8 .tflite, and {where} is {artifact.precision} {artifact.format}"
+        )
     content = artifact.content()
     graph = tflite_file.read(content, where)
     ops = micro_ops(graph, where)
     name = identifier(where.removesuffix(".tflite"))
-    made = CArray(name, out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc", ops, arena_estimate_bytes(graph))
-    write_text(made.header, _header(made, artifact))
-    write_text(made.source, _source(made, artifact, content))
-    write_text(made.example, example(made.name, made.header.name, tuple(RESOLVER_METHODS[op] for op in ops), artifact))
-    return made
+    array = CArray(
+        name, out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc", ops, arena_estimate_bytes(graph)
+    )
+    write_text(array.header, _header(array, artifact))
+    write_text(array.source, _source(array, artifact, content))
+    write_text(
+        array.example, example(array.name, array.header.name, tuple(RESOLVER_METHODS[op] for op in ops), artifact)
+    )
+    return array
 
 
 def identifier(name: str) -> str:
-    """A C and C++ identifier made of any name: two names with other letters than ASCII's stay two.
+    """Make a C and C++ identifier of any name; names that differ only outside ASCII stay distinct.
 
-    It begins with a letter, so that it is neither reserved nor a number, and no keyword has its underscore.
+    It begins with a letter and contains an underscore, so that it is neither reserved nor a keyword.
     """
     text = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
     if not name.isascii() or not text:
@@ -77,7 +83,7 @@ def micro_ops(graph: TfliteGraph, where: str) -> tuple[str, ...]:
 
 
 def arena_estimate_bytes(graph: TfliteGraph) -> int:
-    """An estimate of the tensor arena: the most that is alive at once, and what the interpreter keeps."""
+    """Estimate the tensor arena: the largest set of live tensors, and the interpreter's overhead."""
     computed = {i for op in graph.ops for i in op.outputs} | set(graph.inputs)
     first = dict.fromkeys(graph.inputs, 0) | {i: op.index for op in graph.ops for i in op.outputs}
     last = {i: op.index for op in graph.ops for i in (*op.inputs, *op.outputs) if i in computed}
@@ -85,9 +91,9 @@ def arena_estimate_bytes(graph: TfliteGraph) -> int:
     sizes = {i: tensor_bytes(graph, i) for i in computed}
     alive = [sum(sizes[i] for i in computed if first[i] <= op.index <= last.get(i, 0)) for op in graph.ops]
     scales = sum(len(tensor.scales) for tensor in graph.tensors if len(tensor.scales) > 1)
-    kept = _PER_TENSOR * len(graph.tensors) + _PER_OP * len(graph.ops) + _PER_SCALE * scales + _FIXED
-    # Room for gaps between blocks, and for the buffers that a chip's own kernels ask for.
-    return -(-(max(alive, default=0) * 5 // 4 + kept) // _KIBIBYTE) * _KIBIBYTE
+    overhead = _PER_TENSOR * len(graph.tensors) + _PER_OP * len(graph.ops) + _PER_SCALE * scales + _FIXED
+    # Room for gaps between blocks, and for the buffers of a chip's own kernels.
+    return -(-(max(alive, default=0) * 5 // 4 + overhead) // _KIBIBYTE) * _KIBIBYTE
 
 
 def tensor_bytes(graph: TfliteGraph, index: int) -> int:
@@ -99,9 +105,9 @@ def tensor_bytes(graph: TfliteGraph, index: int) -> int:
     return size
 
 
-def _header(made: CArray, artifact: Artifact) -> str:
-    upper, preprocessing = made.name.upper(), artifact.preprocessing
-    return f"""{_comment(made, artifact)}
+def _header(array: CArray, artifact: Artifact) -> str:
+    upper, preprocessing = array.name.upper(), artifact.preprocessing
+    return f"""{_comment(array, artifact)}
 #ifndef {upper}_H
 #define {upper}_H
 
@@ -112,17 +118,17 @@ def _header(made: CArray, artifact: Artifact) -> str:
 #define {upper}_WIDTH {preprocessing.width}
 #define {upper}_CLASSES {len(artifact.labels)}
 /* An estimate: where AllocateTensors() fails, make it larger; arena_used_bytes() then says what is needed. */
-#define {upper}_ARENA_BYTES {made.arena_bytes}
+#define {upper}_ARENA_BYTES {array.arena_bytes}
 
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 /* The .tflite file, aligned to 16 bytes. */
-extern const unsigned char {made.name}[];
-extern const size_t {made.name}_len;
+extern const unsigned char {array.name}[];
+extern const size_t {array.name}_len;
 /* UTF-8, in the order of the outputs. */
-extern const char *const {made.name}_labels[{upper}_CLASSES];
+extern const char *const {array.name}_labels[{upper}_CLASSES];
 
 #ifdef __cplusplus
 }}
@@ -132,15 +138,15 @@ extern const char *const {made.name}_labels[{upper}_CLASSES];
 """
 
 
-def _source(made: CArray, artifact: Artifact, content: bytes) -> str:
+def _source(array: CArray, artifact: Artifact, content: bytes) -> str:
     lines = [
         "  " + ",".join(f"0x{byte:02x}" for byte in content[start : start + _BYTES_A_LINE]) + ","
         for start in range(0, len(content), _BYTES_A_LINE)
     ]
     labels = "\n".join(f"  {c_string(label)}," for label in artifact.labels)
     rows = "\n".join(lines)
-    return f"""{_comment(made, artifact)}
-#include "{made.header.name}"
+    return f"""{_comment(array, artifact)}
+#include "{array.header.name}"
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 _Alignas(16)
@@ -149,22 +155,22 @@ __attribute__((aligned(16)))
 #else
 #error "compile as C11, or align the array to 16 bytes in your compiler's way"
 #endif
-const unsigned char {made.name}[] = {{
+const unsigned char {array.name}[] = {{
 {rows}
 }};
-const size_t {made.name}_len = sizeof {made.name};
+const size_t {array.name}_len = sizeof {array.name};
 
-const char *const {made.name}_labels[{made.name.upper()}_CLASSES] = {{
+const char *const {array.name}_labels[{array.name.upper()}_CLASSES] = {{
 {labels}
 }};
 """
 
 
-def _comment(made: CArray, artifact: Artifact) -> str:
+def _comment(array: CArray, artifact: Artifact) -> str:
     return (
         f"/* The int8 .tflite of edgekd as C: {artifact.size_bytes} bytes, {len(artifact.labels)} classes.\n"
         f"   SHA-256 {artifact.sha256}\n"
-        f"   Generated: export it again instead of editing. Ops: {', '.join(made.ops)}. */"
+        f"   Generated: export again instead of editing. Ops: {', '.join(array.ops)}. */"
     )
 
 

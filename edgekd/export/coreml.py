@@ -1,6 +1,6 @@
-"""Core ML, by Apple's coremltools, which edgekd does not install: pip install "edgekd[coreml]".
+"""Writes Core ML with Apple's coremltools, an optional dependency: pip install "edgekd[coreml]".
 
-Linux can write this file and not run it: Core ML itself is in Apple's systems only.
+Linux can write such a file but not run it: Core ML is part of Apple's systems.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgekd.errors import ExportError
 from edgekd.export.record import Record
 from edgekd.extras import require
 from edgekd.formats.artifact import ONNX_RECORD
-from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, FloatModel
 from edgekd.quiet import quiet, reason_of
 
 
@@ -24,17 +24,17 @@ def check_installed() -> None:
     require("coreml", "the format coreml")
 
 
-def write_mlpackage(source: Source, record: Record, path: Path) -> None:
+def write_mlpackage(float_model: FloatModel, record: Record, path: Path) -> None:
     """Write a Core ML image classifier in float16: an RGB image in, the label and all probabilities out.
 
     ``path`` ends in .mlpackage and becomes a folder. Raises: MissingExtraError without coremltools; ExportError.
     """
     check_installed()
     with quiet() as read_log:
-        # It says at import that it cannot run models here, once per part.
+        # It warns at import, once per module, that it cannot run models here.
         logging.getLogger("coremltools").setLevel(logging.ERROR)
         try:
-            model = _convert(source, record)
+            model = _convert(float_model, record)
             _describe(model, record)
             model.save(str(path))
         except Exception as error:  # its converter raises many kinds
@@ -46,21 +46,21 @@ def write_mlpackage(source: Source, record: Record, path: Path) -> None:
 
 
 def converter() -> str:
-    """Name and version of what converts."""
+    """Name and version of the converter."""
     return f"coremltools {version('coremltools')}"
 
 
-def _convert(source: Source, record: Record) -> Any:
+def _convert(float_model: FloatModel, record: Record) -> Any:
     import tensorflow as tf
 
-    # Not among edgekd's dependencies, so type checkers know nothing of it.
+    # An optional dependency, which type checkers may not find.
     coremltools: Any = importlib.import_module("coremltools")
 
-    shape = (1, source.height, source.width, 3)
+    shape = (1, float_model.height, float_model.width, 3)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)])  # type: ignore[untyped-decorator]
     def classify(image: Any) -> dict[str, Any]:
-        return {OUTPUT_NAME: source.whole(image, training=False)}
+        return {OUTPUT_NAME: float_model.model(image, training=False)}
 
     return coremltools.convert(
         [classify.get_concrete_function()],

@@ -1,4 +1,4 @@
-"""The example that is written beside a C array."""
+"""The example program written with a C array."""
 
 from __future__ import annotations
 

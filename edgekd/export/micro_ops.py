@@ -6,7 +6,7 @@ Source: tensorflow/lite/micro/micro_mutable_op_resolver.h of tflite-micro. A new
 from __future__ import annotations
 
 # TFLite's name of an op: the method of MicroMutableOpResolver that adds it. Ops that keep state, call other graphs or
-# are no image classifier's are left out.
+# do not occur in image classifiers are left out.
 RESOLVER_METHODS = {
     "ABS": "AddAbs",
     "ADD": "AddAdd",

@@ -1,4 +1,4 @@
-"""The float32 .onnx, by tf2onnx."""
+"""Converts to float32 .onnx with tf2onnx."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
-from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, Source
+from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, FloatModel
 from edgekd.quiet import quiet, reason_of
 
 
-def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
+def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
     """Convert to a sealed float32 .onnx: uint8 [N, H, W, 3] in, probabilities [N, C] out; N is ``batch``.
 
     With the record's layout "nchw" the input is [N, 3, H, W]. Raises ExportError.
@@ -23,10 +23,10 @@ def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dyn
         import tf2onnx
 
         size = None if batch == "dynamic" else batch
-        signature = [tf.TensorSpec((size, source.height, source.width, 3), tf.uint8, name=INPUT_NAME)]
+        signature = [tf.TensorSpec((size, float_model.height, float_model.width, 3), tf.uint8, name=INPUT_NAME)]
 
         def classify(image: object) -> dict[str, object]:
-            return {OUTPUT_NAME: source.whole(tf.cast(image, tf.float32), training=False)}
+            return {OUTPUT_NAME: float_model.model(tf.cast(image, tf.float32), training=False)}
 
         try:
             function = tf.function(classify, input_signature=signature)
@@ -37,7 +37,7 @@ def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dyn
         except Exception as error:  # tf2onnx raises many kinds
             reason = reason_of(error, read_log)
             raise ExportError(
-                f"tf2onnx could not convert {name}: {reason[:2000]}. Ask for --format tflite, or replace the layer "
+                f"tf2onnx could not convert {name}: {reason[:2000]}. Use --format tflite, or replace the layer "
                 "that it names"
             ) from None
     model.ir_version = IR_VERSION
@@ -50,5 +50,5 @@ def from_keras(source: Source, record: Record, *, name: str, batch: Batch = "dyn
 
 
 def converter() -> str:
-    """Name and version of what converts."""
+    """Name and version of the converter."""
     return f"tf2onnx {version('tf2onnx')}"

@@ -1,22 +1,53 @@
-"""The int8 .onnx from the int8 .tflite: the same scales, zero points and weights, for another runtime."""
+"""Translates the int8 .tflite to .onnx with the same scales, zero points and weights."""
 
 from __future__ import annotations
 
 from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit import elementwise, hard_swish, linear, moving, pooling
 from edgekd.export.emit.builder import BATCH
 from edgekd.export.emit.context import Context
-from edgekd.export.emit.table import EMITTERS
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.formats import tflite_file
 from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME
 
+_RELU, _RELU_N1_TO_1, _RELU6 = 1, 2, 3
+
+EMITTERS: dict[str, elementwise.Emitter] = {
+    "ADD": elementwise.binary("Add"),
+    "AVERAGE_POOL_2D": pooling.average_pool,
+    "CONCATENATION": moving.concatenation,
+    "CONV_2D": linear.conv,
+    "DEPTHWISE_CONV_2D": linear.depthwise_conv,
+    "DEQUANTIZE": elementwise.dequantize,
+    "DIV": elementwise.binary("Div"),
+    "EXPAND_DIMS": moving.reshape,
+    "FULLY_CONNECTED": linear.fully_connected,
+    "HARD_SWISH": hard_swish.hard_swish,
+    "LEAKY_RELU": elementwise.leaky_relu,
+    "LOGISTIC": elementwise.unary("Sigmoid"),
+    "MAX_POOL_2D": pooling.max_pool,
+    "MEAN": pooling.mean,
+    "MUL": elementwise.binary("Mul"),
+    "PAD": moving.pad,
+    "QUANTIZE": elementwise.quantize,
+    "RELU": elementwise.clip_activation(_RELU),
+    "RELU6": elementwise.clip_activation(_RELU6),
+    "RELU_N1_TO_1": elementwise.clip_activation(_RELU_N1_TO_1),
+    "RESHAPE": moving.reshape,
+    "SOFTMAX": elementwise.softmax,
+    "SQUEEZE": moving.reshape,
+    "SUB": elementwise.binary("Sub"),
+    "TANH": elementwise.unary("Tanh"),
+    "TRANSPOSE": moving.transpose,
+}
+
 
 def from_tflite(content: bytes, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
     """Translate an integer-only .tflite of batch 1 to a sealed QDQ .onnx of this ``batch``, in the record's layout.
 
-    Raises: UnsupportedOpError naming an op that has no form here, and what to do.
+    Raises: UnsupportedOpError naming an op that has no translation.
     """
     graph = tflite_file.read(content, name)
     source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]

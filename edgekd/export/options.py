@@ -1,4 +1,4 @@
-"""How the files that ship are laid out and labelled."""
+"""Layout and metadata options of the files that ship."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgekd.section import Section
 
 Batch = Literal["dynamic"] | Annotated[int, Field(ge=1, le=1024)]
 Layout = Literal["nhwc", "nchw"]
-# Those made of an .onnx, in the order in which they are made.
+# Formats made from an .onnx, in order.
 _ONNX_FORMATS = ("onnx", "ort")
 
 
-def make_onnx(formats: Iterable[str]) -> bool:
-    """Whether any of these formats is an .onnx or made of one."""
+def needs_onnx(formats: Iterable[str]) -> bool:
+    """Whether any of these formats is .onnx or made from it."""
     return any(kind in _ONNX_FORMATS for kind in formats)
 
 

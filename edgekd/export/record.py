@@ -1,4 +1,4 @@
-"""The record that every shipped file carries: what it needs to be used without its makers."""
+"""The record in every shipped file: all that is needed to use it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ class Record:
 
 
 def check_labels(labels: tuple[str, ...]) -> None:
-    """Raise ExportError unless labels are distinct and of one line: what a labels file, one a line, can hold."""
+    """Raise ExportError unless labels are distinct, not empty and fit a labels file with one label per line."""
     bad = [label for label in labels if not label.strip() or "\n" in label or "\r" in label]
     if bad or len(set(labels)) != len(labels):
-        raise ExportError(f"labels must be distinct, of one line and not empty, got {list(labels)}. Rename them")
+        raise ExportError(
+            f"labels must be distinct, not empty and without line breaks, got {list(labels)}. Rename them"
+        )

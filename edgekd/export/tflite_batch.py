@@ -1,4 +1,4 @@
-"""Another batch size for a .tflite that was converted for one image: same weights, same ops, same answers."""
+"""Changes the batch size of a .tflite that was converted for one image: same weights, ops and outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FREE = -1
 def set_batch(model: Any, batch: Batch, *, name: str) -> None:
     """Change the first dimension of every computed tensor of a schema ModelT, in place; "dynamic" frees it.
 
-    A converter asked for a free batch computes shapes at run time by ops that int8 delegates refuse; this adds none.
+    A converter with a free batch adds ops that compute shapes at run time, which int8 delegates refuse; this adds none.
     Raises: UnsupportedOpError where a tensor has no batch of 1 in front.
     """
     if batch == 1:
@@ -55,7 +55,7 @@ def _free_reshape(model: Any, op: Any, name: str) -> None:
             f"{name}: RESHAPE to {_text(tensors[op.outputs[0]].name)!r} computes its shape at run time. "
             "Export with batch 1, or give the Reshape layer fixed sizes"
         )
-    # A buffer of its own: other constants may share the old one.
+    # A new buffer: other constants may share the old one.
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(target.astype("<i4").tobytes(), np.uint8)
     tensor.buffer, tensor.shape = len(model.buffers), np.array([len(target)], np.int32)

@@ -1,10 +1,9 @@
-"""Rewrite a converted .tflite: our record, TFLite's metadata, clear names, and no byte twice."""
+"""Packs a converted .tflite: adds the record and TFLite's metadata, renames tensors and removes duplicate data."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +22,9 @@ _NAME_LENGTH = 24
 
 
 def pack(content: bytes, record: Record, *, name: str, batch: Batch = 1) -> bytes:
-    """The file that ships, from what the converter gave for one image: sealed, its signature and buffers kept.
+    """Pack the converter's file for one image into the sealed file that ships; keeps its signature and weights.
 
-    Raises: ExportError if the graph is not one image in, one row of values out; UnsupportedOpError for an op that is
+    Raises: ExportError unless the graph maps one image to one row of values; UnsupportedOpError for an op that is
     not one of TFLite's own, or that cannot take another ``batch``.
     """
     model = tflite_file.parse(content, name)
@@ -38,36 +37,34 @@ def pack(content: bytes, record: Record, *, name: str, batch: Batch = 1) -> byte
     _add_metadata(model, TFLITE_RECORD, record.to_json().encode())
     standard = standard_metadata(record, name=name, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
     _add_metadata(model, BUFFER_NAME, standard)
-    shared = _SharedVectors()
-    model.buffers = [_Buffer(buffer, shared) for buffer in model.buffers]
+    vectors = _SharedVectors()
+    model.buffers = [_Buffer(buffer, vectors) for buffer in model.buffers]
     for tensor in graph.tensors:
         if tensor.quantization is not None:
-            tensor.quantization = _Quantization(tensor.quantization, shared)
-    builder = flatbuffers.Builder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
-    return seal(append_labels(bytes(builder.Output()), record.labels), name)
+            tensor.quantization = _Quantization(tensor.quantization, vectors)
+    return seal(append_labels(tflite_file.pack(model), record.labels), name)
 
 
 def _check_builtin(model: Any, name: str) -> None:
     # An app's interpreter has the built-in ops and nothing else: no Flex (Select TF) delegate, no custom kernels.
-    known = tflite_file.names_of("BuiltinOperator")
-    found = set()
+    builtin_names = tflite_file.names_of("BuiltinOperator")
+    custom_names = set()
     for code in model.operatorCodes:
         builtin = max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
-        if code.customCode or known.get(builtin, "CUSTOM") == "CUSTOM":
+        if code.customCode or builtin_names.get(builtin, "CUSTOM") == "CUSTOM":
             custom = code.customCode or b"?"
-            found.add(custom.decode("utf-8", "replace") if isinstance(custom, bytes) else str(custom))
-    if found:
+            custom_names.add(custom.decode("utf-8", "replace") if isinstance(custom, bytes) else str(custom))
+    if custom_names:
         raise UnsupportedOpError(
-            f"{name} needs ops outside TFLite's built-in ones: {', '.join(sorted(found))}. An app's interpreter has "
-            "no kernels for them: replace the layers that they come from"
+            f"{name} needs ops outside TFLite's built-in ones: {', '.join(sorted(custom_names))}. An app's interpreter "
+            "has no kernels for them: replace the layers that use them"
         )
 
 
 def _rename(model: Any) -> None:
     graph = model.subgraphs[0]
     produced = {int(i) for op in graph.operators for i in op.outputs}
-    taken = {INPUT_NAME, OUTPUT_NAME}
+    used_names = {INPUT_NAME, OUTPUT_NAME}
     for index, tensor in enumerate(graph.tensors):
         if index == graph.inputs[0]:
             tensor.name = INPUT_NAME
@@ -75,8 +72,8 @@ def _rename(model: Any) -> None:
             tensor.name = OUTPUT_NAME
         else:
             name = _layer_name(tensor.name) if index in produced else f"c{index}"
-            tensor.name = name if name not in taken else f"{name}.{index}"
-            taken.add(tensor.name)
+            tensor.name = name if name not in used_names else f"{name}.{index}"
+            used_names.add(tensor.name)
     graph.name = b"main"
     for signature in model.signatureDefs or ():
         signature.inputs[0].name = INPUT_NAME
@@ -84,7 +81,7 @@ def _rename(model: Any) -> None:
 
 
 def _layer_name(name: Any) -> str:
-    # "functional_1/block_1_relu_1/Relu6;..." is what layer block_1_relu gave: Keras adds the last _1 as it calls it.
+    # "functional_1/block_1_relu_1/Relu6;..." comes from layer block_1_relu: Keras adds the last _1 per call.
     parts = (name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)).split(";")[0].split("/")
     layer = parts[-2] if len(parts) > 1 else parts[-1]
     return layer.removesuffix("_1")[:_NAME_LENGTH]
@@ -104,7 +101,7 @@ def _add_metadata(model: Any, name: str, data: bytes) -> None:
 
 
 class _SharedVectors:
-    """Vectors already written, by content: a flatbuffer may point to one from many places."""
+    """Vectors by content, each written once: a flatbuffer may reference one from many places."""
 
     def __init__(self) -> None:
         self._written: dict[tuple[str, bytes], int] = {}
@@ -112,7 +109,7 @@ class _SharedVectors:
     def put(self, builder: Any, values: NDArray[Any], alignment: int) -> int:
         key = (values.dtype.str, values.tobytes())
         if key not in self._written:
-            # CreateNumpyVector knows no alignment beyond its element's.
+            # CreateNumpyVector aligns to its elements only.
             builder.StartVector(values.itemsize, len(values), alignment)
             builder.head -= len(key[1])
             builder.Bytes[builder.head : builder.head + len(key[1])] = key[1]
@@ -140,7 +137,7 @@ class _Buffer:
 class _Quantization:
     """Packs as the schema's QuantizationParametersT does, with scales and zero points shared.
 
-    A zero point takes 8 bytes a channel, and weights' and biases' are all zeros.
+    A zero point takes 8 bytes per channel, and those of weights and biases are all zero.
     """
 
     def __init__(self, source: Any, shared: _SharedVectors) -> None:

@@ -1,9 +1,9 @@
-"""Does a file that was just written say what it should? Asked of the runtime that ships."""
+"""Checks a new file against the Keras model, with the runtime that ships."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from edgekd.runtime.runner import Runner
 FLOAT_TOLERANCE = 1e-4
 # One step of an int8 softmax's output.
 QUANTUM = 1 / 256
-# Two runtimes round a tie differently now and then (the mean of 4 pixels ends in .5 every fourth time), and a steep
-# head makes steps of it; a wrong translation differs everywhere, and by more.
+# Two runtimes sometimes round a tie differently (the mean of 4 pixels ends in .5 every fourth time), and a steep head
+# amplifies that to whole steps; a wrong translation differs everywhere, and by more.
 _SAME_INTEGERS_MEAN_QUANTA = 8.0
 _SAME_INTEGERS_FLIPS = 0.05
 _PHOTOS = 64
@@ -28,24 +28,48 @@ _BATCH_PHOTOS = 3
 Probabilities = NDArray[np.float32]
 
 
+class Comparison(TypedDict):
+    """Two sets of probabilities in JSON: the share and number of (un)equal predictions, and the largest difference."""
+
+    agreement: float
+    differing: int
+    largest_difference: float
+
+
+class IntegerComparison(Comparison):
+    """A comparison of two int8 files; differences are also in steps of the output."""
+
+    largest_quanta: float
+    mean_quanta: float
+
+
+class ParityRecord(TypedDict, total=False):
+    """What a file's check measured, in JSON, as its sidecar stores it."""
+
+    photos: int
+    keras: Comparison
+    batch_difference: float
+    int8_tflite: IntegerComparison
+
+
 @dataclass(frozen=True)
-class Expected:
-    """Images uint8 [N, H, W, 3], and the float32 probabilities [N, C] that Keras gives for them."""
+class ExpectedOutputs:
+    """Images uint8 [N, H, W, 3] and Keras' float32 probabilities [N, C]."""
 
     images: NDArray[np.uint8]
     keras: Probabilities
 
 
-def expected_of(model: Any, images: NDArray[np.uint8]) -> Expected:
+def compute_expected(model: Any, images: NDArray[np.uint8]) -> ExpectedOutputs:
     """Run the Keras model, which takes pixel values 0..255, on at most 64 of the images."""
     import keras
 
-    chosen = images[:_PHOTOS]
+    sample = images[:_PHOTOS]
     rows = [
         keras.ops.convert_to_numpy(model(part.astype(np.float32), training=False))
-        for part in np.array_split(chosen, -(-len(chosen) // 16))
+        for part in np.array_split(sample, -(-len(sample) // 16))
     ]
-    return Expected(chosen, np.concatenate(rows).astype(np.float32))
+    return ExpectedOutputs(sample, np.concatenate(rows).astype(np.float32))
 
 
 def stand_in_images(height: int, width: int) -> NDArray[np.uint8]:
@@ -58,59 +82,62 @@ def stand_in_images(height: int, width: int) -> NDArray[np.uint8]:
     return np.asarray((np.stack(waves) + 1) * 127.5).round().astype(np.uint8)
 
 
-def verify(artifact: Artifact, expected: Expected, twin: Artifact | None = None) -> dict[str, Any]:
-    """Run a file and hold it against Keras, and an int8 .onnx against its int8 .tflite ``twin``.
+def verify(artifact: Artifact, expected: ExpectedOutputs, twin: Artifact | None = None) -> ParityRecord:
+    """Run a file and compare it with Keras, and an int8 .onnx with its int8 .tflite ``twin``.
 
-    Returns the parity record. Raises: ExportError where a difference is more than rounding.
+    Returns the parity record. Raises: ExportError if a difference is larger than rounding.
     """
     runner = open_runner(artifact, threads=2)
-    found = runner.run(expected.images)
-    if not np.isfinite(found).all():
+    probabilities = runner.run(expected.images)
+    if not np.isfinite(probabilities).all():
         raise ExportError(f"{artifact.path.name} gives NaN or infinity. Report this with the model")
-    record: dict[str, Any] = {"photos": len(found), "keras": compare(found, expected.keras)}
+    record: ParityRecord = {"photos": len(probabilities), "keras": compare(probabilities, expected.keras)}
     if artifact.precision == "float32" and record["keras"]["largest_difference"] > FLOAT_TOLERANCE:
         raise ExportError(
             f"{artifact.path.name} differs from Keras by {record['keras']['largest_difference']:.3g} in a probability "
-            f"(allowed {FLOAT_TOLERANCE:g}). A layer converts to something else: leave out layers until it agrees"
+            f"(allowed {FLOAT_TOLERANCE:g}). A layer is converted wrongly: remove layers one at a time to find it"
         )
     if artifact.inputs[0].shape[0] != 1:
         record["batch_difference"] = _batch_difference(artifact, runner, expected.images[:_BATCH_PHOTOS])
     if twin is not None:
-        record["int8_tflite"] = _same_integers(artifact, found, open_runner(twin, threads=2).run(expected.images))
+        record["int8_tflite"] = _same_integers(
+            artifact, probabilities, open_runner(twin, threads=2).run(expected.images)
+        )
     return record
 
 
 def _batch_difference(artifact: Artifact, runner: Runner, images: NDArray[np.uint8]) -> float:
-    # An image's answer must not depend on those beside it.
+    # An image's output must not depend on the other images of its batch.
     together = runner.run(images)
     alone = np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))])
     difference = float(np.abs(together - alone).max())
     if difference > (FLOAT_TOLERANCE if artifact.precision == "float32" else QUANTUM):
         raise ExportError(
-            f"{artifact.path.name} answers {len(images)} images at a time otherwise than one by one, by "
-            f"{difference:.3g} in a probability. Export it with batch 1, or replace the layer that mixes images"
+            f"{artifact.path.name} gives other outputs for {len(images)} images at once than one by one: a "
+            f"probability differs by {difference:.3g}. Export it with batch 1, or replace the layer that mixes images"
         )
     return difference
 
 
-def compare(found: Probabilities, wanted: Probabilities) -> dict[str, Any]:
+def compare(actual: Probabilities, expected: Probabilities) -> Comparison:
     """Top-1 agreement and largest difference of two sets of probabilities [N, C]."""
-    same = agreement(found.argmax(axis=1), wanted.argmax(axis=1))
+    same = agreement(actual.argmax(axis=1), expected.argmax(axis=1))
     return {
         "agreement": same.value,
         "differing": same.differing,
-        "largest_difference": float(np.abs(found - wanted).max()),
+        "largest_difference": float(np.abs(actual - expected).max()),
     }
 
 
-def _same_integers(artifact: Artifact, found: Probabilities, wanted: Probabilities) -> dict[str, Any]:
-    record = compare(found, wanted)
-    quanta = np.abs(found - wanted) / QUANTUM
-    record |= {"largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean())}
-    flips_allowed = max(2, round(_SAME_INTEGERS_FLIPS * len(found)))
+def _same_integers(artifact: Artifact, actual: Probabilities, expected: Probabilities) -> IntegerComparison:
+    quanta = np.abs(actual - expected) / QUANTUM
+    record: IntegerComparison = {
+        **compare(actual, expected), "largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean())
+    }  # fmt: skip
+    flips_allowed = max(2, round(_SAME_INTEGERS_FLIPS * len(actual)))
     if record["differing"] > flips_allowed or quanta.max(axis=1).mean() > _SAME_INTEGERS_MEAN_QUANTA:
         raise ExportError(
-            f"{artifact.path.name} does not give the int8 .tflite's answers: {record['differing']} of {len(found)} top "
-            f"answers differ, by up to {quanta.max():.0f}/256. Ask for --format tflite and report this with the model"
+            f"{artifact.path.name} does not match the int8 .tflite: {record['differing']} of {len(actual)} predictions "
+            f"differ, by up to {quanta.max():.0f}/256. Use --format tflite, and report this with the model"
         )
     return record

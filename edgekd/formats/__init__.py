@@ -1,1 +1,9 @@
-"""A shipped file, read without a runtime: the artifact's record, .tflite, .onnx (and its wire format), .ort."""
+"""File formats, read without a runtime.
+
+- ``artifact``: an exported file, its record and seal
+- ``tflite_file``: .tflite; ``onnx_file`` and ``onnx_wire``: .onnx; ``ort_file``: .ort
+"""
+
+from edgekd.formats.artifact import Artifact, TensorSpec
+
+__all__ = ["Artifact", "TensorSpec"]

@@ -1,9 +1,10 @@
-"""A file that ships: what it says of itself, the seal on its bytes, and the record of its checks beside it."""
+"""An exported file: its record, the seal on its bytes, and the sidecar with its checks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,10 @@ from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_json, write_json
 
 SCHEMA = 1
-# Names of our record inside a file: a TFLite metadata buffer, an entry of ONNX's metadata_props.
+# Names of the record inside a file: a TFLite metadata buffer, an entry of ONNX's metadata_props.
 TFLITE_RECORD = "EDGEKD"
 ONNX_RECORD = "edgekd"
-# The record carries the SHA-256 of the file, computed with these 64 zeros in the hash's place.
+# The record holds the SHA-256 of the file, computed with these 64 zeros in the hash's place.
 BLANK_SEAL = "0" * 64
 _SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"')
 
@@ -40,9 +41,9 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A .tflite, .onnx or .ort file of ours whose bytes are known to be those that were exported.
+    """A .tflite, .onnx or .ort file exported by edgekd, whose bytes are verified.
 
-    ``parity`` is what was measured when it was checked, from the sidecar ``<file>.json``; None without one.
+    ``parity`` is the result of its checks, from the sidecar ``<file>.json``; None without a sidecar.
     """
 
     path: Path
@@ -59,12 +60,13 @@ class Artifact:
     layout: Layout = "nhwc"
 
     @classmethod
-    def open(cls, path: Path) -> Artifact:
-        """Read a file's own record and its sidecar.
+    def open(cls, path: str | os.PathLike[str]) -> Artifact:
+        """Read a file's record and its sidecar.
 
-        Raises: ArtifactError if it is missing, damaged or not ours; ArtifactChangedError if it is not the file
-        that its sidecar describes.
+        Raises: ArtifactError if it is missing, damaged or not written by edgekd; ArtifactChangedError if it is not
+        the file that its sidecar describes.
         """
+        path = Path(path)
         content = read_content(path)
         sidecar = _read_sidecar(path)
         sha256 = hashlib.sha256(content).hexdigest()
@@ -91,10 +93,10 @@ class Artifact:
                 layout="nchw" if record.get("layout") == "nchw" else "nhwc",
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{path} carries a record that cannot be used ({error}). Export it again") from None
+            raise ArtifactError(f"{path} has an invalid record ({error}). Export it again") from None
 
     def write_sidecar(self, parity: Mapping[str, Any]) -> Artifact:
-        """Record ``parity`` beside the file, with the hash of its bytes; returns the artifact with it."""
+        """Write ``parity`` to the sidecar, with the hash of the file's bytes; returns the artifact with it."""
         record = {"schema": SCHEMA, "sha256": self.sha256, "size_bytes": self.size_bytes, "parity": dict(parity)}
         write_json(sidecar_path(self.path), record)
         return Artifact(**{**vars(self), "parity": dict(parity)})
@@ -107,7 +109,7 @@ class Artifact:
         return content
 
     def float_ops(self) -> tuple[str, ...]:
-        """The ops that compute in float, found in the file itself: none in a file of integers."""
+        """The ops in the file that compute in float; empty if all compute in integers."""
         content = self.content()
         if self.format == "tflite":
             return tflite_file.float_ops(tflite_file.read(content, str(self.path)))
@@ -121,7 +123,7 @@ def sidecar_path(path: Path) -> Path:
 
 
 def read_content(path: Path) -> bytes:
-    """A file's bytes. Raises ArtifactError if there is none or it cannot be read."""
+    """Read a file's bytes. Raises ArtifactError if it is missing or cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -148,19 +150,19 @@ def check_seal(content: bytes, where: str) -> None:
     state.update(content[end:])
     if state.hexdigest().encode() != content[begin:end]:
         raise ArtifactError(
-            f"{where} is damaged, cut short or edited since its export: its bytes do not match the hash that it "
-            "carries. Copy it again, or export it again"
+            f"{where} is damaged, cut short or edited since its export: its bytes do not match its stored "
+            "hash. Copy it again, or export it again"
         )
 
 
 def _seal_span(content: bytes, where: str) -> tuple[int, int]:
-    found = list(_SEAL.finditer(content))
-    if len(found) == 1:
-        return found[0].span(1)
+    seals = list(_SEAL.finditer(content))
+    if len(seals) == 1:
+        return seals[0].span(1)
     if content[4:8] not in (tflite_file.IDENTIFIER, ort_file.IDENTIFIER):
-        onnx_file.read(content, where)  # says so if it is none of them
+        onnx_file.read(content, where)  # raises if it is not one of the formats
     raise ArtifactError(
-        f"{where} carries no edgekd record (labels, preprocessing, hash): another tool's model, or a damaged one. "
+        f"{where} has no edgekd record (labels, preprocessing, hash): it is another tool's model, or damaged. "
         "Export the Keras model with: edgekd export MODEL.keras --int8"
     )
 
@@ -185,7 +187,7 @@ def _describe(
     try:
         record = json.loads(text)
     except ValueError as error:
-        raise ArtifactError(f"{where} carries a record that is not JSON ({error}). Export it again") from None
+        raise ArtifactError(f"{where} has a record that is not JSON ({error}). Export it again") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise ArtifactError(f"{where} was written by another version of edgekd. Export it again with this one")
     return record, inputs, outputs, kind
@@ -199,15 +201,15 @@ def _tflite_spec(tensor: tflite_file.TfliteTensor) -> TensorSpec:
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:
-    beside = sidecar_path(path)
-    if not beside.exists():
+    sidecar = sidecar_path(path)
+    if not sidecar.exists():
         return None
     try:
-        record = read_json(beside)
+        record = read_json(sidecar)
     except EdgekdError as error:
         raise ArtifactError(f"{error}. Delete it, or export {path.name} again") from None
     except RecursionError:
-        raise ArtifactError(f"{beside} is nested too deep to be a sidecar. Delete it") from None
+        raise ArtifactError(f"{sidecar} is nested too deep to be a sidecar. Delete it") from None
     if not isinstance(record, dict) or not {"sha256", "parity"} <= record.keys():
-        raise ArtifactError(f"{beside} is not the sidecar of an artifact. Delete it, or export {path.name} again")
+        raise ArtifactError(f"{sidecar} is not the sidecar of an artifact. Delete it, or export {path.name} again")
     return record

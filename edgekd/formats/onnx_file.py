@@ -1,4 +1,4 @@
-"""An .onnx file as plain data: inputs, outputs, nodes and metadata, read without a runtime or the onnx package.
+"""Reads an .onnx file as plain data: inputs, outputs, nodes and metadata, without a runtime or the onnx package.
 
 Source: the protocol buffers wire format, and onnx.proto of ONNX 1.x for the field numbers.
 """
@@ -13,7 +13,7 @@ from edgekd.errors import ArtifactError
 from edgekd.formats.onnx_wire import DTYPES, Field, OnnxTensor, attribute, bytes_of, fields_of, tensor
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-# These move values about, or work on integers, whatever stands before and after them.
+# These only move values, or compute on integers, whatever their neighbours are.
 _MOVING_OPS = frozenset(
     ("Reshape", "Transpose", "Flatten", "Pad", "Concat", "Identity", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split")
 )
@@ -44,7 +44,7 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """What an .onnx file says of itself; ``initializers`` maps a constant's name to its dtype.
+    """The contents of an .onnx file; ``initializers`` maps a constant's name to its dtype.
 
     ``values`` are the intermediate ones whose types are stated, ``opsets`` the versions by domain.
     """
@@ -76,7 +76,7 @@ def read(content: bytes, where: str) -> OnnxGraph:
 
 
 def float_ops(graph: OnnxGraph) -> tuple[str, ...]:
-    """The nodes that compute in float, in words."""
+    """Describe the nodes that compute in float."""
     return tuple(
         f"{node.op} (node {node.name or '?'}, tensor {''.join(node.outputs[:1])!r})" for node in float_nodes(graph)
     )
@@ -89,16 +89,16 @@ def float_nodes(graph: OnnxGraph) -> tuple[OnnxNode, ...]:
     for node in graph.nodes:
         for name in node.inputs:
             consumers.setdefault(name, []).append(node)
-    found = []
+    nodes = []
     for node in graph.nodes:
         if node.op in (_QUANTIZE, _DEQUANTIZE) or _is_integer(node.op) or _on_integers(node, producer, graph):
             continue
         sources = [producer[name].op for name in node.inputs if name in producer]
-        # What a Relu or Clip follows is looked at in its own turn.
-        fed = node.op in _CHAINED_OPS or (bool(sources) and all(op == _DEQUANTIZE for op in sources))
-        if not (fed and all(_ends_quantized(name, consumers) for name in node.outputs)):
-            found.append(node)
-    return tuple(found)
+        # The op before a Relu or Clip is checked on its own.
+        reads_integers = node.op in _CHAINED_OPS or (bool(sources) and all(op == _DEQUANTIZE for op in sources))
+        if not (reads_integers and all(_is_quantized_later(name, consumers) for name in node.outputs)):
+            nodes.append(node)
+    return tuple(nodes)
 
 
 def _is_integer(op: str) -> bool:
@@ -122,16 +122,16 @@ def _on_integers(node: OnnxNode, producer: dict[str, OnnxNode], graph: OnnxGraph
     return False
 
 
-def _ends_quantized(name: str, consumers: dict[str, list[OnnxNode]]) -> bool:
-    # A damaged graph may run in a circle, so what was seen is not looked at again.
-    seen, left = {name}, [name]
-    while left:
-        after = consumers.get(left.pop(), [])
+def _is_quantized_later(name: str, consumers: dict[str, list[OnnxNode]]) -> bool:
+    # A damaged graph may have a cycle, so no name is visited twice.
+    visited, pending = {name}, [name]
+    while pending:
+        after = consumers.get(pending.pop(), [])
         if not after or not all(node.op == _QUANTIZE or node.op in _CHAINED_OPS for node in after):
             return False
-        new = {o for node in after if node.op in _CHAINED_OPS for o in node.outputs} - seen
-        seen |= new
-        left += new
+        new = {o for node in after if node.op in _CHAINED_OPS for o in node.outputs} - visited
+        visited |= new
+        pending += new
     return True
 
 
@@ -184,8 +184,8 @@ def _node(content: bytes) -> OnnxNode:
 
 def _value(content: bytes) -> OnnxValue:
     fields = {n: v for n, _, v in fields_of(content)}
-    typed = {n: v for n, _, v in fields_of(bytes_of(fields[2]))} if 2 in fields else {}
-    kind = {n: v for n, _, v in fields_of(bytes_of(typed[1]))} if 1 in typed else {}
+    type_fields = {n: v for n, _, v in fields_of(bytes_of(fields[2]))} if 2 in fields else {}
+    kind = {n: v for n, _, v in fields_of(bytes_of(type_fields[1]))} if 1 in type_fields else {}
     number = kind.get(1, 0)
     shape = tuple(_dimension(bytes_of(v)) for n, _, v in fields_of(bytes_of(kind[2])) if n == 1) if 2 in kind else ()
     return OnnxValue(bytes_of(fields.get(1)).decode(), DTYPES.get(int(number), str(number)), shape)

@@ -1,4 +1,4 @@
-"""The protocol buffers wire format, and the tensors and attributes of an .onnx file, decoded without a library.
+"""Decodes the protocol buffers wire format, and the tensors and attributes of an .onnx file, without a library.
 
 Source: the protocol buffers encoding, and onnx.proto of ONNX 1.x for the field numbers.
 """
@@ -40,7 +40,7 @@ Field = tuple[int, int, int | bytes]
 
 @dataclass(frozen=True, eq=False)
 class OnnxTensor:
-    """A constant; ``data`` is None if it lies in another file or has a type that numpy lacks."""
+    """A constant; ``data`` is None if it is stored in another file or has a type that numpy lacks."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -84,7 +84,7 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
 
 
 def bytes_of(value: int | bytes | None) -> bytes:
-    """A field's bytes. Raises ValueError where it holds a number, or is not there."""
+    """Return a field's bytes. Raises ValueError if it holds a number or is missing."""
     if not isinstance(value, bytes):
         raise ValueError("a number or nothing where a text or message should be")
     return value
@@ -100,7 +100,7 @@ def attribute(content: bytes) -> tuple[str, Any]:
         elif number == 2:
             value = struct.unpack("<f", bytes_of(field_value))[0]
         elif number == 3 and isinstance(field_value, int):
-            value = _signed(field_value)
+            value = _to_signed(field_value)
         elif number == 4:
             value = bytes_of(field_value).decode("utf-8", "replace")
         elif number == 5:
@@ -109,7 +109,7 @@ def attribute(content: bytes) -> tuple[str, Any]:
             floats += np.frombuffer(bytes_of(field_value), "<f4").tolist()
         elif number == 8:
             ints += [field_value] if isinstance(field_value, int) else varints(field_value)
-    return name, tuple(floats) or tuple(_signed(i) for i in ints) or value
+    return name, tuple(floats) or tuple(_to_signed(i) for i in ints) or value
 
 
 def tensor(content: bytes) -> tuple[str, OnnxTensor]:
@@ -128,8 +128,8 @@ def tensor(content: bytes) -> tuple[str, OnnxTensor]:
     data = None if last.get(14) == 1 else _values(fields, dtype)
     if data is not None and data.size != size:
         raise ValueError(f"the constant {name!r} of shape {shape} has {data.size} values")
-    stored = sum(len(v) for n, _, v in fields if n in (4, 5, 7, 9, 10) and isinstance(v, bytes))
-    return name, OnnxTensor(dtype, tuple(shape), stored, None if data is None else data.reshape(shape))
+    size_bytes = sum(len(v) for n, _, v in fields if n in (4, 5, 7, 9, 10) and isinstance(v, bytes))
+    return name, OnnxTensor(dtype, tuple(shape), size_bytes, None if data is None else data.reshape(shape))
 
 
 def _values(fields: list[Field], dtype: str) -> NDArray[Any] | None:
@@ -148,17 +148,17 @@ def _values(fields: list[Field], dtype: str) -> NDArray[Any] | None:
         integers += [part] if isinstance(part, int) else varints(part)
     if dtype == "float16":
         return np.asarray(integers, np.uint16).view(np.float16)
-    return np.asarray([_signed(i) for i in integers], np.int64).astype(kind)
+    return np.asarray([_to_signed(i) for i in integers], np.int64).astype(kind)
 
 
 def varints(content: bytes) -> list[int]:
     """The numbers of a packed field."""
-    found, position = [], 0
+    numbers, position = [], 0
     while position < len(content):
         value, position = _varint(content, position)
-        found.append(value)
-    return found
+        numbers.append(value)
+    return numbers
 
 
-def _signed(value: int) -> int:
+def _to_signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,6 +1,6 @@
-"""An .ort file, ONNX Runtime's own format, as the same plain data that an .onnx file is read to.
+"""Reads an .ort file, ONNX Runtime's own format, as the same plain data as an .onnx file.
 
-Source: ort.fbs of ONNX Runtime, by the reader that its Python package brings along.
+Source: ort.fbs of ONNX Runtime, with the reader that its Python package includes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IDENTIFIER = b"ORTM"
 
 
 def is_ort(content: bytes) -> bool:
-    """Whether a file's bytes say that it is in ONNX Runtime's format."""
+    """Whether a file is in ONNX Runtime's format."""
     return content[4:8] == IDENTIFIER
 
 
@@ -30,7 +30,7 @@ def read(content: bytes, where: str) -> OnnxGraph:
 
     try:
         return _graph(InferenceSession.InferenceSession.GetRootAs(content, 0).Model())
-    except Exception as error:  # offsets that lead out of the file raise anything
+    except Exception as error:  # offsets outside the file raise many kinds
         raise ArtifactError(
             f"{where} is damaged or cut short: its structure cannot be read ({error}). Copy it again, or "
             "export it again"
@@ -39,30 +39,30 @@ def read(content: bytes, where: str) -> OnnxGraph:
 
 def _graph(model: Any) -> OnnxGraph:
     graph = model.Graph()
-    described = {_text(entry.Name()): entry for entry in _each(graph, "NodeArgs")}
+    node_args = {_text(entry.Name()): entry for entry in _each(graph, "NodeArgs")}
     constants = {_text(entry.Name()): DTYPES.get(entry.DataType(), "?") for entry in _each(graph, "Initializers")}
     nodes = tuple(
         OnnxNode(_text(node.OpType()), _text(node.Name()), _texts(node, "Inputs"), _texts(node, "Outputs"))
         for node in _each(graph, "Nodes")
     )
     # Constants are listed as inputs too.
-    inputs = tuple(_value(described[name]) for name in _texts(graph, "Inputs") if name not in constants)
-    outputs = tuple(_value(described[name]) for name in _texts(graph, "Outputs"))
+    inputs = tuple(_value(node_args[name]) for name in _texts(graph, "Inputs") if name not in constants)
+    outputs = tuple(_value(node_args[name]) for name in _texts(graph, "Outputs"))
     metadata = {_text(entry.Key()): _text(entry.Value()) for entry in _each(model, "MetadataProps")}
     opset = next((int(e.Version()) for e in _each(model, "OpsetImport") if _text(e.Domain()) in ("", "ai.onnx")), 0)
     return OnnxGraph(inputs, outputs, nodes, constants, metadata, opset)
 
 
-def _value(described: Any) -> OnnxValue:
+def _value(node_arg: Any) -> OnnxValue:
     from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs import TensorTypeAndShape
 
-    table = described.Type().Value()
+    table = node_arg.Type().Value()
     tensor = TensorTypeAndShape.TensorTypeAndShape()
     tensor.Init(table.Bytes, table.Pos)
     values = [dimension.Value() for dimension in _each(tensor.Shape(), "Dim")]
     # 1 is a number, 2 the name of a free dimension.
     shape = tuple(int(v.DimValue()) if v.DimType() == 1 else _text(v.DimParam()) or "?" for v in values)
-    return OnnxValue(_text(described.Name()), DTYPES.get(tensor.ElemType(), str(tensor.ElemType())), shape)
+    return OnnxValue(_text(node_arg.Name()), DTYPES.get(tensor.ElemType(), str(tensor.ElemType())), shape)
 
 
 def _each(table: Any, field: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A .tflite file as plain data: tensors, ops, constants and metadata, read without an interpreter."""
+"""Reads a .tflite file as plain data: tensors, ops, constants and metadata, without an interpreter."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NUMPY_TYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"),
     "BOOL": np.dtype("?"),
 }
-# Inputs that an op cannot do without; interpreters read past their tensors where one is marked absent.
+# Number of required inputs; interpreters read out of bounds if one is marked absent.
 _NEEDED_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3, "BATCH_MATMUL": 2}
-# What may stand at the edge of an integer graph.
+# Ops allowed at the edge of an integer graph.
 _EDGE_OPS = ("QUANTIZE", "DEQUANTIZE")
 
 
@@ -86,16 +86,23 @@ def parse(content: bytes, where: str) -> Any:
 
     try:
         return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    except Exception as error:  # offsets that lead out of the file raise anything
-        raise _damaged(where, f"its structure cannot be read ({error})") from None
+    except Exception as error:  # offsets outside the file raise many kinds
+        raise _damage_error(where, f"its structure cannot be read ({error})") from None
+
+
+def pack(model: Any) -> bytes:
+    """Serialize the schema's ModelT to a .tflite file."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def read(content: bytes, where: str) -> TfliteGraph:
-    """Read and check a .tflite file. Raises ArtifactError where an index, shape or size leads nowhere."""
+    """Read and check a .tflite file. Raises ArtifactError if an index, shape or size is invalid."""
     model = parse(content, where)
     try:
         if not model.subgraphs:
-            raise _damaged(where, "it holds no graph")
+            raise _damage_error(where, "it holds no graph")
         tensors = tuple(_tensor(model, i, where) for i in range(len(model.subgraphs[0].tensors)))
         ops = tuple(_op(model, i, where) for i in range(len(model.subgraphs[0].operators)))
         _check_order(ops, where)
@@ -107,22 +114,24 @@ def read(content: bytes, where: str) -> TfliteGraph:
     except ArtifactError:
         raise
     except Exception as error:  # a damaged table can hold anything
-        raise _damaged(where, f"{type(error).__name__}: {error}") from None
+        raise _damage_error(where, f"{type(error).__name__}: {error}") from None
     if not inputs or not outputs:
-        raise _damaged(where, "its graph has no input or no output")
+        raise _damage_error(where, "its graph has no input or no output")
     facts = (int(model.version), _text(model.description), signatures, len(model.subgraphs))
     return TfliteGraph(tensors, ops, inputs, outputs, metadata, *facts)
 
 
 def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
-    """The ops of a graph that touch float tensors, besides QUANTIZE and DEQUANTIZE at its edges."""
-    found = []
+    """Describe the ops that use float tensors, except QUANTIZE and DEQUANTIZE at the graph's edges."""
+    descriptions = []
     edges = {*graph.inputs, *graph.outputs}
     for op in graph.ops:
-        touched = [i for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].type in ("FLOAT32", "FLOAT16")]
-        if touched and not (op.name in _EDGE_OPS and all(i in edges for i in touched)):
-            found.append(f"{op.name} (op {op.index}, tensor {graph.tensors[touched[-1]].name!r})")
-    return tuple(found)
+        float_tensors = [
+            i for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].type in ("FLOAT32", "FLOAT16")
+        ]
+        if float_tensors and not (op.name in _EDGE_OPS and all(i in edges for i in float_tensors)):
+            descriptions.append(f"{op.name} (op {op.index}, tensor {graph.tensors[float_tensors[-1]].name!r})")
+    return tuple(descriptions)
 
 
 @cache
@@ -138,15 +147,15 @@ def _tensor(model: Any, index: int, where: str) -> TfliteTensor:
     type_name = names_of("TensorType").get(source.type, str(source.type))
     shape = _indices(source.shape)
     if any(size < 0 or size >= _MAX_DIMENSION for size in shape):
-        raise _damaged(where, f"tensor {index} has the shape {list(shape)}")
+        raise _damage_error(where, f"tensor {index} has the shape {list(shape)}")
     quantization = source.quantization
     scales = _array(quantization.scale if quantization else None, np.float32)
     zero_points = _array(quantization.zeroPoint if quantization else None, np.int64)
     if len(zero_points) not in (len(scales), 0) or not np.isfinite(scales).all():
-        raise _damaged(where, f"tensor {index} has {len(scales)} scales and {len(zero_points)} zero points")
+        raise _damage_error(where, f"tensor {index} has {len(scales)} scales and {len(zero_points)} zero points")
     axis = int(quantization.quantizedDimension) if quantization else 0
     if len(scales) > 1 and (axis not in range(len(shape)) or shape[axis] != len(scales)):
-        raise _damaged(where, f"tensor {index} of shape {list(shape)} has {len(scales)} scales along axis {axis}")
+        raise _damage_error(where, f"tensor {index} of shape {list(shape)} has {len(scales)} scales along axis {axis}")
     data, size_bytes = _constant(model, source, type_name, shape, f"tensor {index}", where)
     signature = shape if _is_empty(source.shapeSignature) else _indices(source.shapeSignature)
     name = _text(source.name)
@@ -155,7 +164,7 @@ def _tensor(model: Any, index: int, where: str) -> TfliteTensor:
 
 def _metadata(model: Any, buffer: int, where: str) -> bytes:
     if not 0 <= buffer < len(model.buffers):
-        raise _damaged(where, f"its metadata names buffer {buffer} of {len(model.buffers)}")
+        raise _damage_error(where, f"its metadata names buffer {buffer} of {len(model.buffers)}")
     data = model.buffers[buffer].data
     return b"" if _is_empty(data) else bytes(data)
 
@@ -164,26 +173,26 @@ def _constant(
     model: Any, source: Any, type_name: str, shape: tuple[int, ...], what: str, where: str
 ) -> tuple[NDArray[Any] | None, int]:
     if not 0 <= source.buffer < len(model.buffers):
-        raise _damaged(where, f"{what} names buffer {source.buffer} of {len(model.buffers)}")
+        raise _damage_error(where, f"{what} names buffer {source.buffer} of {len(model.buffers)}")
     raw = model.buffers[source.buffer].data
     dtype = _NUMPY_TYPES.get(type_name)
     if _is_empty(raw) or len(raw) == 0:
-        # A model past 2 GB keeps its buffers behind the tables.
+        # A model above 2 GB stores its buffers after the tables.
         return None, int(model.buffers[source.buffer].size)
     if dtype is None or source.sparsity is not None:
         return None, len(raw)
     expected = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     if len(raw) != expected:
-        raise _damaged(where, f"{what} needs {expected} bytes and has {len(raw)}")
+        raise _damage_error(where, f"{what} needs {expected} bytes and has {len(raw)}")
     return np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype).reshape(shape), len(raw)
 
 
 def _op(model: Any, index: int, where: str) -> TfliteOp:
     source = model.subgraphs[0].operators[index]
     if not 0 <= source.opcodeIndex < len(model.operatorCodes):
-        raise _damaged(where, f"op {index} names op code {source.opcodeIndex} of {len(model.operatorCodes)}")
+        raise _damage_error(where, f"op {index} names op code {source.opcodeIndex} of {len(model.operatorCodes)}")
     code = model.operatorCodes[source.opcodeIndex]
-    # Codes above 127 stand in the newer field only.
+    # Codes above 127 are in the newer field only.
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     name = names_of("BuiltinOperator").get(number, str(number))
     if name == "CUSTOM":
@@ -191,23 +200,25 @@ def _op(model: Any, index: int, where: str) -> TfliteOp:
     inputs, outputs = _indices(source.inputs), _indices(source.outputs)
     _check_indices([i for i in (*inputs, *outputs) if i != -1], len(model.subgraphs[0].tensors), where, f"op {index}")
     if -1 in inputs[: _NEEDED_INPUTS.get(name, 1)]:
-        raise _damaged(where, f"op {index} ({name}) lacks an input that it needs")
+        raise _damage_error(where, f"op {index} ({name}) lacks an input that it needs")
     return TfliteOp(index, name, inputs, outputs, source.builtinOptions)
 
 
 def _check_order(ops: tuple[TfliteOp, ...], where: str) -> None:
-    # Ops run in the order of the file; one that takes what a later one gives would read whatever is in memory.
-    made_by = {output: op.index for op in reversed(ops) for output in op.outputs if output >= 0}
+    # Ops run in file order; one that reads the output of a later op would read uninitialized memory.
+    producers = {output: op.index for op in reversed(ops) for output in op.outputs if output >= 0}
     for op in ops:
-        for taken in op.inputs:
-            if made_by.get(taken, -1) >= op.index:
-                raise _damaged(where, f"op {op.index} takes tensor {taken}, which op {made_by[taken]} gives later")
+        for tensor in op.inputs:
+            if producers.get(tensor, -1) >= op.index:
+                raise _damage_error(
+                    where, f"op {op.index} takes tensor {tensor}, which op {producers[tensor]} computes later"
+                )
 
 
 def _check_indices(indices: Iterable[int], count: int, where: str, what: str) -> None:
     for index in indices:
         if not 0 <= index < count:
-            raise _damaged(where, f"{what} names tensor {index} of {count}")
+            raise _damage_error(where, f"{what} names tensor {index} of {count}")
 
 
 def _indices(values: Any) -> tuple[int, ...]:
@@ -227,5 +238,5 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
 
-def _damaged(where: str, why: str) -> ArtifactError:
+def _damage_error(where: str, why: str) -> ArtifactError:
     return ArtifactError(f"{where} is damaged or cut short: {why}. Copy it again, or export it again")

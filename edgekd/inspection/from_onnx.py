@@ -1,4 +1,4 @@
-"""The graph of an .onnx in the common form."""
+"""Reads the graph of an .onnx into the common form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Types = Mapping[str, tuple[str, Shape | None]]
 
 
 def network(graph: OnnxGraph, inferred: Types | None = None) -> Network:
-    """The main graph; ``inferred`` gives dtype and shape of values that the file says nothing of."""
+    """The main graph; ``inferred`` gives dtype and shape of values that the file does not declare."""
     constants = {**_constant_nodes(graph), **graph.constants}
     types: dict[str, tuple[str, Shape | None]] = dict(inferred or {})
     types |= {v.name: (v.dtype, v.shape) for v in (*graph.values, *graph.inputs, *graph.outputs)}
@@ -28,7 +28,7 @@ def network(graph: OnnxGraph, inferred: Types | None = None) -> Network:
     names = {*types, *constants, *(key for node in graph.nodes for key in (*node.inputs, *node.outputs) if key)}
     values = {name: _value(name, types, constants, scales) for name in names}
     for value in graph.inputs:
-        values[value.name] = _with_scale_behind(values[value.name], graph, values)
+        values[value.name] = _add_scale_behind(values[value.name], graph, values)
     floats = {id(node) for node in float_nodes(graph)}
     return Network(
         format="onnx",
@@ -43,20 +43,20 @@ def network(graph: OnnxGraph, inferred: Types | None = None) -> Network:
 
 
 def _constant_nodes(graph: OnnxGraph) -> dict[str, OnnxTensor]:
-    found = {}
+    constants = {}
     for node in graph.nodes:
         if node.op == "Constant" and node.outputs:
             value = next(iter(node.attributes.values()), None)
             if isinstance(value, OnnxTensor):
-                found[node.outputs[0]] = value
+                constants[node.outputs[0]] = value
             elif isinstance(value, (int, float, tuple)):
                 data = np.asarray(value)
-                found[node.outputs[0]] = OnnxTensor(str(data.dtype), data.shape, data.nbytes, data)
-    return found
+                constants[node.outputs[0]] = OnnxTensor(str(data.dtype), data.shape, data.nbytes, data)
+    return constants
 
 
-def _with_scale_behind(value: Value, graph: OnnxGraph, values: Mapping[str, Value]) -> Value:
-    # A channels-last input is transposed before it is dequantized; its scale is then the transposed one's.
+def _add_scale_behind(value: Value, graph: OnnxGraph, values: Mapping[str, Value]) -> Value:
+    # A channels-last input is transposed before it is dequantized; it has the scale of the transposed value.
     after = [node for node in graph.nodes if value.name in node.inputs]
     if len(value.scales) or len(after) != 1 or after[0].op != "Transpose" or not after[0].outputs:
         return value
@@ -69,18 +69,18 @@ _Scale = tuple[str, str, int]
 
 def _scales(graph: OnnxGraph, constants: Mapping[str, OnnxTensor]) -> dict[str, _Scale]:
     """By quantized value: the names of its scale and zero point, and the axis."""
-    found: dict[str, _Scale] = {}
+    scales: dict[str, _Scale] = {}
     for node in graph.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear") and len(node.inputs) >= 2 and node.outputs:
             quantized = node.outputs[0] if node.op == "QuantizeLinear" else node.inputs[0]
             zero_point = node.inputs[2] if len(node.inputs) > 2 else ""
             axis = node.attributes.get("axis", 1)
-            found.setdefault(quantized, (node.inputs[1], zero_point, axis if isinstance(axis, int) else 1))
+            scales.setdefault(quantized, (node.inputs[1], zero_point, axis if isinstance(axis, int) else 1))
         places = _OWN_SCALES.get(node.op)
         if places and len(node.inputs) > places[2]:
             value, scale, zero_point = (node.inputs[i] for i in places)
-            found.setdefault(value, (scale, zero_point, 0))
-    return {key: scale for key, scale in found.items() if scale[0] in constants}
+            scales.setdefault(value, (scale, zero_point, 0))
+    return {key: scale for key, scale in scales.items() if scale[0] in constants}
 
 
 def _value(name: str, types: Types, constants: Mapping[str, OnnxTensor], scales: Mapping[str, _Scale]) -> Value:
@@ -96,7 +96,7 @@ def _value(name: str, types: Types, constants: Mapping[str, OnnxTensor], scales:
         rank = len(shape) if shape is not None else 0
         axis = axis + rank if axis < 0 else axis
         if len(scale) > 1 and not (shape is not None and 0 <= axis < rank and shape[axis] == len(scale)):
-            # Blocked, or damaged: not a scale a channel.
+            # Blocked or damaged: not one scale per channel.
             scale, zero_point = np.zeros(0, np.float32), np.zeros(0, np.int64)
     return Value(
         key=name,

@@ -1,4 +1,4 @@
-"""The graph of a .tflite in the common form."""
+"""Reads the graph of a .tflite into the common form."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _FLEX = "CUSTOM Flex"
 
 def network(graph: TfliteGraph) -> Network:
     """The first subgraph, which is the one that an interpreter runs."""
-    made = {output for op in graph.ops for output in op.outputs} | set(graph.inputs)
-    values = {str(t.index): _value(t, t.index not in made) for t in graph.tensors}
+    computed = {output for op in graph.ops for output in op.outputs} | set(graph.inputs)
+    values = {str(t.index): _value(t, t.index not in computed) for t in graph.tensors}
     return Network(
         format="tflite",
         values=values,
@@ -23,7 +23,7 @@ def network(graph: TfliteGraph) -> Network:
     )
 
 
-def _value(tensor: TfliteTensor, unmade: bool) -> Value:
+def _value(tensor: TfliteTensor, is_source: bool) -> Value:
     shape = tensor.signature if len(tensor.signature) == len(tensor.shape) else tensor.shape
     return Value(
         key=str(tensor.index),
@@ -33,8 +33,8 @@ def _value(tensor: TfliteTensor, unmade: bool) -> Value:
         scales=tensor.scales,
         zero_points=tensor.zero_points,
         axis=tensor.axis,
-        # A variable has no maker and no value either.
-        constant=unmade and (tensor.data is not None or tensor.size_bytes > 0),
+        # A variable has neither a producer nor a value.
+        constant=is_source and (tensor.data is not None or tensor.size_bytes > 0),
         size_bytes=tensor.size_bytes,
         data=tensor.data,
     )
@@ -57,7 +57,7 @@ def _op(op: TfliteOp, graph: TfliteGraph) -> Op:
 
 
 def _layer(graph: TfliteGraph, op: TfliteOp) -> str:
-    # The converter joins the names of all that it fused: "a/Relu6;a/BiasAdd;..."; the first is the last done.
+    # The converter joins the names of fused ops: "a/Relu6;a/BiasAdd;..."; the first name is the last op.
     return graph.tensors[op.outputs[0]].name.split(";")[0] if op.outputs and op.outputs[0] >= 0 else ""
 
 

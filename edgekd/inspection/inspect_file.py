@@ -1,17 +1,18 @@
-"""Look into any .tflite or .onnx: read it, ask its runtime in a process of its own, and name its mistakes."""
+"""Inspects any .tflite or .onnx: reads it, runs it in a child process, and lists its mistakes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ArtifactError
 from edgekd.formats import artifact, onnx_file, ort_file, tflite_file
-from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
-from edgekd.inspection.described import Description
+from edgekd.inspection import description, from_onnx, from_tflite, xnnpack
+from edgekd.inspection.description import Description
 from edgekd.inspection.lint.finding import Finding, Subject
 from edgekd.inspection.lint.rules import lint
 from edgekd.inspection.macs import macs
@@ -23,9 +24,9 @@ _SEAL_MARK = b'"seal":"'
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What is inside a file. ``subject`` holds its graph, what it says of itself, its MACs and what is delegated.
+    """The contents of a file. ``subject`` holds its graph, metadata, MACs and delegated ops.
 
-    ``versions`` are of the file's format; ``delegation`` says how it is known which ops XNNPACK takes.
+    ``versions`` are those of the file's format; ``delegation`` says how XNNPACK's share is known: measured or expected.
     """
 
     path: Path
@@ -47,41 +48,55 @@ class Inspection:
 
     @property
     def description(self) -> Description:
-        """What it says of itself."""
+        """Its metadata."""
         return self.subject.description
 
 
-def inspect_file(path: Path, *, run: bool = True) -> Inspection:
-    """Inspect a .tflite or .onnx of any maker; it is loaded and run once, on zeros, in another process.
+def inspect_file(path: str | os.PathLike[str], *, run: bool = True) -> Inspection:
+    """Inspect a .tflite or .onnx file of any tool: its graph, metadata, MACs and classic mistakes.
 
-    Without ``run`` it is only read. Raises: ArtifactError where it is damaged, or its runtime refuses it or dies of it.
+    Args:
+        path: The file.
+        run: Also load it and run it once on zeros, in a child process; otherwise it is only read.
+
+    Returns:
+        The inspection; ``edgekd.inspection.to_json`` makes JSON of it.
+
+    Raises:
+        ArtifactError: The file is missing or damaged, or its runtime refuses it, crashes or takes too long.
+
+    Example:
+        >>> inspection = inspect_file("student.int8.tflite")  # doctest: +SKIP
+        >>> [finding.rule for finding in inspection.findings]  # doctest: +SKIP
+        []
     """
+    path = Path(path)
     content = artifact.read_content(path)
     if content[4:8] == tflite_file.IDENTIFIER:
         return _tflite(path, content, run)
     if ort_file.is_ort(content):
         raise ArtifactError(
-            f"{path} is in ONNX Runtime's own format, which says less than .onnx. Give the .onnx that it was made of"
+            f"{path} is in ONNX Runtime's own format, which holds less than .onnx. Give the .onnx that it was made from"
         )
     return _onnx(path, content, run)
 
 
 def _tflite(path: Path, content: bytes, run: bool) -> Inspection:
     graph = tflite_file.read(content, str(path))
-    described_as = described.of_tflite(content, graph.metadata, graph.description)
+    about = description.describe_tflite(content, graph.metadata, graph.description)
     record = graph.metadata.get(artifact.TFLITE_RECORD)
     ours = _check_ours(path, content, record is not None)
     if ours and record is not None:
-        described_as = described.of_record(_record(path, record), described_as.normalization)
+        about = description.describe_record(_record(path, record), about.normalization)
     network = from_tflite.network(graph)
     loads = run and all(op.builtin for op in network.ops)
-    found = probe(path, "tflite") if loads else Probe()
-    taken = found.delegated if found.delegated is not None else xnnpack.expected(network)
+    result = probe(path, "tflite") if loads else Probe()
+    delegated = result.delegated if result.delegated is not None else xnnpack.expect_delegated(network)
     return _inspection(
         (path, content, ours, {"schema": graph.version, "signatures": list(graph.signatures)}),
-        _subject(network, described_as, graph.version, found, taken),
-        found,
-        "measured: LiteRT's delegate here" if found.delegated is not None else "expected: by the table of ops",
+        _subject(network, about, graph.version, result, delegated),
+        result,
+        "measured: LiteRT's delegate here" if result.delegated is not None else "expected: by the table of ops",
         graph.subgraphs,
     )
 
@@ -91,11 +106,11 @@ def _onnx(path: Path, content: bytes, run: bool) -> Inspection:
     record = graph.metadata.get(artifact.ONNX_RECORD)
     ours = _check_ours(path, content, record is not None)
     if ours and record is not None:
-        described_as = described.of_record(_record(path, record.encode()), None)
+        about = description.describe_record(_record(path, record.encode()), None)
     else:
-        described_as = described.of_onnx(graph.metadata, graph.producer)
-    found = probe(path, "onnx", run=run)
-    network = from_onnx.network(graph, found.types)
+        about = description.describe_onnx(graph.metadata, graph.producer)
+    result = probe(path, "onnx", run=run)
+    network = from_onnx.network(graph, result.types)
     return _inspection(
         (
             path,
@@ -107,24 +122,24 @@ def _onnx(path: Path, content: bytes, run: bool) -> Inspection:
                 "ir": graph.ir_version,
             },
         ),
-        _subject(network, described_as, graph.opset, found, None),
-        found,
+        _subject(network, about, graph.opset, result, None),
+        result,
         None,
         1,
     )
 
 
 def _subject(
-    network: Network, description: Description, version: int, found: Probe, taken: frozenset[int] | None
+    network: Network, description: Description, version: int, result: Probe, delegated: frozenset[int] | None
 ) -> Subject:
-    counted = {op.index: macs(network, op) for op in network.ops}
-    return Subject(network, description, version, counted, taken, found.failed)
+    counts = {op.index: macs(network, op) for op in network.ops}
+    return Subject(network, description, version, counts, delegated, result.failed)
 
 
 def _inspection(
     file: tuple[Path, bytes, bool, dict[str, Any]],
     subject: Subject,
-    found: Probe,
+    result: Probe,
     delegation: str | None,
     subgraphs: int,
 ) -> Inspection:
@@ -138,14 +153,14 @@ def _inspection(
         subject=subject,
         findings=lint(subject),
         delegation=delegation,
-        ran=found.ran and found.failed is None,
-        fused=found.fused,
+        ran=result.ran and result.failed is None,
+        fused=result.fused,
         subgraphs=subgraphs,
     )
 
 
 def _check_ours(path: Path, content: bytes, has_record: bool) -> bool:
-    # What carries a seal, or had one, must be as it was sealed.
+    # A file with a seal, or part of one, must be unchanged since it was sealed.
     if not has_record and _SEAL_MARK not in content:
         return False
     artifact.check_seal(content, str(path))
@@ -156,7 +171,7 @@ def _record(path: Path, text: bytes) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except ValueError as error:
-        raise ArtifactError(f"{path} carries a record that is not JSON ({error}). Export it again") from None
+        raise ArtifactError(f"{path} has a record that is not JSON ({error}). Export it again") from None
     if not isinstance(record, dict):
-        raise ArtifactError(f"{path} carries a record that cannot be used. Export it again")
+        raise ArtifactError(f"{path} has a record that cannot be used. Export it again")
     return record

@@ -1,4 +1,4 @@
-"""One form for the graph of a .tflite and of an .onnx, so that what looks at it need not know which it was."""
+"""A common form for the graphs of .tflite and .onnx files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Shape = tuple[int | str, ...]
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A tensor. ``shape`` is None where nobody knows it; a free dimension is a name, or -1 without one."""
+    """A tensor. ``shape`` is None if unknown; a free dimension is its name, or -1."""
 
     key: str
     name: str
@@ -58,7 +58,7 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """One op; an absent input is an empty key. ``precision`` is what it computes in; ``builtin`` ops need no extras."""
+    """One op; an absent input is an empty key. ``precision`` is its arithmetic, ``builtin`` is false for custom ops."""
 
     index: int
     type: str
@@ -83,17 +83,17 @@ class Network:
 
     @cached_property
     def producers(self) -> dict[str, Op]:
-        """The op that gives a tensor."""
+        """The op that computes each tensor."""
         return {key: op for op in self.ops for key in op.outputs}
 
     @cached_property
     def consumers(self) -> dict[str, tuple[Op, ...]]:
-        """The ops that take a tensor."""
-        found: dict[str, dict[int, Op]] = {}
+        """The ops that read each tensor."""
+        consumers: dict[str, dict[int, Op]] = {}
         for op in self.ops:
             for key in op.inputs:
-                found.setdefault(key, {})[op.index] = op
-        return {key: tuple(ops.values()) for key, ops in found.items()}
+                consumers.setdefault(key, {})[op.index] = op
+        return {key: tuple(ops.values()) for key, ops in consumers.items()}
 
     def image(self) -> Value | None:
         """The first input of four dimensions."""
@@ -114,14 +114,16 @@ class Network:
     def weights(self, op: Op) -> Value | None:
         """The constant weights of an op that multiplies and accumulates."""
         candidates = [self.constant(key) for key in op.inputs]
-        found = [value for value in candidates if value is not None and value.data is not None and value.data.size > 1]
-        return found[0] if found else None
+        constants = [
+            value for value in candidates if value is not None and value.data is not None and value.data.size > 1
+        ]
+        return constants[0] if constants else None
 
     def back(self, key: str, through: frozenset[str]) -> Iterator[Op]:
-        """The ops before a tensor along first inputs: those ``through`` which to go on, and the one that ends it."""
-        seen: set[int] = set()
-        while (op := self.producers.get(key)) is not None and op.index not in seen:
-            seen.add(op.index)
+        """Walk back from a tensor along first inputs: ops of types in ``through``, and the first other op."""
+        visited: set[int] = set()
+        while (op := self.producers.get(key)) is not None and op.index not in visited:
+            visited.add(op.index)
             yield op
             if op.type not in through or not op.inputs:
                 return
@@ -129,7 +131,7 @@ class Network:
 
 
 def kind_of(type_name: str, depthwise: bool = False) -> Kind:
-    """What an op does, by its name in either format."""
+    """Classify an op by its name in either format."""
     if depthwise:
         return "depthwise"
     for kind, names in _KINDS.items():

@@ -1,4 +1,4 @@
-"""Ask a runtime about a file that it may crash on, in a process of its own."""
+"""Runs a file that may crash its runtime in a child process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Probe:
-    """What a runtime said. ``delegated`` are the ops that XNNPACK took, None where it was not asked.
+    """Result of a trial run. ``delegated`` are the ops that XNNPACK took, None if unknown.
 
     ``fused`` counts the ops of the graph that ONNX Runtime made of an .onnx file; ``types`` are inferred dtypes and
-    shapes; ``failed`` says why it did not run on zeros.
+    shapes; ``failed`` is the reason why it did not run on zeros.
     """
 
     ran: bool = False
@@ -34,18 +34,18 @@ class Probe:
 def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT_S) -> Probe:
     """Load ``path`` ("tflite" or "onnx") and run it once on zeros; without ``run`` only infer an .onnx file's shapes.
 
-    Raises: ArtifactError where the runtime refuses the file, dies of it or never ends.
+    Raises: ArtifactError if the runtime refuses the file, crashes or exceeds ``timeout_s``.
     """
     argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
     try:
-        # Our own argv, and no shell.
+        # A fixed argv, and no shell.
         done = subprocess.run(  # noqa: S603
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired as error:
-        doing, _ = _answers(error.stdout or b"")
+        doing, _ = _parse_progress(error.stdout or b"")
         raise ArtifactError(_message(path, f"{doing} took more than {timeout_s:g} s and was stopped")) from None
-    doing, result = _answers(done.stdout)
+    doing, result = _parse_progress(done.stdout)
     if result is None:
         raise ArtifactError(_message(path, f"{doing} {_death(done.returncode, done.stderr)}"))
     if "refused" in result:
@@ -60,7 +60,7 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
     )
 
 
-def _answers(stdout: bytes) -> tuple[str, dict[str, Any] | None]:
+def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:
     doing, result = "starting the runtime", None
     for line in stdout.decode("utf-8", "replace").splitlines():
         try:

@@ -1,6 +1,6 @@
-"""Ask a runtime about a file, in this process of its own: ``python -m edgekd.inspection.probe_child FORMAT PATH RUN``.
+"""Child process of ``probe``: ``python -m edgekd.inspection.probe_child FORMAT PATH RUN``.
 
-A foreign file's structure may be sound and its numbers may still crash a runtime, so this process may die. Every line
+A foreign file with a valid structure may still crash a runtime, so this process may die. Every line
 on stdout is JSON: {"doing": ...} before each step, and {"done": {...}} at the end.
 """
 
@@ -20,23 +20,23 @@ from edgekd.text import one_line
 
 _MEMORY_BYTES = 12 << 30
 _MAX_INPUT_BYTES = 256 << 20
-# What a free height or width is tried with.
+# Tried for a free height or width.
 _FREE_SIZE = 224
 
 
 def main(arguments: list[str]) -> int:
-    """Probe one file; a runtime that refuses it is an answer, not an error."""
+    """Probe one file; a runtime that refuses it is a result, not an error."""
     kind, path, run = arguments[0], Path(arguments[1]), arguments[2] == "run"
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):  # a lower limit stands already
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    # Whatever a runtime prints is not to stand between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # What a runtime prints must not mix with the JSON lines.
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
     def say(value: dict[str, Any]) -> None:
-        answers.write(json.dumps(value) + "\n")
-        answers.flush()
+        output.write(json.dumps(value) + "\n")
+        output.flush()
 
     say({"done": (_tflite if kind == "tflite" else _onnx)(path, run, say)})
     return 0
@@ -60,7 +60,7 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
                 shape = [_FREE_SIZE if i in free else int(size) for i, size in enumerate(entry["shape"])]
                 interpreter.resize_tensor_input(entry["index"], shape)
         interpreter.allocate_tensors()
-        result: dict[str, Any] = {"delegated": _delegated(interpreter)}
+        result: dict[str, Any] = {"delegated": _find_delegated(interpreter)}
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"refused": f"LiteRT refuses it: {one_line(error, 400)}"}
     say({"doing": "running it in LiteRT"})
@@ -75,21 +75,21 @@ def _tflite(path: Path, run: bool, say: Say) -> dict[str, Any]:
     return result
 
 
-def _delegated(interpreter: Any) -> list[int]:
-    # A DELEGATE node stands behind the graph's own; what it took leads from its outputs back to its inputs.
+def _find_delegated(interpreter: Any) -> list[int]:
+    # A DELEGATE node follows the graph's own nodes; its ops lie between its outputs and its inputs.
     nodes = interpreter._get_ops_details()
-    own = [node for node in nodes if node["op_name"] != "DELEGATE"]
-    producer = {int(key): node for node in own for key in node["outputs"]}
-    taken: set[int] = set()
+    graph_nodes = [node for node in nodes if node["op_name"] != "DELEGATE"]
+    producer = {int(key): node for node in graph_nodes for key in node["outputs"]}
+    delegated: set[int] = set()
     for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
         edges = {int(key) for key in delegate["inputs"]}
-        left = [int(key) for key in delegate["outputs"]]
-        while left:
-            node = producer.get(left.pop())
-            if node is not None and node["index"] not in taken:
-                taken.add(int(node["index"]))
-                left += [int(key) for key in node["inputs"] if int(key) not in edges]
-    return sorted(taken)
+        pending = [int(key) for key in delegate["outputs"]]
+        while pending:
+            node = producer.get(pending.pop())
+            if node is not None and node["index"] not in delegated:
+                delegated.add(int(node["index"]))
+                pending += [int(key) for key in node["inputs"] if int(key) not in edges]
+    return sorted(delegated)
 
 
 def _onnx(path: Path, run: bool, say: Say) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def _types(path: Path) -> dict[str, Any]:
         return {}
     from edgekd.formats.onnx_wire import DTYPES
 
-    found: dict[str, Any] = {}
+    types: dict[str, Any] = {}
     for value in graph.value_info:
         kind = value.type.tensor_type
         sizes = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim]
-        found[value.name] = [DTYPES.get(kind.elem_type, str(kind.elem_type)), sizes if kind.HasField("shape") else None]
-    return found
+        types[value.name] = [DTYPES.get(kind.elem_type, str(kind.elem_type)), sizes if kind.HasField("shape") else None]
+    return types
 
 
 def _counts(path: Path) -> dict[str, int]:

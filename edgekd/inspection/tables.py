@@ -1,4 +1,4 @@
-"""An inspection as plain data: the ops by kind, the layers, the totals, and all of it as JSON."""
+"""An inspection as tables: ops by kind, layers, totals; and everything as JSON."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def op_rows(inspection: Inspection) -> list[OpRow]:
     for op in inspection.network.ops:
         groups.setdefault((op.type, op.precision), []).append(op)
     rows = [
-        OpRow(kind, precision, len(ops), _delegated(inspection, ops), _sum(inspection, ops))
+        OpRow(kind, precision, len(ops), _count_delegated(inspection, ops), _sum(inspection, ops))
         for (kind, precision), ops in groups.items()
     ]
     return sorted(rows, key=lambda row: (-row.count, row.type, row.precision))
 
 
 def layers(inspection: Inspection) -> list[Layer]:
-    """The ops that hold constants or multiply, in order."""
-    held = constant_bytes(inspection.network)
-    taken = inspection.subject.delegated
+    """List the ops that hold constants or multiply, in order."""
+    constants = constant_bytes(inspection.network)
+    delegated = inspection.subject.delegated
     return [
         Layer(
             index=op.index,
@@ -59,58 +59,58 @@ def layers(inspection: Inspection) -> list[Layer]:
             name=op.name,
             precision=op.precision,
             output_shape=inspection.network.values[op.outputs[0]].shape if op.outputs else None,
-            constant_bytes=held.get(op.index, 0),
+            constant_bytes=constants.get(op.index, 0),
             macs=inspection.subject.macs[op.index],
-            delegated=None if taken is None else op.index in taken,
+            delegated=None if delegated is None else op.index in delegated,
         )
         for op in inspection.network.ops
-        if held.get(op.index, 0) or inspection.subject.macs[op.index] != 0
+        if constants.get(op.index, 0) or inspection.subject.macs[op.index] != 0
     ]
 
 
 def constant_bytes(network: Network) -> dict[int, int]:
     """Bytes of constants by the index of the op that uses them first, beyond any dequantization."""
-    held: dict[int, int] = {}
+    by_op: dict[int, int] = {}
     for value in network.values.values():
         owner = _owner(network, value) if value.constant and value.size_bytes else None
         if owner is not None:
-            held[owner.index] = held.get(owner.index, 0) + value.size_bytes
-    return held
+            by_op[owner.index] = by_op.get(owner.index, 0) + value.size_bytes
+    return by_op
 
 
 def totals(inspection: Inspection) -> dict[str, Any]:
     """Ops, MACs and bytes of the whole file."""
     subject = inspection.subject
     unknown = sorted({op.type for op in inspection.network.ops if subject.macs[op.index] is None})
-    held = sum(value.size_bytes for value in inspection.network.values.values() if value.constant)
+    constants = sum(value.size_bytes for value in inspection.network.values.values() if value.constant)
     return {
         "ops": len(inspection.network.ops),
         "macs": sum(count or 0 for count in subject.macs.values()),
         "macs_not_counted_in": unknown,
-        "constant_bytes": held,
-        "other_bytes": max(0, inspection.size_bytes - held),
+        "constant_bytes": constants,
+        "other_bytes": max(0, inspection.size_bytes - constants),
     }
 
 
 def delegation(inspection: Inspection) -> dict[str, Any] | None:
-    """What XNNPACK takes of a .tflite, and how that is known; None for an .onnx."""
-    taken = inspection.subject.delegated
-    if taken is None:
+    """XNNPACK's share of a .tflite, and how it is known; None for an .onnx."""
+    delegated = inspection.subject.delegated
+    if delegated is None:
         return None
     total = sum(count or 0 for count in inspection.subject.macs.values())
-    known = all(count is not None for count in inspection.subject.macs.values())
-    share = sum(inspection.subject.macs.get(index) or 0 for index in taken)
+    all_counted = all(count is not None for count in inspection.subject.macs.values())
+    share = sum(inspection.subject.macs.get(index) or 0 for index in delegated)
     return {
         "how": inspection.delegation,
-        "ops": len(taken),
+        "ops": len(delegated),
         "of": len(inspection.network.ops),
-        "macs_share": share / total if total and known else None,
-        "left": [f"{op.type} {op.name}".strip() for op in inspection.network.ops if op.index not in taken],
+        "macs_share": share / total if total and all_counted else None,
+        "left": [f"{op.type} {op.name}".strip() for op in inspection.network.ops if op.index not in delegated],
     }
 
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
-    """Everything, in a form that keeps its keys from release to release."""
+    """Everything as a JSON object, whose keys are stable across releases."""
     network, description = inspection.network, inspection.description
     return {
         "schema": SCHEMA,
@@ -156,16 +156,16 @@ def _owner(network: Network, value: Value) -> Op | None:
         if not after:
             return owner
         owner = after[0]
-        # What dequantizes a constant belongs to the layer behind it; what dequantizes an activation does not.
+        # A dequantization of a constant belongs to the next layer; one of an activation does not.
         if owner.kind != "dequantize" or not owner.outputs or network.constant(owner.outputs[0]) is None:
             return owner
         key = owner.outputs[0]
     return owner
 
 
-def _delegated(inspection: Inspection, ops: list[Op]) -> int | None:
-    taken = inspection.subject.delegated
-    return None if taken is None else sum(op.index in taken for op in ops)
+def _count_delegated(inspection: Inspection, ops: list[Op]) -> int | None:
+    delegated = inspection.subject.delegated
+    return None if delegated is None else sum(op.index in delegated for op in ops)
 
 
 def _sum(inspection: Inspection, ops: list[Op]) -> int | None:

@@ -1,8 +1,8 @@
-"""Which ops LiteRT's XNNPACK delegate takes: measured where the interpreter can be asked, by this table elsewhere.
+"""Predicts which ops LiteRT's XNNPACK delegate takes, for files that can't be run.
 
-The table says what the delegate of ai-edge-litert 2.3 takes by default: its float ops in float32, and those of them in
-8-bit integers that are listed as quantized. It knows no op's fine print (a stride, a broadcast, a dynamic shape), so it
-is an upper bound. Source: README.md of the delegate; held against the interpreter in tests/inspection.
+The table lists what the delegate of ai-edge-litert 2.3 takes by default: its float ops in float32, and those of them in
+8-bit integers that are listed as quantized. It ignores conditions on attributes (a stride, a broadcast, a dynamic
+shape), so it is an upper bound. Source: README.md of the delegate; held against the interpreter in tests/inspection.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONVERSIONS = frozenset(
 )  # fmt: skip
 
 
-def expected(network: Network) -> frozenset[int]:
+def expect_delegated(network: Network) -> frozenset[int]:
     """Indices of the ops that the table expects the delegate to take."""
     return frozenset(op.index for op in network.ops if _takes(op, network))
 

@@ -63,7 +63,7 @@ STAGES = (
     Stage("soft_targets", needs=("teacher", "extra_targets"), shared=True),
     Stage("features", needs=("soft_targets",)),
     Stage("distill", needs=("start", "teacher_gates", "soft_targets", "features")),
-    Stage("quantize", needs=("distill",), when=lambda recipe: recipe.quantize.staged),
+    Stage("quantize", needs=("distill",), when=lambda recipe: recipe.quantize.needs_stage),
     Stage("export", needs=("distill", "quantize")),
     Stage("check", needs=("export",)),
     Stage("seeds", needs=("check",), when=lambda recipe: recipe.seeds > 1),

@@ -1,1 +1,13 @@
-"""From a float student to integer arithmetic."""
+"""Quantization: from a float student to an int8 .tflite.
+
+- ``settings``: the recipe's [quantize]; ``precisions``: descriptions of the precisions
+- ``float_model``: prepares a Keras model; ``converter``: runs TensorFlow's converter
+- ``calibration``, ``calibration_method``, ``histogram``: ranges of activations
+- ``ptq``: post-training quantization and the other conversions; ``io_types``: uint8 inputs and outputs
+- ``saturation``: weights that no CPU's int8 kernels saturate
+- ``ladder``, ``ladder_step``, ``sensitivity``, ``op_names``: int8 within an accuracy bound
+- ``bridge``, ``bridge_layers``, ``tfmot``: a Keras 3 model in tf_keras, which TFMOT needs
+- ``qat``, ``placement``, ``fake_quantize``, ``qat_convert``, ``logit_loss``, ``tf_keras_training``: QAT
+- ``sparsity``, ``keep_clusters``, ``weight_facts``: pruning and clustering
+- ``run_tflite``: runs a .tflite that is not packed yet
+"""

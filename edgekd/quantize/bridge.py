@@ -1,4 +1,4 @@
-"""A Keras 3 model as a tf_keras one: layer by layer, weights copied, and checked to compute the same."""
+"""Rebuilds a Keras 3 model in tf_keras: layer by layer, weights copied, and checked to compute the same."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ModelError
-from edgekd.quantize.bridge_layers import EMITTERS, NOTHING_AT_INFERENCE, Growing, activation_name, no_way
-from edgekd.quantize.float_model import Source
+from edgekd.quantize.bridge_layers import (
+    EMITTERS,
+    NOTHING_AT_INFERENCE,
+    LayerBuilder,
+    activation_name,
+    unsupported_layer,
+)
+from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.tfmot import tf_keras
 
 TOLERANCE = 1e-5
@@ -21,7 +27,7 @@ _SOFTMAX = ("Softmax", "Activation")
 
 
 @dataclass(frozen=True)
-class Bridged:
+class BridgedModel:
     """A tf_keras ``model`` of what ``source.pixel_range`` makes of pixels [N, H, W, 3] to logits [N, C].
 
     ``origin`` is the Keras 3 layer that each tf_keras layer with weights was made of, by the latter's name, and
@@ -29,31 +35,31 @@ class Bridged:
     """
 
     model: Any
-    source: Source
+    float_model: FloatModel
     origin: dict[str, Any]
     difference: float
 
 
-def bridge(source: Source) -> Bridged:
-    """Make ``source.core`` without its softmax a flat tf_keras model. BatchNorm keeps its moments, all else trains.
+def bridge(float_model: FloatModel) -> BridgedModel:
+    """Rebuild ``float_model.core`` without its softmax as a flat tf_keras model. BatchNorm's moments stay fixed.
 
     Raises ModelError naming a layer that has no counterpart, or the first one that computes something else.
     """
-    walk = _Walk(_final_softmax(source.core))
-    image = tf_keras().Input((source.height, source.width, 3), name="image")
-    logits = walk.through(source.core, image)
-    # Its name gets into files: one that Keras counts up would make each file another.
+    walk = _Walk(_final_softmax(float_model.core))
+    image = tf_keras().Input((float_model.height, float_model.width, 3), name="image")
+    logits = walk.through(float_model.core, image)
+    # The name is stored in files: one numbered by Keras would change every file.
     model = tf_keras().Model(image, logits, name="student")
-    walk.made.finish()
-    return Bridged(model, source, walk.made.origin, _difference(source, model, walk))
+    walk.builder.finish()
+    return BridgedModel(model, float_model, walk.builder.origin, _difference(float_model, model, walk))
 
 
 class _Walk:
-    """One pass over a Keras 3 graph that calls a tf_keras layer wherever an operation is met."""
+    """One pass over a Keras 3 graph that calls a tf_keras layer for each operation."""
 
     def __init__(self, softmax: Any) -> None:
-        self.softmax, self.made = softmax, Growing(softmax)
-        self.seen: dict[int, tuple[Any, Any]] = {}
+        self.softmax, self.builder = softmax, LayerBuilder(softmax)
+        self.outputs: dict[int, tuple[Any, Any]] = {}
 
     def through(self, model: Any, inputs: Any) -> Any:
         return _functional(model)._run_through_graph(inputs, operation_fn=self._operation)
@@ -65,26 +71,28 @@ class _Walk:
         def call(*args: Any, **kwargs: Any) -> Any:
             if _is_model(operation):
                 return self.through(operation, args[0])
-            if id(operation) in self.seen:
+            if id(operation) in self.outputs:
                 raise ModelError(
-                    f"the layer {operation.name} is used twice, and each use needs a range of its own. Give each use "
+                    f"the layer {operation.name} is used twice, and each use needs its own range. Give each use "
                     "its own layer"
                 )
-            y = self._bridged(operation, args, {k: v for k, v in kwargs.items() if k not in ("training", "mask")})
-            self.seen[id(operation)] = operation, y
+            y = self._bridge_operation(
+                operation, args, {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
+            )
+            self.outputs[id(operation)] = operation, y
             return y
 
         return call
 
-    def _bridged(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _bridge_operation(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kind = type(operation).__name__
         if not type(operation).__module__.startswith("keras."):
-            raise no_way(operation, "its class is your own")
+            raise unsupported_layer(operation, "it is a custom class")
         if kind in NOTHING_AT_INFERENCE or self.is_softmax(operation):
             return args[0]
         if kind not in EMITTERS:
-            raise no_way(operation, f"there is no way from a {kind} to an int8 form here")
-        return EMITTERS[kind](self.made, operation, *args, **kwargs)
+            raise unsupported_layer(operation, f"edgekd has no int8 form of a {kind}")
+        return EMITTERS[kind](self.builder, operation, *args, **kwargs)
 
 
 def _is_model(operation: Any) -> bool:
@@ -100,14 +108,13 @@ def _functional(model: Any) -> Any:
         return model._functional
     if not hasattr(model, "_run_through_graph"):
         raise ModelError(
-            f"{model.name} is a model of your own class, whose layers can't be seen. Build it as keras.Model(inputs, "
-            "outputs)"
+            f"{model.name} is a subclassed model, whose layers can't be read. Build it as keras.Model(inputs, outputs)"
         )
     return model
 
 
 def _final_softmax(model: Any) -> Any:
-    """The operation that makes the probabilities of a model that gives some."""
+    """The operation that computes a model's probabilities."""
     operation = model.outputs[0]._keras_history.operation
     if _is_model(operation):
         return _final_softmax(_functional(operation))
@@ -119,23 +126,25 @@ def _final_softmax(model: Any) -> Any:
     )
 
 
-def _difference(source: Source, model: Any, walk: _Walk) -> float:
+def _difference(float_model: FloatModel, model: Any, walk: _Walk) -> float:
     """The largest difference of the logits on seeded pixels. Raises ModelError naming the first layer that differs."""
-    pixels = np.random.default_rng(0).integers(0, 256, (_BATCH, source.height, source.width, 3)).astype(np.float32)
-    within = source.range_in_graph
+    pixels = (
+        np.random.default_rng(0).integers(0, 256, (_BATCH, float_model.height, float_model.width, 3)).astype(np.float32)
+    )
+    within = float_model.range_in_graph
     image = (pixels * within["scale"] + within["offset"]).astype(np.float32)
-    wanted = _values(source.core, image, walk)
-    compared = [(operation, y) for operation, y in walk.seen.values() if not walk.is_softmax(operation)]
-    ours = tf_keras().Model(model.input, [y for _, y in compared])(image, training=False)
+    expected = _values(float_model.core, image, walk)
+    outputs = [(operation, y) for operation, y in walk.outputs.values() if not walk.is_softmax(operation)]
+    ours = tf_keras().Model(model.input, [y for _, y in outputs])(image, training=False)
     difference = 0.0
-    for (operation, _), y in zip(compared, ours, strict=True):
-        given, goal = np.asarray(y), wanted[id(operation)]
+    for (operation, _), y in zip(outputs, ours, strict=True):
+        values, goal = np.asarray(y), expected[id(operation)]
         # Of logits, also where probabilities are compared: rounding errors of large ones show in these.
-        scale = max(1.0, float(np.abs(given).max()))
+        scale = max(1.0, float(np.abs(values).max()))
         if operation is walk.softmax:  # A layer that has the softmax for its activation.
-            given = np.exp(given - given.max(axis=-1, keepdims=True))
-            given /= given.sum(axis=-1, keepdims=True)
-        difference = float(np.abs(given - goal).max())
+            values = np.exp(values - values.max(axis=-1, keepdims=True))
+            values /= values.sum(axis=-1, keepdims=True)
+        difference = float(np.abs(values - goal).max())
         if not difference <= TOLERANCE * scale:
             raise ModelError(
                 f"the layer {operation.name} ({type(operation).__name__}) gives other values in tf_keras, by up to "
@@ -146,18 +155,18 @@ def _difference(source: Source, model: Any, walk: _Walk) -> float:
 
 
 def _values(model: Any, image: NDArray[np.float32], walk: _Walk) -> dict[int, NDArray[np.float32]]:
-    """What every operation of the Keras 3 model gives, by its id."""
-    found: dict[int, NDArray[np.float32]] = {}
+    """The output of every operation of the Keras 3 model, by the operation's id."""
+    values: dict[int, NDArray[np.float32]] = {}
 
-    def watched(operation: Any) -> Callable[..., Any]:
+    def record(operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             if _is_model(operation):
-                return _functional(operation)._run_through_graph(args[0], operation_fn=watched)
-            given = operation(*args, **kwargs)
-            found[id(operation)] = np.asarray(given)
-            return given
+                return _functional(operation)._run_through_graph(args[0], operation_fn=record)
+            output = operation(*args, **kwargs)
+            values[id(operation)] = np.asarray(output)
+            return output
 
         return call
 
-    _functional(model)._run_through_graph(image, operation_fn=watched)
-    return found
+    _functional(model)._run_through_graph(image, operation_fn=record)
+    return values

@@ -1,4 +1,4 @@
-"""TensorFlow's converter: the only module that runs it. TensorFlow is imported when a function is called."""
+"""Runs TensorFlow's TFLite converter. TensorFlow is imported when a function is called."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def convert(model: Any, configure: Configure) -> bytes:
             missing = sorted(set(_NOT_BUILTIN.findall(reason)))
             if missing:
                 raise UnsupportedOpError(
-                    f"{model.name} needs {', '.join(missing)}, which TFLite's built-in ops do not have: an app would "
-                    "need TensorFlow's own kernels (Flex, Select TF). Replace the layers that they come from"
+                    f"{model.name} needs {', '.join(missing)}, which TFLite's built-in ops do not include: an app "
+                    "would need TensorFlow's own kernels (Flex, Select TF). Replace the layers that use them"
                 ) from None
             raise ExportError(
                 f"TensorFlow could not convert {model.name}: {reason[:2000]}. Ops outside TFLite's built-in ones are "
@@ -40,7 +40,7 @@ def convert(model: Any, configure: Configure) -> bytes:
             ) from None
 
 
-def quantize(calibrated: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
+def quantize(content: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
     """Quantize a float .tflite whose tensors carry ranges; ops whose outputs are named in ``float_ops`` stay float.
 
     So do those without an integer form. The graph's input and output stay float32. Raises ExportError.
@@ -49,7 +49,7 @@ def quantize(calibrated: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
         from tensorflow.lite.python.convert import mlir_quantize
 
         try:
-            return bytes(mlir_quantize(calibrated, fully_quantize=False, denylisted_nodes=list(float_ops) or None))
+            return bytes(mlir_quantize(content, fully_quantize=False, denylisted_nodes=list(float_ops) or None))
         except Exception as error:  # the quantizer raises many kinds
             reason = reason_of(error, read_log)
             raise ExportError(
@@ -58,18 +58,18 @@ def quantize(calibrated: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
             ) from None
 
 
-def with_edges(content: bytes, *, uint8_input: bool, uint8_output: bool) -> bytes:
-    """Give a quantized .tflite a uint8 input or output in place of float32: their quantization goes to the edge."""
+def change_io_types(content: bytes, *, uint8_input: bool, uint8_output: bool) -> bytes:
+    """Give a quantized .tflite a uint8 instead of a float32 input or output."""
     with quiet():
         import tensorflow as tf
         from tensorflow.lite.python.util import modify_model_io_type
 
-        kinds = [tf.uint8 if wanted else tf.float32 for wanted in (uint8_input, uint8_output)]
+        kinds = [tf.uint8 if is_uint8 else tf.float32 for is_uint8 in (uint8_input, uint8_output)]
         return bytes(modify_model_io_type(content, *kinds))
 
 
 def version() -> str:
-    """What converts, for the record."""
+    """Name and version of the converter, for the record."""
     import tensorflow as tf
 
     return f"tensorflow {tf.__version__}"

@@ -1,7 +1,8 @@
-"""A float student made ready for conversion: where its pixel range goes, and exactly one softmax at its end."""
+"""Prepares a float student for conversion: where its pixel range is applied, and exactly one softmax at its end."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ class PixelRange:
 
 
 @dataclass(frozen=True)
-class Source:
+class FloatModel:
     """What a conversion starts from.
 
-    ``whole`` takes float32 pixel values 0..255 [N, H, W, 3]; ``core`` takes what ``pixel_range`` makes of them, and is
-    ``whole`` itself where ``pixel_range`` is None. Both give probabilities [N, C].
+    ``model`` takes float32 pixel values 0..255 [N, H, W, 3]; ``core`` takes what ``pixel_range`` makes of them, and is
+    ``model`` itself where ``pixel_range`` is None. Both give probabilities [N, C].
     """
 
-    whole: Any
+    model: Any
     core: Any
     pixel_range: PixelRange | None
     height: int
@@ -49,32 +50,34 @@ class Source:
     @property
     def range_in_graph(self) -> dict[str, float]:
         """``scale`` and ``offset`` between the pixel and the first op; 1 and 0 where an ordinary layer does it."""
-        found = self.pixel_range
-        return {"scale": found.scale, "offset": found.offset} if found else {"scale": 1.0, "offset": 0.0}
+        pixel_range = self.pixel_range
+        return (
+            {"scale": pixel_range.scale, "offset": pixel_range.offset} if pixel_range else {"scale": 1.0, "offset": 0.0}
+        )
 
 
-def load_float_model(model: Any) -> Source:
+def load_float_model(model: Any) -> FloatModel:
     """Prepare a Keras 3 model, or the ``.keras`` file at a path. Raises ExportError."""
     import keras
 
-    if isinstance(model, Path):
-        model = _load(model)
+    if isinstance(model, (str, os.PathLike)):
+        model = _load(Path(model))
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
     height, width, classes = _geometry(model)
     functional = _functional(model)
-    softmax_needed = not _ends_in_softmax(functional, height, width)
-    found = _leading_rescaling(functional)
-    whole = _wrap(functional, height, width, softmax_needed)
-    core, pixel_range = whole, None
-    if found is not None and found[0].zero_point is not None:
-        pixel_range = found[0]
-        core = _wrap(keras.Model(found[1], functional.output), height, width, softmax_needed)
-    return Source(whole, core, pixel_range, height, width, classes, model.count_params())
+    needs_softmax = not _ends_in_softmax(functional, height, width)
+    rescaling = _leading_rescaling(functional)
+    full_model = _wrap(functional, height, width, needs_softmax)
+    core, pixel_range = full_model, None
+    if rescaling is not None and rescaling[0].zero_point is not None:
+        pixel_range = rescaling[0]
+        core = _wrap(keras.Model(rescaling[1], functional.output), height, width, needs_softmax)
+    return FloatModel(full_model, core, pixel_range, height, width, classes, model.count_params())
 
 
 def fixed_batch(model: Any, dtype: str) -> Any:
-    """The same function with a batch of 1 and an input of ``dtype``, so that no op computes a shape at run time."""
+    """Wrap a model with a batch of 1 and an input of ``dtype``, so that no op computes a shape at run time."""
     import keras
 
     _, height, width, channels = model.input_shape
@@ -84,7 +87,7 @@ def fixed_batch(model: Any, dtype: str) -> Any:
 
 
 def call(model: Any, image: Any) -> Any:
-    """A model's inference on one input, given in the structure that it was built with (bare, a list or a dict)."""
+    """Call a model for inference on one input, in the structure it was built with (bare, a list or a dict)."""
     import keras
 
     structure = getattr(model, "input", None)
@@ -123,7 +126,7 @@ def _geometry(model: Any) -> tuple[int, int, int]:
 
 
 def _functional(model: Any) -> Any:
-    # A Sequential's own graph; a subclassed model has none and is called as one layer.
+    # A Sequential is rebuilt as a graph; a subclassed model has no graph and is called as one layer.
     import keras
 
     if isinstance(model, keras.Sequential):
@@ -137,16 +140,16 @@ def _functional(model: Any) -> Any:
     return keras.Model(image, model(image), name=model.name)
 
 
-def _wrap(model: Any, height: int, width: int, softmax_needed: bool) -> Any:
+def _wrap(model: Any, height: int, width: int, needs_softmax: bool) -> Any:
     import keras
 
     image = keras.Input((height, width, 3), name=INPUT_NAME)
     output = call(model, image)
-    return keras.Model(image, keras.layers.Softmax(name=OUTPUT_NAME)(output) if softmax_needed else output)
+    return keras.Model(image, keras.layers.Softmax(name=OUTPUT_NAME)(output) if needs_softmax else output)
 
 
 def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
-    # The Rescaling by two numbers that is all that the input feeds, and its output.
+    # A Rescaling by two scalars that is the input's only consumer, and its output.
     import keras
 
     source = model.inputs[0]
@@ -170,7 +173,7 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
             f"{model.name} ends in {activation}; logits (no activation) or softmax are needed. "
             "Give its last layer activation=None"
         )
-    # Probabilities are told by their values, whatever made them: a layer, an op or a nested model.
+    # Judged by the values, because a layer, an op or a nested model can compute the softmax.
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
     outputs: NDArray[np.float32] = keras.ops.convert_to_numpy(call(model, pixels))
     if not np.isfinite(outputs).all():
@@ -185,7 +188,7 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
 
 
 def _last_activation(model: Any) -> str | None:
-    # The name of the activation of the last layer, looking into nested models; None where it has none.
+    # The name of the last layer's activation, also in nested models; None if it has none.
     import keras
 
     layer = model.outputs[0]._keras_history.operation

@@ -1,4 +1,4 @@
-"""TFMOT's quantizer that keeps clusters, so that they are as few in the file as they were in the layer."""
+"""TFMOT's cluster-preserving quantizer, changed so that a file has as few clusters as its layer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from edgekd.quantize.tfmot import tf_keras, tfmot
 
 
 @cache
-def clusters_quantizer() -> Any:
+def make_clusters_quantizer() -> Any:
     """The class ``LayerClustersQuantizer``.
 
-    TFMOT gives every output channel a scale of its own, by which the few values of a layer become a few a channel; and
-    clusters of its own, where all channels happen to use as many. Here both are the layer's. The scale is written down
-    once a channel all the same: the converter can't multiply BatchNorm's scales, one a channel, into a kernel that has
-    one scale, and would leave the convolution float.
+    TFMOT gives every output channel its own scale, which turns the few values of a layer into a few per channel; and
+    its own clusters if all channels use equally many. Here both belong to the layer. The scale is still written once
+    per channel: the converter can't fold BatchNorm's per-channel scales into a kernel with one scale, and would
+    leave the convolution float.
     """
     import tensorflow as tf
 
@@ -29,30 +29,30 @@ def clusters_quantizer() -> Any:
         def _build_clusters(self, name: str, layer: Any) -> dict[str, Any]:
             kernel = getattr(layer.layer, name)
             centroids, _ = registry.get_unique(kernel)
-            found: dict[str, Any] = {registry.WEIGHT_NAME: name, registry.CENTROIDS_MASK: None}
+            variables: dict[str, Any] = {registry.WEIGHT_NAME: name, registry.CENTROIDS_MASK: None}
             if self.preserve_sparsity:
-                found[registry.SPARSITY_MASK] = tf.math.divide_no_nan(kernel, kernel)
-                found[registry.CENTROIDS_MASK] = tf.cast(centroids != 0, tf.float32)
+                variables[registry.SPARSITY_MASK] = tf.math.divide_no_nan(kernel, kernel)
+                variables[registry.CENTROIDS_MASK] = tf.cast(centroids != 0, tf.float32)
             variable = _variable(layer, registry.CLUSTER_CENTROIDS, centroids, True)
             clustering = clustering_registry.ClusteringLookupRegistry().get_clustering_impl(layer.layer, name)
-            made = clustering(variable, cluster_config.GradientAggregation.SUM, "channels_last")
+            algorithm = clustering(variable, cluster_config.GradientAggregation.SUM, "channels_last")
             original = _variable(layer, registry.ORIGINAL_WEIGHTS, kernel, True)
-            indices = _variable(layer, registry.PULLING_INDICES, made.get_pulling_indices(kernel), False)
-            return found | {
+            indices = _variable(layer, registry.PULLING_INDICES, algorithm.get_pulling_indices(kernel), False)
+            return variables | {
                 registry.CLUSTER_CENTROIDS: variable,
-                registry.CLUSTERING_IMPL: made,
+                registry.CLUSTERING_IMPL: algorithm,
                 registry.ORIGINAL_WEIGHTS: original,
                 registry.PULLING_INDICES: indices,
             }
 
         def build(self, shape: Any, name: str, layer: Any) -> Any:
-            found = super().build(shape, name, layer)
+            variables = super().build(shape, name, layer)
             for end in ("min", "max"):
                 initial = tf_keras().initializers.Constant(0.0)
-                found[f"all_{end}"] = layer.add_weight(
+                variables[f"all_{end}"] = layer.add_weight(
                     f"{name}_all_{end}", shape=(shape[-1],), initializer=initial, trainable=False
                 )
-            return found
+            return variables
 
         def __call__(self, kernel: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
             if training:

@@ -1,8 +1,8 @@
-"""From the cheapest int8 file to the dearest, until one keeps the accuracy that was asked for.
+"""Tries int8 conversions in order of cost until one meets the accuracy bound.
 
-The steps: ranges from the least to the largest value; ranges by percentile, then by mean squared error; the ops that
-lose most, in float; training with the quantization in the loop. Each is judged by what its file answers for validation
-photos, beside the float student's .tflite.
+The steps: min-max calibration; percentile calibration; calibration by mean squared error; the most sensitive ops kept
+in float; quantization-aware training. Each step is judged by the predictions of its file on validation photos, compared
+with those of the float student's .tflite.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
 from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
-from edgekd.quantize.calibration import Calibrated, calibrate
-from edgekd.quantize.float_model import Source
-from edgekd.quantize.ladder_step import Step
-from edgekd.quantize.ptq import Conversion, Output, for_any_cpu, int8_of, to_float32
-from edgekd.quantize.ranges import RANGE_METHODS, with_ranges
-from edgekd.quantize.run_tflite import probabilities_of
-from edgekd.quantize.sensitivity import Sensitivity, mean_divergence, sensitivities
+from edgekd.quantize.calibration import CalibratedModel, calibrate
+from edgekd.quantize.calibration_method import CALIBRATION_METHODS, set_ranges
+from edgekd.quantize.float_model import FloatModel
+from edgekd.quantize.ladder_step import Step, StepRecord
+from edgekd.quantize.ptq import Conversion, Output, prevent_saturation, quantize_int8, to_float32
+from edgekd.quantize.run_tflite import run_tflite
+from edgekd.quantize.sensitivity import Sensitivity, compute_divergence, measure_sensitivities
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]
-# Beyond this share of its ops in float a file is hardly int8 any more.
+# With a larger share of its ops in float, a file is no longer meaningfully int8.
 _MOST_FLOAT = 0.5
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A step's ``name``, and what makes its file; nothing is computed before it is reached."""
+    """A step's ``name`` and the function that makes its file, called only when the step is reached."""
 
     name: str
     make: Callable[[], Conversion]
@@ -41,31 +41,52 @@ class Rung:
 
 @dataclass(frozen=True)
 class Judge:
-    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's ``answers`` [N] to them."""
+    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's ``predictions`` [N]."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    answers: NDArray[np.int64]
+    predictions: NDArray[np.int64]
     metric: Metric
 
     @classmethod
-    def of(cls, float32: bytes, images: NDArray[np.uint8], labels: NDArray[np.int64], metric: Metric) -> Judge:
-        """With the answers of the float .tflite. Raises DataError where there are no photos."""
+    def from_float_file(
+        cls, float32: bytes, images: NDArray[np.uint8], labels: NDArray[np.int64], metric: Metric
+    ) -> Judge:
+        """Run the float .tflite for the reference predictions. Raises DataError if there are no photos."""
         if not len(images):
-            raise DataError("max_drop is judged by validation photos, and there are none. Set their share in the split")
-        return cls(images, labels, probabilities_of(float32, images).argmax(axis=1), metric)
+            raise DataError("max_drop needs validation photos, and there are none. Set their share in the split")
+        return cls(images, labels, run_tflite(float32, images).argmax(axis=1), metric)
 
-    def score(self, answers: NDArray[np.int64]) -> Interval:
-        """The metric of answers [N]."""
-        return (balanced_accuracy if self.metric == "balanced_accuracy" else accuracy)(self.labels, answers)
+    def score(self, predictions: NDArray[np.int64]) -> Interval:
+        """The metric of predictions [N]."""
+        return (balanced_accuracy if self.metric == "balanced_accuracy" else accuracy)(self.labels, predictions)
+
+
+class SensitivityRecord(TypedDict):
+    """An op's sensitivity in JSON."""
+
+    op: str
+    divergence: float
+
+
+class LadderRecord(TypedDict):
+    """A ``Climb`` in JSON, without its file."""
+
+    max_drop: float
+    metric: Metric
+    photos: int
+    float: dict[str, float]
+    steps: list[StepRecord]
+    failures: list[str]
+    sensitivities: list[SensitivityRecord]
 
 
 @dataclass(frozen=True)
 class Climb:
-    """The ``steps`` that were taken, and the ``conversion`` of the one that holds; None where none does.
+    """The ``steps`` that were tried, and the ``conversion`` of the one that holds; None if none does.
 
-    ``sensitivities`` of the ops, the highest first, where it came to measuring them; ``failures`` say which steps
-    could not be taken, and why.
+    ``sensitivities`` of the ops, the highest first, if they were measured; ``failures`` are the steps that
+    could not be tried, with the reason.
     """
 
     max_drop: float
@@ -77,30 +98,30 @@ class Climb:
     sensitivities: tuple[Sensitivity, ...] = ()
     failures: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """All but the file, as a JSON object."""
+    def to_json(self) -> LadderRecord:
+        """Everything but the file, as a JSON object."""
         return {
             "max_drop": self.max_drop, "metric": self.metric, "photos": self.photos,
             "float": self.float_score.as_json(), "steps": [step.to_json() for step in self.steps],
             "failures": list(self.failures),
-            "sensitivities": [{"op": str(one.op), "divergence": one.divergence} for one in self.sensitivities],
+            "sensitivities": [{"op": str(entry.op), "divergence": entry.divergence} for entry in self.sensitivities],
         }  # fmt: skip
 
-    def required(self) -> Conversion:
-        """The conversion that holds. Raises GateFailed saying what each step gave."""
+    def require(self) -> Conversion:
+        """Return the conversion that holds. Raises GateFailed listing the result of each step."""
         if self.conversion is None:
             best = min(self.steps, key=lambda step: step.drop_points)
             raise GateFailed(
                 f"no int8 file is within {self.max_drop:g} points of the float student's {self.float_score.value:.1%} "
                 f"on {self.photos} validation photos; the best, {best.name}, is {best.drop_points:.2f} below. Allow "
-                "more (max_drop), give more photos to calibrate and to judge with, or take another student\n  "
+                "more (max_drop), give more photos to calibrate and to judge with, or choose another student\n  "
                 + "\n  ".join([*map(str, self.steps), *self.failures])
             )
         return self.conversion
 
 
 def climb_ladder(
-    source: Source,
+    float_model: FloatModel,
     calibration: NDArray[np.uint8],
     validation: tuple[NDArray[np.uint8], NDArray[np.int64]],
     metric: Metric,
@@ -108,112 +129,114 @@ def climb_ladder(
     *,
     output: Output = "float32",
     any_cpu: bool = False,
-    aware: Callable[[], Conversion] | None = None,
+    train_qat: Callable[[], Conversion] | None = None,
     say: Say = lambda _text: None,
-    reference: Source | None = None,
+    reference: FloatModel | None = None,
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
-    The drop is counted from ``reference``, where that is another than the ``source`` itself. ``any_cpu``: every step is
-    judged as the file that an .onnx is made of, see ``saturation``.
+    The drop is measured against ``reference`` (default: ``float_model``). With ``any_cpu`` every step is judged as the
+    file that an .onnx is made from, see ``saturation``. ``train_qat`` trains and converts the last step.
 
-    Raises: DataError where there is no validation photo; ExportError.
+    Raises: DataError if there is no validation photo; ExportError.
     """
-    judge = Judge.of(to_float32(reference or source).content, *validation, metric)
-    found: list[Sensitivity] = []
+    judge = Judge.from_float_file(to_float32(reference or float_model).content, *validation, metric)
+    measured: list[Sensitivity] = []
 
-    def measured(worst: tuple[Sensitivity, ...]) -> None:
-        found.extend(worst)
-        say("most sensitive: " + ", ".join(f"{one.op} ({one.divergence:.2g} nats)" for one in worst[:5]))
+    def report(worst: tuple[Sensitivity, ...]) -> None:
+        measured.extend(worst)
+        say("most sensitive: " + ", ".join(f"{entry.op} ({entry.divergence:.2g} nats)" for entry in worst[:5]))
 
-    rungs = ladder(calibrate(source, calibration), output, measured, aware, any_cpu=any_cpu)
-    climbed = climb(rungs, judge, max_drop, say)
-    return replace(climbed, sensitivities=tuple(found))
+    rungs = ladder(calibrate(float_model, calibration), output, report, train_qat, any_cpu=any_cpu)
+    result = climb(rungs, judge, max_drop, say)
+    return replace(result, sensitivities=tuple(measured))
 
 
 def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Climb:
-    """Take the steps in order until one loses no more than ``max_drop`` points; ``say`` is told of each.
+    """Try the steps in order until one loses at most ``max_drop`` points; each is reported through ``say``.
 
-    A step that cannot be taken is told and passed over. Raises its error where none can.
+    A step that fails is reported and skipped. Raises the first error if all fail.
     """
-    reference = judge.score(judge.answers)
+    reference = judge.score(judge.predictions)
     say(f"float student: {reference.value:.1%} on {len(judge.labels)} validation photos; may lose {max_drop:g} points")
     if len(judge.labels) * max_drop < 100 and max_drop > 0:
         say(f"a single photo of {len(judge.labels)} is {100 / len(judge.labels):.1f} points: none may be lost")
     steps: list[Step] = []
     errors: dict[str, EdgekdError] = {}
-    kept: Conversion | None = None
+    best_conversion: Conversion | None = None
     for rung in rungs:
         started = time.monotonic()
         try:
             conversion = rung.make()
             seconds = time.monotonic() - started
-            steps.append(_judged(rung.name, conversion, judge, reference, max_drop, seconds))
+            steps.append(_judge_step(rung.name, conversion, judge, reference, max_drop, seconds))
         except (ModelError, ExportError) as error:
             errors[f"{rung.name}: not possible: {error}"] = error
             say(next(reversed(errors)))
             continue
         say(str(steps[-1]))
         if steps[-1].holds:
-            kept = conversion
+            best_conversion = conversion
             break
     if not steps and errors:
         raise next(iter(errors.values()))
-    return Climb(max_drop, judge.metric, len(judge.labels), reference, tuple(steps), kept, failures=tuple(errors))
+    return Climb(
+        max_drop, judge.metric, len(judge.labels), reference, tuple(steps), best_conversion, failures=tuple(errors)
+    )
 
 
 def ladder(
-    calibrated: Calibrated,
+    calibrated: CalibratedModel,
     output: Output,
-    measured: Callable[[tuple[Sensitivity, ...]], None],
-    aware: Callable[[], Conversion] | None = None,
+    report: Callable[[tuple[Sensitivity, ...]], None],
+    train_qat: Callable[[], Conversion] | None = None,
     *,
     any_cpu: bool = False,
 ) -> Iterator[Rung]:
-    """The rungs, the cheapest first; ``measured`` is told what each op loses, ``aware`` trains in int8."""
-    ranged = {str(RANGE_METHODS[0]): calibrated}
-    for method in RANGE_METHODS:
+    """Yield the rungs, the cheapest first; ``report`` receives each op's sensitivity, ``train_qat`` trains in int8."""
+    by_method = {str(CALIBRATION_METHODS[0]): calibrated}
+    for method in CALIBRATION_METHODS:
 
-        def by_ranges(method: Any = method) -> Conversion:
-            ranged[method] = with_ranges(calibrated, method)
-            return int8_of(ranged[method], output, any_cpu=any_cpu)
+        def calibrate_by(method: Any = method) -> Conversion:
+            by_method[method] = set_ranges(calibrated, method)
+            return quantize_int8(by_method[method], output, any_cpu=any_cpu)
 
-        yield Rung(f"ranges by {method}", by_ranges)
-    # Ranges are of no account in float: one run of it serves all.
-    wanted = probabilities_of(calibrated.content, np.concatenate(list(calibrated.inputs())))
-    best = min(ranged.values(), key=lambda one: _divergence(wanted, one))
-    worst = sensitivities(best)
-    measured(worst)
+        yield Rung(f"ranges by {method}", calibrate_by)
+    # The float graph ignores the ranges, so one run of it serves all methods.
+    expected = run_tflite(calibrated.content, np.concatenate(list(calibrated.inputs())))
+    base = min(by_method.values(), key=lambda entry: _divergence(expected, entry))
+    ops = measure_sensitivities(base)
+    report(ops)
     count = 1
-    while count <= _MOST_FLOAT * len(worst):
-        kept = tuple(str(one.op) for one in worst[:count])
+    while count <= _MOST_FLOAT * len(ops):
+        float_ops = tuple(str(entry.op) for entry in ops[:count])
 
-        def with_floats(kept: tuple[str, ...] = kept) -> Conversion:
-            return int8_of(best, output, float_ops=kept, any_cpu=any_cpu)
+        def keep_float(float_ops: tuple[str, ...] = float_ops) -> Conversion:
+            return quantize_int8(base, output, float_ops=float_ops, any_cpu=any_cpu)
 
-        method = best.record["calibration_method"]
-        yield Rung(f"ranges by {method}, {count} op{'s' * (count > 1)} of {len(worst)} in float", with_floats)
+        method = base.record["calibration_method"]
+        yield Rung(f"ranges by {method}, {count} op{'s' * (count > 1)} of {len(ops)} in float", keep_float)
         count *= 2
-    if aware is not None:
-        trained = aware
-        yield Rung("quantization-aware training", lambda: for_any_cpu(trained()) if any_cpu else trained())
+    if train_qat is not None:
+        train = train_qat
+        yield Rung("quantization-aware training", lambda: prevent_saturation(train()) if any_cpu else train())
 
 
-def _divergence(wanted: NDArray[np.float32], calibrated: Calibrated) -> float:
+def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel) -> float:
     """How far the int8 file's probabilities are from the float graph's [N, C] over the calibration images, in nats."""
-    return mean_divergence(wanted, probabilities_of(int8_of(calibrated).content, calibrated.images))
+    return compute_divergence(expected, run_tflite(quantize_int8(calibrated).content, calibrated.images))
 
 
-def _judged(
+def _judge_step(
     name: str, conversion: Conversion, judge: Judge, reference: Interval, max_drop: float, seconds: float
 ) -> Step:
-    answers = probabilities_of(conversion.content, judge.images).argmax(axis=1)
-    score = judge.score(answers)
+    predictions = run_tflite(conversion.content, judge.images).argmax(axis=1)
+    score = judge.score(predictions)
     drop = 100 * (reference.value - score.value)
-    right, wanted = answers == judge.labels, judge.answers == judge.labels
+    is_right, float_is_right = predictions == judge.labels, judge.predictions == judge.labels
     return Step(
-        name, score, drop, int((wanted & ~right).sum()), int((right & ~wanted).sum()),
-        mcnemar_p(judge.labels, judge.answers, answers), len(conversion.content), round(seconds, 1),
-        # A difference of rounding is not one of photos.
+        name, score, drop, int((float_is_right & ~is_right).sum()), int((is_right & ~float_is_right).sum()),
+        mcnemar_p(judge.labels, judge.predictions, predictions), len(conversion.content), round(seconds, 1),
+        # Tolerates rounding in the drop itself.
         drop <= max_drop + 1e-9,
     )  # fmt: skip

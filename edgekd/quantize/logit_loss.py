@@ -1,4 +1,4 @@
-"""What of an objective can teach a network whose layers are not shown: its terms on logits."""
+"""The terms of an objective that need only logits, for a network whose features are not exposed."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from edgekd.training.loop import Loss, TrustingLoss
 
 @dataclass(frozen=True)
 class LogitLoss:
-    """A loss on logits [B, C] alone, as the training loop takes it; ``told`` says which, ``left_out`` what it lacks."""
+    """A loss on logits [B, C] alone, for the training loop; ``terms`` describes it, ``left_out`` the rest."""
 
     loss: Loss
-    told: list[dict[str, Any]]
+    terms: list[dict[str, Any]]
     left_out: list[str]
 
     def __call__(self, labels: Any, student: Any, teacher: Any) -> Any:
-        """Loss of each photo [B]; of a batch that brings the teacher's features too, its logits are taken."""
+        """Loss of each photo [B]; of a batch with teacher features only the logits are used."""
         return self.loss(labels, student, _logits(teacher))
 
     def trust(self, labels: Any, teacher: Any, sure: Any = None) -> Any:
-        """What the loss of each photo counts for [B]."""
+        """Weight of each photo's loss [B]."""
         return self.loss.trust(labels, _logits(teacher), sure) if isinstance(self.loss, TrustingLoss) else 1.0
 
 
 def logit_loss(objective: Loss | None) -> LogitLoss:
-    """The part on logits of a bound objective, of a loss of one's own, or of the labels where it is None.
+    """Take the part on logits of a bound objective or custom loss, or labels alone for None.
 
-    Raises ModelError where nothing is left.
+    Raises ModelError if nothing is left.
     """
     if objective is None:
         objective = LabelsOnly()
     if not isinstance(objective, BoundObjective):
         name = getattr(objective, "name", type(objective).__name__)
         return LogitLoss(objective, [{"name": name, "weight": 1.0}], [])
-    kept = tuple(term for term in objective.terms if not isinstance(term.objective, FeatureObjective))
+    terms = tuple(term for term in objective.terms if not isinstance(term.objective, FeatureObjective))
     left_out = [str(term.objective.name) for term in objective.terms if isinstance(term.objective, FeatureObjective)]
-    if not kept:
+    if not terms:
         raise ModelError(
             f"{', '.join(left_out)} compares features, which a student trained quantization-aware does not show. "
             "Add a term on logits, such as hinton"
         )
-    told = [{**term.objective.model_dump(mode="json"), "weight": term.weight} for term in kept]
-    return LogitLoss(BoundObjective(kept, objective.confidence, None, (), ()), told, left_out)
+    records = [{**term.objective.model_dump(mode="json"), "weight": term.weight} for term in terms]
+    return LogitLoss(BoundObjective(terms, objective.confidence, None, (), ()), records, left_out)
 
 
 def _logits(teacher: Any) -> Any:

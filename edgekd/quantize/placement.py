@@ -1,7 +1,7 @@
-"""Where a network is quantized: after every group of layers that the int8 runtimes compute as one op, and nowhere else.
+"""Inserts fake quantization after each group of layers that int8 runtimes compute as one op, and nowhere else.
 
-TFMOT's own choice knows Conv-BatchNorm-ReLU and a few layers more; what it does not know it refuses, and depthwise
-kernels get one scale where the runtimes take one a channel. So each layer is annotated with a config of its own.
+TFMOT's own choice knows Conv-BatchNorm-ReLU and a few layers more; it refuses other layers, and gives depthwise
+kernels one scale where the runtimes take one per channel. So each layer is annotated with its own config.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from edgekd.errors import ModelError
-from edgekd.quantize.keep_clusters import clusters_quantizer
-from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
-from edgekd.quantize.weight_facts import facts_of
+from edgekd.quantize.keep_clusters import make_clusters_quantizer
+from edgekd.quantize.tfmot import custom_layers, tf_keras, tfmot
+from edgekd.quantize.weight_facts import describe_kernel
 
 Weights = Literal["plain", "keep zeros", "keep clusters", "keep both"]
 
 _KERNELS = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel", "Dense": "kernel"}
-# Ops into whose end the runtimes fuse a ReLU.
+# Ops into which the runtimes fuse a following ReLU.
 _FUSE_RELU = (*_KERNELS, "Add", "Subtract", "Multiply", "Scale", "Shift")
 # Their output has the scale of their input (or, of the last two, one that TFLite prescribes).
 _SAME_SCALE = (
@@ -33,7 +33,7 @@ _FEWEST_ZEROS = 0.05
 
 @dataclass(frozen=True)
 class Placement:
-    """By layer name: whose outputs are ``quantized``; the rest of the layers only pass on."""
+    """Names of the layers whose outputs are ``quantized``; the others pass values on unchanged."""
 
     quantized: frozenset[str]
 
@@ -49,18 +49,18 @@ def place(model: Any) -> Placement:
         if kind == "FixedMoments":
             _check_behind_convolution(model, layer, followers)
         elif kind not in (*_FUSE_RELU, *_OWN_SCALE):
-            raise _unplaceable(layer, f"no int8 form of a {kind} is known here")
+            raise _unplaceable(layer, f"edgekd has no int8 form of a {kind}")
         if not _fuses_with_next(layer, followers[layer.name]):
             quantized.add(layer.name)
     return Placement(frozenset(quantized - _only_concatenated(model, followers)))
 
 
 def _followers(model: Any) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
+    followers: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
     for layer in model.layers:
         for before in _before(layer):
-            found[before.name].append(layer)
-    return found
+            followers[before.name].append(layer)
+    return followers
 
 
 def _before(layer: Any) -> list[Any]:
@@ -98,7 +98,7 @@ def _check_behind_convolution(model: Any, norm: Any, followers: dict[str, list[A
 
 
 def _only_concatenated(model: Any, followers: dict[str, list[Any]]) -> set[str]:
-    """Layers that feed one Concatenate and nothing else: its parts need its scale, so they take none of their own."""
+    """Layers that feed only one Concatenate: its inputs share its scale, so they get none."""
     return {name for name, after in followers.items() if len(after) == 1 and type(after[0]).__name__ == "Concatenate"}
 
 
@@ -110,8 +110,8 @@ def _unplaceable(layer: Any, why: str) -> ModelError:
 
 
 @cache
-def own_configs() -> dict[str, Any]:
-    """The QuantizeConfig and quantizers of this package by class name, as a custom object scope takes them."""
+def custom_configs() -> dict[str, Any]:
+    """The QuantizeConfig and quantizers of this package by class name, for a custom object scope."""
     import tensorflow as tf
 
     quantization = tfmot().quantization.keras
@@ -124,7 +124,7 @@ def own_configs() -> dict[str, Any]:
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantizers
 
     class DepthwiseWeightsQuantizer(quantization.quantizers.LastValueQuantizer):  # type: ignore[misc, name-defined]
-        """One scale a channel. TFMOT's own takes the last axis, of a depthwise kernel [H, W, C, M] its multiplier."""
+        """One scale per channel. TFMOT takes the last axis, which in a depthwise kernel [H, W, C, M] is M."""
 
         def __init__(self) -> None:
             super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
@@ -140,7 +140,7 @@ def own_configs() -> dict[str, Any]:
             return {}
 
     def weights_quantizer(kind: str, keep: Weights) -> Any:
-        # The converter can't transpose a matrix of one scale a column ("mismatched quantized axes").
+        # The converter can't transpose a matrix with one scale per column ("mismatched quantized axes").
         dense = kind == "Dense"
         if kind == "DepthwiseConv2D":
             return DepthwiseWeightsQuantizer()
@@ -150,13 +150,13 @@ def own_configs() -> dict[str, Any]:
         if keep in ("keep clusters", "keep both"):
             if dense:
                 return clusters.ClusterPreserveDefault8BitWeightsQuantizer(keep == "keep both")
-            return clusters_quantizer()(keep == "keep both")
+            return make_clusters_quantizer()(keep == "keep both")
         if dense:
             return quantization.quantizers.LastValueQuantizer(8, False, True, True)
         return default_8bit_quantizers.Default8BitConvWeightsQuantizer()
 
     class PlacedConfig(quantization.QuantizeConfig):  # type: ignore[misc, name-defined]
-        """The kernel, where there is one, by its channels; the output where ``output`` says so."""
+        """Quantizes the kernel, if there is one, per channel, and the output if ``output`` is set."""
 
         def __init__(self, kind: str, keep: Weights, output: bool) -> None:
             self.kind, self.keep, self.output = kind, keep, output
@@ -187,40 +187,40 @@ def own_configs() -> dict[str, Any]:
     return {kind.__name__: kind for kind in (DepthwiseWeightsQuantizer, PlacedConfig)}
 
 
-def quantized(model: Any, keep: Weights = "plain") -> Any:
-    """``model`` with fake quantization where ``place`` puts it; every layer's name gets ``quant_`` before it.
+def insert_fake_quantization(model: Any, keep: Weights = "plain") -> Any:
+    """Insert fake quantization where ``place`` decides; every layer's name gets the prefix ``quant_``.
 
-    Raises ModelError naming a layer that has no int8 form, or where there is nothing to keep.
+    Raises ModelError naming a layer that has no int8 form, or if there is nothing to preserve.
     """
     quantization, placement = tfmot().quantization.keras, place(model)
-    config = own_configs()["PlacedConfig"]
-    kept = {layer.name: _kept(layer, keep) for layer in model.layers}
-    if keep != "plain" and not set(kept.values()) - {"plain"}:
+    config = custom_configs()["PlacedConfig"]
+    preserved = {layer.name: _find_preserved(layer, keep) for layer in model.layers}
+    if keep != "plain" and not set(preserved.values()) - {"plain"}:
         raise ModelError(
-            f"{model.name} has no layer to {keep} of: its kernels are not so. Make it sparse first "
-            '(edgekd.quantize.sparsity), or take method = "qat"'
+            f"{model.name} has no layer to {keep} in: its kernels are not sparse or clustered. Make it sparse first "
+            '(edgekd.quantize.sparsity), or set method = "qat"'
         )
 
     def annotate(layer: Any) -> Any:
         if type(layer).__name__ == "InputLayer":
             return layer
         output = layer.name in placement.quantized
-        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, kept[layer.name], output))
+        return quantization.quantize_annotate_layer(layer, config(type(layer).__name__, preserved[layer.name], output))
 
-    # Names with a count of what this process made before would get into the file.
+    # Otherwise the file would contain names numbered by what this process built before.
     tf_keras().backend.reset_uids()
-    with quantization.quantize_scope({**own_layers(), **own_configs()}):
+    with quantization.quantize_scope({**custom_layers(), **custom_configs()}):
         annotated = tf_keras().models.clone_model(model, clone_function=annotate)
-        made = quantization.quantize_apply(annotated, _scheme(keep))
-    made._name = model.name
-    return made
+        wrapped = quantization.quantize_apply(annotated, _scheme(keep))
+    wrapped._name = model.name
+    return wrapped
 
 
-def _kept(layer: Any, keep: Weights) -> Weights:
-    """What there is to keep of one layer. TFMOT would take a small kernel of all different weights for clusters."""
+def _find_preserved(layer: Any, keep: Weights) -> Weights:
+    """What to preserve of one layer. TFMOT would treat a small kernel of distinct weights as clustered."""
     if keep == "plain" or type(layer).__name__ not in ("Conv2D", "Dense"):
         return "plain"
-    facts = facts_of(layer.name, np.asarray(layer.kernel), -1)
+    facts = describe_kernel(layer.name, np.asarray(layer.kernel), -1)
     zeros = keep != "keep clusters" and facts.zeros >= _FEWEST_ZEROS
     clusters = keep != "keep zeros" and facts.clustered
     if clusters:
@@ -229,10 +229,10 @@ def _kept(layer: Any, keep: Weights) -> Weights:
 
 
 def _scheme(keep: Weights) -> Any:
-    found = tfmot()
+    toolkit = tfmot()
     if keep == "plain":
-        return found.quantization.keras.default_8bit.Default8BitQuantizeScheme()
-    preserving = found.experimental.combine
+        return toolkit.quantization.keras.default_8bit.Default8BitQuantizeScheme()
+    preserving = toolkit.experimental.combine
     if keep == "keep zeros":
         return preserving.Default8BitPrunePreserveQuantizeScheme()
     return preserving.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=keep == "keep both")

@@ -1,4 +1,4 @@
-"""What the precisions are, in words: for the report, and for those who choose one."""
+"""Descriptions of the precisions, for the report and for choosing one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Extra = Literal["float16", "dynamic", "int16x8"]
 
 @dataclass(frozen=True)
 class Precision:
-    """``title`` in a table, what it ``means``, and a ``warning`` where one is due."""
+    """``title`` in a table, what it ``means``, and a ``warning`` if there is one."""
 
     title: str
     means: str
@@ -22,11 +22,13 @@ PRECISIONS: dict[str, Precision] = {
     "float16": Precision("float16", "weights in float16; a CPU computes in float32, a GPU may in float16"),
     "dynamic": Precision(
         "dynamic range",
-        "int8 weights; activations in float32, quantized anew in every op",
+        "int8 weights; activations in float32, quantized again in every op",
         "on x86 a dynamic-range file can be several times slower than the float32 one: measure it before it ships",
     ),
-    "int8": Precision("int8", "integers only: uint8 pixels in, int8 activations, int8 weights with a scale a channel"),
-    "int8-mixed": Precision("int8, some ops float", "as int8, but for named ops that compute in float32"),
+    "int8": Precision(
+        "int8", "integers only: uint8 pixels in, int8 activations, int8 weights with one scale per channel"
+    ),
+    "int8-mixed": Precision("int8, some ops float", "as int8, except for named ops that compute in float32"),
     "int16x8": Precision(
         "int16x8",
         "int16 activations, int8 weights",

@@ -1,7 +1,7 @@
-"""Quantization-aware training: the student learns to give the teacher's answers in the arithmetic that ships.
+"""Quantization-aware training (QAT): distills the student in the arithmetic of the int8 file.
 
 Its layers compute with weights and activations rounded as the int8 file will round them, gradients pass straight
-through the rounding, and the loss is the one that taught the float student, on the same stored column.
+through the rounding, and the loss is that of the float student's training, on the same stored soft targets.
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 arXiv:1712.05877.
 """
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgekd.progress import Progress
-from edgekd.quantize.bridge import Bridged, bridge
-from edgekd.quantize.fake_quantized import fake_quantized
+from edgekd.quantize.bridge import BridgedModel, bridge
+from edgekd.quantize.fake_quantize import fake_quantize
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import LogitLoss, logit_loss
 from edgekd.quantize.placement import Weights
 from edgekd.quantize.ptq import Conversion, Output
-from edgekd.quantize.qat_convert import converted, float_twin
-from edgekd.quantize.tf_keras_training import adamw, first_images
-from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
+from edgekd.quantize.qat_convert import convert_qat, make_float_twin
+from edgekd.quantize.tf_keras_training import adamw, read_first_images
+from edgekd.quantize.weight_facts import WeightFacts, check_preserved, describe_kernel, read_weights
 from edgekd.section import Section
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
@@ -75,55 +75,57 @@ def train_qat(
 ) -> Conversion:
     """Fine-tune a trained ``student`` (a Keras 3 model or a .keras file) in int8 and convert it to an int8 .tflite.
 
-    ``objective`` is the bound loss that taught it, or None for the labels alone; its terms on features are left out,
-    which the record says. Ranges start as those of ``calibration`` uint8 [N, H, W, 3], or of the first batches.
-    ``validation`` picks the best epoch, the start (epoch 0, as good as quantization after training) among them. Goes on
-    from ``checkpoint`` where it belongs to ``key``. The student itself stays as it is.
+    ``objective`` is the bound loss of its training, or None for the labels alone; its terms on features are left out
+    and listed in the record. Ranges start as those of ``calibration`` uint8 [N, H, W, 3], or of the first batches.
+    ``validation`` picks the best epoch, the start (epoch 0, as good as quantization after training) among them. Resumes
+    from ``checkpoint`` if it belongs to ``key``. The student itself is not changed.
 
-    Raises ModelError naming a layer without an int8 form, a loss that has no term on logits or weights with nothing to
-    keep; ExportError where the file is not all integers or does not do what was trained.
+    Raises ModelError naming a layer without an int8 form, a loss without a term on logits, or weights with nothing to
+    preserve; ExportError if the file is not all integers or does not compute what was trained.
     """
     make_deterministic(seed)
     bridged = bridge(load_float_model(student))
     loss = logit_loss(objective)
-    model = fake_quantized(bridged, _KEEPS[section.method])
-    images = first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
+    model = fake_quantize(bridged, _KEEPS[section.method])
+    images = read_first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
     model.calibrate(bridged, images)
     history = train(
         model.learner, loss, stream, validation, section.schedule(),
         steps_per_epoch=steps_per_epoch, checkpoint=checkpoint, key=key, progress=progress,
         handling=Handling(adamw(section.schedule(), model.learner), model.settle, judge_start=True),
     )  # fmt: skip
-    compared = validation.images if len(validation.images) else images
-    conversion = converted(model, compared[:_COMPARED_IMAGES], output)
-    told = _told(section, history, loss, len(images), bridged)
+    images_to_compare = validation.images if len(validation.images) else images
+    conversion = convert_qat(model, images_to_compare[:_COMPARED_IMAGES], output)
+    record = _describe_training(section, history, loss, len(images), bridged)
     if section.method != "qat":
-        told["weights"] = [fact.to_json() for fact in _kept(section.method, bridged, conversion.content)]
-    return Conversion(conversion.content, conversion.record | told, float_twin(model, bridged))
+        record["weights"] = [fact.to_json() for fact in _check_weights(section.method, bridged, conversion.content)]
+    return Conversion(conversion.content, conversion.record | record, make_float_twin(model, bridged))
 
 
-def _told(section: QatSettings, history: History, loss: LogitLoss, calibrated: int, bridged: Bridged) -> dict[str, Any]:
+def _describe_training(
+    section: QatSettings, history: History, loss: LogitLoss, image_count: int, bridged: BridgedModel
+) -> dict[str, Any]:
     return {
         "method": section.method,
         "training": section.model_dump(mode="json") | {"steps": history.steps},
-        "objective": loss.told,
+        "objective": loss.terms,
         "left_out": loss.left_out,
         "best_epoch": history.best_epoch,
         "epochs": history.epochs,
         "seconds": round(history.seconds, 1),
         "batch_norm": "moments as the float training left them",
-        "calibration_images": calibrated,
+        "calibration_images": image_count,
         "calibration_method": "mean of the batches' min and max, then trained along",
         "bridge_difference": bridged.difference,
     }
 
 
-def _kept(method: Method, bridged: Bridged, content: bytes) -> list[WeightFacts]:
+def _check_weights(method: Method, bridged: BridgedModel, content: bytes) -> list[WeightFacts]:
     before = [
-        facts_of(layer.name, np.asarray(layer.kernel), -1)
+        describe_kernel(layer.name, np.asarray(layer.kernel), -1)
         for layer in bridged.model.layers
         if type(layer).__name__ in ("Conv2D", "Dense")
     ]
-    after = weights_in(content)
-    check_kept(before, after, zeros=method in ("pqat", "pcqat"), clusters=method in ("cqat", "pcqat"))
+    after = read_weights(content)
+    check_preserved(before, after, zeros=method in ("pqat", "pcqat"), clusters=method in ("cqat", "pcqat"))
     return after

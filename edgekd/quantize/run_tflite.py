@@ -1,4 +1,4 @@
-"""Run a .tflite that has not been packed yet, as the ladder and the calibration look at it."""
+"""Runs a .tflite that is not packed as an artifact yet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from edgekd.errors import ExportError
 
 
-def probabilities_of(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
-    """What a .tflite of batch 1 gives, float32 [N, C], for inputs [N, H, W, 3] of its own type.
+def run_tflite(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Run a .tflite of batch 1 on inputs [N, H, W, 3] of its own dtype; returns float32 [N, C].
 
-    Raises ExportError where LiteRT has no kernel for it, as for scales that are too far apart.
+    Raises ExportError if LiteRT has no kernel for it, for example where scales are too far apart.
     """
     from edgekd.runtime.litert import open_interpreter
 
@@ -19,15 +19,15 @@ def probabilities_of(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.
         interpreter = open_interpreter(content, threads=2)
     except (RuntimeError, ValueError) as error:
         raise ExportError(
-            f"LiteRT does not run the converted file: {error}. Look at the ranges of the layers: a channel that is "
-            "some thousand times larger than the others is beyond int8"
+            f"LiteRT does not run the converted file: {error}. Look at the ranges of the layers: a channel whose "
+            "values are thousands of times larger than the others' does not fit int8"
         ) from None
-    image, (result,) = interpreter.get_input_details()[0], interpreter.get_output_details()
-    scale, zero_point = result["quantization"]
+    input_details, (output_details,) = interpreter.get_input_details()[0], interpreter.get_output_details()
+    scale, zero_point = output_details["quantization"]
     rows = []
-    for shown in inputs:
-        interpreter.set_tensor(image["index"], shown[np.newaxis])
+    for image in inputs:
+        interpreter.set_tensor(input_details["index"], image[np.newaxis])
         interpreter.invoke()
-        rows.append(interpreter.get_tensor(result["index"])[0].astype(np.float32))
-    found = np.stack(rows) if rows else np.zeros((0, int(result["shape"][-1])), np.float32)
-    return (found - np.float32(zero_point)) * np.float32(scale) if scale else found
+        rows.append(interpreter.get_tensor(output_details["index"])[0].astype(np.float32))
+    outputs = np.stack(rows) if rows else np.zeros((0, int(output_details["shape"][-1])), np.float32)
+    return (outputs - np.float32(zero_point)) * np.float32(scale) if scale else outputs

@@ -1,4 +1,4 @@
-"""Weights whose products no CPU saturates: the same int8 answers with and without VNNI, and on ARM.
+"""Weights whose products no CPU saturates: the same int8 outputs with and without VNNI, and on ARM.
 
 On x86 without VNNI, ONNX Runtime multiplies by VPMADDUBSW, which adds the products of two neighbouring bytes in 16
 bits and saturates: uint8 255 x (127 + 127) is 64,770 and becomes 32,767. A channel with two neighbours that could do
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from edgekd.formats import tflite_file
 from edgekd.formats.tflite_file import TfliteGraph, TfliteOp
-from edgekd.quantize.io_types import packed
 
 # 255 x 128 is 32,640 and 255 x 129 is 32,895: past the largest int16, 32,767.
 LARGEST_PAIR = 128
@@ -34,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WeightRange:
-    """What was done to a file's weights: of ``channels``, ``narrowed`` got a scale coarser by ``largest`` at most.
+    """How a file's weights changed: of ``channels``, ``narrowed`` got a scale coarser by ``largest`` at most.
 
     ``from_float`` of those were rounded from float weights, the others from the int8 ones.
     """
@@ -61,13 +60,13 @@ def saturating_channels(weights: NDArray[np.int8]) -> NDArray[np.bool_]:
     return np.asarray(_largest_pairs(weights.astype(np.float64)) > LARGEST_PAIR)
 
 
-def narrowed(
+def narrow_weights(
     content: bytes, float_content: bytes | None = None, *, name: str = "the int8 conversion"
 ) -> tuple[bytes, WeightRange]:
-    """An integer-only .tflite with every endangered channel's scale made coarser, and what that took.
+    """Make the scale of every channel that could saturate coarser; returns the .tflite and what changed.
 
     ``float_content`` is the float32 .tflite of the same model: layers whose weights agree with the int8 ones to half a
-    step are rounded from those, others from the int8 ones. The bytes are those given where nothing is endangered.
+    step are rounded from those, others from the int8 ones. The content is returned unchanged if nothing can saturate.
     Raises: ArtifactError for a damaged file.
     """
     graph = tflite_file.read(content, name)
@@ -75,17 +74,19 @@ def narrowed(
     model, factors, from_float = tflite_file.parse(content, name), [np.ones(0)], 0
     for layer, real in zip(layers, _float_rows(layers, float_content), strict=True):
         if layer.rows.dtype != np.int8:
-            # An op that was kept in float.
+            # A float op.
             continue
         factors.append(_factors(layer, real))
         if (factors[-1] > 1).any():
             _rewrite(model, graph, layer, real, factors[-1])
             from_float += 0 if real is None else int((factors[-1] > 1).sum())
-    every = np.concatenate(factors)
-    found = WeightRange(len(every), int((every > 1).sum()), float(every.max(initial=1)), from_float)
-    if not found.narrowed:
-        return content, found
-    return packed(model, len(content)), found
+    all_factors = np.concatenate(factors)
+    weight_range = WeightRange(
+        len(all_factors), int((all_factors > 1).sum()), float(all_factors.max(initial=1)), from_float
+    )
+    if not weight_range.narrowed:
+        return content, weight_range
+    return tflite_file.pack(model), weight_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,9 @@ class _Layer:
     to_rows: tuple[int, ...]
 
     def tensor_of(self, rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Rows [O, K] as the file keeps them."""
-        moved = rows.reshape([shape[axis] for axis in self.to_rows])
-        return np.ascontiguousarray(moved.transpose(np.argsort(self.to_rows)))
+        """Rows [O, K] in the file's layout."""
+        axes_moved = rows.reshape([shape[axis] for axis in self.to_rows])
+        return np.ascontiguousarray(axes_moved.transpose(np.argsort(self.to_rows)))
 
 
 def _layers(graph: TfliteGraph) -> Iterator[_Layer]:
@@ -121,22 +122,22 @@ def _layers(graph: TfliteGraph) -> Iterator[_Layer]:
 
 
 def _float_rows(layers: list[_Layer], content: bytes | None) -> list[Floats | None]:
-    """Each layer's float weights in int8 steps; None where there are none that the int8 ones were rounded from."""
+    """Each layer's float weights in int8 steps; None if the int8 weights were not rounded from them."""
     others = [] if content is None else list(_layers(tflite_file.read(content, "the float32 conversion")))
     if len(others) != len(layers):
         return [None] * len(layers)
-    found: list[Floats | None] = []
+    float_rows: list[Floats | None] = []
     for layer, other in zip(layers, others, strict=True):
         steps = None
         if layer.rows.dtype == np.int8 and other.rows.shape == layer.rows.shape and other.rows.dtype == np.float32:
             steps = other.rows / layer.scales.reshape(-1, 1)
         fits = steps is not None and np.abs(steps - layer.rows).max() <= _HALF_A_STEP
-        found.append(steps if fits else None)
-    return found
+        float_rows.append(steps if fits else None)
+    return float_rows
 
 
 def _largest_pairs(rows: NDArray[Any]) -> Floats:
-    """By row [O, K], the most that the positive or the negative parts of neighbours add up to."""
+    """By row [O, K], the largest sum of the positive or negative parts of two neighbours."""
     even = np.zeros((len(rows), rows.shape[1] + rows.shape[1] % 2))
     even[:, : rows.shape[1]] = rows
     pairs = even.reshape(len(rows), -1, 2)
@@ -145,14 +146,14 @@ def _largest_pairs(rows: NDArray[Any]) -> Floats:
 
 def _factors(layer: _Layer, real: Floats | None) -> Floats:
     """By how much each channel's scale must grow; 1 where nothing can saturate."""
-    needed = _largest_pairs(layer.rows if real is None else real) / _PAIR_BEFORE_ROUNDING
-    factors = np.where(saturating_channels(layer.rows), needed.clip(min=1), 1.0)
+    growth = _largest_pairs(layer.rows if real is None else real) / _PAIR_BEFORE_ROUNDING
+    factors = np.where(saturating_channels(layer.rows), growth.clip(min=1), 1.0)
     # One scale for all rows has one factor.
     return factors if len(layer.scales) > 1 else np.full_like(factors, factors.max())
 
 
 def _rewrite(model: Any, graph: TfliteGraph, layer: _Layer, real: Floats | None, factors: Floats) -> None:
-    """Put coarser weights, and a bias in their steps, in place of a layer's."""
+    """Replace a layer's weights by coarser ones, and its bias by one in the same steps."""
     weights = graph.tensors[layer.op.inputs[1]]
     rounded = np.rint((layer.rows if real is None else real) / factors[:, None])
     rows = np.where(factors[:, None] > 1, rounded, layer.rows).astype(np.int8)
@@ -166,14 +167,14 @@ def _rewrite(model: Any, graph: TfliteGraph, layer: _Layer, real: Floats | None,
 
 
 def _replace(model: Any, op: TfliteOp, position: int, data: NDArray[Any], growth: Floats) -> None:
-    """Write an op's constant anew, with a scale that has grown."""
-    tensor = _own_constant(model, model.subgraphs[0].operators[op.index], position)
+    """Replace an op's constant, with a larger scale."""
+    tensor = _unshare_constant(model, model.subgraphs[0].operators[op.index], position)
     tensor.quantization = copy.copy(tensor.quantization)
     tensor.quantization.scale = (np.asarray(tensor.quantization.scale, np.float64) * growth).astype(np.float32)
     model.buffers[tensor.buffer].data = np.frombuffer(data.tobytes(), np.uint8)
 
 
-def _own_constant(model: Any, operator: Any, position: int) -> Any:
+def _unshare_constant(model: Any, operator: Any, position: int) -> Any:
     """The tensor at an op's input, copied where another op reads it, its buffer where another tensor has it."""
     graph, index = model.subgraphs[0], int(operator.inputs[position])
     if sum(list(other.inputs).count(index) for other in graph.operators) > 1:

@@ -1,4 +1,4 @@
-"""Which ops an int8 model loses most by: each one quantized alone, the others in float, over calibration images."""
+"""Sensitivity of each op to int8: it alone is quantized, the others stay float, over calibration images."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from edgekd.progress import Progress
 from edgekd.quantize import converter
-from edgekd.quantize.calibration import Calibrated
+from edgekd.quantize.calibration import CalibratedModel
 from edgekd.quantize.op_names import NamedOp, OpNames
-from edgekd.quantize.run_tflite import probabilities_of
+from edgekd.quantize.run_tflite import run_tflite
 
 _IMAGES = 32
-# What only moves values, or has to be integers for the probabilities to be.
+# Ops that only move values, or that must be integers for integer probabilities.
 _NEVER_FLOAT = ("SOFTMAX", "RESHAPE", "SQUEEZE", "PAD", "TRANSPOSE", "QUANTIZE", "DEQUANTIZE", "EXPAND_DIMS")
 _SMALLEST = 1e-7
 
@@ -27,23 +27,23 @@ class Sensitivity:
     divergence: float
 
 
-def sensitivities(calibrated: Calibrated, progress: Progress | None = None) -> tuple[Sensitivity, ...]:
-    """Every op that could stay float, the one that costs most first. Raises ExportError."""
+def measure_sensitivities(calibrated: CalibratedModel, progress: Progress | None = None) -> tuple[Sensitivity, ...]:
+    """Measure every op that could stay float; the most sensitive first. Raises ExportError."""
     images = np.concatenate(list(calibrated.inputs())[:_IMAGES])
-    ops = OpNames.of(calibrated.content).ops
-    wanted = probabilities_of(calibrated.content, images)
+    ops = OpNames.read(calibrated.content).ops
+    expected = run_tflite(calibrated.content, images)
     candidates = [op for op in ops if op.kind not in _NEVER_FLOAT]
-    found = []
+    measured = []
     for number, op in enumerate(candidates):
         others = tuple(other.tensor for other in ops if other is not op)
-        alone = probabilities_of(converter.quantize(calibrated.content, others), images)
-        found.append(Sensitivity(op, mean_divergence(wanted, alone)))
+        alone = run_tflite(converter.quantize(calibrated.content, others), images)
+        measured.append(Sensitivity(op, compute_divergence(expected, alone)))
         if progress is not None:
             progress(number + 1, len(candidates))
-    return tuple(sorted(found, key=lambda one: -one.divergence))
+    return tuple(sorted(measured, key=lambda entry: -entry.divergence))
 
 
-def mean_divergence(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Mean over rows of KL(wanted ‖ found) of probabilities [N, C], in nats."""
-    one, other = (np.clip(rows.astype(np.float64), _SMALLEST, 1) for rows in (wanted, found))
-    return float((one * (np.log(one) - np.log(other))).sum(axis=1).mean())
+def compute_divergence(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
+    """Mean over rows of KL(expected ‖ actual) of probabilities [N, C], in nats."""
+    expected_rows, actual_rows = (np.clip(rows.astype(np.float64), _SMALLEST, 1) for rows in (expected, actual))
+    return float((expected_rows * (np.log(expected_rows) - np.log(actual_rows))).sum(axis=1).mean())

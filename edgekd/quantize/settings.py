@@ -1,4 +1,4 @@
-"""How the student becomes integers: the recipe's [quantize]."""
+"""The recipe's [quantize]: how the student is quantized."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from edgekd.quantize.calibration_method import CalibrationMethod
 from edgekd.quantize.precisions import Extra
 from edgekd.quantize.qat import QatSettings
-from edgekd.quantize.ranges import RangeMethod
 from edgekd.quantize.sparsity import Sparsity
 from edgekd.section import Section
 
@@ -18,7 +18,7 @@ class QuantizeSection(Section):
 
     FORMER: ClassVar[dict[str, str]] = {"aware": "qat"}
 
-    ranges: RangeMethod = "min-max"
+    ranges: CalibrationMethod = "min-max"
     """How calibration sets the range of an activation that 256 int8 values cover.
 
     "min-max" covers every value seen; "percentile" leaves out the outermost 0.01 %; "mse" minimizes the mean squared
@@ -43,21 +43,21 @@ class QuantizeSection(Section):
     """Prune or cluster the student's weights before quantization; the float files keep the dense weights."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> QuantizeSection:
+    def _check_combination(self) -> QuantizeSection:
         if self.max_drop is not None and (self.float_ops or self.ranges != "min-max"):
-            raise ValueError("max_drop chooses ranges and float_ops by itself: give it alone, or leave it out")
+            raise ValueError("max_drop chooses ranges and float_ops itself: leave those out, or leave max_drop out")
         if self.max_drop is None and self.qat is not None and (self.float_ops or self.ranges != "min-max"):
             raise ValueError("qat trains its own ranges, and every op in int8: leave ranges and float_ops out")
         return self
 
     @property
-    def staged(self) -> bool:
-        """Whether more than one conversion, or a training, decides the int8 file."""
+    def needs_stage(self) -> bool:
+        """Whether the int8 file needs more than one conversion, or training."""
         return self.max_drop is not None or self.qat is not None or self.sparsity is not None
 
-    def last_step(self) -> QatSettings:
-        """The training in int8 that is asked for; where nothing is said, one that keeps what ``sparsity`` made."""
+    def qat_settings(self) -> QatSettings:
+        """The QAT settings of the last step; by default the method that preserves what ``sparsity`` made."""
         if self.qat is not None:
             return self.qat
-        kept = {None: "qat", "prune": "pqat", "prune-2:4": "pqat", "cluster": "cqat", "prune-cluster": "pcqat"}
-        return QatSettings.model_validate({"method": kept[self.sparsity.method if self.sparsity else None]})
+        methods = {None: "qat", "prune": "pqat", "prune-2:4": "pqat", "cluster": "cqat", "prune-cluster": "pcqat"}
+        return QatSettings.model_validate({"method": methods[self.sparsity.method if self.sparsity else None]})

@@ -1,13 +1,13 @@
-"""Fewer weights, or fewer different ones, taught by the teacher's stored answers on the way.
+"""Pruning and weight clustering: fewer weights, or fewer distinct ones, fine-tuned on the stored soft targets.
 
 "prune" sets the smallest weights of a layer to zero, ever more of them over the first half of the fine-tune;
 "prune-2:4" two of every four along the input channels, the pattern that hardware can skip; "cluster" lets a layer's
 weights share a few values, so that the file compresses; "prune-cluster" does both. Left alone are:
 
-- depthwise kernels: a handful of weights a channel, of which none is spare;
-- the first convolution and the last layer: few weights, and the image and the classes hang on each of them;
-- biases and BatchNorm: next to no bytes;
-- kernels with fewer than 8 weights a cluster, and for 2:4 those whose input channels don't come in fours.
+- depthwise kernels: only a few weights per channel;
+- the first convolution and the last layer: few weights, and accuracy depends on each of them;
+- biases and BatchNorm: almost no bytes;
+- kernels with fewer than 8 weights per cluster, and for 2:4 those whose input channels are not a multiple of four.
 
 Sources: Zhu & Gupta, "To prune, or not to prune", arXiv:1710.01878 (the schedule); Mishra et al., "Accelerating Sparse
 Deep Neural Networks", arXiv:2104.08378 (2:4); Han et al., "Deep Compression", arXiv:1510.00149 (clusters).
@@ -27,13 +27,13 @@ from pydantic import Field
 
 from edgekd.errors import ModelError
 from edgekd.progress import Progress
-from edgekd.quantize.bridge import Bridged, bridge
-from edgekd.quantize.fake_quantized import on_pixels, plainly
+from edgekd.quantize.bridge import BridgedModel, bridge
+from edgekd.quantize.fake_quantize import add_pixel_range, without_autograph
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import logit_loss
 from edgekd.quantize.tf_keras_training import adamw
-from edgekd.quantize.tfmot import own_layers, tf_keras, tfmot
-from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, facts_of
+from edgekd.quantize.tfmot import custom_layers, tf_keras, tfmot
+from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, describe_kernel
 from edgekd.section import Section
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
@@ -41,7 +41,7 @@ from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
 _MASK_UPDATES = 50
-# The share of the steps after which the last weight is pruned; the others learn to do without them.
+# The share of the steps after which pruning ends; the rest of the training recovers.
 _PRUNED_AFTER = 0.5
 
 
@@ -70,7 +70,7 @@ class Sparsity(Section):
 
 @dataclass(frozen=True)
 class SparseStudent:
-    """A Keras 3 ``student`` with those weights, ready for any quantization, and a ``record`` of how it came about."""
+    """A Keras 3 ``student`` with those weights, ready for any quantization, and a ``record`` of how it was made."""
 
     student: Any
     record: dict[str, Any]
@@ -91,7 +91,7 @@ def sparsify(
 ) -> SparseStudent:
     """Fine-tune a copy of a Keras 3 ``student`` until its weights are as ``section`` asks.
 
-    "prune-cluster" prunes first and clusters what is left, in as many epochs again, its second checkpoint beside
+    "prune-cluster" prunes first and clusters what is left, in as many epochs again; its second checkpoint is next to
     ``checkpoint``. Arguments are those of ``edgekd.quantize.qat.train_qat``. Raises ModelError.
     """
     record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
@@ -99,10 +99,12 @@ def sparsify(
     for number, stage in enumerate(stages):
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
         make_deterministic(seed)
-        copy = copied(student)
+        copy = copy_student(student)
         bridged = bridge(load_float_model(copy))
-        core, chosen = _wrapped(bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch)
-        learner = plainly(partial(on_pixels, core, bridged.source))
+        core, layer_names = _wrap_layers(
+            bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch
+        )
+        learner = without_autograph(partial(add_pixel_range, core, bridged.float_model))
         loss = logit_loss(objective)
         history = train(
             learner, loss, stream, validation, section.schedule(),
@@ -115,31 +117,31 @@ def sparsify(
         _settle(core)
         _copy_back(core, bridged)
         student = copy
-        record["stages"].append(_told(stage, history, loss.told, loss.left_out, bridged, chosen))
+        record["stages"].append(_describe_training(stage, history, loss.terms, loss.left_out, bridged, layer_names))
     return SparseStudent(student, record)
 
 
-def copied(student: Any) -> Any:
-    """A copy of a Keras 3 model, or the one in a file, that can be changed."""
+def copy_student(student: Any) -> Any:
+    """Copy a Keras 3 model, or load it from a file, so that it can be changed."""
     import keras
 
     if not isinstance(student, keras.Model):
         return (
             keras.saving.load_model(student, compile=False)
             if Path(student).exists()
-            else load_float_model(student).whole
+            else load_float_model(student).model
         )
     copy = keras.models.clone_model(student)
     copy.set_weights(student.get_weights())
     return copy
 
 
-def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
-    """Names of a flat tf_keras model's layers whose kernels are taken on. Raises ModelError where there are none."""
-    weighted = [layer for layer in model.layers if type(layer).__name__ in ("Conv2D", "DepthwiseConv2D", "Dense")]
-    first = next((layer for layer in weighted if type(layer).__name__ != "Dense"), None)
-    found = []
-    for layer in weighted[:-1]:
+def choose_layers(model: Any, method: str, clusters: int) -> list[str]:
+    """Names of a flat tf_keras model's layers to prune or cluster. Raises ModelError if there are none."""
+    candidates = [layer for layer in model.layers if type(layer).__name__ in ("Conv2D", "DepthwiseConv2D", "Dense")]
+    first = next((layer for layer in candidates if type(layer).__name__ != "Dense"), None)
+    names = []
+    for layer in candidates[:-1]:
         if layer is first or type(layer).__name__ == "DepthwiseConv2D":
             continue
         shape = layer.kernel.shape
@@ -147,32 +149,34 @@ def chosen_layers(model: Any, method: str, clusters: int) -> list[str]:
             continue
         if method == "cluster" and int(np.prod(shape)) < clusters * WEIGHTS_A_CLUSTER:
             continue
-        found.append(layer.name)
-    if not found:
+        names.append(layer.name)
+    if not names:
         raise ModelError(
             f"{model.name} has no layer for {method}: depthwise ones, the first, the last and small ones are left "
-            "alone. Take a larger student, or leave it out"
+            "unchanged. Choose a larger student, or leave sparsity out"
         )
-    return found
+    return names
 
 
-def _wrapped(bridged: Bridged, section: Sparsity, stage: str, *, keep_zeros: bool, steps: int) -> tuple[Any, list[str]]:
-    names = chosen_layers(bridged.model, stage, section.clusters)
+def _wrap_layers(
+    bridged: BridgedModel, section: Sparsity, stage: str, *, keep_zeros: bool, steps: int
+) -> tuple[Any, list[str]]:
+    names = choose_layers(bridged.model, stage, section.clusters)
 
     def wrap(layer: Any) -> Any:
         clone = type(layer).from_config(layer.get_config())
         if layer.name not in names:
             return clone
-        # The wrappers look at the weights when they are built.
+        # The wrappers read the weights when they are built.
         clone.build(layer.input_shape)
         clone.set_weights(layer.get_weights())
         return _wrapper(clone, section, stage, keep_zeros, steps)
 
     def build() -> Any:
-        with tf_keras().utils.custom_object_scope(own_layers()):
+        with tf_keras().utils.custom_object_scope(custom_layers()):
             return tf_keras().models.clone_model(bridged.model, clone_function=wrap)
 
-    core = plainly(build)
+    core = without_autograph(build)
     for layer in core.layers:
         if _inner(layer) is layer and layer.get_weights():
             layer.set_weights(bridged.model.get_layer(layer.name).get_weights())
@@ -203,7 +207,7 @@ def _inner(layer: Any) -> Any:
 
 
 def _settle(core: Any) -> None:
-    """Bring weights to their masks and to their clusters, which are those of the step before."""
+    """Apply the masks and cluster assignments to the weights of the last step."""
     for layer in core.layers:
         if hasattr(layer, "pruning_obj"):
             layer.pruning_obj.weight_mask_op()
@@ -215,9 +219,9 @@ def _kernel(layer: Any) -> NDArray[np.float32]:
     return np.asarray(_inner(layer).kernel)
 
 
-def _copy_back(core: Any, bridged: Bridged) -> None:
+def _copy_back(core: Any, bridged: BridgedModel) -> None:
     """The trained weights into the Keras 3 layers that they came from."""
-    gathered: dict[int, tuple[Any, list[NDArray[np.float32]]]] = {}
+    weights_by_layer: dict[int, tuple[Any, list[NDArray[np.float32]]]] = {}
     for layer in core.layers:
         inner = _inner(layer)
         origin = bridged.origin.get(inner.name)
@@ -227,15 +231,15 @@ def _copy_back(core: Any, bridged: Bridged) -> None:
         if hasattr(layer, "clustering_algorithms"):
             # The kernel is a tensor now, and no longer among the layer's weights.
             values = [_kernel(layer), *values]
-        gathered.setdefault(id(origin), (origin, []))[1].extend(values)
-    for origin, values in gathered.values():
+        weights_by_layer.setdefault(id(origin), (origin, []))[1].extend(values)
+    for origin, values in weights_by_layer.values():
         origin.set_weights(values)
 
 
-def _told(
-    stage: str, history: History, objective: Any, left_out: list[str], bridged: Bridged, chosen: list[str]
+def _describe_training(
+    stage: str, history: History, objective: Any, left_out: list[str], bridged: BridgedModel, layer_names: list[str]
 ) -> dict[str, Any]:
-    kernels = [facts_of(name, np.asarray(bridged.origin[name].get_weights()[0]), -1) for name in chosen]
+    kernels = [describe_kernel(name, np.asarray(bridged.origin[name].get_weights()[0]), -1) for name in layer_names]
     return {
         "stage": stage,
         "objective": objective,
@@ -248,5 +252,5 @@ def _told(
     }
 
 
-def _share(kernels: list[WeightFacts], bridged: Bridged) -> float:
-    return sum(kernel.size for kernel in kernels) / max(1, bridged.source.parameters)
+def _share(kernels: list[WeightFacts], bridged: BridgedModel) -> float:
+    return sum(kernel.size for kernel in kernels) / max(1, bridged.float_model.parameters)

@@ -1,4 +1,4 @@
-"""tf_keras and TFMOT, loaded so that Keras 3 and child processes do not notice, and the layers that tf_keras lacks."""
+"""Loads tf_keras and TFMOT without affecting Keras 3 or child processes, and defines the layers that tf_keras lacks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def tf_keras() -> Any:
     """The module tf_keras (Keras 2), the only one that TFMOT takes models of."""
     import_keras()
     with quiet():
-        import tf_keras as found
-    return found
+        import tf_keras as module
+    return module
 
 
 @cache
@@ -34,17 +34,17 @@ def tfmot() -> Any:
 
         tf.keras.version()
         try:
-            import tensorflow_model_optimization as found
+            import tensorflow_model_optimization as module
         finally:
             if before is None:
                 os.environ.pop(_SWITCH, None)
             else:
                 os.environ[_SWITCH] = before
-    return found
+    return module
 
 
 @cache
-def own_layers() -> dict[str, Any]:
+def custom_layers() -> dict[str, Any]:
     """The tf_keras layers of this package by class name, as a custom object scope takes them.
 
     ``Scale`` and ``Shift`` multiply by and add constants, ``HardSwish`` is x · ReLU6(x + 3) / 6, and ``FixedMoments``

@@ -1,4 +1,4 @@
-"""What there is to save in weights: zeros, two zeros in every four, few different values; in a kernel and in a file."""
+"""Sparsity of weights: zeros, 2:4 zeros and distinct values, of a kernel and of a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class WeightFacts:
 
     @property
     def clustered(self) -> bool:
-        """Whether so few values can be no accident; not for the kernels of a file, which have 255 at most."""
+        """Whether the kernel counts as clustered; not for kernels of an int8 file, which have 255 values at most."""
         return self.distinct <= MOST_CLUSTERS and self.distinct * WEIGHTS_A_CLUSTER <= self.size
 
     def to_json(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class WeightFacts:
         return dict(vars(self)) | {"zeros": round(self.zeros, 4)}
 
 
-def facts_of(name: str, kernel: NDArray[Any], axis: int) -> WeightFacts:
+def describe_kernel(name: str, kernel: NDArray[Any], axis: int) -> WeightFacts:
     """Facts of a kernel whose output channels are along ``axis``, and whose input channels are last of the others."""
     rows = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
     inputs = np.moveaxis(kernel, axis, 0).shape[-1] if kernel.ndim > 1 else 1
@@ -53,29 +53,29 @@ def facts_of(name: str, kernel: NDArray[Any], axis: int) -> WeightFacts:
     )  # fmt: skip
 
 
-def weights_in(content: bytes) -> list[WeightFacts]:
+def read_weights(content: bytes) -> list[WeightFacts]:
     """Facts of every constant kernel of a .tflite, in the order of its ops."""
     graph = tflite_file.read(content, "the .tflite")
-    found = []
+    kernels = []
     for op in graph.ops:
         if op.name in _AXIS and graph.tensors[op.inputs[1]].data is not None:
             tensor = graph.tensors[op.inputs[1]]
-            found.append(facts_of(f"{op.name} {op.index}", np.asarray(tensor.data), _AXIS[op.name]))
-    return found
+            kernels.append(describe_kernel(f"{op.name} {op.index}", np.asarray(tensor.data), _AXIS[op.name]))
+    return kernels
 
 
-def check_kept(before: list[WeightFacts], after: list[WeightFacts], *, zeros: bool, clusters: bool) -> None:
+def check_preserved(before: list[WeightFacts], after: list[WeightFacts], *, zeros: bool, clusters: bool) -> None:
     """Raise ExportError unless a file's kernels have the zeros and clusters that they had before."""
-    had, has = (sum(fact.zeros * fact.size for fact in facts) for facts in (before, after))
-    if zeros and has < had:
+    zeros_before, zeros_after = (sum(fact.zeros * fact.size for fact in facts) for facts in (before, after))
+    if zeros and zeros_after < zeros_before:
         raise ExportError(
-            f"the int8 file has {has:.0f} zero weights where the student had {had:.0f}: the converter lost them. "
-            "Report this with the model"
+            f"the int8 file has {zeros_after:.0f} zero weights where the student had {zeros_before:.0f}: the converter "
+            "lost them. Report this with the model"
         )
-    few = [fact.distinct for fact in before if fact.clustered]
-    kept = sum(fact.distinct <= max(few, default=0) for fact in after)
-    if clusters and kept < len(few):
+    cluster_counts = [fact.distinct for fact in before if fact.clustered]
+    clustered_kernels = sum(fact.distinct <= max(cluster_counts, default=0) for fact in after)
+    if clusters and clustered_kernels < len(cluster_counts):
         raise ExportError(
-            f"the int8 file has {kept} kernels of at most {max(few)} different values where the student had "
-            f"{len(few)}: the converter lost the clusters. Report this with the model"
+            f"the int8 file has {clustered_kernels} kernels of at most {max(cluster_counts)} different values where "
+            f"the student had {len(cluster_counts)}: the converter lost the clusters. Report this with the model"
         )

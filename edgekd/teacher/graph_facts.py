@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edgekd.inspection.described import Description
+from edgekd.inspection.description import Description
 from edgekd.inspection.lint.inputs import affine
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value
 from edgekd.models.outputs import Ending

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.formats import onnx_file
 from edgekd.formats.artifact import ONNX_RECORD, Artifact
-from edgekd.inspection import described, from_onnx
+from edgekd.inspection import description, from_onnx
 from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
@@ -140,7 +140,7 @@ def _facts(
         raise ModelError(f"{path} gives {output.dtype}; a teacher gives floats. Export it with a float output")
     if image.dtype not in ("float32", "float16", "uint8"):
         raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, float16 or uint8 pixels")
-    described_as = described.of_onnx(graph.metadata, graph.producer)
+    described_as = description.describe_onnx(graph.metadata, graph.producer)
     return replace(facts, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))
 
 

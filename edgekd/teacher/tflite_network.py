@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import TFLITE_RECORD
-from edgekd.inspection import described, from_tflite
+from edgekd.inspection import description, from_tflite
 from edgekd.inspection.network import INTEGERS_8, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.storage import sha256_file
@@ -93,7 +93,7 @@ def _facts(
         return with_record(facts, path)
     if image.dtype not in ("float32", "uint8", "int8"):
         raise ModelError(f"{path} takes {image.dtype}; a teacher takes float32, uint8 or int8 pixels")
-    described_as = described.of_tflite(content, graph.metadata, graph.description)
+    described_as = description.describe_tflite(content, graph.metadata, graph.description)
     if image.dtype in INTEGERS_8 and len(image.scales) == 1:
         facts = replace(facts, scale=float(image.scales[0]), zero_point=_zero(image))
     return replace(facts, labels=described_as.labels, pixels=pixels_of_graph(network, image, described_as))

@@ -82,7 +82,7 @@ def test_an_int8_file_is_held_against_the_float_one(exported: dict[str, Any], da
 def test_a_gate_that_fails_names_the_photos(exported: dict[str, Any], dataset: Dataset) -> None:
     gate = next(g for g in _against_itself_shuffled(exported, dataset).gates if g.name.endswith("agreement"))
     assert not gate.passed
-    assert "98.0% asked for; it differs on 0.png, 1.png, 2.png, 3.png, 4.png and more" in gate.message
+    assert "98.0% required; it differs on 0.png, 1.png, 2.png, 3.png, 4.png and more" in gate.message
 
 
 def _against_itself_shuffled(exported: dict[str, Any], dataset: Dataset) -> Any:

@@ -47,14 +47,14 @@ def test_a_project_its_module_and_its_assets_are_all_taken(tmp_path: Path) -> No
 
 
 def test_another_folder_or_file_is_refused_and_nothing_is_written(exported: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is no Android project: it has neither app/src/main nor src/main"):
+    with pytest.raises(UsageError, match=r"is not an Android project: it has neither app/src/main nor src/main"):
         add_to_android(exported["int8.tflite"], tmp_path)
     (tmp_path / "src/main").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"takes a \.tflite, and tiny\.int8\.onnx is onnx"):
         add_to_android(exported["int8.onnx"], tmp_path)
     many = exported["int8.tflite"]
     many = dataclasses.replace(many, inputs=(dataclasses.replace(many.inputs[0], shape=(4, 48, 48, 3)),))
-    with pytest.raises(UsageError, match=r"takes 4 photos at a time, an app one\. Use --batch 1"):
+    with pytest.raises(UsageError, match=r"takes 4 photos at a time, and an app passes one\. Use --batch 1"):
         add_to_android(many, tmp_path)
     assert list((tmp_path / "src/main").iterdir()) == []
     (tmp_path / "src/main/assets/golden/tiny.int8").mkdir(parents=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import UsageError
 from edgekd.export import coreml
-from edgekd.export.exporter import beside, export
+from edgekd.export.exporter import export, extra_files
 from edgekd.preprocess import Preprocessing
 
 LABELS, SIZE = ("crossing", "kerb & gutter", "Straße"), 48
@@ -21,7 +21,7 @@ def export_coreml(model: Any, out: Path, images: NDArray[np.uint8]) -> list[Path
         model, out, "tiny", labels=LABELS, preprocessing=Preprocessing(height=SIZE, width=SIZE), calibration=images,
         precisions=("float32",), formats=("tflite", "coreml"),
     )  # fmt: skip
-    return beside(out, "tiny", ("coreml",))
+    return extra_files(out, "tiny", ("coreml",))
 
 
 def test_without_coremltools_nothing_is_begun(

@@ -158,9 +158,9 @@ Spoil = Callable[[dict[str, Any]], dict[str, Any]]
     [
         ({"labels": ("a", "b")}, GateFailed, "3 values and there are 2 labels"),
         ({"labels": ("a", "b", "a")}, ExportError, "distinct"),
-        ({"labels": ("a", "b", "c\nd")}, ExportError, "one line"),
-        ({"precisions": ("int4",)}, UsageError, "precisions must be some of float32, int8, .*, got int4"),
-        ({"formats": ()}, UsageError, "formats must be some of tflite, onnx, ort, c, coreml, got none"),
+        ({"labels": ("a", "b", "c\nd")}, ExportError, "without line breaks"),
+        ({"precisions": ("int4",)}, UsageError, "precisions must be among float32, int8, .*, got int4"),
+        ({"formats": ()}, UsageError, "formats must be among tflite, onnx, ort, c, coreml, got none"),
         ({"calibration": None}, UsageError, "int8 needs calibration images"),
         ({"calibration": np.zeros((4, 48, 48, 3), np.float32)}, ExportError, "must be uint8"),
         ({"calibration": np.zeros((4, 32, 32, 3), np.uint8)}, ExportError, r"\[N, 48, 48, 3\]"),
@@ -193,7 +193,7 @@ def test_an_op_of_tensorflows_own_is_named(images: NDArray[np.uint8], tmp_path: 
     image = keras.Input((48, 48, 3))
     x = keras.ops.erfinv(0.5 * keras.ops.tanh(keras.layers.Conv2D(4, 3, strides=12)(image)))
     model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
-    with pytest.raises(UnsupportedOpError, match=r"needs Erfinv, which TFLite's built-in ops do not have"):
+    with pytest.raises(UnsupportedOpError, match=r"needs Erfinv, which TFLite's built-in ops do not include"):
         export_one(model, tmp_path, images, precision)
 
 

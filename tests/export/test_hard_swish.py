@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from translated import packed, run_onnx, run_tflite, tflite_ops
 
-from edgekd.export.emit.hard_swish import fitted_scale, float_table, integer_table
+from edgekd.export.emit.hard_swish import fit_scale, float_table, integer_table
 from edgekd.formats import tflite_file
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
@@ -42,9 +41,8 @@ def alone(content: bytes, source: tuple[np.float32, int], target: tuple[np.float
         main.tensors[index].quantization.zeroPoint = np.array([zero_point - 128])
     main.inputs, main.outputs, main.operators = np.array(op.inputs), np.array(op.outputs), [main.operators[op.index]]
     model.signatureDefs = None
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
-    interpreter = Interpreter(model_content=bytes(builder.Output()), num_threads=1)
+    content = tflite_file.pack(model)
+    interpreter = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     given = (np.arange(SIZE * SIZE * 4) % 256 - 128).astype(np.int8).reshape(1, SIZE, SIZE, 4)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
@@ -65,7 +63,7 @@ def test_the_integers_are_tflites(one_swish: bytes) -> None:
         wanted = alone(one_swish, source, target)
         assert (integer_table(source, target) == wanted).all()
         plain += np.count_nonzero(float_table(source, target) != wanted)
-        near = fitted_scale(source, target)
+        near = fit_scale(source, target)
         assert abs(near / scale - 1) <= 4.1e-4
         fitted += np.count_nonzero(float_table((near, source[1]), target) != wanted)
     # Of 60 x 256 values. Without the hair, about one in each table is a step off.

@@ -13,7 +13,7 @@ from translated import optimized_ops, packed, run_onnx, run_tflite
 
 from edgekd.quantize.calibration import calibrate
 from edgekd.quantize.float_model import load_float_model
-from edgekd.quantize.ptq import int8_of
+from edgekd.quantize.ptq import quantize_int8
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def calibrated(images: NDArray[np.uint8]) -> Any:
     ],
 )
 def test_the_files_agree_whatever_stays_float(calibrated: Any, tmp_path: Path, named: Any, floats: Any) -> None:
-    made = int8_of(calibrated, float_ops=named, any_cpu=True)
+    made = quantize_int8(calibrated, float_ops=named, any_cpu=True)
     pair = packed(made.content)
     unseen = smooth_images(48, 48, seed=9)
     found, wanted = run_onnx(pair.onnx, unseen), run_tflite(pair.tflite, unseen)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekd.errors import ArtifactError, ExportError
-from edgekd.export.ort_format import from_onnx
+from edgekd.export.onnx_pack import pack_ort
 from edgekd.formats import ort_file
 from edgekd.formats.artifact import Artifact
 from edgekd.runtime import open_runner
@@ -20,7 +20,7 @@ def ort(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> d
     folder, made = tmp_path_factory.mktemp("ort"), {}
     for precision in ("float32", "int8"):
         path = folder / f"tiny.{precision}.ort"
-        path.write_bytes(from_onnx(exported[f"{precision}.onnx"].content(), name="tiny"))
+        path.write_bytes(pack_ort(exported[f"{precision}.onnx"].content(), name="tiny"))
         made[precision] = Artifact.open(path)
     return made
 
@@ -65,4 +65,4 @@ def test_garbage_behind_the_identifier_is_an_error_not_a_crash() -> None:
 
 def test_what_onnx_runtime_refuses_is_said() -> None:
     with pytest.raises(ExportError, match="does not save its format"):
-        from_onnx(b"nothing", name="m")
+        pack_ort(b"nothing", name="m")

@@ -6,7 +6,6 @@ import struct
 import zipfile
 from typing import Any
 
-import flatbuffers
 import pytest
 
 import edgekd
@@ -115,9 +114,7 @@ def test_names_are_short_layers(exported: dict[str, Any]) -> None:
 
 
 def packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
-    return bytes(builder.Output())
+    return tflite_file.pack(model)
 
 
 def test_an_op_outside_the_builtin_ones_is_refused(exported: dict[str, Any]) -> None:

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.formats import onnx_file, tflite_file
-from edgekd.inspection import described, from_onnx, from_tflite, xnnpack
+from edgekd.inspection import description, from_onnx, from_tflite, xnnpack
 from edgekd.inspection.inspect_file import Inspection, inspect_file
 from edgekd.inspection.lint import Subject
 from edgekd.inspection.macs import macs
@@ -51,18 +50,16 @@ def edited(name: str, edit: Callable[[Any], None]) -> bytes:
     """A foreign .tflite after an edit of its schema's ModelT."""
     model = tflite_file.parse((FOREIGN / name).read_bytes(), name)
     edit(model)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite_file.pack(model)
 
 
 def tflite_subject(content: bytes) -> Subject:
     """A .tflite's bytes as the rules see them, with the delegation that the table expects."""
     graph = tflite_file.read(content, "edited.tflite")
     network = from_tflite.network(graph)
-    about = described.of_tflite(content, graph.metadata, graph.description)
+    about = description.describe_tflite(content, graph.metadata, graph.description)
     counted = {op.index: macs(network, op) for op in network.ops}
-    return Subject(network, about, graph.version, counted, xnnpack.expected(network))
+    return Subject(network, about, graph.version, counted, xnnpack.expect_delegated(network))
 
 
 Spec = tuple[str, list[str], str]
@@ -114,7 +111,7 @@ def onnx_subject(nodes: list[Spec], **options: Any) -> Subject:
     }
     network = from_onnx.network(graph, types)
     counted = {op.index: macs(network, op) for op in network.ops}
-    return Subject(network, described.of_onnx(graph.metadata, ""), graph.opset, counted)
+    return Subject(network, description.describe_onnx(graph.metadata, ""), graph.opset, counted)
 
 
 def quantized(*between: Spec, activations: str = "u", per_channel: bool = True) -> list[Spec]:

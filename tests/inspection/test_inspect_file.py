@@ -15,7 +15,7 @@ from edgekd.errors import ArtifactError
 from edgekd.formats import onnx_file
 from edgekd.formats.tflite_file import read
 from edgekd.inspection import inspect_file, to_json, xnnpack
-from edgekd.inspection.described import Normalization, of_onnx, of_tflite
+from edgekd.inspection.description import Normalization, describe_onnx, describe_tflite
 from edgekd.inspection.probe import probe
 from edgekd.inspection.tables import layers, op_rows, totals
 
@@ -63,7 +63,7 @@ def test_precision_is_told_by_op() -> None:
 def test_the_table_of_delegated_ops_is_what_the_interpreter_does(name: str) -> None:
     inspection = inspect_file(FOREIGN / f"{name}.tflite")
     assert inspection.delegation == "measured: LiteRT's delegate here"
-    assert inspection.subject.delegated == xnnpack.expected(inspection.network)
+    assert inspection.subject.delegated == xnnpack.expect_delegated(inspection.network)
 
 
 def test_our_int8_file_is_shown_with_all_that_it_carries(exported: dict[str, Any]) -> None:
@@ -87,17 +87,17 @@ def test_our_int8_file_is_shown_with_all_that_it_carries(exported: dict[str, Any
 def test_standard_metadata_is_read_as_other_tools_write_it(exported: dict[str, Any]) -> None:
     content = exported["int8.tflite"].content()
     metadata = dict(read(content, "x").metadata)
-    about = of_tflite(content, metadata, "")
+    about = describe_tflite(content, metadata, "")
     assert about.labels == exported["int8.tflite"].labels and about.source == "TFLite metadata"
     assert about.normalization == Normalization((0.0,), (1.0,))
     block = metadata["TFLITE_METADATA"]
     one, half = np.float32(1).tobytes(), np.float32(127.5).tobytes()
     assert block.count(one) == 1
     metadata["TFLITE_METADATA"] = block.replace(one, half)
-    assert of_tflite(content, metadata, "").normalization == Normalization((0.0,), (127.5,))
+    assert describe_tflite(content, metadata, "").normalization == Normalization((0.0,), (127.5,))
     for end in range(8, len(block), 7):
         metadata["TFLITE_METADATA"] = block[:end]
-        of_tflite(content, metadata, "")
+        describe_tflite(content, metadata, "")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_standard_metadata_is_read_as_other_tools_write_it(exported: dict[str, A
     ],
 )
 def test_labels_are_found_where_exporters_leave_them(props: dict[str, str], labels: tuple[str, ...] | None) -> None:
-    assert of_onnx(props, "").labels == labels
+    assert describe_onnx(props, "").labels == labels
 
 
 def test_the_reader_reads_what_the_onnx_package_reads() -> None:
@@ -202,7 +202,7 @@ def test_an_op_that_takes_what_comes_later_is_damage(tmp_path: Path) -> None:
 
     path = tmp_path / "circle.tflite"
     path.write_bytes(edited("int8_keras.tflite", backwards))
-    with pytest.raises(ArtifactError, match="which op 2 gives later"):
+    with pytest.raises(ArtifactError, match="which op 2 computes later"):
         inspect_file(path, run=False)
 
 

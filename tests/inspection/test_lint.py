@@ -18,7 +18,7 @@ from subjects import (
 )
 
 from edgekd.inspection import RULES
-from edgekd.inspection.described import Normalization
+from edgekd.inspection.description import Normalization
 from edgekd.inspection.lint import Subject, lint
 
 FIND = {rule.name: rule.find for rule in RULES}

@@ -92,7 +92,7 @@ def answers(photos: NDArray[np.uint8], arm_root: Path, tmp_path_factory: pytest.
     assert tflite.provenance["weight_range"] == onnx.provenance["weight_range"]
     paths = [tflite.path, onnx.path]
     full = saturating(photos)
-    for name, content in (("full", full), ("narrowed", saturation.narrowed(full)[0])):
+    for name, content in (("full", full), ("narrowed", saturation.narrow_weights(full)[0])):
         pair = packed(content)
         for suffix, data in (("tflite", pair.tflite), ("onnx", pair.onnx)):
             paths.append(here / f"{name}.{suffix}")

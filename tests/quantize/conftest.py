@@ -31,4 +31,4 @@ def unseen() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def float_answers(source: Any, unseen: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the tiny student itself says to ``unseen``."""
-    return np.asarray(source.whole(unseen.astype(np.float32), training=False))
+    return np.asarray(source.model(unseen.astype(np.float32), training=False))

@@ -17,7 +17,7 @@ from edgekd.errors import ModelError
 from edgekd.models import efficientnet_lite
 from edgekd.quantize import bridge_layers
 from edgekd.quantize.bridge import bridge
-from edgekd.quantize.fake_quantized import on_pixels
+from edgekd.quantize.fake_quantize import add_pixel_range
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.tfmot import tfmot
 from edgekd.students import cnn
@@ -77,8 +77,8 @@ def test_the_bridged_model_computes_the_same(kind: str) -> None:
     source = load_float_model(model)
     bridged = bridge(source)
     pixels = np.random.default_rng(1).integers(0, 256, (3, source.height, source.width, 3)).astype(np.float32)
-    logits = np.asarray(on_pixels(bridged.model, source)(pixels))
-    wanted = np.asarray(source.whole(pixels))
+    logits = np.asarray(add_pixel_range(bridged.model, source)(pixels))
+    wanted = np.asarray(source.model(pixels))
     # Rounding errors are of the logits' size, and show in probabilities.
     scale = max(1.0, float(np.abs(logits).max()))
     assert np.asarray(keras.ops.softmax(logits)) == pytest.approx(wanted, abs=1e-5 * scale)
@@ -104,7 +104,7 @@ def test_what_has_no_counterpart_is_named() -> None:
     image = keras.Input((16, 16, 3))
     shared, once = layers.Conv2D(3, 1, name="shared"), layers.Conv2D(3, 1)(image)
     wrong = {
-        r"own_layer \(Own\).*class is your own": ending(Own(name="own_layer")(layers.Conv2D(4, 3)(image)), image),
+        r"own_layer \(Own\).*a custom class": ending(Own(name="own_layer")(layers.Conv2D(4, 3)(image)), image),
         r"odd \(GroupNormalization\).*Conv2D": ending(
             layers.GroupNormalization(2, name="odd")(layers.Conv2D(4, 3)(image)), image
         ),

@@ -28,7 +28,7 @@ def test_the_core_takes_what_the_range_makes(student: Any) -> None:
     assert (source.height, source.width, source.classes) == (48, 48, 3)
     assert source.parameters == student.count_params()
     pixels = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3)).astype(np.float32)
-    whole = keras.ops.convert_to_numpy(source.whole(pixels))
+    whole = keras.ops.convert_to_numpy(source.model(pixels))
     core = keras.ops.convert_to_numpy(source.core(pixels / 128 - 127 / 128))
     wanted = keras.ops.convert_to_numpy(keras.ops.softmax(student(pixels)))
     assert np.abs(whole - wanted).max() < 1e-6
@@ -50,7 +50,7 @@ def test_other_ranges_stay_layers() -> None:
     for model in (per_channel, twice, ended(image, image)):
         source = load_float_model(model)
         assert source.pixel_range is None
-        assert source.core is source.whole
+        assert source.core is source.model
 
 
 def test_a_sequential_shows_its_range() -> None:
@@ -63,7 +63,7 @@ def test_a_sequential_shows_its_range() -> None:
     source = load_float_model(model)
     assert source.pixel_range == PixelRange(1 / 255, 0.0)
     pixels = np.full((1, 16, 16, 3), 200, np.float32)
-    assert np.allclose(source.whole(pixels), model(pixels), atol=1e-6)
+    assert np.allclose(source.model(pixels), model(pixels), atol=1e-6)
 
 
 def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
         r"gives \[None, 1\]": keras.Model(image, layers.Dense(1)(flat)),
         "one input and one output": keras.Model(image, [layers.Dense(2)(flat), layers.Dense(2)(flat)]),
         "ends in relu": keras.Model(image, layers.Dense(2, activation="relu")(flat)),
-        "a Keras 3 model": "model.h5",
+        "a Keras 3 model": 3,
     }
     for said, model in wrong.items():
         with pytest.raises(ExportError, match=said):

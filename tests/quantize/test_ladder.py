@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from edgekd.errors import DataError, GateFailed, ModelError
+from edgekd.formats import tflite_file
 from edgekd.quantize.ladder import Judge, Rung, climb, climb_ladder, ladder
 from edgekd.quantize.op_names import OpNames
-from edgekd.quantize.ptq import int8_of, to_float32
-from edgekd.quantize.sensitivity import mean_divergence, sensitivities
+from edgekd.quantize.ptq import quantize_int8, to_float32
+from edgekd.quantize.sensitivity import compute_divergence, measure_sensitivities
 
 
 def judge_of(source: Any, unseen: Any, labels: Any) -> Judge:
-    return Judge.of(to_float32(source).content, unseen, labels, "accuracy")
+    return Judge.from_float_file(to_float32(source).content, unseen, labels, "accuracy")
 
 
 def test_the_first_step_that_holds_is_taken(source: Any, images: Any, unseen: Any, float_answers: Any) -> None:
@@ -21,7 +22,7 @@ def test_the_first_step_that_holds_is_taken(source: Any, images: Any, unseen: An
     climbed = climb_ladder(source, images, (unseen, float_answers.argmax(axis=1)), "accuracy", 5.0, say=said.append)
     assert [step.name for step in climbed.steps] == ["ranges by min-max"]
     assert climbed.float_score.value == 1.0
-    assert climbed.required().record["calibration_method"] == "min-max"
+    assert climbed.require().record["calibration_method"] == "min-max"
     assert said[0] == "float student: 100.0% on 64 validation photos; may lose 5 points"
     assert said[-1].endswith("holds")
 
@@ -33,10 +34,10 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
     judge = judge_of(source, unseen, labels)
     # Answers that no file of three classes gives: every step loses everything.
     nowhere = Judge(judge.images, labels, labels, "accuracy")
-    broken = Rung("wrong", lambda: int8_of(calibrated))
+    broken = Rung("wrong", lambda: quantize_int8(calibrated))
     said: list[str] = []
     worst: list[Any] = []
-    rungs = list(ladder(calibrated, "float32", worst.extend, aware=broken.make))
+    rungs = list(ladder(calibrated, "float32", worst.extend, train_qat=broken.make))
     assert len(worst) == 12
     names = [rung.name for rung in rungs]
     assert names[:3] == ["ranges by min-max", "ranges by percentile", "ranges by mse"]
@@ -48,28 +49,27 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
     assert all(step.drop_points > 90 and not step.holds and step.gained == 0 for step in climbed.steps)
     assert climbed.steps[0].p_value < 1e-9
     with pytest.raises(GateFailed, match=r"within 0.5 points of the float student's 100.0%(.|\n)*ranges by percentile"):
-        climbed.required()
+        climbed.require()
     assert climbed.to_json()["steps"][1]["name"] == "ranges by percentile"
 
 
 def test_without_validation_photos_there_is_no_guarantee(source: Any) -> None:
-    with pytest.raises(DataError, match="judged by validation photos"):
-        Judge.of(to_float32(source).content, np.zeros((0, 48, 48, 3), np.uint8), np.zeros(0, np.int64), "accuracy")
+    with pytest.raises(DataError, match="needs validation photos"):
+        Judge.from_float_file(
+            to_float32(source).content, np.zeros((0, 48, 48, 3), np.uint8), np.zeros(0, np.int64), "accuracy"
+        )
 
 
 def test_sensitivity_finds_the_op_whose_range_was_spoilt(calibrated: Any) -> None:
     from dataclasses import replace
 
-    from edgekd.formats import tflite_file
-    from edgekd.quantize.io_types import packed
-
     model = tflite_file.parse(calibrated.content, "tiny")
-    victim = next(op for op in OpNames.of(calibrated.content).ops if str(op) == "CONV_2D:conv2d_3")
+    victim = next(op for op in OpNames.read(calibrated.content).ops if str(op) == "CONV_2D:conv2d_3")
     for tensor in model.subgraphs[0].tensors:
         if tensor.name.decode() == victim.tensor:
             tensor.quantization.max = tensor.quantization.max * 200
-    spoilt = replace(calibrated, content=packed(model, len(calibrated.content)))
-    found = sensitivities(spoilt)
+    spoilt = replace(calibrated, content=tflite_file.pack(model))
+    found = measure_sensitivities(spoilt)
     # The op itself and the sum that takes its output over are the worst by far.
     assert str(victim) in [str(one.op) for one in found[:2]]
     assert found[0].divergence > 3 * found[3].divergence
@@ -78,8 +78,8 @@ def test_sensitivity_finds_the_op_whose_range_was_spoilt(calibrated: Any) -> Non
 
 def test_divergence_by_hand() -> None:
     one, other = np.array([[0.5, 0.5]], np.float32), np.array([[0.25, 0.75]], np.float32)
-    assert mean_divergence(one, one) == 0.0
-    assert mean_divergence(one, other) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
+    assert compute_divergence(one, one) == 0.0
+    assert compute_divergence(one, other) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
 
 
 def test_a_step_that_cannot_be_taken_is_told_and_passed_over(
@@ -89,7 +89,9 @@ def test_a_step_that_cannot_be_taken_is_told_and_passed_over(
         raise ModelError("layer 'odd' has no int8 form")
 
     judge, said = judge_of(source, unseen, float_answers.argmax(axis=1)), []
-    climbed = climb([Rung("training", refuse), Rung("plain", lambda: int8_of(calibrated))], judge, 5.0, said.append)
+    climbed = climb(
+        [Rung("training", refuse), Rung("plain", lambda: quantize_int8(calibrated))], judge, 5.0, said.append
+    )
     assert climbed.conversion is not None
     assert climbed.failures == ("training: not possible: layer 'odd' has no int8 form",)
     assert climbed.failures[0] in said

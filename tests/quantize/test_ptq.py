@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from edgekd.errors import ExportError, UsageError
 from edgekd.formats import tflite_file
 from edgekd.quantize.float_model import load_float_model
-from edgekd.quantize.op_names import OpNames, layer_of
-from edgekd.quantize.ptq import int8_of, to_dynamic_range, to_float16, to_float32, to_int16x8
-from edgekd.quantize.run_tflite import probabilities_of
+from edgekd.quantize.op_names import OpNames, find_layer
+from edgekd.quantize.ptq import quantize_int8, to_dynamic_range, to_float16, to_float32, to_int16x8
+from edgekd.quantize.run_tflite import run_tflite
 from tests.tiny_student import smooth_images
 
 
@@ -21,11 +21,11 @@ def floats(content: bytes) -> list[str]:
 
 def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any) -> None:
     from edgekd.quantize import converter
-    from edgekd.quantize.calibration import _with_full_range
+    from edgekd.quantize.calibration import _cover_full_range
     from edgekd.quantize.float_model import fixed_batch
 
     def configure(made: Any, tf: Any) -> None:
-        shown = _with_full_range(calibrated.images)
+        shown = _cover_full_range(calibrated.images)
         made.optimizations = [tf.lite.Optimize.DEFAULT]
         made.representative_dataset = lambda: (
             [((image[np.newaxis].astype(np.float64) - 127) / 128).astype(np.float32)] for image in shown
@@ -34,7 +34,7 @@ def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any
         made.inference_input_type, made.inference_output_type = tf.uint8, tf.float32
 
     whole = tflite_file.read(converter.convert(fixed_batch(source.core, "float32"), configure), "one go")
-    halves = tflite_file.read(int8_of(calibrated).content, "two steps")
+    halves = tflite_file.read(quantize_int8(calibrated).content, "two steps")
     assert [op.name for op in whole.ops] == [op.name for op in halves.ops]
     for one, other in zip(whole.tensors, halves.tensors, strict=True):
         assert (one.type, one.shape) == (other.type, other.shape)
@@ -56,7 +56,7 @@ def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any
 def test_named_ops_stay_float_and_no_other(
     calibrated: Any, unseen: Any, float_answers: NDArray[np.float32], named: Any, left: list[str], output: Any
 ) -> None:
-    made = int8_of(calibrated, output, float_ops=named)
+    made = quantize_int8(calibrated, output, float_ops=named)
     assert floats(made.content) == left
     assert made.precision == ("int8-mixed" if named else "int8")
     assert made.record.get("float_ops", []) == list(named)
@@ -64,18 +64,18 @@ def test_named_ops_stay_float_and_no_other(
     image, result = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     assert (image.type, float(image.scales[0]), int(image.zero_points[0])) == ("UINT8", 1 / 128, 127)
     assert result.type == output.upper()
-    found = probabilities_of(made.content, unseen)
+    found = run_tflite(made.content, unseen)
     assert (found.argmax(axis=1) == float_answers.argmax(axis=1)).mean() >= 0.95
 
 
 def test_a_float_softmax_gives_no_uint8(calibrated: Any) -> None:
     with pytest.raises(ExportError, match="softmax in int8"):
-        int8_of(calibrated, "uint8", float_ops=("SOFTMAX",))
+        quantize_int8(calibrated, "uint8", float_ops=("SOFTMAX",))
 
 
 def test_an_unknown_op_is_named_with_the_nearest(calibrated: Any) -> None:
-    with pytest.raises(UsageError, match=r"no op of the model is 'conv2d_55'; did you mean .*conv2d_5"):
-        OpNames.of(calibrated.content).matching(("conv2d_55",))
+    with pytest.raises(UsageError, match=r"the model has no op 'conv2d_55'; did you mean .*conv2d_5"):
+        OpNames.read(calibrated.content).match(("conv2d_55",))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_unknown_op_is_named_with_the_nearest(calibrated: Any) -> None:
     ],
 )
 def test_a_tensor_tells_its_layer(tensor: str, layer: str) -> None:
-    assert layer_of(tensor) == layer
+    assert find_layer(tensor) == layer
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_other_precisions_answer_like_the_student(
     source: Any, unseen: Any, float_answers: NDArray[np.float32], make: Any, tolerance: float, weights: str
 ) -> None:
     content = make(source).content
-    assert np.abs(probabilities_of(content, unseen) - float_answers).max() < tolerance
+    assert np.abs(run_tflite(content, unseen) - float_answers).max() < tolerance
     graph = tflite_file.read(content, "tiny")
     constants = [t for t in graph.tensors if t.data is not None and t.data.size >= 1024]
     assert {t.type for t in constants} == {weights}
@@ -117,7 +117,7 @@ def test_int16_activations(source: Any, images: Any, unseen: Any, float_answers:
     assert floats(made.content) == ["CAST", "QUANTIZE"]
     graph = tflite_file.read(made.content, "tiny")
     assert {graph.tensors[op.outputs[0]].type for op in graph.ops[1:-1]} == {"INT16"}
-    assert (probabilities_of(made.content, unseen).argmax(axis=1) == float_answers.argmax(axis=1)).all()
+    assert (run_tflite(made.content, unseen).argmax(axis=1) == float_answers.argmax(axis=1)).all()
 
 
 def test_an_op_without_an_integer_form_is_named() -> None:

@@ -25,10 +25,10 @@ from edgekd.preprocess import Preprocessing
 from edgekd.quantize.bridge import bridge
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import logit_loss
-from edgekd.quantize.placement import place, quantized
-from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
+from edgekd.quantize.placement import insert_fake_quantization, place
+from edgekd.quantize.ptq import Conversion, prevent_saturation, to_int8
 from edgekd.quantize.qat import QatSettings, train_qat
-from edgekd.quantize.run_tflite import probabilities_of
+from edgekd.quantize.run_tflite import run_tflite
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import logits_of
 
@@ -51,7 +51,7 @@ def aware(student: Any, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
 def test_the_file_comes_nearer_to_the_teacher(student: Any, aware: Conversion) -> None:
     teacher = softmax(logits_of(student, IMAGES))
     plain = to_int8(load_float_model(shaken(student)), IMAGES).content
-    before, after = (divergence(teacher, probabilities_of(content, IMAGES)) for content in (plain, aware.content))
+    before, after = (divergence(teacher, run_tflite(content, IMAGES)) for content in (plain, aware.content))
     assert after < 0.7 * before
 
 
@@ -68,12 +68,12 @@ def test_the_record_says_what_was_done(aware: Conversion) -> None:
 
 
 def test_weights_for_any_cpu_are_rounded_from_those_that_were_trained(aware: Conversion) -> None:
-    made = for_any_cpu(aware)
+    made = prevent_saturation(aware)
     assert "channels narrowed" in made.record["weight_range"]
     assert made.record["weight_range_reason"].endswith("from float weights")
-    found, wanted = (probabilities_of(content, IMAGES) for content in (made.content, aware.content))
+    found, wanted = (run_tflite(content, IMAGES) for content in (made.content, aware.content))
     assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() > 0.9
-    assert for_any_cpu(made) is made
+    assert prevent_saturation(made) is made
 
 
 def test_the_file_is_integers_with_the_inputs_own_range(aware: Conversion) -> None:
@@ -103,7 +103,7 @@ def test_the_onnx_made_of_it_gives_the_same(aware: Conversion) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     given = onnxruntime.InferenceSession(content, options).run(None, {"image": IMAGES})[0]
-    wanted = probabilities_of(aware.content, IMAGES)
+    wanted = run_tflite(aware.content, IMAGES)
     assert np.abs(given - wanted).max() <= 4 / 256
     assert np.mean(given.argmax(axis=1) == wanted.argmax(axis=1)) >= 0.97
 
@@ -126,7 +126,7 @@ def test_objectives_on_features_are_left_out_and_said(student: Any) -> None:
     both = Weighted(terms=(Term(weight=2.0, objective=hinton), Term(objective=SimilarityPreserving())))
     found = logit_loss(bind(both, student, student))
     assert found.left_out == ["similarity_preserving"]
-    assert found.told == [{**hinton.model_dump(), "weight": 2.0}]
+    assert found.terms == [{**hinton.model_dump(), "weight": 2.0}]
     labels, ours, theirs = np.array([0, 2]), np.eye(2, 3, dtype=np.float32), np.ones((2, 3), np.float32)
     wanted = 2 * np.asarray(hinton(labels, ours, theirs))
     features = np.zeros((2, 4, 4, 1), np.float32)
@@ -165,5 +165,5 @@ def test_layers_without_an_int8_form_are_named() -> None:
 
 def test_there_must_be_something_to_keep(student: Any) -> None:
     bridged = bridge(load_float_model(student))
-    with pytest.raises(ModelError, match="no layer to keep zeros of"):
-        quantized(bridged.model, "keep zeros")
+    with pytest.raises(ModelError, match="no layer to keep zeros in"):
+        insert_fake_quantization(bridged.model, "keep zeros")

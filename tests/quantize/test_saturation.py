@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from translated import packed, run_onnx, run_tflite
 from edgekd.formats import tflite_file
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_float32, to_int8
-from edgekd.quantize.saturation import narrowed, saturating_channels
+from edgekd.quantize.saturation import narrow_weights, saturating_channels
 
 
 def layers(content: bytes) -> list[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]:
@@ -64,7 +63,7 @@ def test_only_endangered_channels_change_and_keep_their_values(
     conversions: tuple[bytes, bytes], with_float: bool
 ) -> None:
     content, float_content = conversions
-    changed, found = narrowed(content, float_content if with_float else None)
+    changed, found = narrow_weights(content, float_content if with_float else None)
     count = 0
     for (name, old, old_scales, old_bias, old_bias_scales), (_, new, new_scales, new_bias, new_bias_scales) in zip(
         layers(content), layers(changed), strict=True
@@ -91,7 +90,7 @@ def test_only_endangered_channels_change_and_keep_their_values(
 
 def test_float_weights_are_rounded_once(conversions: tuple[bytes, bytes]) -> None:
     content, float_content = conversions
-    changed, _ = narrowed(content, float_content)
+    changed, _ = narrow_weights(content, float_content)
     for (_, real, *_), (name, new, scales, *_) in zip(layers(float_content), layers(changed), strict=True):
         axis = 3 if name == "DEPTHWISE_CONV_2D" else 0
         shape = [-1 if i == axis else 1 for i in range(new.ndim)]
@@ -99,8 +98,8 @@ def test_float_weights_are_rounded_once(conversions: tuple[bytes, bytes]) -> Non
 
 
 def test_a_narrowed_file_is_left_as_it_is(conversions: tuple[bytes, bytes]) -> None:
-    once, _ = narrowed(conversions[0])
-    twice, found = narrowed(once)
+    once, _ = narrow_weights(conversions[0])
+    twice, found = narrow_weights(once)
     assert twice == once
     assert found.record() == {
         "weight_range": "s8, full range",
@@ -114,7 +113,7 @@ def test_weights_of_another_model_are_not_taken(conversions: tuple[bytes, bytes]
     content, _ = conversions
     image = keras.Input((48, 48, 3))
     other = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(image)))
-    assert narrowed(content, to_float32(load_float_model(other)).content) == narrowed(content)
+    assert narrow_weights(content, to_float32(load_float_model(other)).content) == narrow_weights(content)
 
 
 def test_constants_that_two_ops_share_are_told_apart(images: NDArray[np.uint8]) -> None:
@@ -128,7 +127,7 @@ def test_constants_that_two_ops_share_are_told_apart(images: NDArray[np.uint8]) 
     x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(shared(shared(x))))
     model = keras.Model(image, keras.layers.Rescaling(20.0)(x))
     content = _sharing(to_int8(load_float_model(model), images).content)
-    pair = packed(narrowed(content)[0])
+    pair = packed(narrow_weights(content)[0])
     assert not any(
         saturating_channels(weights.reshape(len(weights), -1)).any() for _, weights, *_ in layers(pair.tflite)
     )
@@ -148,6 +147,4 @@ def _sharing(content: bytes) -> bytes:
     ).all()
     second.inputs = np.array(second.inputs)
     second.inputs[1] = first.inputs[1]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=tflite_file.IDENTIFIER)
-    return bytes(builder.Output())
+    return tflite_file.pack(model)

@@ -11,8 +11,8 @@ from edgekd.quantize.settings import QuantizeSection
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_drop": 1, "ranges": "mse"}, "max_drop chooses ranges and float_ops by itself"),
-        ({"max_drop": 1, "float_ops": ["ADD"]}, "max_drop chooses ranges and float_ops by itself"),
+        ({"max_drop": 1, "ranges": "mse"}, "max_drop chooses ranges and float_ops itself"),
+        ({"max_drop": 1, "float_ops": ["ADD"]}, "max_drop chooses ranges and float_ops itself"),
         ({"qat": {}, "ranges": "mse"}, "qat trains its own ranges"),
         ({"max_drop": -1}, "greater than or equal to 0"),
         ({"ranges": "entropy"}, "'min-max', 'percentile' or 'mse'"),
@@ -28,7 +28,7 @@ def test_what_does_not_go_together_is_refused(settings: Any, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "staged", "method"),
+    ("settings", "needs_stage", "method"),
     [
         ({}, False, "qat"),
         ({"ranges": "mse", "float_ops": ["ADD"], "precisions": ["float16"]}, False, "qat"),
@@ -40,7 +40,7 @@ def test_what_does_not_go_together_is_refused(settings: Any, message: str) -> No
         ({"sparsity": {"method": "cluster"}, "qat": {"method": "qat"}}, True, "qat"),
     ],
 )
-def test_the_training_in_int8_keeps_what_was_pruned(settings: Any, staged: bool, method: str) -> None:
+def test_the_training_in_int8_keeps_what_was_pruned(settings: Any, needs_stage: bool, method: str) -> None:
     section = QuantizeSection.model_validate(settings)
-    assert section.staged == staged
-    assert section.last_step().method == method
+    assert section.needs_stage == needs_stage
+    assert section.qat_settings().method == method

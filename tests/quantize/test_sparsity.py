@@ -16,9 +16,9 @@ from edgekd.quantize.bridge import bridge
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.ptq import to_int8
 from edgekd.quantize.qat import QatSettings, train_qat
-from edgekd.quantize.run_tflite import probabilities_of
-from edgekd.quantize.sparsity import SparseStudent, Sparsity, chosen_layers, sparsify
-from edgekd.quantize.weight_facts import WeightFacts, check_kept, facts_of, weights_in
+from edgekd.quantize.run_tflite import run_tflite
+from edgekd.quantize.sparsity import SparseStudent, Sparsity, choose_layers, sparsify
+from edgekd.quantize.weight_facts import WeightFacts, check_preserved, describe_kernel, read_weights
 from edgekd.training.loop import logits_of
 
 layers = keras.layers
@@ -57,29 +57,29 @@ def by_name(made: SparseStudent) -> dict[str, dict[str, Any]]:
 def test_facts_of_a_kernel_by_hand() -> None:
     kernel = np.zeros((1, 1, 4, 2))
     kernel[0, 0, :, 0], kernel[0, 0, :, 1] = [1, 0, 0, 2], [0, 0, 1, 3]
-    assert facts_of("k", kernel, -1) == WeightFacts("k", 8, 0.5, True, 4, 3)
+    assert describe_kernel("k", kernel, -1) == WeightFacts("k", 8, 0.5, True, 4, 3)
     kernel[0, 0, 1, 0] = 1
-    assert facts_of("k", kernel, -1) == WeightFacts("k", 8, 0.375, False, 4, 3)
+    assert describe_kernel("k", kernel, -1) == WeightFacts("k", 8, 0.375, False, 4, 3)
 
 
 def test_layers_that_are_left_alone(dense_student: Any) -> None:
     model = bridge(load_float_model(dense_student)).model
-    assert chosen_layers(model, "prune", 16) == ["second", "third"]
-    assert chosen_layers(model, "prune-2:4", 16) == ["second", "third"]
-    assert chosen_layers(model, "cluster", 128) == ["third"]
+    assert choose_layers(model, "prune", 16) == ["second", "third"]
+    assert choose_layers(model, "prune-2:4", 16) == ["second", "third"]
+    assert choose_layers(model, "cluster", 128) == ["third"]
     with pytest.raises(ModelError, match="has no layer for cluster"):
-        chosen_layers(model, "cluster", 256)
+        choose_layers(model, "cluster", 256)
 
 
 def test_zeros_and_clusters_that_got_lost_are_said() -> None:
     before = [WeightFacts("a", 64, 0.5, False, 4, 4), WeightFacts("b", 64, 0.0, False, 60, 30)]
-    check_kept(before, before, zeros=True, clusters=True)
+    check_preserved(before, before, zeros=True, clusters=True)
     after = [WeightFacts("CONV_2D 0", 64, 0.25, False, 9, 4), before[1]]
-    check_kept(before, after, zeros=False, clusters=False)
+    check_preserved(before, after, zeros=False, clusters=False)
     with pytest.raises(ExportError, match="16 zero weights where the student had 32"):
-        check_kept(before, after, zeros=True, clusters=False)
+        check_preserved(before, after, zeros=True, clusters=False)
     with pytest.raises(ExportError, match="0 kernels of at most 4 different values where the student had 1"):
-        check_kept(before, after, zeros=False, clusters=True)
+        check_preserved(before, after, zeros=False, clusters=True)
 
 
 def test_two_in_four_goes_through_quantization_after_training(dense_student: Any, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_two_in_four_goes_through_quantization_after_training(dense_student: Any
         "second": (0.5, True), "third": (0.5, True),
     }  # fmt: skip
     file = to_int8(load_float_model(made.student), IMAGES).content
-    kernels = weights_in(file)
+    kernels = read_weights(file)
     assert [kernel.two_in_four for kernel in kernels] == [False, False, True, True, False]
     teacher = softmax(logits_of(dense_student, IMAGES))
     assert divergence(teacher, softmax(logits_of(made.student, IMAGES))) < 0.5
@@ -108,7 +108,7 @@ def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_pat
     (tmp_path / "aware").mkdir()
     aware = train_qat(made.student, section, loss, stream, validation, **arguments(tmp_path / "aware"))
     kernels = {fact["name"]: fact for fact in aware.record["weights"]}
-    assert kernels == {fact.name: fact.to_json() for fact in weights_in(aware.content)}
+    assert kernels == {fact.name: fact.to_json() for fact in read_weights(aware.content)}
     second, third = list(kernels.values())[2:4]
     for fact, layer in zip((second, third), by_name(made).values(), strict=True):
         assert fact["zeros"] >= layer["zeros"]
@@ -116,4 +116,4 @@ def test_zeros_and_clusters_survive_training_in_int8(dense_student: Any, tmp_pat
     trained = aware.record["epochs"]
     assert trained[-1]["loss"] < 1.0 and aware.record["training"]["steps"] == STEPS
     teacher = softmax(logits_of(dense_student, IMAGES))
-    assert divergence(teacher, probabilities_of(aware.content, IMAGES)) < 0.5
+    assert divergence(teacher, run_tflite(aware.content, IMAGES)) < 0.5

@@ -1,1 +1,5 @@
-"""One emitter per TFLite op: how it is said in ONNX, with the same integers."""
+"""Emitters: each translates one kind of TFLite op to ONNX with the same integers.
+
+- ``builder``: collects ONNX nodes; ``context``: the state of one translation
+- ``elementwise``, ``hard_swish``, ``linear``, ``moving``, ``pooling``: the emitters
+"""

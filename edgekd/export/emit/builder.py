@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# 17 has every op needed, and runtimes of 2022 and later (IR version 8) read it.
+# Opset 17 has every op needed, and runtimes since 2022 (IR version 8) read it.
 OPSET = 17
 IR_VERSION = 8
 BATCH = "N"
@@ -27,7 +27,7 @@ class OnnxBuilder:
         self._used: set[str] = set()
 
     def constant(self, value: NDArray[Any], *, shared: bool = True) -> str:
-        """The name of an initializer of this value; one of its own unless ``shared``."""
+        """Add an initializer of this value and return its name; an equal one is reused if ``shared``."""
         key = (value.dtype.str, value.shape, value.tobytes())
         if shared and key in self._constants:
             return self._constants[key]

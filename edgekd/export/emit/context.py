@@ -1,7 +1,7 @@
-"""What emitters work with: the TFLite graph, and the ONNX values that stand for its tensors.
+"""The emitters' context: the TFLite graph, and the ONNX values of its tensors.
 
 Activations become uint8 (zero point + 128), because ONNX Runtime's fast kernels take uint8 x int8. A tensor of rank 4
-is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension. What an op that was kept in float takes and gives stays
+is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension. The inputs and outputs of float ops stay
 float.
 """
 
@@ -36,7 +36,7 @@ class Context:
         self.where = where
         self.onnx = OnnxBuilder()
         self._names: dict[int, str] = {}
-        # Spatial zero padding (top, bottom, left, right) not yet spoken out, by the tensor it makes.
+        # Spatial zero padding (top, bottom, left, right) not emitted yet, by its output tensor.
         self.pending_pads: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
 
     # Tensors
@@ -61,17 +61,17 @@ class Context:
         return [int(value) for value in np.ravel(data)]
 
     def unsupported(self, op: TfliteOp, why: str) -> UnsupportedOpError:
-        """The error for an op that cannot be said in ONNX, to be raised."""
+        """Return the error for an op without an ONNX translation."""
         name = self.tensor(op.outputs[0]).name if op.outputs else "?"
         return UnsupportedOpError(
-            f"{self.where}: op {op.index} {op.name} (tensor {name!r}) has no int8 ONNX form here: {why}. "
-            "Ask for --format tflite, or replace the layer"
+            f"{self.where}: op {op.index} {op.name} (tensor {name!r}) has no int8 ONNX form: {why}. "
+            "Use --format tflite, or replace the layer"
         )
 
     # Values
 
     def bind(self, index: int, name: str) -> None:
-        """Say which ONNX value stands for a TFLite tensor."""
+        """Set the ONNX value of a TFLite tensor."""
         self._names[index] = name
 
     def value(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
@@ -86,7 +86,7 @@ class Context:
         return self._names[index]
 
     def real(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
-        """A float view of a tensor through DequantizeLinear: one per use, as ONNX Runtime's fusions like it."""
+        """A float view of a tensor through DequantizeLinear: one per use, as ONNX Runtime's fusions need."""
         return self.real_of(op, index, self.value(op, index, rank))
 
     def real_of(self, op: TfliteOp, index: int, value: str) -> str:
@@ -138,7 +138,7 @@ class Context:
         self.bind(index, self.clamp(op, name, activation))
 
     def clamp(self, op: TfliteOp, name: str, activation: int) -> str:
-        """Bound a value as TFLite's fused activation does; nothing where its range is the bound."""
+        """Clip a value as TFLite's fused activation does, unless its range already does."""
         kind = names_of("ActivationFunctionType").get(activation, str(activation))
         if kind not in _BOUNDS:
             raise self.unsupported(op, f"the fused activation {kind}")
@@ -149,7 +149,7 @@ class Context:
             limits = [self.onnx.constant(np.array(bound, np.float32)) for bound in bounds]
         else:
             scale, zero_point = self.scalar_quantization(op, op.outputs[0])
-            low, high = (_quantized(bound, scale, zero_point) for bound in bounds)
+            low, high = (_quantize_bound(bound, scale, zero_point) for bound in bounds)
             if (low, high) == (0, 255):
                 return name
             limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
@@ -164,7 +164,7 @@ class Context:
             return self.onnx.constant(data)
         scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
         zeros = np.zeros(np.shape(scales), np.int8)
-        return self._dequantized(data, np.asarray(scales, np.float32), zeros, self.name(index))
+        return self._dequantize_constant(data, np.asarray(scales, np.float32), zeros, self.name(index))
 
     def bias(self, index: int) -> str:
         """A float view of a constant int32 bias."""
@@ -173,13 +173,13 @@ class Context:
         if self.is_float(index):
             return self.onnx.constant(tensor.data)
         scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
-        return self._dequantized(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
+        return self._dequantize_constant(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
 
     def name(self, index: int) -> str:
-        """A tensor's own name, made fit for ONNX."""
+        """A tensor's name for ONNX."""
         return self.tensor(index).name or f"t{index}"
 
-    def _dequantized(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
+    def _dequantize_constant(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
         inputs = [self.onnx.constant(value) for value in (data, scale)]
         # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
         inputs.append(self.onnx.constant(zero_point, shared=False))
@@ -188,16 +188,16 @@ class Context:
 
     def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[Any]:
         assert tensor.data is not None
-        shifted: NDArray[Any] = tensor.data
+        values: NDArray[Any] = tensor.data
         if not self.is_float(tensor.index):
             self.scalar_quantization(op, tensor.index)  # raises unless it is per tensor
-            shifted = (tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)).astype(np.uint8)
-        target = max(rank or 0, shifted.ndim)
-        data = shifted.reshape((1,) * (target - shifted.ndim) + shifted.shape)
+            values = (tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)).astype(np.uint8)
+        target = max(rank or 0, values.ndim)
+        data = values.reshape((1,) * (target - values.ndim) + values.shape)
         return data.transpose(_NHWC_TO_NCHW) if target == 4 else data
 
 
-def _quantized(bound: float, scale: np.float32, zero_point: int) -> int:
+def _quantize_bound(bound: float, scale: np.float32, zero_point: int) -> int:
     # TFLite rounds half away from zero here, and saturates.
     if np.isinf(bound):
         return 255

@@ -1,4 +1,4 @@
-"""Ops that work value by value, and softmax."""
+"""Emitters of elementwise ops and softmax."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekd.formats.tflite_file import TfliteOp
 # onnx.TensorProto.FLOAT
 _FLOAT = 1
 Emitter = Callable[[Context, TfliteOp], None]
-# Of a constant: more than what float32 loses in a sum of 255 steps, less than a hundredth of a step.
+# Relative change of a constant: above float32's error in a sum of 255 steps, below a hundredth of a step.
 _HAIR = 1e-5
 
 
@@ -22,7 +22,7 @@ def binary(name: str) -> Emitter:
     def emit(context: Context, op: TfliteOp) -> None:
         rank = max(len(context.tensor(index).shape) for index in op.inputs[:2])
         inputs = [
-            _tied_up(context, op, index, rank) if name == "Add" else context.real(op, index, rank)
+            _nudge_ties(context, op, index, rank) if name == "Add" else context.real(op, index, rank)
             for index in op.inputs[:2]
         ]
         real = context.onnx.node(name, inputs, f"{context.name(op.outputs[0])}_{name.lower()}")
@@ -31,11 +31,11 @@ def binary(name: str) -> Emitter:
     return emit
 
 
-def _tied_up(context: Context, op: TfliteOp, index: int, rank: int) -> str:
-    """A float view of a summand; of a constant one, a hair more than it is.
+def _nudge_ties(context: Context, op: TfliteOp, index: int, rank: int) -> str:
+    """A float view of a summand; a constant is scaled up by ``_HAIR`` to break ties.
 
-    XNNPACK rounds the half of a step up and ONNX Runtime rounds it to even. A mean that is no whole number of pixel
-    values, as in x / 127.5 - 1, makes a tie of every pixel.
+    XNNPACK rounds half a step up, ONNX Runtime to even. A mean that is not a whole number of pixel values, as in
+    x / 127.5 - 1, makes every pixel a tie.
     """
     tensor = context.tensor(index)
     if tensor.data is None or context.is_float(index):
@@ -60,8 +60,8 @@ def unary(name: str) -> Emitter:
     return emit
 
 
-def bounded(activation: int) -> Emitter:
-    """RELU and its like, alone: a change of scale, then the bounds."""
+def clip_activation(activation: int) -> Emitter:
+    """A separate RELU, RELU6 or RELU_N1_TO_1: a change of scale, then the bounds."""
 
     def emit(context: Context, op: TfliteOp) -> None:
         if context.same_quantization(op, op.inputs[0], op.outputs[0]):
@@ -89,7 +89,7 @@ def softmax(context: Context, op: TfliteOp) -> None:
 
 
 def quantize(context: Context, op: TfliteOp) -> None:
-    """QUANTIZE from one integer type or scale to another: nothing where the uint8 is the same."""
+    """QUANTIZE from one integer type or scale to another; emits nothing if the uint8 values are the same."""
     if context.same_quantization(op, op.inputs[0], op.outputs[0]):
         context.bind(op.outputs[0], context.value(op, op.inputs[0]))
     else:
@@ -97,10 +97,10 @@ def quantize(context: Context, op: TfliteOp) -> None:
 
 
 def dequantize(context: Context, op: TfliteOp) -> None:
-    """DEQUANTIZE at the graph's end, or before an op that was kept in float.
+    """DEQUANTIZE at the graph's end, or before a float op.
 
-    There it is spelled out: between DequantizeLinear and QuantizeLinear, ONNX Runtime would quantize the float op, its
-    weights too, by ranges of its own.
+    Before a float op it is emitted as arithmetic: between DequantizeLinear and QuantizeLinear, ONNX Runtime would
+    quantize the float op and its weights itself.
     """
     if op.outputs[0] in context.graph.outputs:
         context.bind(op.outputs[0], context.real(op, op.inputs[0]))

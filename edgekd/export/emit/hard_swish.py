@@ -1,7 +1,7 @@
-"""HARD_SWISH: TFLite's integers, by ONNX Runtime's float op with an input scale that is a hair off.
+"""HARD_SWISH: gives TFLite's integers by ONNX Runtime's float op with a slightly changed input scale.
 
-TFLite works in 16 bits and cuts off what it cannot hold, so that a value near the half of a step may fall to the other
-side. There are 256 inputs: the scale is looked for that gives TFLite's answer to all of them.
+TFLite computes in 16 bits and truncates, so that a value near half a step may round the other way. There are only 256
+inputs: a scale is searched that gives TFLite's result for all of them.
 
 Source: TensorFlow Lite, kernels/internal/reference/hard_swish.h and HardSwishPrepare in kernels/activations.cc.
 """
@@ -16,7 +16,7 @@ from edgekd.formats.tflite_file import TfliteOp
 
 _HALF, _WHOLE = 1 << 14, 1 << 15
 _LOW, _HIGH = -(1 << 15), (1 << 15) - 1
-# Shares of the scale to try, smaller than what one of 255 steps is.
+# Relative changes of the scale to try, each smaller than one of 255 steps.
 _HAIRS = np.arange(-80, 81) * 5e-6
 
 Integers = NDArray[np.int64]
@@ -25,25 +25,25 @@ Quantization = tuple[np.float32, int]
 
 
 def hard_swish(context: Context, op: TfliteOp) -> None:
-    """HARD_SWISH as HardSwish, which ONNX Runtime makes two float ops of: it has no integer form."""
+    """HARD_SWISH as HardSwish, which ONNX Runtime computes by two float ops: it has no integer form."""
     if context.is_float(op.inputs[0]):
         real = context.onnx.node("HardSwish", [context.real(op, op.inputs[0])], context.name(op.outputs[0]))
         context.quantize(op, real)
         return
     source = context.scalar_quantization(op, op.inputs[0])
-    scale = fitted_scale(source, context.scalar_quantization(op, op.outputs[0]))
+    scale = fit_scale(source, context.scalar_quantization(op, op.outputs[0]))
     name = context.name(op.outputs[0])
     inputs = [context.value(op, op.inputs[0]), *context.scale_and_zero_point(scale, source[1])]
     real = context.onnx.node("DequantizeLinear", inputs, f"{context.name(op.inputs[0])}_real")
     context.quantize(op, context.onnx.node("HardSwish", [real], f"{name}_hardswish"))
 
 
-def fitted_scale(source: Quantization, target: Quantization) -> np.float32:
-    """The input scale nearest to the middle of those that give TFLite's integers, or the fewest others."""
-    wanted = integer_table(source, target)
-    wrong = np.array([np.count_nonzero(float_table(_off(source, h), target) != wanted) for h in _HAIRS])
-    best = wrong == wrong.min()
-    # The longest run of equally good ones: its middle is the safest from another CPU's rounding.
+def fit_scale(source: Quantization, target: Quantization) -> np.float32:
+    """Find the middle of the input scales that give TFLite's integers, or the fewest differences."""
+    expected = integer_table(source, target)
+    errors = np.array([np.count_nonzero(float_table(_off(source, h), target) != expected) for h in _HAIRS])
+    best = errors == errors.min()
+    # The middle of the longest run of equally good scales is the safest against another CPU's rounding.
     edges = np.flatnonzero(np.diff(np.concatenate([[0], best, [0]])))
     starts, ends = edges[::2], edges[1::2]
     longest = int(np.argmax(ends - starts))
@@ -51,24 +51,24 @@ def fitted_scale(source: Quantization, target: Quantization) -> np.float32:
 
 
 def float_table(source: Quantization, target: Quantization) -> Integers:
-    """What ONNX Runtime's float ops make of every uint8 [256]."""
+    """Result of ONNX Runtime's float ops for every uint8 [256]."""
     real = (np.arange(256) - source[1]).astype(np.float32) * source[0]
     swish = real * np.clip(real * np.float32(1 / 6) + np.float32(0.5), 0, 1).astype(np.float32)
     return _as_uint8(np.rint(swish / target[0]).astype(np.int64) + target[1])
 
 
 def integer_table(source: Quantization, target: Quantization) -> Integers:
-    """What TFLite makes of every uint8 [256]."""
+    """TFLite's result for every uint8 [256]."""
     hires_scale = np.float32(1 / 128) * source[0]
     out_multiplier, out_exponent = _multiplier(float(hires_scale / target[0]))
     relu_multiplier, relu_exponent = _multiplier(float(hires_scale / np.float32(3 / 32768)))
     hires = (np.arange(256) - source[1]) * 128
     preshift = _doubling_high(hires, out_multiplier, rounding=True)
-    relu = _saturated(hires << max(relu_exponent - 1, 0))
+    relu = _saturate(hires << max(relu_exponent - 1, 0))
     relu = _doubling_high(relu, relu_multiplier, rounding=True)
-    relu = _saturated(relu << 1) if relu_exponent > 0 else _divided(relu, -relu_exponent)
+    relu = _saturate(relu << 1) if relu_exponent > 0 else _divide(relu, -relu_exponent)
     swish = _doubling_high((relu + _WHOLE) >> 1, preshift, rounding=False)
-    return _as_uint8(_divided(swish, -out_exponent) + target[1])
+    return _as_uint8(_divide(swish, -out_exponent) + target[1])
 
 
 def _off(source: Quantization, hair: float) -> Quantization:
@@ -78,27 +78,27 @@ def _off(source: Quantization, hair: float) -> Quantization:
 def _multiplier(value: float) -> tuple[int, int]:
     """A 16-bit mantissa and its power of two."""
     mantissa, exponent = np.frexp(value)
-    fixed = int(np.floor(float(mantissa) * (1 << 31) + 0.5))
-    if fixed == 1 << 31:
-        fixed, exponent = fixed // 2, exponent + 1
-    return min((fixed + _WHOLE) >> 16, _HIGH), int(exponent)
+    fixed_point = int(np.floor(float(mantissa) * (1 << 31) + 0.5))
+    if fixed_point == 1 << 31:
+        fixed_point, exponent = fixed_point // 2, exponent + 1
+    return min((fixed_point + _WHOLE) >> 16, _HIGH), int(exponent)
 
 
-def _doubling_high(one: Integers, other: Integers | int, *, rounding: bool) -> Integers:
-    product = one * other
+def _doubling_high(left: Integers, right: Integers | int, *, rounding: bool) -> Integers:
+    product = left * right
     nudge = np.where(product >= 0, _HALF, 1 - _HALF) if rounding else 0
     # C++ divides toward zero.
-    return _saturated(np.trunc((product + nudge) / _WHOLE).astype(np.int64))
+    return _saturate(np.trunc((product + nudge) / _WHOLE).astype(np.int64))
 
 
-def _divided(values: Integers, exponent: int) -> Integers:
+def _divide(values: Integers, exponent: int) -> Integers:
     """By a power of two, halves away from zero; a negative exponent multiplies."""
     if exponent <= 0:
         return values << -exponent
     return np.asarray(np.sign(values) * ((np.abs(values) + (1 << (exponent - 1))) >> exponent), np.int64)
 
 
-def _saturated(values: Integers) -> Integers:
+def _saturate(values: Integers) -> Integers:
     return np.clip(values, _LOW, _HIGH)
 
 

@@ -13,7 +13,7 @@ _SAME = 0
 
 
 def conv(context: Context, op: TfliteOp) -> None:
-    """CONV_2D: weights [O, kh, kw, I]; I under the input's channels means groups."""
+    """CONV_2D: weights [O, kh, kw, I]; if I is less than the input's channels, there are groups."""
     output, height, width, inputs = context.tensor(op.inputs[1]).shape
     channels = context.tensor(op.inputs[0]).shape[3]
     if channels % inputs:
@@ -23,7 +23,7 @@ def conv(context: Context, op: TfliteOp) -> None:
 
 
 def depthwise_conv(context: Context, op: TfliteOp) -> None:
-    """DEPTHWISE_CONV_2D: weights [1, kh, kw, C * multiplier], one group a channel."""
+    """DEPTHWISE_CONV_2D: weights [1, kh, kw, C * multiplier], one group per channel."""
     _, height, width, output = context.tensor(op.inputs[1]).shape
     weights = context.weights(op.inputs[1], (3, 0, 1, 2), (output, 1, height, width))
     _convolve(context, op, weights, (height, width), context.tensor(op.inputs[0]).shape[3])
@@ -45,7 +45,7 @@ def fully_connected(context: Context, op: TfliteOp) -> None:
 def pads(
     context: Context, op: TfliteOp, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int]
 ) -> list[int]:
-    """ONNX pads [top, left, bottom, right] of a windowed op, with those of a PAD before it."""
+    """Compute the ONNX pads [top, left, bottom, right] of a windowed op, including a PAD before it."""
     if context.options(op, "padding") != _SAME:
         _, (top, bottom, left, right) = context.pending_pads.get(op.inputs[0], (0, (0, 0, 0, 0)))
         return [top, left, bottom, right]
@@ -60,7 +60,7 @@ def pads(
 
 
 def _flat(context: Context, op: TfliteOp, features: int) -> str:
-    # A float view [N, features] of the input; the converter leaves a Flatten before it out.
+    # A float view [N, features] of the input; the converter drops a Flatten before a dense layer.
     index = op.inputs[0]
     shape, value, name = context.tensor(index).shape, context.value(op, index), context.name(index)
     if shape[0] != 1 or int(np.prod(shape[1:])) != features:
@@ -82,7 +82,7 @@ def _convolve(context: Context, op: TfliteOp, weights: str, kernel: tuple[int, i
         "group": groups,
         "pads": pads(context, op, kernel, strides, dilations),
     }
-    # A PAD that only this op reads is never written out: it is in the pads above.
+    # A PAD that only this op reads is not emitted: it is part of the pads above.
     source = context.pending_pads.get(op.inputs[0], (op.inputs[0], ()))[0]
     inputs = [context.real(op, source), weights]
     if len(op.inputs) > 2 and op.inputs[2] >= 0:

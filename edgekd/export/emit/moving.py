@@ -1,4 +1,4 @@
-"""Ops that move values about without changing them: they stay on the integers."""
+"""Emitters of ops that only move values: they work on the integers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VALID = 1
 
 
 def reshape(context: Context, op: TfliteOp) -> None:
-    """RESHAPE (and SQUEEZE, EXPAND_DIMS) in TFLite's order of values, keeping the batch apart."""
+    """RESHAPE (and SQUEEZE, EXPAND_DIMS) in TFLite's order of values, keeping the batch dimension."""
     source, target = context.tensor(op.inputs[0]).shape, context.tensor(op.outputs[0]).shape
     if not source or not target or source[0] != 1 or target[0] != 1:
         raise context.unsupported(op, f"it mixes the batch into {list(source)} -> {list(target)}")
@@ -37,7 +37,7 @@ def transpose(context: Context, op: TfliteOp) -> None:
         raise context.unsupported(op, f"it moves the batch: {order}")
     _refuse_rescaling(context, op)
     if len(order) == 4:
-        # Both sides are NCHW here: to NHWC, as TFLite says, and back, in one.
+        # Both sides are NCHW in ONNX: the order combines NCHW to NHWC, TFLite's order, and back.
         order = [int(axis) for axis in np.array(_TO_NHWC)[order][list(_TO_NCHW)]]
     name = context.name(op.outputs[0])
     context.bind(
@@ -65,7 +65,7 @@ def pad(context: Context, op: TfliteOp) -> None:
 
 
 def concatenation(context: Context, op: TfliteOp) -> None:
-    """CONCATENATION; inputs of other scales are changed to the output's."""
+    """CONCATENATION; inputs of other scales are requantized to the output's."""
     rank = len(context.tensor(op.outputs[0]).shape)
     axis = context.options(op, "axis") % rank
     if axis == 0:

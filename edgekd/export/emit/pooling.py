@@ -1,4 +1,4 @@
-"""Means and maxima over positions."""
+"""Emitters of pooling ops."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The classic mistakes of exported models.
+"""Classic mistakes of exported models.
 
-finding        a finding, and the file that the rules look at
-graph, inputs, labels, quantization    the rules, by what they look at: a function each
-rules          the table of them all, with severity and what to do
+- ``finding``: a finding, and the file that the rules read
+- ``graph``, ``inputs``, ``labels``, ``quantization``: the rules by topic, one function each
+- ``rules``: the table of rules, with severity and fix
 """
 
 from edgekd.inspection.lint.finding import Finding, Severity, Subject

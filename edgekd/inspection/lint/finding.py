@@ -1,4 +1,4 @@
-"""What a rule of the lint looks at, and what it says."""
+"""A lint rule's input and output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgekd.inspection.described import Description
+from edgekd.inspection.description import Description
 from edgekd.inspection.network import Network, Op
 
 Severity = Literal["error", "warning", "note"]
@@ -15,7 +15,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One mistake: which rule named it, how bad it is, what and where, and the way out."""
+    """One mistake: the rule that found it, its severity, what and where, and the fix."""
 
     rule: str
     severity: Severity
@@ -25,9 +25,9 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A file as the rules see it. ``macs`` and ``delegated`` are by the op's index; ``delegated`` is None for an .onnx.
+    """The input of every rule. ``macs`` and ``delegated`` are by the op's index; ``delegated`` is None for an .onnx.
 
-    ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` says why it does not run.
+    ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` is the reason why it does not run.
     """
 
     network: Network
@@ -53,7 +53,7 @@ class Subject:
         return any(op.precision in ("int8", "uint8") for op in self.accumulating)
 
 
-def named(ops: tuple[Op, ...] | list[Op]) -> str:
-    """Ops in words, the first few by name."""
-    shown = ", ".join(f"{op.type} {op.name!r}" if op.name else op.type for op in ops[:_SHOWN])
-    return shown + (f" and {len(ops) - _SHOWN} more" if len(ops) > _SHOWN else "")
+def name_ops(ops: tuple[Op, ...] | list[Op]) -> str:
+    """Describe ops, the first few by name."""
+    names = ", ".join(f"{op.type} {op.name!r}" if op.name else op.type for op in ops[:_SHOWN])
+    return names + (f" and {len(ops) - _SHOWN} more" if len(ops) > _SHOWN else "")

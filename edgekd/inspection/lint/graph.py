@@ -1,10 +1,10 @@
-"""Mistakes in a graph whatever its precision."""
+"""Mistakes in a graph, at any precision."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgekd.inspection.lint.finding import Subject, named
+from edgekd.inspection.lint.finding import Subject, name_ops
 
 _SOFTMAX = frozenset(("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax"))
 _SQUEEZED = frozenset(("SOFTMAX", "LOG_SOFTMAX", "Softmax", "LogSoftmax", "QLinearSoftmax"))
@@ -12,7 +12,7 @@ _THROUGH = frozenset((
     "QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "CAST", "QuantizeLinear", "DequantizeLinear", "Reshape",
     "Squeeze", "Flatten", "Identity", "Cast", "Transpose",
 ))  # fmt: skip
-# Of the MACs; less is not worth a word.
+# Share of the MACs; less is not reported.
 _LEFT_SHARE = 0.02
 _OLDEST_OPSET = 13
 _TFLITE_SCHEMA = 3
@@ -23,7 +23,7 @@ def non_builtin_ops(subject: Subject) -> str | None:
     ops = [op for op in subject.network.ops if not op.builtin]
     if not ops:
         return None
-    return f"not built into the runtimes: {named(ops)}"
+    return f"not built into the runtimes: {name_ops(ops)}"
 
 
 def softmax_twice(subject: Subject) -> str | None:
@@ -32,7 +32,7 @@ def softmax_twice(subject: Subject) -> str | None:
         if op.type in _SQUEEZED and op.inputs:
             before = [other for other in subject.network.back(op.inputs[0], _THROUGH) if other.type in _SOFTMAX]
             if before:
-                return f"{named([op])} takes what {named(before[:1])} gave"
+                return f"{name_ops([op])} takes the output of {name_ops(before[:1])}"
     return None
 
 
@@ -73,24 +73,24 @@ def non_finite_constants(subject: Subject) -> str | None:
 
 def constant_weights(subject: Subject) -> str | None:
     """A layer whose weights are all the same number."""
-    found = []
+    ops = []
     for op in subject.accumulating:
         weights = subject.network.weights(op)
         if weights is not None and weights.data is not None and weights.data.size > 1:
             flat = weights.data.reshape(-1)
             if (flat == flat[0]).all():
-                found.append(op)
-    return f"all weights are equal in {named(found)}" if found else None
+                ops.append(op)
+    return f"all weights are equal in {name_ops(ops)}" if ops else None
 
 
 def undelegated_layers(subject: Subject) -> str | None:
     """Work that XNNPACK leaves to slower kernels."""
-    taken = subject.delegated
-    if taken is None:
+    delegated = subject.delegated
+    if delegated is None:
         return None
-    ops = [op for op in subject.accumulating if op.index not in taken and subject.macs.get(op.index)]
-    left = sum(subject.macs.get(op.index) or 0 for op in ops)
+    ops = [op for op in subject.accumulating if op.index not in delegated and subject.macs.get(op.index)]
+    undelegated = sum(subject.macs.get(op.index) or 0 for op in ops)
     total = sum(count or 0 for count in subject.macs.values())
-    if left <= _LEFT_SHARE * total:
+    if undelegated <= _LEFT_SHARE * total:
         return None
-    return f"XNNPACK leaves {left / total:.1%} of the MACs to slower kernels: {named(ops)}"
+    return f"XNNPACK leaves {undelegated / total:.1%} of the MACs to slower kernels: {name_ops(ops)}"

@@ -9,7 +9,7 @@ import numpy as np
 from edgekd.inspection.lint.finding import Subject
 from edgekd.inspection.network import INTEGERS_8, Network, Value
 
-# (mean, std) in pixel values that people train with; a quantized input's step must be one pixel of one of them.
+# Common (mean, std) in pixel values; a quantized input's step must be one pixel in one of these ranges.
 _RANGES = {
     "0..255": (0.0, 1.0),
     "0..1": (0.0, 255.0),
@@ -21,7 +21,7 @@ _RANGES = {
     "-1..1 (127, 127)": (127.0, 127.0),
     "-128..127": (128.0, 1.0),
 }
-# Half a pixel over the whole range, and a zero point that was rounded.
+# Half a pixel over the full range, and rounding of the zero point.
 _STEP_TOLERANCE = 0.5 / 255
 _ZERO_TOLERANCE = 1.0
 _FLAT = 0.1
@@ -33,7 +33,7 @@ _AFFINE = {"MUL": "*", "Mul": "*", "DIV": "/", "Div": "/", "ADD": "+", "Add": "+
 
 @dataclass(frozen=True)
 class Affine:
-    """What a graph does to its input first: the largest factor, and how many times it shrinks it."""
+    """How a graph scales its input at first: the largest factor, and how often it shrinks it."""
 
     factor: float = 1.0
     shrinks: int = 0
@@ -46,19 +46,19 @@ def odd_input_scale(subject: Subject) -> str | None:
         return None
     step, zero = _step(image)
     low, high = (0 - zero) * step, (255 - zero) * step
-    told = f"input {image.name!r}: pixels 0..255 become {low:.4g}..{high:.4g} (a step of {step:.6g})"
+    message = f"input {image.name!r}: pixels 0..255 become {low:.4g}..{high:.4g} (a step of {step:.6g})"
     graph = affine(subject.network, image)
     if graph.shrinks and not _is(step, zero, 0.0, 1.0):
-        return f"{told}, and the graph then scales by {graph.factor:.4g} itself, as if it were given 0..255"
+        return f"{message}, and the graph then scales by {graph.factor:.4g} itself, as if it were fed 0..255"
     normalization = subject.description.normalization
     stated = [] if normalization is None else list(zip(normalization.mean, normalization.std, strict=False))
     if not any(_is(step, zero, mean, std) for mean, std in (*_RANGES.values(), *stated)):
-        return f"{told}: no usual range of pixels, so the calibration saw something else than the app will feed"
+        return f"{message}: not a usual range of pixels, so calibration used other values than an app will feed"
     return None
 
 
 def double_normalization(subject: Subject) -> str | None:
-    """Pixels that are brought to their range twice."""
+    """Pixels that are normalized twice."""
     image = subject.network.image()
     if image is None:
         return None
@@ -87,7 +87,7 @@ def nchw_input(subject: Subject) -> str | None:
         return None
     _, first, _, last = image.shape
     if first in (1, 3, 4) and last not in (1, 3, 4):
-        return f"input {image.name!r} is {list(image.shape)}: channels stand before height and width"
+        return f"input {image.name!r} is {list(image.shape)}: the channels come before height and width"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Mistakes in what a file says of its outputs."""
+"""Mistakes in a file's labels and metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def classes(subject: Subject) -> int | None:
 
 
 def label_count(subject: Subject) -> str | None:
-    """A number of labels that is not the number of outputs."""
+    """A number of labels other than that of the outputs."""
     count, labels = classes(subject), subject.description.labels
     if count is None or labels is None or len(labels) == count:
         return None
@@ -26,13 +26,13 @@ def label_count(subject: Subject) -> str | None:
 
 
 def label_names(subject: Subject) -> str | None:
-    """Labels that are empty or stand twice."""
+    """Labels that are empty or duplicated."""
     labels = subject.description.labels
     if labels is None:
         return None
     twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
-        return f"{len(twice)} labels stand more than once: {', '.join(map(repr, twice[:4]))}"
+        return f"{len(twice)} labels occur more than once: {', '.join(map(repr, twice[:4]))}"
     return "a label is empty" if any(not label.strip() for label in labels) else None
 
 
@@ -45,7 +45,7 @@ def no_labels(subject: Subject) -> str | None:
 
 
 def no_metadata(subject: Subject) -> str | None:
-    """A file that says nothing of how to use it."""
+    """A file without metadata."""
     if subject.description.has_metadata:
         return None
-    return f"no {'TFLite metadata' if subject.is_tflite else 'metadata_props'}: nothing says what range its input has"
+    return f"no {'TFLite metadata' if subject.is_tflite else 'metadata_props'}: the range of its input is not stated"

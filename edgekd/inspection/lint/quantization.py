@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgekd.inspection.lint.finding import Subject, named
+from edgekd.inspection.lint.finding import Subject, name_ops
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op
 
 _ACTIVATIONS = ("Relu", "Clip")
@@ -13,7 +13,7 @@ _NO_RANGE = 1e-20
 
 
 def float_ops(subject: Subject) -> str | None:
-    """Ops in float in a file of integers; what stands at its edges converts."""
+    """Float ops in an integer file, except conversions at its edges."""
     if not subject.is_integer:
         return None
     ops = [
@@ -23,19 +23,19 @@ def float_ops(subject: Subject) -> str | None:
         and (op.precision.split(" to ")[0] in FLOATS or op.precision.endswith(FLOATS))
         and not _only_constants(subject.network, op)
     ]
-    return f"computed in float: {named(ops)}" if ops else None
+    return f"computed in float: {name_ops(ops)}" if ops else None
 
 
 def dynamic_range(subject: Subject) -> str | None:
     """8-bit weights under float activations."""
     ops = [op for op in subject.accumulating if op.precision.startswith("hybrid")]
     ops += [op for op in subject.accumulating if op not in ops and _float_on_integers(subject.network, op)]
-    return f"8-bit weights under float activations in {named(ops)}" if ops else None
+    return f"8-bit weights under float activations in {name_ops(ops)}" if ops else None
 
 
 def per_tensor_weights(subject: Subject) -> str | None:
     """Convolutions with one scale for all channels."""
-    found = []
+    ops = []
     for op in subject.accumulating:
         weights = subject.network.weights(op) if op.kind in ("conv", "depthwise") else None
         if (
@@ -44,8 +44,8 @@ def per_tensor_weights(subject: Subject) -> str | None:
             and len(weights.scales) == 1
             and _channels(op, weights) > 1
         ):
-            found.append(op)
-    return f"one scale for all channels in {named(found)}" if found else None
+            ops.append(op)
+    return f"one scale for all channels in {name_ops(ops)}" if ops else None
 
 
 def zero_range(subject: Subject) -> str | None:
@@ -57,12 +57,12 @@ def zero_range(subject: Subject) -> str | None:
 def quantize_pairs(subject: Subject) -> str | None:
     """Dequantized and at once quantized again; in a .tflite also the other way round."""
     network = subject.network
-    found = [op for op in network.ops if op.kind == "dequantize" and op.outputs and _all_are(network, op, "quantize")]
+    ops = [op for op in network.ops if op.kind == "dequantize" and op.outputs and _all_are(network, op, "quantize")]
     if subject.is_tflite:
-        found += [
+        ops += [
             op for op in network.ops if op.kind == "quantize" and op.outputs and _all_are(network, op, "dequantize")
         ]
-    return f"undone by the next op, in the middle of the graph: {named(found)}" if found else None
+    return f"undone by the next op, in the middle of the graph: {name_ops(ops)}" if ops else None
 
 
 def unfused_activation(subject: Subject) -> str | None:
@@ -70,7 +70,7 @@ def unfused_activation(subject: Subject) -> str | None:
     if subject.is_tflite or not subject.is_integer:
         return None
     network = subject.network
-    found = [
+    ops = [
         op
         for op in network.ops
         if op.type in _ACTIVATIONS
@@ -79,7 +79,7 @@ def unfused_activation(subject: Subject) -> str | None:
         and before.kind in ("conv", "depthwise", "dense", "matmul")
         and _all_are(network, op, "quantize")
     ]
-    return f"between a layer and its QuantizeLinear: {named(found)}" if found else None
+    return f"between a layer and its QuantizeLinear: {name_ops(ops)}" if ops else None
 
 
 def signed_activations(subject: Subject) -> str | None:
@@ -88,7 +88,7 @@ def signed_activations(subject: Subject) -> str | None:
         return None
     ops = [op for op in subject.network.ops if op.type == "QuantizeLinear" and op.precision.endswith("to int8")]
     ops = [op for op in ops if not _only_constants(subject.network, op)]
-    return f"{len(ops)} activations are int8, the first {named(ops[:1])}" if ops else None
+    return f"{len(ops)} activations are int8, the first {name_ops(ops[:1])}" if ops else None
 
 
 def _all_are(network: Network, op: Op, kind: str) -> bool:
@@ -103,9 +103,9 @@ def _only_constants(network: Network, op: Op) -> bool:
 def _float_on_integers(network: Network, op: Op) -> bool:
     if op.precision not in FLOATS or not op.inputs or network.constant(op.inputs[0]) is not None:
         return False
-    fed = network.producers.get(op.inputs[0])
+    producer = network.producers.get(op.inputs[0])
     weights = network.weights(op)
-    return weights is not None and weights.dtype in INTEGERS_8 and (fed is None or fed.kind != "dequantize")
+    return weights is not None and weights.dtype in INTEGERS_8 and (producer is None or producer.kind != "dequantize")
 
 
 def _channels(op: Op, weights: object) -> int:

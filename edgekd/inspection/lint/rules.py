@@ -1,4 +1,4 @@
-"""The classic mistakes of exported models, each found by one small function and named with its way out."""
+"""The classic mistakes of exported models: one function finds each, and the table has its fix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekd.inspection.lint.finding import Finding, Severity, Subject
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule gives a message where it finds its mistake, else None; what to do about it is the same everywhere."""
+    """A rule returns a message if it finds its mistake, else None; ``fix`` is the same for every file."""
 
     name: str
     severity: Severity
@@ -29,13 +29,13 @@ RULES = (
     Rule("dynamic-shape", "warning", inputs.dynamic_shape,
          "Fix every size but the batch before converting"),
     Rule("free-batch", "note", inputs.free_batch,
-         "Convert with batch 1 where the app never asks for more: delegates plan once"),
+         "Convert with batch 1 if the app never needs more: delegates then plan once"),
     Rule("fixed-batch", "warning", inputs.fixed_batch,
          "Convert with batch 1, or with a free batch"),
     Rule("label-count", "error", labels.label_count,
          "Write one label for each output, in the order of training, a background class included"),
     Rule("label-names", "warning", labels.label_names,
-         "Give every class a name of its own"),
+         "Give every class a different name"),
     Rule("no-labels", "warning", labels.no_labels,
          "Put the labels into the file, so that they cannot be shuffled: edgekd export does"),
     Rule("no-metadata", "note", labels.no_metadata,
@@ -47,7 +47,7 @@ RULES = (
     Rule("old-opset", "warning", graph.old_opset,
          "Convert with opset 17 or newer; per-channel quantization needs 13"),
     Rule("schema-version", "error", graph.schema_version,
-         "Convert again with a converter of this decade: every reader expects version 3"),
+         "Convert again with a current converter: every reader expects version 3"),
     Rule("does-not-run", "error", graph.does_not_run,
          "Run it in the runtime that it was made for, or convert it again"),
     Rule("non-finite-constants", "error", graph.non_finite_constants,
@@ -59,9 +59,9 @@ RULES = (
     Rule("dynamic-range", "warning", quantization.dynamic_range,
          "Quantize activations too, with representative photos: this form is smaller, and often slower than float"),
     Rule("per-tensor-weights", "warning", quantization.per_tensor_weights,
-         "Quantize convolutions with a scale a channel (per_channel=True): accuracy often returns by percents"),
+         "Quantize convolutions with one scale per channel (per_channel=True): accuracy often rises by several points"),
     Rule("zero-range", "error", quantization.zero_range,
-         "Calibrate with real photos: a tensor whose range is a point carries nothing"),
+         "Calibrate with real photos: a tensor with an empty range carries no information"),
     Rule("quantize-pairs", "warning", quantization.quantize_pairs,
          "Convert the whole model at once, so that nothing is dequantized to be quantized again"),
     Rule("unfused-activation", "warning", quantization.unfused_activation,
@@ -75,9 +75,9 @@ RULES = (
 
 def lint(subject: Subject) -> tuple[Finding, ...]:
     """Every mistake found, the worst first."""
-    found = [
+    findings = [
         Finding(rule.name, rule.severity, message, rule.fix)
         for rule in RULES
         if (message := rule.find(subject)) is not None
     ]
-    return tuple(sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity)))
+    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity)))

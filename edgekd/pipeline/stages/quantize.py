@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.images import images_of, some_of
-from edgekd.export.options import make_onnx
+from edgekd.export.options import needs_onnx
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_soft_targets
 from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ladder import climb_ladder
-from edgekd.quantize.ptq import Conversion, for_any_cpu, to_int8
+from edgekd.quantize.ptq import Conversion, prevent_saturation, to_int8
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import read_json, write_bytes, write_json
 
@@ -67,26 +67,26 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         )
         student, sparsity = sparse.student, sparse.record
 
-    any_cpu = make_onnx(recipe.export.formats)
+    any_cpu = needs_onnx(recipe.export.formats)
 
     def qat() -> Conversion:
         return train_qat_on_soft_targets(
-            context, student, section.last_step(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
+            context, student, section.qat_settings(), recipe.export.output, checkpoint=directory / "aware.npz", key=key
         )
 
     calibration = calibration_images(context, context.preprocessing(student))
     if section.max_drop is not None:
         valid = student_validation(context, student)
-        climbed = climb_ladder(
+        climb = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
-            output=recipe.export.output, any_cpu=any_cpu, aware=qat, say=context.workspace.watcher.note,
+            output=recipe.export.output, any_cpu=any_cpu, train_qat=qat, say=context.workspace.watcher.note,
             reference=load_float_model(dense),
         )  # fmt: skip
-        record["ladder"] = climbed.to_json()
+        record["ladder"] = climb.to_json()
         write_json(directory / _RECORD, record)
-        conversion = climbed.required()
+        conversion = climb.require()
     elif section.qat is not None:
-        conversion = for_any_cpu(qat()) if any_cpu else qat()
+        conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
         conversion = to_int8(
             load_float_model(student),
@@ -112,7 +112,7 @@ def calibration_images(context: RunContext, preprocessing: Preprocessing) -> npt
 def quantized_student(context: RunContext) -> QuantizeSection | Conversion:
     """What the export makes int8 of: this stage's file where there is one, else the settings."""
     section = context.recipe.quantize
-    if not section.staged:
+    if not section.needs_stage:
         return section
     directory = context.path / "quantize"
     return Conversion((directory / _FILE).read_bytes(), read_json(directory / _RECORD)["record"])

@@ -1,4 +1,4 @@
-"""What a file says of itself beside its graph: labels, preprocessing, origin; ours or any other tool's."""
+"""Reads a file's metadata: labels, preprocessing and origin, written by edgekd or another tool."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ONNX_LABELS = ("labels", "classes", "names", "class_names")
 
 @dataclass(frozen=True)
 class Normalization:
-    """What readers of the metadata do to pixels before they feed them: ``(pixel - mean) / std``."""
+    """What readers of the metadata apply to pixels: ``(pixel - mean) / std``."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     @property
     def does_nothing(self) -> bool:
-        """Whether pixels are fed as they are."""
+        """Whether pixels are unchanged."""
         return all(value == 0 for value in self.mean) and all(value == 1 for value in self.std)
 
 
@@ -46,8 +46,8 @@ class Description:
     has_metadata: bool = False
 
 
-def of_record(record: Mapping[str, Any], normalization: Normalization | None) -> Description:
-    """From the record that edgekd writes into its files."""
+def describe_record(record: Mapping[str, Any], normalization: Normalization | None) -> Description:
+    """Read the record that edgekd writes into its files."""
     labels = record.get("labels")
     return Description(
         labels=tuple(str(label) for label in labels) if isinstance(labels, list) else None,
@@ -59,12 +59,12 @@ def of_record(record: Mapping[str, Any], normalization: Normalization | None) ->
     )
 
 
-def of_onnx(props: Mapping[str, str], producer: str) -> Description:
-    """From an .onnx file's metadata_props."""
-    named = next((name for name in _ONNX_LABELS if props.get(name)), None)
-    labels = _labels_in(props[named]) if named else None
+def describe_onnx(props: Mapping[str, str], producer: str) -> Description:
+    """Read an .onnx file's metadata_props."""
+    label_key = next((name for name in _ONNX_LABELS if props.get(name)), None)
+    labels = _labels_in(props[label_key]) if label_key else None
     ranges = {name: props[name] for name in props if name.startswith("Image.") or name == "preprocessing"}
-    others = {name: text[:200] for name, text in props.items() if name != named and name not in ranges}
+    others = {name: text[:200] for name, text in props.items() if name != label_key and name not in ranges}
     return Description(
         labels=labels,
         source="metadata_props" if labels else None,
@@ -74,8 +74,8 @@ def of_onnx(props: Mapping[str, str], producer: str) -> Description:
     )
 
 
-def of_tflite(content: bytes, metadata: Mapping[str, bytes], description: str) -> Description:
-    """From TFLite's standard metadata and the files in the zip behind the model."""
+def describe_tflite(content: bytes, metadata: Mapping[str, bytes], description: str) -> Description:
+    """Read TFLite's standard metadata and the files in the zip appended to the model."""
     block = metadata.get("TFLITE_METADATA", b"")
     provenance: dict[str, Any] = {"description": description} if description else {}
     if block[4:8] != b"M001":
@@ -89,12 +89,12 @@ def of_tflite(content: bytes, metadata: Mapping[str, bytes], description: str) -
         outputs = list(subgraph.tables(3)) if subgraph else []
         normalization = next((n for tensor in inputs for n in _normalizations(tensor)), None)
         files = [f.text(0) for tensor in outputs for f in tensor.tables(6) if f.byte(2) in _LABEL_FILES]
-    except Exception as error:  # offsets that lead out of the block raise anything
+    except Exception as error:  # offsets outside the block raise many kinds
         return Description(provenance={**provenance, "metadata": f"cannot be read ({error})"}, has_metadata=True)
     labels = _zipped_labels(content, files)
-    described = {} if normalization is None else {"mean": normalization.mean, "std": normalization.std}
-    source = "TFLite metadata" if labels or described else None
-    return Description(labels, source, described, provenance, normalization, has_metadata=True)
+    preprocessing = {} if normalization is None else {"mean": normalization.mean, "std": normalization.std}
+    source = "TFLite metadata" if labels or preprocessing else None
+    return Description(labels, source, preprocessing, provenance, normalization, has_metadata=True)
 
 
 def _normalizations(tensor: _Table) -> Iterator[Normalization]:

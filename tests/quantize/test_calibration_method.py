@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from edgekd.errors import UsageError
 from edgekd.formats import tflite_file
-from edgekd.quantize.calibration import range_of
-from edgekd.quantize.histogram import BINS, Histogram, histograms
-from edgekd.quantize.ranges import least_squares_range, percentile_range, squared_error, with_ranges
+from edgekd.quantize.calibration import read_range
+from edgekd.quantize.calibration_method import least_squares_range, percentile_range, set_ranges, squared_error
+from edgekd.quantize.histogram import BINS, Histogram, compute_histograms
 
 
 def spread(values: NDArray[np.float64]) -> Histogram:
@@ -54,7 +54,7 @@ def quantized(values: NDArray[np.float64], low: float, high: float) -> NDArray[n
 
 
 def test_histograms_count_what_the_ops_made(calibrated: Any) -> None:
-    found = histograms(calibrated)
+    found = compute_histograms(calibrated)
     graph = tflite_file.read(calibrated.content, "tiny")
     first = graph.ops[0].outputs[0]
     values = int(np.prod(graph.tensors[first].shape)) * len(calibrated.images)
@@ -66,14 +66,14 @@ def test_histograms_count_what_the_ops_made(calibrated: Any) -> None:
 
 @pytest.mark.parametrize("method", ["percentile", "mse"])
 def test_ranges_become_narrower_but_for_input_and_logits(calibrated: Any, method: Any) -> None:
-    other = with_ranges(calibrated, method)
+    other = set_ranges(calibrated, method)
     assert other.record["calibration_method"] == method
     before, after = (tflite_file.parse(c.content, "tiny").subgraphs[0] for c in (calibrated, other))
     narrower = []
     for index, (one, two) in enumerate(zip(before.tensors, after.tensors, strict=True)):
-        if range_of(one) is None:
+        if read_range(one) is None:
             continue
-        (low, high), (new_low, new_high) = range_of(one), range_of(two)  # type: ignore[misc]
+        (low, high), (new_low, new_high) = read_range(one), read_range(two)  # type: ignore[misc]
         assert new_low >= min(low, 0.0) - 1e-6 and new_high <= max(high, 0.0) + 1e-6
         if (low, high) != (new_low, new_high):
             narrower.append(index)
@@ -84,4 +84,4 @@ def test_ranges_become_narrower_but_for_input_and_logits(calibrated: Any, method
 
 def test_an_unknown_method_is_refused(calibrated: Any) -> None:
     with pytest.raises(UsageError, match="min-max, percentile, mse; got 'entropy'"):
-        with_ranges(calibrated, "entropy")  # type: ignore[arg-type]
+        set_ranges(calibrated, "entropy")  # type: ignore[arg-type]
