@@ -64,4 +64,7 @@ def test_without_a_terminal_a_line_a_stage_is_printed() -> None:
     watcher.progress(1, 1)
     watcher.finished("[/x]", 1.0)
     watcher.note("m[final].tflite")
-    assert stream.getvalue().splitlines() == ["  [/x]        1.0 s", "  note     m[final].tflite"]
+    assert stream.getvalue().splitlines() == [
+        f"  {'[/x]':<13}    1.0 s",
+        f"  {'note':<13} m[final].tflite",
+    ]

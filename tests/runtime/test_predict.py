@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgekd.errors import DecodeError, UsageError
+from edgekd.errors import DecodeError
 from edgekd.preprocess import preprocess
 from edgekd.runtime import open_runner, predict
 
@@ -43,14 +43,9 @@ def test_what_is_no_photo_is_named(exported: dict[str, Any], tmp_path: Path) -> 
         predict(exported["int8.onnx"], [tmp_path / "gone.jpg"])
 
 
-def test_a_single_path_in_place_of_a_list_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"predict takes a list of photos, got one path\. Write: predict"):
-        predict("model.tflite", "photo.jpg")
-
-
 def test_paths_may_be_strings(exported: dict[str, Any], images: NDArray[np.uint8], tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.fromarray(images[0]).save(photo)
     artifact = exported["int8.tflite"]
-    assert predict(str(artifact.path), [str(photo)]) == predict(artifact, [photo])
+    assert predict(str(artifact.path), [str(photo)]) == predict(artifact, [photo]) == predict(artifact, str(photo))
     assert open_runner(str(artifact.path)).artifact == open_runner(artifact).artifact
