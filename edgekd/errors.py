@@ -13,6 +13,7 @@ EdgekdError                  exit 1
 ├── ArtifactError            exit 1   a .tflite or .onnx that cannot be opened or trusted
 │   └── ArtifactChangedError          its bytes are not those that were checked
 ├── RunError                 exit 1   a run directory that cannot be used
+├── MemoryShortage           exit 1   too little memory for what was asked
 ├── StorageError             exit 1   a place that files are read from or written to and that does not answer
 ├── GateFailed               exit 3   a number under the bar it was given
 └── DeviceError              exit 4   a device that failed; carries argv, status, stdout and stderr
@@ -81,6 +82,10 @@ class ArtifactChangedError(ArtifactError):
 
 class RunError(EdgekdError):
     """A run directory that cannot be used."""
+
+
+class MemoryShortage(EdgekdError):
+    """Too little memory on this machine; nothing is wrong with the data."""
 
 
 class StorageError(EdgekdError):

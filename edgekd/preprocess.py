@@ -15,7 +15,9 @@ Specification, version 1. All divisions written ``//`` and shifts ``>>`` are of 
    d. Alpha ``a``: each channel ``c`` becomes ``(c * a + 255 * (255 - a) + 127) // 255``, that is, over white.
    e. CMYK (a JPEG stores 255 minus each; YCCK is first converted to CMYK by libjpeg): with ``n = 255 - k``,
       ``t = x * n + 128`` and ``m = (t + (t >> 8)) >> 8``, each of red, green, blue is ``n - m`` for x = c, m, y.
-   f. Anything else (signed, 32-bit or float samples, YCbCr, LAB, premultiplied grey, 12 bits): refused.
+   f. HEIC and AVIF are read where this machine has a decoder, as that decoder turns them into 8-bit RGB; a port of
+      this specification need not read them. Anything else (signed, 32-bit or float samples, YCbCr, LAB, premultiplied
+      grey, 12 bits): refused.
 
 3. *Orientation.* Exif tag 0x0112 (type SHORT or LONG) in the first directory of the Exif block (a JPEG's APP1 segment
    that begins ``Exif``, 0, 0; a PNG's eXIf chunk; a WEBP's EXIF chunk), or in a TIFF's own first directory. For 5 to 8
@@ -54,16 +56,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgekd.errors import DataError, DecodeError
+from edgekd.errors import DataError, DecodeError, MemoryShortage
+from edgekd.photo_formats import describe_unknown, readable_formats, suffixes_by_format
+from edgekd.storage import read_regular_file
 
 MAX_PIXELS = 100_000_000
 _TOO_MANY = f"has more than {MAX_PIXELS} pixels: refused as a possible decompression bomb. Scale it down first"
-# Nothing else is ever opened: EPS would start ghostscript. The JPEG opener also opens MPO.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".mpo", ".jpg", ".jpeg"), "PNG": (".png", ".apng"),
-    "WEBP": (".webp",), "BMP": (".bmp", ".dib"), "GIF": (".gif",), "TIFF": (".tif", ".tiff"),
-}  # fmt: skip
+# The longest file that is read: 100 million pixels of 8 bytes, and what a file has besides.
+MAX_BYTES = 1 << 30
 _ORIENTATION = 0x0112
 Pixels = NDArray[np.uint8]
 
@@ -125,6 +125,11 @@ def decode(content: bytes, name: str) -> Photo:
         image.load()
         pixels = _to_rgb(image, content)
     except Exception as error:  # a malformed file can raise anything from a decoder
+        if _is_out_of_memory(error):
+            raise MemoryShortage(
+                f"there is not enough memory to decode {name} ({image.width} x {image.height} pixels). Free some, or "
+                "scale the photo down"
+            ) from None
         reason = f"does not decode as {image.format}: {str(error) or error!r}"
         raise DecodeError(f"{name} is damaged or cut short and {reason}. Replace the file or remove it") from None
     if image.format != "TIFF":  # Pillow has turned a TIFF already
@@ -189,7 +194,9 @@ def preprocess(content: bytes | str | os.PathLike[str], name: str | None, prepro
         return resize(decode(content, name or "the photo").pixels, preprocessing)
     path = Path(content)
     try:
-        photo = path.read_bytes()
+        photo = read_regular_file(path, MAX_BYTES)
+    except MemoryError:
+        raise MemoryShortage(f"there is not enough memory to read {path}. Free some") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Give the path of a photo") from None
     return resize(decode(photo, name or str(path)).pixels, preprocessing)
@@ -239,12 +246,13 @@ def _open(content: bytes, name: str) -> Image.Image:
     if not content:
         raise DecodeError(f"{name} is empty (0 bytes). Copy it again or remove it")
     try:
-        return Image.open(io.BytesIO(content), formats=FORMATS)
+        return Image.open(io.BytesIO(content), formats=readable_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DecodeError(f"{name} {_TOO_MANY}") from None
     except UnidentifiedImageError:
-        kind = "a HEIC or AVIF photo" if content[4:8] == b"ftyp" else f"not a photo (it begins with {content[:8]!r})"
-        raise DecodeError(f"{name} is {kind}. Convert it to one of {', '.join(FORMATS)}, or remove it") from None
+        raise DecodeError(f"{name} {describe_unknown(content)}") from None
+    except MemoryError:
+        raise MemoryShortage(f"there is not enough memory to open {name}. Free some") from None
     except Exception as error:  # a malformed header can raise anything
         raise DecodeError(
             f"{name} has a damaged header: {str(error) or error!r}. Replace the file or remove it"
@@ -254,7 +262,7 @@ def _open(content: bytes, name: str) -> Image.Image:
 def _notes(image: Image.Image, content: bytes, name: str) -> list[str]:
     notes = []
     suffix = PurePath(name).suffix.lower()
-    if suffix and image.format and suffix not in _SUFFIXES[image.format]:
+    if suffix and image.format and suffix not in suffixes_by_format()[image.format]:
         notes.append(f"{image.format} named {suffix}")
     if image.mode in ("RGBA", "LA", "PA", "CMYK", "P"):
         notes.append("palette" if image.mode == "P" else image.mode)
@@ -265,6 +273,11 @@ def _notes(image: Image.Image, content: bytes, name: str) -> list[str]:
     if _tag(image, _ORIENTATION) in range(2, 9):
         notes.append("EXIF-rotated")
     return notes
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # Pillow's decoders report it as an OSError of these words.
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 def _several_frames(content: bytes, name: str) -> list[str]:

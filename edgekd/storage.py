@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgekd.errors import EdgekdError, RunError
+
+_ODD_FILES = {
+    "a pipe": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a block device": stat.S_ISBLK, "a socket": stat.S_ISSOCK,
+    "a folder": stat.S_ISDIR,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -58,6 +65,19 @@ def read_json(path: Path) -> Any:
         raise EdgekdError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EdgekdError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def read_regular_file(path: Path, most_bytes: int) -> bytes:
+    """The bytes of a file. Raises OSError, whose ``strerror`` says why, for pipes, devices and longer files too."""
+    facts = path.stat()
+    kind = next((name for name, test in _ODD_FILES.items() if test(facts.st_mode)), None)
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    if facts.st_size > most_bytes:
+        size = f"{facts.st_size / (1 << 30):,.1f} GiB"
+        raise OSError(errno.EFBIG, f"it has {size}, more than the {most_bytes >> 20:,} MiB that are read", str(path))
+    with path.open("rb") as stream:
+        return stream.read()
 
 
 def sha256_file(path: Path) -> str:

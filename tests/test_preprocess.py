@@ -341,7 +341,7 @@ def test_refusals_say_what_where_and_what_next() -> None:
         decode(b"", "b.jpg")
     with pytest.raises(DecodeError, match=r"c\.jpg is not a photo \(it begins with b'<html>"):
         decode(b"<html></html>", "c.jpg")
-    with pytest.raises(DecodeError, match=r"d\.jpg is a HEIC or AVIF photo\. Convert"):
+    with pytest.raises(DecodeError, match=r"d\.jpg is a HEIC photo\. To use such photos, install the plug-in"):
         decode(b"\0\0\0\x18ftypheic" + bytes(50), "d.jpg")
     with pytest.raises(DecodeError, match=r"e\.jpg is damaged or cut short .* JPEG: .*truncated"):
         decode(whole[:-200], "e.jpg")

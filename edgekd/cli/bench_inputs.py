@@ -14,7 +14,8 @@ from edgekd.bench.plan import FRAME_MS, BenchPlan
 from edgekd.bench.targets import BenchTarget, Photos, make_targets
 from edgekd.errors import DataError, UsageError
 from edgekd.formats.artifact import Artifact
-from edgekd.preprocess import FORMATS, Preprocessing, preprocess
+from edgekd.photo_formats import FORMATS
+from edgekd.preprocess import Preprocessing, preprocess
 
 _SUSTAINED_S = 120.0
 # Loading, warming up and running on the slowest devices that people have tried.

@@ -39,8 +39,14 @@ def list_npz(path: Path) -> Listing:
     for index, (label, split) in enumerate(zip(labels, splits, strict=True)):
         label_in_split = None if split == "unlabelled" else label
         items.append(Listed(f"{path.name}#{index}", path, index, label_in_split, split))
-    names = class_order(item.label for item in items if item.label is not None)
-    return Listing(tuple(items), names if classes is None else classes, ())
+    return Listing(tuple(items), _class_order(parts, items) if classes is None else classes, ())
+
+
+def _class_order(parts: tuple[_Part, ...], items: list[Listed]) -> tuple[str, ...]:
+    """Names in text order; whole numbers are the numbers of classes, so they keep their order."""
+    labels = {item.label for item in items if item.label is not None}
+    numbered = all(part.labels.dtype.kind in "iu" for part in parts)
+    return tuple(sorted(labels, key=int)) if numbered else class_order(labels)
 
 
 def read_row(path: Path, index: int) -> NDArray[np.uint8]:

@@ -1,53 +1,68 @@
-"""A CSV ``filename,label[,split]`` next to its images."""
+"""A CSV ``filename,label[,split]`` next to its images, as people's tools write it: Excel, Windows, macOS."""
 
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from edgekd.data.csv_names import FileFinder
 from edgekd.data.listing import SPLITS, Listed, Listing, class_order, require_folder, split_name
+from edgekd.data.names import clean_name
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
+from edgekd.storage import read_regular_file
 
 _COLUMNS = ("filename", "label", "split")
+_DELIMITERS = (",", ";", "\t", "|")
+_MOST_BYTES = 4 << 30
+Row = dict[str, str]
 
 
 def list_csv(path: Path, images: Path | None = None) -> Listing:
-    """List the photos of a CSV with the columns filename, label and, if wanted, split (UTF-8, comma).
+    """List the photos of a CSV with the columns filename, label and, if wanted, split.
 
-    A file is looked for next to the CSV, then in ``images``; if that is not given, then in the CSV's folder's
-    subfolder, where there is exactly one. A row with an empty label is an unlabelled photo. A file that is missing,
-    or listed again, is left out with a finding. Raises DataError.
+    It may be UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs. A file is looked for next to the CSV, then
+    in ``images``; if that is not given, then in the CSV's folder's subfolder, where there is exactly one. Backslashes,
+    absolute names and names of other case or Unicode form are looked for in the same folders. A row with an empty label
+    is an unlabelled photo. A file that is missing, or listed again, is left out with a finding. Raises DataError.
     """
-    folders = _folders(path, images)
+    finder = FileFinder(_folders(path, images), images is not None)
+    text, encoding = _read_text(path)
     items: dict[str, Listed] = {}
     missing: list[str] = []
     repeated: list[str] = []
     contradicting: list[str] = []
-    for number, row in _rows(path):
+    for number, row in _rows(text, path):
         name = _checked_name(row["filename"], path, number)
         label, split = _label_and_split(row, path, number)
-        file = next((folder / name for folder in folders if (folder / name).is_file()), None)
-        if name in items:
-            first = items[name].label
-            if first == label:
-                repeated.append(name)
-            else:
-                contradicting.append(f"{name} ({first} first, {label} in line {number})")
-        elif file is None:
+        file = finder.find(name)
+        if file is None:
             missing.append(name)
+            continue
+        if file.id not in items:
+            items[file.id] = Listed(file.id, file.path, None, label, split)
+        elif items[file.id].label == label:
+            repeated.append(name)
         else:
-            items[name] = Listed(name, file, None, label, split)
-    searched = " or ".join(str(folder) for folder in folders)
+            contradicting.append(f"{name} ({items[file.id].label} first, {label} in line {number})")
     if missing and not items:
         raise DataError(
-            f"none of the {len(missing)} files listed in {path} (the first is {missing[0]}) is in {searched}. "
-            "Say where they are with images="
+            f"none of the {len(missing)} files listed in {path} (the first is {missing[0]}) is in {finder.searched}. "
+            f"{finder.why_missing(missing[0])}"
         )
     findings = (
-        Finding("missing-files", tuple(missing), f"files listed in {path.name} that are not in {searched} (left out)"),
+        Finding(
+            "missing-files", tuple(missing), f"files listed in {path.name} that are not in {finder.searched} (left out)"
+        ),
+        Finding("renamed-files", tuple(finder.renamed), f"files found under another name than in {path.name} (used)"),
         Finding("repeated-rows", tuple(repeated), f"rows of {path.name} that repeat a file (used once)"),
         Finding("conflicting-labels", tuple(contradicting), "files listed with two labels (the first is used)"),
+        Finding(
+            "csv-encoding",
+            (path.name,) if encoding == "cp1252" else (),
+            "CSVs that are not UTF-8 (read as Windows-1252)",
+        ),
     )
     classes = class_order(item.label for item in items.values() if item.label is not None)
     return Listing(tuple(items.values()), classes, findings)
@@ -57,45 +72,78 @@ def _folders(path: Path, images: Path | None) -> list[Path]:
     if images is not None:
         require_folder(images, "the CSV's images")
         return [path.parent, images]
+    if not path.parent.is_dir():
+        return [path.parent]
     inside = [folder for folder in path.parent.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
     return [path.parent, *inside] if len(inside) == 1 else [path.parent]
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _read_text(path: Path) -> tuple[str, str]:
+    """The CSV's text and its encoding. Raises DataError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey="", strict=True)
-            columns = tuple(reader.fieldnames or ())
-            if not {"filename", "label"} <= set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
-                raise DataError(
-                    f"{path} has the columns {', '.join(columns) or '(none)'}. "
-                    "Its first line must be filename,label or filename,label,split, separated by commas"
-                )
-            rows = []
-            for row in reader:
-                if None in row.values() or "" in row:
-                    raise DataError(f"{path}, line {reader.line_num}: not {len(columns)} values. Correct the line")
-                rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
+        content = read_regular_file(path, _MOST_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist. Give the path of a CSV with the columns filename,label") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a UTF-8 CSV: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Give the path of a CSV") from None
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text, encoding
+    raise DataError(f"{path} is neither UTF-8, UTF-16 nor Windows-1252 text. Save it as a UTF-8 CSV")
+
+
+def _rows(text: str, path: Path) -> list[tuple[int, Row]]:
+    """Line number and values of every row. Raises DataError."""
+    start, delimiter = _dialect(text)
+    reader = csv.DictReader(io.StringIO(text[start:], newline=""), restkey="", strict=True, delimiter=delimiter)
+    first_line = text.count("\n", 0, start)
+    try:
+        columns = tuple(clean_name(name).lower() for name in reader.fieldnames or ())
+        if not {"filename", "label"} <= set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
+            raise DataError(
+                f"{path} has the columns {', '.join(columns) or '(none)'}. "
+                "Its first line must be filename,label or filename,label,split, separated by commas or semicolons"
+            )
+        reader.fieldnames = list(columns)
+        rows = []
+        for row in reader:
+            number = first_line + reader.line_num
+            if None in row.values() or "" in row:
+                raise DataError(f"{path}, line {number}: not {len(columns)} values. Correct the line")
+            rows.append((number, {key: value.strip() for key, value in row.items()}))
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a CSV: {error}") from None
     if not rows:
         raise DataError(f"{path} lists no photos. Add a line per photo: filename,label")
     return rows
 
 
+def _dialect(text: str) -> tuple[int, str]:
+    """Where the header starts, and what separates its columns; Excel may say so in a line of its own."""
+    first = text.split("\n", 1)[0].strip()
+    if first.lower().startswith("sep=") and len(first) == 5:
+        return text.find("\n") + 1, first[4]
+    for delimiter in _DELIMITERS:
+        if {"filename", "label"} <= {clean_name(name).strip('"').lower() for name in first.split(delimiter)}:
+            return 0, delimiter
+    return 0, ","
+
+
 def _checked_name(text: str, path: Path, number: int) -> str:
-    name = PurePosixPath(text)
-    if not text or name.is_absolute() or ".." in name.parts or PureWindowsPath(text).drive:
+    if not text or ".." in PureWindowsPath(text).parts or ".." in PurePosixPath(text).parts:
         raise DataError(
             f"{path}, line {number}: filename {text!r} must be relative to the CSV's folder or to images=, without '..'"
         )
-    return name.as_posix()
+    return text
 
 
-def _label_and_split(row: dict[str, str], path: Path, number: int) -> tuple[str | None, str | None]:
-    label = row["label"] or None
+def _label_and_split(row: Row, path: Path, number: int) -> tuple[str | None, str | None]:
+    label = clean_name(row["label"]) or None
     split = split_name(row["split"]) if row.get("split") else None
     if row.get("split") and split is None:
         raise DataError(f"{path}, line {number}: split {row['split']!r} must be one of {', '.join(SPLITS)}, or empty")

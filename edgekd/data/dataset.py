@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from edgekd.data.duplicates import DuplicateSummary
 from edgekd.data.listing import SPLITS
 from edgekd.data.reading import read_photo
 from edgekd.data.warnings import DataWarning
-from edgekd.errors import DataError, UsageError
+from edgekd.errors import DataError, UsageError, shown
 
 _VERSION = 1
+_MOST_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,23 @@ class Dataset:
         for sample in self.samples:
             table[sample.split]["" if sample.label is None else self.classes[sample.label]] += 1
         return table
+
+    def summary_line(self) -> str:
+        """Photos, classes with their counts, and splits, in the one line that commands print when they read photos.
+
+        Example:
+            >>> sample = Sample("clean/a.jpg", Path("clean/a.jpg"), None, "0" * 64, 0, "train", 0)
+            >>> Dataset(("clean", "littered"), (sample,), (), DuplicateSummary(0, 0, 0, 1, None, ())).summary_line()
+            '1 photo; classes: clean 1, littered 0; splits: train 1'
+        """
+        of_class = Counter(sample.label for sample in self.samples)
+        of_split = Counter(sample.split for sample in self.samples)
+        names = [f"{shown(name)} {of_class[number]:,}" for number, name in enumerate(self.classes)]
+        if len(names) > _MOST_CLASSES:
+            names[_MOST_CLASSES - 1 :] = [f"… {len(names) - _MOST_CLASSES + 1:,} more"]
+        splits = ", ".join(f"{split} {of_split[split]:,}" for split in SPLITS if of_split[split])
+        photos = f"{len(self.samples):,} photo{'' if len(self.samples) == 1 else 's'}"
+        return f"{photos}; classes: {', '.join(names)}; splits: {splits}"
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """Decode a sample to uint8 RGB [H, W, 3].

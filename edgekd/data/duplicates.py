@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.data.near_pairs import NearPairs
 from edgekd.preprocess import Pixels, resample
 
 HAMMING_BITS = 8
 TOLERANCE_LEVELS = 12
 _SIDE = 32
 _KEPT = 8
-_ROWS = 64
-_PAIRS = 100_000
 
 
 @dataclass(frozen=True)
@@ -109,35 +108,18 @@ def near_groups(
     If a group then has more than ``most`` photos, the hashes tell these photos apart too badly (handwritten digits,
     say), and two bits fewer are admitted, down to 0. Returns the groups and the bits that were used.
     """
-    levels = range(hamming_bits, -1, -2)
-    unions = {bits: _Union(exact) for bits in levels}
-    representatives = np.flatnonzero(np.asarray(exact) == np.arange(len(exact)))
-    group_hashes, small = hashes[representatives], thumbnails[representatives].astype(np.int16)
-    for start in range(0, len(representatives), _ROWS):
-        distance = np.bitwise_count(group_hashes[start : start + _ROWS, None] ^ group_hashes[None, start:])
-        rows, columns = np.nonzero(distance <= hamming_bits)
-        later = columns > rows
-        rows, columns = rows[later], columns[later]
-        near = _near_in_colour(small, rows + start, columns + start)
-        for row, column in zip(rows[near].tolist(), columns[near].tolist(), strict=True):
-            for bits in levels:
-                if distance[row, column] <= bits:
-                    unions[bits].join(int(representatives[start + row]), int(representatives[start + column]))
-    for bits in levels:
-        groups = unions[bits].groups()
+    exact_roots = np.asarray(exact, np.int64)
+    representatives, rank = np.unique(exact_roots, return_inverse=True)
+    pairs = NearPairs(hashes[representatives], thumbnails[representatives], TOLERANCE_LEVELS)
+    # Groups of fewer bits lie inside those of more: photos that are alone stay alone.
+    candidates = np.arange(len(representatives))
+    for bits in range(hamming_bits, -1, -2):
+        roots = pairs.components(candidates, bits)
+        groups = representatives[roots[rank]]
         if bits < 2 or np.bincount(groups, minlength=1).max() <= most:
             break
-    return groups, bits
-
-
-def _near_in_colour(small: NDArray[np.int16], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of thumbnails are near in colour; in pieces, because many hashes can collide."""
-    near = np.zeros(len(left), np.bool_)
-    for start in range(0, len(left), _PAIRS):
-        here = slice(start, start + _PAIRS)
-        difference = np.abs(small[left[here]] - small[right[here]]).sum(axis=1, dtype=np.int64)
-        near[here] = difference <= TOLERANCE_LEVELS * small.shape[1]
-    return near
+        candidates = np.flatnonzero(np.bincount(roots, minlength=len(roots))[roots] > 1)
+    return groups.tolist(), bits
 
 
 def summarize(

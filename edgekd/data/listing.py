@@ -1,18 +1,27 @@
-"""What a source lists, before any photo is opened."""
+"""What a source lists, before any photo is opened; what names of splits and the order of classes mean."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.data.names import clean_name, readable_name
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
+from edgekd.photo_formats import missing_decoder, photo_suffixes
 
 SPLITS = ("train", "val", "test", "unlabelled")
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp", ".tif", ".tiff")
-_SPLIT_NAMES = {name: name for name in SPLITS} | {"validation": "val", "valid": "val", "unlabeled": "unlabelled"}
+_SPLIT_NAMES = {
+    **{name: name for name in SPLITS}, "training": "train", "validation": "val", "valid": "val",
+    "testing": "test", "unlabeled": "unlabelled",
+}  # fmt: skip
+# Words in the names of folders that are hardly classes.
+_SPLIT_WORDS = {*_SPLIT_NAMES, "dev", "pred", "predict", "prediction", "predictions", "eval", "evaluation", "holdout"}
+# What archives and file systems leave in a folder.
+LEFTOVERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found", "system volume information", "__pycache__"})
 
 
 @dataclass(frozen=True)
@@ -37,44 +46,66 @@ class Listing:
 
 def split_name(text: str) -> str | None:
     """The split that ``text`` means, in any case and with the usual other spellings; None if it means none."""
-    return _SPLIT_NAMES.get(text.strip().lower())
+    return _SPLIT_NAMES.get(clean_name(text).lower())
+
+
+def is_like_split(name: str) -> bool:
+    """Whether a folder of this name holds a split (``seg_pred``, ``test-2``) rather than a class."""
+    words = re.split(r"[\W_\d]+", clean_name(name).lower())
+    return bool(_SPLIT_WORDS & {*words, clean_name(name).lower()})
 
 
 def class_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Distinct labels in alphanumeric order, or in numeric order where all of them are whole numbers."""
-    distinct = sorted(set(labels))
-    if all(label.removeprefix("-").isdecimal() for label in distinct):
-        distinct.sort(key=int)
-    return tuple(distinct)
+    """Distinct class names in text order, as Keras sorts folders: "10" comes before "2"."""
+    return tuple(sorted(set(labels)))
 
 
 def photos_under(folder: Path) -> tuple[list[Path], list[Finding]]:
-    """Photos by suffix anywhere under ``folder``, sorted, and findings on what was passed over.
+    """Photos by suffix anywhere under ``folder``, sorted, and findings on the files that are not read.
 
     Links to folders are not followed, as in keras.utils.image_dataset_from_directory.
     """
     photos: list[Path] = []
     hidden: list[str] = []
     others: list[str] = []
+
+    def shown(path: Path) -> str:
+        return readable_name(str(path.relative_to(folder.parent)))
+
     for root, folders, names in os.walk(folder):
-        hidden.extend(str(Path(root, name).relative_to(folder.parent)) for name in folders if name.startswith("."))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        hidden.extend(shown(Path(root, name)) for name in folders if is_hidden(name))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
             path = Path(root, name)
-            if name.startswith("."):
-                hidden.append(str(path.relative_to(folder.parent)))
-            elif name.lower().endswith(SUFFIXES):
+            if is_hidden(name):
+                hidden.append(shown(path))
+            elif name.lower().endswith(photo_suffixes()):
                 photos.append(path)
             else:
-                others.append(str(path.relative_to(folder.parent)))
-    return photos, passed_over(hidden, others)
+                others.append(shown(path))
+    return photos, ignored_files(hidden, others)
 
 
-def passed_over(hidden: Iterable[str], others: Iterable[str]) -> list[Finding]:
-    """Findings on hidden files and on files with other suffixes than photos have."""
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or left behind by an archive or a file system."""
+    return name.startswith(".") or name.lower() in LEFTOVERS
+
+
+def ignored_files(hidden: Iterable[str], others: Sequence[str]) -> list[Finding]:
+    """Findings on hidden files, on photos that need a decoder which is not installed, and on other files."""
+    hints = {name: missing_decoder(Path(name).suffix.lower()) for name in others}
+    undecodable: dict[str, list[str]] = {}
+    for name, hint in hints.items():
+        if hint is not None:
+            undecodable.setdefault(hint, []).append(name)
+    rest = tuple(name for name, hint in hints.items() if hint is None)
     return [
-        Finding("hidden-files", tuple(hidden), "hidden files or folders, passed over"),
-        Finding("other-files", tuple(others), f"files passed over because photos end in {', '.join(SUFFIXES)}"),
+        Finding("hidden-files", tuple(hidden), "hidden files or folders, ignored"),
+        *(
+            Finding("missing-decoder", tuple(names), f"photos that this machine cannot decode; to use them, {hint}")
+            for hint, names in undecodable.items()
+        ),
+        Finding("other-files", rest, f"files ignored because photos end in {', '.join(photo_suffixes())}"),
     ]
 
 

@@ -16,6 +16,7 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.folder import list_class_folders, list_unlabelled
 from edgekd.data.listing import Listed, Listing, class_order
+from edgekd.data.names import clean_name, explain_unknown, similar_names
 from edgekd.data.reading import Look, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
@@ -23,6 +24,8 @@ from edgekd.errors import DataError, UsageError
 from edgekd.progress import Progress, report_to
 
 PathLike = str | os.PathLike[str]
+# Findings that explain why a class has no photos.
+_REASONS = ("missing-files", "undecodable", "missing-decoder", "other-files")
 _SMALL_GROUP = 50
 _IMAGES_WITHOUT_CSV = "images= says where a CSV's files are, and the source is not a .csv. Leave it out"
 
@@ -79,7 +82,8 @@ def load_dataset(
     """
     policy = SplitPolicy() if policy is None else policy
     images = None if images is None else Path(images)
-    listing = _list(source, images)
+    wanted = None if classes is None else tuple(classes)
+    listing = _list(source, images, wanted)
     items = list(listing.items)
     findings = list(listing.findings)
     if unlabelled is not None:
@@ -87,11 +91,12 @@ def load_dataset(
         items.extend(more.items)
         findings.extend(more.findings)
     _require_unique(items)
-    order = _class_order(listing, None if classes is None else tuple(classes))
+    order = _class_order(listing, wanted)
     with report_to(progress, "photos") as report:
         items, looks, decode_findings = _decode_all(items, report)
     findings.extend(decode_findings)
     _require_photos(items, order, findings)
+    findings.append(Finding("similar-classes", similar_names(order), "classes whose names are hardly different"))
     exact = exact_groups([(look.sha256, look.pixels_sha256) for look in looks])
     groups, bits = _group(exact, looks, policy)
     findings.extend(_tightened(items, groups, bits, policy))
@@ -109,11 +114,11 @@ def load_dataset(
     return Dataset(order, samples, tuple(finding.warning for finding in merge(findings)), duplicates)
 
 
-def _list(source: PathLike | Sequence[PathLike], images: Path | None) -> Listing:
+def _list(source: PathLike | Sequence[PathLike], images: Path | None, classes: tuple[str, ...] | None) -> Listing:
     if not isinstance(source, (str, os.PathLike)):
         if images is not None:
             raise UsageError(_IMAGES_WITHOUT_CSV)
-        return _list_pool(tuple(Path(folder) for folder in source))
+        return _list_pool(tuple(Path(folder) for folder in source), classes)
     path = Path(source)
     suffix = path.suffix.lower()
     if images is not None and suffix != ".csv":
@@ -124,13 +129,13 @@ def _list(source: PathLike | Sequence[PathLike], images: Path | None) -> Listing
         return list_npz(path)
     if path.is_file():
         raise UsageError(f"{path} is not a source of photos. Give a folder, a .csv or a .npz")
-    return list_class_folders(path)
+    return list_class_folders(path, classes)
 
 
-def _list_pool(folders: tuple[Path, ...]) -> Listing:
+def _list_pool(folders: tuple[Path, ...], classes: tuple[str, ...] | None) -> Listing:
     if not folders or len({folder.name for folder in folders}) < len(folders):
         raise UsageError(f"several source folders must have distinct names, got {[folder.name for folder in folders]}")
-    listings = [list_class_folders(folder) for folder in folders]
+    listings = [list_class_folders(folder, classes) for folder in folders]
     items = [
         replace(item, id=f"{folder.name}/{item.id}")
         for folder, listing in zip(folders, listings, strict=True)
@@ -149,10 +154,16 @@ def _require_unique(items: Sequence[Listed]) -> None:
 
 
 def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str, ...]:
-    order = listing.classes if classes is None else classes
+    order = listing.classes if classes is None else tuple(map(clean_name, classes))
     unknown = sorted(set(listing.classes) - set(order))
-    if unknown or len(set(order)) < len(order):
-        raise DataError(f"the data has the classes {list(listing.classes)}, which classes={list(order)} does not fit")
+    if len(set(order)) < len(order):
+        twice = [name for name, count in Counter(order).items() if count > 1]
+        raise DataError(f"classes= names {', '.join(map(repr, twice))} twice. Name every class once")
+    if unknown:
+        raise DataError(
+            f"the data has the classes {list(listing.classes)}, which classes={list(classes or ())} does not fit"
+            f"{explain_unknown(unknown, order)}"
+        )
     if len(order) < 2:
         raise DataError(
             f"the data has {len(order)} classes {list(order)}, and a classifier needs two. Add another class"
@@ -173,9 +184,7 @@ def _require_photos(items: Sequence[Listed], order: Sequence[str], findings: Seq
     present = {item.label for item in items}
     empty = [name for name in order if name not in present]
     if empty:
-        why = "; ".join(
-            finding.warning.message for finding in merge(findings) if finding.kind in ("missing-files", "undecodable")
-        )
+        why = "; ".join(finding.warning.message for finding in merge(findings) if finding.kind in _REASONS)
         raise DataError(
             f"no usable photo of class {', '.join(empty)}{f' ({why})' if why else ''}. Add photos, or remove the class"
         )

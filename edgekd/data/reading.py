@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from edgekd.data.arrays import read_row
 from edgekd.data.duplicates import perceptual_hash
 from edgekd.data.listing import Listed
-from edgekd.errors import DataError
-from edgekd.preprocess import Photo, decode
+from edgekd.errors import DataError, MemoryShortage
+from edgekd.preprocess import MAX_BYTES, Photo, decode
 from edgekd.progress import Progress
+from edgekd.storage import read_regular_file
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ def read_photo(path: Path, index: int | None, name: str) -> tuple[str, Photo]:
         pixels = read_row(path, index)
         return pixels_sha256(pixels), Photo(pixels, ())
     try:
-        content = path.read_bytes()
+        content = read_regular_file(path, MAX_BYTES)
+    except MemoryError:
+        raise MemoryShortage(f"there is not enough memory to read {name} ({path}). Free some") from None
     except OSError as error:
         raise DataError(
             f"{name} cannot be read ({path}: {error.strerror}). Put it back, or load the data again"

@@ -44,7 +44,7 @@ def test_class_folders_are_read_as_keras_does(tmp_path: Path) -> None:
     root = tmp_path.name
     merged = sorted(name for finding in listing.findings if finding.kind == "hidden-files" for name in finding.names)
     assert merged == sorted([f"{root}/.git", "a/._6.png", "a/.x"])
-    assert ("a/9.heic",) in [finding.names for finding in listing.findings if finding.kind == "other-files"]
+    assert found(listing)["missing-decoder"] == ("a/9.heic",)
 
 
 def test_split_folders_with_any_usual_name(tmp_path: Path) -> None:
@@ -61,18 +61,26 @@ def test_split_folders_with_any_usual_name(tmp_path: Path) -> None:
     ]
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+def test_a_class_called_train_is_listed_or_refused(tmp_path: Path) -> None:
     for name in ("train/1.png", "car/2.png", "bus/3.png"):
         make.write(tmp_path / name, b"x")
-    assert list_class_folders(tmp_path).classes == ("bus", "car", "train")
-    for name in ("other/train/1.png", "other/test/2.png"):
-        make.write(tmp_path / name, b"x")
-    assert list_class_folders(tmp_path / "other").classes == ("test", "train")
+    with pytest.raises(DataError, match=r"'train' is named like a split, not like a class.*classes="):
+        list_class_folders(tmp_path)
+    assert list_class_folders(tmp_path, ("bus", "car", "train")).classes == ("bus", "car", "train")
 
 
-def test_class_order_is_numeric_for_numbers() -> None:
-    assert class_order(["10", "9", "9", "-1"]) == ("-1", "9", "10")
-    assert class_order(["10", "9", "x"]) == ("10", "9", "x")
+def test_class_order_is_that_of_text() -> None:
+    assert class_order(["10", "9", "9", "-1"]) == ("-1", "10", "9")
+    assert class_order(["10", "9", "x", "X"]) == ("10", "9", "X", "x")
+
+
+@pytest.mark.parametrize("layout", ["{0}/1.png", "train/{0}/1.png"])
+def test_numbered_classes_have_one_order_in_every_source(layout: str, tmp_path: Path) -> None:
+    for name in ("10", "2", "1"):
+        make.write(tmp_path / "photos" / layout.format(name), b"x")
+    lines = [f"{layout.format(name)},{name}" for name in ("10", "2", "1")]
+    table = a_csv(tmp_path / "photos", "\n".join(["filename,label", *lines]))
+    assert list_class_folders(tmp_path / "photos").classes == list_csv(table).classes == ("1", "10", "2")
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------
@@ -125,17 +133,18 @@ def test_csv_images_beside_it_in_the_one_folder_or_where_said(tmp_path: Path) ->
     ("text", "match"),
     [
         ("file,label\na.png,1\n", "has the columns file, label"),
-        ("filename;label\na.png;1\n", "separated by commas"),
+        ("filename:label\na.png:1\n", "separated by commas or semicolons"),
         ("filename,label\n", "lists no photos"),
         ("filename,label\na.png\n", "line 2: not 2 values"),
         ("filename,label\na.png,1,2\n", "line 2: not 2 values"),
         ("filename,label\n../a.png,1\n", r"line 2: filename '../a.png' must be relative"),
-        ("filename,label\n/etc/a.png,1\n", "must be relative"),
-        ("filename,label\nC:\\a.png,1\n", "must be relative"),
+        ("filename,label\n/etc/hostname,1\n", "names are absolute, and only these folders are read"),
+        ("filename,label\nC:\\a.png,1\n", "names are absolute"),
+        ("filename,label\nC:\\..\\a.png,1\n", "without '..'"),
         ("filename,label\n,1\n", "line 2: filename ''"),
         ("filename,label,split\na.png,1,dev\n", "line 2: split 'dev' must be one of train, val, test"),
         ("filename,label,split\na.png,,test\n", "line 2: a test photo without a label"),
-        ('filename,label\n"a.png,1\n', "cannot be read as a UTF-8 CSV"),
+        ('filename,label\n"a.png,1\n', "cannot be read as a CSV"),
     ],
 )
 def test_csv_errors_name_the_line(tmp_path: Path, text: str, match: str) -> None:
@@ -144,10 +153,52 @@ def test_csv_errors_name_the_line(tmp_path: Path, text: str, match: str) -> None
 
 
 def test_csv_that_is_no_csv(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read as a UTF-8 CSV"):
-        list_csv(a_csv(tmp_path, "filename,label\nä.png,1\n", "latin-1"))
+    with pytest.raises(DataError, match="neither UTF-8, UTF-16 nor Windows-1252"):
+        list_csv(make.write(tmp_path / "photos.csv", b"filename,label\n\x81.png,1\n"))
     with pytest.raises(DataError, match="does not exist"):
         list_csv(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="it is a folder, not a file"):
+        list_csv(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "renamed"),
+    [
+        ("filename;label\ngreen/a.png;g\nr\u00f6t/b.png;r\n", "utf-8-sig", 0),
+        ("sep=;\r\nfilename;label\r\ngreen/a.png;g\r\nr\u00f6t/b.png;r\r\n", "utf-8", 0),
+        ("Filename\tLabel\ngreen/a.png\tg\nr\u00f6t/b.png\tr\n", "utf-16", 0),
+        ("filename,label\ngreen\\a.png,g\nr\u00f6t\\b.png,r\n", "utf-8", 0),
+        ("filename,label\nC:\\photos\\green\\a.png,g\nC:\\photos\\r\u00f6t\\b.png,r\n", "cp1252", 2),
+        ("filename,label\n/home/me/green/a.png,g\n/home/me/r\u00f6t/b.png,r\n", "utf-8", 2),
+        ("filename,label\nGreen/A.PNG,g\nr\u00f6t/b.png,r\n", "utf-8", 1),
+        ("filename,label\ngreen/a.png,g\nro\u0308t/b.png,r\n", "utf-8", 1),
+        ("filename,label\ngreen/a.png,\ufeffg \nr\u00f6t/b.png,r\n", "utf-8", 0),
+    ],
+)
+def test_csvs_of_other_machines_are_read_as_meant(tmp_path: Path, text: str, encoding: str, renamed: int) -> None:
+    for name in ("green/a.png", "r\u00f6t/b.png"):
+        make.write(tmp_path / name, b"x")
+    listing = list_csv(a_csv(tmp_path, text, encoding))
+    assert rows(listing) == [("green/a.png", "g", None), ("r\u00f6t/b.png", "r", None)]
+    assert len(found(listing).get("renamed-files", ())) == renamed
+    assert ("csv-encoding" in found(listing)) == (encoding == "cp1252")
+
+
+def test_a_csv_whose_files_are_not_found_says_why(tmp_path: Path) -> None:
+    make.write(tmp_path / "photos/green/a.png", b"x")
+    make.write(tmp_path / "other/x.txt", b"x")
+    for text, match in (
+        ("filename,label\ngreen/a,1\n", "There is green/a.png: write the names with their suffix"),
+        ("filename,label\nyellow/b.png,1\n", "Check that its names are relative to"),
+    ):
+        with pytest.raises(DataError, match=match):
+            list_csv(a_csv(tmp_path, text), tmp_path / "photos")
+    with pytest.raises(DataError, match=r"There is .*/photos/green/a.png: say with images= which folder"):
+        list_csv(a_csv(tmp_path, "filename,label\na.png,1\n"))
+    for name in ("photos/green/B.png", "photos/green/b.PNG"):
+        make.write(tmp_path / name, b"x")
+    with pytest.raises(DataError, match="2 files could be meant by it"):
+        list_csv(a_csv(tmp_path, "filename,label\nGreen/b.png,1\n"), tmp_path / "photos")
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
