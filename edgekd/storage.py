@@ -18,7 +18,6 @@ from edgekd.errors import EdgekdError, RunError
 
 _ODD_FILES = {
     "a pipe": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a block device": stat.S_ISBLK, "a socket": stat.S_ISSOCK,
-    "a folder": stat.S_ISDIR,
 }  # fmt: skip
 
 

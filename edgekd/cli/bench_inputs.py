@@ -105,6 +105,6 @@ def _folder_photos(folder: Path, count: int) -> Photos:
         raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)}). Give a folder with some")
 
     def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        return np.stack([preprocess(path.read_bytes(), str(path), preprocessing) for path in paths[:count]])
+        return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
     return Photos(images)

@@ -4,8 +4,12 @@ load            from a source of any kind to a `Dataset`
 dataset         photos with labels and splits, and the hash that names them
 listing         what a source lists before a photo is opened; names of splits, order of classes
 folder, csv_file, arrays    the three kinds of source
+csv_names       the files that a CSV means, where its names were written on another machine
+names           how names of classes and photos are compared, and what an invisible difference is
+text_file       text files in the encodings that people's tools write
 reading         from a listed photo to pixels and hashes
 duplicates      equal photos and photos that look alike
+near_pairs      groups of photos near in hash and colour, without comparing every pair
 splitting       train, val and test: stratified, seeded, duplicates on one side
 warnings        what is unusual about photos, counted
 images          photos as arrays of a model's input size

@@ -9,13 +9,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from edgekd.data.csv_names import FileFinder
 from edgekd.data.listing import SPLITS, Listed, Listing, class_order, require_folder, split_name
 from edgekd.data.names import clean_name
+from edgekd.data.text_file import read_text_file
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
-from edgekd.storage import read_regular_file
 
 _COLUMNS = ("filename", "label", "split")
 _DELIMITERS = (",", ";", "\t", "|")
-_MOST_BYTES = 4 << 30
 Row = dict[str, str]
 
 
@@ -28,7 +27,7 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
     is an unlabelled photo. A file that is missing, or listed again, is left out with a finding. Raises DataError.
     """
     finder = FileFinder(_folders(path, images), images is not None)
-    text, encoding = _read_text(path)
+    text, encoding = read_text_file(path, "a CSV with the columns filename,label")
     items: dict[str, Listed] = {}
     missing: list[str] = []
     repeated: list[str] = []
@@ -76,25 +75,6 @@ def _folders(path: Path, images: Path | None) -> list[Path]:
         return [path.parent]
     inside = [folder for folder in path.parent.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
     return [path.parent, *inside] if len(inside) == 1 else [path.parent]
-
-
-def _read_text(path: Path) -> tuple[str, str]:
-    """The CSV's text and its encoding. Raises DataError."""
-    try:
-        content = read_regular_file(path, _MOST_BYTES)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist. Give the path of a CSV with the columns filename,label") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Give the path of a CSV") from None
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text, encoding
-    raise DataError(f"{path} is neither UTF-8, UTF-16 nor Windows-1252 text. Save it as a UTF-8 CSV")
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, Row]]:

@@ -46,7 +46,9 @@ class FileFinder:
             if len(matches) == 1:
                 folder, path = matches[0]
                 file = NamedFile(readable_name(path.relative_to(folder).as_posix()), path)
-                self.renamed.append(f"{name} = {file.id}")
+                # In the other Unicode form a name is printed alike.
+                show = ascii if clean_name(name) == clean_name(file.id) else str
+                self.renamed.append(f"{show(name)} = {show(file.id)}")
                 return file
         return None
 

@@ -16,7 +16,8 @@ from edgekd.data.duplicates import DuplicateSummary
 from edgekd.data.listing import SPLITS
 from edgekd.data.reading import read_photo
 from edgekd.data.warnings import DataWarning
-from edgekd.errors import DataError, UsageError, shown
+from edgekd.errors import DataError, UsageError
+from edgekd.text import one_line
 
 _VERSION = 1
 _MOST_CLASSES = 12
@@ -88,7 +89,7 @@ class Dataset:
         """
         of_class = Counter(sample.label for sample in self.samples)
         of_split = Counter(sample.split for sample in self.samples)
-        names = [f"{shown(name)} {of_class[number]:,}" for number, name in enumerate(self.classes)]
+        names = [f"{one_line(name)} {of_class[number]:,}" for number, name in enumerate(self.classes)]
         if len(names) > _MOST_CLASSES:
             names[_MOST_CLASSES - 1 :] = [f"… {len(names) - _MOST_CLASSES + 1:,} more"]
         splits = ", ".join(f"{split} {of_split[split]:,}" for split in SPLITS if of_split[split])

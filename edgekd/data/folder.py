@@ -106,9 +106,9 @@ def _check_classes(root: Path, folders: list[Path], classes: Sequence[str]) -> N
     if split_like:
         raise DataError(
             f"{root} has the folders {_listed(folders)}, and {_quoted(split_like)} {_be(split_like)} named like a "
-            "split, not like a class. Splits are called train, val, test and unlabelled, each with a folder per class "
-            "(unlabelled without), and no other folder next to them. Unlabelled photos can be a folder elsewhere "
-            "(unlabelled=). If it is a class, list all class names (classes=)"
+            "split, not like a class. Call the splits train, val, test and unlabelled, with a folder per class in each "
+            "(none in unlabelled) and no other folder next to them; move unlabelled photos elsewhere (unlabelled=); "
+            "or, if these are classes, list the names of all classes (classes=)"
         )
     if len(folders) == 1 and doubtful:
         inner = [path.name for path in _subfolders(folders[0])[0]]
@@ -130,7 +130,7 @@ def _check_inner_folders(root: Path, folders: list[Path], doubtful: list[Path]) 
         f"{root}/{names[0]}/{readable_name(folders[0].name)} of {root}/{readable_name(folders[0].name)}/{names[0]}"
         if all(split_name(name) for name in names)
         else f"If {names[0]} and the others are the classes, give one of the outer folders, or several of them as one "
-        "pool; if they are no classes, list all class names (classes=)"
+        "pool; if they are not, list the names of all classes (classes=)"
     )
     raise DataError(f"every folder of {root} ({_listed(folders)}) has the same subfolders {_some(names)}. {advice}")
 

@@ -69,20 +69,20 @@ def photos_under(folder: Path) -> tuple[list[Path], list[Finding]]:
     hidden: list[str] = []
     others: list[str] = []
 
-    def shown(path: Path) -> str:
+    def name_of(path: Path) -> str:
         return readable_name(str(path.relative_to(folder.parent)))
 
     for root, folders, names in os.walk(folder):
-        hidden.extend(shown(Path(root, name)) for name in folders if is_hidden(name))
+        hidden.extend(name_of(Path(root, name)) for name in folders if is_hidden(name))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
             path = Path(root, name)
             if is_hidden(name):
-                hidden.append(shown(path))
+                hidden.append(name_of(path))
             elif name.lower().endswith(photo_suffixes()):
                 photos.append(path)
             else:
-                others.append(shown(path))
+                others.append(name_of(path))
     return photos, ignored_files(hidden, others)
 
 

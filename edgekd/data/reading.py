@@ -35,6 +35,15 @@ class Look:
 
 def read_photo(path: Path, index: int | None, name: str) -> tuple[str, Photo]:
     """The hash of a photo (of its file's bytes, or its row's pixels) and its pixels. Raises DataError, DecodeError."""
+    try:
+        return _read(path, index, name)
+    except OSError as error:
+        raise DataError(
+            f"{name} cannot be read ({path}: {error.strerror}). Put it back, or load the data again"
+        ) from None
+
+
+def _read(path: Path, index: int | None, name: str) -> tuple[str, Photo]:
     if index is not None:
         pixels = read_row(path, index)
         return pixels_sha256(pixels), Photo(pixels, ())
@@ -42,10 +51,6 @@ def read_photo(path: Path, index: int | None, name: str) -> tuple[str, Photo]:
         content = read_regular_file(path, MAX_BYTES)
     except MemoryError:
         raise MemoryShortage(f"there is not enough memory to read {name} ({path}). Free some") from None
-    except OSError as error:
-        raise DataError(
-            f"{name} cannot be read ({path}: {error.strerror}). Put it back, or load the data again"
-        ) from None
     return hashlib.sha256(content).hexdigest(), decode(content, name)
 
 
@@ -69,7 +74,9 @@ def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threa
 
 def _look(item: Listed) -> Look:
     try:
-        sha256, photo = read_photo(item.path, item.index, item.id)
+        sha256, photo = _read(item.path, item.index, item.id)
+    except OSError as error:
+        return Look("", "", 0, np.zeros(0, np.uint8), (), f"{item.id} cannot be read: {error.strerror}")
     except DataError as error:
         return Look("", "", 0, np.zeros(0, np.uint8), (), str(error))
     hash_, thumbnail = perceptual_hash(photo.pixels)

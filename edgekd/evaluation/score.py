@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import DataError, GateFailed
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
@@ -179,15 +180,17 @@ def _open(artifact: Artifact | str | PathLike[str]) -> Artifact:
 
 def class_order(artifact: Artifact, classes: tuple[str, ...]) -> NDArray[np.int64]:
     """Find each class's output of the artifact. Raises GateFailed if labels and classes differ."""
-    if sorted(artifact.labels) != sorted(classes):
-        missing = sorted(set(classes) - set(artifact.labels))
-        unknown = sorted(set(artifact.labels) - set(classes))
+    labels = tuple(map(clean_name, artifact.labels))
+    if sorted(labels) != sorted(classes):
+        missing = sorted(set(classes) - set(labels))
+        unknown = sorted(set(labels) - set(classes))
         raise GateFailed(
             f"{artifact.path.name} has {len(artifact.labels)} labels and the data has {len(classes)} classes, which do "
             f"not match: not in the file: {', '.join(missing) or 'none'}; not in the data: "
-            f"{', '.join(unknown) or 'none'}. Check it with the data that it was trained for"
+            f"{', '.join(unknown) or 'none'}{explain_unknown(missing, unknown)}. Check it with the data that it was "
+            "trained for"
         )
-    return np.array([artifact.labels.index(name) for name in classes], np.int64)
+    return np.array([labels.index(name) for name in classes], np.int64)
 
 
 def _labelled_samples(dataset: Dataset, split: str) -> list[Sample]:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import ModelError
 
 Ending = Literal["logits", "softmax", "softmax twice", "log_softmax", "sigmoid", "unknown"]
@@ -133,11 +134,12 @@ def class_columns(names: tuple[str, ...], classes: tuple[str, ...], outputs: int
             f"{where} has {outputs} outputs and {len(names)} class names ({_some(names)}). Correct [teacher] classes: "
             "one name an output, in their order"
         )
+    names = tuple(map(clean_name, names))
     missing = [name for name in classes if name not in names]
     if missing:
         raise ModelError(
-            f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(names)}). If it has another "
-            "name for it, write the data's into [teacher] classes"
+            f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(names)})"
+            f"{explain_unknown(missing, names)}. If it has another name for it, write the data's into [teacher] classes"
         )
     counts = Counter(names)
     twice = [name for name in classes if counts[name] > 1]

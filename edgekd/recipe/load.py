@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgekd.errors import RecipeError
+from edgekd.data.text_file import read_names
+from edgekd.errors import DataError, RecipeError
 from edgekd.recipe.mistakes import explain_error
 from edgekd.recipe.sections import Recipe
 from edgekd.scale.place import is_uri
@@ -113,9 +114,7 @@ def _with_class_names(table: dict[str, Any], folder: Path, path: Path) -> dict[s
     if isinstance(table.get("classes"), str):
         file = folder / table["classes"]
         try:
-            table["classes"] = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(
-                f"{path}: teacher.classes: {file} cannot be read as a text file with one class name per line ({error})"
-            ) from None
+            table["classes"] = list(read_names(file))
+        except DataError as error:
+            raise RecipeError(f"{path}: teacher.classes: {error}") from None
     return table

@@ -11,8 +11,9 @@ import numpy as np
 
 from edgekd.errors import DecodeError
 from edgekd.formats.artifact import Artifact
-from edgekd.preprocess import decode, resize
+from edgekd.preprocess import MAX_BYTES, decode, resize
 from edgekd.runtime.open import open_runner
+from edgekd.storage import read_regular_file
 
 PathText = str | os.PathLike[str]
 
@@ -58,7 +59,7 @@ def predict(
     predictions = []
     for path in map(Path, photos):
         try:
-            content = path.read_bytes()
+            content = read_regular_file(path, MAX_BYTES)
         except OSError as error:
             raise DecodeError(f"{path} cannot be read: {error.strerror}. Give the path of a photo") from None
         photo = decode(content, str(path))

@@ -7,6 +7,7 @@ A photo is an absolute path, a URI, or a path relative to the folder that the li
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 from collections.abc import Iterator
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError, StorageError
 from edgekd.extras import require
+from edgekd.preprocess import MAX_BYTES
 from edgekd.scale.place import Place, is_uri
 from edgekd.scale.remote import file_system, read_from, retry
+from edgekd.storage import read_regular_file
 
 COLUMN = "filename"
 NAMES, STARTS = "photos.txt", "photos.npy"
@@ -96,14 +99,23 @@ def read_photo(name: str, source: str) -> bytes:
     """The bytes of a photo of the list ``source``.
 
     Raises: FileNotFoundError, PermissionError, IsADirectoryError or NotADirectoryError where the photo does not exist;
-    StorageError.
+    DataError for pipes, devices and files too large for a photo; StorageError.
     """
     if is_uri(name):
         return read_from(*file_system(name), f"reading {name}")
     if is_uri(source) and not name.startswith("/"):
         system, here = file_system(source)
         return read_from(system, str(PurePosixPath(here).parent / name), f"reading {name} of {source}")
-    return retry((Path(source).parent / name).read_bytes, f"reading {name}")
+
+    def read() -> bytes:
+        try:
+            return read_regular_file(Path(source).parent / name, MAX_BYTES)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EFBIG):  # It will not be a photo at the next try either.
+                raise DataError(f"{name} cannot be read: {error.strerror}") from None
+            raise
+
+    return retry(read, f"reading {name}")
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_csv_that_is_no_csv(tmp_path: Path) -> None:
         list_csv(make.write(tmp_path / "photos.csv", b"filename,label\n\x81.png,1\n"))
     with pytest.raises(DataError, match="does not exist"):
         list_csv(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="it is a folder, not a file"):
+    with pytest.raises(DataError, match="Is a directory"):
         list_csv(tmp_path)
 
 

@@ -59,8 +59,11 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _signatures(section: DataSection) -> list[tuple[str, int, int]]:
-    """Name, size and time of every file, so that an unchanged folder is not decoded again."""
+def _signatures(section: DataSection) -> list[tuple[str, int, int, int]]:
+    """Name, size and times of every file, so that an unchanged folder is not decoded again.
+
+    The time of the inode tells a file that was changed and given its old time again.
+    """
     sources = [section.source] if isinstance(section.source, Path) else list(section.source)
     signatures = []
     for path in [*sources, section.images, section.unlabelled]:
@@ -70,5 +73,5 @@ def _signatures(section: DataSection) -> list[tuple[str, int, int]]:
         for file in files:
             if file.is_file():
                 facts = file.stat()
-                signatures.append((str(file), facts.st_size, facts.st_mtime_ns))
+                signatures.append((str(file), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
     return signatures
