@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ModelError
+from edgekd.text import first_line, one_line
 
 _CODE = ("__lambda__", "Lambda")
 _MOST_GROWTH, _ALWAYS_ADMITTED = 20, 64 << 20
@@ -38,15 +39,15 @@ class KerasFile:
     def explain(self, error: Exception | None) -> ModelError:
         """Why it is not loaded, with what to do next; ``error`` is that of Keras."""
         if self.version.startswith("2."):
-            return ModelError(f"{self.path} was saved by Keras {self.version}. {_KERAS_2.format(name=self.path.name)}")
+            return ModelError(f"{self.path} was saved by Keras {one_line(self.version)}. {_KERAS_2.format(name=self.path.name)}")
         if self.classes:
             return ModelError(
-                f"{self.path} uses {', '.join(self.classes)}, which is not part of Keras. Import the Python module "
+                f"{self.path} uses {one_line(', '.join(self.classes))}, which is not part of Keras. Import the Python module "
                 'that registers it, which runs that module\'s code: import = ["MODULE"] in the recipe, or --import '
                 "MODULE"
             )
         return ModelError(
-            f"{self.path} cannot be loaded as a Keras 3 model: {_first_line(error) if error else 'no reason'}"
+            f"{self.path} cannot be loaded as a Keras 3 model: {first_line(error) if error else 'no reason'}"
         )
 
 
@@ -57,7 +58,7 @@ def check_keras_file(path: Path) -> KerasFile:
     except ModelError:
         raise
     except Exception as error:  # zipfile, h5py and json raise many kinds on a damaged file.
-        raise ModelError(f"{path} cannot be loaded as a Keras 3 model: {_first_line(error)}") from None
+        raise ModelError(f"{path} cannot be loaded as a Keras 3 model: {first_line(error)}") from None
     classes = []
     for module, name, registered in _named_classes(config):
         if name in _CODE:
@@ -82,7 +83,7 @@ def _of_zip(path: Path) -> tuple[str, Any]:
         for member in archive.infolist():
             if member.file_size > _ALWAYS_ADMITTED + _MOST_GROWTH * member.compress_size:
                 raise ModelError(
-                    f"{path}: {member.filename!r} unpacks from {member.compress_size:,} to {member.file_size:,} bytes, "
+                    f"{path}: {one_line(member.filename)!r} unpacks from {member.compress_size:,} to {member.file_size:,} bytes, "
                     "which no Keras model does. It is not opened"
                 )
         for name in ("config.json", "metadata.json"):
@@ -128,7 +129,3 @@ def _is_registered(name: str) -> bool:
     keras = sys.modules.get("keras")
     return keras is not None and keras.saving.get_registered_object(name) is not None
 
-
-def _first_line(error: Exception | None) -> str:
-    text = str(error or "").strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__

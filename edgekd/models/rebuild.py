@@ -16,10 +16,11 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 
 TOLERANCE = 1e-4
-"""Largest difference of a rebuilt model's outputs, as a share of the largest output (or of 1)."""
+"""Largest difference of a rebuilt model's outputs, as a share of the largest output."""
 FLOAT32_TOLERANCE = 0.05
 """The same for a model that was saved in half precision."""
 _BATCH = 16
+_SMALLEST = 1e-6
 _REDUCED = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 CopyLayer = Callable[[Any], Any]
 FillLayer = Callable[[Any, Any], None]
@@ -149,7 +150,7 @@ def check_rebuilt(
         where: what an error calls the model.
         fed: makes of ``images`` what ``original`` is fed; they themselves if None.
         finish: makes of the outputs of ``rebuilt`` [N, C] what ``original`` gives; they themselves if None.
-        tolerance: as a share of the largest output of ``original``, or of 1.
+        tolerance: as a share of the largest output of ``original``.
 
     Raises:
         RebuildError: where they differ by more.
@@ -157,7 +158,7 @@ def check_rebuilt(
     expected = run_layers(original, images if fed is None else fed(images))
     outputs = run_layers(rebuilt, images)
     outputs = outputs if finish is None else finish(outputs)
-    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    scale = max(_SMALLEST, float(np.abs(expected).max(initial=0)))
     difference = float(np.abs(outputs - expected).max(initial=0)) if outputs.shape == expected.shape else float("inf")
     if not difference <= tolerance * scale:
         raise RebuildError(

@@ -257,23 +257,6 @@ def test_damaged_files_are_clear_errors(files: dict[str, Path], tmp_path: Path, 
             opened(tmp_path / name)
 
 
-def test_a_saved_model_that_reaches_for_files_is_refused(tmp_path: Path) -> None:
-    import tensorflow as tf
-
-    class Reads(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
-        def serve(self, image: Any) -> Any:
-            tf.io.write_file(str(tmp_path / "ran"), "x")
-            return tf.reduce_mean(image, axis=(1, 2))
-
-    module = Reads()
-    tf.saved_model.save(module, str(tmp_path / "t"), signatures={"serving_default": module.serve})
-    (tmp_path / "ran").unlink(missing_ok=True)
-    with pytest.raises(ModelError, match="WriteFile: ops that reach files"):
-        opened(tmp_path / "t")
-    assert not (tmp_path / "ran").exists()
-
-
 def test_a_folder_that_is_no_saved_model(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "efficientnet-lite1"):
         with pytest.raises(ModelError, match="efficientnet-lite0, keras:NAME"):
