@@ -39,12 +39,13 @@ class KerasFile:
     def explain(self, error: Exception | None) -> ModelError:
         """Why it is not loaded, with what to do next; ``error`` is that of Keras."""
         if self.version.startswith("2."):
-            return ModelError(f"{self.path} was saved by Keras {one_line(self.version)}. {_KERAS_2.format(name=self.path.name)}")
+            way_out = _KERAS_2.format(name=self.path.name)
+            return ModelError(f"{self.path} was saved by Keras {one_line(self.version)}. {way_out}")
         if self.classes:
             return ModelError(
-                f"{self.path} uses {one_line(', '.join(self.classes))}, which is not part of Keras. Import the Python module "
-                'that registers it, which runs that module\'s code: import = ["MODULE"] in the recipe, or --import '
-                "MODULE"
+                f"{self.path} uses {one_line(', '.join(self.classes))}, which is not part of Keras. Import the Python "
+                'module that registers it, which runs its code: imports = ["MODULE"] at the top of the recipe, or '
+                "export --import MODULE"
             )
         return ModelError(
             f"{self.path} cannot be loaded as a Keras 3 model: {first_line(error) if error else 'no reason'}"
@@ -83,8 +84,8 @@ def _of_zip(path: Path) -> tuple[str, Any]:
         for member in archive.infolist():
             if member.file_size > _ALWAYS_ADMITTED + _MOST_GROWTH * member.compress_size:
                 raise ModelError(
-                    f"{path}: {one_line(member.filename)!r} unpacks from {member.compress_size:,} to {member.file_size:,} bytes, "
-                    "which no Keras model does. It is not opened"
+                    f"{path}: {one_line(member.filename)!r} unpacks from {member.compress_size:,} to "
+                    f"{member.file_size:,} bytes, which no Keras model does. It is not opened"
                 )
         for name in ("config.json", "metadata.json"):
             if archive.getinfo(name).file_size > _LARGEST_CONFIG:
@@ -128,4 +129,3 @@ def _is_registered(name: str) -> bool:
     """Whether a module that is imported already has registered the class."""
     keras = sys.modules.get("keras")
     return keras is not None and keras.saving.get_registered_object(name) is not None
-

@@ -14,6 +14,7 @@ from edgekd.errors import ModelError, UsageError
 from edgekd.models.keras_file import check_keras_file
 from edgekd.models.rebuild import functional, in_float32
 from edgekd.quiet import import_keras
+from edgekd.text import first_line, one_line
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -64,8 +65,8 @@ def import_custom_layers(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except Exception as error:  # Whatever the user's own code raises.
             raise UsageError(
-                f"import {name}: {type(error).__name__}: {error}. Give a module that Python finds, for example by "
-                "PYTHONPATH=."
+                f"import {one_line(name)}: {type(error).__name__}: {first_line(error)}. Name a module that Python "
+                "finds, for example with PYTHONPATH=."
             ) from error
 
 

@@ -71,7 +71,9 @@ def checked_functions(library: Any, name: str, where: str) -> list[Any]:
         if current in reached:
             continue
         if current not in functions:
-            raise ModelError(f"{where} calls the function {one_line(current)!r}, which it does not hold. Save the model again")
+            raise ModelError(
+                f"{where} calls the function {one_line(current)!r}, which it does not hold. Save the model again"
+            )
         reached[current] = copy = _plain(functions[current])
         for node in copy.node_def:
             if node.op in functions:
@@ -88,8 +90,8 @@ def checked_functions(library: Any, name: str, where: str) -> list[Any]:
         )
     if refused:
         raise ModelError(
-            f"{where} holds {one_line(', '.join(sorted(refused)))}, which image classifiers are not made of: a graph is a "
-            "program, and only ops that compute with tensors are run. Export the network alone, without reading, "
+            f"{where} holds {one_line(', '.join(sorted(refused)))}, which image classifiers are not made of: a graph "
+            "is a program, and only ops that compute with tensors are run. Export the network alone, without reading, "
             "writing, logging or decoding in it"
         )
     return list(reached.values())
@@ -110,7 +112,8 @@ def _plain(function: Any) -> Any:
 
 def _attributes(values: Any) -> tuple[list[str], list[bytes]]:
     """Names of the functions and texts in a node's attributes, those in the functions' own attributes too."""
-    called, texts = [], []
+    called: list[str] = []
+    texts: list[bytes] = []
     for value in _flat(values):
         called.extend(function.name for function in (value.func, *value.list.func) if function.name)
         texts.extend((value.s, *value.list.s))

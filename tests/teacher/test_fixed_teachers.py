@@ -196,6 +196,34 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
         opened(tmp_path / "t.onnx")
 
 
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+def test_constants_of_nodes_are_read_from_the_models_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A runtime given the bytes of a model looks for such files in the folder that it is started in."""
+    model = onnx.load(save_onnx(tmp_path / "t.onnx"))
+    constants, elsewhere = [], tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for tensor in model.graph.initializer:
+        node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        (value,) = node.attribute
+        (tmp_path if place == "here" else elsewhere).joinpath(f"{tensor.name}.bin").write_bytes(value.t.raw_data)
+        value.t.ClearField("raw_data")
+        value.t.data_location = onnx.TensorProto.EXTERNAL
+        value.t.external_data.add(key="location", value=f"{tensor.name}.bin")
+        constants.append(node)
+    nodes = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend([*constants, *nodes])
+    (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.chdir(elsewhere)
+    if place == "here":
+        assert same_logits(opened(tmp_path / "t.onnx").logits(PHOTOS), logits_of_net()) < 1e-4
+    else:
+        with pytest.raises(ModelError, match="keeps its weights in another file"):
+            opened(tmp_path / "t.onnx")
+
+
 @pytest.mark.parametrize("name", ["float32.tflite", "float32.onnx", "int8.tflite", "int8.onnx"])
 def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, images: np.ndarray, name: str) -> None:
     labels = exported[name].labels
