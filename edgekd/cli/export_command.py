@@ -58,6 +58,7 @@ _SEED = 0
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of accuracy that int8 may lose, validation.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
 @click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
+@click.option("--import", "imports", multiple=True, help="Module of custom layers to import; this runs its code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     model: Path,
@@ -79,6 +80,7 @@ def command(
     max_drop: float | None,
     min_agreement: float,
     android: Path | None,
+    imports: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
@@ -105,6 +107,10 @@ def command(
     from edgekd.extras import require
 
     require("train", "exporting a model")
+    if imports:
+        from edgekd.models.load import import_custom_layers
+
+        import_custom_layers(imports)
     if android is not None:
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)

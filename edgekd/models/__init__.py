@@ -2,6 +2,8 @@
 
 load                 a .keras file as a model
 logits               a classifier without its trailing softmax or sigmoid; a copy of a model on another input
+rebuild              an independent copy of a model, compared with the original
+keras_file           which version and which classes a Keras file names, read without Keras
 outputs              from the outputs of a classifier in any format to logits
 pixel_range          pixel preprocessing as layers of the model
 blocks               the blocks of a network, by the names of its layers

@@ -11,6 +11,7 @@ from typing import Any
 from edgekd.errors import ModelError
 from edgekd.models.logits import onto
 from edgekd.models.pixel_range import affine_layers
+from edgekd.models.rebuild import check_rebuilt, probe_images
 
 
 def build(name: str, input_size: int, classes: int, weights: str) -> Any:
@@ -35,7 +36,9 @@ def build(name: str, input_size: int, classes: int, weights: str) -> Any:
         raise ModelError(f"keras.applications.{name} at {input_size} px with weights {weights}: {error}") from error
     preprocess = sys.modules[constructor.__module__].preprocess_input
     image = keras.Input(shape, name="image")
-    x = onto(backbone, image, affine_layers(preprocess))
+    layers = affine_layers(preprocess)
+    x = onto(backbone, image, layers)
+    check_rebuilt(backbone, keras.Model(image, x), probe_images((None, *shape), 1), f"keras:{name}", fed=preprocess)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
     return keras.Model(image, logits, name=name.lower())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.outputs import SMALLEST, Ending, judge_outputs
+from edgekd.models.rebuild import apply_copy, copy_state, functional
 
 TWO_CLASSES = "two_classes"
 """Name of the layer that turns one sigmoid's input into two logits."""
@@ -18,32 +20,89 @@ _LINEAR, _SOFTMAX, _SIGMOID = "linear", "softmax", "sigmoid"
 def logits_model(model: Any, name: str) -> Any:
     """Return ``model`` with a trailing softmax taken off: a layer, an activation, or the end of a model nested in it.
 
-    A single sigmoid becomes two logits, 0 and its own. The weights are shared.
+    One sigmoid, or one logit, becomes two logits, 0 and its own. The weights are shared.
 
     Raises ModelError where the output is not [N, C] or ends in another squashing activation.
     """
-    import keras
-
-    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.output_shape) != 2:
-        raise ModelError(f"{name} must take one image and give one row of class scores, not {model.output_shape}")
-    model = _functional(model)
+    check_classifier(model, name)
+    model = functional(model)
     bare, squash = _without_squash(model, name)
+    classes = model.output_shape[-1]
     if squash == _SOFTMAX:
+        if classes == 1:
+            raise ModelError(
+                f"{name} applies a softmax to one score, which is then always 1. Save it again with a sigmoid"
+            )
         bare, again = _without_squash(bare, name)
         if again == _SOFTMAX:
             raise ModelError(
                 f"{name} applies a softmax to a softmax, which flattens its answers. Save it again with one, or none"
             )
-    if squash == _SIGMOID:
-        if model.output_shape[-1] != 1:
-            raise ModelError(
-                f"{name} ends in a 'sigmoid' activation with {model.output_shape[-1]} independent scores, and not "
-                "one choice among classes. A teacher ends in logits or in a softmax (of two classes: in one sigmoid)"
-            )
-        two = keras.layers.Dense(2, use_bias=False, trainable=False, name=TWO_CLASSES)
-        bare = keras.Model(bare.inputs, two(bare.output), name=model.name)
-        two.set_weights([np.array([[0.0, 1.0]], np.float32)])
+    if squash == _SIGMOID and classes != 1:
+        raise ModelError(
+            f"{name} ends in a 'sigmoid' activation with {classes} independent scores, and not "
+            "one choice among classes. A teacher ends in logits or in a softmax (of two classes: in one sigmoid)"
+        )
+    if classes == 1 and (squash == _SIGMOID or _is_logit(model)):
+        return _two_logits(bare)
     return bare
+
+
+def check_classifier(model: Any, name: str) -> None:
+    """Raises ModelError unless ``model`` takes one image and gives one row of class scores."""
+    inputs, outputs = list(getattr(model, "inputs", None) or ()), list(getattr(model, "outputs", None) or ())
+    if not inputs:
+        raise ModelError(
+            f"{name} is a model of a class of its own, whose layers can't be seen. Build it as "
+            "keras.Model(inputs, outputs) and save it again"
+        )
+    if len(inputs) > 1 or len(inputs[0].shape) != 4:
+        shapes = ", ".join(_shape_text(tensor.shape) for tensor in inputs)
+        raise ModelError(f"{name} takes {shapes}: edgekd takes models of one image, [N, H, W, C], and nothing else")
+    if len(outputs) > 1 or len(outputs[0].shape) != 2:
+        shapes = ", ".join(_shape_text(tensor.shape) for tensor in outputs)
+        raise ModelError(f"{name} gives {shapes}: edgekd takes models that give one row of class scores, [N, C]")
+
+
+def apply_squash(model: Any, name: str) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+    """What makes of the logits [N, C] of ``logits_model(model, name)`` the outputs of ``model`` itself again."""
+    _, squash = _without_squash(functional(model), name)
+    if squash == _SOFTMAX:
+        return _softmax
+    if model.output_shape[-1] != 1:
+        return lambda logits: logits
+    if squash == _SIGMOID:
+        return lambda logits: 1 / (1 + np.exp(-(logits[:, 1:] - logits[:, :1]).astype(np.float64)))
+    return (lambda logits: logits[:, 1:]) if _is_logit(functional(model)) else (lambda logits: logits)
+
+
+def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    shares: npt.NDArray[Any] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def _two_logits(bare: Any) -> Any:
+    """``bare``, which gives one logit [N, 1], with the two logits 0 and its own [N, 2]."""
+    import keras
+
+    two = keras.layers.Dense(2, use_bias=False, trainable=False, name=TWO_CLASSES)
+    model = keras.Model(bare.inputs, two(bare.output), name=bare.name)
+    two.set_weights([np.array([[0.0, 1.0]], np.float32)])
+    return model
+
+
+def _is_logit(model: Any) -> bool:
+    """Whether its output is a weighted sum, with nothing behind it."""
+    import keras
+
+    last = functional(_last(model))
+    if hasattr(last, "operations"):
+        return _is_logit(last)
+    if _passes(last):
+        return _is_logit(keras.Model(model.inputs, _fed(model)))
+    weighted = isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense))
+    return weighted and _activation(last) in (_LINEAR, "")
 
 
 def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
@@ -53,7 +112,7 @@ def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) ->
     """
     import keras
 
-    ending: Ending = "logits" if isinstance(model.layers[-1], keras.layers.Dense) else "unknown"
+    ending: Ending = "logits" if isinstance(_last(model), keras.layers.Dense) else "unknown"
     if judge_outputs(ending, rows, name).kind != "probabilities":
         return model
     return keras.Model(model.inputs, keras.ops.log(keras.ops.maximum(model.output, SMALLEST)), name=model.name)
@@ -63,42 +122,57 @@ def _without_squash(model: Any, name: str) -> tuple[Any, str]:
     """The model before its last activation, and which that was: linear, softmax or sigmoid."""
     import keras
 
-    last = _functional(model.layers[-1])
+    last = functional(_last(model))
     if hasattr(last, "operations"):
         inner, squash = _without_squash(last, name)
         if squash == _LINEAR:
             return model, squash
         return keras.Model(model.inputs, inner(_fed(model)), name=model.name), squash
-    activation = _SOFTMAX if isinstance(last, keras.layers.Softmax) else _activation(last)
+    if _passes(last):
+        inner, squash = _without_squash(keras.Model(model.inputs, _fed(model), name=model.name), name)
+        return (model, squash) if squash == _LINEAR else (inner, squash)
+    activation = _squash_of(last)
     if activation in (_LINEAR, "", "log_softmax"):
         return model, _LINEAR
-    if isinstance(last, (keras.layers.Dense, keras.layers.Activation, keras.layers.Softmax)):
-        if activation not in (_SOFTMAX, _SIGMOID):
-            raise ModelError(
-                f"{name} ends in a {activation!r} activation; a classifier must end in logits or in a softmax"
-            )
-        if isinstance(last, keras.layers.Dense):
-            twin = keras.layers.Dense(last.units, use_bias=last.use_bias, name=last.name)
-            logits = twin(_fed(model))
-            twin.set_weights(last.get_weights())
-            return keras.Model(model.inputs, logits, name=model.name), activation
-        return keras.Model(model.inputs, _fed(model), name=model.name), activation
-    return model, _LINEAR
+    if activation not in (_SOFTMAX, _SIGMOID):
+        raise ModelError(f"{name} ends in a {activation!r} activation; a classifier must end in logits or in a softmax")
+    if isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense)):
+        twin = type(last).from_config({**last.get_config(), "activation": None})
+        logits = twin(_fed(model))
+        copy_state(last, twin)
+        return keras.Model(model.inputs, logits, name=model.name), activation
+    return keras.Model(model.inputs, _fed(model), name=model.name), activation
 
 
-def _functional(model: Any) -> Any:
-    """A `Sequential` as the functional model that it is; anything else as it comes."""
+def _passes(last: Any) -> bool:
+    """Whether it gives what it is fed, at inference."""
     import keras
 
-    if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs, model.outputs[0], name=model.name)
-    return model
+    if isinstance(last, keras.layers.Activation):
+        return _activation(last) == _LINEAR
+    return isinstance(last, (keras.layers.Identity, keras.layers.Dropout))
+
+
+def _squash_of(last: Any) -> str:
+    """The activation that a layer or an op of `keras.ops` ends in."""
+    import keras
+
+    if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Softmax":
+        return _SOFTMAX
+    if isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Activation)):
+        return _activation(last)
+    return _SIGMOID if type(last).__name__ == "Sigmoid" else _LINEAR
+
+
+def _last(model: Any) -> Any:
+    """The layer, or the op of `keras.ops`, that gives the model's output; not always the last of its layers."""
+    return model.outputs[0]._keras_history.operation
 
 
 def _fed(model: Any) -> Any:
     """The tensor that the model's last layer is fed in this model."""
-    # A layer that is used elsewhere too has other inputs there; the last one's call is the one that gave the output.
-    history = model.output._keras_history
+    # A layer that is used elsewhere too has other inputs there; this call is the one that gave the output.
+    history = model.outputs[0]._keras_history
     return history.operation._inbound_nodes[history.node_index].input_tensors[0]
 
 
@@ -107,27 +181,13 @@ def onto(model: Any, image: Any, first: list[Any] | None = None) -> Any:
 
     The graph stays flat, so that a slice can cut it and a converter can fold it; the input size may differ.
     """
-    import keras
-
-    prepared = image
     for layer in first or []:
-        prepared = layer(prepared)
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        args = keras.tree.map_structure(lambda tensor: prepared if tensor is image else tensor, args)
-        return layer(*args, **kwargs)
-
-    tensors = [image] if isinstance(model.input, list) else image
-    clone = keras.models.clone_model(model, input_tensors=tensors, call_function=call)
-    _copy_weights(model, clone)
-    return clone.output
+        image = layer(image)
+    return apply_copy(model, image)
 
 
-def _copy_weights(model: Any, clone: Any) -> None:
-    # By name: the layers of ``first`` are in the clone too.
-    for layer in model.layers:
-        if layer.weights:
-            clone.get_layer(layer.name).set_weights(layer.get_weights())
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join(['N', *('?' if size is None else str(size) for size in shape[1:])])}]"
 
 
 def _activation(layer: Any) -> str:

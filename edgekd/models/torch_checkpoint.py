@@ -6,6 +6,8 @@ facts, the object, the storage keys) and then every storage as an int64 element 
 
 from __future__ import annotations
 
+import math
+import os
 import pickle
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -52,6 +54,9 @@ class _Tensor:
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if last >= elements.size:
             raise ModelError("a tensor of the checkpoint reaches past the end of its storage")
+        # A view may repeat elements (a stride of 0), but no weight is larger than its storage.
+        if math.prod(self.shape) > elements.size:
+            raise ModelError("a tensor of the checkpoint is larger than its storage")
         strides = [s * elements.itemsize for s in self.strides]
         return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides).copy()
 
@@ -102,6 +107,9 @@ def read_checkpoint(path: Path) -> dict[str, npt.NDArray[Any]]:
         KeyError,
         IndexError,
         AttributeError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
     ) as e:
         raise ModelError(f"{path} cannot be read as a PyTorch checkpoint: {e}. Install its package again.") from None
 
@@ -111,12 +119,17 @@ def _read(stream: BinaryIO) -> dict[str, npt.NDArray[Any]]:
     magic, protocol, _facts, state, keys = (_TensorUnpickler(stream, storages).load() for _ in range(5))
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise ValueError("its first bytes are not those of the legacy format")
+    left = os.fstat(stream.fileno()).st_size - stream.tell()
     for key in keys:
         storage = storages[key]
         count = int(np.frombuffer(stream.read(8), "<i8")[0])
         if count != storage.count:
             raise ValueError(f"storage {key} has {count} elements where {storage.count} were declared")
-        content = stream.read(count * storage.dtype.itemsize)
+        size = count * storage.dtype.itemsize
+        if not 0 <= size <= left:
+            raise ValueError(f"storage {key} has {size} bytes where {left} are left in the file")
+        left -= size
+        content = stream.read(size)
         storage.elements = np.frombuffer(content, storage.dtype, count)
     if not isinstance(state, dict) or not all(isinstance(t, _Tensor) for t in state.values()):
         raise ValueError("it is not a flat mapping of names to tensors")

@@ -62,6 +62,12 @@ class RunContext:
     recipe: Recipe
     accept_weak_teacher: bool = False
 
+    def __post_init__(self) -> None:
+        if self.recipe.imports:
+            from edgekd.models.load import import_custom_layers
+
+            import_custom_layers(self.recipe.imports)
+
     @property
     def path(self) -> Path:
         """The run's directory."""

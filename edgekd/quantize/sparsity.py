@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgekd.errors import ModelError
+from edgekd.models.rebuild import check_rebuilt, copy_model, probe_images
 from edgekd.progress import Progress
 from edgekd.quantize.bridge import BridgedModel, bridge
 from edgekd.quantize.fake_quantize import add_pixel_range, without_autograph
@@ -131,8 +132,8 @@ def copy_student(student: Any) -> Any:
             if Path(student).exists()
             else load_float_model(student).model
         )
-    copy = keras.models.clone_model(student)
-    copy.set_weights(student.get_weights())
+    copy = copy_model(student)
+    check_rebuilt(student, copy, probe_images(student.inputs[0].shape), student.name)
     return copy
 
 

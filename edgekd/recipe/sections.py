@@ -148,7 +148,7 @@ class Recipe(Section):
     ``LATER`` keys leave the digest unchanged while they have their defaults.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize")
+    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize", "imports")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
     """Name of the run, and of its folder in runs/: letters, digits and any of "._@-", a letter or digit first."""
@@ -161,6 +161,10 @@ class Recipe(Section):
     """
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes."""
+    imports: tuple[str, ...] = ()
+    """Python modules that register custom Keras layers, imported before a model is loaded. This runs their code: read a
+    recipe from someone else before you run it.
+    """
     data: DataSection
     """The photos."""
     teacher: TeacherSection = TeacherSection()

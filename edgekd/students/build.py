@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edgekd.errors import ModelError
 from edgekd.models.load import load_model
-from edgekd.models.logits import logits_model
+from edgekd.models.logits import apply_squash, logits_model
+from edgekd.models.rebuild import check_rebuilt, probe_images
 from edgekd.students import cnn
 from edgekd.students import slice as teacher_slice
 from edgekd.students.spec import StudentSpec
@@ -50,18 +54,19 @@ def build_student(
                 f"the student {spec} is a slice of its teacher, and {teacher.name} is not a Keras model that can be "
                 'cut. Choose another network in [student]: model = "cnn:16@96", or your own .keras file'
             )
+        images = None if photos is None else photos((size, size))
         student = teacher_slice.build(
             teacher, spec.argument, size, classes,
-            freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, size, photos),
+            freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, images), photos=images,
         )  # fmt: skip
     elif freeze_blocks:
         raise ModelError(f"freeze_blocks is for slices, whose first blocks are trained already; the student is {spec}")
     elif spec.kind == "cnn":
         student = cnn.build(int(spec.argument), size, classes)
     elif spec.kind == "keras":
-        student = logits_model(load_model(Path(spec.argument)), spec.argument)
+        student = _with_logits(load_model(Path(spec.argument)), spec, photos)
     else:
-        student = logits_model(_call(spec.argument, size, classes), spec.argument)
+        student = _with_logits(_call(spec.argument, size, classes), spec, photos)
     _check(student, spec, classes)
     most = teacher.parameters if is_fixed else teacher.count_params()
     if not allow_larger and student.count_params() >= most:
@@ -72,12 +77,27 @@ def build_student(
     return student
 
 
-def _narrowing(spec: StudentSpec, size: int, photos: PhotosAt | None) -> teacher_slice.Narrowing | None:
+def _with_logits(original: Any, spec: StudentSpec, photos: PhotosAt | None) -> Any:
+    """The user's network as one that ends in logits, compared with it on ``photos``."""
+    student = logits_model(original, spec.argument)
+    if student is not original:
+        images = _photos_for(student, photos)
+        check_rebuilt(original, student, images, spec.argument, finish=apply_squash(original, spec.argument))
+    return student
+
+
+def _photos_for(student: Any, photos: PhotosAt | None) -> Any:
+    """Photos of the student's input size, or seeded images where there are none."""
+    shape = student.inputs[0].shape
+    return probe_images(shape) if photos is None or None in shape[1:] or shape[3] != 3 else photos(tuple(shape[1:3]))
+
+
+def _narrowing(spec: StudentSpec, images: npt.NDArray[np.uint8] | None) -> teacher_slice.Narrowing | None:
     if spec.keep == 1:
         return None
-    if photos is None:
+    if images is None:
         raise ModelError(f"the student {spec} keeps the channels that matter on photos, and there are no photos")
-    return teacher_slice.Narrowing(spec.keep, photos((size, size)))
+    return teacher_slice.Narrowing(spec.keep, images)
 
 
 def _call(reference: str, size: int, classes: int) -> Any:

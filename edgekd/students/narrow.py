@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.models.rebuild import apply_copy, copy_state, input_like
 from edgekd.students.bottleneck import Bottleneck, bottlenecks_of
 
 # Kernels of every runtime take channels by eights.
@@ -53,11 +54,8 @@ def leave_out(model: Any, blocks: Sequence[str]) -> Any:
             return next(tensor for tensor in args[0] if tensor._keras_history.operation.name != branches[layer.name])
         return layer(*args, **kwargs)
 
-    clone = keras.models.clone_model(model, call_function=call)
-    clone = keras.Model(clone.inputs, clone.output, name=model.name)
-    for layer in clone.layers:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
-    return clone
+    image = input_like(model)
+    return keras.Model(image, apply_copy(model, image, call=call), name=model.name)
 
 
 def narrowable_blocks(model: Any) -> list[Bottleneck]:
@@ -153,6 +151,11 @@ class _Cut:
     channels: npt.NDArray[np.int64]
     projection: Floats
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The layers whose weights differ from the model's."""
+        return (*self.block.expand, *self.block.depthwise, *self.block.project)
+
 
 def _rebuild(model: Any, cut: _Cut) -> Any:
     """A copy of the model with one block narrowed."""
@@ -166,11 +169,14 @@ def _rebuild(model: Any, cut: _Cut) -> Any:
             config["filters"] = width
         return type(layer).from_config(config)
 
-    clone = keras.models.clone_model(model, clone_function=copy)
-    for layer in model.layers:
-        if layer.weights:
-            clone.get_layer(layer.name).set_weights(_weights(layer, cut, model))
-    return clone
+    def fill(layer: Any, clone: Any) -> None:
+        if layer.name in cut.changed:
+            clone.set_weights(_weights(layer, cut, model))
+        else:
+            copy_state(layer, clone)
+
+    image = input_like(model)
+    return keras.Model(image, apply_copy(model, image, copy=copy, fill=fill), name=model.name)
 
 
 def _weights(layer: Any, cut: _Cut, model: Any) -> list[npt.NDArray[Any]]:

@@ -12,7 +12,10 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.models.blocks import Block, blocks_of, freeze_through
 from edgekd.models.logits import onto
+from edgekd.models.rebuild import check_rebuilt, probe_images
 from edgekd.students.narrow import leave_out, narrow
+
+_CHECKED = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +35,15 @@ def build(
     freeze_blocks: int = 0,
     without: tuple[int, ...] = (),
     narrowing: Narrowing | None = None,
+    photos: npt.NDArray[np.uint8] | None = None,
 ) -> Any:
     """``teacher`` up to ``cut``, pooled, and a dense head: pixels 0..255 [N, S, S, 3] to logits [N, classes].
 
     ``cut`` is a number of blocks, or the name of the last layer to keep; ``without`` are blocks to leave out of them,
-    counted from 1. The head starts at zero; the first
-    ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a training step at 3 of 8, and
-    BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, fewer, or no such layer.
+    counted from 1. Its outputs for ``photos`` (seeded images where there are none) are the teacher's there. The head
+    starts at zero; the first ``freeze_blocks`` blocks keep the teacher's weights, which halves the time of a training
+    step at 3 of 8, and BatchNorm keeps its moments. Raises ModelError where the teacher shows no blocks, fewer, or no
+    such layer.
     """
     import keras
 
@@ -47,6 +52,8 @@ def build(
     image = keras.Input((input_size, input_size, 3), name="image")
     trunk = keras.Model(teacher.inputs, teacher.get_layer(last).output)
     whole = keras.Model(image, onto(trunk, image))
+    images = probe_images(image.shape) if photos is None else photos[:_CHECKED]
+    check_rebuilt(trunk, whole, images, f"slice:{cut} of {teacher.name}")
     body = leave_out(whole, [_block_name(blocks, number, cut) for number in without])
     if narrowing:
         body = narrow(body, whole, narrowing.keep, narrowing.images)

@@ -44,7 +44,7 @@ def parse_student(text: str) -> StudentSpec:
     head, size = match.group(1), int(match.group(2)) if match.group(2) else None
     if size is not None and not 16 <= size <= 1024:
         raise UsageError(f"student {text!r}: an input size is 16 to 1024 pixels, got {size}")
-    if head.endswith(".keras"):
+    if head.lower().endswith((".keras", ".h5", ".hdf5")):
         return StudentSpec("keras", head, size)
     kind, _, argument = head.partition(":")
     if kind == "slice":

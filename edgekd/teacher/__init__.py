@@ -7,6 +7,8 @@ keras_teacher        a Keras model as a teacher
 file_teacher         an .onnx, a .tflite or a SavedModel as a teacher, through a ``network``
 network              what is known of a network in a file; its input's layout and size
 onnx_network, tflite_network, saved_model_network     a network of that format
+saved_model_file     the serving function of a SavedModel and its variables, read without running anything
+saved_model_ops      the ops that a SavedModel may consist of
 graph_facts          what the graph of a file says about its outputs, pixels and weights
 pixels               from pixel values 0..255 to what a network is fed
 average              several teachers as one

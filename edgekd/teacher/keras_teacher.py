@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.load import load_model
-from edgekd.models.logits import logits_from_outputs, logits_model, onto
+from edgekd.models.logits import apply_squash, logits_from_outputs, logits_model, onto
 from edgekd.models.outputs import class_columns
 from edgekd.models.pixel_range import affine_layers
+from edgekd.models.rebuild import check_rebuilt
 from edgekd.quiet import import_keras
 from edgekd.storage import sha256_file
 from edgekd.teacher.file_teacher import PhotosAt
@@ -62,7 +63,7 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     """
     import keras
 
-    model = load_bare_network(settings)
+    model = load_bare_network(settings, photos)
     images = photos((int(model.input_shape[1]), int(model.input_shape[2])))
     model = logits_from_outputs(model, logits_of(model, images), settings.model)
     columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
@@ -74,8 +75,10 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     return keras.Model(model.inputs, x, name="teacher")
 
 
-def load_bare_network(settings: TeacherFile) -> Any:
+def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
     """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
+
+    Its outputs for ``photos`` are those of the file's model, or it is refused.
 
     Raises ModelError where its size or its pixels are unknown, or it ends in something else.
     """
@@ -83,7 +86,8 @@ def load_bare_network(settings: TeacherFile) -> Any:
     import keras
 
     where = settings.model
-    model = logits_model(load_model(Path(where)), where)
+    original = load_model(Path(where))
+    model = logits_model(original, where)
     if len(model.input_shape) != 4 or model.input_shape[3] != 3 or settings.layout == "nchw":
         raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
     if settings.output is not None:
@@ -92,7 +96,9 @@ def load_bare_network(settings: TeacherFile) -> Any:
     pixels_in_graph = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
     pixels = pixels_of(settings, pixels_in_graph, where)
     image = keras.Input((height, width, 3), name="image")
-    return keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
+    network = keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
+    check_rebuilt(original, network, photos((height, width)), where, fed=pixels, finish=apply_squash(original, where))
+    return network
 
 
 def _rescales(model: Any) -> bool:

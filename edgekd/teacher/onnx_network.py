@@ -20,7 +20,7 @@ from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
-from edgekd.text import first_line
+from edgekd.text import first_line, one_line
 
 _THREADS = 2
 # A uint8 output, which only our exports may have, is a softmax's: 1/256 a step, from 0.
@@ -81,17 +81,40 @@ def read_with_weights(path: Path) -> bytes:
     content = check_file(path).read_bytes()
     onnx_file.read(content, str(path))
     model = onnx.load_model_from_string(content)
-    if not any(external.uses_external_data(tensor) for tensor in model.graph.initializer):
+    if not _external_tensors(model):
         return content
     try:
         # It admits only files in the folder of the model and below.
         external.load_external_data_for_model(model, str(path.parent))
-        return bytes(model.SerializeToString())
+        content = bytes(model.SerializeToString())
     except Exception as error:
         raise ModelError(
             f"{path} keeps its weights in another file, which cannot be read: {first_line(error)}. Put it into the "
             "folder of the .onnx"
         ) from None
+    # A runtime would look for these in the folder that it is started in.
+    left = _external_tensors(model)
+    if left:
+        raise ModelError(
+            f"{path} keeps the tensor {one_line(left[0])!r} of a function in another file. Save the model in one file"
+        )
+    return content
+
+
+def _external_tensors(message: Any) -> list[str]:
+    """Names of all tensors that lie in other files: weights, constants of nodes, those in subgraphs and functions."""
+    from onnx import TensorProto
+
+    names = []
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in (value,) if hasattr(value, "ListFields") else value:
+            if isinstance(part, TensorProto):
+                names.extend([part.name] if part.data_location == TensorProto.EXTERNAL or part.external_data else [])
+            else:
+                names.extend(_external_tensors(part))
+    return names
 
 
 def single_image_input(network: Graph, where: str) -> Value:

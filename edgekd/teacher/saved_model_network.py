@@ -13,15 +13,10 @@ from edgekd.errors import ModelError
 from edgekd.models.outputs import Ending
 from edgekd.quiet import import_keras, quiet
 from edgekd.teacher.network import NetworkFacts, folder_hash, run_in_batches
+from edgekd.teacher.saved_model_file import ServingFunction, read_serving_function
 from edgekd.teacher.settings import InputSettings
 from edgekd.text import one_line
 
-_SIGNATURE = "serving_default"
-# A graph is a program: these reach files or Python, and no classifier needs them.
-_REACHING_OUT = frozenset((
-    "PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "TFRecordReaderV2",
-    "TextLineReaderV2", "WholeFileReaderV2", "FixedLengthRecordReaderV2", "LMDBReader", "PrintV2", "Save", "SaveSlices",
-))  # fmt: skip
 _PASSED = ("Identity", "IdentityN", "Reshape", "Squeeze", "Cast", "ExpandDims", "StopGradient")
 _ENDINGS: dict[str, Ending] = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
 _SUMS = ("BiasAdd", "MatMul", "AddV2", "Add", "_FusedMatMul", "Conv2D")
@@ -33,39 +28,26 @@ class SavedModelNetwork:
     def __init__(self, path: Path, settings: InputSettings) -> None:
         """Raises ModelError."""
         import_keras()
-        import tensorflow as tf
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-        _check_ops(path)
+        serving = read_serving_function(path)
         try:
             with quiet():
-                loaded = tf.saved_model.load(str(path))
-                function = loaded.signatures[_SIGNATURE]
-                frozen = convert_variables_to_constants_v2(function)
-        except KeyError:
-            raise ModelError(
-                f"{path} has no signature {_SIGNATURE!r}. Save it by model.export(...) of Keras, or by "
-                "tf.saved_model.save(..., signatures=...)"
-            ) from None
+                self._function, self._owner = _frozen(serving)
         except Exception as error:  # TensorFlow raises many kinds on a foreign or damaged directory.
             raise ModelError(f"{path} cannot be loaded as a SavedModel: {one_line(error)}") from None
-        # The loaded object owns what the graph still refers to.
-        self._owner, self._function = loaded, frozen
-        tensor = _one_input(path, frozen)
-        names = sorted(function.structured_outputs)
-        self._place = _output_place(path, names, settings)
+        graph = self._function.graph.as_graph_def()
+        self._dtype = self._function.inputs[0].dtype
+        self._place = _output_place(path, list(serving.outputs), settings)
         self._facts = NetworkFacts(
             where=str(path),
             key=folder_hash(path),
             size_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-            parameters=_parameters(frozen.graph.as_graph_def()),
-            shape=(None,) * 4 if tensor.shape.rank is None else tuple(tensor.shape.as_list()),
-            dtype=tensor.dtype.name,
-            ending=_ending(frozen.graph.as_graph_def(), frozen.outputs[self._place].name),
+            parameters=_parameters(graph),
+            shape=serving.shape or (None,) * 4,
+            dtype=self._dtype.name,
+            ending=_ending(graph, self._function.outputs[self._place].name),
         )
         if self._facts.dtype not in ("float32", "float16", "uint8"):
             raise ModelError(f"{path} takes {self._facts.dtype}; a teacher takes float32, float16 or uint8 pixels")
-        self._dtype = tensor.dtype
 
     @property
     def facts(self) -> NetworkFacts:
@@ -87,36 +69,19 @@ class SavedModelNetwork:
         return np.asarray(outputs[self._place])
 
 
-def _check_ops(path: Path) -> None:
-    from tensorflow.core.protobuf import saved_model_pb2
+def _frozen(serving: ServingFunction) -> tuple[Any, Any]:
+    """The function with its variables as constants, and what has to live as long as it."""
+    import tensorflow as tf
+    from tensorflow.core.framework import function_pb2
+    from tensorflow.core.function.capture.restore_captures import restore_captures
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    from tensorflow.python.saved_model.function_deserialization import load_function_def_library
 
-    file = path / "saved_model.pb"
-    if not file.is_file():
-        what = "has no saved_model.pb in it" if path.is_dir() else "does not exist"
-        raise ModelError(
-            f"{path} {what}. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or the path of "
-            "a .keras, .onnx or .tflite file or of a SavedModel directory"
-        )
-    model = saved_model_pb2.SavedModel()
-    try:
-        model.ParseFromString(file.read_bytes())
-    except Exception as error:
-        raise ModelError(f"{file} is damaged or cut short: {error}. Save the model again") from None
-    graphs = [meta.graph_def for meta in model.meta_graphs]
-    ops = {node.op for graph in graphs for node in graph.node}
-    ops |= {node.op for graph in graphs for function in graph.library.function for node in function.node_def}
-    reaching = sorted(ops & _REACHING_OUT)
-    if reaching:
-        raise ModelError(
-            f"{path} holds {', '.join(reaching)}: ops that reach files or Python code, which no classifier needs. "
-            "Export the network alone"
-        )
-
-
-def _one_input(path: Path, function: Any) -> Any:
-    if len(function.inputs) != 1:
-        raise ModelError(f"{path} must take one image and nothing else; it takes {len(function.inputs)} inputs")
-    return function.inputs[0]
+    library = function_pb2.FunctionDefLibrary(function=serving.functions)
+    function = load_function_def_library(library)[serving.name]
+    values = [tf.Variable(value) if is_variable else tf.constant(value) for is_variable, value in serving.captures]
+    restore_captures(function, values)
+    return convert_variables_to_constants_v2(function), (function, values)
 
 
 def _output_place(path: Path, names: list[str], settings: InputSettings) -> int:

@@ -13,7 +13,7 @@ from edgekd.training.schedule import Schedule
 Kind = Literal["lite0", "application", "keras", "onnx", "tflite", "savedmodel"]
 LITE0 = "efficientnet-lite0"
 _APPLICATION = "keras:"
-_SUFFIXES: dict[str, Kind] = {".keras": "keras", ".onnx": "onnx", ".tflite": "tflite"}
+_SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".tflite": "tflite"}
 _TRAINABLE = ("lite0", "application", "keras")
 _DEFAULT_SIZE = 224
 _TO_ONNX = (
@@ -22,9 +22,6 @@ _TO_ONNX = (
 )
 _REFUSED = {
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".safetensors", ".torchscript"), _TO_ONNX),
-    **dict.fromkeys(
-        (".h5", ".hdf5"), 'save it in the format of Keras 3: keras.models.load_model("old.h5").save("teacher.keras")'
-    ),
     ".pb": "give the SavedModel directory that saved_model.pb lies in",
     ".ort": "give the .onnx that it was made from",
 }

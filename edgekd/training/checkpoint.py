@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ def load_state(path: Path, key: str) -> TrainingState | None:
     if not path.is_file():
         return None
     try:
+        _check_sizes(path)
         with np.load(path, allow_pickle=False) as archive:
             facts = json.loads(archive["facts"].tobytes())
             if facts["key"] != key:
@@ -61,6 +63,18 @@ def load_state(path: Path, key: str) -> TrainingState | None:
     for name, value in {**facts, **lists}.items():
         setattr(state, name, value)
     return state
+
+
+def _check_sizes(path: Path) -> None:
+    """Raises ValueError where an array is larger than its part of the file: they are stored as they are."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            if member.compress_type != zipfile.ZIP_STORED or math.prod(shape) * dtype.itemsize > member.file_size:
+                raise ValueError(f"{member.filename} is not stored as it was saved")
 
 
 def _load_list(archive: Any, name: str) -> Arrays:

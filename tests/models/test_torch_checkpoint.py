@@ -102,3 +102,17 @@ def test_a_tensor_that_reaches_past_its_storage_is_an_error(tmp_path: Path) -> N
 def test_another_magic_number_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="first bytes"):
         read_checkpoint(checkpoint(tmp_path / "a.pth", {}, {}, magic=1))
+
+
+def test_a_tensor_that_repeats_its_storage_without_end_is_an_error(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "a.pth", {"a": _Rebuilt("0", 8, (1 << 50,), (0,))}, {"0": np.ones(8)})
+    with pytest.raises(ModelError, match="larger than its storage"):
+        read_checkpoint(path)
+
+
+def test_a_storage_that_is_declared_larger_than_the_file_is_an_error(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "a.pth", {"a": _Rebuilt("0", 1 << 50, (8,), (1,))}, {"0": np.ones(8)})
+    content = path.read_bytes().replace((8).to_bytes(8, "little"), (1 << 50).to_bytes(8, "little"))
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"a\.pth cannot be read"):
+        read_checkpoint(path)

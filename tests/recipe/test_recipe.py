@@ -204,7 +204,6 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
     ("text", "message"),
     [
         ('model = "t.pt"\n', r"torch\.onnx\.export"),
-        ('model = "t.h5"\n', r"keras\.models\.load_model"),
         ('model = "t.onnx"\ntrain = true\n', r"train = true: .*t\.onnx is a fixed teacher"),
         ('model = "t.onnx"\nfine_tune_blocks = 2\n', r"fine_tune_blocks = 2 needs train = true"),
         ('model = "t.onnx"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n', r"mean and std of pixels in which range\?"),

@@ -196,6 +196,34 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
         opened(tmp_path / "t.onnx")
 
 
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+def test_constants_of_nodes_are_read_from_the_models_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A runtime given the bytes of a model looks for such files in the folder that it is started in."""
+    model = onnx.load(save_onnx(tmp_path / "t.onnx"))
+    constants, elsewhere = [], tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for tensor in model.graph.initializer:
+        node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        (value,) = node.attribute
+        (tmp_path if place == "here" else elsewhere).joinpath(f"{tensor.name}.bin").write_bytes(value.t.raw_data)
+        value.t.ClearField("raw_data")
+        value.t.data_location = onnx.TensorProto.EXTERNAL
+        value.t.external_data.add(key="location", value=f"{tensor.name}.bin")
+        constants.append(node)
+    nodes = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend([*constants, *nodes])
+    (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.chdir(elsewhere)
+    if place == "here":
+        assert same_logits(opened(tmp_path / "t.onnx").logits(PHOTOS), logits_of_net()) < 1e-4
+    else:
+        with pytest.raises(ModelError, match="keeps its weights in another file"):
+            opened(tmp_path / "t.onnx")
+
+
 @pytest.mark.parametrize("name", ["float32.tflite", "float32.onnx", "int8.tflite", "int8.onnx"])
 def test_our_own_files_know_everything(exported: dict[str, Any], student: Any, images: np.ndarray, name: str) -> None:
     labels = exported[name].labels
@@ -255,23 +283,6 @@ def test_damaged_files_are_clear_errors(files: dict[str, Path], tmp_path: Path, 
         (tmp_path / name).write_bytes(content)
         with pytest.raises(EdgekdError, match=name):
             opened(tmp_path / name)
-
-
-def test_a_saved_model_that_reaches_for_files_is_refused(tmp_path: Path) -> None:
-    import tensorflow as tf
-
-    class Reads(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
-        def serve(self, image: Any) -> Any:
-            tf.io.write_file(str(tmp_path / "ran"), "x")
-            return tf.reduce_mean(image, axis=(1, 2))
-
-    module = Reads()
-    tf.saved_model.save(module, str(tmp_path / "t"), signatures={"serving_default": module.serve})
-    (tmp_path / "ran").unlink(missing_ok=True)
-    with pytest.raises(ModelError, match="WriteFile: ops that reach files"):
-        opened(tmp_path / "t")
-    assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_that_is_no_saved_model(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,20 @@ def test_state_survives_the_disk_and_damage_is_named(tmp_path: Path) -> None:
     assert load_state(path, "other") is None
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError, match="damaged"):
+        load_state(path, "k")
+
+
+def test_a_file_that_unpacks_to_more_than_it_holds_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    header = np.lib.format.magic(1, 0) + (lambda text: len(text).to_bytes(2, "little") + text)(
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("facts.npy", header + b"\0" * 64)
+    with pytest.raises(RunError, match=r"is damaged \(facts.npy is not stored as it was saved\)"):
+        load_state(path, "k")
+    np.savez_compressed(path, facts=np.zeros(1 << 22, np.uint8))
+    with pytest.raises(RunError, match="is not stored as it was saved"):
         load_state(path, "k")
 
 

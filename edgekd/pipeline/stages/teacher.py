@@ -10,7 +10,9 @@ from typing import Any
 from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
 from edgekd.models import applications, efficientnet_lite
+from edgekd.models.load import load_model
 from edgekd.models.logits import TWO_CLASSES
+from edgekd.models.rebuild import check_rebuilt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.storage import replacing, write_json
@@ -44,13 +46,19 @@ def run(context: RunContext) -> None:
     def work(directory: Path, key: str) -> None:
         started = time.monotonic()
         make_deterministic(recipe.seed)
-        model = build_teacher(section, dataset.classes, some_photos(recipe, dataset))
+        photos = some_photos(recipe, dataset)
+        model = build_teacher(section, dataset.classes, photos)
         history = _train(context, model, directory, key) if section.train else []
         preprocessing, validation = context.preprocessing(model), context.validation(model)
-        logits = logits_of(model, validation.images)
-        predictions = logits.argmax(axis=1)
         with replacing(directory / "teacher.keras") as temporary:
             model.save(temporary)
+        # The stages to come load the file, so it is the file's model that is evaluated.
+        saved = load_model(directory / "teacher.keras")
+        check_rebuilt(
+            model, saved, photos((preprocessing.height, preprocessing.width)), f"{section.name}, saved and loaded,"
+        )
+        logits = logits_of(saved, validation.images)
+        predictions = logits.argmax(axis=1)
         summary = {
             "schema": 1,
             "name": section.name,
@@ -77,7 +85,7 @@ def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: Pho
     kind = kind_of(section.model)
     if kind == "keras":
         (file,) = section.members()
-        return _with_new_head(file, classes) if section.train else adopt(file, classes, photos)
+        return _with_new_head(file, classes, photos) if section.train else adopt(file, classes, photos)
     assert section.input_size is not None
     if kind == "lite0":
         return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
@@ -85,11 +93,11 @@ def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: Pho
     return applications.build(name, section.input_size, len(classes), section.weights)
 
 
-def _with_new_head(file: TeacherFile, classes: tuple[str, ...]) -> Any:
+def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    whole = load_bare_network(file)
+    whole = load_bare_network(file, photos)
     last = whole.layers[-1]
     if last.name == TWO_CLASSES:
         last = whole.layers[-2]
