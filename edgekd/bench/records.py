@@ -54,9 +54,11 @@ class Launch:
     ``instructions`` are executed instructions of each inference on a device that counts them; its ``timings_ns`` then
     mean nothing. ``summary`` stands where there are no raw timings. ``answers`` (argmax of each input) and
     ``check_answers`` are taken in the first round only. ``cpu`` holds differences over the timed inferences: own_s,
-    wall_s and, where the device reports them, busy_s, steal_s and total_s of the whole machine. ``late_n`` counts paced
-    frames that started late; rows of ``curve`` are [second, inferences, p50 ns, p90 ns]. ``device`` is what only
-    an app can read, before and after. ``session`` counts from 0 how often an interrupted measurement was continued.
+    wall_s and, where the device reports them, wait_s (its threads were ready to run and had no CPU), and the whole
+    machine's busy_s, steal_s and total_s. ``switched_out`` are the places in ``timings_ns`` of inferences that lost the
+    CPU meanwhile, None where that is not known. ``late_n`` counts paced frames that started late; rows of ``curve`` are
+    [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
+    from 0 how often an interrupted measurement was continued.
     """
 
     __pydantic_config__ = _AGENT
@@ -82,6 +84,7 @@ class Launch:
     curve: tuple[tuple[float, Count, Count, Count], ...] | None = None
     device: Mapping[str, Any] | None = None
     session: Count = 0
+    switched_out: tuple[Count, ...] | None = None
 
 
 @dataclass(frozen=True)

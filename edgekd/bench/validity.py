@@ -6,7 +6,8 @@ Sustained: the device is meant to get hot and slow, so that drift, heat and thro
 by ``sustained_findings``; what speaks against it is a device that was throttled or warm at its start, or no curve.
 
 Other programs are held against one core, not against the machine: of 4 cores one that is busy is 25 % of the machine,
-but may be the very one that the model runs on, and in any case shares its caches, its memory and its clock.
+but may be the very one that the model runs on, and in any case shares its caches, its memory and its clock. Where they
+took the CPU from the model itself, the measurement is invalid in any mode: see ``cpu_share``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgekd.bench.cpu_share import describe_interruptions
 from edgekd.bench.records import BenchRecord, Measurement
 from edgekd.bench.samples import launch_medians
 
@@ -27,7 +29,9 @@ DRIFT_LIMIT = 0.10
 # Past this the device was another one at the end than at the start.
 DRIFT_INVALID = 0.25
 SPREAD_LIMIT = 0.10
+# Of the machine's time, by the hypervisor: no inference tells that it met it.
 STEAL_LIMIT = 0.02
+STEAL_INVALID = 0.10
 # Of one core, by all other programs together, over the timed inferences.
 OTHER_LOAD_LIMIT = 0.10
 # A launch's sum over all cores is off by so much: the kernel counts in hundredths of a second.
@@ -57,10 +61,12 @@ def validity(result: BenchRecord, measurement: Measurement) -> Validity:
     sustained = result.plan.mode == "sustained"
     ruined = () if sustained else (*_throttled(result), *_drifted(measurement, DRIFT_INVALID))
     ruined += _late(measurement, LATE_INVALID)
+    interruptions, ruins = describe_interruptions(measurement, result.plan.mode)
+    ruined += (*(interruptions if ruins else ()), *_stolen(result, STEAL_INVALID))
     if ruined:
         return Validity("invalid", ruined)
     own = _curve_doubts(result, measurement) if sustained else instability(measurement, result.plan.mode == "paced")
-    doubts = (*own, *_split(result, measurement), *disturbances_of(result))
+    doubts = (*own, *interruptions, *_split(result, measurement), *disturbances_of(result))
     return Validity("semi-valid" if doubts else "valid", doubts)
 
 
@@ -83,12 +89,8 @@ def instability(measurement: Measurement, paced: bool = False) -> tuple[str, ...
 def disturbances_of(result: BenchRecord) -> tuple[str, ...]:
     """What the device itself did meanwhile: the hypervisor's share, other programs' load, heat, earlier throttling."""
     launches = [launch.cpu for one in result.measurements for launch in one.launches if "total_s" in launch.cpu]
-    total = sum(cpu["total_s"] for cpu in launches)
-    said = []
-    if total > 0:
-        steal = sum(cpu["steal_s"] for cpu in launches) / total
-        if steal > STEAL_LIMIT:
-            said.append(f"the hypervisor took {steal:.0%} of the CPU")
+    said = [*_stolen(result, STEAL_LIMIT)]
+    if sum(cpu["total_s"] for cpu in launches) > 0:
         others_s = sum(cpu["busy_s"] - cpu["own_s"] for cpu in launches)
         wall_s = sum(cpu["wall_s"] for cpu in launches)
         if others_s > OTHER_LOAD_LIMIT * wall_s + _TICKS_S * math.sqrt(len(launches)):
@@ -144,6 +146,13 @@ def _throttling(result: BenchRecord) -> str:
 
 def _words(facts: Mapping[str, Any]) -> str:
     return ", ".join(str(word) for word in facts.get("throttling") or ())
+
+
+def _stolen(result: BenchRecord, limit: float) -> tuple[str, ...]:
+    launches = [launch.cpu for each in result.measurements for launch in each.launches if "total_s" in launch.cpu]
+    total_s = sum(cpu["total_s"] for cpu in launches)
+    share = sum(cpu["steal_s"] for cpu in launches) / total_s if total_s > 0 else 0.0
+    return (f"the hypervisor took {share:.0%} of the CPU",) if share > limit else ()
 
 
 def _drifted(measurement: Measurement, limit: float) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
 "seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
-``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns].
+``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
+the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell.
 
 Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
 ``instructions`` are those of each inference, less those of an empty call.
@@ -41,6 +42,10 @@ SCHEMA = 2
 # Begins a line on stderr that says what comes next: where a launch hangs, it is the last one.
 STAGE = "edgekd-agent: "
 CURVE_STEP_S = 1.0
+# An inference that lost the CPU for more than this part of its time is marked as switched out.
+LOST_SHARE = 0.01
+# The two clocks are read one after the other: a smaller loss shows in the count of switches alone.
+CLOCKS_APART_NS = 20_000
 
 
 class Model(NamedTuple):
@@ -228,6 +233,8 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     A curve goes on for all of ``seconds``; past ``max_iterations`` only its windows are kept.
     """
     timings: list[int] = []
+    switched_out: list[int] = []
+    usage = CpuUsage(plan["threads"])
     curve, pace = Curve() if plan["curve"] else None, Pace(plan["pace_ms"]) if plan["pace_ms"] else None
     done = 0
     gc.collect()
@@ -238,9 +245,13 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     ):
         if pace is not None:
             pace.wait()
+            usage.advance()
         timing = _timed(model, inputs[done % len(inputs)])
+        used_ns, switches = usage.advance()
         done += 1
         if done <= plan["max_iterations"]:
+            if is_switched_out(timing, used_ns, switches):
+                switched_out.append(len(timings))
             timings.append(timing)
         if curve is not None:
             curve.add(timing)
@@ -248,10 +259,46 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     late = None if pace is None else pace.late_n
     return {
         "timings_ns": timings,
+        "switched_out": switched_out,
         "instructions": None,
         "late_n": late,
         "curve": None if curve is None else curve.rows(),
     }
+
+
+class CpuUsage:
+    """What the inferring thread has used since the last look: CPU time, and how often it was switched out.
+
+    With several threads no single clock tells what an inference lost; there the switches of all of them count. Two
+    system calls, outside what is timed.
+    """
+
+    def __init__(self, threads: int) -> None:
+        single = threads == 1
+        # macOS counts switches of the whole process only; of one that infers in one thread they are the same.
+        self._whose = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF) if single else resource.RUSAGE_SELF
+        self._clock = time.thread_time_ns if single else None
+        self._used_ns, self._switches = 0, 0
+        self.advance()
+
+    def advance(self) -> tuple[int | None, int]:
+        """CPU nanoseconds (None with several threads) and switches since the call before."""
+        used_ns = self._used_ns if self._clock is None else self._clock()
+        switches = resource.getrusage(self._whose).ru_nivcsw
+        passed = None if self._clock is None else used_ns - self._used_ns, switches - self._switches
+        self._used_ns, self._switches = used_ns, switches
+        return passed
+
+
+def is_switched_out(timing_ns: int, used_ns: int | None, switches: int) -> bool:
+    """Whether an inference of ``timing_ns`` lost the CPU: it used it for ``used_ns``, preempted ``switches`` times.
+
+    A long inference always meets some kernel thread for an instant, which does not count.
+    """
+    if used_ns is None:
+        return switches > 0
+    apart_ns = -CLOCKS_APART_NS if switches else CLOCKS_APART_NS
+    return timing_ns - used_ns > LOST_SHARE * timing_ns + apart_ns
 
 
 class Pace:
@@ -321,6 +368,7 @@ def count_inferences(
     gc.enable()
     return {
         "timings_ns": [timing for _, timing in pairs],
+        "switched_out": None,
         "instructions": [count - overhead for count, _ in pairs],
         "late_n": None,
         "curve": None,
@@ -354,9 +402,12 @@ def _memory_bytes(key: str) -> int | None:
 
 
 def _cpu_times() -> dict[str, float]:
-    """This process's CPU seconds and, where readable, those of the whole machine. Source: proc_stat(5)."""
+    """This process's CPU seconds, its waiting and, where readable, those of the whole machine. Source: proc_stat(5)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     times = {"own_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter()}
+    wait_s = _wait_s()
+    if wait_s is not None:
+        times["wait_s"] = wait_s
     try:
         fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split()[1:9]]
     except OSError:
@@ -365,6 +416,20 @@ def _cpu_times() -> dict[str, float]:
     user, nice, system, idle, iowait, irq, softirq, steal = fields
     busy = user + nice + system + irq + softirq
     return {**times, "busy_s": busy / tick, "steal_s": steal / tick, "total_s": (busy + idle + iowait + steal) / tick}
+
+
+def _wait_s() -> float | None:
+    """Seconds that this process's threads were ready to run and had no CPU; None where Linux does not count them.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst.
+    """
+    try:
+        lines = [path.read_text(encoding="ascii") for path in Path("/proc/self/task").glob("*/schedstat")]
+    except OSError:
+        return None
+    if not lines or all(line.split() == ["0", "0", "0"] for line in lines):
+        return None
+    return sum(int(line.split()[1]) for line in lines) / 1e9
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ a size that no reply has. Texts in it are cut and made fit to print.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ REPLY_SCHEMA = 2
 # A reply holds at most max_iterations timings and one answer a photo; more than this is no reply of ours.
 REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
-_OWN, _MACHINE = {"own_s", "wall_s"}, {"busy_s", "steal_s", "total_s"}
+_OWN, _WAIT, _MACHINE = {"own_s", "wall_s"}, {"wait_s"}, {"busy_s", "steal_s", "total_s"}
 _TEXT_LIMIT, _DEVICE_LIMIT = 300, 65_536
 _LAUNCH = TypeAdapter(Launch)
 
@@ -102,6 +102,7 @@ def _check_times(launch: Launch, asked: Asked) -> None:
         raise ValueError(f"its timings add up to more than the {asked.timeout_s:g} s that it had")
     if launch.instructions is not None and len(launch.instructions) != count:
         raise ValueError("instructions and timings_ns differ in number")
+    _check_places(launch.switched_out or (), count)
     if asked.curve and not launch.curve:
         raise ValueError("it has no curve")
     if launch.curve and any(a[0] >= b[0] for a, b in zip(launch.curve, launch.curve[1:], strict=False)):
@@ -110,10 +111,15 @@ def _check_times(launch: Launch, asked: Asked) -> None:
         raise ValueError("summary.avg_us is not a time")
 
 
+def _check_places(places: Sequence[int], count: int) -> None:
+    if any(a >= b for a, b in zip(places, (*places, count)[1:], strict=True)):
+        raise ValueError("switched_out is not a rising list of places in timings_ns")
+
+
 def _check_cpu(cpu: Mapping[str, float]) -> None:
-    """Nothing, this process's own seconds, or also those of the whole machine."""
-    names = set(cpu)
-    if names and names not in (_OWN, _OWN | _MACHINE):
+    """Nothing, this process's own seconds (its waiting where known), or also those of the whole machine."""
+    names = set(cpu) - _WAIT
+    if cpu and names not in (_OWN, _OWN | _MACHINE):
         raise ValueError(f"cpu holds {printable(', '.join(sorted(names)), 80)}")
     # The kernel's own sums may go back a little: proc_stat(5) on iowait.
     if any(value < (0 if name in _OWN else -1) for name, value in cpu.items()):

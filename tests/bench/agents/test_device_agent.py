@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,34 @@ def test_instructions_are_counted_where_an_emulator_counts_them(tmp_path: Path) 
     model = device_agent.Model(infer, (1,), np.uint8, "", "")
     timed = device_agent.count_inferences(model, [100, 200], {"min_iterations": 3}, counter)
     assert timed["instructions"] == [100, 200, 100] and len(timed["timings_ns"]) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pins processes to a CPU")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_inferences_that_lose_the_cpu_to_a_busy_neighbour_are_marked(threads: int) -> None:
+    def infer(image: int) -> int:
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
+        return image
+
+    allowed = os.sched_getaffinity(0)
+    cpu = min(allowed)
+    spin = f"import os; os.sched_setaffinity(0, {{{cpu}}}); print(flush=True)\nwhile True: pass"
+    plan = {"threads": threads, "seconds": 0.0, "min_iterations": 20, "max_iterations": 20, "pace_ms": None}
+    with subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE) as neighbour:
+        try:
+            assert neighbour.stdout is not None
+            neighbour.stdout.readline()
+            os.sched_setaffinity(0, {cpu})
+            before = device_agent._cpu_times()
+            timed = device_agent.time_inferences(
+                device_agent.Model(infer, (1,), np.uint8, "", ""), [0], {**plan, "curve": False}
+            )
+            after = device_agent._cpu_times()
+        finally:
+            os.sched_setaffinity(0, allowed)
+            neighbour.kill()
+    assert len(timed["switched_out"]) > 10
+    # Without the count (a kernel built without it) nothing is claimed.
+    assert "wait_s" not in after or (after["wait_s"] - before["wait_s"]) / (after["wall_s"] - before["wall_s"]) > 0.3

@@ -26,10 +26,10 @@ def main(name: str) -> None:
         if Path("/system/die").exists():
             os.abort()
         sys.path.insert(0, "/system")
-        import agent
+        import device_agent
 
         files = {key: str(folder / plan[key]) for key in ("model", "inputs", "check_inputs") if plan[key]}
-        reply = agent.measure({**plan, **files})
+        reply = device_agent.measure({**plan, **files})
     except Exception as error:
         reply = {"schema": 2, "error": str(error)}
     temporary = folder / f"{out}.part"
