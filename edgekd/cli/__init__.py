@@ -1,6 +1,7 @@
 """The command line: a file a command, loaded when it is called, so that ``--help`` answers at once.
 
 commands                    the table of commands, and the ways one can end
+failures                    every failure as one line
 console                     the way out to the terminal: every text that is not ours is printed as it is
 quickstart_command          the main job on embedded photos
 run_command, train_command, distill_command
