@@ -98,9 +98,13 @@ def dying_with_parent() -> Callable[[], object] | None:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    error = Stopped(_State.number or number)
+    # No name for it here: the frame would keep it alive, and whether it lives says whether it is on its way.
+    raise _remembered(Stopped(_State.number or number))
+
+
+def _remembered(error: Stopped) -> Stopped:
     _State.handled_s, _State.raised = time.monotonic(), weakref.ref(error)
-    raise error
+    return error
 
 
 def _ignore_stopped(unraisable: Any) -> None:
