@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgekd.errors import EdgekdError, RunError
+from edgekd.errors import EdgekdError, RunError, StorageError
+from edgekd.temporary import owned_name, remove_leftovers
 
 _ODD_FILES = {
     "a pipe": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a block device": stat.S_ISBLK, "a socket": stat.S_ISSOCK,
@@ -29,7 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Keras chooses a format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    remove_leftovers(path.parent)
+    handle, name = tempfile.mkstemp(prefix=owned_name(path.stem), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -97,9 +99,32 @@ def _umask() -> int:
     return mask
 
 
+def require_writable(folder: Path) -> None:
+    """Find out whether files can be written to ``folder``, which need not exist, before any work is done for them.
+
+    Raises: StorageError.
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        # The rights alone do not say it: the file system may be read-only or full.
+        with tempfile.TemporaryFile(dir=place) as stream:
+            stream.write(b"edgekd")
+            stream.flush()
+    except OSError as error:
+        reason = "it is not a folder" if error.errno == errno.ENOTDIR else error.strerror
+        inside = "" if place == folder else f" ({folder} would be made in it)"
+        raise StorageError(f"{place} cannot be written to: {reason}{inside}. Give another folder") from None
+
+
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a run directory, or another that one process fills. Raises RunError where another holds it."""
+    """Hold a run directory, or another that one process fills.
+
+    Raises: RunError where another process holds it; StorageError where it cannot be written to.
+    """
+    require_writable(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as stream:
         try:

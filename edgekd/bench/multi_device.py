@@ -146,14 +146,14 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
         plan, baseline = task.wanted.plan, task.wanted.baseline
         result = measure(task.targets, baseline, plan, device, told, partial, task.agent, go_on)
         partial.replace(task.path)
+        outcome = Outcome(device.address, task.path, result, None)
     except UsageError:
         raise
     except Exception as error:
-        return Outcome(device.address, partial, _kept(partial), _as_device_error(error, device.address))
-    finally:
-        if watcher is not None:
-            watcher.finished(device.address, time.monotonic() - start_s)
-    return Outcome(device.address, task.path, result, None)
+        outcome = Outcome(device.address, partial, _kept(partial), _as_device_error(error, device.address))
+    if watcher is not None:
+        watcher.finished(device.address, time.monotonic() - start_s)
+    return outcome
 
 
 def _kept(partial: Path) -> BenchResult | None:

@@ -1,11 +1,13 @@
 """The command line: a file a command, loaded when it is called, so that ``--help`` answers at once.
 
 commands                    the table of commands, and the ways one can end
+failures                    every failure as one line
 console                     the way out to the terminal: every text that is not ours is printed as it is
 quickstart_command          the main job on embedded photos
 run_command, train_command, distill_command
-                            a recipe's stages, up to one of them: recipe_stages makes the three, run_shared prints
-recipe_command              a template, the JSON schema, one key explained
+                            a recipe's stages, up to one of them: recipe_stages is their shared part, run_shared prints
+                            the run
+recipe_command              a recipe to start from, and its keys explained
 label_command               soft targets of a recipe's photos, or of any list
 sweep_command               many students of one teacher
 export_command              a .keras file to .tflite and .onnx

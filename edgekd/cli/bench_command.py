@@ -68,27 +68,31 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     from edgekd.cli.bench_inputs import choose_agent, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
+    from edgekd.storage import locked, require_writable
 
     addresses = devices or ("host",)
     for address in addresses:
         check_scheme(address)
+    folder, single = _where(options["out"], addresses)
+    require_writable(folder if single is None else single.parent)
     files = files_of(artifacts, options["baseline"])
     plan = plan_of(options)
     targets = photos_of(artifacts, files, options)
-    folder, single = _where(options["out"], addresses)
     watcher = ConsoleWatcher()
-    try:
-        choice = choose_agent(options)
-        outcomes = measure_many(
-            targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
-        )
-    finally:
-        watcher.stop()
-    if single is not None and outcomes[0].error is None:
-        outcomes[0].path.replace(single)
-        with contextlib.suppress(OSError):  # the folder has other files
-            folder.rmdir()
-    _finish(outcomes, None if single or options["out"] is None else folder, as_json)
+    with locked(folder):
+        try:
+            choice = choose_agent(options)
+            outcomes = measure_many(
+                targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
+            )
+        finally:
+            watcher.stop()
+        if single is not None and outcomes[0].error is None:
+            outcomes[0].path.replace(single)
+            with contextlib.suppress(OSError):  # the folder has other files
+                (folder / ".lock").unlink()
+                folder.rmdir()
+    _finish(outcomes, None if single or options["out"] is None else folder, as_json, kept=options["out"] is not None)
 
 
 def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
@@ -106,7 +110,7 @@ def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | N
     return out.parent / f".{out.stem}.bench", out
 
 
-def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None:
+def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: bool) -> None:
     """Print the measurements, then raise what failed: a device before a gate."""
     from edgekd.bench.on_device import device_scores
     from edgekd.cli.console import line
@@ -114,7 +118,7 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
     from edgekd.report.devices_report import join
 
     results = [outcome.result for outcome in outcomes if outcome.result is not None]
-    errors = {outcome.address: _message(outcome) for outcome in outcomes if outcome.error is not None}
+    errors = {outcome.address: _message(outcome, kept) for outcome in outcomes if outcome.error is not None}
     report = join(results, errors)
     if folder is not None:
         from edgekd.report.devices_render import render_devices
@@ -132,11 +136,11 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool) -> None
         raise GateFailed("\n  ".join(["a device predicts other classes than this machine:", *different]))
 
 
-def _message(outcome: Outcome) -> str:
+def _message(outcome: Outcome, kept: bool) -> str:
     """A device's error, and where its measurements before it are."""
     launches = sum(len(one.launches) for one in outcome.result.measurements) if outcome.result else 0
     message = str(outcome.error)
-    if not launches or str(outcome.path) in message:
+    if not kept or not launches or str(outcome.path) in message:
         return message
     return f"{message.rstrip('.')}. What was measured is in {outcome.path}; the same command continues there."
 

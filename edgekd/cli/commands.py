@@ -73,35 +73,43 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code; nothing ends in a traceback."""
+    from edgekd import stopping
     from edgekd.cli.console import accept_any_encoding, print_error
-    from edgekd.errors import EdgekdError
+    from edgekd.temporary import process_folder
 
-    accept_any_encoding()
     try:
-        sys.exit(_run(arguments))
-    except click.ClickException as error:
-        _print_usage(error)
-        sys.exit(error.exit_code)
-    except EdgekdError as error:
-        print_error(str(error))
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print_error("interrupted. Run the same command again to continue where it stopped")
-        sys.exit(130)
+        stopping.install()
+        accept_any_encoding()
+        with process_folder() as folder:
+            stopping.remove_at_the_end(folder)
+            code = _run(arguments)
+    except stopping.Stopped as error:
+        stopping.finish()
+        print_error(f"{error}. Run the same command again")
+        code = error.exit_code
+    sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
-    """Run the command; a module of an extra that is not installed becomes an error with the line that installs it."""
+    """Run the command and print what went wrong, if anything; returns the exit code."""
+    from edgekd.cli.console import print_error
+    from edgekd.cli.failures import describe_failure, show_tracebacks
+
     try:
         return group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0
-    except ModuleNotFoundError as error:
-        from edgekd.extras import explain
-
-        missing = explain(error)
-        if missing is None:
+    except click.ClickException as error:
+        _print_usage(error)
+        return error.exit_code
+    except click.Abort:
+        print_error("stopped")
+        return 130
+    except Exception as error:
+        if show_tracebacks():
             raise
-        raise missing from error
+        message, code = describe_failure(error)
+        print_error(message)
+        return code
 
 
 def _print_usage(error: click.ClickException) -> None:

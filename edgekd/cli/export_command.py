@@ -105,6 +105,7 @@ def command(
     from edgekd.export.android import assets_folder
     from edgekd.export.exporter import extra_files
     from edgekd.extras import require
+    from edgekd.storage import require_writable
 
     require("train", "exporting a model")
     if imports:
@@ -114,6 +115,7 @@ def command(
     if android is not None:
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
+    require_writable(out)
     dataset = open_photos(data, images, strict)
     options = _options(batch, layout, license_)
     section = _section(int8, ranges, float_ops, extra, max_drop)
@@ -224,22 +226,21 @@ def _convert_within(
     out: Path,
 ) -> Conversion:
     """The first step of the ladder that loses no more than was allowed on the validation photos."""
-    import tempfile
-
     from edgekd.cli.console import PROGRESS, line
     from edgekd.data.images import images_of
     from edgekd.pipeline.qat_training import train_qat_for_export
     from edgekd.quantize.float_model import load_float_model
     from edgekd.quantize.ladder import climb_ladder
+    from edgekd.temporary import owned_folder
 
     def say(text: str) -> None:
         line(text, to=PROGRESS)
 
     valid = images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val")
-    with tempfile.TemporaryDirectory(prefix=".aware.", dir=out) as scratch:
+    with owned_folder(out, "qat") as scratch:
 
         def aware() -> Conversion:
-            checkpoint = Path(scratch) / "checkpoint.npz"
+            checkpoint = scratch / "checkpoint.npz"
             return train_qat_for_export(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
 
         return climb_ladder(

@@ -47,7 +47,9 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
 def _make(artifact: Artifact, out: Path, photos: Path | None, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json
     from edgekd.golden import make_golden
+    from edgekd.storage import require_writable
 
+    require_writable(out)
     manifest = make_golden(artifact, out, photos=photos)
     kinds = dict(Counter(vector.kind for vector in manifest.vectors))
     size_bytes = sum(entry.size_bytes for entry in manifest.files())

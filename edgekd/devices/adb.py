@@ -21,7 +21,7 @@ from typing import Any
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
 from edgekd.devices.adb_link import SERIAL, AdbLink, end_process, start_server, states
-from edgekd.devices.processes import decode, read_line
+from edgekd.devices.processes import collect, decode, read_line
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.text import one_line
@@ -37,6 +37,7 @@ _HOLD = (
 _FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
 
 _SHORT_TIMEOUT_S = 30.0
+_HELD_LIMIT_BYTES = 1 << 20
 _FACTS_TIMEOUT_S = 120.0
 # Slower than any cable or wireless network that is worth measuring over.
 _SLOWEST_BYTES_PER_S = 200_000
@@ -174,7 +175,7 @@ class AdbDevice:
         if found is not None:
             return found[1].decode("ascii")
         kill_after_answer = first == b"" and holder.poll() is None
-        stderr = b"" if kill_after_answer else holder.communicate(timeout=_SHORT_TIMEOUT_S)[1]
+        stderr = b"" if kill_after_answer else collect(holder, _SHORT_TIMEOUT_S, _HELD_LIMIT_BYTES).stderr
         doing = f"make a workspace under {WORKSPACES}"
         self.link.check(doing)
         if kill_after_answer:
@@ -249,7 +250,4 @@ class AdbDevice:
 
 def _end_of(holder: subprocess.Popen[bytes]) -> bytes:
     """Close the holder's standard input and collect what it still says, at most for a short while."""
-    try:
-        return holder.communicate(timeout=_SHORT_TIMEOUT_S)[0]
-    except (subprocess.TimeoutExpired, ValueError, OSError):
-        return b""
+    return collect(holder, _SHORT_TIMEOUT_S, _HELD_LIMIT_BYTES).stdout

@@ -108,8 +108,8 @@ def start_server() -> None:
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """End a process that ``start`` started, and close its pipes."""
     processes.kill_group(process)
-    with contextlib.suppress(ValueError, OSError):
-        process.communicate(timeout=_ASK_TIMEOUT_S)
+    process.wait()
+    processes.close_pipes(process)
 
 
 @contextlib.contextmanager

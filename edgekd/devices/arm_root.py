@@ -22,6 +22,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BOARDS, Board, BoardName, board_files
 from edgekd.errors import DeviceError, EdgekdError
 from edgekd.progress import Progress
+from edgekd.temporary import owned_name
 from edgekd.text import NO_OUTPUT
 
 SUITE = "bookworm"
@@ -78,7 +79,7 @@ def make_root(dest: Path, board: BoardName = "pi5", progress: Progress | None = 
 
 
 def _build(dest: Path, steps: tuple[Callable[[Path], None], ...], progress: Progress | None) -> None:
-    building = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
+    building = Path(tempfile.mkdtemp(prefix=owned_name(dest.name), dir=dest.parent))
     try:
         for done, step in enumerate(steps, start=1):
             step(building)

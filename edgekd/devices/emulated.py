@@ -29,6 +29,7 @@ from edgekd.devices.pi_board import BoardName
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.progress import Progress
+from edgekd.temporary import shared_folder
 from edgekd.text import last_line
 
 COUNTER_VARIABLE = "EDGEKD_INSTRUCTION_COUNTER"
@@ -232,7 +233,7 @@ class EmulatedDevice:
 
     def _first_free(self, stem: str, make: Callable[[Path], None]) -> Path:
         """A new temporary path by the lowest free number: names by chance would make counts differ from run to run."""
-        folder = Path(tempfile.gettempdir())
+        folder = shared_folder()
         for number in range(MOST_AT_ONCE):
             path = folder / f"{stem}-{os.getuid()}-{number:03d}"
             try:

@@ -92,23 +92,17 @@ class HostDevice:
                 address=self.address,
                 argv=argv,
             ) from None
-        try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            processes.kill_group(process)
-            stdout, stderr = process.communicate()
-            raise DeviceTimeout(
-                f"host: {Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. Allow more time",
-                address=self.address,
-                argv=argv,
-                stdout=processes.decode(stdout),
-                stderr=processes.decode(stderr),
-            ) from None
-        except BaseException:
-            processes.kill_group(process)
-            process.wait()
-            raise
-        return Completed(process.returncode, processes.decode(stdout), processes.decode(stderr))
+        output = processes.collect(process, timeout_s)
+        stdout, stderr = processes.decode(output.stdout), processes.decode(output.stderr)
+        if output.late or output.too_long:
+            kind, why = (
+                (DeviceTimeout, f"did not end within {timeout_s:g} s and was killed. Allow more time")
+                if output.late
+                else (DeviceError, f"wrote more than {processes.OUTPUT_LIMIT_BYTES >> 20} MiB and was killed")
+            )
+            message = f"host: {Path(argv[0]).name} {why}"
+            raise kind(message, address=self.address, argv=argv, stdout=stdout, stderr=stderr)
+        return Completed(process.returncode, stdout, stderr)
 
     def push(self, local: Path, remote: str) -> None:
         """Copy ``local`` to ``remote``, both on this machine."""

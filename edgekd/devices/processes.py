@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import signal
@@ -10,9 +11,24 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO
 
+from edgekd.stopping import dying_with_parent
+
 _LINE_LIMIT_BYTES = 4096
+OUTPUT_LIMIT_BYTES = 64 << 20
+_PUMPS_END_S = 5.0
+
+
+@dataclass(frozen=True)
+class Output:
+    """All that a process wrote; ``late`` and ``too_long`` say why it was killed, if it was."""
+
+    stdout: bytes
+    stderr: bytes
+    late: bool
+    too_long: bool
 
 
 def start(
@@ -24,8 +40,9 @@ def start(
     """
     pipe = subprocess.PIPE
     return subprocess.Popen(  # noqa: S603  no shell
-        list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=env, start_new_session=True
-    )
+        list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=env, start_new_session=True,
+        preexec_fn=dying_with_parent(),  # noqa: PLW1509  one system call
+    )  # fmt: skip
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -53,6 +70,40 @@ def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
             break
         line += content
     return line
+
+
+def collect(process: subprocess.Popen[bytes], timeout_s: float, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> Output:
+    """Close a process's standard input and read its output to the end.
+
+    What comes after ``limit_bytes`` or ``timeout_s`` is not read: the process is killed then, with its group.
+    """
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    sinks = io.BytesIO(), io.BytesIO()
+    pumps = [
+        Pump(process, pipe, sink, limit_bytes)
+        for pipe, sink in zip((process.stdout, process.stderr), sinks, strict=True)
+        if pipe is not None
+    ]
+    end, late = time.monotonic() + timeout_s, False
+    try:
+        for pump in pumps:
+            pump.join(max(0.0, end - time.monotonic()))
+        late = any(pump.is_alive() for pump in pumps)
+        if not late:
+            process.wait(max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        late = True
+    finally:
+        if process.poll() is None or any(pump.is_alive() for pump in pumps):
+            kill_group(process)
+        process.wait()
+        for pump in pumps:
+            pump.join(_PUMPS_END_S)
+        close_pipes(process)
+    too_long = any(pump.overflowed for pump in pumps)
+    return Output(sinks[0].getvalue(), sinks[1].getvalue(), late and not too_long, too_long)
 
 
 def decode(content: bytes) -> str:
@@ -84,5 +135,6 @@ class Pump(threading.Thread):
                     continue
             except OSError as error:
                 self.failed = error
+            kill_group(self._process)
             self._process.kill()
             return

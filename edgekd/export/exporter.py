@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,7 @@ from edgekd.quantize.ptq import (
 )
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import write_bytes
+from edgekd.temporary import owned_folder
 
 DEFAULT_PRECISIONS = ("float32", "int8")
 # Written as .tflite only, whatever the formats.
@@ -112,9 +112,9 @@ def export(
     check_images(images, float_model.height, float_model.width)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=out) as temporary:
+    with owned_folder(out, stem) as temporary:
         job = _Job(
-            float_model, Path(temporary), stem, labels, preprocessing, dict(provenance or {}),
+            float_model, temporary, stem, labels, preprocessing, dict(provenance or {}),
             _weights_hash(float_model), options or ExportOptions(), formats,
         )  # fmt: skip
         expected = compute_expected(float_model.model, images)

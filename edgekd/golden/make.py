@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import inspect
 import platform
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from edgekd.progress import Progress
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
 from edgekd.storage import write_json
+from edgekd.temporary import owned_folder
 
 # Pixels of every made photo but the large ones; a few dozen of these are smaller than one photo of a phone.
 MAX_PIXELS_BYTES = 64 * 1024
@@ -62,8 +62,8 @@ def make_golden(
     runner = open_runner(artifact)
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside ``out``, so that it can be renamed into place.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        folder = Path(scratch) / "new"
+    with owned_folder(out.parent, out.name) as scratch:
+        folder = scratch / "new"
         vectors = []
         for number, source in enumerate(sources):
             vectors.append(_vector(folder, source, runner))
@@ -72,7 +72,7 @@ def make_golden(
         manifest = _manifest(folder, artifact, vectors)
         write_json(folder / MANIFEST, manifest.model_dump(mode="json", by_alias=True))
         if out.exists():
-            out.rename(Path(scratch) / "old")
+            out.rename(scratch / "old")
         folder.rename(out)
     return manifest
 

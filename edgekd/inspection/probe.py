@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ArtifactError
+from edgekd.stopping import dying_with_parent
 from edgekd.text import last_line
 
 TIMEOUT_S = 300.0
@@ -40,7 +43,13 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
     try:
         # A fixed argv, and no shell.
         done = subprocess.run(  # noqa: S603
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+            preexec_fn=dying_with_parent(),
         )
     except subprocess.TimeoutExpired as error:
         doing, _ = _parse_progress(error.stdout or b"")
