@@ -1,6 +1,7 @@
 """Evaluation of exported files and of teachers; imports no TensorFlow.
 
 - ``score``: accuracy of a file, and its agreement with the float student
+- ``label_order``: whether the labels are in the order of the outputs
 - ``teacher_gates``: whether the teacher is good enough to distill from
 """
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import DataError, GateFailed
+from edgekd.evaluation.label_order import check_label_order
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
 from edgekd.preprocess import resize
@@ -170,7 +171,10 @@ def score(
         confusion=tuple(tuple(int(value) for value in line) for line in counts),
         gates=(),
     )
-    gate_results = _judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], expected)
+    gate_results = (
+        *_judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], expected),
+        *_judge_labels(result, artifact, dataset.classes, truth),
+    )
     return CheckRow(**{**vars(result), "gates": gate_results})
 
 
@@ -215,6 +219,16 @@ def _probabilities(
         if progress is not None:
             progress(start + len(part), len(samples))
     return np.concatenate(rows)[:, order]
+
+
+def _judge_labels(
+    result: CheckRow, artifact: Artifact, classes: tuple[str, ...], truth: NDArray[np.int64]
+) -> tuple[GateResult, ...]:
+    order = check_label_order(truth, np.array(result.predictions, np.int64), len(classes))
+    if order is None:
+        return ()
+    text = order.describe(artifact.labels, classes)
+    return (GateResult(f"{result.row}: labels fit the predictions", order.score, order.chance, order.fits, text),)
 
 
 def _judge(

@@ -46,7 +46,9 @@ def test_labels_are_matched_by_name(exported: dict[str, Any], dataset: Dataset) 
     assert np.trace(np.array(row.confusion)) == 42
     assert np.array(row.confusion).sum() == 48
     assert row.agreement is None
-    assert row.gates == ()
+    assert [(gate.name, gate.passed) for gate in row.gates] == [
+        ("tiny.float32.tflite: labels fit the predictions", True)
+    ]
 
 
 def test_an_int8_file_is_held_against_the_float_one(exported: dict[str, Any], dataset: Dataset) -> None:
@@ -71,6 +73,7 @@ def test_an_int8_file_is_held_against_the_float_one(exported: dict[str, Any], da
         ("int8_onnx: largest difference", True),
         ("int8_onnx: accuracy", False),
         ("int8_onnx: balanced accuracy", True),
+        ("int8_onnx: labels fit the predictions", True),
     ]
     told = row.to_json()
     assert told["agreement"]["with"] == "tiny.float32.tflite"
@@ -99,9 +102,17 @@ def test_float_ops_in_an_int8_file_fail_its_gate(exported: dict[str, Any], datas
     record = Record(artifact.labels, artifact.preprocessing, "int8", {"scale": 1.0, "offset": 0.0}, {})
     path = tmp_path / "pretends.tflite"
     path.write_bytes(pack(artifact.content(), record, name="pretends"))
-    (gate,) = score(Artifact.open(path), dataset).gates
-    assert not gate.passed
+    gate, labels_gate = score(Artifact.open(path), dataset).gates
+    assert not gate.passed and labels_gate.passed
     assert gate.message.startswith("float ops left in pretends.tflite: CAST (op 0")
+
+
+def test_labels_in_another_order_fail_a_gate_that_names_the_order(exported: dict[str, Any], dataset: Dataset) -> None:
+    shuffled = replace(exported["float32.tflite"], labels=("kerb & gutter", "Straße", "crossing"))
+    gate = score(shuffled, dataset).gates[-1]
+    assert not gate.passed
+    right = ",".join(exported["float32.tflite"].labels)
+    assert f"with the order {right}. Export again with --classes {right}" in gate.message
 
 
 def test_labels_that_do_not_fit_fail(exported: dict[str, Any], dataset: Dataset) -> None:
