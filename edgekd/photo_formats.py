@@ -22,7 +22,7 @@ _AVIF_HINT = "install a Pillow that reads AVIF (pip install --upgrade pillow), o
 @functools.cache
 def readable_formats() -> tuple[str, ...]:
     """The formats that this machine decodes, by Pillow's names: `FORMATS`, and AVIF and HEIF where it can."""
-    formats = FORMATS
+    formats: tuple[str, ...] = FORMATS
     if features.check("avif"):
         formats += ("AVIF",)
     if importlib.util.find_spec("pillow_heif") is not None:
