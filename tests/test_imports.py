@@ -17,8 +17,8 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("text", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
-    ("storage", "quiet", "photo_formats", "preprocess", "metrics", "progress", "section"),
+    ("text", "errors", "extras", "_version", "__init__"),
+    ("storage", "processes", "quiet", "preprocess", "metrics", "progress", "section"),
     ("scale",),
     ("data",),
     ("formats",),

@@ -6,7 +6,7 @@ adb           an Android phone (adb_link, adb_facts)       emulated      an arm6
 facts         reading what Linux reports                   probe         asking any Linux-like device for its facts
 setup         runtimes on a machine behind ssh             wheels        packages for another machine
 setup_record  which machines were set up from here         pi_board      what /proc and /sys hold on a Raspberry Pi
-processes     starting, reading and killing children       fake          a device for tests
+fake          a device for tests
 """
 
 from __future__ import annotations

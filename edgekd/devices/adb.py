@@ -21,9 +21,9 @@ from typing import Any
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
 from edgekd.devices.adb_link import SERIAL, AdbLink, end_process, start_server, states
-from edgekd.devices.processes import collect, decode, read_line
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
+from edgekd.processes import decode, read_line
 from edgekd.text import one_line
 
 WORKSPACES = "/data/local/tmp"

@@ -11,9 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-from edgekd.devices import processes
-from edgekd.devices.processes import Pump
+from edgekd import processes
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
+from edgekd.processes import Pump
 from edgekd.text import one_line
 
 # USB and TCP serials, emulators, [IPv6%zone]:port and the names of wireless debugging; none starts with a dash.

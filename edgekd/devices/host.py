@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import storage
+from edgekd import processes, storage
 from edgekd.devices import facts as read
-from edgekd.devices import processes
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError
 

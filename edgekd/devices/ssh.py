@@ -17,11 +17,11 @@ from typing import IO, Any
 
 from edgekd import storage
 from edgekd.devices import probe, setup_record, ssh_errors
-from edgekd.devices.processes import close_pipes, decode, read_line
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.setup import ENVIRONMENT, set_up
 from edgekd.devices.ssh_client import Ended, SshClient, parse_destination
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
+from edgekd.processes import close_pipes, decode, read_line
 
 # $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
 _PUT = """m=$1; t=$2.part; export LC_ALL=C

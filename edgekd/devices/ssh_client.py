@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgekd.devices import processes
-from edgekd.devices.processes import Pump
+from edgekd import processes
 from edgekd.errors import DeviceNotFound, UsageError
+from edgekd.processes import Pump
 from edgekd.text import last_line
 
 # A file for ``ssh -F`` in place of the user's own configuration.
