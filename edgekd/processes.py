@@ -1,62 +1,162 @@
-"""Child processes: started in a session of their own, killed as a group, read up to a limit and in limited time."""
+"""Child processes: in sessions of their own, ended as a group, their output read up to a limit and in limited time."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import select
+import selectors
+import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
-from edgekd.stopping import dying_with_parent
-
-_LINE_LIMIT_BYTES = 4096
+# More than any command that edgekd runs has to say, and far below any machine's memory.
 OUTPUT_LIMIT_BYTES = 64 << 20
-_PUMPS_END_S = 5.0
+_LINE_LIMIT_BYTES = 4096
+# After its group is killed, a process's pipes end at once, but for those that a process outside the group holds.
+_DRAIN_S = 1.0
+_TIE = ("--pdeathsig", "KILL", "--")
+
+Killed = Literal["late", "too much"]
 
 
 @dataclass(frozen=True)
-class Output:
-    """All that a process wrote; ``late`` and ``too_long`` say why it was killed, if it was."""
+class Ended:
+    """How a process ended.
 
+    ``status`` is its exit status, negative for a signal; ``killed`` says why it was killed here: it ran past its time
+    or wrote more than its limit. ``stdout`` is empty where it went into a sink.
+    """
+
+    status: int
     stdout: bytes
     stderr: bytes
-    late: bool
-    too_long: bool
+    killed: Killed | None = None
 
 
 def start(
-    argv: Sequence[str], *, stdin: IO[bytes] | int = subprocess.DEVNULL, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    tied: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a command with pipes for its output, in its own session: ``kill_group`` ends all that it starts.
+    """Start a command, with pipes for its output, in its own session: ``kill_group`` ends all that it starts.
+
+    Args:
+        argv: The program and its arguments.
+        stdin: Where it reads from.
+        stdout: Where its output goes.
+        stderr: Where its messages go.
+        env: Its environment; None: this process's.
+        tied: Have it killed when the calling thread ends, also by SIGKILL (Linux with util-linux; elsewhere it is
+            not): for a caller that waits for its end.
 
     Raises: OSError if it cannot be started.
     """
-    pipe = subprocess.PIPE
+    setpriv = _find_setpriv() if tied and shutil.which(argv[0]) else None
+    words = [*((setpriv, *_TIE) if setpriv else ()), *argv]
     return subprocess.Popen(  # noqa: S603  no shell
-        list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=env, start_new_session=True,
-        preexec_fn=dying_with_parent(),  # noqa: PLW1509  one system call
-    )  # fmt: skip
+        words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True
+    )
+
+
+def run(
+    argv: Sequence[str],
+    timeout_s: float,
+    *,
+    env: Mapping[str, str] | None = None,
+    limit_bytes: int = OUTPUT_LIMIT_BYTES,
+) -> Ended:
+    """Run a command to its end, without input; all of its group is killed when it is late or writes too much.
+
+    It is ``tied``: it also ends when this process is killed.
+
+    Args:
+        argv: The program and its arguments.
+        timeout_s: Seconds that it may take.
+        env: Its environment; None: this process's.
+        limit_bytes: The most that it may write to stdout, and to stderr.
+
+    Raises: OSError if it cannot be started.
+    """
+    return collect(start(argv, env=env, tied=True), timeout_s, limit_bytes=limit_bytes)
+
+
+def collect(
+    process: subprocess.Popen[bytes],
+    timeout_s: float,
+    *,
+    sink: IO[bytes] | None = None,
+    limit_bytes: int = OUTPUT_LIMIT_BYTES,
+    grace_s: float = 0.0,
+) -> Ended:
+    """Read what a process that ``start`` started writes, until it ends; its group is killed if it does not by itself.
+
+    Of a process that was collected before, the status alone is returned.
+
+    Args:
+        process: It ends within this call, and its pipes are closed.
+        timeout_s: Seconds that it may take.
+        sink: Where its stdout goes; None: into the result.
+        limit_bytes: The most that it may write to stdout, and to stderr.
+        grace_s: Seconds that it gets after ``timeout_s`` to end by itself, its stdin (if that is a pipe) closed.
+
+    Raises: OSError if ``sink`` cannot be written.
+    """
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    reader = _Reader(process, sink or stdout, stderr, limit_bytes)
+    killed: Killed | None = None
+    finished = False
+    try:
+        killed = reader.read(timeout_s)
+        if killed == "late" and grace_s and process.stdin is not None:
+            _close(process.stdin)
+            reader.read(grace_s)
+        finished = killed is None
+    finally:
+        if not finished:
+            kill_group(process)
+        process.wait()
+        try:
+            if killed == "late":
+                reader.read(_DRAIN_S)
+        finally:
+            reader.close()
+            close_pipes(process)
+    return Ended(process.returncode, stdout.getvalue(), stderr.getvalue(), killed)
+
+
+def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """The exit status of a process without pipes; None if it was late, and its group was killed."""
+    try:
+        return process.wait(timeout_s)
+    except BaseException as error:
+        kill_group(process)
+        process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            return None
+        raise
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a process that ``start`` started, and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def close_pipes(process: subprocess.Popen[bytes]) -> None:
     """Close this side of the process's pipes."""
     for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+        _close(pipe)
 
 
 def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
@@ -111,30 +211,59 @@ def decode(content: bytes) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-class Pump(threading.Thread):
-    """Copies one pipe to its end; kills the process when more than the limit has come.
+class _Reader:
+    """Copies a process's two pipes into two sinks, as far as the limit goes."""
 
-    ``overflowed`` says whether it did, ``failed`` is the error that ``sink`` could not be written for.
-    """
+    def __init__(
+        self, process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], limit_bytes: int
+    ) -> None:
+        self._process = process
+        self._selector = selectors.DefaultSelector()
+        self._left: dict[int, int] = {}
+        for pipe, sink in ((process.stdout, stdout), (process.stderr, stderr)):
+            if pipe is not None and not pipe.closed:
+                self._selector.register(pipe, selectors.EVENT_READ, sink)
+                self._left[pipe.fileno()] = limit_bytes
 
-    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], sink: IO[bytes], limit_bytes: int) -> None:
-        super().__init__(daemon=True)
-        self.overflowed = False
-        self.failed: OSError | None = None
-        self._process, self._pipe, self._sink, self._left = process, pipe, sink, limit_bytes
-        self.start()
-
-    def run(self) -> None:
-        """Copy until the pipe ends."""
-        while content := os.read(self._pipe.fileno(), 65536):
-            self._left -= len(content)
-            self.overflowed = self._left < 0
-            try:
-                if not self.overflowed:
-                    self._sink.write(content)
+    def read(self, timeout_s: float) -> Killed | None:
+        """Copy until the pipes and the process have ended, the time is up, or a pipe has brought too much."""
+        end = time.monotonic() + timeout_s
+        while self._selector.get_map():
+            remaining_s = end - time.monotonic()
+            ready = self._selector.select(remaining_s) if remaining_s > 0 else []
+            if not ready:
+                return "late"
+            for key, _ in ready:
+                content = os.read(key.fd, 65536)
+                if not content:
+                    self._selector.unregister(key.fileobj)
                     continue
-            except OSError as error:
-                self.failed = error
-            kill_group(self._process)
-            self._process.kill()
-            return
+                self._left[key.fd] -= len(content)
+                if self._left[key.fd] < 0:
+                    return "too much"
+                key.data.write(content)
+        try:
+            self._process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return "late"
+        return None
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        # A pipe whose other end is gone cannot be flushed.
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+
+@functools.cache
+def _find_setpriv() -> str | None:
+    """util-linux's program that has the kernel kill a command with the thread that started it; None without it."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return None
+    null = subprocess.DEVNULL
+    return setpriv if wait(start([setpriv, *_TIE, "true"], stdout=null, stderr=null), 10) == 0 else None

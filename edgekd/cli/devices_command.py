@@ -86,7 +86,7 @@ def _ask(address: str) -> dict[str, Any]:
     from edgekd.errors import DeviceError
 
     try:
-        return open_device(address).facts() | {"address": address}
+        return {**open_device(address).facts(), "address": address}
     except DeviceError as error:
         return {"address": address, "error": str(error)}
 

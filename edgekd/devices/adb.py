@@ -1,7 +1,7 @@
-"""``adb:SERIAL``: an Android phone through the user's own adb, never without its serial: two at once work.
+"""``adb:SERIAL``: an Android phone through the user's own adb, always by its serial, so that two at once work.
 
 adb's own exit status cannot be trusted: adb 29 ends with 0 when the link is lost in the middle of a command. So a
-command runs under ``probe.SUPERVISOR``, which says how it ended, and which kills all of it when its standard input
+command runs under ``probe.SUPERVISOR``, which reports how it ended and kills all of it when its standard input
 closes: at a timeout, when edgekd is killed, when the cable is pulled, and when adbd dies. A script that waits in the
 same way holds the workspace and removes it; where a user of the workspace leaves a script named ``AT_END`` in it, that
 is run first: for what lies elsewhere (an app that was installed) and must go even if the link is lost.
@@ -10,21 +10,23 @@ is run first: for what lies elsewhere (an app that was installed) and must go ev
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
 from edgekd.devices.adb_link import SERIAL, AdbLink, end_process, start_server, states
+from edgekd.devices.facts import Facts, ThrottlingFacts
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.processes import decode, read_line
-from edgekd.text import one_line
+from edgekd.text import last_line, one_line
 
 WORKSPACES = "/data/local/tmp"
 AT_END = ".edgekd-at-end"
@@ -51,7 +53,7 @@ _CAN_MEASURE = (
 
 
 def open_device(address: str) -> Device:
-    """The phone at ``adb:SERIAL``; it is asked for nothing yet. Raises: UsageError for an address without a serial."""
+    """The phone at ``adb:SERIAL``; it is not contacted yet. Raises: UsageError for an address without a serial."""
     scheme, _, serial = address.partition(":")
     if scheme != "adb" or not SERIAL.fullmatch(serial):
         attached = ", ".join(reachable()) or "none"
@@ -85,30 +87,31 @@ class AdbDevice:
 
     @property
     def python(self) -> str:
-        """An interpreter with numpy and a runtime, looked for once. Raises: DeviceError if the phone has none."""
+        """An interpreter with numpy and a runtime, searched for once. Raises: DeviceError if the phone has none."""
         if self._python is None:
             self._python = self._find_python()
         return self._python
 
-    def facts(self) -> dict[str, Any]:
-        """What the phone is and how it stands now; see ``adb_facts`` for the keys that only a phone has."""
+    def facts(self) -> Facts:
+        """What the phone is and how it stands now."""
         try:
             python: str | None = self.python
         except (DeviceNotFound, DeviceTimeout):
             raise
         except DeviceError:
             python = None
-        found = probe.collect(self.run, python, WORKSPACES, _FACTS_TIMEOUT_S)
+        linux = probe.collect(self.run, python, WORKSPACES, _FACTS_TIMEOUT_S)
         marker = probe.new_marker()
         android = adb_facts.parse(self.run(adb_facts.argv(marker), _FACTS_TIMEOUT_S).stdout, marker)
-        known = {key: value for key, value in android.items() if value is not None or key not in found}
-        return {"address": self.address, **found, **known}
+        # What Android does not report stays as Linux reports it.
+        reported = {key: value for key, value in android.items() if value is not None or key not in linux}
+        return cast(Facts, {"address": self.address, **linux, **reported})
 
-    def throttling(self) -> dict[str, Any]:
-        """How it stands now by its thermal service; see ``Device``."""
+    def throttling(self) -> ThrottlingFacts:
+        """How hot it is now by its thermal service; see ``Device``."""
         marker = probe.new_marker()
         done = self.run(["sh", "-c", adb_facts.THERMAL, "edgekd", marker], _FACTS_TIMEOUT_S)
-        return adb_facts.thermal(done.stdout, marker)
+        return adb_facts.parse_thermal_section(done.stdout, marker)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; at ``timeout_s`` all that it started on the phone is killed.
@@ -119,36 +122,36 @@ class AdbDevice:
         marker = probe.new_marker()
         try:
             _, stdout, stderr = self.link.ask(
-                "shell", "-T", shlex.join(probe.supervised(argv, marker)), timeout_s=timeout_s
+                "shell", "-T", shlex.join(probe.supervise(argv, marker)), timeout_s=timeout_s
             )
         except DeviceTimeout as error:
-            raise self._timed_out(error, argv, timeout_s) from None
-        said, status = probe.split_status(decode(stderr), marker)
+            raise self._timeout_error(error, argv, timeout_s) from None
+        messages, status = probe.split_status(decode(stderr), marker)
         if status is None:
-            raise self._lost(argv, said)
+            raise self._lost_link_error(argv, messages)
         if status == "absent" or status in ("126", "127"):
-            lines = said.strip().splitlines() or ["there is no such command, or it may not be executed"]
+            reason = last_line(messages, "it does not exist, or may not be executed")
             raise DeviceError(
-                f"{self.address}: {argv[0]!r} cannot be started: {one_line(lines[-1])}. Check that it exists there, "
+                f"{self.address}: {argv[0]!r} cannot be started: {reason}. Check that it exists there, "
                 "may be executed and was built for this phone's processor",
                 address=self.address,
                 argv=argv,
                 status=127 if status == "absent" else int(status),
-                stderr=said,
+                stderr=messages,
             )
-        return Completed(int(status) if status.isdigit() else 255, decode(stdout), said)
+        return Completed(int(status) if status.isdigit() else 255, decode(stdout), messages)
 
-    def push(self, local: Path, remote: str) -> None:
+    def push(self, local: str | os.PathLike[str], remote: str) -> None:
         """Copy a file onto the phone. Raises: DeviceError: no space, no permission; DeviceNotFound; DeviceTimeout."""
         try:
-            size_bytes = local.stat().st_size
+            size_bytes = Path(local).stat().st_size
         except OSError as error:
             raise DeviceError(f"{self.address}: cannot push {local}: {error.strerror}", address=self.address) from None
-        self._copy("push", str(local.resolve()), remote, size_bytes / _SLOWEST_BYTES_PER_S)
+        self._copy("push", str(Path(local).resolve()), remote, size_bytes / _SLOWEST_BYTES_PER_S)
 
-    def pull(self, remote: str, local: Path) -> None:
-        """Copy a file from the phone. Raises: DeviceError where there is none; DeviceNotFound; DeviceTimeout."""
-        with storage.replacing(local) as temporary:
+    def pull(self, remote: str, local: str | os.PathLike[str]) -> None:
+        """Copy a file from the phone. Raises: DeviceError if it does not exist; DeviceNotFound; DeviceTimeout."""
+        with storage.replacing(Path(local)) as temporary:
             self._copy("pull", remote, str(temporary), _FACTS_TIMEOUT_S)
             if not temporary.is_file():
                 raise DeviceError(f"{self.address}: {remote} is not a file", address=self.address)
@@ -159,30 +162,30 @@ class AdbDevice:
         start_server()
         holder = self.link.start("shell", "-T", _HOLD)
         try:
-            folder = self._held_folder(holder)
+            folder = self._read_folder(holder)
             try:
                 yield folder
             finally:
-                if b"edgekd-removed" not in _end_of(holder):
+                if b"edgekd-removed" not in end_process(holder, _SHORT_TIMEOUT_S).stdout:
                     with contextlib.suppress(DeviceError):
                         self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
         finally:
             end_process(holder)
 
-    def _held_folder(self, holder: subprocess.Popen[bytes]) -> str:
+    def _read_folder(self, holder: subprocess.Popen[bytes]) -> str:
         first = read_line(holder, _SHORT_TIMEOUT_S)
-        found = _FOLDER.search(first)
-        if found is not None:
-            return found[1].decode("ascii")
-        kill_after_answer = first == b"" and holder.poll() is None
-        stderr = b"" if kill_after_answer else collect(holder, _SHORT_TIMEOUT_S, _HELD_LIMIT_BYTES).stderr
+        match = _FOLDER.search(first)
+        if match is not None:
+            return match[1].decode("ascii")
+        is_silent = first == b"" and holder.poll() is None
+        stderr = b"" if is_silent else end_process(holder, _SHORT_TIMEOUT_S).stderr
         doing = f"make a workspace under {WORKSPACES}"
         self.link.check(doing)
-        if kill_after_answer:
+        if is_silent:
             raise DeviceTimeout(f"{self.address} did not answer within {_SHORT_TIMEOUT_S:g} s", address=self.address)
         if first:
             raise DeviceError(
-                f"{self.address}: cannot {doing}: it answered {one_line(decode(first), 60)!r}. Is this Android?",
+                f"{self.address}: cannot {doing}: it answered '{one_line(decode(first), 60)}'. Is this Android?",
                 address=self.address,
             )
         raise self.link.failure(doing, ("mktemp", "-d", WORKSPACES), holder.returncode, decode(stderr))
@@ -192,10 +195,10 @@ class AdbDevice:
         status, stdout, stderr = self.link.ask(verb, source, destination, timeout_s=_SHORT_TIMEOUT_S + extra_s)
         if status != 0:
             # adb 29 writes some of its reasons to standard output.
-            said = decode(stderr).strip() or decode(stdout)
-            raise self.link.failure(doing, (verb, source, destination), status, said)
+            reason = decode(stderr).strip() or decode(stdout)
+            raise self.link.failure(doing, (verb, source, destination), status, reason)
 
-    def _timed_out(self, error: DeviceTimeout, argv: Sequence[str], timeout_s: float) -> DeviceError:
+    def _timeout_error(self, error: DeviceTimeout, argv: Sequence[str], timeout_s: float) -> DeviceError:
         """The error for a command that took too long: the phone may not be there any more."""
         name = Path(argv[0]).name
         self.link.check(f"run {name}")
@@ -216,38 +219,33 @@ class AdbDevice:
             stderr=error.stderr,
         )
 
-    def _lost(self, argv: Sequence[str], stderr: str) -> DeviceError:
+    def _lost_link_error(self, argv: Sequence[str], stderr: str) -> DeviceError:
         name = Path(argv[0]).name
         self.link.check(f"run {name}")
-        lines = stderr.strip().splitlines()
-        said = f" ({one_line(lines[-1])})" if lines else ""
+        reason = last_line(stderr, default="no reason given")
         return DeviceNotFound(
-            f"{self.address}: the link was lost while {name} ran{said}. The phone can be reached again: measure again",
+            f"{self.address}: the link was lost while {name} ran ({reason}). The phone can be reached again: "
+            "measure again",
             address=self.address,
             argv=argv,
             stderr=stderr,
         )
 
     def _find_python(self) -> str:
-        seen = []
+        unfit = []
         for candidate in _PYTHONS:
             try:
-                found = self.run([candidate, "-c", _CAN_MEASURE], _FACTS_TIMEOUT_S)
+                done = self.run([candidate, "-c", _CAN_MEASURE], _FACTS_TIMEOUT_S)
             except (DeviceNotFound, DeviceTimeout):
                 raise
             except DeviceError:
                 continue
-            if found.status == 0:
+            if done.status == 0:
                 return candidate
-            seen.append(candidate)
-        lacking = f"{', '.join(seen)} has no numpy with ai-edge-litert or onnxruntime" if seen else "it has no Python"
+            unfit.append(candidate)
+        lacking = f"{', '.join(unfit)} has no numpy with ai-edge-litert or onnxruntime" if unfit else "it has no Python"
         raise DeviceError(
             f"{self.address}: {lacking}. Measure with the demo app (--apk PATH) or with Google's benchmark_model "
             "(--benchmark-model PATH)",
             address=self.address,
         )
-
-
-def _end_of(holder: subprocess.Popen[bytes]) -> bytes:
-    """Close the holder's standard input and collect what it still says, at most for a short while."""
-    return collect(holder, _SHORT_TIMEOUT_S, _HELD_LIMIT_BYTES).stdout

@@ -1,17 +1,11 @@
-"""What Android says of itself beside what any Linux does: properties, thermal service, battery.
-
-Keys, None where the phone does not say: ``board`` (maker and model) ``os`` ``abis`` ``android_sdk``
-``thermal_status`` (0 none, 1 light, 2 moderate, 3 severe, 4 critical, 5 emergency, 6 shutdown; from Android 10)
-``throttled_now`` ``throttling`` ``temperature_c`` (the hottest CPU sensor) ``battery_percent``
-``battery_temperature_c`` ``charging``.
-"""
+"""What Android reports in addition to any Linux: properties, thermal service, battery."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from edgekd.devices import facts as read
+from edgekd.devices.facts import Facts, ThrottlingFacts
 
 # $1: a marker that nothing on the phone can know. dumpsys gives up on a service that hangs.
 SCRIPT = """exec 2>/dev/null
@@ -41,8 +35,8 @@ def argv(marker: str) -> list[str]:
     return ["sh", "-c", SCRIPT, "edgekd", marker]
 
 
-def parse(text: str, marker: str) -> dict[str, Any]:
-    """The facts in SCRIPT's output; a stranger's text, so that what makes no sense is None."""
+def parse(text: str, marker: str) -> Facts:
+    """The facts in SCRIPT's output, which is parsed as untrusted input: what makes no sense is None."""
     parts: dict[str, str] = {}
     for part in text[:_LIMIT].split(f"{marker} ")[1:]:
         name, _, body = part.partition("\n")
@@ -61,16 +55,16 @@ def parse(text: str, marker: str) -> dict[str, Any]:
     }
 
 
-def thermal(text: str, marker: str) -> dict[str, Any]:
+def parse_thermal_section(text: str, marker: str) -> ThrottlingFacts:
     """``throttled_now`` and the like out of THERMAL's output."""
     _, _, body = text[:_LIMIT].partition(f"{marker} thermal\n")
     return parse_thermal(body.partition(f"{marker} end")[0])
 
 
-def parse_thermal(text: str) -> dict[str, Any]:
+def parse_thermal(text: str) -> ThrottlingFacts:
     """``dumpsys thermalservice``: status and the hottest CPU sensor as the hardware says now, else as last heard."""
-    found = re.search(r"^Thermal Status: ([0-9]{1,2})\s*$", text, re.MULTILINE)
-    status = _number(found[1], 0, len(THERMAL_STATUS) - 1) if found else None
+    match = re.search(r"^Thermal Status: ([0-9]{1,2})\s*$", text, re.MULTILINE)
+    status = _number(match[1], 0, len(THERMAL_STATUS) - 1) if match else None
     throttled = status is not None and status >= _MODERATE
     now = re.split(r"^Current temperatures from HAL:.*$", text, maxsplit=1, flags=re.MULTILINE)
     sections = [re.split(r"^\S", part, maxsplit=1, flags=re.MULTILINE)[0] for part in now[1:]]
@@ -84,12 +78,12 @@ def parse_thermal(text: str) -> dict[str, Any]:
     }
 
 
-def parse_battery(text: str) -> dict[str, Any]:
+def parse_battery(text: str) -> Facts:
     """``dumpsys battery``: the level of its scale, tenths of a degree, and whether a charger is plugged in."""
-    said = dict(re.findall(r"^ {1,8}([A-Za-z ]{1,40}): {0,4}(\S{1,20})\s*$", text, re.MULTILINE))
-    level, scale = _number(said.get("level", ""), 0, 10_000), _number(said.get("scale", ""), 1, 10_000)
-    tenths = re.fullmatch(r"-?[0-9]{1,4}", said.get("temperature", ""))
-    plugged = [value == "true" for key, value in said.items() if key.endswith(" powered")]
+    fields = dict(re.findall(r"^ {1,8}([A-Za-z ]{1,40}): {0,4}(\S{1,20})\s*$", text, re.MULTILINE))
+    level, scale = _number(fields.get("level", ""), 0, 10_000), _number(fields.get("scale", ""), 1, 10_000)
+    tenths = re.fullmatch(r"-?[0-9]{1,4}", fields.get("temperature", ""))
+    plugged = [value == "true" for key, value in fields.items() if key.endswith(" powered")]
     return {
         "battery_percent": round(100 * level / scale) if level is not None and scale and level <= scale else None,
         "battery_temperature_c": int(tenths[0]) / 10 if tenths else None,
@@ -105,7 +99,7 @@ def _hottest_cpu(section: str) -> float | None:
 
 
 def _word(parts: dict[str, str], name: str) -> str | None:
-    return read.clean(parts.get(name, "").strip()[:80])
+    return read.one_fact(parts.get(name, "").strip()[:80])
 
 
 def _number(text: str, low: int, high: int) -> int | None:

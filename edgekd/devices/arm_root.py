@@ -1,7 +1,7 @@
 """An arm64 Debian folder with the runtimes that edgekd pins, for programs that run under qemu's user emulation.
 
-Nothing is installed on this machine and no rights of root are needed to use it. Beside the system it holds what
-/proc and /sys say on a Raspberry Pi: the runtimes' cpuinfo library crashes on the answers of an x86 machine.
+Nothing is installed on this machine, and using it does not need root. Besides the system it holds what /proc and
+/sys report on a Raspberry Pi: the runtimes' cpuinfo library crashes on those of an x86 machine.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BOARDS, Board, BoardName, board_files
 from edgekd.errors import DeviceError, EdgekdError
 from edgekd.progress import Progress
-from edgekd.temporary import owned_name
-from edgekd.text import NO_OUTPUT
+from edgekd.text import last_line
 
 SUITE = "bookworm"
 PYTHON = "3.11"
@@ -47,8 +46,9 @@ IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime"
 def make_root(dest: Path, board: BoardName = "pi5", progress: Progress | None = None) -> Path:
     """Make the arm64 root at ``dest`` (about 400 MB) with the /proc and /sys of ``board``; ``dest`` if it is there.
 
-    Built beside and renamed, so that it is whole or absent; one made by another recipe is made again. Needs the
-    network: packages by this machine's own apt sources, wheels by its own pip. ``progress(done, total)`` counts steps.
+    Built under a temporary name and renamed, so that it is whole or absent; one made by another recipe is made again.
+    Needs the network: packages by this machine's own apt sources, wheels by its own pip. ``progress(done, total)``
+    counts steps.
 
     Raises: DeviceError if this machine lacks a tool, an archive or the space, or ``dest`` is some other folder.
     """
@@ -130,7 +130,7 @@ def _stamp(board: BoardName) -> dict[str, object]:
         "packages": PACKAGES,
         "hides": SYSTEM_FOLDERS,
         "requirements": list(requirements()),
-        "boards": {name: asdict(one) for name, one in BOARDS.items()},
+        "boards": {name: asdict(BOARDS[name]) for name in BOARDS},
     }
     return {"recipe_sha256": storage.digest(recipe), "board": board, "requirements": list(requirements())}
 
@@ -174,7 +174,7 @@ def _extract_debian(building: Path, archive: str) -> None:
     # Through a tar file, because a user other than root unpacks in a namespace whose owners mean nothing outside it.
     packed = building / "packed.tar"
     mode = "root" if os.geteuid() == 0 else "unshare"
-    _must_run(
+    _run_or_raise(
         [
             *("mmdebstrap", f"--mode={mode}", "--skip=check/qemu", "--architectures=arm64", "--variant=extract"),
             # /bin is a link to /usr/bin on a Raspberry Pi, by a package's script that does not run here.
@@ -188,7 +188,7 @@ def _extract_debian(building: Path, archive: str) -> None:
         ],
         "mmdebstrap",
     )
-    _must_run(["tar", "-C", str(building), "--no-same-owner", "--exclude=./dev/*", "-xf", str(packed)], "tar")
+    _run_or_raise(["tar", "-C", str(building), "--no-same-owner", "--exclude=./dev/*", "-xf", str(packed)], "tar")
     packed.unlink()
 
 
@@ -210,7 +210,7 @@ def _install_wheels(building: Path) -> None:
     tags = [f"--platform={tag}" for tag in WHEEL_TAGS]
     abis = [f"--abi={abi}" for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none")]
     packages = building / f"usr/local/lib/python{PYTHON}/dist-packages"
-    _must_run(
+    _run_or_raise(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"),
             *("--python-version", PYTHON, "--implementation", "cp", *abis, *tags),
@@ -222,12 +222,12 @@ def _install_wheels(building: Path) -> None:
 
 def _write_boards(building: Path, board: BoardName) -> None:
     _write_board(building, BOARDS[board])
-    for name, one in BOARDS.items():
+    for name in BOARDS:
         prefix = prefix_of(building, name)
         prefix.mkdir(parents=True)
         for folder in SYSTEM_FOLDERS:
             (prefix / folder).symlink_to(Path("../../..") / folder)
-        _write_board(prefix, one)
+        _write_board(prefix, BOARDS[name])
 
 
 def _write_board(root: Path, board: Board) -> None:
@@ -240,7 +240,7 @@ def _write_board(root: Path, board: Board) -> None:
 def _import_once(building: Path) -> None:
     """The proof that the root works; it leaves the compiled modules behind that later runs would each compile."""
     prefix = prefix_of(building, "pi5")
-    _must_run(
+    _run_or_raise(
         [
             *("env", "-i", "ORT_DISABLE_TELEMETRY=1", "HOME=/nonexistent"),
             *(
@@ -258,15 +258,18 @@ def _import_once(building: Path) -> None:
     )
 
 
-def _must_run(argv: list[str], what: str) -> None:
+def _run_or_raise(argv: list[str], what: str) -> None:
     done = HostDevice().run(argv, TIMEOUT_S)
     if done.status == 0:
         return
-    told = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()] or [NO_OUTPUT]
-    wrong = [line for line in told if re.search(r"error|^E:|cannot|No space|denied", line, re.IGNORECASE)]
+    output = done.stderr or done.stdout
+    errors = [
+        line for line in output.splitlines() if re.search(r"error|^E:|cannot|No space|denied", line, re.IGNORECASE)
+    ]
     full = "No space left" in done.stderr
+    reason = last_line(errors[-1] if errors else output)
     raise DeviceError(
-        f"an arm64 root cannot be made: {what} ended with status {done.status}: {(wrong or told)[-1].strip()}"
+        f"an arm64 root cannot be made: {what} ended with status {done.status}: {reason}"
         + (". Make space on this disk, or set XDG_CACHE_HOME to another one" if full else ""),
         argv=argv,
         status=done.status,

@@ -18,12 +18,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekd import storage
 from edgekd.devices import facts as read
 from edgekd.devices import insncount
 from edgekd.devices.arm_root import PYTHON, is_current, make_root, prefix_of
+from edgekd.devices.facts import Facts
 from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BoardName
 from edgekd.devices.protocol import Completed, Device
@@ -36,7 +36,7 @@ COUNTER_VARIABLE = "EDGEKD_INSTRUCTION_COUNTER"
 COUNTER_BYTES = 4096
 MOST_AT_ONCE = 1000
 _PATH = ("usr/local/bin", "usr/bin", "bin", "usr/sbin", "sbin")
-# All that a program sees of an environment: the same on every machine, one thread, nothing hashed by chance.
+# All that a program sees of an environment: the same on every machine, one thread, no random hashes.
 _ENVIRONMENT = {
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
@@ -48,13 +48,6 @@ _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
 }
-
-
-# Of these an emulator could only tell what this machine's are.
-_UNKNOWN = (
-    *("kernel", "governor", "frequency_mhz", "temperature_c", "load_1min"),
-    *("memory_total_bytes", "memory_available_bytes", "cpu_busy_s", "cpu_steal_s", "cpu_total_s"),
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,7 @@ def reachable() -> tuple[str, ...]:
 
 
 def setup(address: str, progress: Progress | None = None) -> str:
-    """Make the arm64 root and compile the plugin, where they are not there; returns what is there now, in words.
+    """Make the arm64 root and compile the plugin, unless they exist; returns a sentence that says what is there.
 
     Raises: UsageError for a core that is not in the table, DeviceError naming the package that is missing.
     """
@@ -113,13 +106,13 @@ def setup(address: str, progress: Progress | None = None) -> str:
     if not is_current(root):
         make_root(root, cpu.board, progress)
     machine = EmulatedDevice(cpu, root, qemu, plugin).run(["uname", "-m"], 60).stdout.strip()
-    return f"{address} is set up: it answers {machine}, its root is {root}"
+    return f"{address} is set up: uname reports {machine}, its root is {root}"
 
 
 def root_folder() -> Path:
     """Where the arm64 root is: $EDGEKD_ARM_ROOT, else in the user's cache."""
-    given = os.environ.get("EDGEKD_ARM_ROOT")
-    return Path(given).absolute() if given else _cache() / "arm-root"
+    root = os.environ.get("EDGEKD_ARM_ROOT")
+    return Path(root).absolute() if root else _cache() / "arm-root"
 
 
 class EmulatedDevice:
@@ -143,10 +136,19 @@ class EmulatedDevice:
         """The root's own, with numpy and both runtimes."""
         return "/usr/bin/python3"
 
-    def facts(self) -> dict[str, Any]:
-        """What is emulated and by what; no clocks, temperatures or load, because none of them mean anything here."""
+    def facts(self) -> Facts:
+        """What is emulated and by what; clocks, temperatures and load are None, because they mean nothing here."""
         return {
-            **dict.fromkeys(_UNKNOWN),
+            "kernel": None,
+            "governor": None,
+            "frequency_mhz": None,
+            "temperature_c": None,
+            "load_1min": None,
+            "memory_total_bytes": None,
+            "memory_available_bytes": None,
+            "cpu_busy_s": None,
+            "cpu_steal_s": None,
+            "cpu_total_s": None,
             "address": self.address,
             "emulated": True,
             "cpu_model": f"{self._cpu.name} (emulated)",
@@ -178,17 +180,17 @@ class EmulatedDevice:
                     stdout=error.stdout,
                     stderr=error.stderr,
                 ) from None
-            self._check_counted(counter, argv, done)
+            self._check_count(counter, argv, done)
         return done
 
-    def push(self, local: Path, remote: str) -> None:
+    def push(self, local: str | os.PathLike[str], remote: str) -> None:
         """Copy ``local`` to ``remote``, both on this machine."""
-        with self._in_own_name():
+        with self._rename_errors():
             self._host.push(local, remote)
 
-    def pull(self, remote: str, local: Path) -> None:
+    def pull(self, remote: str, local: str | os.PathLike[str]) -> None:
         """Copy ``remote`` to ``local``, both on this machine."""
-        with self._in_own_name():
+        with self._rename_errors():
             self._host.pull(remote, local)
 
     @contextlib.contextmanager
@@ -232,8 +234,8 @@ class EmulatedDevice:
             counter.unlink(missing_ok=True)
 
     def _first_free(self, stem: str, make: Callable[[Path], None]) -> Path:
-        """A new temporary path by the lowest free number: names by chance would make counts differ from run to run."""
-        folder = shared_folder()
+        """A new temporary path by the lowest free number: with random names, counts would differ from run to run."""
+        folder = Path(tempfile.gettempdir())
         for number in range(MOST_AT_ONCE):
             path = folder / f"{stem}-{os.getuid()}-{number:03d}"
             try:
@@ -247,15 +249,14 @@ class EmulatedDevice:
                 ) from None
             return path
         raise DeviceError(
-            f"{self.address}: {MOST_AT_ONCE} of {folder}/{stem}-{os.getuid()}-* are left there. Remove them",
+            f"{self.address}: {MOST_AT_ONCE} of {folder}/{stem}-{os.getuid()}-* are left over. Remove them",
             address=self.address,
         )
 
-    def _check_counted(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
+    def _check_count(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
         if struct.unpack_from("<Q", counter.read_bytes())[0] == 0:
-            told = last_line(done.stderr)
             raise DeviceError(
-                f"{self.address}: {self._qemu.name} counted no instruction: {told}. "
+                f"{self.address}: {self._qemu.name} counted no instruction: {last_line(done.stderr)}. "
                 f"Set it up again: edgekd devices setup {self.address}",
                 address=self.address,
                 argv=argv,
@@ -265,7 +266,7 @@ class EmulatedDevice:
             )
 
     @contextlib.contextmanager
-    def _in_own_name(self) -> Iterator[None]:
+    def _rename_errors(self) -> Iterator[None]:
         try:
             yield
         except DeviceError as error:
@@ -287,12 +288,12 @@ def _cache() -> Path:
 
 def _runtimes(root: Path) -> dict[str, str]:
     """Versions by the names of the wheels' folders."""
-    found = {}
+    versions = {}
     for folder in (root / f"usr/local/lib/python{PYTHON}/dist-packages").glob("*.dist-info"):
         name, _, version = folder.name.removesuffix(".dist-info").partition("-")
         if (normal := re.sub(r"[-_.]+", "-", name).lower()) in read.RUNTIMES:
-            found[normal] = version
-    return dict(sorted(found.items()))
+            versions[normal] = version
+    return dict(sorted(versions.items()))
 
 
 def _write_zeros(path: Path) -> None:

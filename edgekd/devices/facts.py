@@ -1,23 +1,13 @@
-"""Reading Linux's own account of a machine; pure functions of text, so that any transport can feed them.
-
-The keys of a device's facts, None where the device does not say:
-``board`` (the device tree's model, such as "Raspberry Pi 5 Model B Rev 1.0") ``cpu_model`` ``machine`` ``cores``
-``cpu_flags`` ``max_frequency_mhz`` ``os`` ``kernel`` ``python`` ``runtimes`` ``memory_total_bytes`` describe it;
-``governor`` ``frequency_mhz`` ``temperature_c`` ``load_1min`` ``memory_available_bytes`` ``disk_free_bytes``
-``cpu_busy_s`` ``cpu_steal_s`` ``cpu_total_s`` ``time_utc`` are how it stands now (the three ``cpu_*_s`` are sums over
-all cores since boot: only differences mean anything). Clocks are those of the fastest core.
-
-``throttled_now`` ``throttled_since_boot`` (true or false) and ``throttling`` (words of ``THROTTLING``, those with
-" earlier" behind them since boot but not now) come from a Raspberry Pi's firmware; ``thermal_status`` (0 none,
-1 light, 2 moderate, 3 severe ...) from Android alone.
-"""
+"""What is known of a device, and reading Linux's own account of it: pure functions of text, for any transport."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
+
+from edgekd.text import one_line
 
 # What decides which int8 and float kernels the runtimes choose.
 FLAGS_OF_INTEREST = frozenset(
@@ -85,6 +75,64 @@ _TEXT_LIMIT = 120
 _PLAUSIBLE_C = (-60.0, 200.0)
 
 
+class ThrottlingFacts(TypedDict, total=False):
+    """How hot a device is and whether it lowers its clocks; None where it does not report it.
+
+    ``throttling`` holds words of ``THROTTLING``, those with " earlier" behind them since boot but not now. The first
+    three come from a Raspberry Pi's firmware, or from Android's thermal service, as does ``thermal_status`` (0 none,
+    1 light, 2 moderate, 3 severe, 4 critical, 5 emergency, 6 shutdown).
+    """
+
+    throttled_now: bool | None
+    throttled_since_boot: bool | None
+    throttling: list[str] | None
+    temperature_c: float | None
+    thermal_status: int | None
+
+
+class Facts(ThrottlingFacts, total=False):
+    """What a device is and how it stands now, as JSON-able values; None where it does not report it.
+
+    Clocks are those of the fastest core. The three ``cpu_*_s`` are sums over all cores since boot: only differences
+    mean anything.
+    """
+
+    address: str
+    # What it is; ``board`` is the device tree's model, such as "Raspberry Pi 5 Model B Rev 1.0".
+    board: str | None
+    cpu_model: str | None
+    machine: str | None
+    cores: int | None
+    cpu_flags: list[str]
+    max_frequency_mhz: float | None
+    os: str | None
+    kernel: str | None
+    python: str | None
+    runtimes: dict[str, str]
+    memory_total_bytes: int | None
+    # How it stands now.
+    governor: str | None
+    frequency_mhz: float | None
+    load_1min: float | None
+    memory_available_bytes: int | None
+    disk_free_bytes: int | None
+    cpu_busy_s: float | None
+    cpu_steal_s: float | None
+    cpu_total_s: float | None
+    time_utc: str | None
+    # Android alone.
+    abis: list[str] | None
+    android_sdk: int | None
+    battery_percent: int | None
+    battery_temperature_c: float | None
+    charging: bool | None
+    # Emulated cores alone.
+    emulated: bool
+    emulator: str
+    fixed_addresses: bool
+    counter_sha256: str
+
+
 @dataclass(frozen=True)
 class CpuTimes:
     """Seconds over all cores since boot: at work, taken by the hypervisor, and in all."""
@@ -94,30 +142,28 @@ class CpuTimes:
     total_s: float
 
 
-def clean(value: str) -> str | None:
-    """A fact of a device as one line of at most 120 characters, without control and direction characters."""
-    visible = "".join(
-        char if char.isprintable() else " " for char in value[:4096] if char.isprintable() or char.isspace()
-    )
-    return " ".join(visible.split())[:_TEXT_LIMIT] or None
+def one_fact(text: str) -> str | None:
+    """A device's text as a fact: one printable line of at most 120 characters, None where it is empty."""
+    # Cut again: what is escaped is up to ten times as long.
+    return one_line(text, _TEXT_LIMIT)[:_TEXT_LIMIT] or None
 
 
 def parse_cpu_model(cpuinfo: str) -> str | None:
     """The CPU's name out of the text of /proc/cpuinfo; its kinds of core joined by " + " where it has several."""
     name = re.search(r"^model name[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
     if name:
-        return clean(name[1])
+        return one_fact(name[1])
     parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(0x[0-9a-f]{1,4})$", cpuinfo, re.MULTILINE))
     if any(part in _ARM_PARTS for part in parts):
         return " + ".join(_ARM_PARTS.get(part, part) for part in list(parts)[:8])
     chip = re.search(r"^Hardware[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
-    return clean(chip[1]) if chip else next(iter(parts), None)
+    return one_fact(chip[1]) if chip else next(iter(parts), None)
 
 
 def parse_cpu_flags(cpuinfo: str) -> list[str]:
     """The flags that change which kernels run, sorted, out of the text of /proc/cpuinfo."""
-    found = re.search(r"^(?:flags|Features)[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
-    return sorted(FLAGS_OF_INTEREST.intersection(found[1].split())) if found else []
+    match = re.search(r"^(?:flags|Features)[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
+    return sorted(FLAGS_OF_INTEREST.intersection(match[1].split())) if match else []
 
 
 def parse_cores(cpuinfo: str) -> int | None:
@@ -127,8 +173,8 @@ def parse_cores(cpuinfo: str) -> int | None:
 
 def parse_frequency_mhz(cpuinfo: str) -> float | None:
     """Mean of the ``cpu MHz`` lines of /proc/cpuinfo (x86 only)."""
-    found = re.findall(r"^cpu MHz[ \t]*:[ \t]*([0-9]{1,6}(?:\.[0-9]{1,6})?)$", cpuinfo, re.MULTILINE)
-    values = [float(value) for value in found]
+    clocks = re.findall(r"^cpu MHz[ \t]*:[ \t]*([0-9]{1,6}(?:\.[0-9]{1,6})?)$", cpuinfo, re.MULTILINE)
+    values = [float(clock) for clock in clocks]
     return round(sum(values) / len(values), 1) if values else None
 
 
@@ -139,10 +185,10 @@ def parse_khz(value: str) -> float | None:
 
 def parse_cpu_times(stat: str, ticks_per_s: int) -> CpuTimes | None:
     """The first line of /proc/stat. Source: proc_stat(5)."""
-    found = re.match(rf"cpu((?: +{_COUNT}){{8}})", stat)
-    if not found:
+    match = re.match(rf"cpu((?: +{_COUNT}){{8}})", stat)
+    if not match:
         return None
-    user, nice, system, idle, iowait, irq, softirq, steal = (int(field) for field in found[1].split())
+    user, nice, system, idle, iowait, irq, softirq, steal = (int(field) for field in match[1].split())
     busy = user + nice + system + irq + softirq
     total = busy + idle + iowait + steal
     return CpuTimes(busy / ticks_per_s, steal / ticks_per_s, total / ticks_per_s)
@@ -150,14 +196,14 @@ def parse_cpu_times(stat: str, ticks_per_s: int) -> CpuTimes | None:
 
 def parse_memory_bytes(meminfo: str, key: str) -> int | None:
     """One line of /proc/meminfo, such as ``MemAvailable``, in bytes."""
-    found = re.search(rf"^{key}:\s+([0-9]{{1,15}}) kB$", meminfo, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    match = re.search(rf"^{key}:\s+([0-9]{{1,15}}) kB$", meminfo, re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
 
 
 def parse_os_name(os_release: str) -> str | None:
     """PRETTY_NAME out of the text of /etc/os-release."""
-    found = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', os_release, re.MULTILINE)
-    return clean(found[1]) if found else None
+    match = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', os_release, re.MULTILINE)
+    return one_fact(match[1]) if match else None
 
 
 def parse_temperature_c(zones: Iterable[tuple[str, str]]) -> float | None:
@@ -178,12 +224,12 @@ def parse_temperature_c(zones: Iterable[tuple[str, str]]) -> float | None:
     return max(processor or others, default=None)
 
 
-def parse_throttling(text: str) -> dict[str, Any]:
-    """The three ``throttl...`` facts out of ``throttled=0x50005``; None each if that is not what it says."""
-    found = re.fullmatch(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]{1,8})", text.strip())
-    if not found:
+def parse_throttling(text: str) -> ThrottlingFacts:
+    """The three ``throttl...`` facts out of ``throttled=0x50005``; None each where the text is something else."""
+    match = re.fullmatch(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]{1,8})", text.strip())
+    if not match:
         return {"throttled_now": None, "throttled_since_boot": None, "throttling": None}
-    bits = int(found[1], 16)
+    bits = int(match[1], 16)
     now = [word for bit, word in THROTTLING.items() if bits >> bit & 1]
     ever = [word for bit, word in THROTTLING.items() if bits >> (bit + 16) & 1]
     words = now + [f"{word} earlier" for word in ever if word not in now]

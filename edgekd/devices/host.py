@@ -8,23 +8,23 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgekd import processes, storage
 from edgekd.devices import facts as read
+from edgekd.devices.facts import Facts, ThrottlingFacts
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceTimeout, UsageError
+from edgekd.processes import OUTPUT_LIMIT_BYTES, decode
 
 
 def open_device(address: str) -> Device:
-    """The host. Raises: UsageError for ``host:anything``, which means nothing."""
+    """The host. Raises: UsageError for ``host:anything``, which has no meaning."""
     if address != "host":
-        raise UsageError(f"device address {address!r}: the host takes nothing after its name. Write: host")
+        raise UsageError(f"device address {address!r}: nothing may follow the host's name. Write: host")
     return HostDevice()
 
 
@@ -46,13 +46,14 @@ class HostDevice:
         """The interpreter that runs edgekd."""
         return sys.executable
 
-    def facts(self) -> dict[str, Any]:
-        """What this machine is and how it stands now; see ``edgekd.devices.facts`` for the keys."""
+    def facts(self) -> Facts:
+        """What this machine is and how it stands now."""
         cpuinfo, meminfo = _text("/proc/cpuinfo"), _text("/proc/meminfo")
         times = read.parse_cpu_times(_text("/proc/stat"), os.sysconf("SC_CLK_TCK"))
+        throttling = read.parse_throttling(_read_throttling())
         return {
             "address": self.address,
-            "board": read.clean(_text("/proc/device-tree/model").replace("\0", " ")),
+            "board": read.one_fact(_text("/proc/device-tree/model").replace("\0", " ")),
             "cpu_model": read.parse_cpu_model(cpuinfo),
             "machine": platform.machine(),
             "cores": _usable_cores(),
@@ -68,7 +69,9 @@ class HostDevice:
             "max_frequency_mhz": _clock_mhz("cpuinfo_max_freq"),
             "temperature_c": _temperature_c(),
             "thermal_status": None,
-            **read.parse_throttling(_throttled()),
+            "throttled_now": throttling["throttled_now"],
+            "throttled_since_boot": throttling["throttled_since_boot"],
+            "throttling": throttling["throttling"],
             "load_1min": round(os.getloadavg()[0], 2),
             "disk_free_bytes": shutil.disk_usage(tempfile.gettempdir()).free,
             "cpu_busy_s": times.busy_s if times else None,
@@ -77,39 +80,45 @@ class HostDevice:
             "time_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
-    def throttling(self) -> dict[str, Any]:
-        """How it stands now, in short; see ``Device``."""
-        return {**read.parse_throttling(_throttled()), "temperature_c": _temperature_c()}
+    def throttling(self) -> ThrottlingFacts:
+        """How hot it is now; see ``Device``."""
+        return {**read.parse_throttling(_read_throttling()), "temperature_c": _temperature_c()}
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; the whole process group is killed at ``timeout_s``."""
         try:
-            process = processes.start(argv)
+            ended = processes.run(argv, timeout_s)
         except OSError as error:
             raise DeviceError(
                 f"host: {argv[0]!r} cannot be started: {error.strerror}. Check that it exists and may be executed",
                 address=self.address,
                 argv=argv,
             ) from None
-        output = processes.collect(process, timeout_s)
-        stdout, stderr = processes.decode(output.stdout), processes.decode(output.stderr)
-        if output.late or output.too_long:
-            kind, why = (
-                (DeviceTimeout, f"did not end within {timeout_s:g} s and was killed. Allow more time")
-                if output.late
-                else (DeviceError, f"wrote more than {processes.OUTPUT_LIMIT_BYTES >> 20} MiB and was killed")
+        name, stdout, stderr = Path(argv[0]).name, decode(ended.stdout), decode(ended.stderr)
+        if ended.killed == "late":
+            raise DeviceTimeout(
+                f"host: {name} did not end within {timeout_s:g} s and was killed. Allow more time",
+                address=self.address,
+                argv=argv,
+                stdout=stdout,
+                stderr=stderr,
             )
-            message = f"host: {Path(argv[0]).name} {why}"
-            raise kind(message, address=self.address, argv=argv, stdout=stdout, stderr=stderr)
-        return Completed(process.returncode, stdout, stderr)
+        if ended.killed == "too much":
+            raise DeviceError(
+                f"host: {name} wrote more than {OUTPUT_LIMIT_BYTES >> 20} MiB of output and was killed. "
+                "Find out what it prints: run it by hand",
+                address=self.address,
+                argv=argv,
+            )
+        return Completed(ended.status, stdout, stderr)
 
-    def push(self, local: Path, remote: str) -> None:
+    def push(self, local: str | os.PathLike[str], remote: str) -> None:
         """Copy ``local`` to ``remote``, both on this machine."""
-        self._copy(local, Path(remote), "push")
+        self._copy(Path(local), Path(remote), "push")
 
-    def pull(self, remote: str, local: Path) -> None:
+    def pull(self, remote: str, local: str | os.PathLike[str]) -> None:
         """Copy ``remote`` to ``local``, both on this machine."""
-        self._copy(Path(remote), local, "pull")
+        self._copy(Path(remote), Path(local), "pull")
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[str]:
@@ -171,22 +180,21 @@ def _temperature_c() -> float | None:
     return read.parse_temperature_c((_text(str(zone / "type")), _text(str(zone / "temp"))) for zone in zones)
 
 
-def _throttled() -> str:
-    """What a Raspberry Pi's firmware says; empty on anything else."""
+def _read_throttling() -> str:
+    """What a Raspberry Pi's firmware reports; empty on anything else."""
     command = shutil.which("vcgencmd")
     if command is None:
         return ""
     try:
-        argv = [command, "get_throttled"]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False).stdout  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
+        return decode(processes.run([command, "get_throttled"], 5).stdout)
+    except OSError:
         return ""
 
 
 def _runtimes() -> dict[str, str]:
     """Versions by the installed packages' metadata: nothing is imported."""
-    found = {}
+    versions = {}
     for name in read.RUNTIMES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgekd import storage
 from edgekd.devices.host import HostDevice
 from edgekd.errors import DeviceError, DeviceNotFound
-from edgekd.text import NO_OUTPUT, one_line
+from edgekd.text import first_line
 
 SOURCE = Path(__file__).with_name("insncount.c")
 QEMU = "qemu-aarch64"
@@ -22,30 +22,30 @@ SECOND_INTERFACE = 9
 
 def find_qemu(address: str) -> Path:
     """The qemu-user that can load plugins. Raises: DeviceNotFound naming the package."""
-    found = shutil.which(QEMU)
-    if found is None:
+    qemu = shutil.which(QEMU)
+    if qemu is None:
         raise DeviceNotFound(
             f"{address}: {QEMU} is not on the PATH. On Debian 12: apt-get install qemu-user "
             "(qemu-user-static cannot load the plugin that counts instructions)",
             address=address,
         )
-    if not _has_plugins(found):
+    if not _has_plugins(qemu):
         raise DeviceNotFound(
-            f"{address}: {found} was built without plugins and cannot count instructions. Debian 12's package "
-            "qemu-user has them, Debian 13's has not: there, build QEMU with --enable-plugins and put it on the PATH",
+            f"{address}: {qemu} was built without plugins and cannot count instructions. Debian 12's package "
+            "qemu-user has them, Debian 13's does not: there, build QEMU with --enable-plugins and put it on the PATH",
             address=address,
         )
-    return Path(found)
+    return Path(qemu)
 
 
 def find_compiler(address: str) -> str:
     """A C compiler of this machine. Raises: DeviceNotFound naming the package."""
     for name in COMPILERS:
-        if found := shutil.which(name):
-            return found
+        if compiler := shutil.which(name):
+            return compiler
     raise DeviceNotFound(
-        f"{address}: the plugin that counts instructions has to be compiled and there is no C compiler "
-        f"({', '.join(COMPILERS)}) on the PATH. On Debian: apt-get install gcc libc6-dev",
+        f"{address}: the plugin that counts instructions has to be compiled, and the PATH has no C compiler "
+        f"({', '.join(COMPILERS)}). On Debian: apt-get install gcc libc6-dev",
         address=address,
     )
 
@@ -57,7 +57,7 @@ def plugin_file(folder: Path, qemu: Path) -> Path:
 
 
 def compile_plugin(folder: Path, qemu: Path, address: str) -> Path:
-    """Compile the plugin into ``folder`` if it is not there. Raises: DeviceError with what the compiler said."""
+    """Compile the plugin into ``folder`` if it is not there. Raises: DeviceError with the compiler's message."""
     target = plugin_file(folder, qemu)
     if target.is_file():
         return target
@@ -68,10 +68,10 @@ def compile_plugin(folder: Path, qemu: Path, address: str) -> Path:
             argv = [compiler, *options, "-o", str(temporary), str(SOURCE)]
             done = HostDevice().run(argv, 120)
             if done.status != 0:
-                told = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-                said = one_line(told[0]) if told else NO_OUTPUT
+                errors = "\n".join(line for line in done.stderr.splitlines() if "error" in line)
+                reason = first_line(errors or done.stderr)
                 raise DeviceError(
-                    f"{address}: {compiler} could not compile {SOURCE.name}: {said}. "
+                    f"{address}: {compiler} could not compile {SOURCE.name}: {reason}. "
                     "On Debian: apt-get install gcc libc6-dev",
                     address=address,
                     argv=argv,
@@ -109,5 +109,5 @@ def _has_plugins(qemu: str) -> bool:
 
 
 def _interface(qemu: Path) -> int:
-    found = re.search(r"version (\d+)\.", qemu_version(qemu))
-    return 2 if found and int(found[1]) >= SECOND_INTERFACE else 1
+    match = re.search(r"version (\d+)\.", qemu_version(qemu))
+    return 2 if match and int(match[1]) >= SECOND_INTERFACE else 1

@@ -1,8 +1,8 @@
-"""What is asked of any Linux-like device, as constant shell texts, and how its answers are read.
+"""The questions to any Linux-like device, as constant shell texts, and parsing its answers.
 
 Nothing of the user or of the device ever becomes part of these texts: what varies is passed as arguments. They run
-under dash, bash, busybox's ash and Android's mksh. What a device answers is taken for text of a stranger: sizes are
-limited, numbers checked, control characters dropped, and what makes no sense becomes None.
+under dash, bash, busybox's ash and Android's mksh. What a device answers is parsed as untrusted input: sizes are
+limited, numbers checked, control characters escaped, and what makes no sense becomes None.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from edgekd.devices import facts as read
+from edgekd.devices.facts import Facts, ThrottlingFacts
 from edgekd.devices.protocol import Completed
 from edgekd.errors import DeviceError
 
@@ -31,7 +32,7 @@ at stat; read -r line < /proc/stat && echo "$line"
 at loadavg; read -r line < /proc/loadavg && echo "$line"
 at os_release; cat /etc/os-release
 at uname; uname -rm
-unset OMP_NUM_THREADS OMP_THREAD_LIMIT # nproc would tell them instead of the cores
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # nproc would print them instead of the cores
 at nproc; nproc
 at cpufreq; cd /sys/devices/system/cpu && grep . cpu[0-9]*/cpufreq/scaling_governor \
   cpu[0-9]*/cpufreq/scaling_cur_freq cpu[0-9]*/cpufreq/cpuinfo_max_freq /dev/null
@@ -105,42 +106,47 @@ def argv(marker: str, folder: str = "") -> list[str]:
     return ["sh", "-c", SCRIPT, "edgekd", marker, folder]
 
 
-def supervised(command: Sequence[str], marker: str) -> list[str]:
+def supervise(command: Sequence[str], marker: str) -> list[str]:
     """``command`` under SUPERVISOR: to be started with a stdin that stays open for as long as it may run."""
     return ["sh", "-c", SUPERVISOR, "edgekd", marker, *command]
 
 
 def split_status(stderr: str, marker: str) -> tuple[str, str | None]:
-    """(the command's own stderr, what SUPERVISOR said of its end); "absent" if it does not exist there.
+    """(the command's own stderr, the status that SUPERVISOR reports); "absent" if the command does not exist there.
 
-    None: the supervisor never came to say anything, so the command was cut off.
+    The status is None where the supervisor reported none: the command was cut off.
     """
-    own, found, rest = stderr.rpartition(f"{marker} ")
-    return (own, rest.strip()) if found else (stderr, None)
+    messages, separator, status = stderr.rpartition(f"{marker} ")
+    return (messages, status.strip()) if separator else (stderr, None)
 
 
-def parse(text: str, marker: str) -> dict[str, Any]:
+def parse(text: str, marker: str) -> Facts:
     """The facts in SCRIPT's output; what is missing or makes no sense is None.
 
-    Raises: DeviceError if not one marker is there: something else than the script has answered.
+    Raises: DeviceError if it has no marker: something other than the script answered.
     """
     parts = _sections(text[:_REPLY_LIMIT], marker)
     if not parts:
-        said = read.clean(text[:400])
-        raise DeviceError(f"the device answered with something that is not its facts: {said!r}", stdout=text[:4096])
+        reply = read.one_fact(text[:400])
+        raise DeviceError(
+            f"the device answered with something that is not its facts: '{reply or ''}'. Check that it runs commands in a "
+            "POSIX shell",
+            stdout=text[:4096],
+        )
     get = parts.get
     cpuinfo, meminfo = get("cpuinfo", ""), get("meminfo", "")
     kernel, _, machine = get("uname", "").strip().partition(" ")
-    clocks = _named_values(get("cpufreq", ""))
+    clocks = _parse_clocks(get("cpufreq", ""))
+    throttling = read.parse_throttling(get("throttled", ""))
     times = read.parse_cpu_times(get("stat", ""), _int(get("ticks", ""), 1, 1_000_000) or 100)
     return {
-        "board": read.clean(get("model", "").replace("\0", " ")),
+        "board": read.one_fact(get("model", "").replace("\0", " ")),
         "cpu_model": read.parse_cpu_model(cpuinfo),
-        "machine": read.clean(machine),
+        "machine": read.one_fact(machine),
         "cores": _int(get("nproc", ""), 1, 4096) or read.parse_cores(cpuinfo),
         "cpu_flags": read.parse_cpu_flags(cpuinfo),
         "os": read.parse_os_name(get("os_release", "")),
-        "kernel": read.clean(kernel),
+        "kernel": read.one_fact(kernel),
         "memory_total_bytes": read.parse_memory_bytes(meminfo, "MemTotal"),
         "memory_available_bytes": read.parse_memory_bytes(meminfo, "MemAvailable"),
         "governor": _governor(clocks),
@@ -154,20 +160,38 @@ def parse(text: str, marker: str) -> dict[str, Any]:
         "cpu_total_s": times.total_s if times else None,
         "time_utc": _time(get("date", "")),
         "thermal_status": None,
-        **read.parse_throttling(get("throttled", "")),
+        "throttled_now": throttling["throttled_now"],
+        "throttled_since_boot": throttling["throttled_since_boot"],
+        "throttling": throttling["throttling"],
     }
 
 
-def throttling(run: Run, timeout_s: float = 60.0) -> dict[str, Any]:
-    """``throttled_now`` and the like of a device that ``run`` reaches; see ``Device``. Raises: DeviceError."""
+def read_throttling(run: Run, timeout_s: float = 60.0) -> ThrottlingFacts:
+    """Temperature and throttling of a device that ``run`` reaches; see ``Device``. Raises: DeviceError."""
     marker = new_marker()
     parts = _sections(run(["sh", "-c", THROTTLING, "edgekd", marker], timeout_s).stdout[:_REPLY_LIMIT], marker)
     temperature_c = read.parse_temperature_c(_zones(parts.get("thermal", "")))
     return {**read.parse_throttling(parts.get("throttled", "")), "temperature_c": temperature_c}
 
 
-def parse_interpreter(stdout: str) -> dict[str, Any] | None:
-    """INTERPRETER's reply: python, runtimes {name: version}, bits, machine, libc [name, version], modules; or None."""
+@dataclass(frozen=True)
+class Interpreter:
+    """What a device's Python is: its version, its runtimes and their versions, and what wheels must fit.
+
+    ``libc`` is its name and version, both empty where it is not known; ``modules`` those of venv, ensurepip and pip
+    that it has; ``bits`` 32 or 64.
+    """
+
+    python: str | None
+    runtimes: dict[str, str]
+    bits: int | None
+    machine: str | None
+    libc: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
+def parse_interpreter(stdout: str) -> Interpreter | None:
+    """INTERPRETER's reply in its output, None without one; values in it that make no sense are None or empty."""
     for line in reversed(stdout[-65536:].splitlines()):
         try:
             reply = json.loads(line)
@@ -175,39 +199,42 @@ def parse_interpreter(stdout: str) -> dict[str, Any] | None:
             continue
         if isinstance(reply, dict) and reply.get("edgekd") == 1:
             runtimes = reply.get("runtimes")
-            return {
-                "python": _version(reply.get("python")),
-                "runtimes": {
-                    name: _version(version)
-                    for name, version in (runtimes.items() if isinstance(runtimes, dict) else ())
-                    if name in read.RUNTIMES and _version(version)
-                },
-                "bits": reply.get("bits") if reply.get("bits") in (32, 64) else None,
-                "machine": read.clean(str(reply.get("machine"))),
-                "libc": _words(reply.get("libc")),
-                "modules": _words(reply.get("modules")),
+            versions = {
+                name: _version(version) for name, version in (runtimes.items() if isinstance(runtimes, dict) else ())
             }
+            return Interpreter(
+                python=_version(reply.get("python")),
+                runtimes={name: version for name, version in versions.items() if name in read.RUNTIMES and version},
+                bits=reply.get("bits") if reply.get("bits") in (32, 64) else None,
+                machine=read.one_fact(str(reply.get("machine"))),
+                libc=_words(reply.get("libc")),
+                modules=_words(reply.get("modules")),
+            )
     return None
 
 
-def collect(run: Run, python: str | None, folder: str = "", timeout_s: float = 60.0) -> dict[str, Any]:
-    """Every fact of a device that ``run`` reaches, without its address; ``python`` None: it has none.
+def collect(run: Run, python: str | None, folder: str = "", timeout_s: float = 60.0) -> Facts:
+    """Every fact of a device that ``run`` reaches, without its address; ``python`` is None where it has none.
 
-    Raises: DeviceError, also where the reply is none.
+    Raises: DeviceError, also where the reply is not the script's.
     """
     marker = new_marker()
-    found = parse(run(argv(marker, folder), timeout_s).stdout, marker)
-    reply = None
+    facts = parse(run(argv(marker, folder), timeout_s).stdout, marker)
+    interpreter = None
     if python is not None:
         done = run([python, "-c", INTERPRETER, *read.RUNTIMES], timeout_s)
-        reply = parse_interpreter(done.stdout) if done.status == 0 else None
-    return {**found, "python": reply and reply["python"], "runtimes": reply["runtimes"] if reply else {}}
+        interpreter = parse_interpreter(done.stdout) if done.status == 0 else None
+    return {
+        **facts,
+        "python": interpreter.python if interpreter else None,
+        "runtimes": interpreter.runtimes if interpreter else {},
+    }
 
 
 def parse_df_bytes(text: str) -> int | None:
-    """Free bytes out of ``df -Pk``: the fourth column of its second line."""
-    found = re.search(r"^.*?\s[0-9]+\s+[0-9]+\s+([0-9]{1,15})\s+(?:[0-9]+%|-)\s", text[:4096], re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    """Free bytes out of ``df -Pk``: the fourth field of its second line."""
+    match = re.search(r"^.*?\s[0-9]+\s+[0-9]+\s+([0-9]{1,15})\s+(?:[0-9]+%|-)\s", text[:4096], re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
 
 
 def _sections(text: str, marker: str) -> dict[str, str]:
@@ -218,14 +245,14 @@ def _sections(text: str, marker: str) -> dict[str, str]:
     return parts
 
 
-def _named_values(text: str) -> list[tuple[str, str, str]]:
+def _parse_clocks(text: str) -> list[tuple[str, str, str]]:
     """(cpu, what, value) of lines like ``cpu0/cpufreq/scaling_governor:ondemand``."""
     return re.findall(r"^(cpu[0-9]{1,4})/cpufreq/([a-z_]{1,32}):(.{1,64})$", text, re.MULTILINE)
 
 
 def _governor(clocks: list[tuple[str, str, str]]) -> str | None:
-    names = dict.fromkeys(read.clean(value) or "" for _, what, value in clocks if what == "scaling_governor")
-    return read.clean(", ".join(name for name in names if name))
+    names = dict.fromkeys(read.one_fact(value) or "" for _, what, value in clocks if what == "scaling_governor")
+    return read.one_fact(", ".join(name for name in names if name))
 
 
 def _fastest(clocks: list[tuple[str, str, str]], what: str) -> float | None:
@@ -245,8 +272,8 @@ def _int(text: str, low: int, high: int) -> int | None:
 
 
 def _load(text: str) -> float | None:
-    found = re.match(r"([0-9]{1,6}\.[0-9]{1,3})\s", text)
-    return float(found[1]) if found else None
+    match = re.match(r"([0-9]{1,6}\.[0-9]{1,3})\s", text)
+    return float(match[1]) if match else None
 
 
 def _time(text: str) -> str | None:
@@ -263,5 +290,5 @@ def _version(value: object) -> str | None:
     return value if isinstance(value, str) and _VERSION.fullmatch(value) else None
 
 
-def _words(value: object) -> list[str]:
-    return [word[:40] for word in value[:8] if isinstance(word, str)] if isinstance(value, list) else []
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(word[:40] for word in value[:8] if isinstance(word, str)) if isinstance(value, list) else ()

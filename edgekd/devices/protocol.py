@@ -1,17 +1,23 @@
-"""What every device can do, whatever carries it: the host itself, ssh, adb or an emulator."""
+"""What every device can do, whatever its transport: the host itself, ssh, adb or an emulator."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+from edgekd.devices.facts import Facts
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that ended by itself: its exit status and what it wrote (undecodable bytes replaced)."""
+    """A command that ended by itself: its exit status and what it wrote (undecodable bytes replaced).
+
+    >>> Completed(0, "aarch64\\n", "").stdout.strip()
+    'aarch64'
+    """
 
     status: int
     stdout: str
@@ -22,11 +28,17 @@ class Completed:
 class Device(Protocol):
     """A place to run commands and keep files for a while.
 
-    A device that can tell in a moment how it stands has besides ``throttling()``, which returns of the facts
-    ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``, those that it knows; it is asked
-    after every round of a measurement.
+    A device that can report quickly how hot it is also has ``throttling()``, which returns the ``ThrottlingFacts``
+    that it knows; it is called after every round of a measurement.
 
-    Remote paths are plain strings with forward slashes: they need not be paths of this machine's kind.
+    Remote paths are strings with forward slashes: they need not be valid paths on this machine.
+
+    Example:
+
+    >>> import edgekd
+    >>> device = edgekd.open_device("host")
+    >>> device.run(["echo", "hello"], timeout_s=10).stdout
+    'hello\\n'
     """
 
     @property
@@ -39,22 +51,28 @@ class Device(Protocol):
         """The interpreter on the device that has numpy and a runtime."""
         ...
 
-    def facts(self) -> dict[str, Any]:
-        """What the device is and how it stands now, as JSON-able values; see ``edgekd.devices.facts``."""
+    def facts(self) -> Facts:
+        """What the device is and how it stands now, as JSON-able values. Raises: DeviceError."""
         ...
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; a status other than 0 is returned, not raised.
 
-        Raises: DeviceError if it cannot start, DeviceTimeout (and the command is killed) after ``timeout_s``.
+        Args:
+            argv: The program and its arguments; no shell reads them.
+            timeout_s: Seconds after which the command and all that it started are killed.
+
+        Returns: its exit status and its output.
+
+        Raises: DeviceError if it cannot start or writes without end, DeviceTimeout after ``timeout_s``.
         """
         ...
 
-    def push(self, local: Path, remote: str) -> None:
-        """Copy a file onto the device. Raises: DeviceError."""
+    def push(self, local: str | os.PathLike[str], remote: str) -> None:
+        """Copy the file ``local`` of this machine to ``remote`` on the device. Raises: DeviceError."""
         ...
 
-    def pull(self, remote: str, local: Path) -> None:
+    def pull(self, remote: str, local: str | os.PathLike[str]) -> None:
         """Copy a file from the device; ``local`` is whole or untouched. Raises: DeviceError."""
         ...
 

@@ -1,12 +1,13 @@
-"""Gives a machine behind ssh an interpreter with numpy and both runtimes: by its own pip, or from wheels sent to it.
+"""Installs numpy and both runtimes on a machine behind ssh: by its own pip, or from wheels sent to it.
 
-Built beside and renamed, its marker written before that: an environment is whole or not there.
+Built under a temporary name and renamed, its marker written before that: an environment is whole or absent.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from edgekd import storage
 from edgekd.devices import facts, probe
 from edgekd.devices.arm_root import requirements
+from edgekd.devices.probe import Interpreter
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.table import check_scheme
 from edgekd.devices.wheels import Target, download, find_wheels
@@ -33,7 +35,7 @@ _IMPORTS = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, 
 _FIND = 'cd && pwd && { [ ! -f "$1/$2" ] || cat "$1/$2"; }'
 # $1: new environment
 _CLEAR = 'rm -rf "$1" && mkdir -p "${1%/*}"'
-# $1: new environment, $2: environment, $3: MARKER, $4: what it says
+# $1: new environment, $2: environment, $3: MARKER, $4: its content
 _INSTALL = 'echo "$4" > "$1/$3" && rm -rf "$2" && mv "$1" "$2"'
 _SHORT_TIMEOUT_S, _LONG_TIMEOUT_S = 120.0, 1800.0
 _OFFLINE = re.compile(
@@ -48,10 +50,10 @@ library, programs = os.path.join(target, "lib"), os.path.join(target, "bin")
 os.makedirs(library), os.makedirs(programs)
 for path, expected in zip(rest[::2], rest[1::2]):
     with open(path, "rb") as stream:
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for block in iter(lambda: stream.read(1 << 20), b""):
-            found.update(block)
-    if found.hexdigest() != expected:
+            digest.update(block)
+    if digest.hexdigest() != expected:
         sys.exit("SHA-256 of a wheel differs after the transfer")
     with zipfile.ZipFile(path) as wheel:
         wheel.extractall(library)
@@ -66,10 +68,17 @@ os.chmod(os.path.join(programs, "python"), 0o755)
 """
 
 
-def setup_device(address: str, progress: Progress | None = None, wheels: Path | None = None) -> str:
-    """Make a device ready to be measured on; what was done, in words. ``progress(done, total)`` counts steps.
+def setup_device(address: str, progress: Progress | None = None, wheels: str | os.PathLike[str] | None = None) -> str:
+    """Install on a device what measuring needs.
 
-    Raises: UsageError where there is nothing to set up or ``wheels`` means nothing; DeviceError.
+    Args:
+        address: Such as ``ssh:pi@pi5`` or ``emulated:cortex-a76``.
+        progress: Called as ``progress(done, total)`` after each step.
+        wheels: A folder of wheels for an ``ssh:`` device without a network; None: its own pip, or this machine's.
+
+    Returns: one sentence that says what was done.
+
+    Raises: UsageError for a device that needs no setup, or that takes no wheels; DeviceError.
     """
     transport: Any = importlib.import_module(check_scheme(address))
     if not hasattr(transport, "setup"):
@@ -78,11 +87,11 @@ def setup_device(address: str, progress: Progress | None = None, wheels: Path | 
         return str(transport.setup(address, progress))
     if not address.startswith("ssh:"):
         raise UsageError(f"{address}: --wheels is for ssh: devices, such as ssh:pi@pi5")
-    return str(transport.setup(address, progress, wheels))
+    return str(transport.setup(address, progress, Path(wheels)))
 
 
 def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> str:
-    """Make the environment on ``device``, or find it made; what was done, in words. Raises: DeviceError."""
+    """Make the environment on ``device`` unless it is there; a sentence on what was done. Raises: DeviceError."""
     steps = iter(range(1, 6))
 
     def step() -> None:
@@ -91,7 +100,7 @@ def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> st
 
     interpreter = _ask_interpreter(device)
     target = check_target(device.address, interpreter)
-    wanted = {"requirements": list(requirements()), "python": interpreter["python"]}
+    wanted = {"requirements": list(requirements()), "python": interpreter.python}
     step()
     folder, marker = _find(device)
     if marker == wanted and (versions := _import(device, folder)):
@@ -99,15 +108,17 @@ def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> st
     step()
     new = f"{folder}.new"
     try:
-        _must(device, ["sh", "-c", _CLEAR, "edgekd", new], "make a folder in the home folder there")
-        how = _build(device, new, target, interpreter["modules"], wheels)
+        _run_or_raise(device, ["sh", "-c", _CLEAR, "edgekd", new], "make a folder in the home folder there")
+        how = _build(device, new, target, interpreter.modules, wheels)
         step()
         versions = _import(device, new)
         if versions is None:
-            _must(device, [f"{new}/bin/python", "-c", _IMPORTS], "import the runtimes")
+            _run_or_raise(device, [f"{new}/bin/python", "-c", _IMPORTS], "import the runtimes")
         step()
-        said = json.dumps(wanted, sort_keys=True)
-        _must(device, ["sh", "-c", _INSTALL, "edgekd", new, folder, MARKER, said], "put the environment in its place")
+        content = json.dumps(wanted, sort_keys=True)
+        _run_or_raise(
+            device, ["sh", "-c", _INSTALL, "edgekd", new, folder, MARKER, content], "put the environment in its place"
+        )
     except BaseException:
         _discard(device, new)
         raise
@@ -115,11 +126,11 @@ def set_up(device: Device, progress: Progress | None, wheels: Path | None) -> st
     return f"{device.address} is ready: {versions} in {folder}, {how}"
 
 
-def check_target(address: str, interpreter: dict[str, Any]) -> Target:
+def check_target(address: str, interpreter: Interpreter) -> Target:
     """What wheels must fit there. Raises: DeviceError where no wheel can."""
-    machine, version = interpreter["machine"], interpreter["python"]
-    if interpreter["bits"] != 64 or machine not in ("aarch64", "x86_64"):
-        bits = f"{interpreter['bits'] or '?'}-bit"
+    machine, version = interpreter.machine, interpreter.python
+    if interpreter.bits != 64 or machine not in ("aarch64", "x86_64"):
+        bits = f"{interpreter.bits or '?'}-bit"
         raise DeviceError(
             f"{address}: its Python is {bits} on {machine}, and numpy, ai-edge-litert and onnxruntime are made for "
             "64-bit systems only. Install a 64-bit system on it (Raspberry Pi OS, 64-bit)",
@@ -132,7 +143,7 @@ def check_target(address: str, interpreter: dict[str, Any]) -> Target:
             f"{address}: its python3 is {version}; the runtimes need {oldest} or newer. Install a newer system on it",
             address=address,
         )
-    library = interpreter["libc"]
+    library = interpreter.libc
     glibc = _pair(library[1]) if len(library) == 2 and library[0] == "glibc" else None
     if glibc is None or not 17 <= glibc[1] < 200:
         raise DeviceError(
@@ -144,7 +155,7 @@ def check_target(address: str, interpreter: dict[str, Any]) -> Target:
 
 
 def _build(device: Device, new: str, target: Target, modules: Sequence[str], wheels: Path | None) -> str:
-    """Build at ``new`` by the first way that is possible; how, in words."""
+    """Build at ``new`` by the first way that is possible; a phrase that says by which."""
     if wheels is not None:
         _unpack(device, new, find_wheels(wheels, target, device.address))
         return f"from the wheels in {wheels}"
@@ -154,7 +165,7 @@ def _build(device: Device, new: str, target: Target, modules: Sequence[str], whe
         if problem is None:
             return "installed by its own pip"
         reason = "its own pip reaches nothing"
-        _must(device, ["rm", "-rf", new], "clear what its pip left")
+        _run_or_raise(device, ["rm", "-rf", new], "clear what its pip left")
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
         download(Path(scratch), target, device.address)
         _unpack(device, new, find_wheels(Path(scratch), target, device.address))
@@ -163,7 +174,7 @@ def _build(device: Device, new: str, target: Target, modules: Sequence[str], whe
 
 def _install_there(device: Device, new: str) -> str | None:
     """Make a virtual environment by the device's own means; None, or what pip said if it is offline."""
-    _must(device, ["python3", "-m", "venv", new], "make a virtual environment")
+    _run_or_raise(device, ["python3", "-m", "venv", new], "make a virtual environment")
     options = ["--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:", "--retries=1"]
     argv = [f"{new}/bin/python", "-m", "pip", "install", *options, "--timeout=15", "--", *requirements()]
     done = device.run(argv, _LONG_TIMEOUT_S)
@@ -171,7 +182,7 @@ def _install_there(device: Device, new: str) -> str | None:
         return None
     if _OFFLINE.search(done.stderr):
         return done.stderr
-    raise _failed(device, argv, "install the runtimes", done)
+    raise _failure(device, argv, "install the runtimes", done)
 
 
 def _unpack(device: Device, new: str, wheels: Sequence[Path]) -> None:
@@ -180,36 +191,41 @@ def _unpack(device: Device, new: str, wheels: Sequence[Path]) -> None:
         for index, wheel in enumerate(wheels):
             device.push(wheel, f"{folder}/{index}.whl")
             words += [f"{folder}/{index}.whl", storage.sha256_file(wheel)]
-        _must(device, ["python3", "-c", _UNPACK, new, *words], "unpack the wheels")
+        _run_or_raise(device, ["python3", "-c", _UNPACK, new, *words], "unpack the wheels")
 
 
 def _find(device: Device) -> tuple[str, object]:
-    """(the environment's folder there, what its marker says; None if there is none)."""
+    """(the environment's folder there, the content of its marker; None where it has none)."""
     argv = ["sh", "-c", _FIND, "edgekd", ENVIRONMENT, MARKER]
-    home, _, said = _must(device, argv, "find the home folder").stdout.partition("\n")
+    home, _, content = _run_or_raise(device, argv, "find the home folder").stdout.partition("\n")
     if not re.fullmatch(r"/[^\0\n]{0,1024}", home) or not home.isprintable():
-        raise DeviceError(f"{device.address}: the user has no home folder there", address=device.address)
+        raise DeviceError(f"{device.address}: the user has no home folder there. Make one", address=device.address)
     try:
-        marker = json.loads(said)
+        marker = json.loads(content)
     except (ValueError, RecursionError):
         marker = None
     return f"{home.rstrip('/')}/{ENVIRONMENT}", marker
 
 
 def _import(device: Device, folder: str) -> str | None:
-    """The versions that its interpreter imports, in words; None if it cannot."""
+    """The versions that its interpreter imports, as text; None if it cannot import them."""
     argv = [f"{folder}/bin/python", "-c", f"{_IMPORTS}\n{probe.INTERPRETER}", *facts.RUNTIMES]
     done = device.run(argv, _LONG_TIMEOUT_S)
     reply = probe.parse_interpreter(done.stdout) if done.status == 0 else None
-    return ", ".join(f"{name} {version}" for name, version in reply["runtimes"].items()) if reply else None
+    return ", ".join(f"{name} {version}" for name, version in reply.runtimes.items()) if reply else None
 
 
-def _ask_interpreter(device: Device) -> dict[str, Any]:
+def _ask_interpreter(device: Device) -> Interpreter:
     reply = probe.parse_interpreter(
-        _must(device, ["python3", "-c", probe.INTERPRETER, *facts.RUNTIMES], "ask its python3 what it is").stdout
+        _run_or_raise(
+            device, ["python3", "-c", probe.INTERPRETER, *facts.RUNTIMES], "ask its python3 what it is"
+        ).stdout
     )
-    if reply is None or reply["python"] is None:
-        raise DeviceError(f"{device.address}: its python3 does not answer as Python does", address=device.address)
+    if reply is None or reply.python is None:
+        raise DeviceError(
+            f"{device.address}: its python3 does not answer as Python does. Install python3 on it",
+            address=device.address,
+        )
     return reply
 
 
@@ -217,22 +233,21 @@ def _discard(device: Device, new: str) -> None:
     try:
         device.run(["rm", "-rf", new], _SHORT_TIMEOUT_S)
     except DeviceError:
-        # The next setup clears it first; the error under way says why this one failed.
+        # The next setup clears it first; the error being raised says why this one failed.
         return
 
 
-def _must(device: Device, argv: list[str], doing: str) -> Completed:
+def _run_or_raise(device: Device, argv: list[str], doing: str) -> Completed:
     done = device.run(argv, _LONG_TIMEOUT_S)
     if done.status != 0:
-        raise _failed(device, argv, doing, done)
+        raise _failure(device, argv, doing, done)
     return done
 
 
-def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
-    said = last_line(done.stderr)
+def _failure(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
     hint = ". Free some space on it" if "No space left" in done.stderr else ""
     return DeviceError(
-        f"{device.address}: cannot {doing}: {said}{hint}",
+        f"{device.address}: cannot {doing}: {last_line(done.stderr)}{hint}",
         address=device.address,
         argv=argv,
         status=done.status,
@@ -242,5 +257,5 @@ def _failed(device: Device, argv: list[str], doing: str, done: Completed) -> Dev
 
 
 def _pair(version: object) -> tuple[int, int] | None:
-    found = re.match(r"([0-9]{1,3})\.([0-9]{1,3})", version) if isinstance(version, str) else None
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.match(r"([0-9]{1,3})\.([0-9]{1,3})", version) if isinstance(version, str) else None
+    return (int(match[1]), int(match[2])) if match else None

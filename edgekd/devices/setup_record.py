@@ -1,4 +1,4 @@
-"""Which machines were set up from here: what ``edgekd devices`` lists beside those that announce themselves."""
+"""The machines that were set up from here: ``edgekd devices`` lists them with those that announce themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def record_path() -> Path:
 
 
 def read(scheme: str) -> tuple[str, ...]:
-    """The addresses of one scheme, sorted; none where there is no file or not one that edgekd wrote."""
+    """The addresses of one scheme, sorted; empty where the file is missing or edgekd did not write it."""
     return tuple(address for address in _all() if address.startswith(f"{scheme}:"))
 
 
@@ -31,4 +31,4 @@ def _all() -> list[str]:
         addresses = storage.read_json(record_path())
     except EdgekdError:
         return []
-    return sorted({one for one in addresses if isinstance(one, str)}) if isinstance(addresses, list) else []
+    return sorted({address for address in addresses if isinstance(address, str)}) if isinstance(addresses, list) else []

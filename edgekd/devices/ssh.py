@@ -1,7 +1,7 @@
 """``ssh:pi@pi5``: a machine that OpenSSH's own client reaches; config, keys, agents and jump hosts are the user's.
 
-Only constant shell texts run there; names and commands are arguments to them. Each is told by its marker that it
-came to its end, because ssh's own status cannot tell a lost connection from a command that ended with 255.
+Only constant shell texts run there; names and commands are arguments to them. Each prints its marker at its
+end, because ssh's own status cannot tell a lost connection from a command that ended with 255.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from edgekd import storage
 from edgekd.devices import probe, setup_record, ssh_errors
+from edgekd.devices.facts import Facts, ThrottlingFacts
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.setup import ENVIRONMENT, set_up
-from edgekd.devices.ssh_client import Ended, SshClient, parse_destination
+from edgekd.devices.ssh_client import SshClient, parse_destination
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout
-from edgekd.processes import close_pipes, decode, read_line
+from edgekd.processes import Ended, decode, read_line
 
 # $1 marker, $2 file to write, $3 its size in bytes. Whole or untouched: a lost connection only looks like an end.
 _PUT = """m=$1; t=$2.part; export LC_ALL=C
@@ -55,7 +56,7 @@ _PULL_LIMIT_BYTES = 1 << 30
 
 
 def open_device(address: str) -> Device:
-    """The machine at ``ssh:USER@HOST``; it is asked for nothing yet. Raises: UsageError for no such address."""
+    """The machine at ``ssh:USER@HOST``; it is not contacted yet. Raises: UsageError for a malformed address."""
     return SshDevice(address)
 
 
@@ -65,7 +66,7 @@ def reachable() -> tuple[str, ...]:
 
 
 def setup(address: str, progress: Callable[[int, int], None] | None = None, wheels: Path | None = None) -> str:
-    """Give the machine at ``address`` the runtimes; see ``edgekd.devices.setup``."""
+    """Install the runtimes on the machine at ``address``; see ``edgekd.devices.setup``."""
     done = set_up(SshDevice(address), progress, wheels)
     setup_record.add(address)
     return done
@@ -89,15 +90,14 @@ class SshDevice:
     def python(self) -> str:
         """The interpreter that setup made there, else its python3. Raises: DeviceError if it has none."""
         if self._python is None:
-            found = self.run(["sh", "-c", _PYTHON, "edgekd", ENVIRONMENT], _SHORT_TIMEOUT_S).stdout
-            path = found.strip()
+            path = self.run(["sh", "-c", _PYTHON, "edgekd", ENVIRONMENT], _SHORT_TIMEOUT_S).stdout.strip()
             if not path.startswith("/") or not path.isprintable() or len(path) > 4096:
                 raise ssh_errors.no_python(self._address)
             self._python = path
         return self._python
 
-    def facts(self) -> dict[str, Any]:
-        """What the machine is and how it stands now; see ``edgekd.devices.facts`` for the keys."""
+    def facts(self) -> Facts:
+        """What the machine is and how it stands now."""
         try:
             python = self.python
         except DeviceNotFound:
@@ -111,24 +111,28 @@ class SshDevice:
                 raise
             raise DeviceError(f"{self._address}: {error}", address=self._address, stdout=error.stdout) from None
 
-    def throttling(self) -> dict[str, Any]:
-        """How it stands now, in short; see ``Device``."""
-        return probe.throttling(self.run)
+    def throttling(self) -> ThrottlingFacts:
+        """How hot it is now; see ``Device``."""
+        return probe.read_throttling(self.run)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run a command to its end; all of its process group is killed at ``timeout_s`` or when we are.
 
-        Raises: DeviceNotFound if there is no connection or it was lost, DeviceTimeout, DeviceError if the command
+        Raises: DeviceNotFound if no connection can be made or it was lost, DeviceTimeout, DeviceError if the command
         cannot be started (also: Python there lacks what measuring needs) or writes without end.
         """
         marker, sink = probe.new_marker(), io.BytesIO()
-        ended = self._client.exchange(probe.supervised(argv, marker), sink, timeout_s, _OUTPUT_LIMIT_BYTES)
-        stdout = sink.getvalue().decode("utf-8", errors="replace")
-        stderr, status = probe.split_status(ended.stderr, marker)
+        ended = self._client.exchange(probe.supervise(argv, marker), sink, timeout_s, _OUTPUT_LIMIT_BYTES)
+        stdout = decode(sink.getvalue())
+        stderr, status = probe.split_status(decode(ended.stderr), marker)
         if ended.killed == "late":
-            told = f"{Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. Allow more time"
             raise DeviceTimeout(
-                f"{self._address}: {told}", address=self._address, argv=argv, stdout=stdout, stderr=stderr
+                f"{self._address}: {Path(argv[0]).name} did not end within {timeout_s:g} s and was killed. "
+                "Allow more time",
+                address=self._address,
+                argv=argv,
+                stdout=stdout,
+                stderr=stderr,
             )
         if ended.killed is None and status == "absent":
             is_python = argv[0] in (self._python, "python3")
@@ -140,8 +144,9 @@ class SshDevice:
             raise why
         return done
 
-    def push(self, local: Path, remote: str) -> None:
+    def push(self, local: str | os.PathLike[str], remote: str) -> None:
         """Copy a file onto the machine; ``remote`` is whole or untouched. Raises: DeviceError, DeviceNotFound."""
+        local = Path(local)
         try:
             with local.open("rb") as source:
                 size_bytes = os.fstat(source.fileno()).st_size
@@ -152,10 +157,10 @@ class SshDevice:
                 f"{self._address}: cannot push {local}: {error.strerror}", address=self._address
             ) from None
 
-    def pull(self, remote: str, local: Path) -> None:
+    def pull(self, remote: str, local: str | os.PathLike[str]) -> None:
         """Copy a file from the machine; ``local`` is whole or untouched. Raises: DeviceError, DeviceNotFound."""
         try:
-            with storage.replacing(local) as temporary, temporary.open("wb") as sink:
+            with storage.replacing(Path(local)) as temporary, temporary.open("wb") as sink:
                 command = ["sh", "-c", _GET, "edgekd", remote_path(remote)]
                 self._transfer(f"pull {remote}", command, sink, 0)
         except OSError as error:
@@ -170,7 +175,7 @@ class SshDevice:
         marker = probe.new_marker()
         holder = self._client.start(["sh", "-c", _HOLD, "edgekd", marker])
         try:
-            folder = self._folder = self._held_folder(holder, marker)
+            folder = self._folder = self._read_folder(holder, marker)
             try:
                 yield folder
             except DeviceError as error:
@@ -185,7 +190,6 @@ class SshDevice:
         finally:
             self._folder = ""
             self._client.end(holder)
-            close_pipes(holder)
 
     def _transfer(
         self, doing: str, command: list[str], sink: IO[bytes], size_bytes: int, source: IO[bytes] | None = None
@@ -196,25 +200,24 @@ class SshDevice:
         timeout_s = _SHORT_TIMEOUT_S + (_PULL_LIMIT_BYTES if pulls else size_bytes) / _SLOWEST_BYTES_PER_S
         limit_bytes = _PULL_LIMIT_BYTES if pulls else _OUTPUT_LIMIT_BYTES
         ended = self._client.exchange(command, sink, timeout_s, limit_bytes, source)
-        stderr, status = probe.split_status(ended.stderr, marker)
+        stderr, status = probe.split_status(decode(ended.stderr), marker)
         if ended.killed is not None or status is None:
             raise self._cut_off(doing, command[:1], ended, "")
         if status != "0":
             free_bytes = None
             if isinstance(sink, io.BytesIO):
-                free_bytes = probe.parse_df_bytes(sink.getvalue().decode("utf-8", errors="replace"))
+                free_bytes = probe.parse_df_bytes(decode(sink.getvalue()))
             raise ssh_errors.file_error(self._address, doing, stderr, size_bytes, free_bytes)
 
-    def _held_folder(self, holder: subprocess.Popen[bytes], marker: str) -> str:
+    def _read_folder(self, holder: subprocess.Popen[bytes], marker: str) -> str:
         first = decode(read_line(holder, _SHORT_TIMEOUT_S)).rstrip("\n")
         word, _, folder = first.partition(" ")
         if word == marker and folder.isprintable() and re.fullmatch(r"/.*/edgekd-[A-Za-z0-9]{6,12}", folder):
             return folder
-        self._client.end(holder)
-        assert holder.stderr is not None
-        stderr = holder.stderr.read(1 << 16).decode("utf-8", errors="replace")
-        if not self._client.connected():
-            raise self._client.failure(stderr, holder.returncode)
+        ended = self._client.end(holder)
+        stderr = decode(ended.stderr)
+        if not self._client.is_connected():
+            raise self._client.failure(stderr, ended.status)
         doing = "make a workspace in its temporary folder"
         if not first and not stderr.strip():
             raise DeviceError(f"{self._address}: cannot {doing}: it gave no reason", address=self._address)
@@ -228,18 +231,18 @@ class SshDevice:
             holder.stdin.close()
         if decode(read_line(holder, _SHORT_TIMEOUT_S)).rstrip("\n") == f"{marker} removed":
             return None
-        # The connection is gone, and with it the word that the device keeps its promise: ask over a fresh one.
+        # The connection is gone, and with it the confirmation: ask over a fresh one.
         with contextlib.suppress(DeviceError):
             self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
             if self.run(["test", "-e", folder], _SHORT_TIMEOUT_S).status == 1:
                 return None
         return (
             f"Its folder {folder} may still be there: the machine removes it when it sees that the connection has "
-            f"ended, but that could not be checked. Otherwise remove it by hand"
+            "ended, but that could not be checked. Look there, and remove it by hand if it is"
         )
 
     def _cut_off(self, doing: str, argv: Sequence[str], ended: Ended, stdout: str) -> DeviceError:
-        connected = ended.killed is None and self._client.connected()
+        connected = ended.killed is None and self._client.is_connected()
         error = ssh_errors.cut_off(self._address, doing, ended, connected, _OUTPUT_LIMIT_BYTES)
         error.argv, error.stdout = tuple(argv), stdout
         return error

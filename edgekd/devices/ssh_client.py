@@ -11,13 +11,12 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from edgekd import processes
 from edgekd.errors import DeviceNotFound, UsageError
-from edgekd.processes import Pump
+from edgekd.processes import Ended
 from edgekd.text import last_line
 
 # A file for ``ssh -F`` in place of the user's own configuration.
@@ -40,7 +39,7 @@ _OPTIONS = (
 # Unix sockets have short names, and ssh adds 17 characters of its own while it makes one.
 _LONGEST_FOLDER = 60
 
-# What ssh says, and what to do about it; {host}, {by_hand} and {said} are filled in.
+# What ssh reports, and what to do about it; {host}, {by_hand} and {reason} are filled in.
 _CAUSES = (
     (r"could not resolve hostname", "no machine is known as {host}. Check the name, or add a Host for it to your "
      "ssh config"),
@@ -54,18 +53,9 @@ _CAUSES = (
      "compare the fingerprint: {by_hand}"),
     (r"permission denied|too many authentication failures", "it refuses the login, and edgekd cannot type a password. "
      "Let it know your key (ssh-copy-id), until this asks nothing: {by_hand}"),
-    (r"bad owner or permissions|config file|configuration option", "ssh cannot use its configuration ({said}). "
+    (r"bad owner or permissions|config file|configuration option", "ssh cannot use its configuration ({reason}). "
      "Correct it until this works: {by_hand}"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How one call of ssh ended: its status, its stderr, and why it was killed (None, "late" or "too much")."""
-
-    status: int
-    stderr: str
-    killed: str | None
 
 
 def parse_destination(address: str) -> str:
@@ -89,11 +79,13 @@ class SshClient:
         self.by_hand = shlex.join(["ssh", *self._config, destination])
         self._socket: Path | None = None
 
-    def start(self, remote: Sequence[str], stdin: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-        """Start a command there, every word of it quoted. Raises: DeviceNotFound if there is no connection."""
+    def start(
+        self, remote: Sequence[str], stdin: IO[bytes] | int = subprocess.PIPE, *, tied: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """Start a command there, every word of it quoted. Raises: DeviceNotFound if no connection can be made."""
         socket = self._connect()
         words = [*self._base(socket), "-T", "-o", "ControlMaster=no", "--", self._destination, shlex.join(remote)]
-        return processes.start(words, stdin=stdin, env=_environment())
+        return processes.start(words, stdin=stdin, env=_environment(), tied=tied)
 
     def exchange(
         self,
@@ -103,59 +95,34 @@ class SshClient:
         limit_bytes: int,
         source: IO[bytes] | None = None,
     ) -> Ended:
-        """Run a command there: ``source`` into its stdin (which else stays open), its stdout into ``sink``.
+        """Run a command there: ``source`` into its stdin (without it, stdin stays open), its stdout into ``sink``.
 
-        Raises: DeviceNotFound if there is no connection, OSError if ``sink`` cannot be written.
+        Raises: DeviceNotFound if no connection can be made, OSError if ``sink`` cannot be written.
         """
-        process = self.start(remote, stdin=source or subprocess.PIPE)
-        assert process.stdout is not None and process.stderr is not None
-        complaints = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115
-        with complaints, process.stdout, process.stderr:
-            pumps = [
-                Pump(process, process.stdout, sink, limit_bytes),
-                Pump(process, process.stderr, complaints, limit_bytes),
-            ]
-            late = False
-            try:
-                process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                late = True
-            finally:
-                self.end(process)
-            for pump in pumps:
-                pump.join()
-            complaints.seek(0)
-            stderr = complaints.read().decode("utf-8", errors="replace")
-        if failed := next((pump.failed for pump in pumps if pump.failed), None):
-            raise failed
-        too_much = any(pump.overflowed for pump in pumps)
-        return Ended(process.returncode, stderr, "too much" if too_much else "late" if late else None)
+        process = self.start(remote, stdin=source or subprocess.PIPE, tied=True)
+        return processes.collect(process, timeout_s, sink=sink, limit_bytes=limit_bytes, grace_s=_GRACE_S)
 
-    def end(self, process: subprocess.Popen[bytes]) -> None:
-        """End a call. Closing its stdin lets the far side see it and clean up; killed if that takes too long."""
+    def end(self, process: subprocess.Popen[bytes]) -> Ended:
+        """End a call: closing its stdin lets the far side clean up; killed if that takes too long. What it wrote."""
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
-        try:
-            process.wait(_GRACE_S if process.stdin is not None else 0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        return processes.collect(process, _GRACE_S)
 
-    def connected(self) -> bool:
-        """Whether the shared connection stands."""
+    def is_connected(self) -> bool:
+        """Whether the shared connection is up."""
         if self._socket is None or not self._socket.exists():
             return False
         return _control(self._base(self._socket), "check", self._destination)
 
     def failure(self, stderr: str, status: int) -> DeviceNotFound:
         """The error for a connection that ssh could not make."""
-        said = last_line(stderr, default=f"ssh ended with status {status}")
-        cause = next((told for pattern, told in _CAUSES if re.search(pattern, stderr, re.IGNORECASE)), None)
+        reason = last_line(stderr, default=f"ssh ended with status {status}")
+        cause = next((text for pattern, text in _CAUSES if re.search(pattern, stderr, re.IGNORECASE)), None)
         host = re.sub(r"^ssh://|:[0-9]+$", "", self._destination).rpartition("@")[2]
-        told = cause or "no connection ({said}). Find out why by hand: {by_hand}"
+        cause = cause or "no connection ({reason}). Find out why by hand: {by_hand}"
         return DeviceNotFound(
-            f"{self.address}: {told.format(host=host, by_hand=self.by_hand, said=said)}",
+            f"{self.address}: {cause.format(host=host, by_hand=self.by_hand, reason=reason)}",
             address=self.address,
             argv=("ssh", self._destination),
             status=status,
@@ -177,20 +144,19 @@ class SshClient:
         socket = self._socket or self._make_socket_folder()
         words = [*self._base(socket), "-M", "-N", "-f", "-o", "ControlPersist=60", "--", self._destination]
         # A file and no pipe: the connection that stays behind would hold a pipe open.
-        with tempfile.TemporaryFile() as said:
-            try:
-                status = subprocess.run(  # noqa: S603
-                    words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
-                    env=_environment(), timeout=_WHOLE_CONNECT_TIMEOUT_S, check=False,
-                ).returncode  # fmt: skip
-            except subprocess.TimeoutExpired:
-                raise DeviceNotFound(
-                    f"{self.address}: no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s. "
-                    f"Find out why by hand: {self.by_hand}",
-                    address=self.address,
-                ) from None
-            said.seek(0)
-            stderr = said.read(1 << 16).decode("utf-8", errors="replace")
+        with tempfile.TemporaryFile() as messages:
+            null = subprocess.DEVNULL
+            process = processes.start(words, stdout=null, stderr=messages, env=_environment())
+            status = processes.wait(process, _WHOLE_CONNECT_TIMEOUT_S)
+            messages.seek(0)
+            stderr = processes.decode(messages.read(1 << 16))
+        if status is None:
+            raise DeviceNotFound(
+                f"{self.address}: no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s. "
+                f"Find out why by hand: {self.by_hand}",
+                address=self.address,
+                stderr=stderr,
+            )
         if status != 0:
             raise self.failure(stderr, status)
         return socket
@@ -210,11 +176,9 @@ def _environment() -> dict[str, str]:
 
 def _control(base: list[str], order: str, destination: str) -> bool:
     try:
-        words = [*base, "-O", order, "--", destination]
-        done = subprocess.run(words, capture_output=True, env=_environment(), timeout=_GRACE_S, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
+        return processes.run([*base, "-O", order, "--", destination], _GRACE_S, env=_environment()).status == 0
+    except OSError:
         return False
-    return done.returncode == 0
 
 
 def _close(base: list[str], destination: str, folder: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd import processes
 from edgekd.devices import facts
 from edgekd.devices.arm_root import requirements
 from edgekd.errors import DeviceError, DeviceTimeout
@@ -32,19 +32,19 @@ class Target:
 
 def find_wheels(folder: Path, target: Target, address: str) -> list[Path]:
     """The wheels in ``folder``. Raises: DeviceError if one is missing or made for something else."""
-    found = sorted(folder.glob("*.whl"))
-    strange = [path.name for path in found if not _fits(path.name, target)]
-    names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in found}
+    wheels = sorted(folder.glob("*.whl"))
+    unfit = [path.name for path in wheels if not _fits(path.name, target)]
+    names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in wheels}
     missing = [name for name in facts.RUNTIMES if name not in names]
-    if strange or missing:
+    if unfit or missing:
         python = ".".join(map(str, target.python))
-        why = f"no wheel of {', '.join(missing)}" if missing else f"made for something else: {', '.join(strange)}"
+        why = f"no wheel of {', '.join(missing)}" if missing else f"they do not fit: {', '.join(unfit)}"
         raise DeviceError(
             f"{address}: cannot use the wheels in {folder}: {why}. It needs wheels for Python {python} on "
             f"{target.machine} with glibc {'.'.join(map(str, target.glibc))}",
             address=address,
         )
-    return found
+    return wheels
 
 
 def _fits(name: str, target: Target) -> bool:
@@ -66,21 +66,20 @@ def download(folder: Path, target: Target, address: str) -> None:
         *(f"--platform={tag}" for tag in target.tags()),
         *("--dest", str(folder), "--", *requirements()),
     ]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
+    ended = processes.run(words, _TIMEOUT_S)
+    if ended.killed == "late":
         raise DeviceTimeout(
             f"{address}: pip did not download the wheels within {_TIMEOUT_S:g} s. "
             "Download them elsewhere and give their folder: --wheels DIR",
             address=address,
-        ) from None
-    if done.returncode != 0:
-        said = last_line(done.stderr)
+        )
+    if ended.status != 0:
+        stderr = processes.decode(ended.stderr)
         raise DeviceError(
-            f"{address}: this machine's pip cannot download the wheels for it: {said}. "
+            f"{address}: this machine's pip cannot download the wheels for it: {last_line(stderr)}. "
             "Download them elsewhere and give their folder: --wheels DIR",
             address=address,
             argv=words,
-            status=done.returncode,
-            stderr=done.stderr,
+            status=ended.status,
+            stderr=stderr,
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekd import processes
 from edgekd.errors import ArtifactError
 from edgekd.stopping import dying_with_parent
 from edgekd.text import last_line
@@ -40,23 +40,13 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
     Raises: ArtifactError if the runtime refuses the file, crashes or exceeds ``timeout_s``.
     """
     argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
-    try:
-        # A fixed argv, and no shell.
-        done = subprocess.run(  # noqa: S603
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
-            preexec_fn=dying_with_parent(),
-        )
-    except subprocess.TimeoutExpired as error:
-        doing, _ = _parse_progress(error.stdout or b"")
-        raise ArtifactError(_message(path, f"{doing} took more than {timeout_s:g} s and was stopped")) from None
-    doing, result = _parse_progress(done.stdout)
+    ended = processes.run(argv, timeout_s)
+    doing, result = _parse_progress(ended.stdout)
+    if ended.killed is not None:
+        why = f"took more than {timeout_s:g} s" if ended.killed == "late" else "wrote output without end"
+        raise ArtifactError(_message(path, f"{doing} {why} and was stopped"))
     if result is None:
-        raise ArtifactError(_message(path, f"{doing} {_death(done.returncode, done.stderr)}"))
+        raise ArtifactError(_message(path, f"{doing} {_death(ended.status, ended.stderr)}"))
     if "refused" in result:
         raise ArtifactError(_message(path, str(result["refused"])))
     delegated = result.get("delegated")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +26,10 @@ def test_run_returns_status_and_both_streams(phone: Phone) -> None:
     assert isinstance(device, Device) and device.address == phone.address
     assert device.run(["sh", "-c", "echo out; echo err >&2; exit 3"], 60) == Completed(3, "out\n", "err\n")
     odd = ["it's", 'a "b"', "$HOME `id`", "new\nline", "", "ü *", "-n", "\\"]
-    said = device.run(["python3", "-c", "import sys; print(ascii(sys.argv[1:]))", *odd], 60)
-    assert said.stdout == f"{odd!a}\n"
+    done = device.run(["python3", "-c", "import sys; print(ascii(sys.argv[1:]))", *odd], 60)
+    assert done.stdout == f"{odd!a}\n"
     assert device.run(["sh", "-c", "printf '\\377a'; exit 255"], 60) == Completed(255, "\ufffda", "")
-    with pytest.raises(DeviceError, match="'no-such-command' cannot be started: there is no such command"):
+    with pytest.raises(DeviceError, match="'no-such-command' cannot be started: it does not exist, or may not"):
         device.run(["no-such-command"], 60)
 
 
@@ -86,9 +90,83 @@ def test_a_timeout_kills_all_of_it_on_the_phone(phone: Phone) -> None:
 
 
 def test_output_without_end(phone: Phone) -> None:
-    with pytest.raises(DeviceError, match=r"adb shell wrote more than can be right \(16 MiB at most\) and was killed"):
+    with pytest.raises(DeviceError, match=r"adb shell wrote more than 16 MiB of output and was killed"):
         phone.device.run(["cat", "/dev/zero"], 60)
     assert phone.gone("cat /dev/zero")
+
+
+# What stands in for adb, by its words: "$real" is adb itself.
+ENDLESS = {
+    "a command": 'case "$*" in *" shell "*true*) yes "$0";; esac',
+    "its messages": 'case "$*" in *" shell "*true*) yes "$0" >&2;; esac',
+    "a copy": 'case "$*" in *" push "*) yes "$0";; esac',
+    "the list": 'case "$*" in devices) yes "$0";; esac',
+    "a workspace that begins": 'case "$*" in *mktemp*) yes "$0" | tr -d "\\n";; esac',
+    "a workspace that ends": """case "$*" in *mktemp*)
+      printf "edgekd-folder /data/local/tmp/edgekd-abcdefgh\\n"; yes "$0";; esac""",
+    "a workspace that fails": 'case "$*" in *mktemp*) yes "$0" >&2;; esac',
+}
+
+
+@pytest.mark.parametrize("step", ENDLESS)
+def test_an_adb_that_writes_without_end(
+    phone: Phone, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekd.devices.adb._SHORT_TIMEOUT_S", 3.0)
+    (tmp_path / "file").write_bytes(b"1")
+    with wrapped_adb(ENDLESS[step], tmp_path) as adb:
+        device, before = phone.device, peak_memory_bytes()
+        failures = []
+        steps = (lambda: use(device, tmp_path / "file"), lambda: device.run(["true"], 60), list_devices)
+        for act in steps:
+            try:
+                act()
+            except DeviceError as error:
+                failures.append(str(error))
+        assert peak_memory_bytes() - before < 200 << 20
+        assert not running(f"yes {adb}")
+    if step in ("a command", "its messages", "a copy"):
+        assert "wrote more than 16 MiB of output and was killed" in failures[0]
+    elif step.startswith("a workspace that"):
+        assert all(failure.startswith(phone.address) for failure in failures)
+
+
+def use(device: Device, file: Path) -> None:
+    with device.workspace() as folder:
+        device.push(file, f"{folder}/file")
+
+
+def test_an_adb_that_is_a_wrapper_with_children(phone: Phone, tmp_path: Path) -> None:
+    with wrapped_adb('sleep 6363 & echo $! > "${0%/*}/pid"; wait', tmp_path) as adb:
+        with pytest.raises(DeviceTimeout, match="did not end within 2 s"):
+            phone.device.link.ask("shell", "-T", "true", timeout_s=2)
+        assert not Path(f"/proc/{adb.with_name('pid').read_text().strip()}/exe").exists()
+
+
+@contextlib.contextmanager
+def wrapped_adb(script: str, folder: Path) -> Iterator[Path]:
+    """An adb that is a script."""
+    wrapper = folder / "bin" / "adb"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nreal={shutil.which("adb")}\n{script}\nexec "$real" "$@"\n')
+    wrapper.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(wrapper.parent), prepend=os.pathsep)
+        yield wrapper
+
+
+def peak_memory_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def running(command: str) -> bool:
+    """Whether this command runs; a killed one takes a moment to end."""
+    end = time.monotonic() + 10
+    while subprocess.run(["pgrep", "-xf", command], capture_output=True).returncode == 0:
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_full_phone(phone: Phone, tmp_path: Path) -> None:
@@ -106,8 +184,8 @@ def test_a_full_phone(phone: Phone, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["kill", "drop"])
 def test_a_phone_that_goes_away_in_the_middle_keeps_nothing(phone: Phone, order: str) -> None:
     device = phone.device
-    told = r"adb:127\.0\.0\.1:\d+: (cannot run sh: it is (attached but offline|not attached)|the link was lost)"
-    with pytest.raises(DeviceError, match=told) as caught, device.workspace() as folder:
+    message = r"adb:127\.0\.0\.1:\d+: (cannot run sh: it is (attached but offline|not attached)|the link was lost)"
+    with pytest.raises(DeviceError, match=message) as caught, device.workspace() as folder:
         name = Path(folder).name
         cut = threading.Thread(target=lambda: phone.wait_for(f"{name}/running") and phone.order(order))
         cut.start()

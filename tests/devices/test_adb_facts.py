@@ -39,9 +39,9 @@ Current cooling devices from HAL:
     [(SHIELD, 3, True, 66.5), (NO_HAL, 0, False, None), (OLD_HAL, 1, False, 39.5), ("", None, None, None)],
 )
 def test_thermal_service(text: str, status: int | None, throttled: bool | None, degrees: float | None) -> None:
-    found = adb_facts.parse_thermal(text)
-    assert (found["thermal_status"], found["throttled_now"], found["temperature_c"]) == (status, throttled, degrees)
-    assert found["throttling"] == {3: ["thermal status severe"], None: None}.get(status, [])
+    facts = adb_facts.parse_thermal(text)
+    assert (facts["thermal_status"], facts["throttled_now"], facts["temperature_c"]) == (status, throttled, degrees)
+    assert facts["throttling"] == {3: ["thermal status severe"], None: None}.get(status, [])
 
 
 def test_windows_line_ends_of_old_shells() -> None:
@@ -59,11 +59,11 @@ def test_battery() -> None:
 
 
 def test_properties() -> None:
-    said = "M ro.product.manufacturer\nsamsung\nM ro.product.model\nSM-G991B\nM ro.product.cpu.abilist\narm64-v8a\n"
-    found = adb_facts.parse(said, "M")
-    assert (found["board"], found["abis"], found["os"]) == ("samsung SM-G991B", ["arm64-v8a"], None)
-    said = "M ro.product.manufacturer\nnothing\nM ro.product.model\nNothing A063\nM ro.build.version.release\n13\n"
-    assert adb_facts.parse(said, "M")["board"] == "Nothing A063"
+    text = "M ro.product.manufacturer\nsamsung\nM ro.product.model\nSM-G991B\nM ro.product.cpu.abilist\narm64-v8a\n"
+    facts = adb_facts.parse(text, "M")
+    assert (facts["board"], facts["abis"], facts["os"]) == ("samsung SM-G991B", ["arm64-v8a"], None)
+    text = "M ro.product.manufacturer\nnothing\nM ro.product.model\nNothing A063\nM ro.build.version.release\n13\n"
+    assert adb_facts.parse(text, "M")["board"] == "Nothing A063"
     assert set(adb_facts.parse("", "M").values()) == {None}
 
 

@@ -48,6 +48,11 @@ def test_timeout_kills_the_children_too_and_keeps_the_output(tmp_path: Path) -> 
     assert not alive(state)
 
 
+def test_output_without_end_is_cut_and_named() -> None:
+    with pytest.raises(DeviceError, match=r"host: cat wrote more than 64 MiB of output and was killed\. Find out"):
+        HostDevice().run(["cat", "/dev/zero"], 60)
+
+
 def alive(state: Path) -> bool:
     try:
         return state.read_text().split()[2] != "Z"

@@ -90,7 +90,7 @@ def test_a_file_on_the_device_cannot_stand_in_for_a_section() -> None:
 
 
 def test_a_reply_of_something_else_is_an_error() -> None:
-    with pytest.raises(DeviceError, match=r"not its facts: 'This account is \[31mclosed'"):
+    with pytest.raises(DeviceError, match=r"not its facts: 'This account is \\x1b\[31mclosed'\. Check"):
         probe.parse("This account is \x1b[31mclosed\n", M)
 
 
@@ -114,7 +114,7 @@ def test_supervisor_tells_the_status_and_kills_the_group_at_hang_up(shell: list[
         pytest.skip(f"{shell[0]} is not installed (apt-get install {shell[0]})")
 
     def start(*command: str) -> subprocess.Popen[str]:
-        argv = [*shell, *probe.supervised(command, M)[1:]]
+        argv = [*shell, *probe.supervise(command, M)[1:]]
         pipe = subprocess.PIPE
         return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
@@ -147,15 +147,15 @@ def test_collect_adds_what_the_interpreter_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     ["", "[" * 100_000, "{}", '{"edgekd": 1, "runtimes": [1], "python": {"a": 1}, "libc": 3, "bits": "64"}', "null\n"],
 )
-def test_an_interpreter_that_says_junk(said: str) -> None:
-    found = probe.parse_interpreter(said)
-    assert found is None or (found["runtimes"] == {} and found["python"] is None and found["bits"] is None)
+def test_an_interpreter_that_says_junk(output: str) -> None:
+    reply = probe.parse_interpreter(output)
+    assert reply is None or (reply.runtimes == {} and reply.python is None and reply.bits is None)
     hostile = json.dumps({"edgekd": 1, "runtimes": {"numpy": "2.0\x1b[2J", "onnxruntime": "1.32.0", "evil": "1"}})
-    read = probe.parse_interpreter(f"{said}\n{hostile}\n")
-    assert read and read["runtimes"] == {"onnxruntime": "1.32.0"}
+    hostile_reply = probe.parse_interpreter(f"{output}\n{hostile}\n")
+    assert hostile_reply and hostile_reply.runtimes == {"onnxruntime": "1.32.0"}
 
 
 def test_collect_survives_an_interpreter_that_fails() -> None:

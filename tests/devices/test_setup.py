@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,13 @@ from simulators.pi import SITE_PACKAGES, Pi
 from edgekd.cli.devices_command import command
 from edgekd.devices import Completed, list_devices, open_device, setup
 from edgekd.devices.fake import FakeDevice
+from edgekd.devices.probe import Interpreter
 from edgekd.devices.setup import check_target, set_up, setup_device
 from edgekd.devices.wheels import Target, find_wheels
 from edgekd.errors import DeviceError, UsageError
 
 PI5 = Target((3, 11), "aarch64", (2, 36))
-INTERPRETER: dict[str, Any] = {
-    "edgekd": 1,
-    "python": "3.11.2",
-    "runtimes": {},
-    "bits": 64,
-    "machine": "aarch64",
-    "libc": ["glibc", "2.36"],
-    "modules": ["venv", "ensurepip"],
-}
+INTERPRETER = Interpreter("3.11.2", {}, 64, "aarch64", ("glibc", "2.36"), ("venv", "ensurepip"))
 NAMES = ("numpy", "ai_edge_litert", "onnxruntime")
 
 
@@ -74,12 +68,12 @@ def test_a_setup_that_fails_leaves_nothing(pi: Pi, tmp_path: Path) -> None:
 
 def test_without_python(pi: Pi) -> None:
     pi.settings(hidden=("/usr/bin/python3", "/usr/bin/python3.11"))
-    with pytest.raises(DeviceError, match=r"ssh:pi: there is no python3 on it\. Install it there"):
+    with pytest.raises(DeviceError, match=r"ssh:pi: it has no python3\. Install it there"):
         setup_device(pi.address)
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changes", "message"),
     [
         (
             {"bits": 32},
@@ -87,13 +81,13 @@ def test_without_python(pi: Pi) -> None:
         ),
         ({"bits": 32, "machine": "armv7l"}, "32-bit on armv7l"),
         ({"python": "3.9.2"}, r"its python3 is 3\.9\.2; the runtimes need 3\.10 or newer"),
-        ({"libc": ["", ""]}, "its C library is not glibc"),
-        ({"libc": ["glibc", "junk"]}, "its C library is not glibc"),
+        ({"libc": ("", "")}, "its C library is not glibc"),
+        ({"libc": ("glibc", "junk")}, "its C library is not glibc"),
     ],
 )
-def test_machines_that_no_wheel_fits(changed: dict[str, Any], told: str) -> None:
-    with pytest.raises(DeviceError, match=told):
-        check_target("ssh:pi", {**INTERPRETER, **changed})
+def test_machines_that_no_wheel_fits(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        check_target("ssh:pi", replace(INTERPRETER, **changes))
     assert check_target("ssh:pi", INTERPRETER) == PI5
 
 
@@ -117,7 +111,7 @@ def test_wheels_of_another_machine_are_refused(tags: str, fits: bool, tmp_path: 
     if fits:
         assert len(find_wheels(folder, PI5, "ssh:pi")) == 3
         return
-    with pytest.raises(DeviceError, match=r"made for something else: .* Python 3\.11 on aarch64 with glibc 2\.36"):
+    with pytest.raises(DeviceError, match=r"they do not fit: .* Python 3\.11 on aarch64 with glibc 2\.36"):
         find_wheels(folder, PI5, "ssh:pi")
 
 
@@ -132,7 +126,7 @@ def fake(pip: Completed) -> FakeDevice:
     def script(argv: Sequence[str], files: dict[str, bytes]) -> Completed:
         if "pip" in argv:
             return pip
-        return Completed(0, "/home/pi\n" if argv[0] == "sh" else json.dumps(INTERPRETER), "")
+        return Completed(0, "/home/pi\n" if argv[0] == "sh" else json.dumps({"edgekd": 1, **vars(INTERPRETER)}), "")
 
     return FakeDevice(script)
 
@@ -148,7 +142,7 @@ def test_its_own_pip_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.workspaces_left == []
 
 
-def test_wheels_are_sent_where_pip_is_offline_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheels_are_sent_where_pip_is_offline_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(folder: Path, target: Target, address: str) -> None:
         assert target == PI5
         write_wheels(folder)

@@ -71,16 +71,16 @@ def test_commands_and_files_with_odd_names(pi: Pi, tmp_path: Path) -> None:
         device.pull(f"{folder}/{ODD}", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == content
         assert pi.left() == [Path(folder).name, f"{Path(folder).name}/{ODD}"]
-        said = device.run(["sh", "-c", 'echo "$1"; echo err >&2; exit 255', "sh", ODD], 60)
-        assert said == Completed(255, f"{ODD}\n", "err\n")
-        with pytest.raises(DeviceError, match=r"cannot pull .*/absent: there is no such file"):
+        done = device.run(["sh", "-c", 'echo "$1"; echo err >&2; exit 255', "sh", ODD], 60)
+        assert done == Completed(255, f"{ODD}\n", "err\n")
+        with pytest.raises(DeviceError, match=r"cannot pull .*/absent: the file or folder does not exist"):
             device.pull(f"{folder}/absent", tmp_path / "back")
         with pytest.raises(DeviceError, match=r"cannot pull .*: Is not a file"):
             device.pull(folder, tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == content
-        with pytest.raises(DeviceError, match=r"cannot push .* there is no such file or folder"):
+        with pytest.raises(DeviceError, match=r"cannot push .* the file or folder does not exist"):
             device.push(tmp_path / ODD, f"{folder}/no/such")
-    with pytest.raises(DeviceError, match=r"'no-such' cannot be started: there is no such command there"):
+    with pytest.raises(DeviceError, match=r"'no-such' cannot be started: it does not exist there"):
         device.run(["no-such"], 60)
     with pytest.raises(DeviceError, match=r"'/etc/passwd' cannot be started: .*Permission denied"):
         device.run(["/etc/passwd"], 60)

@@ -12,11 +12,11 @@ def test_host_opens_and_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [("hots", "'host'"), ("sssh:pi@pi5", "'ssh:pi@pi5'"), ("ADB:1", "'adb:SERIAL'"), ("", "one of: host, ssh:pi@pi5")],
 )
-def test_unknown_scheme_names_the_nearest(address: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_unknown_scheme_names_the_nearest(address: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         open_device(address)
 
 

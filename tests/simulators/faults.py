@@ -198,7 +198,7 @@ FAULTS = (
     Fault("the phone's storage is full", "phone", _full_phone, r"adb:\S+: cannot push .*the phone's storage is full"),
     Fault("built for another processor", "phone", _wrong_processor,
           r"adb:\S+: benchmark_model is built for x86-64, this phone is aarch64", options=("--benchmark-model",)),
-    Fault("no Python", "pi", _no_python, r"ssh:pi: there is no python3 on it\. .*: edgekd devices setup ssh:pi"),
+    Fault("no Python", "pi", _no_python, r"ssh:pi: it has no python3\. .*: edgekd devices setup ssh:pi"),
     Fault("no permission for a workspace", "pi", _nothing_executable,
           r"ssh:pi: cannot make a workspace .*: permission denied"),
     Fault("a launch that hangs", "pi", _hanging, r"on ssh:pi, launch 1: .*python3 did not end within 2 s and was "
