@@ -129,8 +129,8 @@ def parse(text: str, marker: str) -> Facts:
     if not parts:
         reply = read.one_fact(text[:400])
         raise DeviceError(
-            f"the device answered with something that is not its facts: '{reply or ''}'. Check that it runs commands in a "
-            "POSIX shell",
+            f"the device answered with something that is not its facts: '{reply or ''}'. "
+            "Check that it runs commands in a POSIX shell",
             stdout=text[:4096],
         )
     get = parts.get

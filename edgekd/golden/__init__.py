@@ -1,9 +1,9 @@
-"""Golden vectors: a directory that any port of the preprocessing is tested against, photo by photo.
+"""Golden vectors: a directory against which any port of the preprocessing is tested, photo by photo.
 
 manifest    the layout of the directory, and its record
-photos      the made photos, one for each thing that decoders get wrong
-encode      writing those photos without a library that would hide their oddities
-make        writing a directory        check    holding a port or a file against one
+photos      the synthetic photos, one for each known mistake of decoders
+encode      encoding what Pillow does not write: any PNG, and a colour profile
+make        writing a directory        check    comparing a file with one
 """
 
 from edgekd.golden.check import GoldenCheck, check_golden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from edgekd.errors import DataError, UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.golden.make import runtime_name
-from edgekd.golden.manifest import GoldenManifest, GoldenVector, probabilities, read_file, read_manifest
+from edgekd.golden.manifest import GoldenManifest, GoldenVector, read_file, read_manifest, read_probabilities
 from edgekd.preprocess import decode, resize
 from edgekd.progress import Progress
 from edgekd.runtime.open import open_runner
@@ -23,8 +24,8 @@ from edgekd.runtime.runner import Runner
 class GoldenCheck:
     """How many of ``count`` vectors were equal; the names of those that were not.
 
-    ``probabilities_judged`` is False for a file of another precision than the vectors': what it answers is counted
-    and measured, and held against nothing.
+    ``probabilities_judged`` is False for a file of another precision than that of the vectors: its differences are
+    counted and measured, but do not fail the check.
     """
 
     count: int
@@ -39,19 +40,37 @@ class GoldenCheck:
     @property
     def passed(self) -> bool:
         """Every input equal, and every probability within the tolerance where it is judged."""
-        judged = self.probabilities_differ if self.probabilities_judged else ()
-        return not (self.pixels_differ or self.input_differs or judged)
+        probabilities_differ = self.probabilities_differ if self.probabilities_judged else ()
+        return not (self.pixels_differ or self.input_differs or probabilities_differ)
 
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
         return {**vars(self), "passed": self.passed}
 
 
-def check_golden(artifact: Artifact, folder: Path, *, progress: Progress | None = None) -> GoldenCheck:
-    """Compare the vectors in ``folder`` with what ``artifact`` and this machine make of the same photos.
+def check_golden(
+    artifact: Artifact | str | os.PathLike[str], folder: str | os.PathLike[str], *, progress: Progress | None = None
+) -> GoldenCheck:
+    """Compare golden vectors with what a file and this machine's decoders give for the same photos.
 
-    Raises: DataError where a file is missing or changed; UsageError where the vectors are for another input or labels.
+    Args:
+        artifact: An exported file, or its path.
+        folder: A directory that ``make_golden`` wrote.
+        progress: Called as ``progress(done, total)`` after each vector.
+
+    Returns:
+        How many vectors are equal, and the names of those that differ.
+
+    Raises:
+        DataError: A file of the directory is missing or changed.
+        UsageError: The vectors are for another input or other labels.
+
+    Example:
+        >>> check_golden("student.int8.tflite", "golden").passed  # doctest: +SKIP
+        True
     """
+    artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
+    folder = Path(folder)
     manifest = read_manifest(folder)
     _refuse_other_model(artifact, manifest, folder)
     for entry in manifest.files():
@@ -88,7 +107,7 @@ def _compare(runner: Runner, folder: Path, vector: GoldenVector) -> _Row:
     artifact = runner.artifact
     pixels = decode(read_file(folder, vector.photo), vector.photo.file).pixels
     image = resize(pixels, artifact.preprocessing)
-    expected = probabilities(folder, vector.probabilities, len(artifact.labels))
+    expected = read_probabilities(folder, vector.probabilities, len(artifact.labels))
     row = runner.run(image[np.newaxis])[0]
     shape = (vector.pixels.height, vector.pixels.width, 3)
     return _Row(
@@ -111,4 +130,6 @@ def _refuse_other_model(artifact: Artifact, manifest: GoldenManifest, folder: Pa
             f"{', '.join(artifact.labels)}. Make its own: edgekd golden {artifact.path} --out DIR"
         )
     if any(vector.top >= len(manifest.labels) for vector in manifest.vectors):
-        raise DataError(f"{folder}: a vector's top answer is none of the {len(manifest.labels)} labels")
+        raise DataError(
+            f"{folder}: a vector's top class is not one of the {len(manifest.labels)} labels. Make the vectors again"
+        )

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Chunk = tuple[bytes, bytes]
-# Adam7: first row and column, and the steps, of every pass. Source: PNG specification, 8.2.
+# Adam7: first row, first column, row step and column step of every pass. Source: PNG specification, 8.2.
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
-def png(size: tuple[int, int], bits: int, colour: int, rows: bytes, *chunks: Chunk, interlaced: bool = False) -> bytes:
-    """A PNG of (width, height) from filtered rows; ``chunks`` stand before the image data."""
+def encode_png(
+    size: tuple[int, int], bits: int, colour: int, rows: bytes, *chunks: Chunk, interlaced: bool = False
+) -> bytes:
+    """A PNG of (width, height) from filtered rows; ``chunks`` come before the image data."""
     header = struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, int(interlaced))
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -22,7 +24,7 @@ def png(size: tuple[int, int], bits: int, colour: int, rows: bytes, *chunks: Chu
     )
 
 
-def unfiltered_rows(samples: NDArray[np.generic], bits: int) -> bytes:
+def pack_rows(samples: NDArray[np.generic], bits: int) -> bytes:
     """Rows of a PNG with filter 0, of samples [H, W] or [H, W, C] that are below 2 ** bits."""
     flat = samples.reshape(samples.shape[0], -1)
     if bits == 16:
@@ -33,13 +35,13 @@ def unfiltered_rows(samples: NDArray[np.generic], bits: int) -> bytes:
     return b"".join(b"\0" + row.tobytes() for row in np.packbits(planes.reshape(len(flat), -1), axis=1))
 
 
-def interlaced_rows(samples: NDArray[np.uint8]) -> bytes:
-    """The seven passes of samples uint8 [H, W, C]; a pass without pixels is left out."""
+def interlace_rows(samples: NDArray[np.uint8]) -> bytes:
+    """The rows of the seven passes of samples uint8 [H, W, C]; a pass without pixels is omitted."""
     passes = [samples[top::down, left::right] for top, left, down, right in _ADAM7]
-    return b"".join(unfiltered_rows(part, 8) for part in passes if part.size)
+    return b"".join(pack_rows(part, 8) for part in passes if part.size)
 
 
-def swapped_profile() -> bytes:
+def bgr_profile() -> bytes:
     """An ICC profile whose red is sRGB's blue, so that a decoder that applies it is caught. Source: ICC.1:2001-04."""
     white, red, green, blue = (0.9642, 1.0, 0.8249), (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (
         0.1431, 0.0606, 0.7141,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import inspect
+import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,12 +36,12 @@ from edgekd.runtime.runner import Runner
 from edgekd.storage import write_json
 from edgekd.temporary import owned_folder
 
-# Pixels of every made photo but the large ones; a few dozen of these are smaller than one photo of a phone.
+# Holds the pixels of all synthetic photos but the large ones; a few dozen are smaller than one photo of a phone.
 MAX_PIXELS_BYTES = 64 * 1024
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp", ".tif", ".tiff")
 _KINDS = {".jpg": "jpeg", ".tif": "tiff"}
 _PACKAGES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
-# Precisions that round nothing to a step of their own.
+# Precisions that are not quantized.
 _FLOATS = ("float32", "float16")
 # One step of an int8 softmax's output.
 _QUANTUM = 1 / 256
@@ -48,22 +49,42 @@ _FLOAT_NOISE = 1e-4
 
 
 def make_golden(
-    artifact: Artifact, out: Path, *, photos: Path | None = None, progress: Progress | None = None
+    artifact: Artifact | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    photos: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> GoldenManifest:
-    """Write golden vectors of ``artifact`` to ``out``: of made photos, and of every photo under ``photos``.
+    """Write golden vectors of a file: of synthetic photos, and of every photo under ``photos``.
 
-    An ``out`` that holds nothing but golden vectors is replaced; the same input gives the same bytes.
+    The same input gives the same bytes.
 
-    Raises: UsageError where ``out`` holds anything else; DecodeError naming a photo that does not decode.
+    Args:
+        artifact: An exported file, or its path.
+        out: The directory to write; one that holds only golden vectors is replaced.
+        photos: A directory of further photos; searched recursively.
+        progress: Called as ``progress(done, total)`` after each vector.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: ``out`` holds anything else, or ``photos`` has no photos.
+        DecodeError: A photo does not decode; it is named.
+
+    Example:
+        >>> make_golden("student.int8.tflite", "golden").artifact.precision  # doctest: +SKIP
+        'int8'
     """
-    out = out.resolve()
+    artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
+    out = Path(out).resolve()
     _refuse_other_content(out)
-    sources = (*golden_photos(artifact.preprocessing), *(_own_photos(photos) if photos else ()))
+    sources = (*golden_photos(artifact.preprocessing), *(_read_photos(Path(photos)) if photos is not None else ()))
     runner = open_runner(artifact)
     out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside ``out``, so that it can be renamed into place.
-    with owned_folder(out.parent, out.name) as scratch:
-        folder = scratch / "new"
+    # In the folder of ``out``, so that it can be renamed into place.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        folder = Path(scratch) / "new"
         vectors = []
         for number, source in enumerate(sources):
             vectors.append(_vector(folder, source, runner))
@@ -87,7 +108,7 @@ def specification() -> str:
 
 
 def runtime_name(artifact: Artifact) -> str:
-    """What runs this artifact here, with its version and the processor's kind."""
+    """The runtime that runs this file here, its version, and this machine's architecture."""
     package = _PACKAGES[artifact.format]
     return f"{package} {importlib.metadata.version(package)}, {platform.machine()}"
 
@@ -97,39 +118,40 @@ def _refuse_other_content(out: Path) -> None:
         return
     if not out.is_dir():
         raise UsageError(f"{out} is a file. Give --out a directory that does not exist yet")
-    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir() or path.is_symlink()}
-    if not found:
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir() or path.is_symlink()}
+    if not names:
         return
     try:
         manifest = read_manifest(out)
     except DataError:
         raise UsageError(
-            f"{out} holds other things than golden vectors and is not overwritten. Give --out a new directory"
+            f"{out} holds files that are not golden vectors and is not overwritten. Give --out a new directory"
         ) from None
-    foreign = sorted(found - {MANIFEST, *(entry.file for entry in manifest.files())})
+    foreign = sorted(names - {MANIFEST, *(entry.file for entry in manifest.files())})
     if foreign:
+        more = f" and {len(foreign) - 1} more files" if len(foreign) > 1 else ""
         raise UsageError(
-            f"{out} holds golden vectors and also {foreign[0]} ({len(foreign)} such), and is not overwritten. "
-            "Move that away, or give --out a new directory"
+            f"{out} holds golden vectors and also {foreign[0]}{more}, and is not overwritten. "
+            "Move them away, or give --out a new directory"
         )
 
 
-def _own_photos(folder: Path) -> Sequence[GoldenPhoto]:
+def _read_photos(folder: Path) -> Sequence[GoldenPhoto]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a directory of photos. Give --photos one")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise UsageError(f"{folder} has no photos ({', '.join(_SUFFIXES)}) in it. Give --photos another directory")
-    found = []
+        raise UsageError(f"{folder} holds no photos ({', '.join(_SUFFIXES)}). Give --photos another directory")
+    golden = []
     for number, path in enumerate(paths):
         suffix = path.suffix.lower()
         try:
             content = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable or remove it") from None
-        preprocess.decode(content, str(path))  # so that a message names the user's file, and nothing is written
-        found.append(GoldenPhoto(f"own-{number:04d}", _KINDS.get(suffix, suffix[1:]), content))
-    return found
+        preprocess.decode(content, str(path))  # its error names the user's file, and nothing is written
+        golden.append(GoldenPhoto(f"own-{number:04d}", _KINDS.get(suffix, suffix[1:]), content))
+    return golden
 
 
 def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
@@ -138,13 +160,13 @@ def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
     row = runner.run(image[np.newaxis])[0]
     raw = pixels.tobytes()
     name = f"pixels/{source.name}.rgb"
-    kept = _write(folder, name, raw).file if len(raw) <= MAX_PIXELS_BYTES else None
+    file = _write(folder, name, raw).file if len(raw) <= MAX_PIXELS_BYTES else None
     return GoldenVector(
         name=source.name,
         kind=source.kind,
         photo=_write(folder, f"photos/{source.name}.{source.kind}", source.content),
         pixels=GoldenPixels(
-            file=kept,
+            file=file,
             size_bytes=len(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
             width=pixels.shape[1],
@@ -188,16 +210,16 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
 
 
 def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
-    """Twice how far a probability is off, at most, by TFLite's own kernels instead of XNNPACK's; None of floats."""
+    """Twice the largest difference between TFLite's own kernels and XNNPACK's; None for floats and .onnx."""
     if artifact.format != "tflite" or artifact.precision in _FLOATS:
         return None
     from edgekd.runtime.litert import LitertRunner
 
     plain = LitertRunner(artifact, 1, xnnpack=False)
     shape = (1, artifact.preprocessing.height, artifact.preprocessing.width, 3)
-    furthest = 0.0
+    largest = 0.0
     for vector in vectors:
         image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
         row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
-        furthest = max(furthest, float(np.abs(plain.run(image)[0] - row).max()))
-    return max(_QUANTUM, 2 * furthest)
+        largest = max(largest, float(np.abs(plain.run(image)[0] - row).max()))
+    return max(_QUANTUM, 2 * largest)

@@ -27,6 +27,7 @@ to keep 8 of 16 bits by another rule and to enlarge chroma unsmoothed: each has 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -139,14 +140,17 @@ class GoldenManifest(_Record):
             yield from vector.files()
 
 
-def read_manifest(folder: Path) -> GoldenManifest:
-    """Read a directory's manifest. Raises DataError."""
-    path = folder / MANIFEST
+def read_manifest(folder: str | os.PathLike[str]) -> GoldenManifest:
+    """Read the manifest of a directory of golden vectors.
+
+    Raises: DataError where it is missing or is not a manifest of schema 1.
+    """
+    path = Path(folder) / MANIFEST
     try:
         return GoldenManifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read ({error.strerror}), so {folder} is no directory of golden vectors. "
+            f"{path} cannot be read ({error.strerror}), so {folder} is not a directory of golden vectors. "
             f"Make one: edgekd golden ARTIFACT --out {folder}"
         ) from None
     except ValidationError as error:
@@ -174,7 +178,7 @@ def read_file(folder: Path, entry: GoldenFile) -> bytes:
     return content
 
 
-def probabilities(folder: Path, entry: GoldenFile, count: int) -> NDArray[np.float32]:
+def read_probabilities(folder: Path, entry: GoldenFile, count: int) -> NDArray[np.float32]:
     """A vector's probabilities float32 [count]. Raises DataError."""
     content = read_file(folder, entry)
     if len(content) != PROBABILITY.itemsize * count:

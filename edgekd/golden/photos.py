@@ -1,4 +1,4 @@
-"""Photos that code makes, one for every way in which a port has been seen to go wrong."""
+"""Synthetic photos, one for every way in which a port of the preprocessing has been seen to fail."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgekd.golden.encode import interlaced_rows, png, swapped_profile, unfiltered_rows
+from edgekd.golden.encode import bgr_profile, encode_png, interlace_rows, pack_rows
 from edgekd.preprocess import Preprocessing
 
 _SIZE = (97, 61)
 _ORIENTATION = 0x0112
-# The largest side of the one that is larger than the input, so that a large input does not make a huge photo.
+# The largest side of the photo that is larger than the input: a large input does not make a huge photo.
 _MAX_SIDE = 1200
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class GoldenPhoto:
-    """A photo's file: ``name`` says what is special about it, ``kind`` is its format and its suffix."""
+    """A photo's file: ``name`` says what it tests, ``kind`` is its format and its suffix."""
 
     name: str
     kind: str
@@ -34,7 +34,8 @@ class GoldenPhoto:
 def golden_photos(preprocessing: Preprocessing) -> tuple[GoldenPhoto, ...]:
     """Photos of every format, depth, colour model and orientation, and of sizes around the model's input."""
     return (
-        *_jpegs(), *_turned(), *_sizes(preprocessing), *_pngs(), *_deep_pngs(), *_keyed_pngs(), *_webps(), *_others(),
+        *_jpegs(), *_orientations(), *_sizes(preprocessing), *_pngs(), *_deep_pngs(), *_color_key_pngs(), *_webps(),
+        *_others(),
     )  # fmt: skip
 
 
@@ -78,10 +79,10 @@ def _jpegs() -> Iterator[GoldenPhoto]:
     yield photo("cmyk", inks)
     adobe = inks.index(b"Adobe")
     yield photo("ycck", inks[: adobe + 11] + b"\2" + inks[adobe + 12 :])
-    yield photo("with-profile", _encode(rgb, "JPEG", quality=88, icc_profile=swapped_profile()))
+    yield photo("with-profile", _encode(rgb, "JPEG", quality=88, icc_profile=bgr_profile()))
 
 
-def _turned() -> Iterator[GoldenPhoto]:
+def _orientations() -> Iterator[GoldenPhoto]:
     rgb = pattern(*_SIZE, seed=4)
     for orientation in range(2, 9):
         content = _encode(rgb, "JPEG", quality=88, exif=_exif(orientation))
@@ -125,7 +126,7 @@ def _palette(colours: int) -> Image.Image:
     return image
 
 
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -140,16 +141,16 @@ def _pngs() -> Iterator[GoldenPhoto]:
     yield photo("rgba", _encode(rgba, "PNG"))
     yield photo("grey", _encode(rgb[..., 0], "PNG"))
     yield photo("grey-alpha", _encode(np.ascontiguousarray(rgba[..., 2:]), "PNG", "LA"))
-    yield photo("palette", _saved(_palette(200), "PNG"))
-    yield photo("palette-4-bit", _saved(_palette(13), "PNG"))
-    yield photo("palette-one-clear", _saved(_palette(200), "PNG", transparency=77))
-    yield photo("palette-alpha", _saved(_palette(200), "PNG", transparency=bytes(range(0, 200, 2))))
-    yield photo("interlaced", png(_SIZE, 8, 2, interlaced_rows(rgb), interlaced=True))
-    yield photo("interlaced-rgba", png(_SIZE, 8, 6, interlaced_rows(rgba), interlaced=True))
-    yield photo("with-profile", _encode(rgb, "PNG", icc_profile=swapped_profile()))
-    yield photo("with-gamma", png(_SIZE, 8, 2, unfiltered_rows(rgb, 8), (b"gAMA", struct.pack(">I", 100000))))
+    yield photo("palette", _save(_palette(200), "PNG"))
+    yield photo("palette-4-bit", _save(_palette(13), "PNG"))
+    yield photo("palette-one-clear", _save(_palette(200), "PNG", transparency=77))
+    yield photo("palette-alpha", _save(_palette(200), "PNG", transparency=bytes(range(0, 200, 2))))
+    yield photo("interlaced", encode_png(_SIZE, 8, 2, interlace_rows(rgb), interlaced=True))
+    yield photo("interlaced-rgba", encode_png(_SIZE, 8, 6, interlace_rows(rgba), interlaced=True))
+    yield photo("with-profile", _encode(rgb, "PNG", icc_profile=bgr_profile()))
+    yield photo("with-gamma", encode_png(_SIZE, 8, 2, pack_rows(rgb, 8), (b"gAMA", struct.pack(">I", 100000))))
     for bits in (1, 2, 4):
-        yield photo(f"grey-{bits}-bit", png(_SIZE, bits, 0, unfiltered_rows(rgb[..., 0] >> (8 - bits), bits)))
+        yield photo(f"grey-{bits}-bit", encode_png(_SIZE, bits, 0, pack_rows(rgb[..., 0] >> (8 - bits), bits)))
 
 
 def _deep_pngs() -> Iterator[GoldenPhoto]:
@@ -157,13 +158,15 @@ def _deep_pngs() -> Iterator[GoldenPhoto]:
     deep = high << 8 | low
     for name, colour, channels in (("grey", 0, [0]), ("rgb", 2, [0, 1, 2]), ("grey-alpha", 4, [0, 3]),
                                    ("rgba", 6, [0, 1, 2, 3])):  # fmt: skip
-        yield GoldenPhoto(f"png-16-bit-{name}", "png", png(_SIZE, 16, colour, unfiltered_rows(deep[..., channels], 16)))
+        yield GoldenPhoto(
+            f"png-16-bit-{name}", "png", encode_png(_SIZE, 16, colour, pack_rows(deep[..., channels], 16))
+        )
 
 
-def _keyed_pngs() -> Iterator[GoldenPhoto]:
+def _color_key_pngs() -> Iterator[GoldenPhoto]:
     def photo(name: str, bits: int, colour: int, samples: NDArray[Any], *key: int) -> GoldenPhoto:
         chunk = (b"tRNS", struct.pack(f">{len(key)}H", *key))
-        return GoldenPhoto(f"png-key-{name}", "png", png(_SIZE, bits, colour, unfiltered_rows(samples, bits), chunk))
+        return GoldenPhoto(f"png-key-{name}", "png", encode_png(_SIZE, bits, colour, pack_rows(samples, bits), chunk))
 
     rgb = pattern(*_SIZE, seed=14)
     few = rgb >> 6
@@ -175,7 +178,7 @@ def _keyed_pngs() -> Iterator[GoldenPhoto]:
     # Only samples whose low byte is 5 are clear.
     grey16 = few[..., 0].astype(np.uint16) * 0x1100 + (rgb[..., 1] & 1) * 5
     yield photo("16-bit-grey", 16, 0, grey16, 0x1105)
-    # The low bytes are not looked at.
+    # The low bytes are ignored.
     deep = coarse.astype(np.uint16) * 0x1100
     yield photo("16-bit-rgb", 16, 2, deep + (rgb & 1), *(int(v) for v in deep[30, 40]))
 
@@ -186,14 +189,14 @@ def _webps() -> Iterator[GoldenPhoto]:
     yield GoldenPhoto("webp-lossless-rgba", "webp", _encode(rgba, "WEBP", lossless=True, exact=True))
     yield GoldenPhoto("webp-lossy", "webp", _encode(rgb, "WEBP", quality=80))
     yield GoldenPhoto("webp-lossy-rgba", "webp", _encode(rgba, "WEBP", quality=80))
-    yield GoldenPhoto("webp-with-profile", "webp", _encode(rgb, "WEBP", lossless=True, icc_profile=swapped_profile()))
+    yield GoldenPhoto("webp-with-profile", "webp", _encode(rgb, "WEBP", lossless=True, icc_profile=bgr_profile()))
 
 
 def _others() -> Iterator[GoldenPhoto]:
     rgb = pattern(*_SIZE, seed=16)
     yield GoldenPhoto("bmp-rgb", "bmp", _encode(rgb, "BMP"))
-    yield GoldenPhoto("bmp-palette", "bmp", _saved(_palette(200), "BMP"))
-    yield GoldenPhoto("gif", "gif", _saved(_palette(200), "GIF"))
-    yield GoldenPhoto("gif-one-clear", "gif", _saved(_palette(200), "GIF", transparency=77))
+    yield GoldenPhoto("bmp-palette", "bmp", _save(_palette(200), "BMP"))
+    yield GoldenPhoto("gif", "gif", _save(_palette(200), "GIF"))
+    yield GoldenPhoto("gif-one-clear", "gif", _save(_palette(200), "GIF", transparency=77))
     yield GoldenPhoto("tiff-rgb", "tiff", _encode(rgb, "TIFF", compression="tiff_lzw"))
     yield GoldenPhoto("tiff-orientation-6", "tiff", _encode(rgb, "TIFF", exif=_exif(6)))

@@ -59,6 +59,6 @@ def test_another_folder_or_file_is_refused_and_nothing_is_written(exported: dict
     assert list((tmp_path / "src/main").iterdir()) == []
     (tmp_path / "src/main/assets/golden/tiny.int8").mkdir(parents=True)
     (tmp_path / "src/main/assets/golden/tiny.int8/mine.txt").write_text("keep")
-    with pytest.raises(UsageError, match="holds other things than golden vectors"):
+    with pytest.raises(UsageError, match="holds files that are not golden vectors"):
         add_to_android(exported["int8.tflite"], tmp_path)
     assert not (tmp_path / "src/main/assets/tiny.int8.tflite").exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from edgekd.golden.encode import interlaced_rows, png, swapped_profile, unfiltered_rows
+from edgekd.golden.encode import bgr_profile, encode_png, interlace_rows, pack_rows
 from edgekd.golden.photos import GoldenPhoto, golden_photos, pattern
 from edgekd.preprocess import Preprocessing, decode
 
@@ -95,7 +95,7 @@ def test_sizes_stand_around_the_input(photos: dict[str, GoldenPhoto]) -> None:
 
 
 def test_the_profile_would_show_if_it_were_applied() -> None:
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(swapped_profile()))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(bgr_profile()))
     assert "swapped" in ImageCms.getProfileDescription(profile)
     red = Image.new("RGB", (1, 1), (250, 20, 20))
     seen: Any = ImageCms.profileToProfile(red, profile, ImageCms.createProfile("sRGB"))
@@ -105,9 +105,9 @@ def test_the_profile_would_show_if_it_were_applied() -> None:
 def test_pngs_by_hand() -> None:
     samples = np.arange(5 * 9 * 3, dtype=np.uint8).reshape(5, 9, 3)
     for content in (
-        png((9, 5), 8, 2, unfiltered_rows(samples, 8)),
-        png((9, 5), 8, 2, interlaced_rows(samples), interlaced=True),
+        encode_png((9, 5), 8, 2, pack_rows(samples, 8)),
+        encode_png((9, 5), 8, 2, interlace_rows(samples), interlaced=True),
     ):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), samples)
-    assert unfiltered_rows(np.array([[1, 2, 3, 0, 1]]), 2) == b"\0" + bytes([0b01101100, 0b01000000])
-    assert unfiltered_rows(np.array([[0x1234]]), 16) == b"\0\x12\x34"
+    assert pack_rows(np.array([[1, 2, 3, 0, 1]]), 2) == b"\0" + bytes([0b01101100, 0b01000000])
+    assert pack_rows(np.array([[0x1234]]), 16) == b"\0\x12\x34"
