@@ -199,7 +199,7 @@ class AdbDevice:
             raise self.link.failure(doing, (verb, source, destination), status, reason)
 
     def _timeout_error(self, error: DeviceTimeout, argv: Sequence[str], timeout_s: float) -> DeviceError:
-        """The error for a command that took too long: the phone may not be there any more."""
+        """The error for a command that took too long: the phone may be gone."""
         name = Path(argv[0]).name
         self.link.check(f"run {name}")
         try:

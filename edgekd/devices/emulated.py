@@ -212,11 +212,8 @@ class EmulatedDevice:
 
     def _program(self, argv: Sequence[str]) -> Path:
         name = argv[0]
-        places = (
-            [self._prefix / name.lstrip("/"), Path(name)]
-            if "/" in name
-            else [self._prefix / path / name for path in _PATH]
-        )
+        in_path = [self._prefix / path / name for path in _PATH]
+        places = [self._prefix / name.lstrip("/"), Path(name)] if "/" in name else in_path
         for place in places:
             if place.is_file():
                 return place

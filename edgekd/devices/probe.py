@@ -76,7 +76,7 @@ print(json.dumps({"edgekd": 1, "python": platform.python_version(), "runtimes": 
 """
 
 # $1: a marker for the last line of stderr; the rest is the command. Runs it until it ends, or until stdin closes,
-# which is how a lost or killed client is seen from over there: then everything in the process group is killed.
+# which is how the device notices a lost or killed client: then everything in the process group is killed.
 SUPERVISOR = """m=$1; shift
 if ! command -v "$1" >/dev/null 2>&1; then echo "$m absent" >&2; exit 127; fi
 exec 3<&0

@@ -34,11 +34,10 @@ class Device(Protocol):
     Remote paths are strings with forward slashes: they need not be valid paths on this machine.
 
     Example:
-
-    >>> import edgekd
-    >>> device = edgekd.open_device("host")
-    >>> device.run(["echo", "hello"], timeout_s=10).stdout
-    'hello\\n'
+        >>> import edgekd
+        >>> device = edgekd.open_device("host")
+        >>> device.run(["echo", "hello"], timeout_s=10).stdout
+        'hello\\n'
     """
 
     @property
@@ -62,9 +61,12 @@ class Device(Protocol):
             argv: The program and its arguments; no shell reads them.
             timeout_s: Seconds after which the command and all that it started are killed.
 
-        Returns: its exit status and its output.
+        Returns:
+            Its exit status and its output.
 
-        Raises: DeviceError if it cannot start or writes without end, DeviceTimeout after ``timeout_s``.
+        Raises:
+            DeviceError: It cannot start, or writes without end.
+            DeviceTimeout: It did not end within ``timeout_s``.
         """
         ...
 

@@ -37,8 +37,8 @@ elif [ ! -f "$2" ]; then echo "Is not a file" >&2
 else cat < "$2" && s=0; fi
 echo "$m $s" >&2; exit 0
 """
-# $1 marker. Holds a folder for as long as stdin stays open: also when the connection or this machine is gone, the
-# device removes it by itself.
+# $1 marker. Holds a folder for as long as stdin stays open: the device removes it by itself, also when the connection
+# or this machine is gone.
 _HOLD = """m=$1; export LC_ALL=C; trap '' HUP INT TERM PIPE
 d=$(mktemp -d "${TMPDIR:-/tmp}/edgekd-XXXXXXXX") || { df -Pk "${TMPDIR:-/tmp}" >&2; exit 1; }
 echo "$m $d"
@@ -61,7 +61,7 @@ def open_device(address: str) -> Device:
 
 
 def reachable() -> tuple[str, ...]:
-    """The machines that ``edgekd devices setup`` has been at from here; none is asked whether it answers."""
+    """The machines that ``edgekd devices setup`` prepared from here; none is contacted."""
     return setup_record.read("ssh")
 
 
@@ -83,7 +83,7 @@ class SshDevice:
 
     @property
     def address(self) -> str:
-        """``ssh:USER@HOST`` as it was given."""
+        """``ssh:USER@HOST`` as the user wrote it."""
         return self._address
 
     @property
@@ -116,7 +116,7 @@ class SshDevice:
         return probe.read_throttling(self.run)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
-        """Run a command to its end; all of its process group is killed at ``timeout_s`` or when we are.
+        """Run a command to its end; all of its process group is killed at ``timeout_s`` or when edgekd is.
 
         Raises: DeviceNotFound if no connection can be made or it was lost, DeviceTimeout, DeviceError if the command
         cannot be started (also: Python there lacks what measuring needs) or writes without end.
@@ -225,7 +225,7 @@ class SshDevice:
         raise ssh_errors.file_error(self._address, doing, stderr or first, 0, free_bytes)
 
     def _let_go(self, holder: subprocess.Popen[bytes], marker: str, folder: str) -> str | None:
-        """Have the workspace removed; a sentence for the user if nobody could confirm it."""
+        """Have the workspace removed; a sentence for the user if that could not be confirmed."""
         assert holder.stdin is not None
         with contextlib.suppress(OSError):
             holder.stdin.close()
@@ -249,5 +249,5 @@ class SshDevice:
 
 
 def remote_path(name: str) -> str:
-    """A name that no command there takes for an option."""
+    """The name, written so that no command takes it for an option."""
     return f"./{name}" if name.startswith("-") else name

@@ -1,4 +1,4 @@
-"""What went wrong on a machine behind ssh, and what its user can do about it."""
+"""Errors of a machine behind ssh: the cause, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one table of device addresses. A new transport is a file beside this one and a line here."""
+"""The one table of device addresses. A new transport is a file in this package and a line here."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ def open_device(address: str) -> Device:
     Args:
         address: ``host``, ``ssh:pi@pi5``, ``adb:SERIAL`` or ``emulated:cortex-a76``.
 
-    Returns: the device; most are not contacted before they are used.
+    Returns:
+        The device; most are not contacted before they are used.
 
-    Raises: UsageError for a scheme that does not exist, DeviceError for a device that cannot be used.
+    Raises:
+        UsageError: The scheme does not exist, or the address is malformed.
+        DeviceError: The device cannot be used.
 
     Example:
-
-    >>> import edgekd
-    >>> edgekd.open_device("host").address
-    'host'
+        >>> import edgekd
+        >>> edgekd.open_device("host").address
+        'host'
     """
     module: Any = importlib.import_module(check_scheme(address))
     device: Device = module.open_device(address)
@@ -48,7 +50,16 @@ def check_scheme(address: str) -> str:
 
 
 def list_devices() -> tuple[Device, ...]:
-    """Every device that can be reached now, the host first."""
+    """List the devices that can be used now.
+
+    Returns:
+        The host, the machines behind ssh that were set up from here, attached phones, and emulated cores that were
+        set up.
+
+    Example:
+        >>> list_devices()[0].address
+        'host'
+    """
     devices: list[Device] = []
     for module, _ in SCHEMES.values():
         transport = importlib.import_module(module)

@@ -143,7 +143,18 @@ class GoldenManifest(_Record):
 def read_manifest(folder: str | os.PathLike[str]) -> GoldenManifest:
     """Read the manifest of a directory of golden vectors.
 
-    Raises: DataError where it is missing or is not a manifest of schema 1.
+    Args:
+        folder: A directory that ``make_golden`` wrote.
+
+    Returns:
+        Its record: the model, the labels, the preprocessing, the tolerances and the vectors.
+
+    Raises:
+        DataError: It is missing, or is not a manifest of schema 1.
+
+    Example:
+        >>> len(read_manifest("golden").vectors)  # doctest: +SKIP
+        83
     """
     path = Path(folder) / MANIFEST
     try:

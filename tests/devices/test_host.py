@@ -75,8 +75,8 @@ def test_push_and_pull_carry_odd_names(tmp_path: Path) -> None:
     source = tmp_path / 'it\'s a "model" ü.tflite'
     source.write_bytes(b"\x00\x01")
     with device.workspace() as folder:
-        device.push(source, f"{folder}/m 1")
-        device.pull(f"{folder}/m 1", tmp_path / "back")
+        device.push(str(source), f"{folder}/m 1")
+        device.pull(f"{folder}/m 1", str(tmp_path / "back"))
         assert (tmp_path / "back").read_bytes() == b"\x00\x01"
         with pytest.raises(DeviceError, match="cannot pull"):
             device.pull(f"{folder}/absent", tmp_path / "back")

@@ -49,6 +49,12 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def test_files_and_directories_as_text(exported: dict[str, Artifact], made: Path, tmp_path: Path) -> None:
+    file = str(exported["int8.tflite"].path)
+    assert make_golden(file, str(tmp_path / "again")) == read_manifest(str(made))
+    assert check_golden(file, str(tmp_path / "again")).passed
+
+
 def test_every_vector_is_what_the_definition_gives(exported: dict[str, Artifact], made: Path) -> None:
     artifact = exported["int8.tflite"]
     manifest = json.loads((made / "manifest.json").read_text())
@@ -138,7 +144,7 @@ def test_other_content_is_never_overwritten(exported: dict[str, Artifact], spoil
         make_golden(artifact, spoiled)
     assert tree(spoiled) == before
     (spoiled / "manifest.json").unlink()
-    with pytest.raises(UsageError, match="other things"):
+    with pytest.raises(UsageError, match="files that are not golden vectors"):
         make_golden(artifact, spoiled)
     with pytest.raises(UsageError, match="is a file"):
         make_golden(artifact, spoiled / "thesis.txt")
@@ -174,7 +180,7 @@ def test_a_damaged_directory_is_an_error_that_names_the_file(exported: dict[str,
     victim.unlink()
     with pytest.raises(DataError, match=r"png-rgb\.rgb is listed in manifest\.json and cannot be read"):
         check_golden(artifact, spoiled)
-    with pytest.raises(DataError, match="no directory of golden vectors"):
+    with pytest.raises(DataError, match="is not a directory of golden vectors"):
         check_golden(artifact, spoiled / "inputs")
 
 
