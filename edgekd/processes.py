@@ -11,9 +11,11 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Literal
 
 # More than any command that edgekd runs has to say, and far below any machine's memory.
@@ -21,6 +23,7 @@ OUTPUT_LIMIT_BYTES = 64 << 20
 _LINE_LIMIT_BYTES = 4096
 # After its group is killed, a process's pipes end at once, but for those that a process outside the group holds.
 _DRAIN_S = 1.0
+_HEADER_BYTES = 20
 _TIE = ("--pdeathsig", "KILL", "--")
 
 Killed = Literal["late", "too much"]
@@ -62,7 +65,7 @@ def start(
 
     Raises: OSError if it cannot be started.
     """
-    setpriv = _find_setpriv() if tied and shutil.which(argv[0]) else None
+    setpriv = _find_setpriv() if tied and _can_be_executed(argv[0]) else None
     words = [*((setpriv, *_TIE) if setpriv else ()), *argv]
     return subprocess.Popen(  # noqa: S603  no shell
         words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True
@@ -257,6 +260,31 @@ def _close(pipe: IO[bytes] | None) -> None:
         # A pipe whose other end is gone cannot be flushed.
         with contextlib.suppress(OSError):
             pipe.close()
+
+
+def _can_be_executed(program: str) -> bool:
+    """Whether the kernel executes it; else it is left to ``Popen`` to say why not, where setpriv tries a shell."""
+    path = shutil.which(program)
+    header = _read_header(path) if path else b""
+    return header.startswith(b"#!") or (len(header) == _HEADER_BYTES and _kind(header) == _kind(_python_header()))
+
+
+@functools.cache
+def _python_header() -> bytes:
+    return _read_header(sys.executable)
+
+
+def _read_header(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(_HEADER_BYTES)
+    except OSError:
+        return b""
+
+
+def _kind(header: bytes) -> bytes:
+    """Magic, word size and processor of an ELF file. Source: elf(5)."""
+    return header[:5] + header[18:20]
 
 
 @functools.cache

@@ -26,6 +26,16 @@ def test_a_command_that_ends_by_itself() -> None:
         processes.run(["no-such-command-here"], 60)
 
 
+@pytest.mark.parametrize(
+    "content", [b"echo a script without a line that names its shell\n", b"\x7fELF\x02" + bytes(60)]
+)
+def test_what_the_kernel_does_not_execute_is_not_given_to_a_shell(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "program").write_bytes(content)
+    (tmp_path / "program").chmod(0o755)
+    with pytest.raises(OSError, match="Exec format error"):
+        processes.run([str(tmp_path / "program")], 60)
+
+
 @pytest.mark.parametrize("rest", ["wait", "exit 0"])
 def test_a_late_one_is_killed_with_all_that_it_started(tmp_path: Path, rest: str) -> None:
     begin = time.monotonic()

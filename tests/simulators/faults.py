@@ -1,7 +1,7 @@
 """Everything that can go wrong with a device while ``edgekd bench`` measures on it, staged on the simulators.
 
 Each fault is run through the command line with this machine as a second device; what was printed, the exit code, what
-is kept and what is left on the device is handed back, for tests to check and for benchmarks/faults to tell.
+is kept and what is left on the device is returned, for tests to check and for benchmarks/faults to report.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class Bench:
         from edgekd.cli import main
 
         words = self.words(*arguments)
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        stderr = io.StringIO()
+        with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
             try:
                 main(words)
                 code = 0
             except SystemExit as end:
                 code = int(end.code or 0)
-        return code, said.getvalue()
+        return code, stderr.getvalue()
 
     def words(self, *arguments: str | Path) -> list[str]:
         return [str(word) for word in ("bench", "--data", self.photos, *COMMON, "--out", self.out, *arguments)]
@@ -136,7 +136,7 @@ class Seen:
 
     @property
     def messages(self) -> list[str]:
-        """What edgekd said of it, progress aside."""
+        """The messages of edgekd, without progress."""
         lines = self.stderr.splitlines()
         first = next((k for k, line in enumerate(lines) if line.startswith("edgekd: ")), len(lines))
         return lines[first:]
@@ -209,7 +209,7 @@ FAULTS = (
 
 
 def stage(fault: Fault, bench: Bench) -> Seen:
-    """Run the command with the fault, wait until the device has tidied up, and tell."""
+    """Run the command with the fault, wait until the device has tidied up; what was observed."""
     machine = bench.pi if fault.on == "pi" else bench.phone
     files = [bench.folder / f"{k}.{AWKWARD}{bench.file.suffix}" for k in range(fault.files)]
     for path in files:

@@ -1,4 +1,4 @@
-"""A real S3 server (moto's) on loopback, behind a proxy that can be told to fail or to be slow."""
+"""A real S3 server (moto's) on loopback, behind a proxy that can be set to fail or to be slow."""
 
 from __future__ import annotations
 
@@ -93,15 +93,15 @@ def _handler(store: ObjectStore) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             connection = http.client.HTTPConnection("127.0.0.1", store.behind, timeout=60)
-            kept = {n: v for n, v in self.headers.items() if n.lower() not in ("expect", "transfer-encoding")}
-            connection.request(self.command, self.path, body, {**kept, "Content-Length": str(len(body))})
-            told = connection.getresponse()
-            content = told.read()
-            self.send_response(told.status)
-            for name, value in told.getheaders():
+            headers = {n: v for n, v in self.headers.items() if n.lower() not in ("expect", "transfer-encoding")}
+            connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+            response = connection.getresponse()
+            content = response.read()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                     self.send_header(name, value)
-            length = told.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+            length = response.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
             self.send_header("Content-Length", length or "0")
             self.end_headers()
             if self.command != "HEAD":
