@@ -42,7 +42,7 @@ def opened(arm_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         patch.setenv("EDGEKD_ARM_ROOT", str(arm_root))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         assert emulated.reachable() == ()
-        assert "answers aarch64" in emulated.setup(CORES[0])
+        assert "uname reports aarch64" in emulated.setup(CORES[0])
         assert emulated.reachable() == CORES
         return {address: open_device(address) for address in CORES}
 
@@ -215,7 +215,7 @@ def test_no_compiler_and_one_that_fails(bare: Path) -> None:
         emulated.setup("emulated:cortex-a76")
 
 
-def test_an_emulator_that_counts_nothing_is_no_device(a76: Device, tmp_path: Path) -> None:
+def test_an_emulator_that_counts_nothing_is_an_error(a76: Device, tmp_path: Path) -> None:
     broken = emulated.EmulatedDevice(emulated.CPUS["cortex-a76"], *emulated_parts(a76), tmp_path / "absent.so")
     with pytest.raises(DeviceError, match=r"counted no instruction: .*absent"):
         broken.run(["uname"], 60)
