@@ -175,40 +175,6 @@ def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
     return line
 
 
-def collect(process: subprocess.Popen[bytes], timeout_s: float, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> Output:
-    """Close a process's standard input and read its output to the end.
-
-    What comes after ``limit_bytes`` or ``timeout_s`` is not read: the process is killed then, with its group.
-    """
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-    sinks = io.BytesIO(), io.BytesIO()
-    pumps = [
-        Pump(process, pipe, sink, limit_bytes)
-        for pipe, sink in zip((process.stdout, process.stderr), sinks, strict=True)
-        if pipe is not None
-    ]
-    end, late = time.monotonic() + timeout_s, False
-    try:
-        for pump in pumps:
-            pump.join(max(0.0, end - time.monotonic()))
-        late = any(pump.is_alive() for pump in pumps)
-        if not late:
-            process.wait(max(0.0, end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        late = True
-    finally:
-        if process.poll() is None or any(pump.is_alive() for pump in pumps):
-            kill_group(process)
-        process.wait()
-        for pump in pumps:
-            pump.join(_PUMPS_END_S)
-        close_pipes(process)
-    too_long = any(pump.overflowed for pump in pumps)
-    return Output(sinks[0].getvalue(), sinks[1].getvalue(), late and not too_long, too_long)
-
-
 def decode(content: bytes) -> str:
     """Output as text, undecodable bytes replaced."""
     return content.decode("utf-8", errors="replace")

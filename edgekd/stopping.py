@@ -8,7 +8,6 @@ exception was lost, and ends the process itself where nothing else does.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -16,7 +15,6 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,7 +26,6 @@ _CLEANUP_S = 30.0
 _LOOK_S = 0.2
 # Two signals at once are one wish: a terminal sends one to a whole group, and a wrapper passes it on.
 _SECOND_S = 1.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Stopped(BaseException):
@@ -80,21 +77,6 @@ def finish() -> None:
 def remove_at_the_end(folder: Path | None) -> None:
     """Name the folder of temporary files, to be removed even where nothing but the watching thread still runs."""
     _State.folder = folder
-
-
-def dying_with_parent() -> Callable[[], object] | None:
-    """What a child runs before it starts its program, so that the kernel kills it when this process ends by any means.
-
-    None where there is nothing to run: on systems without it, and in threads, since the kernel goes by the thread
-    that started the child, and only the main one lasts.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    import ctypes
-
-    # Looked up here: a forked child calls it and nothing else.
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    return None if prctl is None else functools.partial(prctl, _PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:

@@ -17,8 +17,8 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("text", "errors", "extras", "_version", "__init__"),
-    ("storage", "processes", "quiet", "preprocess", "metrics", "progress", "section"),
+    ("text", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
+    ("storage", "processes", "quiet", "photo_formats", "preprocess", "metrics", "progress", "section"),
     ("scale",),
     ("data",),
     ("formats",),

@@ -39,7 +39,6 @@ _HOLD = (
 _FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
 
 _SHORT_TIMEOUT_S = 30.0
-_HELD_LIMIT_BYTES = 1 << 20
 _FACTS_TIMEOUT_S = 120.0
 # Slower than any cable or wireless network that is worth measuring over.
 _SLOWEST_BYTES_PER_S = 200_000

@@ -22,6 +22,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.pi_board import BOARDS, Board, BoardName, board_files
 from edgekd.errors import DeviceError, EdgekdError
 from edgekd.progress import Progress
+from edgekd.temporary import owned_name
 from edgekd.text import last_line
 
 SUITE = "bookworm"

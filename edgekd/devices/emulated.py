@@ -232,7 +232,7 @@ class EmulatedDevice:
 
     def _first_free(self, stem: str, make: Callable[[Path], None]) -> Path:
         """A new temporary path by the lowest free number: with random names, counts would differ from run to run."""
-        folder = Path(tempfile.gettempdir())
+        folder = shared_folder()
         for number in range(MOST_AT_ONCE):
             path = folder / f"{stem}-{os.getuid()}-{number:03d}"
             try:

@@ -83,8 +83,8 @@ def make_golden(
     runner = open_runner(artifact)
     out.parent.mkdir(parents=True, exist_ok=True)
     # In the folder of ``out``, so that it can be renamed into place.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        folder = Path(scratch) / "new"
+    with owned_folder(out.parent, out.name) as scratch:
+        folder = scratch / "new"
         vectors = []
         for number, source in enumerate(sources):
             vectors.append(_vector(folder, source, runner))

@@ -13,7 +13,6 @@ from typing import Any
 
 from edgekd import processes
 from edgekd.errors import ArtifactError
-from edgekd.stopping import dying_with_parent
 from edgekd.text import last_line
 
 TIMEOUT_S = 300.0
@@ -40,7 +39,7 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
     Raises: ArtifactError if the runtime refuses the file, crashes or exceeds ``timeout_s``.
     """
     argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
-    ended = processes.run(argv, timeout_s)
+    ended = processes.run(argv, timeout_s, env={**os.environ, "TMPDIR": tempfile.gettempdir()})
     doing, result = _parse_progress(ended.stdout)
     if ended.killed is not None:
         why = f"took more than {timeout_s:g} s" if ended.killed == "late" else "wrote output without end"
