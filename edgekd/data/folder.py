@@ -108,7 +108,7 @@ def _check_classes(root: Path, folders: list[Path], classes: Sequence[str]) -> N
             f"{root} has the folders {_listed(folders)}, and {_quoted(split_like)} {_be(split_like)} named like a "
             "split, not like a class. Call the splits train, val, test and unlabelled, with a folder per class in each "
             "(none in unlabelled) and no other folder next to them; move unlabelled photos elsewhere (unlabelled=); "
-            "or, if these are classes, list the names of all classes (classes=)"
+            "or, if these are classes, list the names of all classes (classes in [data])"
         )
     if len(folders) == 1 and doubtful:
         inner = [path.name for path in _subfolders(folders[0])[0]]
@@ -130,7 +130,7 @@ def _check_inner_folders(root: Path, folders: list[Path], doubtful: list[Path]) 
         f"{root}/{names[0]}/{readable_name(folders[0].name)} of {root}/{readable_name(folders[0].name)}/{names[0]}"
         if all(split_name(name) for name in names)
         else f"If {names[0]} and the others are the classes, give one of the outer folders, or several of them as one "
-        "pool; if they are not, list the names of all classes (classes=)"
+        "pool; if they are not, list the names of all classes (classes in [data])"
     )
     raise DataError(f"every folder of {root} ({_listed(folders)}) has the same subfolders {_some(names)}. {advice}")
 

@@ -30,6 +30,7 @@ def run(context: RunContext) -> None:
             section.source,
             images=section.images,
             unlabelled=section.unlabelled,
+            classes=section.classes,
             policy=section.split,
             strict=section.strict,
             progress=context.workspace.watcher.progress,
