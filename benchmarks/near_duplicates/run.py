@@ -1,7 +1,6 @@
 """Seconds and memory that grouping near duplicates takes, for unlike photos and for frames of fixed cameras.
 
-    python benchmarks/near_duplicates/run.py            50,000 frames and 200,000 unlike photos
-    python benchmarks/near_duplicates/run.py --short    a twentieth of them
+    python benchmarks/near_duplicates/run.py [--short] [--out DIR]
 
 The photos are drawn at 32 x 32 pixels, which is all that their hashes see, and hashed by the code that a run uses.
 "random" photos have random hashes and colours: nothing can be skipped there.
@@ -9,17 +8,24 @@ The photos are drawn at 32 x 32 pixels, which is all that their hashes see, and 
 
 from __future__ import annotations
 
-import argparse
 import resource
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import Parser, machine, run_script, write_results
+
 from edgekd.data.duplicates import HAMMING_BITS, near_groups, perceptual_hash
 
 FRAMES, PHOTOS = 50_000, 200_000
+CAMERAS = {"one camera": 1, "one camera, day and night": 1, "40 cameras": 40}
 Hashed = tuple[NDArray[np.uint64], NDArray[np.uint8]]
 
 
@@ -36,9 +42,7 @@ def draw(kind: str, count: int, seed: int) -> Hashed:
     if kind == "random":
         return noise.integers(0, 2**64, count, np.uint64), noise.integers(0, 256, (count, 192), np.uint8)
     fixed = np.random.default_rng(0)
-    cameras = [
-        scene(fixed) for _ in range({"one camera": 1, "one camera, day and night": 1, "40 cameras": 40}.get(kind, 1))
-    ]
+    cameras = [scene(fixed) for _ in range(CAMERAS.get(kind, 1))]
     hashes, thumbnails = np.zeros(count, np.uint64), np.zeros((count, 192), np.uint8)
     for i in range(count):
         photo = scene(noise) if kind == "unlike" else cameras[noise.integers(len(cameras))]
@@ -51,32 +55,58 @@ def draw(kind: str, count: int, seed: int) -> Hashed:
     return hashes, thumbnails
 
 
-def measure(kind: str, count: int) -> str:
+def measure(kind: str, count: int) -> dict[str, Any]:
     """One row of the table, from a process of its own."""
     hashes, thumbnails = draw(kind, count, 1)
-    before_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start_s = time.perf_counter()
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
     groups, bits = near_groups(list(range(count)), hashes, thumbnails, HAMMING_BITS, max(50, count // 20))
-    seconds = time.perf_counter() - start_s
-    more_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mib
-    largest = np.bincount(groups).max()
-    return f"{kind:<26} {count:>8,} {seconds:>8.1f} {more_mib:>8.0f} {len(set(groups)):>8,} {largest:>8,} {bits:>4}"
+    return {
+        "kind": kind,
+        "count": count,
+        "seconds": round(time.perf_counter() - start_s, 2),
+        "cpu_seconds": round(time.process_time() - start_cpu_s, 2),
+        "memory_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) // 1024,
+        "groups": len(set(groups)),
+        "largest": int(np.bincount(groups).max()),
+        "bits": bits,
+    }
+
+
+def report(results: dict[str, Any]) -> str:
+    """The table in Markdown."""
+    rows = "\n".join(
+        f"| {row['kind']} | {row['count']:,} | {row['seconds']:.1f} | {row['cpu_seconds']:.1f} | {row['memory_mib']} | "
+        f"{row['groups']:,} | {row['largest']:,} | {row['bits']} |"
+        for row in results["rows"]
+    )
+    return f"""Grouping near duplicates, in one process on {results["machine"]["cores"]} cores of {results["machine"]["cpu_model"]}
+under a load of {results["machine"]["load_1min"]:.1f}, so that the CPU seconds say more than the seconds:
+
+| photos | number | seconds | CPU seconds | MiB more | groups | largest | bits |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+"random" photos have random hashes and colours, which no real photos have. The hashes of a fixed camera are alike, so
+fewer bits may differ there until no group holds over 5 % of all photos. The groups are those of comparing every pair
+(tests/data/test_near_pairs.py).
+"""
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="a twentieth of the photos")
-    divisor = 20 if parser.parse_args().short else 1
-    rows = [(kind, FRAMES // divisor) for kind in ("one camera", "one camera, day and night", "40 cameras")]
-    rows += [(kind, PHOTOS // divisor) for kind in ("unlike", "random")]
-    print(
-        f"{'photos':<26} {'number':>8} {'seconds':>8} {'MiB':>8} {'groups':>8} {'largest':>8} {'bits':>4}", flush=True
-    )
-    for row in rows:
+    """Measure every row and write the table."""
+    arguments = Parser(__file__, __doc__).parse()
+    divisor = 20 if arguments.short else 1
+    cases = [(kind, FRAMES // divisor) for kind in CAMERAS] + [
+        (kind, PHOTOS // divisor) for kind in ("unlike", "random")
+    ]
+    rows = []
+    for case in cases:
         with ProcessPoolExecutor(1) as pool:
-            print(pool.submit(measure, *row).result(), flush=True)
+            rows.append(pool.submit(measure, *case).result())
+    results = {"schema": 1, "machine": machine("cpu_model", "cores", "load_1min"), "rows": rows}
+    write_results(arguments.out, "near_duplicates", results, report(results))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

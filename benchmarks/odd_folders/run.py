@@ -1,7 +1,6 @@
 """What is said for folders and CSVs that are not what edgekd expects: a table of each case and the answer.
 
-    python benchmarks/odd_folders/run.py            all cases
-    python benchmarks/odd_folders/run.py --short    the same; they take seconds
+    python benchmarks/odd_folders/run.py [--out DIR]    --short is the same: it takes seconds
 
 Every case is made in a temporary folder of drawn photos and loaded as `edgekd run` and `edgekd check` load it. "read"
 is the line that commands print, "note" a warning, "error" what ends the command.
@@ -9,16 +8,21 @@ is the line that commands print, "note" a warning, "error" what ends the command
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
+import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import Parser, run_script, write_results
 
 from edgekd import load_dataset
 from edgekd.errors import EdgekdError
@@ -156,18 +160,26 @@ def answers(maker: Maker) -> list[str]:
         return [line.replace(str(root), "photos") for line in lines]
 
 
+def report(results: dict[str, Any]) -> str:
+    """Every case and what is said of it, in Markdown."""
+    count = sum(map(len, results["answers"].values()))
+    tables = [
+        f"{count} cases: `read` is the line that commands print, `note` a warning, `error` what ends a command.\n"
+    ]
+    for title, cases in results["answers"].items():
+        rows = "\n".join(f"| {name} | {'<br>'.join(lines).replace('|', '&#124;')} |" for name, lines in cases.items())
+        tables.append(f"## {title}\n\n| what is there | what is said |\n|---|---|\n{rows}\n")
+    return "\n".join(tables)
+
+
 def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="the same: all cases take seconds")
-    parser.parse_args()
-    for title, cases in (("Folders", FOLDERS), ("CSVs", CSVS)):
-        print(f"\n{title}")
-        for name, maker in cases.items():
-            print(f"  {name}")
-            for line in answers(maker):
-                print(f"      {line}")
+    """Load every case and write what is said."""
+    arguments = Parser(__file__, __doc__).parse()
+    groups = {"Folders": FOLDERS, "CSVs": CSVS}
+    table = {title: {name: answers(maker) for name, maker in cases.items()} for title, cases in groups.items()}
+    results = {"schema": 1, "answers": table}
+    write_results(arguments.out, "odd_folders", results, report(results))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

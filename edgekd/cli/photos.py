@@ -15,8 +15,11 @@ def open_photos(data: Path, images: Path | None, strict: bool) -> Dataset:
     """The dataset of a run directory, split as it was trained, or photos split by the default policy."""
     saved = data / "data" / "dataset.json"
     if saved.is_file():
-        return Dataset.load(saved)
+        dataset = Dataset.load(saved)
+        note(dataset.summary_line())
+        return dataset
     dataset = load_dataset(data, images=images, policy=SplitPolicy(), strict=strict)
+    note(dataset.summary_line())
     for warning in dataset.warnings:
         note(warning.message)
     return dataset

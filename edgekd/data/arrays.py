@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data.listing import SPLITS, Listed, Listing, class_order, split_name
+from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name
 from edgekd.errors import DataError
 
 Array = NDArray[Any]
@@ -38,11 +38,11 @@ def list_npz(path: Path) -> Listing:
     items = []
     for index, (label, split) in enumerate(zip(labels, splits, strict=True)):
         label_in_split = None if split == "unlabelled" else label
-        items.append(Listed(f"{path.name}#{index}", path, index, label_in_split, split))
+        items.append(ListedPhoto(f"{path.name}#{index}", path, index, label_in_split, split))
     return Listing(tuple(items), _class_order(parts, items) if classes is None else classes, ())
 
 
-def _class_order(parts: tuple[_Part, ...], items: list[Listed]) -> tuple[str, ...]:
+def _class_order(parts: tuple[_Part, ...], items: list[ListedPhoto]) -> tuple[str, ...]:
     """Names in text order; whole numbers are the numbers of classes, so they keep their order."""
     labels = {item.label for item in items if item.label is not None}
     numbered = all(part.labels.dtype.kind in "iu" for part in parts)

@@ -7,7 +7,7 @@ import io
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from edgekd.data.csv_names import FileFinder
-from edgekd.data.listing import SPLITS, Listed, Listing, class_order, require_folder, split_name
+from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, require_folder, split_name
 from edgekd.data.names import clean_name
 from edgekd.data.text_file import read_text_file
 from edgekd.data.warnings import Finding
@@ -28,7 +28,7 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
     """
     finder = FileFinder(_folders(path, images), images is not None)
     text, encoding = read_text_file(path, "a CSV with the columns filename,label")
-    items: dict[str, Listed] = {}
+    items: dict[str, ListedPhoto] = {}
     missing: list[str] = []
     repeated: list[str] = []
     contradicting: list[str] = []
@@ -40,7 +40,7 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
             missing.append(name)
             continue
         if file.id not in items:
-            items[file.id] = Listed(file.id, file.path, None, label, split)
+            items[file.id] = ListedPhoto(file.id, file.path, None, label, split)
         elif items[file.id].label == label:
             repeated.append(name)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.data.listing import (
-    Listed,
+    ListedPhoto,
     Listing,
     class_order,
     ignored_files,
@@ -48,7 +48,7 @@ def list_unlabelled(root: Path, prefix: str = "unlabelled/") -> Listing:
     """List all photos anywhere under ``root`` as unlabelled ones; ids begin with ``prefix``. Raises DataError."""
     require_folder(root, "the unlabelled photos")
     photos, findings = photos_under(root)
-    items = tuple(Listed(prefix + _id(path, root), path, None, None, "unlabelled") for path in photos)
+    items = tuple(ListedPhoto(prefix + _photo_id(path, root), path, None, None, "unlabelled") for path in photos)
     return Listing(items, (), tuple(findings))
 
 
@@ -60,7 +60,7 @@ def _are_splits(root: Path, splits: dict[str, str | None]) -> bool:
 
 
 def _list_split_folders(root: Path, folders: list[Path], findings: list[Finding]) -> Listing:
-    items: list[Listed] = []
+    items: list[ListedPhoto] = []
     classes: set[str] = set()
     for folder in folders:
         split = split_name(folder.name)
@@ -77,13 +77,13 @@ def _list_split_folders(root: Path, folders: list[Path], findings: list[Finding]
     return Listing(tuple(items), class_order(classes), tuple(findings))
 
 
-def _list_classes(folders: list[Path], root: Path, split: str | None) -> tuple[list[Listed], list[Finding]]:
-    items: list[Listed] = []
+def _list_classes(folders: list[Path], root: Path, split: str | None) -> tuple[list[ListedPhoto], list[Finding]]:
+    items: list[ListedPhoto] = []
     findings: list[Finding] = []
     for folder in folders:
         photos, more = photos_under(folder)
         findings.extend(more)
-        items.extend(Listed(_id(path, root), path, None, _class_name(folder), split) for path in photos)
+        items.extend(ListedPhoto(_photo_id(path, root), path, None, _class_name(folder), split) for path in photos)
     return items, findings
 
 
@@ -104,16 +104,19 @@ def _check_classes(root: Path, folders: list[Path], classes: Sequence[str]) -> N
     doubtful = [folder for folder in folders if clean_name(folder.name) not in wanted]
     split_like = [readable_name(folder.name) for folder in doubtful if is_like_split(folder.name)]
     if split_like:
+        verb = "is" if len(split_like) == 1 else "are"
         raise DataError(
-            f"{root} has the folders {_listed(folders)}, and {_quoted(split_like)} {_be(split_like)} named like a "
+            f"{root} has the folders {_folder_names(folders)}, and {_quote_first(split_like)} {verb} named like a "
             "split, not like a class. Call the splits train, val, test and unlabelled, with a folder per class in each "
             "(none in unlabelled) and no other folder next to them; move unlabelled photos elsewhere (unlabelled=); "
-            "or, if these are classes, list the names of all classes (classes=)"
+            "or, if these are classes, list the names of all classes (classes in [data])"
         )
     if len(folders) == 1 and doubtful:
         inner = [path.name for path in _subfolders(folders[0])[0]]
         if len(inner) > 1:
-            raise DataError(f"{root} has one folder, which has folders of its own ({_some(inner)}). Give {folders[0]}")
+            raise DataError(
+                f"{root} has one folder, which has folders of its own ({_first_names(inner)}). Give {folders[0]}"
+            )
     _check_inner_folders(root, folders, doubtful)
 
 
@@ -130,9 +133,11 @@ def _check_inner_folders(root: Path, folders: list[Path], doubtful: list[Path]) 
         f"{root}/{names[0]}/{readable_name(folders[0].name)} of {root}/{readable_name(folders[0].name)}/{names[0]}"
         if all(split_name(name) for name in names)
         else f"If {names[0]} and the others are the classes, give one of the outer folders, or several of them as one "
-        "pool; if they are not, list the names of all classes (classes=)"
+        "pool; if they are not, list the names of all classes (classes in [data])"
     )
-    raise DataError(f"every folder of {root} ({_listed(folders)}) has the same subfolders {_some(names)}. {advice}")
+    raise DataError(
+        f"every folder of {root} ({_folder_names(folders)}) has the same subfolders {_first_names(names)}. {advice}"
+    )
 
 
 def _has_photos(folder: Path) -> bool:
@@ -159,21 +164,17 @@ def _class_name(folder: Path) -> str:
     return clean_name(folder.name)
 
 
-def _id(path: Path, root: Path) -> str:
+def _photo_id(path: Path, root: Path) -> str:
     return readable_name(path.relative_to(root).as_posix())
 
 
-def _listed(folders: list[Path]) -> str:
-    return _some([readable_name(folder.name) for folder in folders])
+def _folder_names(folders: list[Path]) -> str:
+    return _first_names([readable_name(folder.name) for folder in folders])
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def _quoted(names: Sequence[str]) -> str:
+def _quote_first(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _be(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"

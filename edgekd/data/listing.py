@@ -25,7 +25,7 @@ LEFTOVERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found", "syst
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedPhoto:
     """One photo as its source names it; ``split`` is None where the source gives none."""
 
     id: str
@@ -39,7 +39,7 @@ class Listed:
 class Listing:
     """Everything one source lists; ``classes`` in the order that numbers them."""
 
-    items: tuple[Listed, ...]
+    items: tuple[ListedPhoto, ...]
     classes: tuple[str, ...]
     findings: tuple[Finding, ...]
 

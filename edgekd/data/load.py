@@ -15,7 +15,7 @@ from edgekd.data.csv_file import list_csv
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.folder import list_class_folders, list_unlabelled
-from edgekd.data.listing import Listed, Listing, class_order
+from edgekd.data.listing import ListedPhoto, Listing, class_order
 from edgekd.data.names import clean_name, explain_unknown, similar_names
 from edgekd.data.reading import Look, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
@@ -145,7 +145,7 @@ def _list_pool(folders: tuple[Path, ...], classes: tuple[str, ...] | None) -> Li
     return Listing(tuple(items), classes, tuple(finding for listing in listings for finding in listing.findings))
 
 
-def _require_unique(items: Sequence[Listed]) -> None:
+def _require_unique(items: Sequence[ListedPhoto]) -> None:
     twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
     if twice:
         raise DataError(
@@ -171,7 +171,7 @@ def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str
     return order
 
 
-def _decode_all(items: list[Listed], progress: Progress) -> tuple[list[Listed], list[Look], list[Finding]]:
+def _decode_all(items: list[ListedPhoto], progress: Progress) -> tuple[list[ListedPhoto], list[Look], list[Finding]]:
     looks = look_at_all(items, progress)
     findings = [note_finding(note, item.id) for item, look in zip(items, looks, strict=True) for note in look.notes]
     broken = [look.error for look in looks if look.error is not None]
@@ -180,7 +180,7 @@ def _decode_all(items: list[Listed], progress: Progress) -> tuple[list[Listed], 
     return [item for item, _ in usable], [look for _, look in usable], findings
 
 
-def _require_photos(items: Sequence[Listed], order: Sequence[str], findings: Sequence[Finding]) -> None:
+def _require_photos(items: Sequence[ListedPhoto], order: Sequence[str], findings: Sequence[Finding]) -> None:
     present = {item.label for item in items}
     empty = [name for name in order if name not in present]
     if empty:
@@ -198,7 +198,9 @@ def _group(exact: list[int], looks: Sequence[Look], policy: SplitPolicy) -> tupl
     return near_groups(exact, hashes, np.stack([look.thumbnail for look in looks]), policy.hamming_bits, most)
 
 
-def _tightened(items: Sequence[Listed], groups: Sequence[int], bits: int | None, policy: SplitPolicy) -> list[Finding]:
+def _tightened(
+    items: Sequence[ListedPhoto], groups: Sequence[int], bits: int | None, policy: SplitPolicy
+) -> list[Finding]:
     if bits is None or bits == policy.hamming_bits:
         return []
     largest, _ = Counter(groups).most_common(1)[0]
@@ -210,7 +212,7 @@ def _tightened(items: Sequence[Listed], groups: Sequence[int], bits: int | None,
     return [Finding("near-duplicates-tightened", names, text)]
 
 
-def _group_findings(items: Sequence[Listed], exact: Sequence[int], groups: Sequence[int]) -> list[Finding]:
+def _group_findings(items: Sequence[ListedPhoto], exact: Sequence[int], groups: Sequence[int]) -> list[Finding]:
     same: dict[int, dict[str, str]] = {}
     sides: dict[int, dict[str, str]] = {}
     for item, exactly, group in zip(items, exact, groups, strict=True):
@@ -230,7 +232,7 @@ def _both(names: dict[str, str]) -> str:
     return " = ".join(f"{name} ({key})" for key, name in names.items())
 
 
-def _samples(items: Sequence[Listed], photos: Sequence[Candidate]) -> tuple[tuple[Sample, ...], Finding]:
+def _samples(items: Sequence[ListedPhoto], photos: Sequence[Candidate]) -> tuple[tuple[Sample, ...], Finding]:
     removed = set(overlapping(photos))
     names = tuple(items[i].id for i in sorted(removed))
     text = "unlabelled photos removed because they are (near) duplicates of val or test photos"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgekd.data.arrays import read_row
 from edgekd.data.duplicates import perceptual_hash
-from edgekd.data.listing import Listed
+from edgekd.data.listing import ListedPhoto
 from edgekd.errors import DataError, MemoryShortage
 from edgekd.preprocess import MAX_BYTES, Photo, decode
 from edgekd.progress import Progress
@@ -61,7 +61,9 @@ def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
     return state.hexdigest()
 
 
-def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threads: int | None = None) -> list[Look]:
+def look_at_all(
+    items: Sequence[ListedPhoto], progress: Progress | None = None, threads: int | None = None
+) -> list[Look]:
     """Decode every photo once, in threads (Pillow releases the interpreter's lock), in order."""
     looks: list[Look] = []
     with ThreadPoolExecutor(threads or min(32, os.cpu_count() or 1)) as pool:
@@ -72,7 +74,7 @@ def look_at_all(items: Sequence[Listed], progress: Progress | None = None, threa
     return looks
 
 
-def _look(item: Listed) -> Look:
+def _look(item: ListedPhoto) -> Look:
     try:
         sha256, photo = _read(item.path, item.index, item.id)
     except OSError as error:

@@ -65,8 +65,9 @@ def parse_recipe(table: dict[str, Any], path: str | os.PathLike[str]) -> Recipe:
     """
     path = Path(path)
     folder = path.resolve().parent
-    if isinstance(table.get("teacher"), dict):
-        table = {**table, "teacher": _with_class_names(table["teacher"], folder, path)}
+    for section in ("data", "teacher"):
+        if isinstance(table.get(section), dict):
+            table = {**table, section: _with_class_names(table[section], folder, f"{path}: {section}")}
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
@@ -106,15 +107,15 @@ def _anchored_teacher(teacher: TeacherSection, folder: Path) -> TeacherSection:
     return teacher.model_copy(update={"model": absolute(teacher.model)}) if teacher.members() else teacher
 
 
-def _with_class_names(table: dict[str, Any], folder: Path, path: Path) -> dict[str, Any]:
-    """A teacher's table with the names in the text file that ``classes`` may be the path of. Raises RecipeError."""
+def _with_class_names(table: dict[str, Any], folder: Path, where: str) -> dict[str, Any]:
+    """A section's table with the names in the text file that ``classes`` may be the path of. Raises RecipeError."""
     table = dict(table)
     if isinstance(table.get("model"), list):
-        table["model"] = [_with_class_names(m, folder, path) if isinstance(m, dict) else m for m in table["model"]]
+        table["model"] = [_with_class_names(m, folder, where) if isinstance(m, dict) else m for m in table["model"]]
     if isinstance(table.get("classes"), str):
         file = folder / table["classes"]
         try:
             table["classes"] = list(read_names(file))
         except DataError as error:
-            raise RecipeError(f"{path}: teacher.classes: {error}") from None
+            raise RecipeError(f"{where}.classes: {error}") from None
     return table

@@ -29,7 +29,7 @@ from edgekd.training.schedule import Schedule
 class DataSection(Section):
     """The photos. Paths are relative to the recipe."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled",)
+    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled", "classes")
     FORMER: ClassVar[dict[str, str]] = {"taught": "soft_labelled"}
 
     source: Path | tuple[Path, ...] = Field(examples=["photos"])
@@ -39,6 +39,11 @@ class DataSection(Section):
     """
     images: Path | None = Field(None, examples=["images"])
     """Folder where the photos of a .csv are looked for, after the folder of the .csv."""
+    classes: tuple[str, ...] | None = Field(None, examples=[["clean", "littered"]])
+    """Names of all classes in the order that numbers them, or the path of a text file with a name a line.
+
+    By default the classes are the names that the source has, in text order ("10" before "2").
+    """
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])

@@ -64,7 +64,7 @@ def test_split_folders_with_any_usual_name(tmp_path: Path) -> None:
 def test_a_class_called_train_is_listed_or_refused(tmp_path: Path) -> None:
     for name in ("train/1.png", "car/2.png", "bus/3.png"):
         make.write(tmp_path / name, b"x")
-    with pytest.raises(DataError, match=r"'train' is named like a split, not like a class.*classes="):
+    with pytest.raises(DataError, match=r"'train' is named like a split, not like a class.*classes in"):
         list_class_folders(tmp_path)
     assert list_class_folders(tmp_path, ("bus", "car", "train")).classes == ("bus", "car", "train")
 

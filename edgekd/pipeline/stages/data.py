@@ -18,7 +18,7 @@ _LATER = ("views", "crop", "taught")
 
 
 def run(context: RunContext) -> None:
-    """Writes ``data/dataset.json`` and ``data/summary.json``, and notes every warning. Raises DataError."""
+    """Writes ``data/dataset.json`` and ``data/summary.json``; notes the photos and every warning. Raises DataError."""
     section = context.recipe.data
     depends = {
         "data": {name: value for name, value in facts_of(section).items() if name not in _LATER},
@@ -30,6 +30,7 @@ def run(context: RunContext) -> None:
             section.source,
             images=section.images,
             unlabelled=section.unlabelled,
+            classes=section.classes,
             policy=section.split,
             strict=section.strict,
             progress=context.workspace.watcher.progress,
@@ -38,6 +39,7 @@ def run(context: RunContext) -> None:
         write_json(directory / "summary.json", _summary(dataset))
 
     context.workspace.stage("data", depends, ("dataset.json", "summary.json"), work)
+    context.workspace.watcher.note(context.dataset.summary_line())
     for warning in context.dataset.warnings:
         context.workspace.watcher.note(warning.message)
 

@@ -1,0 +1,73 @@
+"""The stage that reads the photos: in which order their classes are, and when it reads them again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekd.errors import RecipeError
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stages import data
+from edgekd.progress import Silent
+from edgekd.recipe import load_recipe
+
+
+class Stages(Silent):
+    """Keeps which stages were done."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self.done.append(stage)
+
+
+def draw(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((24, 24)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six photos in each of three folders, and a labels.txt as Notepad writes it."""
+    for seed in range(18):
+        draw(tmp_path / f"photos/{('10', '2', 'pred')[seed // 6]}/{seed}.bmp", seed)
+    (tmp_path / "labels.txt").write_text("2\r\n pred\r\n10\r\n", encoding="utf-8-sig")
+    return tmp_path
+
+
+def run_stage(folder: Path, classes: str) -> tuple[RunContext, list[str]]:
+    recipe = f'name = "a"\n[data]\nsource = "photos"\nclasses = {classes}\n[teacher]\nmodel = "keras:MobileNetV2"\n'
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    watcher = Stages()
+    context = RunContext(Workspace(folder / "run", watcher), load_recipe(folder / "recipe.toml"))
+    data.run(context)
+    return context, watcher.done
+
+
+@pytest.mark.parametrize("classes", ['"labels.txt"', '["2", "pred", "10"]'])
+def test_classes_are_those_of_the_recipe(folder: Path, classes: str) -> None:
+    assert run_stage(folder, classes)[0].dataset.classes == ("2", "pred", "10")
+
+
+def test_a_file_of_classes_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.classes: .*gone\.txt does not exist"):
+        run_stage(folder, '"gone.txt"')
+
+
+def test_a_photo_that_changed_with_its_old_size_and_time_is_read_again(folder: Path) -> None:
+    context, done = run_stage(folder, '"labels.txt"')
+    assert done == ["data"] and run_stage(folder, '"labels.txt"')[1] == []
+    sample = context.dataset.samples[0]
+    before = sample.path.stat()
+    draw(sample.path, 99)
+    os.utime(sample.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (sample.path.stat().st_size, sample.path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    again, done = run_stage(folder, '"labels.txt"')
+    assert done == ["data"] and all(again.dataset.read(sample).size for sample in again.dataset.samples)
