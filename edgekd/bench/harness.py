@@ -15,7 +15,7 @@ from edgekd import storage
 from edgekd.bench.agents.device_agent import STAGE
 from edgekd.bench.agents.protocol import Agent, check_threads
 from edgekd.bench.agents.python_agent import PythonAgent
-from edgekd.bench.agents.reply import Asked, launch_from_reply
+from edgekd.bench.agents.reply import LaunchRequest, launch_from_reply
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.records import Failure, Launch, Measurement
 from edgekd.bench.result import BenchResult
@@ -153,7 +153,7 @@ class _Session:
         target, plan = self.targets[index], self.plan
         settings = _settings(plan, target, first=round_ == 0)
         reply = self.agent.launch(index, round_, settings, plan.launch_timeout_s)
-        asked = Asked(
+        request = LaunchRequest(
             threads=settings["threads"],
             max_iterations=plan.max_iterations,
             timeout_s=plan.launch_timeout_s,
@@ -162,7 +162,7 @@ class _Session:
             curve=settings["curve"],
             answers=settings["answers"],
         )
-        return launch_from_reply(reply, round_, session, asked, self.device.address)
+        return launch_from_reply(reply, round_, session, request, self.device.address)
 
     def _poll(self, result: BenchResult, round_: int) -> BenchResult:
         """The device's throttling and temperature after a round, where it can report them alone."""

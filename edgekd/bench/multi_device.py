@@ -19,6 +19,7 @@ from edgekd.devices.protocol import Device
 from edgekd.devices.table import open_device
 from edgekd.errors import DeviceError, EdgekdError, UsageError
 from edgekd.progress import Watcher
+from edgekd.text import one_line
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ def measure_many(
     """Measure the same files on every device; each result is ``folder/ADDRESS.json``, or what a failure or a kill left
     of it ``folder/ADDRESS.partial.json``.
 
-    The same call again goes on there: devices that were done and launches that there are stay as they are, unless
-    ``anew``. Devices run one after another: driving a phone over adb loads the host and would disturb its
-    timings. ``open_`` opens an address.
+    The same call resumes there: finished devices and launches are not measured again, unless ``anew``. Devices run one
+    after another: driving a phone over adb loads the host and would disturb its timings. ``open_`` opens an address.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
@@ -77,22 +77,22 @@ def measure_many(
             tasks.append(_task(open_(address), folder, targets, baseline, plan, choice))
         except DeviceError as error:
             tasks.append(error)
-    known = [
+    requests = [
         address if isinstance(task, DeviceError) else task.wanted
         for address, task in zip(addresses, tasks, strict=True)
     ]
-    ledger, note = resume.Ledger(folder, known, anew), watcher.note if watcher is not None else _silent
+    ledger, note = resume.Ledger(folder, requests, anew), watcher.note if watcher is not None else _silent
     ledger.begin()
     outcomes = []
     for address, task in zip(addresses, tasks, strict=True):
         if isinstance(task, DeviceError):
             outcomes.append(Outcome(address, folder / f"{slug(address)}.json", None, task))
             continue
-        kept = _whole(task, note) if ledger.is_whole(address) else None
-        outcomes.append(kept or _measure_one(task, watcher, note, anew))
+        finished = _whole(task, note) if ledger.is_whole(address) else None
+        outcomes.append(finished or _measure_one(task, watcher, note, anew))
         if outcomes[-1].error is None:
             ledger.add(address)
-    if all(one.error is None for one in outcomes):
+    if all(outcome.error is None for outcome in outcomes):
         ledger.end()
     return outcomes
 
@@ -117,7 +117,7 @@ def _task(
 
 
 def _whole(task: _Task, note: resume.Note) -> Outcome | None:
-    """The result of a device that the killed command had come to the end of."""
+    """The result of a device that the killed command had finished."""
     try:
         result = BenchResult.load(task.path)
     except EdgekdError:
@@ -129,7 +129,7 @@ def _whole(task: _Task, note: resume.Note) -> Outcome | None:
 
 
 def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: bool) -> Outcome:
-    """Whatever a device does, its error is one of its own, and what was measured of it is kept."""
+    """A device's failure ends its own measurement alone, and what was measured of it is kept."""
     device, partial = task.device, task.partial
     if anew and partial.is_file():
         resume.set_aside(partial, "measured anew", note)
@@ -142,21 +142,21 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
         return fresh if earlier is None else resume.resume_from(earlier, fresh, partial, note)
 
     try:
-        told = None if watcher is None else watcher.progress
+        progress = None if watcher is None else watcher.progress
         plan, baseline = task.wanted.plan, task.wanted.baseline
-        result = measure(task.targets, baseline, plan, device, told, partial, task.agent, go_on)
+        result = measure(task.targets, baseline, plan, device, progress, partial, task.agent, go_on)
         partial.replace(task.path)
         outcome = Outcome(device.address, task.path, result, None)
     except UsageError:
         raise
     except Exception as error:
-        outcome = Outcome(device.address, partial, _kept(partial), _as_device_error(error, device.address))
+        outcome = Outcome(device.address, partial, _load_partial(partial), _as_device_error(error, device.address))
     if watcher is not None:
         watcher.finished(device.address, time.monotonic() - start_s)
     return outcome
 
 
-def _kept(partial: Path) -> BenchResult | None:
+def _load_partial(partial: Path) -> BenchResult | None:
     try:
         return BenchResult.load(partial)
     except EdgekdError:
@@ -164,7 +164,7 @@ def _kept(partial: Path) -> BenchResult | None:
 
 
 def _as_device_error(error: Exception, address: str) -> DeviceError:
-    """A device's own error as it is; whatever else its words have led to, in one line."""
+    """A device's own error as it is; any other in one line."""
     if isinstance(error, DeviceError):
         return error
     if isinstance(error, OSError):
@@ -172,8 +172,8 @@ def _as_device_error(error: Exception, address: str) -> DeviceError:
         return DeviceError(f"{address}: this machine failed: {error.strerror or error}{where}", address=address)
     if isinstance(error, EdgekdError):
         return DeviceError(f"{address}: {error}", address=address)
-    told = f"{type(error).__name__}: {error}"
-    return DeviceError(f"{address}: it answered with something unexpected ({told[:300]})", address=address)
+    problem = one_line(f"{type(error).__name__}: {error}")
+    return DeviceError(f"{address}: it answered with something unexpected ({problem})", address=address)
 
 
 def _silent(_: str) -> None:

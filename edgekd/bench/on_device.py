@@ -1,4 +1,4 @@
-"""Accuracy where the file runs: what a device answers, held against what the host answers to the same photos."""
+"""Accuracy where the file runs: a device's predictions against the host's for the same photos."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TIE_FLOAT = 1e-3
 
 @dataclass(frozen=True)
 class DeviceScore:
-    """How one file answered on a device to ``n`` photos.
+    """How one file predicts ``n`` photos on a device.
 
-    ``differing`` are photos that it answers otherwise than the host does; ``tied`` are those of them that the host
-    itself decides by no more than rounding, which no kernel need decide alike. ``accuracy`` and ``host_accuracy``
+    ``differing`` are photos for which it predicts another class than the host; ``tied`` are those of them that the host
+    itself decides by rounding alone, which two kernels may do differently. ``accuracy`` and ``host_accuracy``
     are None where the photos have no labels.
     """
 
@@ -38,17 +38,18 @@ class DeviceScore:
 
     @property
     def passed(self) -> bool:
-        """Whether the device answers as the host does, ties aside."""
+        """Whether the device predicts what the host does, ties aside."""
         return self.differing == self.tied
 
     def message(self, address: str) -> str:
         """The gate's sentence."""
         scored = f"; {self.accuracy.value:.1%} right" if self.accuracy is not None else ""
         if self.differing == 0:
-            return f"{self.name} on {address} answers all {self.n} photos as the host does{scored}"
+            return f"{self.name} on {address} predicts what the host does for all {self.n} photos{scored}"
         ties = f" ({self.tied} of them ties that rounding decides)" if self.tied else ""
-        told = f"{self.name} on {address} answers {self.differing} of {self.n} photos otherwise than the host{ties}"
-        return told + scored if self.passed else f"{told}{scored}. Do not ship this file to it before you know why"
+        of_all = f"{self.differing} of {self.n} photos{ties}"
+        text = f"{self.name} on {address} predicts another class than the host for {of_all}"
+        return text + scored if self.passed else f"{text}{scored}. Do not ship this file to it before you know why"
 
 
 def host_answers(artifact: Artifact, images: NDArray[np.uint8], labels: Sequence[int] | None = None) -> HostAnswers:
@@ -72,12 +73,12 @@ def host_answers(artifact: Artifact, images: NDArray[np.uint8], labels: Sequence
 
 
 def device_score(measurement: Measurement) -> DeviceScore | None:
-    """The device's answers of the first launch against the host's; None where nothing was checked."""
+    """The device's predictions of the first launch against the host's; None where nothing was checked."""
     host = measurement.host
-    answers = next((one.check_answers for one in measurement.launches if one.check_answers is not None), None)
+    answers = next((launch.check_answers for launch in measurement.launches if launch.check_answers is not None), None)
     if host is None or answers is None:
         return None
-    differing = {k for k, (own, other) in enumerate(zip(answers, host.answers, strict=True)) if own != other}
+    differing = {k for k, (here, there) in enumerate(zip(answers, host.answers, strict=True)) if here != there}
     labelled = host.labels is not None
     return DeviceScore(
         name=measurement.name,
@@ -91,5 +92,5 @@ def device_score(measurement: Measurement) -> DeviceScore | None:
 
 def device_scores(result: BenchResult) -> tuple[DeviceScore, ...]:
     """Every file of a result that was checked on the device."""
-    found = (device_score(one) for one in result.measurements)
-    return tuple(score for score in found if score is not None)
+    scores = (device_score(measurement) for measurement in result.measurements)
+    return tuple(score for score in scores if score is not None)

@@ -43,7 +43,7 @@ class TimingSummary:
 
     @property
     def central_us(self) -> float:
-        """The median, or the mean where there is none."""
+        """The median; the mean where it is not known."""
         return self.avg_us if self.median_us is None else self.median_us
 
 

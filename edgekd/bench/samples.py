@@ -1,4 +1,4 @@
-"""A launch in numbers: the one place that tells nanoseconds, instructions and mere summaries apart."""
+"""A launch in numbers: the one place that distinguishes nanoseconds, instructions and summaries."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def judge(plan: BenchPlan, estimate: float | None, ratio: Interval | None, launc
 
 
 def describe_few_launches(plan: BenchPlan, launches: int) -> str:
-    """Why there is no verdict on so few launches."""
+    """The reason that is given where launches are too few for a verdict."""
     if plan.mode == "sustained":
         return "a sustained run has one launch a file: look at the curves"
     return f"few launches: {launches}, at least {MIN_LAUNCHES} are needed"
@@ -182,10 +182,10 @@ def conclude(ratio: Interval, launches: int, disturbances: tuple[str, ...]) -> C
     if 1 / margin < ratio.low and ratio.high < margin:
         return Comparison(ratio.value, ratio, "no difference", disturbances)
     needed = launches_needed(ratio, launches)
-    many = f"more than {MOST_LAUNCHES}" if needed >= MOST_LAUNCHES else f"about {needed}"
+    enough = f"more than {MOST_LAUNCHES}" if needed >= MOST_LAUNCHES else f"about {needed}"
     wide = (
         f"the interval {ratio.low:.3f}-{ratio.high:.3f} holds 1 and is not within {1 / margin:.3f}-{margin:.3f}: "
-        f"{launches} launches are too few to tell, {many} might do"
+        f"{launches} launches are too few to tell, {enough} might do"
     )
     return Comparison(ratio.value, ratio, "inconclusive", (wide,))
 

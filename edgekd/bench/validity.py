@@ -2,8 +2,9 @@
 
 The rules by mode. Back-to-back: drift between launches, their spread, an unsteady warm-up, heat, throttling and other
 programs all speak against it. Paced: the same but for the warm-up, which knows no pace; and frames that started late.
-Sustained: the device is meant to get hot and slow, so that drift, heat and throttling on the way are the result, told
-by ``sustained_findings``; what speaks against it is a device that was throttled or warm at its start, or no curve.
+Sustained: the device is meant to get hot and slow, so that drift, heat and throttling on the way are the result, which
+``sustained_findings`` describes; what speaks against it is a device that was throttled or warm at its start, or a
+missing curve.
 
 Other programs are held against one core, not against the machine: of 4 cores one that is busy is 25 % of the machine,
 but may be the very one that the model runs on, and in any case shares its caches, its memory and its clock. Where they
@@ -59,103 +60,105 @@ def validity(result: BenchRecord, measurement: Measurement) -> Validity:
     if result.unit == "instructions":
         return Validity("valid")
     sustained = result.plan.mode == "sustained"
-    ruined = () if sustained else (*_throttled(result), *_drifted(measurement, DRIFT_INVALID))
-    ruined += _late(measurement, LATE_INVALID)
+    ruined = () if sustained else (*_find_throttling(result), *_find_drift(measurement, DRIFT_INVALID))
+    ruined += _find_late_frames(measurement, LATE_INVALID)
     interruptions, ruins = describe_interruptions(measurement, result.plan.mode)
-    ruined += (*(interruptions if ruins else ()), *_stolen(result, STEAL_INVALID))
+    ruined += (*(interruptions if ruins else ()), *_find_steal(result, STEAL_INVALID))
     if ruined:
         return Validity("invalid", ruined)
-    own = _curve_doubts(result, measurement) if sustained else instability(measurement, result.plan.mode == "paced")
-    doubts = (*own, *interruptions, *_split(result, measurement), *disturbances_of(result))
+    unsteady = (
+        _curve_doubts(result, measurement) if sustained else instability(measurement, result.plan.mode == "paced")
+    )
+    doubts = (*unsteady, *interruptions, *_find_split_rounds(result, measurement), *disturbances_of(result))
     return Validity("semi-valid" if doubts else "valid", doubts)
 
 
 def instability(measurement: Measurement, paced: bool = False) -> tuple[str, ...]:
     """What a file's own launches say against trusting them: drift, spread, an unsteady warm-up, late frames."""
-    late = _late(measurement, LATE_LIMIT)
+    late = _find_late_frames(measurement, LATE_LIMIT)
     if len(measurement.launches) < 3:
         return late
     medians = launch_medians(measurement)
     spread = float(np.median(np.abs(medians - np.median(medians))) / np.median(medians)) * 1.4826
     unsettled = sum(not launch.warmup_steady for launch in measurement.launches)
-    said = [*_drifted(measurement, DRIFT_LIMIT)]
+    reasons = [*_find_drift(measurement, DRIFT_LIMIT)]
     if spread > SPREAD_LIMIT:
-        said.append(f"{measurement.name}'s launches differ by {spread:.0%} (robust standard deviation)")
+        reasons.append(f"{measurement.name}'s launches differ by {spread:.0%} (robust standard deviation)")
     if unsettled > len(medians) / 2 and not paced:
-        said.append(f"{measurement.name} was not steady after warm-up in {unsettled} of {len(medians)} launches")
-    return (*said, *late)
+        reasons.append(f"{measurement.name} was not steady after warm-up in {unsettled} of {len(medians)} launches")
+    return (*reasons, *late)
 
 
 def disturbances_of(result: BenchRecord) -> tuple[str, ...]:
     """What the device itself did meanwhile: the hypervisor's share, other programs' load, heat, earlier throttling."""
-    launches = [launch.cpu for one in result.measurements for launch in one.launches if "total_s" in launch.cpu]
-    said = [*_stolen(result, STEAL_LIMIT)]
+    launches = [launch.cpu for each in result.measurements for launch in each.launches if "total_s" in launch.cpu]
+    reasons = [*_find_steal(result, STEAL_LIMIT)]
     if sum(cpu["total_s"] for cpu in launches) > 0:
         others_s = sum(cpu["busy_s"] - cpu["own_s"] for cpu in launches)
         wall_s = sum(cpu["wall_s"] for cpu in launches)
         if others_s > OTHER_LOAD_LIMIT * wall_s + _TICKS_S * math.sqrt(len(launches)):
-            said.append(f"other programs took {others_s / wall_s:.0%} of one core")
+            reasons.append(f"other programs took {others_s / wall_s:.0%} of one core")
     if result.plan.mode == "sustained":
-        return tuple(said)
+        return tuple(reasons)
     before, after = result.facts_before.get("temperature_c"), result.facts_after.get("temperature_c")
     if before is not None and after is not None and after - before > TEMPERATURE_RISE_LIMIT_C:
-        said.append(f"the device warmed from {before:.0f} to {after:.0f} °C")
-    if result.facts_after.get("throttled_since_boot") and not _throttled(result):
-        said.append("the device has throttled since it was started")
-    return tuple(said)
+        reasons.append(f"the device warmed from {before:.0f} to {after:.0f} °C")
+    if result.facts_after.get("throttled_since_boot") and not _find_throttling(result):
+        reasons.append("the device has throttled since it was started")
+    return tuple(reasons)
 
 
 def sustained_findings(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """How a sustained run went, by its curve: the median of its first tenth against that of its last."""
     if result.plan.mode != "sustained":
         return ()
-    said = []
+    reasons = []
     for launch in measurement.launches:
         if launch.curve is not None and len(launch.curve) >= CURVE_WINDOWS:
             medians = np.array([row[2] for row in launch.curve]) / 1e6
             tenth = max(1, len(medians) // 10)
             first, last = float(np.median(medians[:tenth])), float(np.median(medians[-tenth:]))
-            throttled = f"; the device throttled ({_throttling(result)})" if _throttled(result) else ""
-            said.append(
+            throttled = f"; the device throttled ({_throttling_words(result)})" if _find_throttling(result) else ""
+            reasons.append(
                 f"{measurement.name}: {first:.3g} ms at the start, {last:.3g} ms after {launch.curve[-1][0]:.0f} s "
                 f"({last / first - 1:+.0%}){throttled}"
             )
-    return tuple(said)
+    return tuple(reasons)
 
 
-def _throttled(result: BenchRecord) -> tuple[str, ...]:
+def _find_throttling(result: BenchRecord) -> tuple[str, ...]:
     """Throttling at the start, at the end, after a round, or only in between (the device remembers it since its
     start)."""
     before, after = result.facts_before, result.facts_after
     if before.get("throttled_now") or after.get("throttled_now"):
         return (f"the device throttles ({_words(after) or _words(before) or 'no reason given'})",)
-    rounds = sorted({int(one.get("round", 0)) + 1 for one in result.polled if one.get("throttled_now")})
+    rounds = sorted({int(state.get("round", 0)) + 1 for state in result.polled if state.get("throttled_now")})
     if rounds:
-        return (f"the device throttled after round {', '.join(map(str, rounds))} ({_throttling(result)})",)
+        return (f"the device throttled after round {', '.join(map(str, rounds))} ({_throttling_words(result)})",)
     remembered = (after, *result.polled)
-    if any(one.get("throttled_since_boot") for one in remembered) and before.get("throttled_since_boot") is False:
-        return (f"the device throttled while it was measured ({_throttling(result)})",)
+    if any(state.get("throttled_since_boot") for state in remembered) and before.get("throttled_since_boot") is False:
+        return (f"the device throttled while it was measured ({_throttling_words(result)})",)
     return ()
 
 
-def _throttling(result: BenchRecord) -> str:
-    """Why, in the device's words, as it last told."""
-    told = (result.facts_after, *reversed(result.polled), result.facts_before)
-    return next((words for one in told if (words := _words(one))), "no reason given")
+def _throttling_words(result: BenchRecord) -> str:
+    """Why, in the device's words, as last reported."""
+    states = (result.facts_after, *reversed(result.polled), result.facts_before)
+    return next((words for facts in states if (words := _words(facts))), "no reason given")
 
 
 def _words(facts: Mapping[str, Any]) -> str:
     return ", ".join(str(word) for word in facts.get("throttling") or ())
 
 
-def _stolen(result: BenchRecord, limit: float) -> tuple[str, ...]:
+def _find_steal(result: BenchRecord, limit: float) -> tuple[str, ...]:
     launches = [launch.cpu for each in result.measurements for launch in each.launches if "total_s" in launch.cpu]
     total_s = sum(cpu["total_s"] for cpu in launches)
     share = sum(cpu["steal_s"] for cpu in launches) / total_s if total_s > 0 else 0.0
     return (f"the hypervisor took {share:.0%} of the CPU",) if share > limit else ()
 
 
-def _drifted(measurement: Measurement, limit: float) -> tuple[str, ...]:
+def _find_drift(measurement: Measurement, limit: float) -> tuple[str, ...]:
     if len(measurement.launches) < 3:
         return ()
     medians = launch_medians(measurement)
@@ -166,7 +169,7 @@ def _drifted(measurement: Measurement, limit: float) -> tuple[str, ...]:
     return (f"{measurement.name} drifted by {drift:+.0%} from the first launches to the last",)
 
 
-def _late(measurement: Measurement, limit: float) -> tuple[str, ...]:
+def _find_late_frames(measurement: Measurement, limit: float) -> tuple[str, ...]:
     paced = [launch for launch in measurement.launches if launch.late_n is not None]
     frames = sum(len(launch.timings_ns) for launch in paced)
     late = sum(launch.late_n or 0 for launch in paced)
@@ -177,22 +180,22 @@ def _late(measurement: Measurement, limit: float) -> tuple[str, ...]:
 
 def _curve_doubts(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """What keeps a sustained run from showing how a cold device gets slower."""
-    said = []
+    reasons = []
     if any(len(launch.curve or ()) < CURVE_WINDOWS for launch in measurement.launches):
-        said.append(f"{measurement.name}'s curve is shorter than {CURVE_WINDOWS} s: run it longer (--seconds)")
+        reasons.append(f"{measurement.name}'s curve is shorter than {CURVE_WINDOWS} s: run it longer (--seconds)")
     if result.facts_before.get("throttled_now"):
-        said.append(f"the device throttled before it began ({_words(result.facts_before) or 'no reason given'})")
+        reasons.append(f"the device throttled before it began ({_words(result.facts_before) or 'no reason given'})")
     names = [name for names in result.order for name in names]
     place = names.index(measurement.name) if measurement.name in names else 0
     cold = result.facts_before.get("temperature_c")
-    # One is polled after each file.
+    # The device is polled after each file.
     start = result.polled[place - 1].get("temperature_c") if 0 < place <= len(result.polled) else None
     if cold is not None and start is not None and start - cold > TEMPERATURE_RISE_LIMIT_C:
-        said.append(f"{measurement.name} began at {start:.0f} °C, the first file at {cold:.0f}: let the device cool")
-    return tuple(said)
+        reasons.append(f"{measurement.name} began at {start:.0f} °C, the first file at {cold:.0f}: let the device cool")
+    return tuple(reasons)
 
 
-def _split(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
+def _find_split_rounds(result: BenchRecord, measurement: Measurement) -> tuple[str, ...]:
     """Rounds whose launches of this file and of the baseline lie on two sides of a kill: not the same moment."""
     baseline = {launch.round: launch.session for launch in result.measurement(result.baseline).launches}
     split = sum(baseline.get(launch.round, launch.session) != launch.session for launch in measurement.launches)

@@ -49,6 +49,6 @@ def _cells(change: Change) -> tuple[str, ...]:
     return (
         change.name,
         "same" if change.same_file else "changed",
-        fmt.ratio(comparison.ratio, comparison.estimate) + (", by the baseline" if change.by_baseline else ""),
-        "; ".join([comparison.verdict, *comparison.reasons]),
+        fmt.comparison(comparison) + (", by the baseline" if change.by_baseline else ""),
+        "; ".join([fmt.verdict(comparison), *comparison.reasons]),
     )

@@ -135,13 +135,16 @@ def _mark(axes: Axes, y: float, index: int, comparison: object, solid: bool) -> 
     if comparison.estimate is None:
         return
     colour, marker = style.row_style(_ROWS[index % len(_ROWS)], index)
-    ratio = comparison.ratio
+    # An invalid measurement's interval would claim what it does not know.
+    ratio = None if comparison.standing == "invalid" else comparison.ratio
     spread = None if ratio is None else [[ratio.value - ratio.low], [ratio.high - ratio.value]]
     axes.errorbar(
         [comparison.estimate], [y], xerr=spread, fmt=marker, color=colour, ecolor=colour, elinewidth=1.4, markersize=7,
         mfc=colour if solid else style.PAPER, mec=colour, zorder=3,
     )  # fmt: skip
     text = "1" if comparison.verdict == "baseline" else fmt.significant(comparison.estimate)
+    if comparison.standing != "valid":
+        text = "invalid" if comparison.standing == "invalid" else f"{text}, {comparison.standing}"
     right = comparison.estimate if ratio is None else ratio.high
     axes.annotate(text, (right, y), (7, 0), textcoords="offset points", va="center", color=colour, fontsize=8.5)
 

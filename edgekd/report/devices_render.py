@@ -19,8 +19,8 @@ from edgekd.report.devices_report import (
 )
 
 _LEGEND = (
-    "Below 1 is faster, or fewer executed instructions. ~ is semi-valid and ✗ invalid: the reasons are given with the "
-    "device. Instructions are counted, with the range over launches; they are reproducible, but are not time."
+    "Below 1 is faster, or fewer executed instructions. A ratio that is not valid says so; the reasons are given with "
+    "the device. Instructions are counted, with the range over launches; they are reproducible, but are not time."
 )
 
 
@@ -85,7 +85,8 @@ def headline(report: DevicesReport) -> str:
         speedup = line.comparison.speedup if line is not None else None
         if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
             continue
-        speeds.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}")
+        standing = "" if line.comparison.standing == "valid" else f" ({line.comparison.standing})"
+        speeds.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}{standing}")
     devices = len(report.parts)
     summary = f"{len(report.names)} files on {devices} device{'s' if devices > 1 else ''}"
     return f"{name} against {report.baseline}: {', '.join(speeds)}" if speeds else summary

@@ -183,10 +183,7 @@ def _column(part: DevicePart) -> str:
 
 
 def _ratio(line: Line) -> str:
-    if line.comparison.verdict == "baseline":
-        return "1"
-    marks = {"valid": "", "semi-valid": " ~", "invalid": " ✗"}
-    return fmt.ratio(line.comparison.ratio, line.comparison.estimate) + marks[line.validity.standing]
+    return fmt.comparison(line.comparison)
 
 
 def _counted_row(line: Line, checked: bool) -> tuple[str, ...]:
@@ -208,15 +205,17 @@ def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
         fmt.milliseconds(summary.first_ms),
         fmt.milliseconds(summary.load_ms),
         fmt.size(summary.peak_memory_bytes),
-        "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio, line.comparison.estimate),
+        fmt.comparison(line.comparison),
         _verdict(line),
         *_prediction_cells(line, checked),
     )
 
 
 def _verdict(line: Line) -> str:
-    standing = line.validity.standing
-    return line.comparison.verdict if standing == "valid" else f"{line.comparison.verdict} ({standing})"
+    """The verdict with the standing of the comparison; the baseline, which is compared with nothing, has its own."""
+    if line.comparison.verdict == "baseline" and line.validity.standing != "valid":
+        return f"baseline ({line.validity.standing})"
+    return fmt.verdict(line.comparison)
 
 
 def _prediction_cells(line: Line, checked: bool) -> tuple[str, ...]:

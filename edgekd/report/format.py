@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 
 NBSP = "\u00a0"
@@ -49,6 +50,21 @@ def ratio(interval: Interval | None, estimate: float | None = None) -> str:
     if interval is None:
         return DASH if estimate is None else f"{significant(estimate)} (no interval)"
     return f"{significant(interval.value)} ({significant(interval.low)}–{significant(interval.high)})"
+
+
+def comparison(compared: Comparison) -> str:
+    """A ratio with its standing: ``0.110 (0.106–0.114), semi-valid``. An invalid measurement has no number to give."""
+    if compared.verdict == "baseline":
+        return "1"
+    if compared.standing == "invalid":
+        return "invalid"
+    text = ratio(compared.ratio, compared.estimate)
+    return text if compared.standing == "valid" else f"{text}, {compared.standing}"
+
+
+def verdict(compared: Comparison) -> str:
+    """The verdict with its standing: ``faster``, ``faster (semi-valid)``."""
+    return compared.verdict if compared.standing == "valid" else f"{compared.verdict} ({compared.standing})"
 
 
 def factor(value: float) -> str:

@@ -61,7 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Headline:
-    """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher."""
+    """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher.
+
+    ``standing`` is that of ``faster``, which is None where the measurement is invalid.
+    """
 
     text: str
     row: str | None = None
@@ -69,6 +72,7 @@ class Headline:
     smaller: float | None = None
     faster: Interval | None = None
     verdict: str | None = None
+    standing: str | None = None
     metric: str = "accuracy"
     score: Interval | None = None
     teacher_score: Interval | None = None

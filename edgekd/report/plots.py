@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.labels import Point, place_labels
-from edgekd.report.model import Confusion, Curve, Report
+from edgekd.report.model import Confusion, Curve, Report, Row
 
 _SIZE = (5.2, 3.7)
 # More names than this would lie over each other.
@@ -109,17 +110,24 @@ def against_size(report: Report) -> Figure | None:
 
 
 def against_latency(report: Report) -> Figure | None:
-    """Accuracy of each file against its latency over the baseline's, on a logarithmic axis."""
+    """Accuracy of each file against its latency over the baseline's, on a logarithmic axis; without invalid ones."""
     points = [
-        (row.row, row.title, row.comparison.ratio, score)
+        (row.row, _title_of(row, row.comparison), row.comparison.ratio, score)
         for row in report.rows
-        if (score := row.score(report.metric)) and row.comparison and row.comparison.ratio
+        if (score := row.score(report.metric))
+        and row.comparison
+        and row.comparison.ratio
+        and row.comparison.standing != "invalid"
     ]
     if len(points) < 2:
         return None
     return scatter(
         points, f"latency, {report.baseline_title} = 1", report.metric, lambda value: fmt.significant(value, 1)
     )
+
+
+def _title_of(row: Row, comparison: Comparison) -> str:
+    return row.title if comparison.standing == "valid" else f"{row.title} ({comparison.standing})"
 
 
 def confusion(report: Report) -> Figure | None:

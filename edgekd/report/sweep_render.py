@@ -133,10 +133,18 @@ def _row(one: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
         fmt.size(one["size_bytes"]),
         fmt.percent(one["val_accuracy"]["value"]),
         fmt.score(_interval(one["accuracy"])),
-        fmt.ratio(_interval(one["latency"])) if one["latency"] else fmt.DASH,
+        _latency(one),
         fmt.milliseconds(one["p50_ms"]),
         ", ".join(mark for mark in marks if mark),
     )
+
+
+def _latency(one: Mapping[str, Any]) -> str:
+    # Absent from sweeps before it was recorded.
+    standing = one.get("latency_standing") or "valid"
+    if not one["latency"]:
+        return "invalid" if standing == "invalid" else fmt.DASH
+    return fmt.ratio(_interval(one["latency"])) + ("" if standing == "valid" else f", {standing}")
 
 
 def _interval(value: Any) -> Interval:

@@ -102,9 +102,7 @@ def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
 def _timing(row: Row) -> tuple[str, str]:
     if row.latency is None or row.comparison is None:
         return fmt.DASH, fmt.DASH
-    if row.comparison.verdict == "baseline":
-        return "1", fmt.milliseconds(row.latency.p50_ms)
-    return fmt.ratio(row.comparison.ratio, row.comparison.estimate), fmt.milliseconds(row.latency.p50_ms)
+    return fmt.comparison(row.comparison), fmt.milliseconds(row.latency.p50_ms)
 
 
 def _latency_row(row: Row) -> tuple[str, ...]:
@@ -118,5 +116,5 @@ def _latency_row(row: Row) -> tuple[str, ...]:
         fmt.size(latency.peak_memory_bytes),
         fmt.count(latency.launches),
         fmt.count(latency.samples),
-        comparison.verdict if comparison else fmt.DASH,
+        fmt.verdict(comparison) if comparison else fmt.DASH,
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgekd.bench.statistics import Comparison, Verdict
@@ -15,6 +17,10 @@ def row(name: str, size_bytes: int | None, score: float | None, comparison: Comp
 
 def against(value: float, verdict: Verdict, *reasons: str) -> Comparison:
     return Comparison(value, Interval(value, value * 0.97, value * 1.03), verdict, reasons)
+
+
+def semi_valid(value: float, verdict: Verdict) -> Comparison:
+    return replace(against(value, verdict, "other programs took 50% of one core"), standing="semi-valid")
 
 
 def line(comparison: Comparison | None, size_bytes: int = 412_000) -> str:
@@ -41,6 +47,10 @@ def test_the_one_line() -> None:
         ),
         (None, 412_000, "; speed not measured"),
         (against(0.11, "faster"), 14_832_000, "2.0x larger and 9.1x faster"),
+        (semi_valid(0.11, "faster"), 412_000, "9.1x faster (8.8–9.4, semi-valid) than the teacher: 412 kB"),
+        (semi_valid(0.11, "faster"), 412_000, "98.0 %; semi-valid: other programs took 50% of one core"),
+        (semi_valid(1.4, "slower"), 412_000, "1.40x slower (1.36–1.44, semi-valid) than the teacher"),
+        (semi_valid(1.0, "no difference"), 412_000, "; no difference in speed; semi-valid: other programs"),
         (Comparison(0.2, None, "inconclusive", ("few launches: 3",)), 412_000, "(about 5.0x as fast): few launches: 3"),
     ],
 )
@@ -48,6 +58,14 @@ def test_it_says_no_more_than_was_found(comparison: Comparison | None, size_byte
     text = line(comparison, size_bytes)
     assert said in text
     assert ("faster" in text) == (comparison is not None and comparison.verdict == "faster")
+
+
+def test_an_invalid_measurement_gives_no_number() -> None:
+    invalid = replace(against(0.037, "inconclusive", "other programs took the CPU"), standing="invalid")
+    rows = (row("teacher", 7_416_000, 0.98), row("int8_tflite", 412_000, 0.971, invalid))
+    told = headline(rows, "accuracy", ())
+    assert told.text.endswith("; speed unknown, the measurement is invalid: other programs took the CPU")
+    assert "27" not in told.text and (told.faster, told.standing) == (None, "invalid")
 
 
 def test_partial_runs() -> None:

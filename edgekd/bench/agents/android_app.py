@@ -68,7 +68,7 @@ _REFUSALS = {
 
 
 class AndroidApp:
-    """An ``Agent`` (see launching) over the demo's APK on a phone."""
+    """An ``Agent`` (see protocol) over the demo's APK on a phone."""
 
     name = "android-app"
     formats: tuple[str, ...] = ("tflite",)
@@ -104,7 +104,7 @@ class AndroidApp:
 
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
         """Start the activity in a fresh process and wait for its reply."""
-        # A name of its own for every reply: none is taken for another's.
+        # Every reply has its own name, so that an old one is never read.
         reply = f"reply-{round_}-{index}.json"
         plan = {**plan_of(self._targets, index, settings, ""), "out": reply}
         with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
@@ -118,7 +118,7 @@ class AndroidApp:
             finally:
                 self._stop()
             if waited.status != 0:
-                raise self._died("the app ended without a reply")
+                raise self._death("the app ended without a reply")
             self._device.pull(f"{FOLDER}/{reply}", local_reply)
             return read_reply(local_reply, self._device.address)
 
@@ -131,13 +131,13 @@ class AndroidApp:
         remote = f"{self._folder}/demo.apk"
         self._device.push(self._apk, remote)
         done = self._device.run(["pm", "install", "-r", "-t", remote], _INSTALL_TIMEOUT_S)
-        said = f"{done.stdout}\n{done.stderr}"
-        if done.status != 0 or "Success" not in said:
-            code = re.search(r"INSTALL_[A-Z_]+", said)
-            told = next((told for name, told in _REFUSALS.items() if code and code[0].startswith(name)), None)
-            last = last_line(said)
+        output = f"{done.stdout}\n{done.stderr}"
+        if done.status != 0 or "Success" not in output:
+            code = re.search(r"INSTALL_[A-Z_]+", output)
+            why = next((text for name, text in _REFUSALS.items() if code and code[0].startswith(name)), None)
+            last = last_line(output)
             raise DeviceError(
-                f"{self._device.address}: the demo was not installed: {f'{told} ({last})' if told else last}",
+                f"{self._device.address}: the demo was not installed: {f'{why} ({last})' if why else last}",
                 address=self._device.address,
                 argv=("pm", "install", "-r", "-t", remote),
                 status=done.status,
@@ -154,7 +154,7 @@ class AndroidApp:
         finally:
             self._stop()
         if waited.status != 0:
-            raise self._died(f"the app was started and made no folder {FILES}")
+            raise self._death(f"the app was started and made no folder {FILES}")
         script = 'mkdir -p "$1" && chmod 777 "$1"'
         done = self._device.run(["sh", "-c", script, "edgekd", FOLDER], _SHORT_TIMEOUT_S)
         if done.status != 0:
@@ -169,12 +169,12 @@ class AndroidApp:
         # "start" is what every Android's am knows; with -W it would wait for a locked phone to be unlocked.
         argv = ["am", "start", "-n", ACTIVITY, "--es", "plan", plan]
         done = self._device.run(argv, _SHORT_TIMEOUT_S)
-        said = f"{done.stdout}\n{done.stderr}"
+        output = f"{done.stdout}\n{done.stderr}"
         # am's status is 0 whatever it says in older versions.
-        if done.status != 0 or re.search(r"^(?:Error|java\.lang|.*Exception:)", said, re.MULTILINE):
-            errors = [line for line in said.splitlines() if re.match(r"Error|.*Exception:", line)]
+        if done.status != 0 or re.search(r"^(?:Error|java\.lang|.*Exception:)", output, re.MULTILINE):
+            errors = [line for line in output.splitlines() if re.match(r"Error|.*Exception:", line)]
             raise DeviceError(
-                f"{self._device.address}: the demo's benchmark did not start: {last_line((errors or [said])[-1])}",
+                f"{self._device.address}: the demo's benchmark did not start: {last_line((errors or [output])[-1])}",
                 address=self._device.address,
                 argv=argv,
                 status=done.status,
@@ -199,7 +199,7 @@ class AndroidApp:
     def _stop(self) -> None:
         self._device.run(["am", "force-stop", PACKAGE], _SHORT_TIMEOUT_S)
 
-    def _died(self, what: str) -> DeviceError:
+    def _death(self, what: str) -> DeviceError:
         return DeviceError(
             f"{what}: it crashed, Android killed it, or the phone's storage is full. "
             f"See: adb -s {self._device.address.removeprefix('adb:')} logcat -d",

@@ -1,8 +1,8 @@
 """Google's ``benchmark_model`` as the agent on a phone that has neither our app nor a Python.
 
-It infers on random numbers, tells summary statistics and no single timing, and gives no answers: results are labelled
-so. Nothing is downloaded: its builds are replaced every night, so that no hash could say which one is meant; the
-user's own copy is given by path. Sources: the tool's README and the logs of its versions from 2019 on.
+It infers on random numbers and reports summary statistics alone, no single timing and no prediction; results say so.
+Nothing is downloaded: its builds are replaced every night, so that no hash could say which one is meant; the user's own
+copy is given by path. Sources: the tool's README and the logs of its versions from 2019 on.
 """
 
 from __future__ import annotations
@@ -108,23 +108,23 @@ def parse_log(text: str) -> BenchmarkModelSummary:
         raise ValueError(f"this copy does not know {' '.join(unknown)[:200]}: it is of another version")
     totals = _TOTALS.search(text)
     blocks = [
-        (int(found[1]), _numbers(found[2])) for found in _COUNT.finditer(text[: totals.start()] if totals else "")
+        (int(match[1]), _numbers(match[2])) for match in _COUNT.finditer(text[: totals.start()] if totals else "")
     ]
     if totals is None or not blocks or blocks[-1][0] < 1:
         raise ValueError("its log holds no line 'Inference timings in us' after one 'count=...'")
-    count, said = blocks[-1]
+    count, values = blocks[-1]
     avg = float(totals[3])
-    # Of inferences that all took the same time the tool tells that one value.
-    same = said.get("curr", avg)
+    # Where all inferences took the same time the tool reports that one value.
+    same = values.get("curr", avg)
     peak, delta = _PEAK.search(text), _DELTA.search(text)
     return BenchmarkModelSummary(
         count=count,
-        first_us=said.get("first", same),
+        first_us=values.get("first", same),
         avg_us=avg,
-        std_us=said.get("std", 0.0),
-        min_us=said.get("min", same),
-        max_us=said.get("max", same),
-        median_us=said.get("median"),
+        std_us=values.get("std", 0.0),
+        min_us=values.get("min", same),
+        max_us=values.get("max", same),
+        median_us=values.get("median"),
         init_ms=float(totals[1]) / 1000,
         first_ms=float(totals[2]) / 1000,
         warmup_n=blocks[-2][0] if len(blocks) > 1 else 0,
@@ -135,7 +135,7 @@ def parse_log(text: str) -> BenchmarkModelSummary:
 
 
 class BenchmarkModel:
-    """An ``Agent`` (see launching) that runs the user's copy of the tool."""
+    """An ``Agent`` (see protocol) that runs the user's copy of the tool."""
 
     name = "benchmark_model"
     formats: tuple[str, ...] = ("tflite",)
@@ -171,9 +171,9 @@ class BenchmarkModel:
         try:
             if done.status != 0:
                 raise ValueError(f"it ended with status {done.status}: {_last_error(log)}")
-            found = parse_log(log)
-            if found.delegate != settings["delegate"]:
-                raise ValueError(f"it ran with delegate {found.delegate} where {settings['delegate']} was asked for")
+            summary = parse_log(log)
+            if summary.delegate != settings["delegate"]:
+                raise ValueError(f"it ran with delegate {summary.delegate} where {settings['delegate']} was asked for")
         except ValueError as error:
             raise DeviceError(
                 f"benchmark_model: {error}",
@@ -183,36 +183,36 @@ class BenchmarkModel:
                 stdout=done.stdout,
                 stderr=done.stderr or log[-4000:],
             ) from None
-        return self._reply(found, settings)
+        return self._reply(summary, settings)
 
     def finish(self) -> None:
         """Nothing lies outside the workspace."""
 
-    def _reply(self, found: BenchmarkModelSummary, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _reply(self, run: BenchmarkModelSummary, settings: Mapping[str, Any]) -> dict[str, Any]:
         names = ("count", "avg_us", "std_us", "min_us", "max_us", "median_us")
-        summary = TimingSummary(**{name: value for name, value in asdict(found).items() if name in names})
+        summary = TimingSummary(**{name: value for name, value in asdict(run).items() if name in names})
         return {
             "schema": REPLY_SCHEMA,
             "timings_ns": [],
             "summary": asdict(summary),
             "instructions": None,
             "import_ms": 0.0,
-            "load_ms": found.init_ms,
-            "first_ms": found.first_ms,
-            "warmup_n": found.warmup_n,
-            # It warms up for a time given and does not look whether it is steady.
+            "load_ms": run.init_ms,
+            "first_ms": run.first_ms,
+            "warmup_n": run.warmup_n,
+            # It warms up for a fixed time and does not check whether it is steady.
             "warmup_steady": False,
-            "peak_memory_bytes": found.peak_memory_bytes,
+            "peak_memory_bytes": run.peak_memory_bytes,
             "memory_before_load_bytes": None,
             "threads": settings["threads"],
-            "delegate": found.delegate,
+            "delegate": run.delegate,
             "runtime": f"benchmark_model (sha256 {storage.sha256_file(self._binary)[:12]}): {LABEL}",
             "cpu": {},
             "late_n": None,
             "curve": None,
             "answers": None,
             "check_answers": None,
-            "device": {"before": {}, "after": {"memory_growth_bytes": found.memory_growth_bytes}},
+            "device": {"before": {}, "after": {"memory_growth_bytes": run.memory_growth_bytes}},
         }
 
     def _check_processor(self) -> None:
@@ -238,8 +238,8 @@ def _flag(value: bool) -> str:
 
 
 def _numbers(text: str) -> dict[str, float]:
-    found = re.findall(rf"([a-z0-9]+)={_NUMBER}(?:\s|$)", text)
-    return {name: float(value) for name, value in found}
+    pairs = re.findall(rf"([a-z0-9]+)={_NUMBER}(?:\s|$)", text)
+    return {name: float(value) for name, value in pairs}
 
 
 def _delegate(text: str) -> str:

@@ -1,14 +1,14 @@
 """Measures one model in this fresh process: ``python agent.py PLAN.json OUT.json``.
 
 Runs on the device, so it needs only the standard library, numpy and ai-edge-litert or onnxruntime, and imports
-nothing of edgekd. It must be copied to a folder of its own first: beside it lies a module that would hide the
+nothing of edgekd. It must be copied to an empty folder first: beside it lies a module that would hide the
 standard library's ``statistics``.
 
 What is timed, for both formats alike: from a prepared input array to an output array in Python's hands.
 TFLite: ``set_tensor`` + ``invoke`` + ``get_tensor``; ONNX: ``session.run``, which does the same three things.
 Decoding, resizing and the cast to the input's type lie outside. The images are cycled through in order.
 
-PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": the like or null,
+PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
 "seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
@@ -95,7 +95,7 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     first_ms = _ms_since(start_first)
     counter = open_counter(os.environ.get("EDGEKD_INSTRUCTION_COUNTER"))
     _say("warming up")
-    warmup_n, steady = warm_up(model, inputs, plan, counted=counter is not None)
+    warmup_n, steady = warm_up(model, inputs, plan, counting=counter is not None)
     _say("being timed")
     before = _cpu_times()
     timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
@@ -157,8 +157,8 @@ def load_tflite(plan: dict[str, Any]) -> Callable[[], Model]:
         (into,), outputs = interpreter.get_input_details(), interpreter.get_output_details()
         into_index, out_index = into["index"], outputs[0]["index"]
 
-        def infer(one: Any) -> Any:
-            interpreter.set_tensor(into_index, one)
+        def infer(image: Any) -> Any:
+            interpreter.set_tensor(into_index, image)
             interpreter.invoke()
             return interpreter.get_tensor(out_index)
 
@@ -188,8 +188,8 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
         shape = tuple(size if isinstance(size, int) else 1 for size in into.shape)
         dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(int8)": np.int8}.get(into.type)
 
-        def infer(one: Any) -> Any:
-            return session.run(outputs, {name: one})[0]
+        def infer(image: Any) -> Any:
+            return session.run(outputs, {name: image})[0]
 
         return Model(infer, shape, dtype, f"onnxruntime {onnxruntime.__version__}", "cpu")
 
@@ -197,7 +197,7 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
 
 
 def prepare(images: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
-    """One contiguous array an image, as the model wants it; range and mean are the graph's own business."""
+    """One contiguous array an image, as the model wants it; range and mean belong to the graph."""
     if dtype not in (np.uint8, np.float32):
         raise ValueError(f"the model's input must be uint8 or float32 holding 0..255, got {dtype}")
     channels_first = len(shape) == 4 and shape[1] == 3 and shape[3] != 3
@@ -208,7 +208,7 @@ def prepare(images: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
     return [np.ascontiguousarray(image[np.newaxis]).astype(dtype) for image in images]
 
 
-def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counted: bool) -> tuple[int, bool]:
+def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counting: bool) -> tuple[int, bool]:
     """Infer until two blocks in a row take the same time, at most ``warmup_max_s``: (how many, steady or not).
 
     Instructions need no steady clock: there, as many as the plan asks for at least.
@@ -216,13 +216,13 @@ def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counted: bool
     end = time.perf_counter() + plan["warmup_max_s"]
     done, last = 0, None
     while True:
-        block = [_timed(model, inputs[(done + k) % len(inputs)]) for k in range(STEADY_BLOCK)]
+        block = [_time_inference(model, inputs[(done + k) % len(inputs)]) for k in range(STEADY_BLOCK)]
         done += STEADY_BLOCK
         now = float(np.median(block))
-        steady = counted or (last is not None and abs(now - last) <= STEADY_TOLERANCE * last)
+        steady = counting or (last is not None and abs(now - last) <= STEADY_TOLERANCE * last)
         if steady and done >= plan["warmup_min_iterations"]:
             return done, True
-        if not counted and time.perf_counter() >= end:
+        if not counting and time.perf_counter() >= end:
             return done, steady
         last = now
 
@@ -246,7 +246,7 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
         if pace is not None:
             pace.wait()
             usage.advance()
-        timing = _timed(model, inputs[done % len(inputs)])
+        timing = _time_inference(model, inputs[done % len(inputs)])
         used_ns, switches = usage.advance()
         done += 1
         if done <= plan["max_iterations"]:
@@ -336,7 +336,7 @@ class Curve:
             self._close(now)
 
     def rows(self) -> list[list[float]]:
-        """Every window, a last one that is not whole too if there is no other."""
+        """Every whole window; a partial one where it is the only one."""
         if self._window and not self._rows:
             self._close(time.perf_counter())
         return self._rows
@@ -362,9 +362,9 @@ def count_inferences(
     """Instructions of ``min_iterations`` inferences; the nanoseconds beside them mean nothing on an emulator."""
     gc.collect()
     gc.disable()
-    idle = model._replace(infer=lambda one: one)
-    overhead = min(_counted(idle, inputs[0], counter)[0] for _ in range(5))
-    pairs = [_counted(model, inputs[done % len(inputs)], counter) for done in range(plan["min_iterations"])]
+    idle = model._replace(infer=lambda image: image)
+    overhead = min(_count_inference(idle, inputs[0], counter)[0] for _ in range(5))
+    pairs = [_count_inference(model, inputs[done % len(inputs)], counter) for done in range(plan["min_iterations"])]
     gc.enable()
     return {
         "timings_ns": [timing for _, timing in pairs],
@@ -375,15 +375,15 @@ def count_inferences(
     }
 
 
-def _counted(model: Model, one: Any, counter: Callable[[], int]) -> tuple[int, int]:
+def _count_inference(model: Model, image: Any, counter: Callable[[], int]) -> tuple[int, int]:
     before = counter()
-    timing = _timed(model, one)
+    timing = _time_inference(model, image)
     return counter() - before, timing
 
 
-def _timed(model: Model, one: Any) -> int:
+def _time_inference(model: Model, image: Any) -> int:
     start = time.perf_counter_ns()
-    model.infer(one)
+    model.infer(image)
     return time.perf_counter_ns() - start
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Agent(Protocol):
-    """One way to launch models on one device. ``name`` is told in the result."""
+    """One way to launch models on one device. ``name`` is recorded in the result."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class Agent(Protocol):
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
         """Run the target of that index in a fresh process; returns its reply, still unchecked.
 
-        ``settings`` and ``plan_of`` make the plan that agent.py describes. Raises: DeviceError.
+        ``settings`` and ``plan_of`` make the plan that device_agent.py describes. Raises: DeviceError.
         """
         ...
 

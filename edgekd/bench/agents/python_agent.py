@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PythonAgent:
-    """``agent.py``, pushed beside the files under names that no shell or file system minds."""
+    """``device_agent.py``, pushed as ``agent.py`` beside the files; every name is safe in any shell and file system."""
 
     name = "python"
     formats: tuple[str, ...] = ("tflite", "onnx", "ort")
@@ -32,13 +32,13 @@ class PythonAgent:
         self._targets: tuple[BenchTarget, ...] = ()
 
     def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
-        """The agent, and each target's file and images; a file or an array that several share goes once."""
+        """The agent, and each target's file and images; one that several share is pushed once."""
         self._folder, self._targets = folder, tuple(targets)
         self._device.push(Path(python_agent.__file__), f"{folder}/agent.py")
         for file, content in files_of(targets).items():
             with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
                 self._device.push(
-                    content if isinstance(content, Path) else _saved(content, scratch), f"{folder}/{file}"
+                    content if isinstance(content, Path) else _save_images(content, scratch), f"{folder}/{file}"
                 )
 
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
@@ -51,7 +51,7 @@ class PythonAgent:
             self._device.push(local_plan, plan)
             done = self._device.run(argv, timeout_s)
             if done.status != 0:
-                raise _ended(self._device, argv, done)
+                raise _describe_end(self._device, argv, done)
             self._device.pull(out, local_out)
             return read_reply(local_out, self._device.address)
 
@@ -59,13 +59,13 @@ class PythonAgent:
         """Nothing lies outside the workspace."""
 
 
-def _saved(images: Any, scratch: str) -> Path:
+def _save_images(images: Any, scratch: str) -> Path:
     path = Path(scratch) / "inputs.npy"
     np.save(path, images, allow_pickle=False)
     return path
 
 
-def _ended(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
+def _describe_end(device: Device, argv: Sequence[str], done: Completed) -> DeviceError:
     last = last_line(done.stderr, most=500).replace(python_agent.STAGE, "it was ")
     missing = "No module named" in last or done.status == 127
     hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""

@@ -1,8 +1,8 @@
 """What an agent replies, parsed as untrusted input: checked as a whole before any of it is used.
 
 A reply is refused for a type that is not the one meant (a number in quotes too), for NaN and infinity, negative or zero
-times, more timings than were asked for or than fit into the time the launch had, answers that are not one a photo, and
-a size that no reply has. Texts in it are cut and made fit to print.
+times, more timings than were asked for or than fit into the time the launch had, answers that are not one per photo,
+and a file larger than any reply. Texts in it are cut and made fit to print.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgekd.text import one_line, printable
 
 # Of the agent's reply (agent.py and the Android demo), not of the result.
 REPLY_SCHEMA = 2
-# A reply holds at most max_iterations timings and one answer a photo; more than this is no reply of ours.
+# A reply holds at most max_iterations timings and one answer a photo; a larger file is not a reply.
 REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
 _OWN, _WAIT, _MACHINE = {"own_s", "wall_s"}, {"wait_s"}, {"busy_s", "steal_s", "total_s"}
@@ -30,8 +30,8 @@ _LAUNCH = TypeAdapter(Launch)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one launch was asked for: a reply that does not fit it is none. ``*_n`` are photos, 0 where none."""
+class LaunchRequest:
+    """What one launch was asked for, which its reply must fit. ``*_n`` count photos, 0 where there are none."""
 
     threads: int
     max_iterations: int
@@ -43,7 +43,7 @@ class Asked:
 
 
 def read_reply(path: Path, address: str) -> Any:
-    """The JSON that an agent wrote. Raises: DeviceError if it is none, or is too large to be one."""
+    """The JSON that an agent wrote. Raises: DeviceError if it is not JSON, or too large."""
     size_bytes = path.stat().st_size
     if size_bytes > REPLY_LIMIT_BYTES:
         raise _no_measurement(address, f"{size_bytes:,} bytes")
@@ -54,18 +54,18 @@ def read_reply(path: Path, address: str) -> Any:
         raise _no_measurement(address, f"{error}: {content[:60].decode('utf-8', 'replace')!r}") from None
 
 
-def launch_from_reply(reply: Any, round_: int, session: int, asked: Asked, address: str) -> Launch:
-    """Check and type a reply. Raises: DeviceError for a refusal by the agent, or for what is no reply."""
+def launch_from_reply(reply: Any, round_: int, session: int, request: LaunchRequest, address: str) -> Launch:
+    """Check and type a reply. Raises: DeviceError for a refusal by the agent, or what is not a reply."""
     refused = reply.get("error") if isinstance(reply, dict) else None
     if isinstance(refused, str) and refused:
         raise DeviceError(printable(refused, 500), address=address)
     try:
-        return _checked(reply, round_, session, asked)
+        return _check_reply(reply, round_, session, request)
     except (ValueError, RecursionError) as error:
         raise _no_measurement(address, str(error)) from None
 
 
-def _checked(reply: Any, round_: int, session: int, asked: Asked) -> Launch:
+def _check_reply(reply: Any, round_: int, session: int, request: LaunchRequest) -> Launch:
     if not isinstance(reply, dict) or reply.get("schema") != REPLY_SCHEMA:
         raise ValueError(f"a reply of schema {REPLY_SCHEMA} was expected")
     try:
@@ -77,33 +77,33 @@ def _checked(reply: Any, round_: int, session: int, asked: Asked) -> Launch:
         launch = _LAUNCH.validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
-    _check_times(launch, asked)
+    _check_times(launch, request)
     _check_cpu(launch.cpu)
-    if launch.threads != asked.threads:
-        raise ValueError(f"it ran on {launch.threads} threads where {asked.threads} were asked for")
+    if launch.threads != request.threads:
+        raise ValueError(f"it ran on {launch.threads} threads where {request.threads} were asked for")
     for answers, wanted, count in (
-        (launch.answers, asked.answers, asked.inputs_n),
-        (launch.check_answers, asked.check_n > 0, asked.check_n),
+        (launch.answers, request.answers, request.inputs_n),
+        (launch.check_answers, request.check_n > 0, request.check_n),
     ):
         if answers is not None and (not wanted or len(answers) != count):
             raise ValueError(f"{len(answers)} answers to {count if wanted else 0} photos")
     if launch.device is not None and len(json.dumps(launch.device)) > _DEVICE_LIMIT:
-        raise ValueError("it tells more of the device than there is")
+        raise ValueError("its facts of the device are too long")
     return replace(launch, runtime=_line(launch.runtime), delegate=_line(launch.delegate))
 
 
-def _check_times(launch: Launch, asked: Asked) -> None:
+def _check_times(launch: Launch, request: LaunchRequest) -> None:
     count = len(launch.timings_ns)
     if not count and launch.summary is None:
         raise ValueError("timings_ns is empty")
-    if count > asked.max_iterations:
-        raise ValueError(f"{count} timings where at most {asked.max_iterations} were asked for")
-    if sum(launch.timings_ns) > asked.timeout_s * 1e9:
-        raise ValueError(f"its timings add up to more than the {asked.timeout_s:g} s that it had")
+    if count > request.max_iterations:
+        raise ValueError(f"{count} timings where at most {request.max_iterations} were asked for")
+    if sum(launch.timings_ns) > request.timeout_s * 1e9:
+        raise ValueError(f"its timings add up to more than the {request.timeout_s:g} s that it had")
     if launch.instructions is not None and len(launch.instructions) != count:
         raise ValueError("instructions and timings_ns differ in number")
     _check_places(launch.switched_out or (), count)
-    if asked.curve and not launch.curve:
+    if request.curve and not launch.curve:
         raise ValueError("it has no curve")
     if launch.curve and any(a[0] >= b[0] for a, b in zip(launch.curve, launch.curve[1:], strict=False)):
         raise ValueError("its curve goes back in time")

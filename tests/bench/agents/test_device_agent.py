@@ -103,16 +103,16 @@ def test_imports_only_what_a_device_has() -> None:
 def test_warm_up_stops_when_two_blocks_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     # Blocks of 8: medians 100, 50, 50.5 ns. The third is within 2 % of the second.
     scripted = iter([100] * 8 + [50] * 8 + [50, 51] * 4 + [1] * 100)
-    monkeypatch.setattr(device_agent, "_timed", lambda model, one: next(scripted))
-    model = device_agent.Model(lambda one: one, (1,), np.uint8, "", "")
+    monkeypatch.setattr(device_agent, "_time_inference", lambda model, image: next(scripted))
+    model = device_agent.Model(lambda image: image, (1,), np.uint8, "", "")
     plan = {"warmup_max_s": 60, "warmup_min_iterations": 8}
     assert device_agent.warm_up(model, [0], plan, False) == (24, True)
 
 
 def test_warm_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     growing = iter(range(1, 10_000))
-    monkeypatch.setattr(device_agent, "_timed", lambda model, one: next(growing))
-    model = device_agent.Model(lambda one: one, (1,), np.uint8, "", "")
+    monkeypatch.setattr(device_agent, "_time_inference", lambda model, image: next(growing))
+    model = device_agent.Model(lambda image: image, (1,), np.uint8, "", "")
     assert device_agent.warm_up(model, [0], {"warmup_max_s": 0, "warmup_min_iterations": 0}, False) == (8, False)
 
 
