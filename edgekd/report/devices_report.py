@@ -185,8 +185,7 @@ def _column(part: DevicePart) -> str:
 def _ratio(line: Line) -> str:
     if line.comparison.verdict == "baseline":
         return "1"
-    marks = {"valid": "", "semi-valid": " ~", "invalid": " ✗"}
-    return fmt.ratio(line.comparison.ratio, line.comparison.estimate) + marks[line.validity.standing]
+    return fmt.mark(fmt.ratio(line.comparison.ratio, line.comparison.estimate), line.comparison.standing)
 
 
 def _counted_row(line: Line, checked: bool) -> tuple[str, ...]:
@@ -215,7 +214,8 @@ def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
 
 
 def _verdict(line: Line) -> str:
-    standing = line.validity.standing
+    compared = line.comparison.verdict not in ("baseline", "inconclusive")
+    standing = line.comparison.standing if compared else line.validity.standing
     return line.comparison.verdict if standing == "valid" else f"{line.comparison.verdict} ({standing})"
 
 

@@ -51,6 +51,15 @@ def ratio(interval: Interval | None, estimate: float | None = None) -> str:
     return f"{significant(interval.value)} ({significant(interval.low)}–{significant(interval.high)})"
 
 
+STANDING_LEGEND = "~ is semi-valid and ✗ invalid"
+_MARKS = {"valid": "", "semi-valid": " ~", "invalid": " ✗"}
+
+
+def mark(text: str, standing: str) -> str:
+    """A latency with the mark of its standing; ``STANDING_LEGEND`` says what the marks mean."""
+    return text if text == DASH else f"{text}{_MARKS[standing]}"
+
+
 def factor(value: float) -> str:
     """``18x`` from ten on, ``9.1x`` from two on, ``1.31x`` below."""
     return f"{value:.{_factor_decimals(value)}f}x"

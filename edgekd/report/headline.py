@@ -43,8 +43,9 @@ def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher
         row=row.row,
         size_bytes=row.size_bytes,
         smaller=smaller,
-        faster=comparison.speedup if comparison else None,
+        faster=comparison.speedup if comparison and comparison.standing != "invalid" else None,
         verdict=comparison.verdict if comparison else None,
+        standing=comparison.standing if comparison else None,
         metric=metric,
         score=score,
         teacher_score=teacher_score,
@@ -68,18 +69,22 @@ def _speed_claim(comparison: Comparison | None) -> str | None:
     """A claim only where the verdict supports it."""
     if comparison is None or comparison.ratio is None or comparison.speedup is None:
         return None
+    standing = "" if comparison.standing == "valid" else f"; {comparison.standing}"
     if comparison.verdict == "faster":
-        return f"{fmt.factor(comparison.speedup.value)} faster ({fmt.factor_range(comparison.speedup)})"
+        return f"{fmt.factor(comparison.speedup.value)} faster ({fmt.factor_range(comparison.speedup)}{standing})"
     if comparison.verdict == "slower":
-        return f"{fmt.factor(comparison.ratio.value)} slower ({fmt.factor_range(comparison.ratio)})"
+        return f"{fmt.factor(comparison.ratio.value)} slower ({fmt.factor_range(comparison.ratio)}{standing})"
     return None
 
 
 def _unsure(comparison: Comparison | None) -> str:
     if comparison is None:
         return "; speed not measured"
+    if comparison.standing == "invalid":
+        return f"; the measurement of speed is invalid: {comparison.reasons[0]}"
+    standing = "" if comparison.standing == "valid" else f" ({comparison.standing})"
     if comparison.verdict == "no difference":
-        return "; no difference in speed"
+        return f"; no difference in speed{standing}"
     if comparison.verdict == "inconclusive":
         estimate = f" (about {fmt.factor(1 / comparison.estimate)} as fast)" if comparison.estimate else ""
         return f"; speed inconclusive{estimate}: {comparison.reasons[0]}"

@@ -66,6 +66,7 @@ def tiles(report: Report) -> list[dict[str, str]]:
         elif line.verdict != "faster":
             what = f"as fast: {line.verdict}"
         note = f"95{fmt.NBSP}%: {fmt.factor_range(speedup)}"
+        note += "" if line.standing == "valid" else f"; {line.standing}"
         cards.append(_tile(fmt.factor(speedup.value), what, note, good=line.verdict == "faster"))
     if line.score is not None:
         note = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"

@@ -61,7 +61,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Headline:
-    """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher."""
+    """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher;
+    ``standing`` is that of the measurement, and ``faster`` None where it is invalid."""
 
     text: str
     row: str | None = None
@@ -69,6 +70,7 @@ class Headline:
     smaller: float | None = None
     faster: Interval | None = None
     verdict: str | None = None
+    standing: str | None = None
     metric: str = "accuracy"
     score: Interval | None = None
     teacher_score: Interval | None = None

@@ -71,10 +71,12 @@ def cost_sentence(sweep: Mapping[str, Any]) -> str:
     shared, soft_targets = fmt.duration(sweep["shared_s"]), fmt.duration(sweep["column_s"])
     stopped = sweep.get("stopped") or ()
     early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
+    doubtful = any((one.get("standing") or "valid") != "valid" for one in sweep["students"])
+    marks = f" Of latencies, {fmt.STANDING_LEGEND}." if doubtful else ""
     return (
         f"Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
         f"{len(sweep['students'])} students {fmt.duration(students)}. The front and the pick are decided on the "
-        f"validation photos; the test photos decide nothing.{early}"
+        f"validation photos; the test photos decide nothing.{early}{marks}"
     )
 
 
@@ -133,8 +135,8 @@ def _row(one: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
         fmt.size(one["size_bytes"]),
         fmt.percent(one["val_accuracy"]["value"]),
         fmt.score(_interval(one["accuracy"])),
-        fmt.ratio(_interval(one["latency"])) if one["latency"] else fmt.DASH,
-        fmt.milliseconds(one["p50_ms"]),
+        fmt.mark(fmt.ratio(_interval(one["latency"])), one.get("standing") or "valid") if one["latency"] else fmt.DASH,
+        fmt.mark(fmt.milliseconds(one["p50_ms"]), one.get("standing") or "valid"),
         ", ".join(mark for mark in marks if mark),
     )
 

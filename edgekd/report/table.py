@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekd.bench.statistics import Comparison
 from edgekd.report import format as fmt
 from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
@@ -82,6 +83,8 @@ def caption(report: Report) -> str:
             f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; below 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
+    if any(row.comparison and row.comparison.standing != "valid" for row in report.rows):
+        sentences.append(f"Of latencies, {fmt.STANDING_LEGEND}: the reasons are given under Latency.")
     sentences += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
     sentences += precision_sentences(tuple(row.precision for row in report.rows))
     return " ".join(sentences)
@@ -102,9 +105,11 @@ def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
 def _timing(row: Row) -> tuple[str, str]:
     if row.latency is None or row.comparison is None:
         return fmt.DASH, fmt.DASH
+    standing, p50 = row.comparison.standing, fmt.milliseconds(row.latency.p50_ms)
     if row.comparison.verdict == "baseline":
-        return "1", fmt.milliseconds(row.latency.p50_ms)
-    return fmt.ratio(row.comparison.ratio, row.comparison.estimate), fmt.milliseconds(row.latency.p50_ms)
+        return "1", fmt.mark(p50, standing)
+    ratio = fmt.ratio(row.comparison.ratio, row.comparison.estimate)
+    return fmt.mark(ratio, standing), fmt.mark(p50, standing)
 
 
 def _latency_row(row: Row) -> tuple[str, ...]:
@@ -118,5 +123,9 @@ def _latency_row(row: Row) -> tuple[str, ...]:
         fmt.size(latency.peak_memory_bytes),
         fmt.count(latency.launches),
         fmt.count(latency.samples),
-        comparison.verdict if comparison else fmt.DASH,
+        _verdict(comparison) if comparison else fmt.DASH,
     )
+
+
+def _verdict(comparison: Comparison) -> str:
+    return comparison.verdict if comparison.standing == "valid" else f"{comparison.verdict} ({comparison.standing})"
