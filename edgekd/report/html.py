@@ -34,6 +34,7 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "latency": tables.latency_cells(report),
         "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
+        "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
         "sentences": sentences,
     }
