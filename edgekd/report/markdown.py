@@ -98,7 +98,7 @@ def _data(report: Report) -> list[str]:
 
 
 def _folded(report: Report) -> str:
-    return tables.split_sentence(report).replace("are folded", "are in data/summary.json")
+    return tables.split_sentence(report).replace("more classes.", "more classes are in data/summary.json.")
 
 
 def _provenance(report: Report) -> list[str]:

@@ -81,12 +81,12 @@ def split_cells(report: Report) -> tuple[Cells, Cells]:
 
 
 def split_sentence(report: Report) -> str:
-    """How many classes are folded, and why the others come first; empty where none is."""
+    """How many classes are folded, and which come first; empty where none is folded."""
     count = len(split_cells(report)[1].rows)
     if not count:
         return ""
     first = "that are misclassified most" if report.confusion else "with the fewest training photos"
-    return f"The {_CLASSES_FIRST} classes {first}; {count:,} more are folded."
+    return f"{count:,} more classes. Above are the {_CLASSES_FIRST} {first}."
 
 
 def _classes_by_weight(report: Report) -> list[str]:

@@ -146,10 +146,10 @@ def test_of_many_classes_those_that_matter_are_shown_and_the_rest_is_folded(tmp_
     assert Page(page).open == []
     first, folded = page.split("<details>")
     folded = folded.partition("</details>")[0]
-    assert "The 20 classes that are misclassified most; 980 more are folded." in folded
+    assert "980 more classes. Above are the 20 that are misclassified most." in folded
     assert folded.count('<th scope="row">class ') == 980
     shown = set(re.findall(r'<th scope="row">(class \d+)</th>', first))
     wrong = {photo["truth"] for photo in json.loads((run_dir / "report.json").read_text())["misclassified"]}
     assert len(shown) == 20 and len(shown & wrong) >= 15
     text = (run_dir / "report.md").read_text()
-    assert text.count("| class ") == 20 and "980 more are in data/summary.json" in text
+    assert text.count("| class ") == 20 and "980 more classes are in data/summary.json" in text
