@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Any
 
 from edgekd.errors import ExportError
 from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
@@ -11,6 +15,9 @@ from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME, FloatModel
 from edgekd.quiet import quiet, reason_of
+
+# Keras' name for a network without one, and tf2onnx's number of what it makes.
+_COUNTED = re.compile(r"^functional(_\d+)*/|__\d+(?=$|:)")
 
 
 def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
@@ -40,6 +47,7 @@ def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Bat
                 f"tf2onnx could not convert {name}: {reason[:2000]}. Use --format tflite, or replace the layer "
                 "that it names"
             ) from None
+    _name_by_place(model.graph)
     model.ir_version = IR_VERSION
     model.producer_name = "edgekd"
     if batch == "dynamic":
@@ -47,6 +55,49 @@ def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Bat
             # tf2onnx names the free dimension unk__NN.
             value.type.tensor_type.shape.dim[0].dim_param = BATCH
     return pack(model, record, name=name)
+
+
+def _name_by_place(graph: Any) -> None:
+    """Rename nodes and tensors so that the same model has the same bytes at every conversion.
+
+    tf2onnx and Keras number what they make by counters of the whole process. Here equal names are numbered in the
+    order of the graph. The names of inputs and outputs stay.
+    """
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        return
+    tensors = _Names(value.name for value in (*graph.input, *graph.output))
+    nodes = _Names(())
+    for node in graph.node:
+        node.name = nodes.of(node.name)
+        node.input[:] = [tensors.of(name) for name in node.input]
+        node.output[:] = [tensors.of(name) for name in node.output]
+    for tensor in graph.initializer:
+        tensor.name = tensors.of(tensor.name)
+    order = {name: place for place, name in enumerate(tensors.new.values())}
+    initializers = sorted(graph.initializer, key=lambda tensor: order[tensor.name])
+    # It names the traced function, which has a counter too.
+    graph.doc_string = ""
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(initializers)
+
+
+class _Names:
+    """New names by old ones; those in ``fixed``, and the empty one, stay."""
+
+    def __init__(self, fixed: Iterable[str]) -> None:
+        self.new = {name: name for name in ("", *fixed)}
+        self._taken = set(self.new)
+        self._used: Counter[str] = Counter()
+
+    def of(self, name: str) -> str:
+        """The new name: without counters, and with a number of its own where that is taken."""
+        if name not in self.new:
+            stem = _COUNTED.sub("", name)
+            while (new := f"{stem}_{self._used[stem]}" if self._used[stem] else stem) in self._taken:
+                self._used[stem] += 1
+            self._taken.add(new)
+            self.new[name] = new
+        return self.new[name]
 
 
 def converter() -> str:

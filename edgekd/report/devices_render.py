@@ -85,6 +85,8 @@ def headline(report: DevicesReport) -> str:
         speedup = line.comparison.speedup if line is not None else None
         if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
             continue
+        if line.comparison.standing == "invalid":
+            continue
         standing = "" if line.comparison.standing == "valid" else f" ({line.comparison.standing})"
         speeds.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}{standing}")
     devices = len(report.parts)

@@ -212,10 +212,9 @@ def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
 
 
 def _verdict(line: Line) -> str:
-    """The verdict with the standing of the comparison; the baseline, which is compared with nothing, has its own."""
-    if line.comparison.verdict == "baseline" and line.validity.standing != "valid":
-        return f"baseline ({line.validity.standing})"
-    return fmt.verdict(line.comparison)
+    compared = line.comparison.verdict not in ("baseline", "inconclusive")
+    standing = line.comparison.standing if compared else line.validity.standing
+    return line.comparison.verdict if standing == "valid" else f"{line.comparison.verdict} ({standing})"
 
 
 def _prediction_cells(line: Line, checked: bool) -> tuple[str, ...]:

@@ -52,14 +52,22 @@ def ratio(interval: Interval | None, estimate: float | None = None) -> str:
     return f"{significant(interval.value)} ({significant(interval.low)}–{significant(interval.high)})"
 
 
+STANDING_LEGEND = "~ is semi-valid and ✗ invalid"
+_MARKS = {"valid": "", "semi-valid": " ~", "invalid": " ✗"}
+
+
+def mark(text: str, standing: str) -> str:
+    """A latency with the mark of its standing; ``STANDING_LEGEND`` says what the marks mean."""
+    return text if text == DASH else f"{text}{_MARKS[standing]}"
+
+
 def comparison(compared: Comparison) -> str:
-    """A ratio with its standing: ``0.110 (0.106–0.114), semi-valid``. An invalid measurement has no number to give."""
+    """A ratio with the mark of its standing; an invalid measurement has no number to give."""
     if compared.verdict == "baseline":
         return "1"
     if compared.standing == "invalid":
         return "invalid"
-    text = ratio(compared.ratio, compared.estimate)
-    return text if compared.standing == "valid" else f"{text}, {compared.standing}"
+    return mark(ratio(compared.ratio, compared.estimate), compared.standing)
 
 
 def verdict(compared: Comparison) -> str:

@@ -34,6 +34,7 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "latency": tables.latency_cells(report),
         "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
+        "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
         "sentences": sentences,
     }
@@ -66,7 +67,7 @@ def tiles(report: Report) -> list[dict[str, str]]:
         elif line.verdict != "faster":
             what = f"as fast: {line.verdict}"
         note = f"95{fmt.NBSP}%: {fmt.factor_range(speedup)}"
-        note += f"; {line.standing}" if line.standing != "valid" else ""
+        note += "" if line.standing == "valid" else f"; {line.standing}"
         cards.append(_tile(fmt.factor(speedup.value), what, note, good=line.verdict == "faster"))
     if line.score is not None:
         note = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"

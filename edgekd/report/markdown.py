@@ -93,7 +93,12 @@ def _data(report: Report) -> list[str]:
     if report.data is None:
         return []
     warnings = "\n".join(f"- ⚠ {escaped(warning.message)}" for warning in report.data.warnings)
-    return ["## Photos", cells_table(tables.split_cells(report)), escaped(report.data.duplicates), warnings]
+    table = cells_table(tables.split_cells(report)[0])
+    return ["## Photos", table, _folded(report), escaped(report.data.duplicates), warnings]
+
+
+def _folded(report: Report) -> str:
+    return tables.split_sentence(report).replace("more classes.", "more classes are in data/summary.json.")
 
 
 def _provenance(report: Report) -> list[str]:

@@ -194,6 +194,13 @@ class Confusion:
     counts: tuple[tuple[int, ...], ...]
 
 
+def errors_by_class(confusion: Confusion) -> list[int]:
+    """Wrong predictions of each class's photos, and wrong predictions as that class, together."""
+    counts = confusion.counts
+    predicted = [sum(column) for column in zip(*counts, strict=True)]
+    return [sum(line) + predicted[k] - 2 * line[k] for k, line in enumerate(counts)]
+
+
 @dataclass(frozen=True)
 class Bench:
     """How the latencies were measured."""

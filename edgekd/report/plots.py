@@ -18,7 +18,7 @@ from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.labels import Point, place_labels
-from edgekd.report.model import Confusion, Curve, Report, Row
+from edgekd.report.model import Confusion, Curve, Report, Row, errors_by_class
 
 _SIZE = (5.2, 3.7)
 # More names than this would lie over each other.
@@ -162,10 +162,7 @@ def worst_classes(confusion: Confusion, limit: int) -> list[int]:
     count = len(confusion.classes)
     if count <= limit:
         return list(range(count))
-    errors = [
-        sum(confusion.counts[k]) + sum(line[k] for line in confusion.counts) - 2 * confusion.counts[k][k]
-        for k in range(count)
-    ]
+    errors = errors_by_class(confusion)
     return sorted(sorted(range(count), key=lambda k: (-errors[k], k))[:limit])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgekd import storage
 from edgekd.bench.result import BenchResult
-from edgekd.bench.statistics import compare, summarize
+from edgekd.bench.statistics import Comparison, compare, summarize
+from edgekd.bench.validity import validity
 from edgekd.metrics import Interval
 from edgekd.report.model import Agreement, Row
 
@@ -39,7 +41,7 @@ def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
         agreement=_agreement(raw.get("agreement")),
         largest_difference=raw.get("largest_difference"),
         latency=summarize(result.measurement(raw["row"])) if result and measured else None,
-        comparison=compare(result, raw["row"]) if result and measured else None,
+        comparison=_comparison(result, raw["row"]) if result and measured else None,
         precision=raw.get("precision"),
         gzip_bytes=raw.get("gzip_bytes"),
     )
@@ -59,8 +61,17 @@ def _measured_row(name: str, result: BenchResult) -> Row:
         agreement=None,
         largest_difference=None,
         latency=summarize(measurement),
-        comparison=compare(result, name) if measurement.launches else None,
+        comparison=_comparison(result, name) if measurement.launches else None,
     )
+
+
+def _comparison(result: BenchResult, name: str) -> Comparison:
+    """A file against the baseline; of the baseline itself the standing of its own measurement."""
+    comparison = compare(result, name)
+    if name != result.baseline:
+        return comparison
+    own = validity(result, result.measurement(name))
+    return replace(comparison, standing=own.standing)
 
 
 def _problems(rows: tuple[Row, ...], result: BenchResult | None) -> list[str]:

@@ -71,10 +71,12 @@ def cost_sentence(sweep: Mapping[str, Any]) -> str:
     shared, soft_targets = fmt.duration(sweep["shared_s"]), fmt.duration(sweep["column_s"])
     stopped = sweep.get("stopped") or ()
     early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
+    doubtful = any((one.get("standing") or "valid") != "valid" for one in sweep["students"])
+    marks = f" Of latencies, {fmt.STANDING_LEGEND}." if doubtful else ""
     return (
         f"Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
         f"{len(sweep['students'])} students {fmt.duration(students)}. The front and the pick are decided on the "
-        f"validation photos; the test photos decide nothing.{early}"
+        f"validation photos; the test photos decide nothing.{early}{marks}"
     )
 
 
@@ -134,17 +136,17 @@ def _row(one: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
         fmt.percent(one["val_accuracy"]["value"]),
         fmt.score(_interval(one["accuracy"])),
         _latency(one),
-        fmt.milliseconds(one["p50_ms"]),
+        fmt.mark(fmt.milliseconds(one["p50_ms"]), one.get("standing") or "valid"),
         ", ".join(mark for mark in marks if mark),
     )
 
 
 def _latency(one: Mapping[str, Any]) -> str:
     # Absent from sweeps before it was recorded.
-    standing = one.get("latency_standing") or "valid"
+    standing = one.get("standing") or "valid"
     if not one["latency"]:
         return "invalid" if standing == "invalid" else fmt.DASH
-    return fmt.ratio(_interval(one["latency"])) + ("" if standing == "valid" else f", {standing}")
+    return fmt.mark(fmt.ratio(_interval(one["latency"])), standing)
 
 
 def _interval(value: Any) -> Interval:

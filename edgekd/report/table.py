@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekd.report import format as fmt
-from edgekd.report.model import Report, Row
+from edgekd.report.model import Report, Row, errors_by_class
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
+
+# More classes than this are too many rows for a page: the first few are shown, the others folded.
+_CLASSES_MAX = 30
+_CLASSES_FIRST = 20
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,43 @@ def ladder_cells(report: Report) -> Cells:
     return Cells(LADDER_HEADER if report.ladder else (), ladder_rows(report.ladder))
 
 
-def split_cells(report: Report) -> Cells:
-    """Photos by class and split; empty where there is no data summary."""
+def split_cells(report: Report) -> tuple[Cells, Cells]:
+    """Photos by class and split; of many classes those that matter most, and the rest, which a page may fold.
+
+    Both are empty where there is no data summary, the second where there are few classes.
+    """
     if report.data is None:
-        return Cells((), ())
+        return Cells((), ()), Cells((), ())
     splits = report.data.splits
     order = [name for name in ("train", "val", "test", "unlabelled") if sum(splits.get(name, {}).values())]
-    rows = [(name, *(fmt.count(splits[split].get(name)) for split in order)) for name in report.data.classes]
+    header = ("class", *order)
     total = ("all", *(fmt.count(sum(splits[split].values())) for split in order))
-    return Cells(("class", *order), (*rows, total))
+    rows = [(name, *(fmt.count(splits[split].get(name)) for split in order)) for name in _classes_by_weight(report)]
+    if len(rows) <= _CLASSES_MAX:
+        return Cells(header, (*rows, total)), Cells((), ())
+    return Cells(header, (total, *rows[:_CLASSES_FIRST])), Cells(header, tuple(rows[_CLASSES_FIRST:]))
+
+
+def split_sentence(report: Report) -> str:
+    """How many classes are folded, and which come first; empty where none is folded."""
+    count = len(split_cells(report)[1].rows)
+    if not count:
+        return ""
+    first = "that are misclassified most" if report.confusion else "with the fewest training photos"
+    return f"{count:,} more classes. Above are the {_CLASSES_FIRST} {first}."
+
+
+def _classes_by_weight(report: Report) -> list[str]:
+    """Few classes in their own order; of many the most misclassified first, or those with the fewest photos."""
+    assert report.data is not None
+    classes = report.data.classes
+    if len(classes) <= _CLASSES_MAX:
+        return list(classes)
+    if report.confusion is None:
+        train = report.data.splits.get("train", {})
+        return sorted(classes, key=lambda name: train.get(name, 0))
+    errors = dict(zip(report.confusion.classes, errors_by_class(report.confusion), strict=True))
+    return sorted(classes, key=lambda name: -errors.get(name, 0))
 
 
 def caption(report: Report) -> str:
@@ -82,6 +114,8 @@ def caption(report: Report) -> str:
             f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; below 1 is faster "
             f"({report.bench.launches} launches each, {_threads(report.bench.threads)})."
         )
+    if any(row.comparison and row.comparison.standing != "valid" for row in report.rows):
+        sentences.append(f"Of latencies, {fmt.STANDING_LEGEND}: the reasons are given under Latency.")
     sentences += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
     sentences += precision_sentences(tuple(row.precision for row in report.rows))
     return " ".join(sentences)
@@ -102,7 +136,7 @@ def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
 def _timing(row: Row) -> tuple[str, str]:
     if row.latency is None or row.comparison is None:
         return fmt.DASH, fmt.DASH
-    return fmt.comparison(row.comparison), fmt.milliseconds(row.latency.p50_ms)
+    return fmt.comparison(row.comparison), fmt.mark(fmt.milliseconds(row.latency.p50_ms), row.comparison.standing)
 
 
 def _latency_row(row: Row) -> tuple[str, ...]:

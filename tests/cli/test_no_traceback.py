@@ -104,7 +104,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
             code = int(error.code or 0)
         out, err = capsys.readouterr()
         assert code in (0, 1, 2, 3, 4), argv
-        assert "Traceback" not in out + err and "unexpected " not in err, f"{argv}: {err}"
+        assert "Traceback" not in out + err and "This is an error in edgekd" not in err, f"{argv}: {err}"
         assert "\x1b" not in out + err, argv
         assert code == 0 or err.strip(), f"{argv} says nothing"
         return code

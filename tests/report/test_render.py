@@ -136,3 +136,20 @@ def test_no_tensorflow(run_dir: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_of_many_classes_those_that_matter_are_shown_and_the_rest_is_folded(tmp_path: Path) -> None:
+    classes = tuple(f"class {number:04}" for number in range(1000))
+    run_dir = build_run(tmp_path / "run", Synthetic(classes=classes, test_per_class=(1,) * 1000))
+    render(run_dir)
+    page = (run_dir / "report.html").read_text()
+    assert Page(page).open == []
+    first, folded = page.split("<details>")
+    folded = folded.partition("</details>")[0]
+    assert "980 more classes. Above are the 20 that are misclassified most." in folded
+    assert folded.count('<th scope="row">class ') == 980
+    shown = set(re.findall(r'<th scope="row">(class \d+)</th>', first))
+    wrong = {photo["truth"] for photo in json.loads((run_dir / "report.json").read_text())["misclassified"]}
+    assert len(shown) == 20 and len(shown & wrong) >= 15
+    text = (run_dir / "report.md").read_text()
+    assert text.count("| class ") == 20 and "980 more classes are in data/summary.json" in text

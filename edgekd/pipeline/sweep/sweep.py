@@ -10,7 +10,7 @@ from typing import Any
 
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import compare, summarize
-from edgekd.bench.validity import Standing
+from edgekd.bench.validity import validity
 from edgekd.data.dataset import Dataset
 from edgekd.errors import RunError, UsageError
 from edgekd.evaluation.score import score
@@ -40,8 +40,8 @@ class SweptStudent:
 
     The front and the pick are chosen by ``val_accuracy``.
 
-    Both are the recipe's metric. ``latency`` is over the teacher's, with its standing, and None where that
-    is invalid; ``failed_gates`` are names.
+    Both are the recipe's metric. ``latency`` is over the teacher's, None where its measurement is invalid;
+    ``standing`` is valid, semi-valid or invalid; ``failed_gates`` are names.
     """
 
     student: str
@@ -55,7 +55,7 @@ class SweptStudent:
     seconds: float
     failed_gates: tuple[str, ...]
     on_front: bool = False
-    latency_standing: Standing | None = None
+    standing: str | None = None
 
     def values(self) -> dict[str, float | None]:
         """The quantities of ``--pick``."""
@@ -201,7 +201,7 @@ def _swept_student(spec: str, directory: Path, metric: str) -> SweptStudent:
     validation = score(artifacts_in(directory)[_ROW], dataset, "val")
     result = BenchResult.load(directory / "bench" / "bench.json")
     summary = summarize(result.measurement(_ROW))
-    comparison = compare(result, _ROW) if result.baseline == "teacher" else None
+    timed, compared = result.baseline == "teacher", compare(result, _ROW)
     own_s = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
     return SweptStudent(
         student=spec,
@@ -210,8 +210,8 @@ def _swept_student(spec: str, directory: Path, metric: str) -> SweptStudent:
         size_bytes=int(row["size_bytes"]),
         val_accuracy=getattr(validation, metric),
         accuracy=Interval(**_interval(row[metric])),
-        latency=comparison.ratio if comparison and comparison.standing != "invalid" else None,
-        latency_standing=comparison.standing if comparison else None,
+        latency=compared.ratio if timed and compared.standing != "invalid" else None,
+        standing=compared.standing if timed else validity(result, result.measurement(_ROW)).standing,
         p50_ms=summary.p50_ms if summary else None,
         seconds=round(sum(own_s), 1),
         failed_gates=tuple(gate["name"] for gate in check["gates"] if not gate["passed"] and not gate.get("accepted")),
