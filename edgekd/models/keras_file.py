@@ -1,7 +1,8 @@
 """What is in a Keras file, read without Keras: which version saved it, which classes it names, how large it gets.
 
-Admitted are classes of Keras itself and classes that are registered by modules already imported; no pickled functions
-(Lambda layers), and no archive that grows far beyond its size when it is unpacked.
+Admitted are what networks of Keras are made of (`_MODULES`), but no layer that runs or reads something else (`_CODE`,
+`_FILES`), and classes that are registered by modules already imported; and no archive that grows far beyond its size
+when it is unpacked.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from typing import Any
 from edgekd.errors import ModelError
 from edgekd.text import first_line, one_line
 
-_CODE = ("__lambda__", "Lambda")
+_MODULES = (
+    "keras.layers", "keras.activations", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.ops",
+    "keras.dtype_policies", "keras.random", "keras.models", "keras.src.layers", "keras.src.models", "keras.src.engine",
+    "keras.src.ops", "keras.src.activations", "keras.src.initializers", "keras.src.dtype_policies", "keras.src.backend",
+    "keras.src.random", "keras.applications", "keras.src.applications",
+)  # fmt: skip
+_LAMBDA = "Lambda"
+_CODE = ("__lambda__", "Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_FILES = ("TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization")
 _MOST_GROWTH, _ALWAYS_ADMITTED = 20, 64 << 20
 _LARGEST_CONFIG = 64 << 20
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -43,9 +52,9 @@ class KerasFile:
             return ModelError(f"{self.path} was saved by Keras {one_line(self.version)}. {way_out}")
         if self.classes:
             return ModelError(
-                f"{self.path} uses {one_line(', '.join(self.classes))}, which is not part of Keras. Import the Python "
-                'module that registers it, which runs its code: imports = ["MODULE"] at the top of the recipe, or '
-                "export --import MODULE"
+                f"{self.path} uses {one_line(', '.join(self.classes))}, which Keras' own networks are not made of. Import "
+                'the Python module that registers it, which runs its code: imports = ["MODULE"] at the top of '
+                "the recipe, or export --import MODULE"
             )
         return ModelError(
             f"{self.path} cannot be loaded as a Keras 3 model: {first_line(error) if error else 'no reason'}"
@@ -64,14 +73,20 @@ def check_keras_file(path: Path) -> KerasFile:
     for module, name, registered in _named_classes(config):
         if name in _CODE:
             raise ModelError(
-                f"{path} holds a Lambda layer, which is Python code, and code from a file is never run. Save the model "
-                "with a layer class of your own instead"
+                f"{path} holds a {_LAMBDA if name == '__lambda__' else name} layer, which is "
+                "Python code, and code from a file is never run. Save the model with a layer class of your own instead"
             )
+        if name in _FILES:
+            raise ModelError(f"{path} holds a {name} layer, which reads other files. Save the network without it")
         # What users register has the name of a package before its own: "Custom>Blur".
-        foreign = ">" in registered or not (module.partition(".")[0] == "keras" or _is_function(module, name))
+        foreign = ">" in registered or not (_is_of_keras(module) or _is_function(module, name))
         if foreign and not _is_registered(registered):
             classes.append(registered or f"{module}.{name}")
     return KerasFile(path, version, tuple(dict.fromkeys(classes)))
+
+
+def _is_of_keras(module: str) -> bool:
+    return module == "keras" or any(module == known or module.startswith(f"{known}.") for known in _MODULES)
 
 
 def _is_function(module: str, name: str) -> bool:
@@ -118,8 +133,10 @@ def _named_classes(config: Any) -> Iterator[tuple[str, str, str]]:
         if isinstance(config.get("class_name"), str):
             module, registered = config.get("module"), config.get("registered_name")
             yield str(module or "keras"), config["class_name"], str(registered or "")
-        for value in config.values():
-            yield from _named_classes(value)
+        for key, value in config.items():
+            # Models are loaded without their losses and optimizers.
+            if key != "compile_config":
+                yield from _named_classes(value)
     elif isinstance(config, list):
         for value in config:
             yield from _named_classes(value)

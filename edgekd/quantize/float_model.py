@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
+from edgekd.models.load import load_model
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -61,7 +62,7 @@ def load_float_model(model: Any) -> FloatModel:
     import keras
 
     if isinstance(model, (str, os.PathLike)):
-        model = _load(Path(model))
+        model = load_model(Path(model))
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
     height, width, classes = _geometry(model)
@@ -92,19 +93,6 @@ def call(model: Any, image: Any) -> Any:
 
     structure = getattr(model, "input", None)
     return model(keras.tree.map_structure(lambda _: image, structure), training=False)
-
-
-def _load(path: Path) -> Any:
-    import keras
-
-    if not path.exists():
-        raise ExportError(f"{path} does not exist. Give the path of a .keras file")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged or foreign file can raise anything
-        raise ExportError(
-            f"{path} does not load as a Keras 3 model: {error}. Save it anew with model.save('student.keras')"
-        ) from None
 
 
 def _geometry(model: Any) -> tuple[int, int, int]:

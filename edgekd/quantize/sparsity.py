@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgekd.errors import ModelError
+from edgekd.models.load import load_model
 from edgekd.models.rebuild import check_rebuilt, copy_model, probe_images
 from edgekd.progress import Progress
 from edgekd.quantize.bridge import BridgedModel, bridge
@@ -128,7 +129,7 @@ def copy_student(student: Any) -> Any:
 
     if not isinstance(student, keras.Model):
         return (
-            keras.saving.load_model(student, compile=False)
+            load_model(student)
             if Path(student).exists()
             else load_float_model(student).model
         )

@@ -66,7 +66,7 @@ class StudentSection(Section):
 
     model: str = "slice:8"
     """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
-    px), the path of a .keras file, or "module:function".
+    px), the path of a .keras or .h5 file, or "module:function".
 
     Without @SIZE, the input size is the teacher's, or a file's own. A slice may leave out blocks and keep a share of
     channels: "slice:12-8-11x0.35@128". "module:function" imports that Python module and calls the function, so it runs

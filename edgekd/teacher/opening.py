@@ -44,7 +44,7 @@ def fingerprint(section: TeacherSection) -> list[str]:
         else:
             raise ModelError(
                 f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
-                "the path, relative to the recipe, of a .keras, .onnx or .tflite file or of a SavedModel directory"
+                "the path, relative to the recipe, of a .keras, .h5, .onnx or .tflite file or of a SavedModel"
             )
     return hashes
 

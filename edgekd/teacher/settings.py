@@ -116,10 +116,10 @@ class InputSettings(Section):
 
 
 class TeacherFile(InputSettings):
-    """One trained classifier: a .keras, .onnx or .tflite file, or a SavedModel directory."""
+    """One trained classifier: a .keras, .h5, .onnx or .tflite file, or a SavedModel directory."""
 
     model: str
-    """Path of a .keras, .onnx or .tflite file or of a SavedModel directory, relative to the recipe."""
+    """Path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory, relative to the recipe."""
 
     @field_validator("model")
     @classmethod
@@ -149,8 +149,8 @@ class TeacherSection(InputSettings):
         Annotated[str, Tag("file")] | Annotated[tuple[TeacherFile, ...], Tag("average")],
         Discriminator(_file_or_average),
     ] = Field(LITE0, json_schema_extra=_or_paths)
-    """"efficientnet-lite0", "keras:NAME" (of keras.applications), the path of a .keras, .onnx or .tflite file or of a
-    SavedModel directory, or a list of such files to average.
+    """"efficientnet-lite0", "keras:NAME" (of keras.applications), the path of a .keras, .h5, .onnx or .tflite file or
+    of a SavedModel directory, or a list of such files to average.
 
     Members of a list are paths, or tables with a model of their own; what they leave out is taken from [teacher]. A
     PyTorch model is exported to .onnx first.

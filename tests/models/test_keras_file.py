@@ -30,7 +30,7 @@ class Halved(keras.layers.Layer):
 
 
 def network(*layers: Any) -> Any:
-    flat = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    flat = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax", kernel_regularizer="l2")]
     return keras.Sequential([keras.Input((8, 8, 3)), *layers, *flat])
 
 
@@ -65,7 +65,9 @@ def test_a_custom_layer_is_named_until_its_module_is_imported(tmp_path: Path, mo
         "keras.layers.Dense(3)]).save('custom.keras')"
     )
     subprocess.run([sys.executable, "-c", save], cwd=tmp_path, check=True, env={"PYTHONPATH": ".", "PATH": ""})
-    with pytest.raises(ModelError, match=r"uses tests_halved>Halved, which is not part of Keras.*imports = \["):
+    with pytest.raises(
+        ModelError, match=r"uses tests_halved>Halved, which Keras' own networks are not made of.*imports = \["
+    ):
         load_model(tmp_path / "custom.keras")
     with pytest.raises(UsageError, match="import halved_layer: ModuleNotFoundError"):
         import_custom_layers(["halved_layer"])
@@ -102,7 +104,7 @@ def test_a_class_of_another_module_is_not_imported(tmp_path: Path) -> None:
         layer = config["config"]["layers"][1]
         layer.update(module="antigravity", class_name="Flatten", registered_name=None)
 
-    with pytest.raises(ModelError, match=r"uses antigravity\.Flatten, which is not part of Keras"):
+    with pytest.raises(ModelError, match=r"uses antigravity\.Flatten, which Keras' own networks are not made of"):
         load_model(edited(tmp_path / "m.keras", change))
     assert "antigravity" not in sys.modules
 
@@ -119,3 +121,34 @@ def test_weights_alone_are_not_a_model(tmp_path: Path) -> None:
     network().save_weights(tmp_path / "m.weights.h5")
     with pytest.raises(ModelError, match="holds weights without their network"):
         load_model(tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        ("keras.layers", "TFSMLayer", "holds a TFSMLayer layer, which reads other files"),
+        ("keras.layers", "TorchModuleWrapper", "holds a TorchModuleWrapper layer, which is Python code"),
+        ("keras.utils", "get_file", r"uses keras\.utils\.get_file, which Keras' own networks are not made of"),
+        ("builtins", "exec", r"uses builtins\.exec, which Keras' own networks are not made of"),
+    ],
+)
+def test_classes_that_are_not_made_for_networks_are_refused(
+    tmp_path: Path, module: str, name: str, message: str
+) -> None:
+    network().save(tmp_path / "m.keras")
+
+    def change(config: Any) -> None:
+        config["config"]["layers"][1].update(module=module, class_name=name, registered_name=None)
+
+    with pytest.raises(ModelError, match=message):
+        load_model(edited(tmp_path / "m.keras", change))
+
+
+def test_a_loss_of_ones_own_does_not_keep_a_model_from_loading(tmp_path: Path) -> None:
+    def mine(y: Any, p: Any) -> Any:
+        return keras.ops.mean(y - p)
+
+    model = network()
+    model.compile("adam", loss=mine)
+    model.save(tmp_path / "m.keras")
+    assert load_model(tmp_path / "m.keras").output_shape == (None, 3)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, ModelError
 from edgekd.quantize.float_model import PixelRange, load_float_model
 
 
@@ -84,11 +84,11 @@ def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
     for said, model in wrong.items():
         with pytest.raises(ExportError, match=said):
             load_float_model(model)
-    with pytest.raises(ExportError, match="does not exist"):
+    with pytest.raises(ModelError, match="does not exist"):
         load_float_model(tmp_path / "none.keras")
     broken = tmp_path / "broken.keras"
     broken.write_bytes(b"PK\x03\x04 no")
-    with pytest.raises(ExportError, match=r"broken\.keras does not load as a Keras 3 model"):
+    with pytest.raises(ModelError, match=r"broken\.keras is not a Keras file"):
         load_float_model(broken)
 
 

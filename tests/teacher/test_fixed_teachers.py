@@ -142,16 +142,34 @@ def test_independent_sigmoids_are_refused(tmp_path: Path) -> None:
             opened(path)
 
 
-def test_one_sigmoid_is_two_classes(tmp_path: Path) -> None:
-    model = build("sigmoid", classes=1)
-    model.save(tmp_path / "t.keras")
-    probability = np.asarray(model(PHOTOS / np.float32(255)))[:, 0]
-    section = TeacherSection(model=str(tmp_path / "t.keras"), train=False, pixel_range=(0, 1), classes=("no", "yes"))
-    for path in (tmp_path / "t.keras", save_tflite(tmp_path / "t.tflite", model)):
-        member = section.model_copy(update={"model": str(path)})
-        logits = open_fixed_teacher(member, ("yes", "no"), photos_at).logits(PHOTOS)
+@pytest.mark.parametrize("ending", ["sigmoid", "logits"])
+def test_one_score_is_two_classes_in_every_format(tmp_path: Path, ending: str) -> None:
+    model = build(ending, classes=1)
+    scores = np.asarray(model(PHOTOS / np.float32(255)))[:, 0]
+    probability = scores if ending == "sigmoid" else 1 / (1 + np.exp(-scores))
+    for name in ("t.keras", "t.h5"):
+        keras.Model([model.input], [model.output]).save(tmp_path / name)
+    paths = [
+        tmp_path / "t.keras",
+        tmp_path / "t.h5",
+        save_tflite(tmp_path / "t.tflite", model),
+        save_saved_model(tmp_path / "t", model),
+    ]
+    for path in paths:
+        section = TeacherSection(model=str(path), train=False, pixel_range=(0, 1), classes=("no", "yes"))
+        logits = open_fixed_teacher(section, ("yes", "no"), photos_at).logits(PHOTOS)
         outputs = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
-        assert outputs == pytest.approx(probability, abs=1e-6)
+        assert outputs == pytest.approx(probability, abs=1e-6), path.name
+
+
+def test_a_model_saved_in_half_precision(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build("softmax")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "t.keras")
+    assert same_logits(opened(tmp_path / "t.keras").logits(PHOTOS), logits_of_net()) < 0.01
 
 
 def test_mean_std_and_bgr(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""The teacher that a run keeps gives what the user's file gives, in whatever form it was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekd.models.load import load_model
+from edgekd.models.rebuild import run_layers
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stage_table import stages_until
+from edgekd.recipe import load_recipe
+from edgekd.storage import read_json
+from edgekd.training.loop import evaluate, logits_of
+
+TEXT = """
+[data]
+source = "photos"
+split = { val = 0.2, test = 0.2 }
+views = { views = 2 }
+[teacher]
+model = "%s"
+train = %s
+classes = ["dark", "light"]
+pixel_range = [0, 255]
+[student]
+model = "cnn:2@32"
+allow_larger = true
+"""
+SIDE = 24
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> np.ndarray:
+    """Photos of two shades of grey that are only told apart by who knows their mean."""
+    random = np.random.default_rng(0)
+    photos = []
+    for name, low in (("dark", 90), ("light", 130)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(low, low + 30, (SIDE, SIDE, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+            photos.append(pixels)
+    return np.stack(photos).astype(np.float32)
+
+
+def network(images: np.ndarray, ending: str) -> Any:
+    """Normalized pixels to a score that is 0 at their mean: without the normalization every photo is light."""
+    normalization = keras.layers.Normalization()
+    normalization.adapt(images)
+    image = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Conv2D(4, 1, activation="linear", name="block_1_conv")(normalization(image))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    head = keras.layers.Dense(1 if ending != "softmax" else 2, None if ending == "logit" else ending)
+    model = keras.Model(image, head(x))
+    model.get_layer("block_1_conv").set_weights([np.ones((1, 1, 3, 4), np.float32), np.zeros(4, np.float32)])
+    column = np.ones((4, 1), np.float32)
+    head.set_weights(
+        [column if ending != "softmax" else np.hstack([-column, column]), np.zeros(head.units, np.float32)]
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("ending", "file", "train"),
+    [
+        ("softmax", "t.keras", "false"), ("softmax", "t.keras", "true"), ("softmax", "t.h5", "false"),
+        ("sigmoid", "t.keras", "false"), ("logit", "t.keras", "false"), ("logit", "t.h5", "true"),
+    ],
+)  # fmt: skip
+def test_the_file_that_is_kept_is_the_one_that_is_evaluated(
+    tmp_path: Path, images: np.ndarray, ending: str, file: str, train: str
+) -> None:
+    model = network(images, ending)
+    keras.Model([model.input], [model.output]).save(tmp_path / file)
+    (tmp_path / "r.toml").write_text(TEXT % (file, train), encoding="utf-8")
+    context = RunContext(Workspace(tmp_path / "run"), load_recipe(tmp_path / "r.toml"))
+    for stage in stages_until("teacher"):
+        stage.run(context)
+    summary = read_json(tmp_path / "run" / "teacher" / "summary.json")
+    saved = load_model(tmp_path / "run" / "teacher" / "teacher.keras")
+    validation = context.validation(saved)
+    accuracy, loss = evaluate(logits_of(saved, validation.images), validation.labels)
+    assert (summary["val_score"]["value"], accuracy) == (1.0, 1.0)
+    assert summary["val_loss"] == pytest.approx(loss, abs=1e-6)
+    if train == "false":
+        logits = run_layers(saved, images)
+        scores = run_layers(model, images)
+        light = 1 / (1 + np.exp(-scores[:, 0])) if ending == "logit" else scores[:, -1]
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        assert powers[:, 1] / powers.sum(axis=1) == pytest.approx(light, abs=1e-5)
