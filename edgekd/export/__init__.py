@@ -1,5 +1,6 @@
 """Export: conversion to .tflite, .onnx and other formats; each file carries its record and is checked.
 
+- ``input_model``: the model to convert: its file, input size and pixel range
 - ``exporter``: writes and checks all files; ``options``: batch, layout, license; ``verify``: comparison with Keras
 - ``record``: the record in every file
 - ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``: .tflite
