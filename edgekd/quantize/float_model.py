@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
+from edgekd.models.logits import logits_model
+from edgekd.models.pixel_evidence import fold_preprocessing
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
+# Of outputs, between half precision and float32.
+_HALF_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,10 @@ def load_float_model(model: Any) -> FloatModel:
         model = _load(Path(model))
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
+    _check_weights(model)
+    model = _two_classes(_in_float32(model))
     height, width, classes = _geometry(model)
-    functional = _functional(model)
+    functional = fold_preprocessing(_functional(model))
     needs_softmax = not _ends_in_softmax(functional, height, width)
     rescaling = _leading_rescaling(functional)
     full_model = _wrap(functional, height, width, needs_softmax)
@@ -105,6 +112,87 @@ def _load(path: Path) -> Any:
         raise ExportError(
             f"{path} does not load as a Keras 3 model: {error}. Save it anew with model.save('student.keras')"
         ) from None
+
+
+def _check_weights(model: Any) -> None:
+    for layer in _flat_layers(model):
+        bad = [w.name for w in layer.weights if not np.isfinite(np.asarray(w.value, np.float32)).all()]
+        if bad:
+            raise ExportError(
+                f"{model.name} holds NaN or infinity in {', '.join(bad[:4])} of the layer {layer.name}. Train it again "
+                "from the last good checkpoint"
+            )
+
+
+def _flat_layers(model: Any) -> Iterator[Any]:
+    for layer in getattr(model, "layers", ()):
+        inner = list(_flat_layers(layer))
+        yield from inner or [layer]
+
+
+def _in_float32(model: Any) -> Any:
+    """A model of mixed or half precision rebuilt in float32 with the same weights."""
+    import keras
+
+    policies = {layer.dtype_policy.name for layer in _flat_layers(model)}
+    if not any("float16" in policy or "bfloat16" in policy for policy in policies):
+        return model
+    if not isinstance(model, (keras.Sequential, keras.Model)) or not hasattr(model, "operations"):
+        raise ExportError(
+            f"{model.name} computes in {', '.join(sorted(policies))} and is a subclassed model, which can't be rebuilt "
+            "in float32. Save it as keras.Model(inputs, outputs)"
+        )
+    rebuilt = type(model).from_config(_float32_config(model.get_config()))
+    if not rebuilt.built:
+        rebuilt.build(model.input_shape)
+    rebuilt.set_weights([np.asarray(weight, np.float32) for weight in model.get_weights()])
+    for layer in _flat_layers(rebuilt):
+        if isinstance(layer, keras.layers.Normalization) and hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    _check_rebuilt(model, rebuilt)
+    return rebuilt
+
+
+def _float32_config(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _float32_config(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_float32_config(value) for value in config)
+    return "float32" if config in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16") else config
+
+
+def _check_rebuilt(model: Any, rebuilt: Any) -> None:
+    import keras
+
+    shape = (2, *(size or 32 for size in model.inputs[0].shape[1:]))
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    before, after = (keras.ops.convert_to_numpy(call(m, pixels)).astype(np.float32) for m in (model, rebuilt))
+    difference = float(np.abs(before - after).max())
+    if not difference <= _HALF_TOLERANCE * max(1.0, float(np.abs(after).max())):
+        raise ExportError(
+            f"{model.name} gives other values in float32 than in half precision, by up to {difference:.3g}. Save it in "
+            "float32"
+        )
+
+
+def _two_classes(model: Any) -> Any:
+    """A model with one sigmoid or one logit as one with two logits, -z/2 and z/2; any other as it is."""
+    import keras
+
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (1,) or not hasattr(model, "operations"):
+        return model
+    activation = _last_activation(_functional(model))
+    if activation not in (None, "linear", "sigmoid"):
+        raise ExportError(f"{model.name} has one output that ends in {activation}; a sigmoid or a logit is needed")
+    bare = logits_model(model, model.name) if activation == "sigmoid" else model
+    if activation == "sigmoid":
+        # ``logits_model`` gives the logits 0 and z.
+        bare = keras.Model(bare.inputs, bare.layers[-1].input)
+    two = keras.layers.Dense(2, use_bias=False, trainable=False, name="two_classes")
+    logits = keras.Model(bare.inputs, two(bare.outputs[0]), name=model.name)
+    two.set_weights([np.array([[-0.5, 0.5]], np.float32)])
+    return logits
 
 
 def _geometry(model: Any) -> tuple[int, int, int]:
@@ -170,8 +258,8 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
     activation = _last_activation(model)
     if activation not in (None, "linear", "softmax"):
         raise ExportError(
-            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed. "
-            "Give its last layer activation=None"
+            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed, or one sigmoid for "
+            "two classes. Give its last layer activation=None"
         )
     # Judged by the values, because a layer, an op or a nested model can compute the softmax.
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
