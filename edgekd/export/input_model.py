@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,16 +92,6 @@ def prepare_input(model: Any, where: str, *, input_size: int | None = None, pixe
     for layer in first:
         x = layer(x)
     return keras.Model(image, call(model, x), name=model.name)
-
-
-def import_modules(names: tuple[str, ...]) -> None:
-    """Import modules that register custom layers. Raises UsageError naming one that can't be imported."""
-    import_keras()
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise UsageError(f"--import {name}: {error}. Is the module on PYTHONPATH?") from None
 
 
 def _split_size(text: str) -> tuple[Path, int | None]:
