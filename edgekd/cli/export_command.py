@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # Chooses the training photos that calibrate.
 _SEED = 0
 _HELD_ON_VALIDATION_ONLY = (
-    "Nothing is written: the last step above holds on the validation photos, but a gate fails on test photos. Try "
-    "--ranges percentile or mse, --float-op with a sensitive op, more photos (--calibration), or a lower --min-agreement"
+    "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
+    "--ranges percentile or mse, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
 )
 
 
