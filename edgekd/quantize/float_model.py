@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, ModelError
 from edgekd.models.logits import logits_model
 from edgekd.models.pixel_evidence import fold_preprocessing
+from edgekd.models.rebuild import in_float32
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
-# Of outputs, between half precision and float32.
-_HALF_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -131,48 +130,12 @@ def _flat_layers(model: Any) -> Iterator[Any]:
 
 
 def _in_float32(model: Any) -> Any:
-    """A model of mixed or half precision rebuilt in float32 with the same weights."""
-    import keras
-
-    policies = {layer.dtype_policy.name for layer in _flat_layers(model)}
-    if not any("float16" in policy or "bfloat16" in policy for policy in policies):
+    if len(getattr(model, "inputs", None) or ()) != 1:
         return model
-    if not isinstance(model, (keras.Sequential, keras.Model)) or not hasattr(model, "operations"):
-        raise ExportError(
-            f"{model.name} computes in {', '.join(sorted(policies))} and is a subclassed model, which can't be rebuilt "
-            "in float32. Save it as keras.Model(inputs, outputs)"
-        )
-    rebuilt = type(model).from_config(_float32_config(model.get_config()))
-    if not rebuilt.built:
-        rebuilt.build(model.input_shape)
-    rebuilt.set_weights([np.asarray(weight, np.float32) for weight in model.get_weights()])
-    for layer in _flat_layers(rebuilt):
-        if isinstance(layer, keras.layers.Normalization) and hasattr(layer, "finalize_state"):
-            layer.finalize_state()
-    _check_rebuilt(model, rebuilt)
-    return rebuilt
-
-
-def _float32_config(config: Any) -> Any:
-    if isinstance(config, dict):
-        return {key: _float32_config(value) for key, value in config.items()}
-    if isinstance(config, (list, tuple)):
-        return type(config)(_float32_config(value) for value in config)
-    return "float32" if config in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16") else config
-
-
-def _check_rebuilt(model: Any, rebuilt: Any) -> None:
-    import keras
-
-    shape = (2, *(size or 32 for size in model.inputs[0].shape[1:]))
-    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
-    before, after = (keras.ops.convert_to_numpy(call(m, pixels)).astype(np.float32) for m in (model, rebuilt))
-    difference = float(np.abs(before - after).max())
-    if not difference <= _HALF_TOLERANCE * max(1.0, float(np.abs(after).max())):
-        raise ExportError(
-            f"{model.name} gives other values in float32 than in half precision, by up to {difference:.3g}. Save it in "
-            "float32"
-        )
+    try:
+        return in_float32(model, model.name)
+    except ModelError as error:
+        raise ExportError(str(error)) from None
 
 
 def _two_classes(model: Any) -> Any:
