@@ -14,6 +14,7 @@ from edgekd.bench.plan import FRAME_MS, BenchPlan
 from edgekd.bench.targets import BenchTarget, Photos, make_targets
 from edgekd.errors import DataError, UsageError
 from edgekd.formats.artifact import Artifact
+from edgekd.inspection.probe import check_runs
 from edgekd.photo_formats import FORMATS
 from edgekd.preprocess import Preprocessing, preprocess
 
@@ -34,6 +35,8 @@ def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Arti
         return {TITLES[row]: files[row] for row in TITLES if row in files and row != "labels_only"}
     paths = dict.fromkeys([*([baseline] if baseline else []), *artifacts])
     opened = {path.name: Artifact.open(path) for path in paths}
+    for path in paths:
+        check_runs(path)
     if len(opened) < len(paths):
         raise UsageError("two of the files have the same name; give them different ones")
     return opened

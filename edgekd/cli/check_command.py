@@ -44,8 +44,10 @@ def command(
       edgekd check runs/road/export/student.int8.tflite --data runs/road
     """
     from edgekd.formats.artifact import Artifact
+    from edgekd.inspection.probe import check_runs
 
     opened = Artifact.open(artifact)
+    check_runs(artifact)
     if data is None:
         _smoke(opened, as_json)
         return
@@ -56,6 +58,8 @@ def command(
     warn_of_training_photos(opened, dataset, split)
     gates = ParityGates(min_agreement=min_agreement, min_accuracy=min_accuracy)
     float_file = Artifact.open(reference) if reference else None
+    if reference:
+        check_runs(reference)
     finish([score(opened, dataset, split, reference=float_file, gates=gates, threads=threads)], as_json)
 
 

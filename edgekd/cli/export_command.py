@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekd.errors import UsageError
+from edgekd.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
+    from edgekd.evaluation.score import CheckRow
+    from edgekd.export.input_model import PixelOptions
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
     from edgekd.preprocess import Preprocessing
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
 
 # Chooses the training photos that calibrate.
 _SEED = 0
-
-
-@click.command(
-    "export", epilog="The model must take pixel values 0..255. Files are written only after each was run and checked."
+_HELD_ON_VALIDATION_ONLY = (
+    "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
+    "--ranges percentile or mse, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
 )
+
+
+@click.command("export", epilog="Files take pixel values 0..255, and are written only after each was run and checked.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--int8", is_flag=True, help="Write integer-only files, and float32 ones to compare them with.")
 @click.option(
@@ -37,6 +42,11 @@ _SEED = 0
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--input-size", type=click.IntRange(8, 2048), help="Height and width of a model that takes any size.")
+@click.option("--pixel-range", help="What black and white become, where the model's layers do not show it: 0,1.")
+@click.option("--mean", help="Mean of each channel after --pixel-range: 0.485,0.456,0.406.")
+@click.option("--std", help="Standard deviation of each channel after --pixel-range: 0.229,0.224,0.225.")
+@click.option("--classes", help="Class names in the order of the outputs, or a text file of them [order of the data].")
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
 @click.option(
     "--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Output dtype of int8 files [float32]."
@@ -68,6 +78,11 @@ def command(
     images: Path | None,
     strict: bool,
     out: Path,
+    input_size: int | None,
+    pixel_range: str | None,
+    mean: str | None,
+    std: str | None,
+    classes: str | None,
     crop: str,
     output: str,
     batch: str | None,
@@ -89,21 +104,22 @@ def command(
     Microcontrollers; coreml needs: pip install "edgekd[coreml]".
 
     --max-drop guarantees the int8 file: at most so many points of accuracy below the float32 one on validation photos,
-    or exit code 3. It tries other ranges, then the most sensitive ops in float.
+    or exit code 3 and no files. It tries other ranges, then the most sensitive ops in float.
+
+    A model whose first layers do not show that it takes pixel values 0..255 needs --pixel-range.
 
     \b
     Example:
       edgekd export student.keras --int8 --data photos --out out
       edgekd export student.keras --int8 --data photos --out out --format tflite,c
       edgekd export student.keras --int8 --data photos --out out --max-drop 0.5
+      edgekd export mobilenet.keras --data photos --out out --pixel-range=-1,1 --classes red,yellow,green
       edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
-    from edgekd.cli.check_command import finish
-    from edgekd.cli.console import PROGRESS, line
     from edgekd.cli.photos import open_photos
-    from edgekd.evaluation.score import ParityGates, score
+    from edgekd.data.class_names import read_class_names, reorder_classes
     from edgekd.export.android import assets_folder
-    from edgekd.export.exporter import extra_files
+    from edgekd.export.input_model import load_input_model
     from edgekd.extras import require
     from edgekd.storage import require_writable
 
@@ -116,21 +132,164 @@ def command(
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
     require_writable(out)
+    pixels = _pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict)
-    options = _options(batch, layout, license_)
-    section = _section(int8, ranges, float_ops, extra, max_drop)
-    artifacts = _export(
-        model, data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration, section, options
-    )
-    for path in extra_files(out, model.stem, tuple(formats.split(","))):
-        line(f"wrote {path}", to=PROGRESS)
-    gates = ParityGates(min_agreement=min_agreement)
-    float_twin = next((a for a in artifacts if a.precision == "float32" and a.format == "tflite"), None)
-    rows = [score(a, dataset, reference=float_twin if a is not float_twin else None, gates=gates) for a in artifacts]
-    finish(rows, as_json)
+    loaded = load_input_model(model, input_size=input_size, pixels=pixels)
+    if classes is not None:
+        dataset = reorder_classes(dataset, read_class_names(classes))
+    job = _Job(
+        loaded, _stem(model), data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration,
+        _section(int8, ranges, float_ops, extra, max_drop), _options(batch, layout, license_), min_agreement,
+        classes is not None,
+    )  # fmt: skip
+    artifacts = job.run(as_json)
     # After the gates, so that no app gets a file that failed one.
     if android is not None:
         _to_android(artifacts, android, "int8" if int8 else "float32")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One export: what to convert, and how. ``ordered`` is true where the user gave the order of the classes."""
+
+    model: Any
+    stem: str
+    data: Path
+    dataset: Dataset
+    out: Path
+    formats: tuple[str, ...]
+    int8: bool
+    crop: Any
+    output: Any
+    calibration: int
+    section: QuantizeSection
+    options: ExportOptions
+    min_agreement: float
+    ordered: bool
+
+    def run(self, as_json: bool) -> list[Artifact]:
+        """Convert, score on the test photos and publish. With --max-drop, nothing is written where a gate fails."""
+        from edgekd.cli.check_command import finish
+        from edgekd.cli.console import PROGRESS, line
+        from edgekd.export.exporter import extra_files, publish
+        from edgekd.temporary import owned_folder
+
+        existed = self.out.exists()
+        self.out.mkdir(parents=True, exist_ok=True)
+        skipped: list[str] = []
+        try:
+            with owned_folder(self.out, "export") as staging:
+                artifacts = self._export(staging, skipped)
+                rows = self._score(artifacts)
+                if self.section.max_drop is not None and not all(gate.passed for row in rows for gate in row.gates):
+                    line(_HELD_ON_VALIDATION_ONLY, to=PROGRESS)
+                    finish(rows, as_json)
+                artifacts = publish(artifacts, staging, self.out)
+        finally:
+            if not existed and not any(self.out.iterdir()):
+                self.out.rmdir()
+        for path in extra_files(self.out, self.stem, self.formats):
+            line(f"wrote {path}", to=PROGRESS)
+        finish(rows, as_json)
+        if skipped:
+            raise ExportError("\n  ".join(["the other files were written, but not these:", *skipped]))
+        return artifacts
+
+    def _score(self, artifacts: list[Artifact]) -> list[CheckRow]:
+        from edgekd.evaluation.score import ParityGates, score
+
+        gates = ParityGates(min_agreement=self.min_agreement)
+        float_twin = next((a for a in artifacts if a.precision == "float32" and a.format == "tflite"), None)
+        return [
+            score(a, self.dataset, reference=float_twin if a is not float_twin else None, gates=gates)
+            for a in artifacts
+        ]
+
+    def _export(self, staging: Path, skipped: list[str]) -> list[Artifact]:
+        """Calibrate on training photos chosen by a fixed seed, and convert."""
+        from edgekd.data.images import images_of, some_of
+        from edgekd.export.exporter import export
+        from edgekd.preprocess import Preprocessing
+
+        height, width = self.model.inputs[0].shape[1:3]
+        preprocessing = Preprocessing(height=height, width=width, crop=self.crop)
+        samples = some_of(self.dataset.split("train"), self.calibration, _SEED)
+        photos = images_of(self.dataset, samples, preprocessing)
+        chosen: QuantizeSection | Conversion = self.section
+        if self.section.max_drop is not None:
+            chosen = self._convert_within(photos, preprocessing, self.section.max_drop, staging)
+        # The float32 .tflite is what int8 files are compared with, so it is always written.
+        return export(
+            self.model, staging, self.stem, labels=self.dataset.classes, preprocessing=preprocessing,
+            precisions=("float32", *(("int8",) if self.int8 else ()), *self.section.precisions),
+            formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos, output=self.output,
+            quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
+            skipped=skipped,
+        )  # fmt: skip
+
+    def _convert_within(self, photos: Any, preprocessing: Preprocessing, max_drop: float, scratch: Path) -> Conversion:
+        """Take the first step of the ladder that holds on the validation photos."""
+        from edgekd.cli.console import PROGRESS, line
+        from edgekd.data.images import images_of
+        from edgekd.export.options import needs_onnx
+        from edgekd.pipeline.qat_training import train_qat_for_export, train_qat_without_run
+        from edgekd.quantize.float_model import load_float_model
+        from edgekd.quantize.ladder import climb_ladder
+        from edgekd.quantize.qat import QatSettings
+
+        valid = images_of(self.dataset, self.dataset.split("val"), preprocessing), self.dataset.labels("val")
+
+        def qat() -> Conversion:
+            checkpoint = scratch / ".qat.npz"
+            try:
+                if self.ordered:
+                    # A run's soft targets are in the order of its own classes.
+                    return train_qat_without_run(
+                        self.model, self.dataset, preprocessing, QatSettings(), self.output, checkpoint=checkpoint
+                    )
+                return train_qat_for_export(
+                    self.model, self.data, self.dataset, preprocessing, self.output, checkpoint=checkpoint
+                )
+            finally:
+                checkpoint.unlink(missing_ok=True)
+
+        return climb_ladder(
+            load_float_model(self.model), photos, valid, "accuracy", max_drop, min_agreement=self.min_agreement,
+            output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat,
+            say=lambda text: line(text, to=PROGRESS),
+        ).require()  # fmt: skip
+
+
+def _stem(model: Path) -> str:
+    """Name of the files: that of the model, without a size behind an @."""
+    name, at, size = model.name.rpartition("@")
+    return Path(name if at and size.isdecimal() and not model.exists() else model.name).stem
+
+
+def _pixels(pixel_range: str | None, mean: str | None, std: str | None) -> PixelOptions:
+    from edgekd.export.input_model import PixelOptions
+
+    means, deviations = _numbers("--mean", mean, 3), _numbers("--std", std, 3)
+    limits = _numbers("--pixel-range", pixel_range, 2)
+    return PixelOptions(
+        None if limits is None else (limits[0], limits[1]),
+        None if means is None else (means[0], means[1], means[2]),
+        None if deviations is None else (deviations[0], deviations[1], deviations[2]),
+    )
+
+
+def _numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) == 1 and count == 3:
+        numbers *= 3
+    if len(numbers) != count:
+        raise UsageError(f"{option} takes {count} numbers separated by commas, got {text!r}")
+    return numbers
 
 
 def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> None:
@@ -174,76 +333,3 @@ def _section(
         return QuantizeSection.model_validate(values)
     except ValidationError as error:
         raise UsageError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
-
-
-def _export(
-    model: Path,
-    data: Path,
-    dataset: Dataset,
-    out: Path,
-    formats: tuple[str, ...],
-    int8: bool,
-    crop: Any,
-    output: Any,
-    count: int,
-    section: QuantizeSection,
-    options: ExportOptions,
-) -> list[Artifact]:
-    """Calibrate on training photos chosen by a fixed seed, and convert."""
-    from edgekd.data.images import images_of, some_of
-    from edgekd.export.exporter import export
-    from edgekd.export.options import needs_onnx
-    from edgekd.models.load import load_model
-    from edgekd.preprocess import Preprocessing
-
-    loaded = load_model(model)
-    height, width = loaded.input_shape[1:3]
-    preprocessing = Preprocessing(height=height, width=width, crop=crop)
-    photos = images_of(dataset, some_of(dataset.split("train"), count, _SEED), preprocessing)
-    chosen: QuantizeSection | Conversion = section
-    if section.max_drop is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        any_cpu = needs_onnx(formats)
-        chosen = _convert_within(loaded, photos, data, dataset, preprocessing, section.max_drop, output, any_cpu, out)
-    # The float32 .tflite is what int8 files are compared with, so it is always written.
-    return export(
-        loaded, out, model.stem, labels=dataset.classes, preprocessing=preprocessing,
-        precisions=("float32", *(("int8",) if int8 else ()), *section.precisions),
-        formats=tuple(dict.fromkeys(("tflite", *formats))), calibration=photos, output=output,
-        quantize=chosen, options=options, provenance={"calibration_seed": str(_SEED)},
-    )  # fmt: skip
-
-
-def _convert_within(
-    model: Any,
-    photos: Any,
-    data: Path,
-    dataset: Dataset,
-    preprocessing: Preprocessing,
-    max_drop: float,
-    output: Any,
-    any_cpu: bool,
-    out: Path,
-) -> Conversion:
-    """The first step of the ladder that loses no more than was allowed on the validation photos."""
-    from edgekd.cli.console import PROGRESS, line
-    from edgekd.data.images import images_of
-    from edgekd.pipeline.qat_training import train_qat_for_export
-    from edgekd.quantize.float_model import load_float_model
-    from edgekd.quantize.ladder import climb_ladder
-    from edgekd.temporary import owned_folder
-
-    def say(text: str) -> None:
-        line(text, to=PROGRESS)
-
-    valid = images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val")
-    with owned_folder(out, "qat") as scratch:
-
-        def aware() -> Conversion:
-            checkpoint = scratch / "checkpoint.npz"
-            return train_qat_for_export(model, data, dataset, preprocessing, output, checkpoint=checkpoint)
-
-        return climb_ladder(
-            load_float_model(model), photos, valid, "accuracy", max_drop,
-            output=output, any_cpu=any_cpu, say=say, train_qat=aware,
-        ).require()  # fmt: skip

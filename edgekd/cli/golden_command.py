@@ -32,12 +32,14 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
     """
     from edgekd.errors import UsageError
     from edgekd.formats.artifact import Artifact
+    from edgekd.inspection.probe import check_runs
 
     if (out is None) == (folder is None):
         raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with written ones")
     if photos is not None and out is None:
         raise UsageError("--photos adds photos to vectors that are written. Give --out DIR with it")
     opened = Artifact.open(artifact)
+    check_runs(artifact)
     if out is not None:
         _make(opened, out, photos, as_json)
     elif folder is not None:

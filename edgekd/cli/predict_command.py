@@ -22,9 +22,11 @@ def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: boo
     from edgekd.cli.console import line, print_error, print_json
     from edgekd.errors import DecodeError
     from edgekd.formats.artifact import Artifact
+    from edgekd.inspection.probe import check_runs
     from edgekd.runtime.predict import predict
 
     opened = Artifact.open(artifact)
+    check_runs(artifact)
     predictions, broken = [], []
     for image in images:
         try:

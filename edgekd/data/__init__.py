@@ -11,6 +11,7 @@ reading         from a listed photo to pixels and hashes
 duplicates      equal photos and photos that look alike
 near_pairs      groups of photos near in hash and colour, without comparing every pair
 splitting       train, val and test: stratified, seeded, duplicates on one side
+class_names     names of classes in the order of a model's outputs
 warnings        what is unusual about photos, counted
 images          photos as arrays of a model's input size
 views           augmented views as a pure function of content, seed and number (views_ops, views_colour, views_mix)

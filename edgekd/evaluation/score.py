@@ -123,6 +123,7 @@ def score(
     row: str | None = None,
     parameters: int | None = None,
     threads: int = 2,
+    judge_labels: bool = True,
     progress: Progress | None = None,
 ) -> CheckRow:
     """Evaluate an exported file on the labelled photos of a split, and compare it with a ``reference``.
@@ -138,6 +139,8 @@ def score(
         row: Name of the result; by default the file's name.
         parameters: Number of weights; by default the one in the file's record.
         threads: Threads of the runtime.
+        judge_labels: Add the gate on labels in the wrong order and on accuracy at chance, see ``label_order``; a run,
+            which trains on these labels itself, leaves it out.
         progress: Called with the number of photos that are done, and of all.
 
     Returns:
@@ -173,7 +176,7 @@ def score(
     )
     gate_results = (
         *_judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], expected),
-        *_judge_labels(result, artifact, dataset.classes, truth),
+        *(_judge_labels(result, artifact, dataset.classes, truth) if judge_labels else ()),
     )
     return CheckRow(**{**vars(result), "gates": gate_results})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd._version import __version__
-from edgekd.errors import GateFailed, UsageError
+from edgekd.errors import ExportError, GateFailed, UnsupportedOpError, UsageError
 from edgekd.export import coreml, onnx_float, onnx_int8, onnx_pack, tflite_pack
 from edgekd.export.c_array import identifier, write_c_array
 from edgekd.export.emit.builder import OPSET
@@ -65,6 +65,7 @@ def export(
     quantize: QuantizeSection | Conversion | None = None,
     provenance: Mapping[str, str] | None = None,
     options: ExportOptions | None = None,
+    skipped: list[str] | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every requested precision and format.
 
@@ -85,6 +86,8 @@ def export(
             "int8-mixed" if ops stay float.
         provenance: Facts that are stored in every file.
         options: Batch, layout, license and version of the files.
+        skipped: If given, files other than .tflite that can't be made are left out, and the reasons are appended here;
+            otherwise nothing is written if any file can't be made.
 
     Returns:
         The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
@@ -115,7 +118,7 @@ def export(
     with owned_folder(out, stem) as temporary:
         job = _Job(
             float_model, temporary, stem, labels, preprocessing, dict(provenance or {}),
-            _weights_hash(float_model), options or ExportOptions(), formats,
+            _weights_hash(float_model), options or ExportOptions(), formats, skipped,
         )  # fmt: skip
         expected = compute_expected(float_model.model, images)
         files = _make_float32(job, expected) if "float32" in precisions else []
@@ -151,6 +154,7 @@ class _Job:
     weights_sha256: str
     options: ExportOptions
     formats: tuple[str, ...]
+    skipped: list[str] | None
 
     @property
     def wants_onnx(self) -> bool:
@@ -181,6 +185,16 @@ class _Job:
         write_bytes(path, content)
         return Artifact.open(path)
 
+    def attempt(self, make: Callable[[], list[_Checked]]) -> list[_Checked]:
+        """Make files, or note why they are skipped where that is allowed."""
+        try:
+            return make()
+        except (ExportError, UnsupportedOpError) as error:
+            if self.skipped is None:
+                raise
+            self.skipped.append(str(error))
+            return []
+
     def write_onnx(self, precision: str, content: bytes) -> list[Artifact]:
         """Write the .onnx and the .ort, as far as requested."""
         name, artifacts = f"{self.stem}.{precision}", []
@@ -198,13 +212,17 @@ def _make_float32(job: _Job, expected: ExpectedOutputs) -> list[_Checked]:
         record = job.record("float32", conversion.record)
         content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
         artifacts.append(job.write("float32", "tflite", content))
+    files = [(artifact, verify(artifact, expected)) for artifact in artifacts]
     if job.wants_onnx:
         facts = {"converter": onnx_float.converter(), "opset": OPSET}
         record = job.record("float32", facts, job.options.layout)
-        artifacts += job.write_onnx(
-            "float32", onnx_float.from_keras(job.float_model, record, name=name, batch=job.onnx_batch)
-        )
-    return [(artifact, verify(artifact, expected)) for artifact in artifacts]
+
+        def make_onnx() -> list[_Checked]:
+            content = onnx_float.from_keras(job.float_model, record, name=name, batch=job.onnx_batch)
+            return [(artifact, verify(artifact, expected)) for artifact in job.write_onnx("float32", content)]
+
+        files += job.attempt(make_onnx)
+    return files
 
 
 def _make_extra(job: _Job, precision: str, images: NDArray[np.uint8], expected: ExpectedOutputs) -> _Checked:
@@ -240,14 +258,31 @@ def _make_int8(job: _Job, conversion: Conversion, expected: ExpectedOutputs) -> 
         files.append((tflite, verify(tflite, expected)))
     if job.wants_onnx:
         single = tflite_pack.pack(conversion.content, record, name=name)
-        record = job.record(precision, {**conversion.record, "opset": OPSET}, job.options.layout)
-        onnx = onnx_int8.from_tflite(single, record, name=name, batch=job.onnx_batch)
-        files += [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx(precision, onnx)]
+        onnx_record = job.record(precision, {**conversion.record, "opset": OPSET}, job.options.layout)
+
+        def make_onnx() -> list[_Checked]:
+            content = onnx_int8.from_tflite(single, onnx_record, name=name, batch=job.onnx_batch)
+            return [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx(precision, content)]
+
+        files += job.attempt(make_onnx)
     if "c" in job.formats:
-        write_c_array(tflite, job.directory)
+
+        def make_c() -> list[_Checked]:
+            write_c_array(tflite, job.directory)
+            return []
+
+        files += job.attempt(make_c)
     if "tflite" not in job.formats:
         tflite.path.unlink()
     return files
+
+
+def publish(artifacts: list[Artifact], staging: Path, out: Path) -> list[Artifact]:
+    """Move everything that ``export`` wrote to ``staging`` into ``out``; returns the artifacts there."""
+    for artifact in artifacts:
+        sidecar_path(out / artifact.path.name).unlink(missing_ok=True)
+    _publish_rest(staging, out)
+    return [Artifact.open(out / artifact.path.name) for artifact in artifacts]
 
 
 def _publish(file: _Checked, out: Path) -> Artifact:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
+
+import numpy as np
 
 from edgekd.errors import ExportError
 from edgekd.export.emit.builder import BATCH, IR_VERSION, OPSET
@@ -38,9 +41,13 @@ def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Bat
         try:
             function = tf.function(classify, input_signature=signature)
             channels_first = [INPUT_NAME] if record.layout == "nchw" else None
-            model, _ = tf2onnx.convert.from_function(
-                function, input_signature=signature, opset=OPSET, inputs_as_nchw=channels_first
-            )
+            with _inlined(tf):
+                concrete = function.get_concrete_function()
+                model, _ = tf2onnx.convert.from_function(
+                    function, input_signature=signature, opset=OPSET, inputs_as_nchw=channels_first,
+                    custom_op_handlers={"Erfc": (_convert_erfc, [])},
+                )  # fmt: skip
+            _freeze_captures(model, concrete)
         except Exception as error:  # tf2onnx raises many kinds
             reason = reason_of(error, read_log)
             raise ExportError(
@@ -98,6 +105,40 @@ class _Names:
             self._taken.add(new)
             self.new[name] = new
         return self.new[name]
+
+
+@contextlib.contextmanager
+def _inlined(tf: Any) -> Iterator[None]:
+    """Trace inner functions inline; Keras compiles a grouped convolution as one, which tf2onnx can't open."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _freeze_captures(model: Any, concrete: Any) -> None:
+    """Make constants of the tensors that layers hold outside their weights; tf2onnx makes inputs of them."""
+    from onnx import numpy_helper
+
+    names = {value.name for value in model.graph.input}
+    for outside, inside in concrete.graph.captures:
+        if inside.name in names and inside.name != f"{INPUT_NAME}:0" and hasattr(outside, "numpy"):
+            model.graph.initializer.append(numpy_helper.from_array(np.asarray(outside.numpy()), inside.name))
+            (extra,) = (value for value in model.graph.input if value.name == inside.name)
+            model.graph.input.remove(extra)
+
+
+def _convert_erfc(context: Any, node: Any, name: str, _args: Any) -> None:
+    """Erfc(x) as 1 - Erf(x), which is -(Erf(x) - 1)."""
+    output = node.output[0]
+    node.type = "Erf"
+    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    less = context.make_node("Sub", [output, one], name=f"{name}_less_one")
+    negated = context.make_node("Neg", [less.output[0]], name=f"{name}_erfc")
+    context.replace_all_inputs(output, negated.output[0])
+    less.input[0] = output
 
 
 def converter() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekd.errors import UnsupportedOpError
-from edgekd.export.emit import elementwise, hard_swish, linear, moving, pooling
+from edgekd.export.emit import elementwise, hard_swish, linear, moving, pooling, tables
 from edgekd.export.emit.builder import BATCH
 from edgekd.export.emit.context import Context
 from edgekd.export.onnx_pack import pack
@@ -22,25 +22,38 @@ EMITTERS: dict[str, elementwise.Emitter] = {
     "DEPTHWISE_CONV_2D": linear.depthwise_conv,
     "DEQUANTIZE": elementwise.dequantize,
     "DIV": elementwise.binary("Div"),
+    "ELU": tables.elu,
+    "EXP": tables.exp,
     "EXPAND_DIMS": moving.reshape,
     "FULLY_CONNECTED": linear.fully_connected,
+    "GELU": tables.gelu,
     "HARD_SWISH": hard_swish.hard_swish,
     "LEAKY_RELU": elementwise.leaky_relu,
     "LOGISTIC": elementwise.unary("Sigmoid"),
     "MAX_POOL_2D": pooling.max_pool,
     "MEAN": pooling.mean,
     "MUL": elementwise.binary("Mul"),
+    "NEG": elementwise.unary("Neg"),
     "PAD": moving.pad,
+    "PRELU": elementwise.prelu,
     "QUANTIZE": elementwise.quantize,
+    "REDUCE_MAX": pooling.reduce_max,
     "RELU": elementwise.clip_activation(_RELU),
     "RELU6": elementwise.clip_activation(_RELU6),
     "RELU_N1_TO_1": elementwise.clip_activation(_RELU_N1_TO_1),
     "RESHAPE": moving.reshape,
+    "RESIZE_BILINEAR": moving.resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": moving.resize_nearest,
+    "RSQRT": tables.rsqrt,
     "SOFTMAX": elementwise.softmax,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
     "SQUEEZE": moving.reshape,
+    "STRIDED_SLICE": moving.strided_slice,
     "SUB": elementwise.binary("Sub"),
     "TANH": elementwise.unary("Tanh"),
+    "TILE": moving.tile,
     "TRANSPOSE": moving.transpose,
+    "TRANSPOSE_CONV": linear.transpose_conv,
 }
 
 

@@ -18,6 +18,8 @@ _MOVING_OPS = frozenset(
     ("Reshape", "Transpose", "Flatten", "Pad", "Concat", "Identity", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split")
 )
 _INTEGER_OPS = frozenset(("ConvInteger", "MatMulInteger", "QGemm"))
+# These compute on integers where they are fed integers.
+_ON_EITHER = frozenset(("MaxPool", "Clip", "ReduceMax", "Resize", "Tile"))
 _CHAINED_OPS = frozenset(("Relu", "Clip"))
 
 
@@ -116,7 +118,10 @@ def _on_integers(node: OnnxNode, producer: dict[str, OnnxNode], graph: OnnxGraph
             return True
         if source.op == _DEQUANTIZE or not source.inputs:
             return False
-        if source.op not in _MOVING_OPS and source.op not in ("MaxPool", "Clip"):
+        if source.op == "Gather" and graph.initializers.get(source.inputs[0]) in ("uint8", "int8"):
+            # A table of integers, looked up by integers.
+            return True
+        if source.op not in _MOVING_OPS and source.op not in _ON_EITHER:
             return False
         name = source.inputs[0]
     return False

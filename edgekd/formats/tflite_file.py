@@ -123,15 +123,24 @@ def read(content: bytes, where: str) -> TfliteGraph:
 
 def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
     """Describe the ops that use float tensors, except QUANTIZE and DEQUANTIZE at the graph's edges."""
-    descriptions = []
+    return tuple(
+        f"{op.name} (op {op.index}, tensor {graph.tensors[_float_tensors(graph, op)[-1]].name!r})"
+        for op in find_float_ops(graph)
+    )
+
+
+def find_float_ops(graph: TfliteGraph) -> tuple[TfliteOp, ...]:
+    """The ops that use float tensors, except QUANTIZE and DEQUANTIZE at the graph's edges."""
     edges = {*graph.inputs, *graph.outputs}
-    for op in graph.ops:
-        float_tensors = [
-            i for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].type in ("FLOAT32", "FLOAT16")
-        ]
-        if float_tensors and not (op.name in _EDGE_OPS and all(i in edges for i in float_tensors)):
-            descriptions.append(f"{op.name} (op {op.index}, tensor {graph.tensors[float_tensors[-1]].name!r})")
-    return tuple(descriptions)
+    return tuple(
+        op
+        for op in graph.ops
+        if (floats := _float_tensors(graph, op)) and not (op.name in _EDGE_OPS and all(i in edges for i in floats))
+    )
+
+
+def _float_tensors(graph: TfliteGraph, op: TfliteOp) -> list[int]:
+    return [i for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].type in ("FLOAT32", "FLOAT16")]
 
 
 @cache

@@ -124,10 +124,18 @@ def _labels_in(text: str) -> tuple[str, ...] | None:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(value, dict):
-            value = list(value.values())
+            value = _by_number(value)
         if isinstance(value, (list, tuple)):
             return tuple(str(label) for label in value)
     return tuple(text.strip("\r\n").splitlines()) or None
+
+
+def _by_number(labels: dict[Any, Any]) -> list[Any]:
+    """The names of {2: 'cat', 0: 'dog'} in the order of the outputs; as written where the keys are not numbers."""
+    try:
+        return [labels[key] for key in sorted(labels, key=int)]
+    except (TypeError, ValueError):
+        return list(labels.values())
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from typing import Any
 
 from edgekd import processes
 from edgekd.errors import ArtifactError
+from edgekd.formats import tflite_file
 from edgekd.text import last_line
 
 TIMEOUT_S = 300.0
+# Of one inference, before a file is used.
+TRIAL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,21 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
         types={k: (v[0], None if v[1] is None else tuple(v[1])) for k, v in result.get("types", {}).items()},
         failed=result.get("failed"),
     )
+
+
+def check_runs(path: Path, *, timeout_s: float = TRIAL_S) -> None:
+    """Run a .tflite once on zeros in a child process, before it is opened in this one; other formats are not run.
+
+    A crafted file can crash LiteRT, and this process with it, although its structure is sound.
+
+    Raises: ArtifactError if it crashes, fails or exceeds ``timeout_s``.
+    """
+    with path.open("rb") as file:
+        if file.read(8)[4:] != tflite_file.IDENTIFIER:
+            return
+    failure = probe(path, "tflite", timeout_s=timeout_s).failed
+    if failure is not None:
+        raise ArtifactError(_message(path, failure))
 
 
 def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:

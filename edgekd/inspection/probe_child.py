@@ -22,6 +22,12 @@ _MEMORY_BYTES = 12 << 30
 _MAX_INPUT_BYTES = 256 << 20
 # Tried for a free height or width.
 _FREE_SIZE = 224
+# Size, channels and their axis, tried in turn where a shape is all free.
+_ATTEMPTS = tuple(
+    (size, channels, axis)
+    for channels, axis in ((3, 1), (3, 3), (1, 1), (1, 3))
+    for size in (_FREE_SIZE, 32, 64, 96, 128, 160, 192, 256, 299)
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -114,12 +120,33 @@ def _onnx(path: Path, run: bool, say: Say) -> dict[str, Any]:
         result["fused"] = _counts(optimized)
     say({"doing": "running it in ONNX Runtime"})
     try:
-        feeds = {value.name: _zeros(value) for value in session.get_inputs()}
-        if all(value is not None for value in feeds.values()):
-            session.run(None, feeds)
+        _run_on_zeros(session)
     except Exception as error:  # as above
         result["failed"] = f"ONNX Runtime cannot run it on zeros: {one_line(error, 400)}"
     return result
+
+
+def _run_on_zeros(session: Any) -> None:
+    """Run once; where height, width and channels are all free, with usual sizes in turn. Raises the first error."""
+    inputs = session.get_inputs()
+    attempts = _ATTEMPTS if any(_is_free(value.shape) for value in inputs) else _ATTEMPTS[:1]
+    first: Exception | None = None
+    for size, channels, axis in attempts:
+        feeds = {value.name: _zeros(value, size, channels, axis) for value in inputs}
+        if any(value is None for value in feeds.values()):
+            return
+        try:
+            session.run(None, feeds)
+            return
+        except Exception as error:  # its own exception types share no base but this
+            first = first or error
+    if first is not None:
+        raise first
+
+
+def _is_free(shape: Any) -> bool:
+    """Whether an image's shape leaves open where its channels are."""
+    return len(shape) == 4 and not any(isinstance(size, int) and size > 0 for size in shape[1:])
 
 
 def _types(path: Path) -> dict[str, Any]:
@@ -154,13 +181,15 @@ def _counts(path: Path) -> dict[str, int]:
     return counts
 
 
-def _zeros(value: Any) -> Any:
+def _zeros(value: Any, size: int, channels: int, axis: int) -> Any:
     import numpy as np
 
     names = {"float": "float32", "double": "float64"}
     kind = value.type.removeprefix("tensor(").removesuffix(")")
-    free = [1 if i == 0 or len(value.shape) < 4 else _FREE_SIZE for i in range(len(value.shape))]
-    shape = [size if isinstance(size, int) and size >= 0 else free[i] for i, size in enumerate(value.shape)]
+    free = [1 if i == 0 or len(value.shape) < 4 else size for i in range(len(value.shape))]
+    if _is_free(value.shape):
+        free[axis] = channels
+    shape = [side if isinstance(side, int) and side >= 0 else free[i] for i, side in enumerate(value.shape)]
     try:
         dtype = np.dtype(names.get(kind, kind))
     except TypeError:

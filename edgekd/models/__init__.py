@@ -6,6 +6,7 @@ rebuild              an independent copy of a model, compared with the original
 keras_file           which version and which classes a Keras file names, read without Keras
 outputs              from the outputs of a classifier in any format to logits
 pixel_range          pixel preprocessing as layers of the model
+pixel_evidence       which pixel values a model takes, where its first layers show it
 blocks               the blocks of a network, by the names of its layers
 applications         networks of ``keras.applications``
 efficientnet_lite    EfficientNet-Lite0 with ImageNet weights

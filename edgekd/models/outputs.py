@@ -1,7 +1,8 @@
 """From whatever a classifier ends in to logits, so that a softmax can never be applied twice.
 
 Probabilities p become ``log p``, which are the logits up to a constant a row: a softmax, at any temperature, gives
-the same. Zeros are first raised to half the smallest step that the output can hold, so that no logarithm is infinite.
+the same. Zeros are first raised to half the smallest step that the output can hold, or to their share of what the
+other classes leave of 1 where that is less: so no logarithm is infinite, and many zeros do not outweigh the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Scores:
         """Logits float32 [N, C] of rows [N, C]; of a single sigmoid or logit [N, 1], of its two classes [N, 2]."""
         values = np.asarray(rows, np.float64)
         if self.kind == "probabilities":
-            return np.log(np.maximum(values, self.floor)).astype(np.float32)
+            return np.log(_with_floor(values, self.floor)).astype(np.float32)
         if self.kind == "sigmoid":
             values = np.log(np.maximum(values, self.floor)) - np.log(np.maximum(1 - values, self.floor))
         if self.kind in ("sigmoid", "logit"):
@@ -49,6 +50,18 @@ class Scores:
     def classes_per_output(self) -> int:
         """2 where a single output tells two classes apart."""
         return 2 if self.kind in ("sigmoid", "logit") else 1
+
+
+def _with_floor(values: npt.NDArray[np.float64], floor: float) -> npt.NDArray[np.float64]:
+    """Probabilities [N, C] without zeros: those below ``floor`` share what the others leave of 1, ``floor`` each at
+    most.
+
+    A thousand zeros of a quantized softmax, raised to half a step each, would outweigh the likeliest class.
+    """
+    low = values < floor
+    rest = 1 - np.where(low, 0, values).sum(axis=1, keepdims=True)
+    shares = np.maximum(rest, floor) / np.maximum(low.sum(axis=1, keepdims=True), 1)
+    return np.where(low, np.maximum(np.minimum(shares, floor), SMALLEST), values)
 
 
 def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:

@@ -9,6 +9,8 @@ import numpy as np
 
 from edgekd.errors import ModelError
 
+MIX_LAYER = "rescale_mix"
+"""Name of the convolution that mixes the channels of pixels."""
 _TOLERANCE = 1e-4
 
 
@@ -37,7 +39,7 @@ def affine_layers(preprocess: Callable[[Any], Any]) -> list[Any]:
         same = np.ptp(scale) < 1e-9 and np.ptp(shift) < 1e-6
         by, to = (float(scale[0]), float(shift[0])) if same else (scale.tolist(), shift.tolist())
         return [keras.layers.Rescaling(by, to, name="rescale")]
-    mix = keras.layers.Conv2D(3, 1, name="rescale_mix", trainable=False)
+    mix = keras.layers.Conv2D(3, 1, name=MIX_LAYER, trainable=False)
     mix.build((None, None, None, 3))
     mix.set_weights([matrix.reshape(1, 1, 3, 3).astype(np.float32), offset.astype(np.float32)])
     return [mix]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, ModelError
 from edgekd.models.load import load_model
+from edgekd.models.logits import logits_model
+from edgekd.models.pixel_evidence import fold_preprocessing
+from edgekd.models.rebuild import in_float32
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -65,8 +69,10 @@ def load_float_model(model: Any) -> FloatModel:
         model = load_model(Path(model))
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
+    _check_weights(model)
+    model = _two_classes(_in_float32(model))
     height, width, classes = _geometry(model)
-    functional = _functional(model)
+    functional = fold_preprocessing(_functional(model))
     needs_softmax = not _ends_in_softmax(functional, height, width)
     rescaling = _leading_rescaling(functional)
     full_model = _wrap(functional, height, width, needs_softmax)
@@ -93,6 +99,51 @@ def call(model: Any, image: Any) -> Any:
 
     structure = getattr(model, "input", None)
     return model(keras.tree.map_structure(lambda _: image, structure), training=False)
+
+
+def _check_weights(model: Any) -> None:
+    for layer in _flat_layers(model):
+        bad = [w.name for w in layer.weights if not np.isfinite(np.asarray(w.value, np.float32)).all()]
+        if bad:
+            raise ExportError(
+                f"{model.name} holds NaN or infinity in {', '.join(bad[:4])} of the layer {layer.name}. Train it again "
+                "from the last good checkpoint"
+            )
+
+
+def _flat_layers(model: Any) -> Iterator[Any]:
+    for layer in getattr(model, "layers", ()):
+        inner = list(_flat_layers(layer))
+        yield from inner or [layer]
+
+
+def _in_float32(model: Any) -> Any:
+    if len(getattr(model, "inputs", None) or ()) != 1:
+        return model
+    try:
+        return in_float32(model, model.name)
+    except ModelError as error:
+        raise ExportError(str(error)) from None
+
+
+def _two_classes(model: Any) -> Any:
+    """A model with one sigmoid or one logit as one with two logits, -z/2 and z/2; any other as it is."""
+    import keras
+
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (1,) or not hasattr(model, "operations"):
+        return model
+    activation = _last_activation(_functional(model))
+    if activation not in (None, "linear", "sigmoid"):
+        raise ExportError(f"{model.name} has one output that ends in {activation}; a sigmoid or a logit is needed")
+    bare = logits_model(model, model.name) if activation == "sigmoid" else model
+    if activation == "sigmoid":
+        # ``logits_model`` gives the logits 0 and z.
+        bare = keras.Model(bare.inputs, bare.layers[-1].input)
+    two = keras.layers.Dense(2, use_bias=False, trainable=False, name="two_classes")
+    logits = keras.Model(bare.inputs, two(bare.outputs[0]), name=model.name)
+    two.set_weights([np.array([[-0.5, 0.5]], np.float32)])
+    return logits
 
 
 def _geometry(model: Any) -> tuple[int, int, int]:
@@ -158,8 +209,8 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
     activation = _last_activation(model)
     if activation not in (None, "linear", "softmax"):
         raise ExportError(
-            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed. "
-            "Give its last layer activation=None"
+            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed, or one sigmoid for "
+            "two classes. Give its last layer activation=None"
         )
     # Judged by the values, because a layer, an op or a nested model can compute the softmax.
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)

@@ -21,7 +21,7 @@ from edgekd.quantize.calibration import CalibratedModel, calibrate
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, set_ranges
 from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.ladder_step import Step, StepRecord
-from edgekd.quantize.ptq import Conversion, Output, prevent_saturation, quantize_int8, to_float32
+from edgekd.quantize.ptq import Conversion, Output, find_float_ops, prevent_saturation, quantize_int8, to_float32
 from edgekd.quantize.run_tflite import run_tflite
 from edgekd.quantize.sensitivity import Sensitivity, compute_divergence, measure_sensitivities
 
@@ -41,21 +41,45 @@ class Rung:
 
 @dataclass(frozen=True)
 class Judge:
-    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's ``predictions`` [N]."""
+    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's ``predictions`` [N].
+
+    A file must predict the float student's class on a share ``min_agreement`` of the images, the
+    ``unlabelled`` ones [M, H, W, 3] included.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     predictions: NDArray[np.int64]
     metric: Metric
+    min_agreement: float = 0.0
+    unlabelled: NDArray[np.uint8] | None = None
+    unlabelled_predictions: NDArray[np.int64] | None = None
 
     @classmethod
     def from_float_file(
-        cls, float32: bytes, images: NDArray[np.uint8], labels: NDArray[np.int64], metric: Metric
+        cls,
+        float32: bytes,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        metric: Metric,
+        min_agreement: float = 0.0,
+        unlabelled: NDArray[np.uint8] | None = None,
     ) -> Judge:
         """Run the float .tflite for the reference predictions. Raises DataError if there are no photos."""
         if not len(images):
             raise DataError("max_drop needs validation photos, and there are none. Set their share in the split")
-        return cls(images, labels, run_tflite(float32, images).argmax(axis=1), metric)
+        predictions = run_tflite(float32, images).argmax(axis=1)
+        if unlabelled is None:
+            return cls(images, labels, predictions, metric, min_agreement)
+        others = run_tflite(float32, unlabelled).argmax(axis=1)
+        return cls(images, labels, predictions, metric, min_agreement, unlabelled, others)
+
+    def agreement(self, content: bytes, predictions: NDArray[np.int64]) -> float:
+        """Share of images for which a .tflite, which gives ``predictions`` [N], predicts the float student's class."""
+        same = predictions == self.predictions
+        if self.unlabelled is not None:
+            same = np.append(same, run_tflite(content, self.unlabelled).argmax(axis=1) == self.unlabelled_predictions)
+        return float(np.mean(same))
 
     def score(self, predictions: NDArray[np.int64]) -> Interval:
         """The metric of predictions [N]."""
@@ -97,6 +121,7 @@ class Climb:
     conversion: Conversion | None
     sensitivities: tuple[Sensitivity, ...] = ()
     failures: tuple[str, ...] = ()
+    min_agreement: float = 0.0
 
     def to_json(self) -> LadderRecord:
         """Everything but the file, as a JSON object."""
@@ -110,14 +135,23 @@ class Climb:
     def require(self) -> Conversion:
         """Return the conversion that holds. Raises GateFailed listing the result of each step."""
         if self.conversion is None:
-            best = min(self.steps, key=lambda step: step.drop_points)
+            best = min(self.steps, key=self._shortfall)
+            agreement = f" and predicts its class on {self.min_agreement:.1%} of them" if self.min_agreement else ""
+            sensitive = ", ".join(str(entry.op) for entry in self.sensitivities[:3])
+            by_hand = f"float_ops: {sensitive}" if sensitive else "float_ops"
             raise GateFailed(
                 f"no int8 file is within {self.max_drop:g} points of the float student's {self.float_score.value:.1%} "
-                f"on {self.photos} validation photos; the best, {best.name}, is {best.drop_points:.2f} below. Allow "
-                "more (max_drop), give more photos to calibrate and to judge with, or choose another student\n  "
+                f"on {self.photos} validation photos{agreement}; the nearest, {best.name}, is {best.drop_points:.2f} "
+                f"points below and agrees on {best.agreement or 0.0:.1%}. Allow more (max_drop, min_agreement), "
+                "use more photos to calibrate and to judge with, add the precision int16x8, keep more ops in float by "
+                f"hand ({by_hand}), or choose another student\n  "
                 + "\n  ".join([*map(str, self.steps), *self.failures])
             )
         return self.conversion
+
+    def _shortfall(self, step: Step) -> float:
+        missing = self.min_agreement - (step.agreement or 0.0)
+        return max(step.drop_points - self.max_drop, 0.0) + 100 * max(missing, 0.0)
 
 
 def climb_ladder(
@@ -132,22 +166,32 @@ def climb_ladder(
     train_qat: Callable[[], Conversion] | None = None,
     say: Say = lambda _text: None,
     reference: FloatModel | None = None,
+    min_agreement: float = 0.0,
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
     The drop is measured against ``reference`` (default: ``float_model``). With ``any_cpu`` every step is judged as the
     file that an .onnx is made from, see ``saturation``. ``train_qat`` trains and converts the last step.
+    A step also fails if its file predicts the reference's class on less than ``min_agreement`` of the photos, those
+    of ``calibration`` included. Ops without an int8 form stay float in every step.
 
     Raises: DataError if there is no validation photo; ExportError.
     """
-    judge = Judge.from_float_file(to_float32(reference or float_model).content, *validation, metric)
+    judge = Judge.from_float_file(
+        to_float32(reference or float_model).content, *validation, metric, min_agreement,
+        calibration if min_agreement else None,
+    )  # fmt: skip
     measured: list[Sensitivity] = []
 
     def report(worst: tuple[Sensitivity, ...]) -> None:
         measured.extend(worst)
         say("most sensitive: " + ", ".join(f"{entry.op} ({entry.divergence:.2g} nats)" for entry in worst[:5]))
 
-    rungs = ladder(calibrate(float_model, calibration), output, report, train_qat, any_cpu=any_cpu)
+    calibrated = calibrate(float_model, calibration)
+    float_ops = find_float_ops(calibrated)
+    if float_ops:
+        say(f"no int8 form, stays float: {', '.join(float_ops)}")
+    rungs = ladder(calibrated, output, report, train_qat, any_cpu=any_cpu, float_ops=float_ops)
     result = climb(rungs, judge, max_drop, say)
     return replace(result, sensitivities=tuple(measured))
 
@@ -181,7 +225,14 @@ def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Cli
     if not steps and errors:
         raise next(iter(errors.values()))
     return Climb(
-        max_drop, judge.metric, len(judge.labels), reference, tuple(steps), best_conversion, failures=tuple(errors)
+        max_drop,
+        judge.metric,
+        len(judge.labels),
+        reference,
+        tuple(steps),
+        best_conversion,
+        failures=tuple(errors),
+        min_agreement=judge.min_agreement,
     )
 
 
@@ -192,27 +243,31 @@ def ladder(
     train_qat: Callable[[], Conversion] | None = None,
     *,
     any_cpu: bool = False,
+    float_ops: tuple[str, ...] = (),
 ) -> Iterator[Rung]:
-    """Yield the rungs, the cheapest first; ``report`` receives each op's sensitivity, ``train_qat`` trains in int8."""
+    """Yield the rungs, the cheapest first; ``report`` receives each op's sensitivity, ``train_qat`` trains in int8.
+
+    ``float_ops`` stay float in every rung.
+    """
     by_method = {str(CALIBRATION_METHODS[0]): calibrated}
     for method in CALIBRATION_METHODS:
 
         def calibrate_by(method: Any = method) -> Conversion:
             by_method[method] = set_ranges(calibrated, method)
-            return quantize_int8(by_method[method], output, any_cpu=any_cpu)
+            return quantize_int8(by_method[method], output, float_ops=float_ops, any_cpu=any_cpu)
 
         yield Rung(f"ranges by {method}", calibrate_by)
     # The float graph ignores the ranges, so one run of it serves all methods.
     expected = run_tflite(calibrated.content, np.concatenate(list(calibrated.inputs())))
-    base = min(by_method.values(), key=lambda entry: _divergence(expected, entry))
+    base = min(by_method.values(), key=lambda entry: _divergence(expected, entry, float_ops))
     ops = measure_sensitivities(base)
     report(ops)
     count = 1
     while count <= _MOST_FLOAT * len(ops):
-        float_ops = tuple(str(entry.op) for entry in ops[:count])
+        sensitive = tuple(str(entry.op) for entry in ops[:count])
 
-        def keep_float(float_ops: tuple[str, ...] = float_ops) -> Conversion:
-            return quantize_int8(base, output, float_ops=float_ops, any_cpu=any_cpu)
+        def keep_float(sensitive: tuple[str, ...] = sensitive) -> Conversion:
+            return quantize_int8(base, output, float_ops=(*float_ops, *sensitive), any_cpu=any_cpu)
 
         method = base.record["calibration_method"]
         yield Rung(f"ranges by {method}, {count} op{'s' * (count > 1)} of {len(ops)} in float", keep_float)
@@ -222,9 +277,11 @@ def ladder(
         yield Rung("quantization-aware training", lambda: prevent_saturation(train()) if any_cpu else train())
 
 
-def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel) -> float:
+def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel, float_ops: tuple[str, ...]) -> float:
     """How far the int8 file's probabilities are from the float graph's [N, C] over the calibration images, in nats."""
-    return compute_divergence(expected, run_tflite(quantize_int8(calibrated).content, calibrated.images))
+    return compute_divergence(
+        expected, run_tflite(quantize_int8(calibrated, float_ops=float_ops).content, calibrated.images)
+    )
 
 
 def _judge_step(
@@ -233,10 +290,12 @@ def _judge_step(
     predictions = run_tflite(conversion.content, judge.images).argmax(axis=1)
     score = judge.score(predictions)
     drop = 100 * (reference.value - score.value)
+    agreement = judge.agreement(conversion.content, predictions)
     is_right, float_is_right = predictions == judge.labels, judge.predictions == judge.labels
     return Step(
         name, score, drop, int((float_is_right & ~is_right).sum()), int((is_right & ~float_is_right).sum()),
         mcnemar_p(judge.labels, judge.predictions, predictions), len(conversion.content), round(seconds, 1),
         # Tolerates rounding in the drop itself.
-        drop <= max_drop + 1e-9,
+        drop <= max_drop + 1e-9 and agreement >= judge.min_agreement,
+        agreement,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from edgekd.metrics import Interval
 
@@ -21,6 +21,7 @@ class StepRecord(TypedDict):
     size_bytes: int
     seconds: float
     holds: bool
+    agreement: NotRequired[float | None]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Step:
 
     ``lost`` and ``gained`` are the photos that only the float student, or only this file, gets right, ``p_value``
     McNemar's exact one for them.
+    ``agreement`` is the share of photos for which it predicts the float student's class.
     """
 
     name: str
@@ -40,13 +42,14 @@ class Step:
     size_bytes: int
     seconds: float
     holds: bool
+    agreement: float | None = None
 
     def to_json(self) -> StepRecord:
         """The step as a JSON object."""
         return StepRecord(
             name=self.name, score=self.score.as_json(), drop_points=self.drop_points, lost=self.lost,
             gained=self.gained, p_value=self.p_value, size_bytes=self.size_bytes, seconds=self.seconds,
-            holds=self.holds,
+            holds=self.holds, agreement=self.agreement,
         )  # fmt: skip
 
     @classmethod
@@ -56,7 +59,8 @@ class Step:
 
     def __str__(self) -> str:
         verdict = "holds" if self.holds else "does not hold"
+        agreement = "" if self.agreement is None else f", agrees on {self.agreement:.1%}"
         return (
             f"{self.name}: {self.score.value:.1%}, {self.drop_points:+.2f} points lost (photos lost {self.lost}, "
-            f"gained {self.gained}; p = {self.p_value:.2g}), {self.size_bytes:,} bytes: {verdict}"
+            f"gained {self.gained}; p = {self.p_value:.2g}){agreement}, {self.size_bytes:,} bytes: {verdict}"
         )

@@ -135,6 +135,21 @@ def quantize_int8(
     return prevent_saturation(conversion) if any_cpu else conversion
 
 
+def find_float_ops(calibrated: CalibratedModel) -> tuple[str, ...]:
+    """Names (see ``OpNames``) of the ops that have no int8 form and would stay float. Raises ExportError."""
+    return _name_float_ops(converter.quantize(calibrated.content))
+
+
+def _name_float_ops(content: bytes) -> tuple[str, ...]:
+    """The kind of op where all of it stay float, else the ops themselves."""
+    graph = tflite_file.read(content, "the int8 conversion")
+    floats = {op.index for op in tflite_file.find_float_ops(graph)}
+    ops = [op for op in OpNames.read(content).ops if op.kind not in ("QUANTIZE", "DEQUANTIZE")]
+    partly = {op.kind for op in ops if op.index not in floats}
+    names = [str(op) if op.kind in partly else op.kind for op in ops if op.index in floats]
+    return tuple(dict.fromkeys(names))
+
+
 def prevent_saturation(conversion: Conversion) -> Conversion:
     """Narrow the weights so that no CPU's kernels saturate, and record it; see ``saturation``."""
     if "weight_range" in conversion.record:
@@ -146,11 +161,12 @@ def prevent_saturation(conversion: Conversion) -> Conversion:
 def check_int8(content: bytes, scale: float, offset: float, *, mixed: bool = False) -> None:
     """Raise ExportError unless a .tflite computes in integers (unless ``mixed``) and has the expected input range."""
     graph = tflite_file.read(content, "the int8 conversion")
-    float_ops = tflite_file.float_ops(graph)
-    if float_ops and not mixed:
+    if not mixed and (float_ops := _name_float_ops(content)):
+        options = " ".join(f"--float-op {name}" for name in float_ops[:10])
         raise ExportError(
-            f"{len(float_ops)} ops stayed float in the int8 file: {'; '.join(float_ops[:10])}. Replace these layers by "
-            "ones with an integer form (ReLU, ReLU6, hard-swish, convolution, pooling, dense), or export float32"
+            f"ops stayed float in the int8 file: {', '.join(float_ops[:10])}. Allow them with "
+            f"{options} (in a recipe: [quantize] float_ops), let --max-drop (max_drop) do it, or replace the layers by "
+            "ones with an integer form (ReLU, ReLU6, hard-swish, convolution, pooling, dense)"
         )
     tensor = graph.tensors[graph.inputs[0]]
     zero_point = round(-offset / scale)

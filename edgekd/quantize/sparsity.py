@@ -128,11 +128,7 @@ def copy_student(student: Any) -> Any:
     import keras
 
     if not isinstance(student, keras.Model):
-        return (
-            load_model(student)
-            if Path(student).exists()
-            else load_float_model(student).model
-        )
+        return load_model(student) if Path(student).exists() else load_float_model(student).model
     copy = copy_model(student)
     check_rebuilt(student, copy, probe_images(student.inputs[0].shape), student.name)
     return copy

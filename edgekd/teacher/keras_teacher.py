@@ -12,6 +12,7 @@ from edgekd.errors import ModelError
 from edgekd.models.load import load_model
 from edgekd.models.logits import apply_squash, logits_from_outputs, logits_model, onto
 from edgekd.models.outputs import class_columns
+from edgekd.models.pixel_evidence import find_pixel_evidence
 from edgekd.models.pixel_range import affine_layers
 from edgekd.models.rebuild import check_rebuilt
 from edgekd.quiet import import_keras
@@ -93,20 +94,10 @@ def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
     if settings.output is not None:
         raise ModelError(f"{where} has one output. Remove output from [teacher]")
     height, width = resolve_size(model.input_shape[1], model.input_shape[2], settings, where)
-    pixels_in_graph = Pixels(source="it rescales pixels 0..255 itself") if _rescales(model) else None
+    evidence = find_pixel_evidence(model)
+    pixels_in_graph = None if evidence is None else Pixels(source=evidence)
     pixels = pixels_of(settings, pixels_in_graph, where)
     image = keras.Input((height, width, 3), name="image")
     network = keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
     check_rebuilt(original, network, photos((height, width)), where, fed=pixels, finish=apply_squash(original, where))
     return network
-
-
-def _rescales(model: Any) -> bool:
-    """Whether a layer brings pixels to their range, here or in a model nested in this one."""
-    import keras
-
-    kinds = (keras.layers.Rescaling, keras.layers.Normalization)
-    return any(
-        isinstance(layer, kinds) or layer.name.startswith("rescale_mix") or _rescales(layer)
-        for layer in getattr(model, "layers", ())
-    )

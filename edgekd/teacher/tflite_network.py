@@ -15,6 +15,7 @@ from edgekd.formats.artifact import TFLITE_RECORD
 from edgekd.inspection import description, from_tflite
 from edgekd.inspection.network import INTEGERS_8, Value
 from edgekd.inspection.network import Network as Graph
+from edgekd.inspection.probe import check_runs
 from edgekd.storage import sha256_file
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
@@ -39,6 +40,7 @@ class TfliteNetwork:
         image, output = single_image_input(network, str(path)), scores_output(network, settings, str(path))
         self._facts = _facts(path, self._content, graph, network, (image, output))
         self._dequantize = (float(output.scales[0]), _zero(output)) if len(output.scales) == 1 else None
+        check_runs(path)
         try:
             self._interpreter = open_interpreter(self._content, threads=_THREADS)
         except (RuntimeError, ValueError) as error:

@@ -16,7 +16,7 @@ from edgekd.formats import onnx_file
 from edgekd.formats.tflite_file import read
 from edgekd.inspection import inspect_file, to_json, xnnpack
 from edgekd.inspection.description import Normalization, describe_onnx, describe_tflite
-from edgekd.inspection.probe import probe
+from edgekd.inspection.probe import check_runs, probe
 from edgekd.inspection.tables import layers, op_rows, totals
 
 TFLITES = ("float_keras", "dynamic_range", "int8_keras", "float_op", "nchw", "batch4", "softmax_twice")
@@ -105,6 +105,8 @@ def test_standard_metadata_is_read_as_other_tools_write_it(exported: dict[str, A
     [
         ({"labels": "cat\ndog\n"}, ("cat", "dog")),
         ({"names": "{0: 'cat', 1: 'dog'}"}, ("cat", "dog")),
+        ({"names": "{2: 'bird', 0: 'cat', 1: 'dog'}"}, ("cat", "dog", "bird")),
+        ({"names": '{"10": "k", "2": "c", "0": "a"}'}, ("a", "c", "k")),
         ({"classes": '["cat", "dog"]'}, ("cat", "dog")),
         ({"author": "me"}, None),
         ({"names": "[" * 100_000}, ("[" * 100_000,)),
@@ -193,6 +195,32 @@ def test_a_file_that_the_runtime_refuses_gives_its_reason(tmp_path: Path) -> Non
     other.write_bytes(onnx_bytes([("NoSuchOp", ["x"], "y")]))
     with pytest.raises(ArtifactError, match=r"ONNX Runtime refuses it: .*NoSuchOp"):
         inspect_file(other)
+
+
+def test_a_foreign_file_is_tried_in_a_child_before_it_is_opened(tmp_path: Path, copied: Callable[[str], Path]) -> None:
+    def huge_scales(model: Any) -> None:
+        (weights,) = (tensor for tensor in model.subgraphs[0].tensors if tuple(tensor.shape) == (4, 3, 3, 4))
+        weights.quantization.scale = weights.quantization.scale * np.float32(1e30)
+
+    path = tmp_path / "deadly.tflite"
+    path.write_bytes(edited("float_op.tflite", huge_scales))
+    with pytest.raises(ArtifactError, match=r"deadly\.tflite is damaged"):
+        check_runs(path)
+    check_runs(copied("int8.tflite"))
+    check_runs(copied("int8.onnx"))
+
+
+def test_an_image_of_any_size_and_channels_is_run_with_usual_ones(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    kernel = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w_"])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "g", [image], [result], [kernel])
+    path = tmp_path / "free.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    assert not [finding for finding in inspect_file(path).findings if finding.severity == "error"]
 
 
 def test_an_op_that_takes_what_comes_later_is_damage(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ def is_float(graph: Any, op: Any) -> bool:
     return graph.tensors[op.inputs[0]].type == 0 and graph.tensors[op.outputs[0]].type == 0
 
 
+def with_float_input(name: str) -> Subject:
+    network = subject(name).network
+    return with_value(name, lambda v: replace(v, dtype="float32"), network.values[network.inputs[0]].name)
+
+
 # Rule: what must trigger it, what must not, and a part of what it says.
 CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]] = {
     "odd-input-scale": [
@@ -185,6 +190,13 @@ CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]]
     "per-tensor-weights": [
         (lambda: subject("static_qdq.onnx"), lambda: subject("int8_keras.tflite"), "depthwise"),
         (lambda: onnx_subject(quantized(per_channel=False)), lambda: onnx_subject(quantized()), "Conv 'b0'"),
+    ],
+    "float-edges": [
+        (
+            lambda: with_float_input("int8_keras.tflite"),
+            lambda: subject("int8_keras.tflite"),
+            "all ops in integers",
+        )
     ],
     "zero-range": [
         (

@@ -155,8 +155,8 @@ class Context:
             limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
         return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{kind.lower()}")
 
-    def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...]) -> str:
-        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along its axis 0."""
+    def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...], axis: int = 0) -> str:
+        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``."""
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = np.ascontiguousarray(tensor.data.transpose(order)).reshape(shape)
@@ -164,7 +164,7 @@ class Context:
             return self.onnx.constant(data)
         scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
         zeros = np.zeros(np.shape(scales), np.int8)
-        return self._dequantize_constant(data, np.asarray(scales, np.float32), zeros, self.name(index))
+        return self._dequantize_constant(data, np.asarray(scales, np.float32), zeros, self.name(index), axis)
 
     def bias(self, index: int) -> str:
         """A float view of a constant int32 bias."""
@@ -179,11 +179,13 @@ class Context:
         """A tensor's name for ONNX."""
         return self.tensor(index).name or f"t{index}"
 
-    def _dequantize_constant(self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str) -> str:
+    def _dequantize_constant(
+        self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str, axis: int = 0
+    ) -> str:
         inputs = [self.onnx.constant(value) for value in (data, scale)]
         # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
         inputs.append(self.onnx.constant(zero_point, shared=False))
-        attributes: Mapping[str, Any] = {"axis": 0} if scale.ndim else {}
+        attributes: Mapping[str, Any] = {"axis": axis} if scale.ndim else {}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
     def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[Any]:

@@ -79,6 +79,21 @@ def leaky_relu(context: Context, op: TfliteOp) -> None:
     context.quantize(op, context.onnx.node("LeakyRelu", [context.real(op, op.inputs[0])], name, {"alpha": alpha}))
 
 
+def prelu(context: Context, op: TfliteOp) -> None:
+    """PRELU with one slope per channel, or per value."""
+    rank = len(context.tensor(op.inputs[0]).shape)
+    inputs = [context.real(op, op.inputs[0]), context.real(op, op.inputs[1], rank)]
+    context.quantize(op, context.onnx.node("PRelu", inputs, f"{context.name(op.outputs[0])}_prelu"))
+
+
+def squared_difference(context: Context, op: TfliteOp) -> None:
+    """SQUARED_DIFFERENCE of two inputs that broadcast."""
+    rank = max(len(context.tensor(index).shape) for index in op.inputs)
+    name = context.name(op.outputs[0])
+    difference = context.onnx.node("Sub", [context.real(op, i, rank) for i in op.inputs], f"{name}_difference")
+    context.quantize(op, context.onnx.node("Mul", [difference, difference], f"{name}_square"))
+
+
 def softmax(context: Context, op: TfliteOp) -> None:
     """SOFTMAX over the last axis."""
     beta = float(context.options(op, "beta", 1.0))

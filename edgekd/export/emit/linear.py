@@ -29,6 +29,35 @@ def depthwise_conv(context: Context, op: TfliteOp) -> None:
     _convolve(context, op, weights, (height, width), context.tensor(op.inputs[0]).shape[3])
 
 
+def transpose_conv(context: Context, op: TfliteOp) -> None:
+    """TRANSPOSE_CONV: the output's shape, weights [O, kh, kw, I], the input, and perhaps a bias."""
+    weights_index, image = op.inputs[1], op.inputs[2]
+    outputs, height, width, inputs = context.tensor(weights_index).shape
+    weights = context.weights(weights_index, (3, 0, 1, 2), (inputs, outputs, height, width), axis=1)
+    strides = (context.options(op, "strideH"), context.options(op, "strideW"))
+    before, after, extra = [], [], []
+    sizes = zip(
+        context.tensor(image).shape[1:3],
+        context.tensor(op.outputs[0]).shape[1:3],
+        (height, width),
+        strides,
+        strict=True,
+    )
+    for size, output, window, stride in sizes:
+        full = (size - 1) * stride + window
+        before.append(max(full - output, 0) // 2)
+        after.append(max(full - output, 0) - before[-1])
+        extra.append(max(output - full, 0))
+    attributes: dict[str, Any] = {
+        "kernel_shape": [height, width], "strides": list(strides), "pads": [*before, *after], "output_padding": extra,
+    }  # fmt: skip
+    values = [context.real(op, image), weights]
+    if len(op.inputs) > 3 and op.inputs[3] >= 0:
+        values.append(context.bias(op.inputs[3]))
+    real = context.onnx.node("ConvTranspose", values, f"{context.name(op.outputs[0])}_conv", attributes)
+    context.quantize(op, real, context.options(op, "fusedActivationFunction"))
+
+
 def fully_connected(context: Context, op: TfliteOp) -> None:
     """FULLY_CONNECTED: weights [O, I] on all values of a photo."""
     weights = context.tensor(op.inputs[1])

@@ -26,6 +26,17 @@ def float_ops(subject: Subject) -> str | None:
     return f"computed in float: {name_ops(ops)}" if ops else None
 
 
+def float_edges(subject: Subject) -> str | None:
+    """A .tflite of integers whose input is float."""
+    if not subject.is_tflite or not subject.is_integer or float_ops(subject) is not None:
+        return None
+    network = subject.network
+    edges = [("input", key) for key in network.inputs] + [("output", key) for key in network.outputs]
+    floats = [f"{kind} {network.values[key].name!r}" for kind, key in edges if network.values[key].dtype in FLOATS]
+    fed_floats = any(network.values[key].dtype in FLOATS for key in network.inputs)
+    return f"{' and '.join(floats)} in float, all ops in integers" if fed_floats else None
+
+
 def dynamic_range(subject: Subject) -> str | None:
     """8-bit weights under float activations."""
     ops = [op for op in subject.accumulating if op.precision.startswith("hybrid")]

@@ -56,6 +56,9 @@ RULES = (
          "Look for a layer that was never trained or was pruned away"),
     Rule("float-ops-in-int8", "warning", quantization.float_ops,
          "Convert with representative photos and int8 ops only, or replace the layers named"),
+    Rule("float-edges", "note", quantization.float_edges,
+         "Convert with inference_input_type and inference_output_type uint8 or int8 for hardware without floats "
+         "(microcontrollers, some NPUs)"),
     Rule("dynamic-range", "warning", quantization.dynamic_range,
          "Quantize activations too, with representative photos: this form is smaller, and often slower than float"),
     Rule("per-tensor-weights", "warning", quantization.per_tensor_weights,

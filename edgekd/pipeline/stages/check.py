@@ -48,7 +48,7 @@ def run(context: RunContext) -> None:
         for number, row in enumerate(present):
             reference = None if row in _FLOATS else files["distilled"]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
-                           parameters=index[row]["parameters"])  # fmt: skip
+                           parameters=index[row]["parameters"], judge_labels=False)  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
                  "precision": files[row].precision, **_gzip_size(files[row]),
