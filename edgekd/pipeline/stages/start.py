@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from edgekd.data.images import images_of, some_of
 from edgekd.data.views_live import open_views
+from edgekd.export.convertible import check_convertible
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.student_training import draw_facts, seed_folder
 from edgekd.storage import read_json, replacing, sha256_file
 from edgekd.students.build import FixedTeacher, build_student
-from edgekd.students.spec import parse_student
+from edgekd.students.spec import StudentSpec, parse_student
 from edgekd.teacher.transfer import LabelledViews, probe
 from edgekd.training.loop import make_deterministic
 
@@ -47,12 +48,25 @@ def run(context: RunContext, repeat: int = 0) -> None:
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
             photos=lambda size: _some_photos(context, size),
         )  # fmt: skip
+        if repeat == 0 and _may_not_convert(context, spec):
+            # Now, not after both trainings.
+            check_convertible(
+                student, tuple(dict.fromkeys(("tflite", *recipe.export.formats))),
+                ("float32", "int8", *recipe.quantize.precisions), quantize=recipe.quantize,
+            )  # fmt: skip
         if spec.kind == "slice" and not context.label_free:
             _fit_head(context, student)
         with replacing(directory / "student.keras") as temporary:
             student.save(temporary)
 
     context.workspace.stage(seed_folder("start", recipe.seed, repeat), depends, ("student.keras",), work)
+
+
+def _may_not_convert(context: RunContext, spec: StudentSpec) -> bool:
+    """Whether a student is of ops that were not tried before: the user's own, or a slice of another teacher."""
+    if spec.kind == "cnn":
+        return False
+    return spec.kind != "slice" or context.recipe.teacher.model != "efficientnet-lite0"
 
 
 def _teacher_to_cut(context: RunContext) -> Any:
