@@ -7,6 +7,7 @@ records        what was recorded                            result       the res
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
 before_after   two results of one device                    on_device    accuracy where the file runs
+cpu_share      whether a launch had the CPU to itself
 agents/        what launches a model on a device
 """
 
