@@ -80,9 +80,9 @@ def report(results: dict[str, Any]) -> str:
         f"{row['groups']:,} | {row['largest']:,} | {row['bits']} |"
         for row in results["rows"]
     )
-    return f"""Grouping near duplicates, in one process on {results["machine"]["cores"]} cores of
-{results["machine"]["cpu_model"]}
-under a load of {results["machine"]["load_1min"]:.1f}, so that the CPU seconds say more than the seconds:
+    host = results["machine"]
+    return f"""Grouping near duplicates, in one process on {host["cores"]} cores of {host["cpu_model"]} under a load of
+{host["load_1min"]:.1f}, so that the CPU seconds say more than the seconds:
 
 | photos | number | seconds | CPU seconds | MiB more | groups | largest | bits |
 |---|---|---|---|---|---|---|---|

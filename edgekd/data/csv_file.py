@@ -97,7 +97,8 @@ def _rows(text: str, path: Path) -> list[tuple[int, Row]]:
                 raise DataError(f"{path}, line {number}: not {len(columns)} values. Correct the line")
             rows.append((number, {key: value.strip() for key, value in row.items()}))
     except csv.Error as error:
-        raise DataError(f"{path} cannot be read as a CSV: {error}") from None
+        reason = "a quotation mark is opened and not closed" if "end of data" in str(error) else str(error)
+        raise DataError(f"{path} cannot be read as a CSV: {reason}. Correct it") from None
     if not rows:
         raise DataError(f"{path} lists no photos. Add a line per photo: filename,label")
     return rows
