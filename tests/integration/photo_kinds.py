@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgekd.data.traffic_lights import traffic_light_folders
-from edgekd.golden.encode import png, unfiltered_rows
+from edgekd.golden.encode import encode_png, pack_rows
 from edgekd.golden.photos import pattern
 
 OF_EACH = 10
@@ -105,7 +105,7 @@ def _deep(path: Path, pixels: Pixels, number: int) -> None:
     if number % 3 == 2:
         samples = samples[..., 0]
     size = (pixels.shape[1], pixels.shape[0])
-    path.write_bytes(png(size, 16, 0 if samples.ndim == 2 else 2, unfiltered_rows(samples, 16)))
+    path.write_bytes(encode_png(size, 16, 0 if samples.ndim == 2 else 2, pack_rows(samples, 16)))
 
 
 def _webp(path: Path, pixels: Pixels, number: int) -> None:
