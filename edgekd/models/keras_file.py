@@ -52,8 +52,8 @@ class KerasFile:
             return ModelError(f"{self.path} was saved by Keras {one_line(self.version)}. {way_out}")
         if self.classes:
             return ModelError(
-                f"{self.path} uses {one_line(', '.join(self.classes))}, which Keras' own networks do not have. Import "
-                'the Python module that registers it, which runs its code: imports = ["MODULE"] at the top of '
+                f"{self.path} uses {one_line(', '.join(self.classes))}, which Keras' own networks are not made of. "
+                'Import the Python module that registers it, which runs its code: imports = ["MODULE"] at the top of '
                 "the recipe, or export --import MODULE"
             )
         return ModelError(
