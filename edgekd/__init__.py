@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from edgekd.errors import EdgekdError as EdgekdError
     from edgekd.errors import ExportError as ExportError
     from edgekd.errors import GateFailed as GateFailed
+    from edgekd.errors import MemoryShortage as MemoryShortage
     from edgekd.errors import MissingExtraError as MissingExtraError
     from edgekd.errors import ModelError as ModelError
     from edgekd.errors import RecipeError as RecipeError
@@ -169,6 +170,7 @@ _HOMES = {
     "LabelsOnly": ("edgekd.training.labels", "LabelsOnly"),
     "Launch": ("edgekd.bench.records", "Launch"),
     "Measurement": ("edgekd.bench.records", "Measurement"),
+    "MemoryShortage": ("edgekd.errors", "MemoryShortage"),
     "MissingExtraError": ("edgekd.errors", "MissingExtraError"),
     "ModelError": ("edgekd.errors", "ModelError"),
     "ParityGates": ("edgekd.evaluation.score", "ParityGates"),

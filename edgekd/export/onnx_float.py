@@ -74,9 +74,12 @@ def _name_by_place(graph: Any) -> None:
         return
     tensors = _Names(value.name for value in (*graph.input, *graph.output))
     nodes = _Names(())
+    constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         node.name = nodes.of(node.name)
-        node.input[:] = [tensors.of(name) for name in node.input]
+        for place, name in enumerate(node.input):
+            # Which of several equal constants tf2onnx keeps, and so its name, is chance: the first user names it.
+            node.input[place] = tensors.of(name, f"{node.name}/constant_{place}" if name in constants else name)
         node.output[:] = [tensors.of(name) for name in node.output]
     for tensor in graph.initializer:
         tensor.name = tensors.of(tensor.name)
@@ -96,10 +99,10 @@ class _Names:
         self._taken = set(self.new)
         self._used: Counter[str] = Counter()
 
-    def of(self, name: str) -> str:
-        """The new name: without counters, and with a number of its own where that is taken."""
+    def of(self, name: str, proposed: str | None = None) -> str:
+        """The new name: as proposed or without counters, and with a number where that is taken."""
         if name not in self.new:
-            stem = _COUNTED.sub("", name)
+            stem = _COUNTED.sub("", proposed or name)
             while (new := f"{stem}_{self._used[stem]}" if self._used[stem] else stem) in self._taken:
                 self._used[stem] += 1
             self._taken.add(new)

@@ -48,6 +48,9 @@ def test_names_are_unique_and_the_graph_computes_the_same() -> None:
         _name_by_place(model.graph)
     assert models[0].SerializeToString() == models[1].SerializeToString()
     names = [node.name for node in models[0].graph.node]
-    assert names == ["add", "add_1", "relu"] and [one.name for one in models[0].graph.initializer] == ["c", "c_1"]
+    assert names == ["add", "add_1", "relu"] and [one.name for one in models[0].graph.initializer] == [
+        "add/constant_1",
+        "add_1/constant_1",
+    ]
     session = onnxruntime.InferenceSession(models[0].SerializeToString(), providers=["CPUExecutionProvider"])
     assert session.run(None, {"x": np.array([2.0], np.float32)})[0] == [9.0]
