@@ -69,7 +69,7 @@ def _speed_claim(comparison: Comparison | None) -> str | None:
     """A claim only where the verdict supports it."""
     if comparison is None or comparison.ratio is None or comparison.speedup is None:
         return None
-    standing = "" if comparison.standing == "valid" else f"; {comparison.standing}"
+    standing = "" if comparison.standing == "valid" else f", {comparison.standing}"
     if comparison.verdict == "faster":
         return f"{fmt.factor(comparison.speedup.value)} faster ({fmt.factor_range(comparison.speedup)}{standing})"
     if comparison.verdict == "slower":
@@ -81,10 +81,9 @@ def _unsure(comparison: Comparison | None) -> str:
     if comparison is None:
         return "; speed not measured"
     if comparison.standing == "invalid":
-        return f"; the measurement of speed is invalid: {comparison.reasons[0]}"
-    standing = "" if comparison.standing == "valid" else f" ({comparison.standing})"
+        return f"; speed unknown, the measurement is invalid: {comparison.reasons[0]}"
     if comparison.verdict == "no difference":
-        return f"; no difference in speed{standing}"
+        return "; no difference in speed" + _why(comparison)
     if comparison.verdict == "inconclusive":
         estimate = f" (about {fmt.factor(1 / comparison.estimate)} as fast)" if comparison.estimate else ""
         return f"; speed inconclusive{estimate}: {comparison.reasons[0]}"
