@@ -201,7 +201,7 @@ def test_export_of_the_users_own_file(project: Project, finished: Path) -> None:
         (("predict", "missing.tflite", "a.jpg"), 1, "missing.tflite"),
         (("bench", "missing.tflite", "--data", "photos", "--device", "hots"), 2, "did you mean 'host'"),
         (("bench", "missing.tflite", "--data", "photos"), 1, "missing.tflite"),
-        (("report", "photos"), 1, "no run directory"),
+        (("report", "photos"), 1, "not a run directory"),
         (("export", "a.keras", "--int8", "--data", "nothing", "--out", "x"), 1, "nothing"),
         (("bnech",), 2, "bnech"),
     ],
@@ -219,7 +219,7 @@ def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
     path.write_text(path.read_text().replace("input_size = 64", 'input_size = 64\nweights = "none"'))
     done: Any = project.edgekd("distill", path)
     assert done.returncode == 3, done.stderr
-    assert "A bad teacher makes a bad student" in done.stderr
+    assert "A weak teacher makes a weak student" in done.stderr
     assert not (project.folder / "runs" / "hopeless" / "distill").exists()
     accepted = project.edgekd("distill", path, "--accept-weak-teacher")
     assert accepted.returncode == 0, accepted.stderr

@@ -39,6 +39,7 @@ def run(context: RunContext) -> None:
         "output": recipe.export.output,
         "formats": recipe.export.formats,
         "metric": recipe.metric,
+        "min_agreement": recipe.gates.min_agreement,
         **context.view_facts(),
     }
 
@@ -80,7 +81,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         climb = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, train_qat=qat, say=context.workspace.watcher.note,
-            reference=load_float_model(dense),
+            reference=load_float_model(dense), min_agreement=recipe.gates.min_agreement,
         )  # fmt: skip
         record["ladder"] = climb.to_json()
         write_json(directory / _RECORD, record)
