@@ -100,11 +100,11 @@ def provenance(report: DevicesReport) -> list[tuple[str, str]]:
         return []
     result = report.parts[0].result
     plan = ", ".join(f"{key} {value}" for key, value in result.plan.model_dump().items() if value is not None)
-    files = [(f"{one.name} ({one.file})", one.sha256) for one in result.measurements]
+    files = [(f"{entry.name} ({entry.file})", entry.sha256) for entry in result.measurements]
     return [("plan", plan), *files]
 
 
 def _shipped(report: DevicesReport) -> str:
     """The smallest file that is not the baseline: what one would put on the device."""
-    others = [one for one in report.parts[0].result.measurements if one.name != report.baseline]
-    return min(others, key=lambda one: one.size_bytes).name
+    others = [entry for entry in report.parts[0].result.measurements if entry.name != report.baseline]
+    return min(others, key=lambda entry: entry.size_bytes).name

@@ -56,7 +56,7 @@ class DevicesReport:
     @property
     def names(self) -> tuple[str, ...]:
         """The files, in the order of the first device that has them."""
-        return tuple(dict.fromkeys(one.name for part in self.parts for one in part.result.measurements))
+        return tuple(dict.fromkeys(entry.name for part in self.parts for entry in part.result.measurements))
 
 
 def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> DevicesReport:
@@ -82,14 +82,14 @@ def difference(first: BenchResult, other: BenchResult) -> str | None:
     if first.baseline != other.baseline:
         return f"the baseline is {first.baseline!r} in one and {other.baseline!r} in the other"
     for name in ("delegate", "mode", "pace_ms"):
-        one, two = getattr(first.plan, name), getattr(other.plan, name)
-        if one != two and (name != "pace_ms" or first.plan.mode == "paced"):
-            return f"{name} is {one} in one and {two} in the other"
-    mine, theirs = ({one.name: one for one in result.measurements} for result in (first, other))
+        ours, theirs = getattr(first.plan, name), getattr(other.plan, name)
+        if ours != theirs and (name != "pace_ms" or first.plan.mode == "paced"):
+            return f"{name} is {ours} in one and {theirs} in the other"
+    mine, theirs = ({entry.name: entry for entry in result.measurements} for result in (first, other))
     # A phone's app runs no .onnx: files that one device lacks are left empty there.
-    for name, one in ((name, one) for name, one in mine.items() if name in theirs):
+    for name, entry in ((name, entry) for name, entry in mine.items() if name in theirs):
         for what, key in (("file", "sha256"), ("photos", "inputs_sha256"), ("number of threads", "threads")):
-            if getattr(one, key) != getattr(theirs[name], key):
+            if getattr(entry, key) != getattr(theirs[name], key):
                 return f"{name} is measured with another {what}"
     return None
 
@@ -102,8 +102,8 @@ def _refuse_different(first: BenchResult, other: BenchResult) -> None:
 
 def _lines(result: BenchResult) -> tuple[Line, ...]:
     return tuple(
-        Line(one, summarize(one), compare(result, one.name), validity(result, one), device_score(one))
-        for one in result.measurements
+        Line(entry, summarize(entry), compare(result, entry.name), validity(result, entry), device_score(entry))
+        for entry in result.measurements
     )
 
 
@@ -152,7 +152,7 @@ def describe_device(facts: Mapping[str, Any]) -> str:
 def conditions(part: DevicePart) -> str:
     """The device's state: what ran there, governor, clock and temperature before and after, throttling."""
     before, after, result = part.result.facts_before, part.result.facts_after, part.result
-    runtimes = sorted({launch.runtime for one in result.measurements for launch in one.launches})
+    runtimes = sorted({launch.runtime for entry in result.measurements for launch in entry.launches})
     facts = [_AGENTS.get(result.agent, result.agent), ", ".join(runtimes)]
     if before.get("governor"):
         facts.append(f"governor {before['governor']}")

@@ -107,9 +107,9 @@ def _crossing(middle: NDArray[np.float64], box: Bbox, others: list[NDArray[np.fl
     return 500.0 * crossed
 
 
-def _overlap(one: Bbox, other: Bbox) -> float:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+def _overlap(first: Bbox, other: Bbox) -> float:
+    width = min(first.x1, other.x1) - max(first.x0, other.x0)
+    height = min(first.y1, other.y1) - max(first.y0, other.y0)
     return width * height if width > 0 and height > 0 else 0.0
 
 

@@ -31,7 +31,7 @@ def ladder_of(value: dict[str, Any]) -> Ladder | None:
     steps = tuple(map(Step.from_json, ladder["steps"]))
     return Ladder(
         str(ladder["metric"]), int(ladder["photos"]), float(ladder["max_drop"]), Interval(**ladder["float"]), steps,
-        tuple((str(one["op"]), float(one["divergence"])) for one in ladder["sensitivities"]),
+        tuple((str(op["op"]), float(op["divergence"])) for op in ladder["sensitivities"]),
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def precision_sentences(precisions: tuple[str | None, ...]) -> tuple[str, ...]:
     """What each precision of the table means, once, with its warning."""
     known = [PRECISIONS[name] for name in dict.fromkeys(precisions) if name in PRECISIONS]
     return tuple(
-        f"{one.title}: {one.means}." + (f" Beware: {one.warning}." if one.warning else "")
-        for one in known
-        if one.title != "float32"
+        f"{precision.title}: {precision.means}." + (f" Beware: {precision.warning}." if precision.warning else "")
+        for precision in known
+        if precision.title != "float32"
     )

@@ -20,7 +20,7 @@ def rows_of(
     """The rows in the check's order, then files that were only measured; and what does not fit together."""
     checked = [_row(run_dir, raw, result) for raw in (check["rows"] if check else [])]
     names = {row.row for row in checked}
-    only_measured = [one.name for one in result.measurements if one.name not in names] if result else []
+    only_measured = [entry.name for entry in result.measurements if entry.name not in names] if result else []
     rows = (*checked, *(_measured_row(name, result) for name in only_measured if result))
     return rows, tuple(_problems(rows, result))
 
@@ -28,7 +28,7 @@ def rows_of(
 def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
     artifact = raw.get("artifact")
     path = run_dir / artifact if artifact else None
-    measured = result is not None and any(one.name == raw["row"] and one.launches for one in result.measurements)
+    measured = result is not None and any(entry.name == raw["row"] and entry.launches for entry in result.measurements)
     return Row(
         row=str(raw["row"]),
         title=str(raw["title"]),
@@ -77,7 +77,7 @@ def _comparison(result: BenchResult, name: str) -> Comparison:
 def _problems(rows: tuple[Row, ...], result: BenchResult | None) -> list[str]:
     """Numbers of different files must be marked when shown in one row."""
     problems = []
-    measured = {one.name: one.sha256 for one in result.measurements} if result else {}
+    measured = {entry.name: entry.sha256 for entry in result.measurements} if result else {}
     for row in rows:
         if row.artifact and row.sha256 is None:
             problems.append(f"{row.artifact} is no longer in the run directory: its numbers belong to no file.")

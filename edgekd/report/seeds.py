@@ -141,8 +141,8 @@ def _seeds_covariance(*values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean_over_seeds(intervals: Sequence[Interval]) -> Interval:
     """The mean of the seeds' scores; each seed's interval holds the photos' uncertainty, also where all are right."""
-    value, low, high = (float(np.mean([getattr(one, end) for one in intervals])) for end in ("value", "low", "high"))
-    seeds = half_width(np.array([one.value for one in intervals]))
+    value, low, high = (float(np.mean([getattr(each, end) for each in intervals])) for end in ("value", "low", "high"))
+    seeds = half_width(np.array([each.value for each in intervals]))
     return Interval(
         value, max(0.0, value - math.hypot(value - low, seeds)), min(1.0, value + math.hypot(high - value, seeds))
     )

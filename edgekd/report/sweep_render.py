@@ -48,30 +48,31 @@ def sweep_cells(sweep: Mapping[str, Any]) -> Cells:
     name = fmt.metric_name(sweep["metric"])
     header = ("student", "parameters", "size", f"{name}, validation", f"{name}, test (95{fmt.NBSP}%)",
               f"latency ratio (95{fmt.NBSP}%)", "p50", "")  # fmt: skip
-    return Cells(header, tuple(_row(one, sweep["winner"]) for one in sweep["students"]))
+    return Cells(header, tuple(_row(student, sweep["winner"]) for student in sweep["students"]))
 
 
 def headline(sweep: Mapping[str, Any]) -> str:
     """The winner, or how many there are to choose from."""
     students = sweep["students"]
-    best = [one["student"] for one in students if one["on_front"]]
+    best = [student["student"] for student in students if student["on_front"]]
     if sweep["winner"] is None:
         return (
             f"{len(students)} students of one teacher; by the validation photos none beats {', '.join(best)} in both "
             "size and accuracy"
         )
-    one = next(one for one in students if one["student"] == sweep["winner"])
-    test = fmt.percent(one["accuracy"]["value"])
-    return f"{one['student']}: {fmt.size(one['size_bytes'])} and {test} of the test photos, of {len(students)} students"
+    winner = next(student for student in students if student["student"] == sweep["winner"])
+    test = fmt.percent(winner["accuracy"]["value"])
+    size = fmt.size(winner["size_bytes"])
+    return f"{winner['student']}: {size} and {test} of the test photos, of {len(students)} students"
 
 
 def cost_sentence(sweep: Mapping[str, Any]) -> str:
     """What the students share and what each cost."""
-    students = sum(one["seconds"] for one in sweep["students"])
+    students = sum(student["seconds"] for student in sweep["students"])
     shared, soft_targets = fmt.duration(sweep["shared_s"]), fmt.duration(sweep["column_s"])
     stopped = sweep.get("stopped") or ()
     early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
-    doubtful = any((one.get("standing") or "valid") != "valid" for one in sweep["students"])
+    doubtful = any((student.get("standing") or "valid") != "valid" for student in sweep["students"])
     marks = f" Of latencies, {fmt.STANDING_LEGEND}." if doubtful else ""
     return (
         f"Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
@@ -101,17 +102,18 @@ def draw(sweep: Mapping[str, Any]) -> tuple[Plot, ...]:
 
 
 def _scatter(sweep: Mapping[str, Any], key: str, label: str, tick: Any) -> Figure | None:
-    students = [one for one in sweep["students"] if one[key] is not None]
+    students = [student for student in sweep["students"] if student[key] is not None]
     if len(students) < 2:
         return None
     points = [
-        (_ROWS[index % len(_ROWS)], one["student"], _interval(one[key]), _interval(one["accuracy"]))
-        for index, one in enumerate(students)
+        (_ROWS[index % len(_ROWS)], student["student"], _interval(student[key]), _interval(student["accuracy"]))
+        for index, student in enumerate(students)
     ]
     figure = scatter(points, label, sweep["metric"], tick)
     front, best = [], -1.0
     candidates = [
-        (x.value, one["val_accuracy"]["value"], y.value) for one, (_, _, x, y) in zip(students, points, strict=True)
+        (x.value, student["val_accuracy"]["value"], y.value)
+        for student, (_, _, x, y) in zip(students, points, strict=True)
     ]
     for cost, validation, test in sorted(candidates, key=lambda point: (point[0], -point[1])):
         if validation > best:
@@ -126,27 +128,27 @@ def _scatter(sweep: Mapping[str, Any], key: str, label: str, tick: Any) -> Figur
     return figure
 
 
-def _row(one: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
-    marks = ["picked" if one["student"] == winner else "", "on the front" if one["on_front"] else ""]
-    marks += [f"failed: {name}" for name in one["failed_gates"]]
+def _row(student: Mapping[str, Any], winner: str | None) -> tuple[str, ...]:
+    marks = ["picked" if student["student"] == winner else "", "on the front" if student["on_front"] else ""]
+    marks += [f"failed: {name}" for name in student["failed_gates"]]
     return (
-        one["student"],
-        fmt.count(one["parameters"]),
-        fmt.size(one["size_bytes"]),
-        fmt.percent(one["val_accuracy"]["value"]),
-        fmt.score(_interval(one["accuracy"])),
-        _latency(one),
-        fmt.mark(fmt.milliseconds(one["p50_ms"]), one.get("standing") or "valid"),
+        student["student"],
+        fmt.count(student["parameters"]),
+        fmt.size(student["size_bytes"]),
+        fmt.percent(student["val_accuracy"]["value"]),
+        fmt.score(_interval(student["accuracy"])),
+        _latency(student),
+        fmt.mark(fmt.milliseconds(student["p50_ms"]), student.get("standing") or "valid"),
         ", ".join(mark for mark in marks if mark),
     )
 
 
-def _latency(one: Mapping[str, Any]) -> str:
+def _latency(student: Mapping[str, Any]) -> str:
     # Absent from sweeps before it was recorded.
-    standing = one.get("standing") or "valid"
-    if not one["latency"]:
+    standing = student.get("standing") or "valid"
+    if not student["latency"]:
         return "invalid" if standing == "invalid" else fmt.DASH
-    return fmt.mark(fmt.ratio(_interval(one["latency"])), standing)
+    return fmt.mark(fmt.ratio(_interval(student["latency"])), standing)
 
 
 def _interval(value: Any) -> Interval:
