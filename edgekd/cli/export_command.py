@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Chooses the training photos that calibrate.
 _SEED = 0
+_WRONG_LABELS = "Nothing is written: the files would give wrong labels to right predictions."
 _HELD_ON_VALIDATION_ONLY = (
     "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
     "--ranges percentile or mse, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
@@ -168,7 +169,11 @@ class _Job:
     ordered: bool
 
     def run(self, as_json: bool) -> list[Artifact]:
-        """Convert, score on the test photos and publish. With --max-drop, nothing is written where a gate fails."""
+        """Convert, score on the test photos and publish.
+
+        Nothing is written where the labels are in another order than the model's outputs, and with --max-drop where any
+        gate fails.
+        """
         from edgekd.cli.check_command import finish
         from edgekd.cli.console import PROGRESS, line
         from edgekd.export.exporter import extra_files, publish
@@ -181,7 +186,11 @@ class _Job:
             with owned_folder(self.out, "export") as staging:
                 artifacts = self._export(staging, skipped)
                 rows = self._score(artifacts)
-                if self.section.max_drop is not None and not all(gate.passed for row in rows for gate in row.gates):
+                failed = [gate for row in rows for gate in row.gates if not gate.passed]
+                if any(gate.wrong_file for gate in failed):
+                    line(_WRONG_LABELS, to=PROGRESS)
+                    finish(rows, as_json)
+                if failed and self.section.max_drop is not None:
                     line(_HELD_ON_VALIDATION_ONLY, to=PROGRESS)
                     finish(rows, as_json)
                 artifacts = publish(artifacts, staging, self.out)

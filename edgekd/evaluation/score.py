@@ -66,13 +66,17 @@ class CheckRecord(TypedDict):
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate: the measured ``value``, the ``bar`` it is compared with, and a message for people."""
+    """One gate: the measured ``value``, the ``bar`` it is compared with, and a message for people.
+
+    ``wrong_file`` is true where the file gives wrong results, not only weak ones: it is then not to be written.
+    """
 
     name: str
     value: float
     bar: float
     passed: bool
     message: str
+    wrong_file: bool = False
 
     def to_json(self) -> GateRecord:
         """The gate as a JSON object."""
@@ -231,7 +235,9 @@ def _judge_labels(
     if order is None:
         return ()
     text = order.describe(artifact.labels, classes)
-    return (GateResult(f"{result.row}: labels fit the predictions", order.score, order.chance, order.fits, text),)
+    wrong_file = order.permutation is not None
+    name = f"{result.row}: labels fit the predictions"
+    return (GateResult(name, order.score, order.chance, order.fits, text, wrong_file),)
 
 
 def _judge(
