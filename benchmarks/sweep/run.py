@@ -4,8 +4,8 @@
 
 Traffic-light photos, offline: 45 labelled ones to train on, the other training photos without their labels. The
 sweep's time is measured. That of eight trainings by ``keras.distillation.Distiller`` is computed from measured parts:
-the time of its step for each student, times the number of steps. A kill loses at most one stage. --short sweeps one
-student for an epoch.
+the time of its step for each student, times the number of steps. A kill loses at most one stage. --short sweeps two
+students for an epoch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STUDENTS = (
     "slice:3@64", "slice:6@64", "slice:8@96", "slice:8x0.35@96", "slice:12-8-11x0.35@96",
 )  # fmt: skip
 NUMBERS = {8: "eight"}
-SHORT_STUDENTS = ("slice:1@32",)
+SHORT_STUDENTS = ("slice:1@32", "slice:2@32")
 PICK = "size<=300KB and accuracy>=0.9"
 PLOTS = ("size", "latency")
 

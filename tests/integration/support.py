@@ -73,7 +73,7 @@ class Project:
 
     folder: Path
 
-    def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 4) -> Path:
+    def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 16) -> Path:
         path = self.folder / f"{name}.toml"
         path.write_text(RECIPE.format(name=name, student=student, epochs=epochs), encoding="utf-8")
         return path

@@ -73,7 +73,7 @@ def test_a_foreign_file_is_told_from_a_damaged_one(photos: Path) -> None:
         for argv in list(commands(FOREIGN / name, photos).values())[1:]:
             done = subprocess.run([sys.executable, "-m", "edgekd", *argv], capture_output=True, text=True)
             assert done.returncode == 1 and done.stdout == "", done.stderr
-            assert done.stderr.count("\n") == 1 and "carries no edgekd record" in done.stderr
+            assert done.stderr.count("\n") == 1 and "has no edgekd record" in done.stderr
 
 
 def test_every_kind_of_damage_is_seeded_and_changes_the_file() -> None:

@@ -135,7 +135,7 @@ def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Projec
     report = (run / "report.md").read_text()
     assert "It was not timed, because it is an average of several files: accuracy and size only." in report
     assert "faster than the teacher" not in report
-    assert "there were no validation photos to ask it about." in report
+    assert "there were no validation photos to score it on." in report
     assert "with no validation photos its epoch is the last" in report
     assert "Latency ratio: to the student, distilled" in report
 
@@ -146,7 +146,7 @@ def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Projec
         ('model = "big.onnx"', "slice:3", "slice:3 is a slice of its teacher, and big.onnx is not a Keras model"),
         ('model = "big.onnx"\ntrain = true', "cnn:4@32", "train = true: big.onnx is a fixed teacher"),
         ('model = "big.pt"', "cnn:4@32", "torch.onnx.export"),
-        ('model = "big.onnx"\npixel_rang = [0, 1]', "cnn:4@32", "did you mean 'pixel_range'"),
+        ('model = "big.onnx"\npixel_rang = [0, 1]', "cnn:4@32", "did you mean 'teacher.pixel_range'"),
     ],
 )
 def test_recipes_that_cannot_be_meant(colours: Project, teacher: str, student: str, message: str) -> None:

@@ -91,19 +91,13 @@ def test_predict_names_what_it_sees_and_what_it_cannot_read(project: Project, fi
     assert "cut short.jpg" in done.stderr and "1 of 4 photos could not be read" in done.stderr
 
 
-def passes_above_chance(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether every gate passes; the small student here may be at chance, which is a gate of its own."""
-    failed = done.stderr.partition("a gate failed:\n")[2].strip().splitlines()
-    return done.returncode == (3 if failed else 0) and all("is not above chance" in line for line in failed)
-
-
 def test_check_scores_and_gates(project: Project, finished: Path) -> None:
     export = finished / "export"
     arguments = ("check", export / "student.int8.onnx", "--data", "photos", "--json")
     scored = project.edgekd(
         *arguments, "--reference", export / "student.float32.tflite", "--min-agreement", "0.8", without_tensorflow=True
     )
-    assert passes_above_chance(scored), scored.stderr
+    assert scored.returncode == 0, scored.stderr
     (row,) = json.loads(scored.stdout)
     assert 0.8 <= row["agreement"]["value"] <= 1 and len(row["predictions"]) == row["agreement"]["n"]
     strict = project.edgekd(*arguments, "--min-accuracy", "1.0", without_tensorflow=True)
@@ -190,7 +184,7 @@ def test_export_of_the_users_own_file(project: Project, finished: Path) -> None:
         "export", finished / "distill" / "student.keras", "--int8", "--data", "photos", "--out", "out",
         "--min-agreement", "0.8", "--output", "uint8",
     )  # fmt: skip
-    assert passes_above_chance(done), done.stderr
+    assert done.returncode == 0, done.stderr
     assert {p.name for p in (project.folder / "out").glob("*.*") if p.suffix != ".json"} == set(EXPORTED)
 
 
