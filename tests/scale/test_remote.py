@@ -58,7 +58,9 @@ def test_a_store_that_goes_on_failing_is_named(store: ObjectStore, monkeypatch: 
     monkeypatch.setattr(remote, "_WAITS_S", (0.05,))  # pyarrow's own tries take seconds.
     place = place_in(store, "down")
     store.fail = lambda method, path, number: 500
-    with pytest.raises(StorageError, match=r"s3://cameras/down: writing a\.npy: 2 tries failed.*run the same command to continue"):
+    with pytest.raises(
+        StorageError, match=r"s3://cameras/down: writing a\.npy: 2 tries failed.*run the same command to continue"
+    ):
         place.write("a.npy", b"lost")
     store.fail = lambda method, path, number: 0
     assert place.names() == []
