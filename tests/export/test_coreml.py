@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.errors import UsageError
-from edgekd.export import coreml
+from edgekd.errors import MissingExtraError
 from edgekd.export.exporter import export, extra_files
 from edgekd.preprocess import Preprocessing
 
@@ -27,8 +27,10 @@ def export_coreml(model: Any, out: Path, images: NDArray[np.uint8]) -> list[Path
 def test_without_coremltools_nothing_is_begun(
     student: Any, images: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coreml.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r'Install it: pip install "edgekd\[coreml\]"'):
+    find_spec = importlib.util.find_spec
+    missing = {"coremltools"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else find_spec(name))
+    with pytest.raises(MissingExtraError, match=r"Install it: pip install 'edgekd\[coreml\]'"):
         export_coreml(student, tmp_path, images)
     assert list(tmp_path.iterdir()) == []
 
