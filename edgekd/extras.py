@@ -7,7 +7,7 @@ import importlib.util
 from edgekd.errors import MissingExtraError
 
 EXTRAS = {
-    "train": ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx"),
+    "train": ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx", "h5py"),
     "ray": ("ray", "pyarrow"),
     "coreml": ("coremltools",),
 }
