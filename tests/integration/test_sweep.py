@@ -43,7 +43,7 @@ def test_mistakes(project: Project) -> None:
         (("--students", "cnn:4@32"), "at least two different students"),
         (("--students", "cnn:4@32,cnn:4@32"), "at least two different students"),
         (("--students", "cnn:4@32,slize:3"), "slize"),
-        (("--students", "cnn:4@32,cnn:6@32", "--pick", "weight<3"), "no 'weight' to choose by"),
+        (("--students", "cnn:4@32,cnn:6@32", "--pick", "weight<3"), "'weight' is not a quantity to choose by"),
     ):
         done = project.edgekd("sweep", recipe, *arguments)
         assert done.returncode == 2 and message in done.stderr, done.stderr
