@@ -18,7 +18,6 @@ from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
 
 SIZE = 48
-SHARED = Path(__file__).parents[2] / "../shared"
 
 
 def optimized_ops(artifact: Artifact, directory: Path) -> Counter[str]:
@@ -159,14 +158,13 @@ def test_an_op_without_a_form_is_named(images: NDArray[np.uint8], tmp_path: Path
 def test_a_pretrained_network_on_real_photos(tmp_path: Path) -> None:
     import keras
 
+    from edgekd.data.traffic_lights import traffic_light_folders
     from edgekd.models import efficientnet_lite
     from edgekd.preprocess import preprocess
 
-    folder = SHARED / "data/road/Images"
-    if not folder.is_dir():
-        pytest.skip(f"no photos at {folder}")
+    folder, _ = traffic_light_folders()
     preprocessing = Preprocessing(height=96, width=96)
-    paths = sorted(folder.glob("*.jpg"))[::4][:48]
+    paths = sorted(folder.rglob("*.jpg"))[::20][:48]
     photos = np.stack([preprocess(path.read_bytes(), path.name, preprocessing) for path in paths])
     base = efficientnet_lite.build(96)
     features = keras.Model(base.inputs, base.get_layer("head_pool").output)
