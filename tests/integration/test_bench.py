@@ -101,7 +101,7 @@ def test_compare_and_its_gate(project: Project, finished: Path) -> None:
         (("--apk", "no.apk"), 2, "no.apk: there is no such file"),
         (("--delegate", "gpu", "--launches", "1"), 4, "no delegate 'gpu'"),
         (("--device", "host", "--device", "host"), 2, "given twice"),
-        (("--device", "host", "--device", "ssh:x@y", "--out", "a.json"), 2, "Name a folder"),
+        (("--device", "host", "--device", "ssh:x@y", "--out", "a.json"), 2, "Give a folder"),
         (("--affinity", "999", "--launches", "1"), 4, "Invalid argument"),
     ],
 )
