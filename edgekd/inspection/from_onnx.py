@@ -11,7 +11,6 @@ from edgekd.formats.onnx_file import OnnxGraph, OnnxNode, float_nodes
 from edgekd.formats.onnx_wire import OnnxTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Shape, Value, kind_of
 
-_COMPUTES = ("conv", "depthwise", "dense", "matmul")
 _DYNAMIC = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 # Weights' scale and zero point among the inputs of the ops that carry their own.
 _OWN_SCALES = {"QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5), "QGemm": (3, 4, 5)}

@@ -7,8 +7,6 @@ from typing import Any
 from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value, kind_of
 
-_FLEX = "CUSTOM Flex"
-
 
 def network(graph: TfliteGraph) -> Network:
     """The first subgraph, which is the one that an interpreter runs."""

@@ -16,8 +16,6 @@ from edgekd.models.rebuild import functional, in_float32
 from edgekd.quiet import import_keras
 from edgekd.text import first_line, one_line
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-
 
 def load_model(path: str | os.PathLike[str]) -> Any:
     """Load a model that Keras 3 saved, without running code from its file.

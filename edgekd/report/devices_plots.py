@@ -12,7 +12,7 @@ from edgekd.bench.records import Launch
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.devices_report import DevicePart, DevicesReport
-from edgekd.report.plots import Plot, as_plot, log_ticks
+from edgekd.report.plots import Plot, draw_each, log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
 
@@ -24,13 +24,7 @@ def draw_all(report: DevicesReport) -> tuple[Plot, ...]:
         ("sustained", "Sustained", "Median latency of each second, over minutes.", sustained),
         ("threads", "Threads", "Median latency by number of threads.", threads),
     )
-    plots = []
-    for name, title, alt, draw in drawings:
-        with style.styled(name):
-            figure = draw(report)
-            if figure is not None:
-                plots.append(as_plot(figure, name, title, alt))
-    return tuple(plots)
+    return draw_each(drawings, report)
 
 
 def ratios(report: DevicesReport) -> Figure | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,6 +24,8 @@ _SIZE = (5.2, 3.7)
 # More names than this would lie over each other.
 _NAMED_MAX = 5
 _CONFUSION_MAX = 12
+# The report that a drawing is of.
+Of = TypeVar("Of")
 # Row, title, x and accuracy.
 _Entry = tuple[str, str, Interval, Interval]
 
@@ -57,6 +59,11 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
         ),
         ("confusion", "Confusion", "How often each true class was predicted as each class.", confusion),
     )
+    return draw_each(drawings, report)
+
+
+def draw_each(drawings: Sequence[tuple[str, str, str, Callable[[Of], Figure | None]]], report: Of) -> tuple[Plot, ...]:
+    """Draw name, title, alternative text and drawing of each; one that gives no figure has no numbers to show."""
     plots = []
     for name, title, alt, draw in drawings:
         with style.styled(name):
