@@ -13,12 +13,13 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.score import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
+from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
 from edgekd.teacher.average import combine_logits, members_of
-from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
+from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import evaluate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from edgekd.bench.targets import BenchTarget, Photos, title_of
 from edgekd.errors import RunError
@@ -42,7 +43,7 @@ def teacher_targets(run_dir: Path, photos: Photos, crop: str, threads: Sequence[
     path = run_dir / "teacher" / str(summary["file"])
     height, width = summary["input"]
     images = photos.images(Preprocessing.model_validate({"height": height, "width": width, "crop": crop}))
-    kind = "onnx" if path.suffix == ".onnx" else "tflite"
+    kind: Literal["tflite", "onnx"] = "onnx" if path.suffix == ".onnx" else "tflite"
     return [BenchTarget(title_of(TITLES["teacher"], n, threads), path, kind, images, n) for n in threads]
 
 
@@ -51,6 +52,7 @@ def untimed_teacher(run_dir: Path) -> str:
     return str(_teacher_summary(run_dir).get("note") or "")
 
 
-def _teacher_summary(run_dir: Path) -> dict[str, object]:
+def _teacher_summary(run_dir: Path) -> dict[str, Any]:
     path = run_dir / "teacher" / "summary.json"
-    return read_json(path) if path.is_file() else {}
+    summary: dict[str, Any] = read_json(path) if path.is_file() else {}
+    return summary
