@@ -65,23 +65,25 @@ def measure_many(
 
     The same call resumes there: finished devices and launches are not measured again, unless ``anew``. Devices run one
     after another: driving a phone over adb loads the host and would disturb its timings. ``open_`` opens an address.
+    Where a device's agent does not run the baseline's format, the first file that it runs is the baseline there.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
     """
     if len(set(addresses)) != len(addresses):
         raise UsageError(f"a device is given twice: {', '.join(addresses)}")
+    note = watcher.note if watcher is not None else _silent
     tasks: list[_Task | DeviceError] = []
     for address in addresses:
         try:
-            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice))
+            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice, note))
         except DeviceError as error:
             tasks.append(error)
     requests = [
         address if isinstance(task, DeviceError) else task.wanted
         for address, task in zip(addresses, tasks, strict=True)
     ]
-    ledger, note = resume.Ledger(folder, requests, anew), watcher.note if watcher is not None else _silent
+    ledger = resume.Ledger(folder, requests, anew)
     ledger.begin()
     outcomes = []
     for address, task in zip(addresses, tasks, strict=True):
@@ -109,11 +111,23 @@ def _task(
     baseline: str,
     plan: BenchPlan,
     choice: AgentChoice | None,
+    note: resume.Note,
 ) -> _Task:
     agent = choose_agent(device, choice)
     runnable = tuple(target for target in targets if target.format in agent.formats)
+    names = [target.name for target in runnable]
+    if names and baseline not in names and (left_out := _find(targets, baseline)) is not None:
+        note(
+            f"{device.address}: its {agent.name} agent runs no .{left_out.format}, so {baseline} is left out there and "
+            f"the others are compared with {names[0]}"
+        )
+        baseline = names[0]
     wanted = blank(runnable, baseline, plan, device, agent)
     return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json")
+
+
+def _find(targets: Sequence[BenchTarget], name: str) -> BenchTarget | None:
+    return next((target for target in targets if target.name == name), None)
 
 
 def _whole(task: _Task, note: resume.Note) -> Outcome | None:

@@ -43,10 +43,15 @@ def make_targets(
             images[key] = timed.images(artifact.preprocessing)
         check_photos = None if check is None else _check(artifact, check)
         for count in threads:
-            title = name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
+            title = title_of(name, count, threads)
             target = BenchTarget(title, artifact.path, artifact.format, images[key], count, check_photos)
             targets.append(target)
     return targets
+
+
+def title_of(name: str, count: int, threads: Sequence[int]) -> str:
+    """A file's name in the result: with its number of threads, where it is measured with several."""
+    return name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
 
 
 def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from edgekd.formats.artifact import Artifact
 from edgekd.inspection.probe import check_runs
 from edgekd.photo_formats import FORMATS
 from edgekd.preprocess import Preprocessing, preprocess
+
+if TYPE_CHECKING:
+    from edgekd.data.dataset import Dataset
 
 _SUSTAINED_S = 120.0
 # Loading, warming up and running on the slowest devices that people have tried.
@@ -49,9 +52,26 @@ def photos_of(
     timed_n, check_n, data = options["photos"], options["check"], options["data"]
     if data is None and not _is_run(artifacts):
         raise UsageError("which photos? Give a folder of them: --data photos")
-    make = run_photos if data is None or _dataset_file(data).is_file() else _folder_photos
-    timed, check = (make(data or artifacts[0], count) for count in (timed_n, check_n))
-    return make_targets(files, timed, check if check_n else None, options["threads"])
+    source = data or artifacts[0]
+    open_source = _open_dataset if data is None or _dataset_file(data).is_file() else _open_folder
+    photos = open_source(source, f"timed on {timed_n}, checked on {check_n} at most")
+    timed, check = photos(timed_n), photos(check_n)
+    targets = make_targets(files, timed, check if check_n else None, options["threads"])
+    return [*_own_teacher(artifacts[0], files, timed, options["threads"]), *targets] if _is_run(artifacts) else targets
+
+
+def _own_teacher(run: Path, files: Mapping[str, Artifact], timed: Photos, threads: Sequence[int]) -> list[BenchTarget]:
+    """The teacher's own .onnx or .tflite, the baseline of a run whose teacher is one."""
+    from edgekd.cli.console import note
+    from edgekd.pipeline.run_files import teacher_targets, untimed_teacher
+
+    if reason := untimed_teacher(run):
+        note(f"the teacher: {reason}")
+    crop = next(iter(files.values())).preprocessing.crop
+    targets = teacher_targets(run, timed, crop, threads)
+    for path in {target.path for target in targets}:
+        check_runs(path)
+    return targets
 
 
 def plan_of(options: Mapping[str, Any]) -> BenchPlan:
@@ -88,26 +108,49 @@ def _dataset_file(run: Path) -> Path:
 
 def run_photos(run: Path, count: int) -> Photos:
     """The first test photos of a run, with their classes."""
+    return _test_photos(_dataset_of(run), count)
+
+
+def _open_dataset(run: Path, use: str) -> Callable[[int], Photos]:
+    """The first so many test photos of a run; prints what photos there are."""
+    from edgekd.cli.console import note
+
+    dataset = _dataset_of(run)
+    note(f"{dataset.summary_line()}; {use}")
+    return lambda count: _test_photos(dataset, count)
+
+
+def _dataset_of(run: Path) -> Dataset:
     from edgekd.data.dataset import Dataset
-    from edgekd.data.images import images_of
     from edgekd.errors import RunError
 
     if not _dataset_file(run).is_file():
         raise RunError(f"{run} is not a run directory: it has no data/dataset.json. Make one: edgekd run RECIPE")
-    dataset = Dataset.load(_dataset_file(run))
+    return Dataset.load(_dataset_file(run))
+
+
+def _test_photos(dataset: Dataset, count: int) -> Photos:
+    from edgekd.data.images import images_of
+
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
     return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels)
 
 
-def _folder_photos(folder: Path, count: int) -> Photos:
+def _open_folder(folder: Path, use: str) -> Callable[[int], Photos]:
+    """The first so many photos of a folder; prints how many there are."""
+    from edgekd.cli.console import note_photos
     from edgekd.data.folder import list_unlabelled
 
     paths = [item.path for item in list_unlabelled(folder).items]
     if not paths:
         raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)}). Give a folder with some")
+    note_photos(len(paths), use)
 
-    def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
+    def photos(count: int) -> Photos:
+        def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
+            return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
-    return Photos(images)
+        return Photos(images)
+
+    return photos

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgekd.bench.before_after import Change
 
 
-@click.command("compare", epilog="Exit code 3 where a file got slower than --max-slowdown allows, noise aside.")
+@click.command(
+    "compare",
+    epilog="Exit code 3 where a file got slower than --max-slowdown allows, noise aside; 1 where the measurements "
+    "cannot tell, because one is invalid, disturbed or has too few launches.",
+)
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option(
@@ -30,16 +36,35 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
     from edgekd.bench.before_after import changes
     from edgekd.bench.result import BenchResult
     from edgekd.cli.console import print_json, table
-    from edgekd.errors import GateFailed
 
     compared = changes(BenchResult.load(before), BenchResult.load(after))
     if as_json:
         print_json([asdict(change) for change in compared])
     else:
         table(("file", "bytes", "after / before (95 %)", "verdict"), map(_cells, compared), left=4)
-    slower = [c.name for c in compared if max_slowdown and c.comparison.ratio and c.comparison.ratio.low > max_slowdown]
+    if max_slowdown is not None:
+        _judge(compared, max_slowdown)
+
+
+def _judge(compared: Sequence[Change], max_slowdown: float) -> None:
+    """Raise GateFailed for files that got slower, RunError for those of which the measurements do not tell."""
+    from edgekd.errors import GateFailed, RunError
+
+    slower, undecided = [], []
+    for change in compared:
+        comparison = change.comparison
+        above = comparison.ratio is not None and comparison.ratio.low > max_slowdown
+        unsure = above and comparison.verdict == "inconclusive"
+        if comparison.ratio is None or comparison.standing == "invalid" or unsure:
+            undecided.append(f"{change.name}: {'; '.join(comparison.reasons)}")
+        elif above:
+            slower.append(change.name)
+    unknown = [f"--max-slowdown {max_slowdown:g} cannot be decided. Measure both again", *undecided]
     if slower:
-        raise GateFailed(f"slower than {max_slowdown:g} times before: {', '.join(slower)}")
+        verdict = f"slower than {max_slowdown:g} times before: {', '.join(slower)}"
+        raise GateFailed("\n  ".join([verdict, *(unknown if undecided else [])]))
+    if undecided:
+        raise RunError("\n  ".join(unknown))
 
 
 def _cells(change: Change) -> tuple[str, ...]:

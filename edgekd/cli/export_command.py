@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgekd.export.input_model import PixelOptions
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
+    from edgekd.models.rebuild import PhotosAt
     from edgekd.preprocess import Preprocessing
     from edgekd.quantize.ptq import Conversion
     from edgekd.quantize.settings import QuantizeSection
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Chooses the training photos that calibrate.
 _SEED = 0
+_COMPARED_PHOTOS = 16
 _WRONG_LABELS = "Nothing is written: the files would give wrong labels to right predictions."
 _HELD_ON_VALIDATION_ONLY = (
     "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
@@ -135,7 +137,7 @@ def command(
     require_writable(out)
     pixels = _pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict)
-    loaded = load_input_model(model, input_size=input_size, pixels=pixels)
+    loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = _Job(
@@ -147,6 +149,15 @@ def command(
     # After the gates, so that no app gets a file that failed one.
     if android is not None:
         _to_android(artifacts, android, "int8" if int8 else "float32")
+
+
+def _some_photos(dataset: Dataset, crop: Any) -> PhotosAt:
+    """A few training photos at any size, to compare models on."""
+    from edgekd.data.images import images_of
+    from edgekd.preprocess import Preprocessing
+
+    samples = dataset.split("train")[:_COMPARED_PHOTOS]
+    return lambda size: images_of(dataset, samples, Preprocessing(height=size[0], width=size[1], crop=crop))
 
 
 @dataclass(frozen=True)

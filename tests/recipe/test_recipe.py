@@ -48,6 +48,11 @@ def test_paths_start_at_the_recipe(tmp_path: Path) -> None:
         ),
         (MINIMAL + '[distill]\nlabels = "none"\nlabelled_share = 0.5\n', r"distill: labelled_share says how often"),
         (MINIMAL + '[distill]\nconfidence = { kind = "often" }\n', r"distill.confidence: .*'weight', 'threshold'"),
+        (
+            MINIMAL + '[student]\nmodel = "cnn:8@32"\npixel_range = [0, 1]\n',
+            r"student: pixel_range is for a network of your own .*; cnn:8@32 needs none",
+        ),
+        (MINIMAL + '[student]\nmodel = "a.keras"\nmean = [0, 0, 0]\n', r"student: mean and std go together"),
         (MINIMAL + '[student]\nmodel = "slice:0"\n', r"student.model: student 'slice:0': slice: takes a whole number"),
         (MINIMAL + '[export]\nformats = ["tfjs"]\n', r"export.formats.0: .*'tflite'.*got 'tfjs'"),
         ('name = "x"\n', r"data: Field required"),

@@ -197,9 +197,14 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
 
 
 def prepare(images: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
-    """One contiguous array an image, as the model wants it; range and mean belong to the graph."""
-    if dtype not in (np.uint8, np.float32):
-        raise ValueError(f"the model's input must be uint8 or float32 holding 0..255, got {dtype}")
+    """One contiguous array an image, as the model wants it; range and mean belong to the graph.
+
+    int8 holds a pixel less 128, as files that other tools quantize take it.
+    """
+    if dtype not in (np.uint8, np.int8, np.float32):
+        raise ValueError(f"the model's input must be uint8, int8 or float32, got {dtype}")
+    if dtype == np.int8:
+        images = (images ^ 0x80).view(np.int8)
     channels_first = len(shape) == 4 and shape[1] == 3 and shape[3] != 3
     if channels_first:
         images = images.transpose(0, 3, 1, 2)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.bench.harness import measure
-from edgekd.bench.targets import BenchTarget
+from edgekd.bench.targets import BenchTarget, Photos
 from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.fixed_teacher import fixed_teacher_target
-from edgekd.pipeline.run_files import TITLES, artifacts_in
+from edgekd.pipeline.run_files import TITLES, artifacts_in, teacher_targets
 
 _BENCH_PHOTOS = 16
 
@@ -33,8 +32,9 @@ def run(context: RunContext) -> None:
             # The student without the teacher has the same graph as the distilled one.
             if row in files and row != "labels_only"
         ]
-        if recipe.teacher.is_fixed and (teacher := fixed_teacher_target(context, samples)) is not None:
-            targets.insert(0, teacher)
+        if recipe.teacher.is_fixed:
+            photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing))
+            targets = teacher_targets(context.path, photos, recipe.data.crop, (recipe.bench.threads,)) + targets
         measure(
             # A teacher that can't be timed leaves the float student to be held against.
             targets, targets[0].name, recipe.bench, open_device("host"),
