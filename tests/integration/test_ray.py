@@ -19,8 +19,9 @@ from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
+from edgekd.scale.ray_cluster import connect
 from edgekd.scale.ray_trials import RayTrials
-from edgekd.scale.ray_workers import RayWorkers, connect
+from edgekd.scale.ray_workers import RayWorkers
 from edgekd.scale.workers import Report
 from edgekd.soft_targets.store import open_soft_targets
 
