@@ -20,7 +20,8 @@ photos, versions and machine give the same bytes; another version of edgekd may 
 Where things are, in the order in which data flows and imports may go (tests/test_imports.py):
 
     text, errors, extras            foreign text; the error tree; what each extra brings
-    storage, processes              atomic files; child processes
+    stopping, process_tree          signals; what a process started
+    storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
     preprocess, metrics, quiet      photo to input tensor; intervals; silent libraries
     scale/        executors for independent tasks (in-process or Ray), and where their files are

@@ -87,12 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
     except stopping.Stopped as error:
         stopping.finish()
         print_error(f"{error}. Run the same command again")
-        code = error.exit_code
+        stopping.end(error.exit_code)
     sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
-    """Run the command and print what went wrong, if anything; returns the exit code."""
+    """Run the command and print what went wrong, if anything; returns the exit code. Raises Stopped."""
+    from edgekd import stopping
     from edgekd.cli.console import print_error
     from edgekd.cli.failures import describe_failure, show_tracebacks
 
@@ -105,6 +106,9 @@ def _run(arguments: list[str] | None) -> int:
         print_error("stopped")
         return 130
     except Exception as error:
+        # A library in which the exception of a signal came up may raise one of its own instead.
+        if (stopped := stopping.requested()) is not None:
+            raise stopped from error
         if show_tracebacks():
             raise
         message, code = describe_failure(error)

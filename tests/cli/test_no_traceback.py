@@ -189,6 +189,19 @@ def test_the_machines_own_errors_are_one_line(
         commands._run(["doctor"])
 
 
+def test_a_signal_that_a_library_turned_into_its_own_error_is_still_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekd import stopping
+
+    def fail() -> None:
+        raise ImportError("initialization failed")
+
+    monkeypatch.setattr("edgekd.doctor.examine", fail)
+    monkeypatch.setattr(stopping._State, "number", 15)
+    with pytest.raises(stopping.Stopped) as stopped:
+        commands._run(["doctor"])
+    assert stopped.value.exit_code == 143
+
+
 def test_a_full_folder_for_temporary_files_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
