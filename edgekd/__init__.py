@@ -23,7 +23,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     stopping, process_tree          signals; what a process started
     storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
-    preprocess, metrics, quiet      photo to input tensor; intervals; silent libraries
+    preprocess, photo_pixels        photo to input tensor: what is specified, and the part that devices run too
+    metrics, quiet                  intervals; silent libraries
     scale/        executors for independent tasks (in-process or Ray), and where their files are
     data/         reading photos and labels, duplicates, splits, seeded views
     formats/      exported files, read without a runtime

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from edgekd.bench.agents.photo_archive import device_archive
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError, DecodeError
+from edgekd.photo_pixels import StoredPhoto, shrink
 from edgekd.preprocess import (
     MAX_PIXELS,
     Preprocessing,
@@ -152,6 +158,52 @@ def test_resize_of_real_photos_is_the_specification() -> None:
         for crop in ("whole", "center"):
             preprocessing = Preprocessing(height=96, width=128, crop=crop)
             assert np.array_equal(resize(pixels, preprocessing), spec_resize(pixels, preprocessing)), path.name
+
+
+@settings(max_examples=150, deadline=None)
+@given(sizes, sizes, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["whole", "center"]), st.integers(1, 8))
+def test_a_stored_photo_shrinks_to_the_bytes_of_its_upright_pixels(
+    height: int, width: int, to_height: int, to_width: int, crop: Any, orientation: int
+) -> None:
+    pixels = noise(height, width, seed=orientation)
+    preprocessing = Preprocessing(height=to_height, width=to_width, crop=crop)
+    shrunk = shrink(StoredPhoto(Image.fromarray(pixels), orientation, ()), preprocessing)
+    assert np.array_equal(shrunk, spec_resize(turn_upright(pixels, orientation), preprocessing))
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+def test_a_jpegs_input_tensor_is_the_specification_in_every_orientation(kind: str) -> None:
+    image = Image.fromarray(resample(noise(9, 11), 120, 163)).convert(kind)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        content = encoded(image, "JPEG", exif=exif, quality=90)
+        upright = decode(content, "a.jpg").pixels
+        for crop in ("whole", "center"):
+            preprocessing = Preprocessing(height=48, width=64, crop=crop)
+            wanted = spec_resize(upright, preprocessing)
+            assert np.array_equal(preprocess(content, "a.jpg", preprocessing), wanted), (orientation, crop)
+
+
+def test_what_a_device_runs_needs_numpy_and_pillow_alone(tmp_path: Path) -> None:
+    """The modules of ``photo_archive``, as they are sent to a device, where nothing else of edgekd is."""
+    content = encoded(Image.fromarray(noise(30, 40)), "JPEG")
+    (tmp_path / "photo").write_bytes(content)
+    (tmp_path / "modules.zip").write_bytes(device_archive())
+    script = """
+import hashlib, sys
+from types import SimpleNamespace
+for name in ("pydantic", "scipy", "click"):
+    sys.modules[name] = None
+sys.path.insert(0, "modules.zip")
+from edgekd.photo_pixels import open_photo, shrink
+size = SimpleNamespace(height=8, width=9, crop="center")
+print(hashlib.sha256(shrink(open_photo(open("photo", "rb").read(), "photo"), size).tobytes()).hexdigest())
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    wanted = preprocess(content, "photo", Preprocessing(height=8, width=9, crop="center"))
+    assert done.stdout.strip() == hashlib.sha256(wanted.tobytes()).hexdigest()
 
 
 def test_centre_crop_formulas() -> None:

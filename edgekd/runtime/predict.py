@@ -11,7 +11,8 @@ import numpy as np
 
 from edgekd.errors import DecodeError
 from edgekd.formats.artifact import Artifact
-from edgekd.preprocess import MAX_BYTES, decode, resize
+from edgekd.photo_pixels import open_photo, shrink
+from edgekd.preprocess import MAX_BYTES
 from edgekd.runtime.open import open_runner
 from edgekd.storage import read_regular_file
 
@@ -62,8 +63,8 @@ def predict(
             content = read_regular_file(path, MAX_BYTES)
         except OSError as error:
             raise DecodeError(f"{path} cannot be read: {error.strerror}. Give the path of a photo") from None
-        photo = decode(content, str(path))
-        row = runner.run(resize(photo.pixels, opened.preprocessing)[np.newaxis])[0]
+        photo = open_photo(content, str(path))
+        row = runner.run(shrink(photo, opened.preprocessing)[np.newaxis])[0]
         best = int(row.argmax())
         by_label = {label: float(value) for label, value in zip(opened.labels, row, strict=True)}
         predictions.append(Prediction(path, opened.labels[best], float(row[best]), by_label, photo.notes))
