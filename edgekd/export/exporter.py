@@ -24,6 +24,7 @@ from edgekd.export.verify import ExpectedOutputs, ParityRecord, compute_expected
 from edgekd.extras import require
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
+from edgekd.quantize.best_ranges import convert_int8
 from edgekd.quantize.calibration import check_images
 from edgekd.quantize.float_model import FloatModel, load_float_model
 from edgekd.quantize.ptq import (
@@ -33,7 +34,6 @@ from edgekd.quantize.ptq import (
     to_dynamic_range,
     to_float16,
     to_float32,
-    to_int8,
     to_int16x8,
 )
 from edgekd.quantize.settings import QuantizeSection
@@ -61,6 +61,7 @@ def export(
     precisions: tuple[str, ...] = DEFAULT_PRECISIONS,
     formats: tuple[str, ...] = ("tflite", "onnx"),
     calibration: NDArray[np.uint8] | None = None,
+    validation: NDArray[np.uint8] | None = None,
     output: Output = "float32",
     quantize: QuantizeSection | Conversion | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -81,6 +82,7 @@ def export(
         formats: Of "tflite", "onnx", "ort", "c" (the int8 .tflite as C, see ``c_array``) and "coreml" (float16, which
             can be run on Apple's systems only).
         calibration: Real training images uint8 [N, H, W, 3]; required for int8 and int16x8.
+        validation: Further real images on which the best ranges are chosen, beside those of ``calibration``.
         output: Output dtype of int8 files: "float32" probabilities or "uint8".
         quantize: Settings of the int8 conversion, or an int8 .tflite that was converted before. The precision is
             "int8-mixed" if ops stay float.
@@ -123,7 +125,7 @@ def export(
         expected = compute_expected(float_model.model, images)
         files = _make_float32(job, expected) if "float32" in precisions else []
         if "int8" in precisions:
-            files += _make_int8(job, _int8(job, images, output, quantize), expected)
+            files += _make_int8(job, _int8(job, images, validation, output, quantize), expected)
         files += [_make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
@@ -237,14 +239,21 @@ def _make_extra(job: _Job, precision: str, images: NDArray[np.uint8], expected: 
 
 
 def _int8(
-    job: _Job, images: NDArray[np.uint8], output: Output, quantize: QuantizeSection | Conversion | None
+    job: _Job,
+    images: NDArray[np.uint8],
+    validation: NDArray[np.uint8] | None,
+    output: Output,
+    quantize: QuantizeSection | Conversion | None,
 ) -> Conversion:
     # ONNX Runtime's kernels saturate on some CPUs; the .tflite changes too, so that both have one quantization.
     any_cpu = job.wants_onnx
     if isinstance(quantize, Conversion):
         return prevent_saturation(quantize) if any_cpu else quantize
     section = quantize or QuantizeSection()
-    return to_int8(job.float_model, images, output, ranges=section.ranges, float_ops=section.float_ops, any_cpu=any_cpu)
+    return convert_int8(
+        job.float_model, images, output, ranges=section.ranges, validation=validation, float_ops=section.float_ops,
+        any_cpu=any_cpu,
+    )  # fmt: skip
 
 
 def _make_int8(job: _Job, conversion: Conversion, expected: ExpectedOutputs) -> list[_Checked]:

@@ -8,7 +8,7 @@ from typing import Any
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
-from edgekd.quantize.settings import QuantizeSection
+from edgekd.quantize.ptq import Conversion
 from edgekd.storage import write_json
 
 # Row of the float file, the Keras file of the run that it is made of, and the stem of its name.
@@ -27,9 +27,8 @@ def run(context: RunContext) -> None:
         "export": recipe.export.model_dump(mode="json"),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
+        "quantize": recipe.quantize.model_dump(mode="json"),
     }
-    if recipe.quantize != QuantizeSection():
-        depends["quantize"] = recipe.quantize.model_dump(mode="json")
 
     def work(directory: Path, _key: str) -> None:
         from edgekd.models.load import load_model
@@ -64,12 +63,16 @@ def _convert(context: RunContext, model: Any, target: Path, row: str) -> list[Ar
     recipe, photos = context.recipe, context.dataset
     preprocessing = context.preprocessing(model)
     full = row == "distilled"
+    quantize = quantized_student(context)
+    # Only where ranges are chosen here are further photos needed.
+    validation = context.validation(model).images if full and not isinstance(quantize, Conversion) else None
     return export(
         model, target.parent, target.name, labels=photos.classes, preprocessing=preprocessing,
         precisions=("float32", "int8", *recipe.quantize.precisions) if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
-        calibration=calibration_images(context, preprocessing), output=recipe.export.output,
-        quantize=quantized_student(context), options=recipe.export,
+        calibration=calibration_images(context, preprocessing),
+        validation=validation, output=recipe.export.output,
+        quantize=quantize, options=recipe.export,
         provenance={
             "run": recipe.name, "recipe": recipe.digest(), "photos": photos.digest(), "model": row,
             "calibration_seed": str(recipe.seed),

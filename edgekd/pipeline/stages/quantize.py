@@ -15,8 +15,9 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_soft_targets
 from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ladder import climb_ladder
-from edgekd.quantize.ptq import Conversion, prevent_saturation, to_int8
+from edgekd.quantize.best_ranges import convert_int8
+from edgekd.quantize.ladder import climb_ladder, least_agreement
+from edgekd.quantize.ptq import Conversion, prevent_saturation
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import read_json, write_bytes, write_json
 
@@ -81,7 +82,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         climb = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, train_qat=qat, say=context.workspace.watcher.note,
-            reference=load_float_model(dense), min_agreement=recipe.gates.min_agreement,
+            reference=load_float_model(dense), min_agreement=least_agreement(recipe.gates.min_agreement),
         )  # fmt: skip
         record["ladder"] = climb.to_json()
         write_json(directory / _RECORD, record)
@@ -89,14 +90,10 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     elif section.qat is not None:
         conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
-        conversion = to_int8(
-            load_float_model(student),
-            calibration,
-            recipe.export.output,
-            ranges=section.ranges,
-            float_ops=section.float_ops,
-            any_cpu=any_cpu,
-        )
+        conversion = convert_int8(
+            load_float_model(student), calibration, recipe.export.output, ranges=section.ranges,
+            validation=context.validation(student).images, float_ops=section.float_ops, any_cpu=any_cpu,
+        )  # fmt: skip
     return replace(conversion, record=conversion.record | sparsity)
 
 
