@@ -60,7 +60,7 @@ class Judge:
     @property
     def predictions(self) -> NDArray[np.int64]:
         """The float student's predictions [N]."""
-        return self.expected.argmax(axis=1)
+        return np.asarray(self.expected.argmax(axis=1), np.int64)
 
     @classmethod
     def from_float_file(
