@@ -58,7 +58,7 @@ def command(
 
     dataset = open_photos(data, images, strict)
     warn_of_training_photos(opened, dataset, split)
-    gates = ParityGates(max_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy)
+    gates = ParityGates(max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy)
     float_file = Artifact.open(reference) if reference else None
     if reference:
         check_runs(reference)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,9 @@ _LEAST_AGREEMENT = 0.9
 class ParityGates(Section):
     """What an exported file must reach on the test photos; otherwise the run ends with exit code 3."""
 
-    max_drop: float | None = Field(None, ge=0, le=100, examples=[1.0])
+    LATER: ClassVar[tuple[str, ...]] = ("max_accuracy_drop",)
+
+    max_accuracy_drop: float | None = Field(None, ge=0, le=100, examples=[1.0])
     """Largest loss of accuracy against the float twin, in points on the test photos.
 
     Unset, a file fails where it gets so many more photos wrong than right that its twin does not that chance explains
@@ -301,7 +303,7 @@ def _judge_twin(
 ) -> tuple[GateResult, ...]:
     """The gates of a file against its float twin, from the probabilities [N, C] of both."""
     results = [
-        _loss_gate(result, gates.max_drop, truth, expected),
+        _loss_gate(result, gates.max_accuracy_drop, truth, expected),
         _agreement_gate(result, gates.min_agreement, ids, probabilities, expected),
     ]
     if gates.max_difference is not None:

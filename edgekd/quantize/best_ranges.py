@@ -6,6 +6,7 @@ answer in another. All of them are made, which takes seconds, and held against t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ from edgekd.quantize.sensitivity import compute_divergence
 
 # Photos that methods are compared on: enough to tell them apart, few enough for seconds.
 _MOST_PHOTOS = 256
+# A divergence is smaller by more than chance from this share of another on.
+_CLEARLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class Candidate:
     agreement: Agreement
     divergence: float
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The higher, the more it answers like the float student; the divergence decides between equals."""
-        return self.agreement.value, -self.divergence
+    def is_better_than(self, other: Candidate) -> bool:
+        """Whether it answers more like the float student; between equals a clearly smaller divergence decides."""
+        if self.agreement.value != other.agreement.value:
+            return self.agreement.value > other.agreement.value
+        return self.divergence < _CLEARLY * other.divergence
 
     def __str__(self) -> str:
         return f"{self.method} {self.agreement.value:.1%}"
@@ -55,8 +59,8 @@ def convert_int8(
 ) -> Conversion:
     """``to_int8`` by the method of ``ranges``, or by the best one on ``validation`` and ``calibration`` photos.
 
-    ``validation`` is uint8 [N, H, W, 3] like ``calibration``; labels take no part. Equal candidates go by the order of
-    ``CALIBRATION_METHODS``.
+    ``validation`` is uint8 [N, H, W, 3] like ``calibration``; labels take no part. Of equally good ones the first of
+    ``CALIBRATION_METHODS`` is taken.
 
     Raises: what ``to_int8`` raises; with "best", where every method fails.
     """
@@ -66,10 +70,19 @@ def convert_int8(
     photos = calibration if validation is None else np.concatenate([validation, calibration])
     check_images(photos, float_model.height, float_model.width)
     found = candidates(calibrated, photos[:_MOST_PHOTOS], output, float_ops=float_ops, any_cpu=any_cpu)
-    best = max(found, key=lambda candidate: candidate.rank)
+    best = choose(found)
     agreements = ", ".join(map(str, found))
     compared = f"{agreements} of {best.agreement.n} photos answered like the float student"
     return replace(best.conversion, record={**best.conversion.record, "calibration_methods_compared": compared})
+
+
+def choose(found: Sequence[Candidate]) -> Candidate:
+    """The best candidate; the first of those that are equally good."""
+    best = found[0]
+    for candidate in found[1:]:
+        if candidate.is_better_than(best):
+            best = candidate
+    return best
 
 
 def candidates(

@@ -99,9 +99,9 @@ def test_a_file_that_is_worse_than_its_twin_fails(exported: dict[str, Any], data
     # A photo or two either way is chance; a bound in points is kept to the letter.
     same = score(exported["int8.tflite"], dataset, reference=right)
     assert all(gate.passed for gate in same.gates)
-    allowed = score(wrong, dataset, reference=right, gates=ParityGates(max_drop=100))
+    allowed = score(wrong, dataset, reference=right, gates=ParityGates(max_accuracy_drop=100))
     assert next(gate for gate in allowed.gates if gate.name.endswith("loss")).passed
-    strict = score(wrong, dataset, reference=right, gates=ParityGates(min_agreement=0.98, max_drop=5))
+    strict = score(wrong, dataset, reference=right, gates=ParityGates(min_agreement=0.98, max_accuracy_drop=5))
     messages = [gate.message for gate in strict.gates if not gate.passed]
     assert any("5 points allowed" in text for text in messages) and any("98.0% required" in text for text in messages)
 

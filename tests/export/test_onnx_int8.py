@@ -15,6 +15,7 @@ from edgekd.export.exporter import export
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
+from edgekd.quantize.settings import QuantizeSection
 from edgekd.runtime import open_runner
 
 SIZE = 48
@@ -41,6 +42,8 @@ def pair(model: Any, images: NDArray[np.uint8], directory: Path) -> tuple[Artifa
         preprocessing=Preprocessing(height=height, width=width),
         precisions=("int8",),
         calibration=images,
+        # Of other ranges the steps are finer, and a tie rounded the other way is more of them.
+        quantize=QuantizeSection(ranges="min-max"),
     )
     return tflite, onnx
 
