@@ -13,6 +13,7 @@ from edgekd._version import __version__
 # Command, module, first line of its help.
 COMMANDS = (
     ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
+    ("init", "init", "Look at PHOTOS and write a recipe for them, with the reason for each choice."),
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
     ("train", "train", "Run a recipe up to its teacher."),
     ("distill", "distill", "Run a recipe up to its distilled student and the same student without the teacher."),

@@ -16,6 +16,8 @@ from edgekd.cli import commands
 
 # {x} is the odd file, {good} an exported file, {photos} a folder of photos, {photo} one of them, {out} a free name.
 LINES = (
+    "init {x} --out {out}",
+    "init {photos} --unlabelled {x} --out {out}",
     "run {x} --out {out}",
     "train {x} --out {out}",
     "distill {x} --out {out} --until nothing",
