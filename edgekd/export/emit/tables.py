@@ -17,6 +17,8 @@ FloatForm = Callable[[Context, str, str], str]
 # onnx.TensorProto.INT32
 _INT32 = 6
 _TINY = 1e-30
+# What a whole number may lack in floating point.
+_WHOLE = 1e-5
 _SQRT_2_PI = math.sqrt(2 / math.pi)
 
 
@@ -39,8 +41,8 @@ def rsqrt(context: Context, op: TfliteOp) -> None:
 
 
 def sqrt(context: Context, op: TfliteOp) -> None:
-    """SQRT, 0 below 0."""
-    _emit(context, op, lambda x: np.sqrt(np.maximum(x, 0)), _float_ops("Sqrt"))
+    """SQRT, 0 below 0; TFLite's kernel rounds it down."""
+    _emit(context, op, lambda x: np.sqrt(np.maximum(x, 0)), _float_ops("Sqrt"), rounds_down=True)
 
 
 def square(context: Context, op: TfliteOp) -> None:
@@ -62,7 +64,14 @@ def log(context: Context, op: TfliteOp) -> None:
     _emit(context, op, lambda x: np.log(np.maximum(x, _TINY)), _float_ops("Log"))
 
 
-def _emit(context: Context, op: TfliteOp, function: Callable[[Reals], Reals], in_float: FloatForm) -> None:
+def _emit(
+    context: Context,
+    op: TfliteOp,
+    function: Callable[[Reals], Reals],
+    in_float: FloatForm,
+    *,
+    rounds_down: bool = False,
+) -> None:
     """Look every value up in a table of the function's integers; a float op has the form ``in_float``."""
     name = context.name(op.outputs[0])
     if context.is_float(op.inputs[0]) or context.is_float(op.outputs[0]):
@@ -73,8 +82,8 @@ def _emit(context: Context, op: TfliteOp, function: Callable[[Reals], Reals], in
     reals = (np.arange(256) - zero_point) * np.float64(scale)
     steps = function(reals) / np.float64(out_scale)
     # TFLite rounds half away from zero.
-    rounded = np.sign(steps) * np.floor(np.abs(steps) + 0.5) + out_zero
-    table = context.onnx.constant(np.clip(rounded, 0, 255).astype(np.uint8))
+    rounded = np.floor(steps + _WHOLE) if rounds_down else np.sign(steps) * np.floor(np.abs(steps) + 0.5)
+    table = context.onnx.constant(np.clip(rounded + out_zero, 0, 255).astype(np.uint8))
     index = context.onnx.node("Cast", [context.value(op, op.inputs[0])], f"{name}_index", {"to": _INT32})
     context.bind(op.outputs[0], context.onnx.node("Gather", [table, index], name))
 
