@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import DataError, GateFailed
-from edgekd.evaluation.label_order import check_label_order
+from edgekd.evaluation.label_order import EXPORT_AGAIN, check_label_order
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import (
     OUTPUT_STEP,
@@ -75,6 +75,7 @@ class GateRecord(TypedDict):
     bar: float
     passed: bool
     message: str
+    accepted: NotRequired[bool]
 
 
 class CheckRecord(TypedDict):
@@ -156,6 +157,7 @@ def score(
     parameters: int | None = None,
     threads: int = 2,
     judge_labels: bool = True,
+    label_advice: str = EXPORT_AGAIN,
     progress: Progress | None = None,
 ) -> CheckRow:
     """Evaluate an exported file on the labelled photos of a split, and compare it with a ``reference``.
@@ -171,8 +173,8 @@ def score(
         row: Name of the result; by default the file's name.
         parameters: Number of weights; by default the one in the file's record.
         threads: Threads of the runtime.
-        judge_labels: Add the gate on labels in the wrong order and on accuracy at chance, see ``label_order``; a run,
-            which trains on these labels itself, leaves it out.
+        judge_labels: Add the gate on labels in the wrong order and on accuracy at chance, see ``label_order``.
+        label_advice: What that gate's message says to do about a wrong order; "{order}" in it is the right one.
         progress: Called with the number of photos that are done, and of all.
 
     Returns:
@@ -211,7 +213,7 @@ def score(
         *_judge_integers(result, artifact),
         *_judge_floors(result, gates or ParityGates()),
         *([] if expected is None else _judge_twin(result, gates or ParityGates(), truth, probabilities, expected, ids)),
-        *(_judge_labels(result, artifact, dataset.classes, truth) if judge_labels else ()),
+        *(_judge_labels(result, artifact.labels, dataset.classes, truth, label_advice) if judge_labels else ()),
     )
     return CheckRow(**{**vars(result), "gates": gate_results})
 
@@ -260,15 +262,32 @@ def _probabilities(
 
 
 def _judge_labels(
-    result: CheckRow, artifact: Artifact, classes: tuple[str, ...], truth: NDArray[np.int64]
+    result: CheckRow, outputs: tuple[str, ...], classes: tuple[str, ...], truth: NDArray[np.int64], advice: str
 ) -> tuple[GateResult, ...]:
-    order = check_label_order(truth, np.array(result.predictions, np.int64), len(classes))
+    predictions = np.array(result.predictions, np.int64)
+    gate = label_gate(result.row, truth, predictions, outputs, classes, advice)
+    return () if gate is None else (gate,)
+
+
+def label_gate(
+    row: str, truth: NDArray[np.int64], predictions: NDArray[np.int64], outputs: tuple[str, ...],
+    classes: tuple[str, ...], advice: str = EXPORT_AGAIN,
+) -> GateResult | None:  # fmt: skip
+    """The gate on labels in the wrong order and on accuracy at chance; None where too few photos tell.
+
+    Args:
+        row: Name of what is judged.
+        truth: Class numbers [N] of the photos; ``predictions`` are those that were predicted.
+        outputs: What the model calls its outputs, in their order.
+        classes: Names of the data's classes [C].
+        advice: What to do about a wrong order; "{order}" in it is the right one.
+    """
+    order = check_label_order(truth, predictions, len(classes))
     if order is None:
-        return ()
-    text = order.describe(artifact.labels, classes)
+        return None
+    text = order.describe(outputs, classes, advice)
     wrong_file = order.permutation is not None
-    name = f"{result.row}: labels fit the predictions"
-    return (GateResult(name, order.score, order.chance, order.fits, text, wrong_file),)
+    return GateResult(f"{row}: labels fit the predictions", order.score, order.chance, order.fits, text, wrong_file)
 
 
 def _judge_integers(result: CheckRow, artifact: Artifact) -> tuple[GateResult, ...]:

@@ -10,6 +10,7 @@ from test_harness import answer, targets
 
 from edgekd.bench import BenchPlan, BenchResult
 from edgekd.bench.agents.protocol import names_of
+from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.multi_device import measure_many, slug
 from edgekd.bench.on_device import device_score
 from edgekd.bench.records import HostAnswers
@@ -17,6 +18,7 @@ from edgekd.bench.targets import BenchTarget, CheckPhotos
 from edgekd.devices import Completed, Device
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
+from edgekd.progress import Silent
 
 
 def opener(failing: str = "", gone_after: int = 3) -> dict[str, FakeDevice]:
@@ -54,6 +56,41 @@ def test_a_device_that_goes_leaves_its_part_and_the_others_go_on(tmp_path: Path)
     assert (out / "ssh_pi@it_s.json").read_bytes() == before
     assert pi.path == out / "ssh_pi@it_s.partial.json"
     assert devices["ssh:pi@it's"].workspaces_left == []
+
+
+def test_where_the_baselines_format_does_not_run_another_file_is_the_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TfliteAlone(PythonAgent):
+        formats = ("tflite",)
+
+    def choose(device: Device, choice: object = None) -> PythonAgent:
+        return (TfliteAlone if device.address == "adb:1" else PythonAgent)(device)
+
+    monkeypatch.setattr("edgekd.bench.multi_device.choose_agent", choose)
+    teacher, float_student, student = targets(tmp_path, "teacher", "float", "int8")
+    files = [BenchTarget("teacher", teacher.path, "onnx", teacher.inputs)]
+    files += [BenchTarget(one.name, one.path, "tflite", one.inputs) for one in (float_student, student)]
+    notes, devices = Notes(), opener()
+    host, phone = measure_many(
+        files, "teacher", BenchPlan(launches=1), ["host", "adb:1"], tmp_path / "out", open_=devices.__getitem__,
+        watcher=notes,
+    )  # fmt: skip
+    assert host.result is not None and host.result.baseline == "teacher"
+    assert phone.result is not None and phone.result.baseline == "float" and phone.result.names == ("float", "int8")
+    assert notes.said == [
+        "adb:1: its python agent runs no .onnx, so teacher is left out there and the others are compared with float"
+    ]
+
+
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_an_address_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ LINES = (
     "bench {good} {x} --data {photos}",
     "bench {good} --data {x}",
     "bench {good} --data {photos} --apk {x} --device {x}",
-    "compare {x} {x}",
+    "compare {x} {x} --max-slowdown 1.1",
     "report {x}",
     "report {x} {x} --out {out}",
     "devices --device {x}",
