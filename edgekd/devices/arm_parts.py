@@ -59,15 +59,17 @@ def core_names(cpuinfo: str) -> dict[int, str]:
     Processors that are asleep are not listed. Empty on other machines than ARM's.
     """
     names: dict[int, str] = {}
-    processor, implementer = 0, ARM
+    processor, implementer, is_new = 0, ARM, True
     for key, value in _LINE.findall(cpuinfo)[: 3 * _CORES_LIMIT]:
         word = value.lower()
         if key == "processor":
-            # A file that gives the parts once, for all, has the list before them.
-            processor, implementer = (int(word) if word.isdigit() else processor), ARM
+            processor, implementer, is_new = (int(word) if word.isdigit() else processor), ARM, True
         elif key == "CPU implementer":
             implementer = word
         else:
+            # Some kernels list parts without processors.
+            processor += 0 if is_new else 1
+            is_new = False
             names[processor] = _PARTS.get(implementer, {}).get(word, word)
     return names
 

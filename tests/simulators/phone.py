@@ -105,7 +105,7 @@ class Phone:
         return _until(lambda: not set(commands) & self._commands())
 
     def order(self, word: str) -> None:
-        """kill (adbd alone), start (it again), drop (every connection), stall, flow."""
+        """kill (adbd alone), restart (adbd with all that it started), start, drop (every connection), stall, flow."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
@@ -153,6 +153,14 @@ class Phone:
         """What ``dumpsys SERVICE`` answers from now on."""
         (self.system / f"{service}.txt").write_text(text, encoding="utf-8")
 
+    def say_defaults(self) -> None:
+        """What its services answer of an ordinary phone."""
+        for service in ("thermalservice", "battery"):
+            self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
+        self.say("trust", ' User "Owner" (id=0, flags=0x4c13) (current): trusted=0, trustManaged=0, deviceLocked=0\n')
+        self.say("power", "Power Manager State:\n  mWakefulness=Awake\n")
+        self.say("log", "")
+
     def close(self) -> None:
         """Detach it and end all its processes."""
         subprocess.run(["adb", "disconnect", self.serial], check=False, capture_output=True)
@@ -179,11 +187,7 @@ class Phone:
         self.stand_in("getconf", '#!/bin/sh\n[ "$1" = PAGE_SIZE ] && echo 16384 || echo 100\n')
         shutil.copy(HERE / "app.py", self.system)
         shutil.copy(Path(device_agent.__file__), self.system)
-        for service in ("thermalservice", "battery"):
-            self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
-        self.say("trust", ' User "Owner" (id=0, flags=0x4c13) (current): trusted=0, trustManaged=0, deviceLocked=0\n')
-        self.say("power", "Power Manager State:\n  mWakefulness=Awake\n")
-        self.say("log", "")
+        self.say_defaults()
         for name, content in board_files(BOARDS["pi5"]).items():
             if "device-tree" not in name and "devicetree" not in name:
                 path = self.folder / name

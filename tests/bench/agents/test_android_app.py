@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from simulators.phone import Phone
+from simulators.phone_kinds import KINDS
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
-from edgekd.bench.agents import android_app
+from edgekd.bench.agents import android_app, android_install
 from edgekd.bench.agents.android_app import AndroidApp
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
@@ -133,6 +134,38 @@ def test_what_the_app_cannot_run(tmp_path: Path, apk: Path) -> None:
     with pytest.raises(UsageError, match=r"\.tflite files alone\. Leave out x"):
         target = BenchTarget("x", tmp_path / "x.onnx", "onnx", np.zeros((1, 2, 2, 3), np.uint8))
         AndroidApp(device, apk).prepare("/w", [target])
+
+
+def test_files_go_by_the_provider_where_shell_and_app_share_no_folder(
+    phone: Phone, apk: Path, target: BenchTarget
+) -> None:
+    kind = next(kind for kind in KINDS if {"blind", "unseen", "user"} <= kind.files.keys())
+    kind.stage(phone)
+    plan = PLAN.model_copy(update={"launches": 1})
+    result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
+    (launch,) = result.measurement("means").launches
+    assert result.complete and launch.answers == (2, 0, 1, 1, 2)
+    assert result.facts_before["fixed_performance"] is result.facts_before["screen_kept_on"] is True
+    assert phone.left() == [] and not phone.has("installed-10") and not phone.has("installed")
+    assert phone.content("fixed-performance") == "false"
+
+
+def test_every_kind_of_phone_that_does_not_work_says_what_to_do(
+    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(android_app, "_LOOKS", 4)
+    monkeypatch.setattr(android_install, "INSTALL_TIMEOUT_S", 3.0)
+    for kind in (kind for kind in KINDS if kind.says):
+        kind.stage(phone)
+        agent = AndroidApp(phone.device, apk)
+        with pytest.raises(DeviceError, match=kind.says) as caught, phone.device.workspace() as folder:
+            try:
+                agent.prepare(folder, [target])
+            finally:
+                agent.finish()
+        assert str(caught.value).isprintable() and caught.value.exit_code == 4, kind.name
+        kind.reset(phone)
+        assert (phone.left(), app_files(phone), phone.has("installed")) == ([], [], False), kind.name
 
 
 def test_two_phones_at_once_by_their_own_python(phones: tuple[Phone, Phone], target: BenchTarget) -> None:

@@ -79,7 +79,8 @@ class Phone:
         threading.Thread(target=self._accept, daemon=True).start()
         threading.Thread(target=SystemServer(self._places, self.start_app).serve, daemon=True).start()
         _say(f"port {self._listener.getsockname()[1]}")
-        orders = {"start": self.start, "kill": self.kill, "drop": self.drop, "stall": self.stall, "flow": self.flow}
+        orders = {"start": self.start, "kill": self.kill, "restart": self.restart, "drop": self.drop}
+        orders |= {"stall": self.stall, "flow": self.flow}
         for line in sys.stdin:
             orders[line.strip()]()
             _say("done")
@@ -128,6 +129,15 @@ class Phone:
                 if words[0].endswith(b"qemu-aarch64-static") and words[-2] == b"/usr/sbin/adbd":
                     os.kill(int(status.parent.name), signal.SIGKILL)
         self.drop()
+
+    def restart(self) -> None:
+        """Kill adbd with all that it started and start it again, as Android's init does when USB changes its mode."""
+        for status in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if status.stat().st_uid == SHELL:
+                    os.kill(int(status.name), signal.SIGKILL)
+        self.drop()
+        self.start()
 
     def drop(self) -> None:
         """Cut every connection, as when the cable is pulled."""

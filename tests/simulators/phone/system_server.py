@@ -95,7 +95,8 @@ class SystemServer:
         for folder in (media / PACKAGE, media / PACKAGE / "bench"):
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, uid, uid if self._is("unseen") else EXT_DATA_RW)
-            folder.chmod(0o2770 if not self._is("unseen") else 0o700)
+            # Android 11 and later let the shell look, and refuse adb's way of writing.
+            folder.chmod(0o700 if self._is("unseen") else 0o2750)
         return media / PACKAGE / "bench"
 
     def _am_get_current_user(self, *_: Any) -> Answer:
