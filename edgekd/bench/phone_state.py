@@ -6,6 +6,8 @@ app that is not on the screen to the slow cores.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,6 +43,27 @@ def find_doubts(result: BenchRecord) -> tuple[str, ...]:
     if percent is None or not CRITICAL_PERCENT < percent <= LOW_PERCENT:
         return ()
     return (f"the battery was at {percent} %, where some phones cap their clocks: charge it",)
+
+
+def describe_cores(result: BenchRecord) -> str | None:
+    """Which cores the inferring thread was seen on, by kind and share; None where nobody looked."""
+    names = result.facts_before.get("core_models")
+    seen: Counter[str] = Counter()
+    for measurement in result.measurements:
+        for launch in measurement.launches:
+            for state in _of_launch(launch.device):
+                for cpu, times in _counts(state.get("cpus")):
+                    seen[str((names or {}).get(cpu) or f"CPU {cpu}")] += times
+    total = sum(seen.values())
+    return ", ".join(f"{name} ({times / total:.0%})" for name, times in seen.most_common(4)) or None
+
+
+def _counts(cpus: Any) -> Iterator[tuple[str, int]]:
+    """What the app says of the CPUs, as far as it can be."""
+    if isinstance(cpus, Mapping):
+        for cpu, times in list(cpus.items())[:256]:
+            if re.fullmatch("[0-9]{1,3}", str(cpu)) and type(times) is int and 0 < times < 1 << 40:
+                yield str(cpu), times
 
 
 def _states(result: BenchRecord) -> Iterator[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ import pytest
 from test_statistics import constant, launch, measured, result
 
 from edgekd.bench import BenchPlan, compare, summarize
+from edgekd.bench.phone_state import describe_cores
 from edgekd.bench.records import TimingSummary
 from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of, sustained_findings, validity
@@ -69,6 +70,20 @@ def test_what_a_phone_itself_says(before: dict[str, Any], app: dict[str, Any], e
     made = facts(replace(made, measurements=(replace(one, launches=launches),)), before, {})
     found = standing(made)
     assert found[0] == expected and (found[1][0].startswith(reason) if reason else not found[1]), found
+
+
+def test_the_cores_that_ran_have_their_names() -> None:
+    made = result(constant("a", *[1.0] * 3))
+    one = made.measurements[0]
+    seen = [{"7": 6, "4": 1}, {"7": 3}, {"x": 5, "9": -1, "3": True, "8": 10}]
+    launches = (
+        replace(each, device={"before": {}, "after": {"cpus": cpus}})
+        for each, cpus in zip(one.launches, seen, strict=True)
+    )
+    told = replace(made, measurements=(replace(one, launches=tuple(launches)),))
+    told = facts(told, {"core_models": {"7": "Cortex-X3", "4": "Cortex-A715"}}, {})
+    assert describe_cores(told) == "CPU 8 (50%), Cortex-X3 (45%), Cortex-A715 (5%)"
+    assert describe_cores(made) is None
 
 
 def test_an_invalid_measurement_has_no_verdict_however_far_apart() -> None:

@@ -59,7 +59,7 @@ def test_an_app_that_was_there_stays(phone: Phone, apk: Path, target: BenchTarge
     assert (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
 
 
-def test_an_app_that_dies_and_one_that_is_refused(
+def test_an_app_that_dies(
     phone: Phone, apk: Path, target: BenchTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(android_app, "_LOOKS", 10)
@@ -67,21 +67,6 @@ def test_an_app_that_dies_and_one_that_is_refused(
     with pytest.raises(DeviceError, match=r"means on adb:.*: the app ended without a reply: it crashed"):
         measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk), save_to=tmp_path / "b.json")
     assert not BenchResult.load(tmp_path / "b.json").complete
-    (phone.system / "refuse").write_text("Failure [INSTALL_FAILED_USER_RESTRICTED: Install canceled by user]\n")
-    told = r"the demo was not installed: the phone forbids it.*\(Failure \[INSTALL_FAILED"
-    with pytest.raises(DeviceError, match=told), phone.device.workspace() as folder:
-        AndroidApp(phone.device, apk).prepare(folder, [target])
-    assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
-
-
-def test_an_app_that_dies_before_it_reads_anything(
-    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(android_app, "_LOOKS", 4)
-    (phone.system / "stillborn").touch()
-    told = r"the app ended without a reply: it crashed"
-    with pytest.raises(DeviceError, match=told):
-        measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk))
     assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
 
 
