@@ -7,6 +7,7 @@ records        what was recorded                            result       the res
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
 cpu_share      whether a launch had the CPU to itself
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
+phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs
 cpu_share      whether a launch had the CPU to itself
 agents/        what launches a model on a device

@@ -69,6 +69,9 @@ def measure(
     result = blank(targets, baseline, plan, device, agent)
     session = _Session(device, agent, plan, list(targets), progress, save_to)
     with device.workspace() as folder:
+        hold_steady = getattr(device, "hold_steady", None)
+        if hold_steady is not None:
+            hold_steady(folder)
         result = replace(result, facts_before=device.facts())
         result = session.keep(result if go_on is None else go_on(result))
         try:

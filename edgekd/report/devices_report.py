@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.bench.on_device import DeviceScore, device_score
+from edgekd.bench.phone_state import describe_cores
 from edgekd.bench.records import Measurement
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import Comparison, Summary, compare, summarize
@@ -145,7 +146,7 @@ def findings(part: DevicePart) -> tuple[str, ...]:
 def describe_device(facts: Mapping[str, Any]) -> str:
     """A device in words: board or CPU, cores, operating system."""
     cores = f"{facts['cores']} cores" if facts.get("cores") else None
-    parts = (facts.get("board"), facts.get("cpu_model"), cores, facts.get("os"))
+    parts = (facts.get("board"), facts.get("soc"), facts.get("cpu_model"), cores, facts.get("os"))
     return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
 
 
@@ -161,6 +162,10 @@ def conditions(part: DevicePart) -> str:
             end = after.get(key)
             moved = f" → {end:g}" if isinstance(end, (int, float)) and end != before[key] else ""
             facts.append(f"{before[key]:g}{moved} {unit}")
+    if before.get("fixed_performance"):
+        facts.append("fixed performance mode")
+    if cores := describe_cores(result):
+        facts.append(f"ran on {cores}")
     if before.get("thermal_status"):
         facts.append(f"thermal status {before['thermal_status']}")
     if result.resumed:

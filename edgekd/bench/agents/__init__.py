@@ -3,5 +3,6 @@
 protocol         what every agent does                     choose        which agent a device gets
 python_agent     device_agent.py in a fresh process        device_agent  copied to the device; needs nothing of edgekd
 android_app      the Android demo app                      benchmark_model   Google's own tool
+android_install  getting its APK onto a phone
 reply            an agent's reply, parsed as untrusted input
 """
