@@ -37,7 +37,10 @@ _MARGIN_S = 5.0
 
 @dataclass(frozen=True)
 class _Pattern:
-    """Settled windows [n] on the device's clock, and which level of power each has."""
+    """Blocks and rests [n] in full on the device's clock, and which level of power each has.
+
+    In full, since what settles at a block's start would leave room for a shift.
+    """
 
     start_s: Values
     end_s: Values
@@ -73,7 +76,7 @@ def place_log(record: EnergyRecord, log: MeterLog) -> EnergyRecord:
 
 def fit_clock(blocks: Sequence[Block], trace: Trace, kind: Kind, plan: EnergyPlan) -> ClockFit:
     """Where the log lies on the device's clock. Raises: NotMeasured where no place is the right one."""
-    pattern, log = _pattern(blocks, plan), _log(trace, kind)
+    pattern, log = _pattern(blocks), _log(trace, kind)
     long_s = float(pattern.end_s[-1] - pattern.origin_s)
     lies_s = float(log.time_s[-1] - log.time_s[0])
     if lies_s < long_s * (1 - MOST_RATE_ERROR):
@@ -112,20 +115,20 @@ def _refuse_misfit(fit: ClockFit) -> None:
             present=True,
         )
     if abs(fit.rate - 1) > MOST_RATE_ERROR * 0.99:
+        how = "fast" if fit.rate > 1 else "slow"
         raise NotMeasured(
-            f"the meter's clock runs {fit.rate - 1:+.1%} against the device's: its times cannot be trusted",
+            f"the meter's clock is at least {MOST_RATE_ERROR:.0%} {how} by the device's: its times cannot be trusted",
             present=True,
         )
 
 
-def _pattern(blocks: Sequence[Block], plan: EnergyPlan) -> _Pattern:
+def _pattern(blocks: Sequence[Block]) -> _Pattern:
     inferring = [block for block in blocks if block.mode != "idle"]
     if len(inferring) < MIN_BLOCKS or len(inferring) == len(blocks):
         raise NotMeasured("there are too few blocks and rests for a meter's log to be laid over them", present=True)
     levels = sorted({(block.name, block.mode) for block in blocks})
     level = np.array([levels.index((block.name, block.mode)) for block in blocks])
-    start_s = np.array([block.start_s + min(plan.settle_s, block.seconds / 4) for block in blocks])
-    return _Pattern(start_s, np.array([block.end_s for block in blocks]), level)
+    return _Pattern(np.array([block.start_s for block in blocks]), np.array([block.end_s for block in blocks]), level)
 
 
 def _log(trace: Trace, kind: Kind) -> _Log:

@@ -32,6 +32,7 @@ from edgekd.metrics import Interval
 
 Values = NDArray[np.float64]
 _MOST_RATIO = 1e4
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _root(function: Callable[[float], float]) -> float | None:
         low, high = low * 2, high * 2
         if high > _MOST_RATIO:
             return None
-    for _ in range(60):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if function(middle) > 0 else (low, middle)
     return (low + high) / 2
@@ -207,7 +208,7 @@ def _edge(rejected: Callable[[float], bool], value: float, direction: float) -> 
         if step > _MOST_RATIO:
             return None
     inside, outside = 0.0, step
-    for _ in range(60):
+    for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if rejected(value + direction * middle) else (middle, outside)
     return value + direction * inside

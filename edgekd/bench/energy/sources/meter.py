@@ -36,7 +36,7 @@ _NAMES: dict[Quantity, re.Pattern[str]] = {
 _UNITS: dict[str, float] = {"w": 1, "mw": 1e-3, "v": 1, "mv": 1e-3, "a": 1, "ma": 1e-3, "j": 1, "mj": 1e-3}
 _UNITS |= {"wh": 3600, "mwh": 3.6, "uw": 1e-6, "uv": 1e-6, "ua": 1e-6, "uwh": 3.6e-3}
 _UNIT = re.compile(r"[(\[/_ ]\s*([A-Za-zµ]{1,3})\s*[)\]]?\s*$")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _CLOCK = re.compile(r"(?:.*[ T])?([0-9]{1,3}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?).*")
 _HINT = "Name the columns time_s and watts, or time_s, volts and amps"
 
