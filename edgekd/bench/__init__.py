@@ -10,7 +10,7 @@ statistics     summaries and verdicts                       validity     whether
 phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs
 cpu_share      whether a launch had the CPU to itself
-agents/        what launches a model on a device
+agents/        what launches a model on a device            energy/      joules of an inference
 """
 
 from __future__ import annotations

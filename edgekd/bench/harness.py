@@ -154,7 +154,7 @@ class _Session:
 
     def _ask(self, index: int, round_: int, session: int) -> Launch:
         target, plan = self.targets[index], self.plan
-        settings = _settings(plan, target, first=round_ == 0)
+        settings = launch_settings(plan, target, first=round_ == 0)
         reply = self.agent.launch(index, round_, settings, plan.launch_timeout_s)
         request = LaunchRequest(
             threads=settings["threads"],
@@ -194,7 +194,7 @@ def _describe(error: DeviceError) -> str:
     return f"{error} (--timeout){f'. It was {at[-1][:80]}' if at else ''}"
 
 
-def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
+def launch_settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
     """The keys of the agent's plan that are not files; answers are taken in the first round alone."""
     return {
         "threads": target.threads or plan.threads,

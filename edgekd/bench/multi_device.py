@@ -11,6 +11,9 @@ from pathlib import Path
 from edgekd.bench import resume
 from edgekd.bench.agents.choose import AgentChoice, choose_agent
 from edgekd.bench.agents.protocol import Agent
+from edgekd.bench.energy.measure import add_energy
+from edgekd.bench.energy.plan import EnergyRequest
+from edgekd.bench.energy.session import Setting
 from edgekd.bench.harness import blank, measure
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult
@@ -41,6 +44,7 @@ class _Task:
     targets: tuple[BenchTarget, ...]
     wanted: BenchResult
     path: Path
+    energy: EnergyRequest | None
 
     @property
     def partial(self) -> Path:
@@ -59,6 +63,7 @@ def measure_many(
     open_: Callable[[str], Device] = open_device,
     watcher: Watcher | None = None,
     anew: bool = False,
+    energy: EnergyRequest | None = None,
 ) -> list[Outcome]:
     """Measure the same files on every device; each result is ``folder/ADDRESS.json``, or what a failure or a kill left
     of it ``folder/ADDRESS.partial.json``.
@@ -66,6 +71,7 @@ def measure_many(
     The same call resumes there: finished devices and launches are not measured again, unless ``anew``. Devices run one
     after another: driving a phone over adb loads the host and would disturb its timings. ``open_`` opens an address.
     Where a device's agent does not run the baseline's format, the first file that it runs is the baseline there.
+    With ``energy``, each device's energy is measured after its latency.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
@@ -76,7 +82,7 @@ def measure_many(
     tasks: list[_Task | DeviceError] = []
     for address in addresses:
         try:
-            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice, note))
+            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice, note, energy))
         except DeviceError as error:
             tasks.append(error)
     requests = [
@@ -112,6 +118,7 @@ def _task(
     plan: BenchPlan,
     choice: AgentChoice | None,
     note: resume.Note,
+    energy: EnergyRequest | None,
 ) -> _Task:
     agent = choose_agent(device, choice)
     runnable = tuple(target for target in targets if target.format in agent.formats)
@@ -123,7 +130,7 @@ def _task(
         )
         baseline = names[0]
     wanted = blank(runnable, baseline, plan, device, agent)
-    return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json")
+    return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json", energy)
 
 
 def _find(targets: Sequence[BenchTarget], name: str) -> BenchTarget | None:
@@ -137,6 +144,8 @@ def _whole(task: _Task, note: resume.Note) -> Outcome | None:
     except EdgekdError:
         return None
     if not result.complete or resume.find_difference(result, task.wanted) is not None:
+        return None
+    if task.energy is not None and result.energy is None:
         return None
     note(f"{task.device.address}: measured at {result.facts_after.get('time_utc')}, kept (--anew measures it again)")
     return Outcome(task.device.address, task.path, result, None)
@@ -159,6 +168,8 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
         progress = None if watcher is None else watcher.progress
         plan, baseline = task.wanted.plan, task.wanted.baseline
         result = measure(task.targets, baseline, plan, device, progress, partial, task.agent, go_on)
+        if task.energy is not None:
+            result = _add_energy(task, task.energy, result, watcher)
         partial.replace(task.path)
         outcome = Outcome(device.address, task.path, result, None)
     except UsageError:
@@ -168,6 +179,15 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
     if watcher is not None:
         watcher.finished(device.address, time.monotonic() - start_s)
     return outcome
+
+
+def _add_energy(task: _Task, request: EnergyRequest, result: BenchResult, watcher: Watcher | None) -> BenchResult:
+    progress = None if watcher is None else watcher.progress
+    cores = result.facts_before.get("cores")
+    setting = Setting(task.device, task.agent, task.targets, result.plan, cores, progress)
+    result = add_energy(result, setting, request, lambda so_far: so_far.save(task.partial))
+    result.save(task.partial)
+    return result
 
 
 def _load_partial(partial: Path) -> BenchResult | None:

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from edgekd.bench.energy.records import EnergyRecord
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-# 3 added: a launch's session, resumed, polled. Files of schema 2 are those without, and are read.
-SCHEMA = 3
-READABLE = (2, SCHEMA)
+# 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n. Files of schema 2 and
+# 3 are those without, and are read.
+SCHEMA = 4
+READABLE = (2, 3, SCHEMA)
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
@@ -58,7 +60,8 @@ class Launch:
     machine's busy_s, steal_s and total_s. ``switched_out`` are the places in ``timings_ns`` of inferences that lost the
     CPU meanwhile, None where that is not known. ``late_n`` counts paced frames that started late; rows of ``curve`` are
     [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
-    from 0 how often an interrupted measurement was continued.
+    from 0 how often an interrupted measurement was continued. ``window_s`` is when the inferences began and ended, in
+    seconds since the device's start, and ``inferences_n`` how many there were, those without a timing among them.
     """
 
     __pydantic_config__ = _AGENT
@@ -85,6 +88,8 @@ class Launch:
     device: Mapping[str, Any] | None = None
     session: Count = 0
     switched_out: tuple[Count, ...] | None = None
+    window_s: tuple[float, float] | None = None
+    inferences_n: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,7 @@ class BenchRecord:
     ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
     or executed instructions where the device is an emulation. ``polled`` is the device's state after each round,
     where it reports one: ``round``, ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
+    ``energy`` is None where it was not asked for.
     """
 
     __pydantic_config__ = _STRICT
@@ -165,6 +171,7 @@ class BenchRecord:
     agent: str = "python"
     resumed: tuple[Resumption, ...] = ()
     polled: tuple[Mapping[str, Any], ...] = ()
+    energy: EnergyRecord | None = None
     schema: int = field(default=SCHEMA)
 
     @property

@@ -42,6 +42,12 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option("--delegate", type=click.Choice(["xnnpack", "none", "gpu", "nnapi"]), default="xnnpack", help="[xnnpack]")
 @click.option("--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33: a camera).")
 @click.option("--sustained", is_flag=True, help="One long launch per file, with its latency by the second.")
+@click.option("--energy", is_flag=True, help="Also measure joules of an inference (experimental).")
+@click.option("--power-log", type=click.Path(path_type=Path), help="CSV of a USB power meter, for --energy.")
+@click.option("--battery-wh", type=click.FloatRange(0, min_open=True), help="Battery to give hours for [the phone's].")
+@click.option(
+    "--block-seconds", type=click.FloatRange(0, min_open=True), help="Of each block of --energy [10; with a meter: 20]."
+)
 @click.option("--apk", type=click.Path(path_type=Path), help="The Android demo, which measures on phones.")
 @click.option(
     "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without the demo."
@@ -65,7 +71,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     import contextlib
 
     from edgekd.bench.multi_device import measure_many
-    from edgekd.cli.bench_inputs import choose_agent, files_of, photos_of, plan_of
+    from edgekd.cli.bench_inputs import choose_agent, energy_of, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
     from edgekd.storage import locked, require_writable
@@ -76,15 +82,16 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     folder, single = _where(options["out"], addresses)
     require_writable(folder if single is None else single.parent)
     files = files_of(artifacts, options["baseline"])
-    plan = plan_of(options)
+    plan, energy = plan_of(options), energy_of(options, addresses)
     targets = photos_of(artifacts, files, options)
     watcher = ConsoleWatcher()
     with locked(folder):
         try:
             choice = choose_agent(options)
             outcomes = measure_many(
-                targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
-            )
+                targets, targets[0].name, plan, addresses, folder,
+                choice=choice, watcher=watcher, anew=options["anew"], energy=energy,
+            )  # fmt: skip
         finally:
             watcher.stop()
         if single is not None and outcomes[0].error is None:
@@ -148,6 +155,7 @@ def _message(outcome: Outcome, kept: bool) -> str:
 def _show(report: DevicesReport, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json, table
     from edgekd.report.devices_report import describe_device, device_cells, findings, reasons
+    from edgekd.report.energy import energy_cells, energy_notes
 
     if as_json:
         print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed)})
@@ -158,12 +166,18 @@ def _show(report: DevicesReport, as_json: bool) -> None:
         table(cells.header, cells.rows)
         for finding in findings(part):
             line(f"  {finding}")
+        if (energy := energy_cells(part.result)) is not None:
+            table(energy.header, energy.rows)
+        for note in energy_notes(part.result):
+            line(f"  {note}")
         for reason in reasons(part):
             line(f"  ! {reason}")
 
 
 def _to_json(part: DevicePart) -> dict[str, Any]:
     from dataclasses import asdict
+
+    from edgekd.report.energy import energy_json
 
     result = part.result
     return {
@@ -174,6 +188,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
         "facts_before": dict(result.facts_before),
         "facts_after": dict(result.facts_after),
         "error": part.error,
+        "energy": energy_json(result),
         "files": {
             line.measurement.name: {
                 "summary": asdict(line.summary) if line.summary else None,

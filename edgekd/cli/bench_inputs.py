@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.agents.choose import AgentChoice
+from edgekd.bench.energy.plan import EnergyPlan, EnergyRequest
 from edgekd.bench.plan import FRAME_MS, BenchPlan
 from edgekd.bench.targets import BenchTarget, Photos, make_targets
 from edgekd.errors import DataError, UsageError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _SUSTAINED_S = 120.0
 # Loading, warming up and running on the slowest devices that people have tried.
 _TIMEOUT_S = 300.0
+# Meters have a new reading about once a second.
+_METER_BLOCK_S = 20.0
 
 
 def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Artifact]:
@@ -88,6 +91,26 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
         return BenchPlan(**common, launches=1, mode="sustained", max_iterations=100_000, launch_timeout_s=timeout_s)
     mode = {"mode": "paced", "pace_ms": paced} if paced else {"pace_ms": FRAME_MS}
     return BenchPlan(**common, **mode, launches=options["launches"], launch_timeout_s=timeout_s)
+
+
+def energy_of(options: Mapping[str, Any], addresses: Sequence[str]) -> EnergyRequest | None:
+    """The energy that the options ask for. Raises: UsageError for options that go with --energy alone."""
+    only = [f"--{name.replace('_', '-')}" for name in ("power_log", "battery_wh", "block_seconds") if options[name]]
+    if not options["energy"]:
+        if only:
+            raise UsageError(f"{only[0]} goes with --energy. Add it")
+        return None
+    if options["sustained"]:
+        raise UsageError("--energy and --sustained exclude each other: choose one")
+    log = options["power_log"]
+    if log is not None and len(addresses) > 1:
+        raise UsageError("--power-log is the log of one device's meter. Measure one device at a time")
+    plan = EnergyPlan(
+        block_s=options["block_seconds"] or (_METER_BLOCK_S if log else EnergyPlan.block_s),
+        rounds=options["launches"],
+        pace_ms=options["paced"] or EnergyPlan.pace_ms,
+    )
+    return EnergyRequest(plan, log, options["battery_wh"])
 
 
 def choose_agent(options: Mapping[str, Any]) -> AgentChoice:

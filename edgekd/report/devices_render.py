@@ -17,6 +17,7 @@ from edgekd.report.devices_report import (
     matrix_cells,
     reasons,
 )
+from edgekd.report.energy import energy_cells, energy_notes
 
 _LEGEND = (
     "Below 1 is faster, or fewer executed instructions. A ratio that is not valid says so; the reasons are given with "
@@ -48,6 +49,8 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
                 "conditions": "; ".join([conditions(part), *findings(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
+                "energy": energy_cells(part.result),
+                "energy_notes": "; ".join(energy_notes(part.result)),
             }
             for part in report.parts
         ],
@@ -66,6 +69,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
     for part in values["parts"]:
         parts += [f"## {escaped(part['address'])}", escaped(part["what"]), escaped(part["conditions"])]
         parts += [*(f"> ⚠ {escaped(reason)}" for reason in part["reasons"] if reason), cells_table(part["cells"])]
+        parts += [escaped(part["energy_notes"]), "" if part["energy"] is None else cells_table(part["energy"])]
     parts += [
         "## Provenance",
         "\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in values["provenance"]),

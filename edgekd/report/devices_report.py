@@ -14,6 +14,7 @@ from edgekd.bench.statistics import Comparison, Summary, compare, summarize
 from edgekd.bench.validity import Validity, sustained_findings, validity
 from edgekd.errors import UsageError
 from edgekd.report import format as fmt
+from edgekd.report.energy import energy_reasons
 from edgekd.report.table import Cells
 
 
@@ -135,6 +136,7 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
     messages += [failure.message for failure in part.result.failures if failure.message not in (part.error or "")]
     for line in part.lines:
         messages += [*line.validity.reasons, *line.comparison.reasons]
+    messages += energy_reasons(part.result)
     return tuple(dict.fromkeys(messages))
 
 

@@ -13,7 +13,9 @@ PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,
 "seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
-the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell.
+the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell;
+``window_s`` when the inferences began and ended, in seconds since the device's start (null where it has no such clock),
+``inferences_n`` how many there were.
 
 Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
 ``instructions`` are those of each inference, less those of an empty call.
@@ -244,6 +246,7 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     done = 0
     gc.collect()
     gc.disable()
+    start_s = _boot_s()
     end = time.perf_counter() + plan["seconds"]
     while done < plan["min_iterations"] or (
         (curve is not None or done < plan["max_iterations"]) and time.perf_counter() < end
@@ -260,6 +263,7 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
             timings.append(timing)
         if curve is not None:
             curve.add(timing)
+    end_s = _boot_s()
     gc.enable()
     late = None if pace is None else pace.late_n
     return {
@@ -268,6 +272,8 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
         "instructions": None,
         "late_n": late,
         "curve": None if curve is None else curve.rows(),
+        "window_s": None if start_s is None or end_s is None else [start_s, end_s],
+        "inferences_n": done,
     }
 
 
@@ -390,6 +396,12 @@ def _time_inference(model: Model, image: Any) -> int:
     start = time.perf_counter_ns()
     model.infer(image)
     return time.perf_counter_ns() - start
+
+
+def _boot_s() -> float | None:
+    """Seconds since the device's start, as /proc/uptime counts them; None where there is no such clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime(clock)
 
 
 def _ms_since(start_ns: int) -> float:
