@@ -34,11 +34,10 @@ def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Arti
     if _is_run(artifacts):
         if baseline is not None:
             raise UsageError("a run's baseline is its teacher; --baseline is for files")
-        from edgekd.pipeline.run_files import TITLES, artifacts_in
+        from edgekd.pipeline.run_files import TITLES, artifacts_in, timed_rows
 
         files = artifacts_in(artifacts[0])
-        # The student without the teacher has the same graph as the distilled one.
-        return {TITLES[row]: files[row] for row in TITLES if row in files and row != "labels_only"}
+        return {TITLES[row]: files[row] for row in timed_rows(artifacts[0]) if row in files}
     paths = dict.fromkeys([*([baseline] if baseline else []), *artifacts])
     opened = {path.name: Artifact.open(path) for path in paths}
     for path in paths:

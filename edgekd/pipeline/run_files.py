@@ -31,6 +31,14 @@ def artifacts_in(run_dir: Path) -> dict[str, Artifact]:
     return {row: Artifact.open(run_dir / "export" / entry["file"]) for row, entry in read_json(index).items()}
 
 
+def timed_rows(run_dir: Path) -> tuple[str, ...]:
+    """The rows that are timed: of the two students, which have the same graph, the one that ships."""
+    path = run_dir / "check" / "check.json"
+    shipped = read_json(path).get("shipped", {}).get("row") if path.is_file() else None
+    left_out = "distilled" if shipped == "labels_only" else "labels_only"
+    return tuple(row for row in TITLES if row != left_out)
+
+
 def teacher_targets(run_dir: Path, photos: Photos, crop: str, threads: Sequence[int] = (1,)) -> list[BenchTarget]:
     """A fixed teacher's own .onnx or .tflite to be timed, once for each number of threads.
 

@@ -115,7 +115,7 @@ def _named(objective: Any) -> Any:
 class DistillSection(Section):
     """How the student is trained. A student without the teacher is trained beside it, for as many steps."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb")
+    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb", "ships")
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
     """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
@@ -133,6 +133,12 @@ class DistillSection(Section):
 
     It helps where many unlabelled photos come from other places than the labelled ones. The number of steps stays.
     Unset, each photo is shown once per pass.
+    """
+    ships: Literal["better", "distilled"] = "better"
+    """Which student is exported: "distilled", or "better" by the validation photos.
+
+    "better" is the distilled one too, unless the student from labels alone gets so many more validation photos right
+    that chance explains it with less than 5 %. The report says which one ships.
     """
     store_features_mb: int = Field(1024, ge=0)
     """Megabytes of teacher features to store for an objective on features; above, the teacher runs during training."""

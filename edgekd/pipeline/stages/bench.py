@@ -9,7 +9,7 @@ from edgekd.bench.targets import BenchTarget, Photos
 from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.run_files import TITLES, artifacts_in, teacher_targets
+from edgekd.pipeline.run_files import artifacts_in, teacher_targets, timed_rows
 
 _BENCH_PHOTOS = 16
 
@@ -28,9 +28,8 @@ def run(context: RunContext) -> None:
         files = artifacts_in(context.path)
         targets = [
             BenchTarget(row, files[row].path, files[row].format, images_of(dataset, samples, files[row].preprocessing))
-            for row in TITLES
-            # The student without the teacher has the same graph as the distilled one.
-            if row in files and row != "labels_only"
+            for row in timed_rows(context.path)
+            if row in files
         ]
         if recipe.teacher.is_fixed:
             photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing))

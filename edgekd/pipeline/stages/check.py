@@ -14,6 +14,7 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_row
 from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
+from edgekd.pipeline.shipped import shipped_student
 from edgekd.storage import digest, read_json, write_json
 
 _FLOATS = ("teacher", "labels_only", "distilled")
@@ -57,9 +58,10 @@ def run(context: RunContext) -> None:
         if recipe.teacher.is_fixed:
             rows.append({**fixed_teacher_row(context), "row": "teacher", "title": TITLES["teacher"]})
             gates += _teacher_gate(context, rows[0]["predictions"])
+        shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
-            reference = None if row in _FLOATS else files["distilled"]
+            reference = None if row in _FLOATS else files[shipped.row]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"], judge_labels=row not in _COMPARED_WITH,
                            label_advice=student_advice(recipe.teacher))  # fmt: skip
@@ -83,6 +85,7 @@ def run(context: RunContext) -> None:
                 "labels": [int(label) for label in dataset.labels("test")],
                 "metric": recipe.metric,
                 "rows": rows,
+                "shipped": {"row": shipped.row, "reason": shipped.reason},
                 "gates": read_json(context.path / "teacher" / "gates.json") + gates,
             },
         )

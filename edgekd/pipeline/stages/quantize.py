@@ -13,6 +13,7 @@ from edgekd.data.images import images_of, some_of
 from edgekd.export.options import needs_onnx
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_soft_targets
+from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.best_ranges import convert_int8
@@ -32,7 +33,7 @@ def run(context: RunContext) -> None:
     recipe, hashes = context.recipe, context.workspace.hashes
     section = recipe.quantize
     depends = {
-        "student": hashes["distill"],
+        "student": hashes[shipped_student(context).stage],
         "soft_targets": hashes["soft_targets"],
         "quantize": section.model_dump(mode="json"),
         "objective": recipe.distill.model_dump(mode="json"),
@@ -61,7 +62,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     from edgekd.quantize.float_model import load_float_model
 
     recipe, section = context.recipe, context.recipe.quantize
-    dense = student = load_model(context.path / "distill" / "student.keras")
+    dense = student = load_model(context.path / shipped_student(context).stage / "student.keras")
     sparsity: dict[str, Any] = {}
     if section.sparsity is not None:
         sparse = sparsify_on_soft_targets(
