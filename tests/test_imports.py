@@ -36,6 +36,7 @@ LAYERS = (
     ("export",),
     ("devices",),
     ("bench",),
+    ("core_time",),
     ("report",),
     ("recipe",),
     ("pipeline", "doctor"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekd.bench import resume
@@ -23,6 +23,9 @@ from edgekd.devices.table import open_device
 from edgekd.errors import DeviceError, EdgekdError, UsageError
 from edgekd.progress import Watcher
 from edgekd.text import one_line
+
+# Adds to a device's whole result what is calculated, not measured.
+Complete = Callable[[BenchResult, Sequence[BenchTarget], Device], BenchResult]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def measure_many(
     watcher: Watcher | None = None,
     anew: bool = False,
     energy: EnergyRequest | None = None,
+    complete: Complete | None = None,
 ) -> list[Outcome]:
     """Measure the same files on every device; each result is ``folder/ADDRESS.json``, or what a failure or a kill left
     of it ``folder/ADDRESS.partial.json``.
@@ -72,6 +76,7 @@ def measure_many(
     after another: driving a phone over adb loads the host and would disturb its timings. ``open_`` opens an address.
     Where a device's agent does not run the baseline's format, the first file that it runs is the baseline there.
     With ``energy``, each device's energy is measured after its latency.
+    ``complete`` may add to a whole result, which is then written again.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
@@ -97,7 +102,8 @@ def measure_many(
             outcomes.append(Outcome(address, folder / f"{slug(address)}.json", None, task))
             continue
         finished = _whole(task, note) if ledger.is_whole(address) else None
-        outcomes.append(finished or _measure_one(task, watcher, note, anew))
+        outcome = finished or _measure_one(task, watcher, note, anew)
+        outcomes.append(outcome if complete is None else _completed(outcome, task, complete))
         if outcomes[-1].error is None:
             ledger.add(address)
     if all(outcome.error is None for outcome in outcomes):
@@ -188,6 +194,21 @@ def _add_energy(task: _Task, request: EnergyRequest, result: BenchResult, watche
     result = add_energy(result, setting, request, lambda so_far: so_far.save(task.partial))
     result.save(task.partial)
     return result
+
+
+def _completed(outcome: Outcome, task: _Task, complete: Complete) -> Outcome:
+    """What was measured stays where adding to it fails."""
+    if outcome.error is not None or outcome.result is None:
+        return outcome
+    try:
+        result = complete(outcome.result, task.targets, task.device)
+    except UsageError:
+        raise
+    except EdgekdError as error:
+        return replace(outcome, error=_as_device_error(error, task.device.address))
+    if result is not outcome.result:
+        result.save(outcome.path)
+    return replace(outcome, result=result)
 
 
 def _load_partial(partial: Path) -> BenchResult | None:

@@ -12,8 +12,8 @@ from edgekd.bench.energy.records import EnergyRecord
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-# 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n. Files of schema 2 and
-# 3 are those without, and are read.
+# 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n, a measurement's
+# estimate. Files of schema 2 and 3 are those without, and are read.
 SCHEMA = 4
 READABLE = (2, 3, SCHEMA)
 
@@ -107,6 +107,28 @@ class HostAnswers:
 
 
 @dataclass(frozen=True)
+class TimeEstimate:
+    """How long one inference might take on a core that is only emulated: calculated, in one thread, not measured.
+
+    ``ms`` joins ``executing_ms`` (a scheduling model of LLVM ``llvm``, named ``schedule``, with every load hitting the
+    first cache) and ``transfer_ms`` (a model of the caches and the memory of ``board``), which mostly overlap.
+    ``sampling_error`` is the relative standard error of ``executing_ms``, of which only samples are simulated.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    ms: Milliseconds
+    executing_ms: Milliseconds
+    transfer_ms: Milliseconds
+    sampling_error: Annotated[float, Field(ge=0)]
+    instructions: Count
+    board: str
+    clock_mhz: Positive
+    schedule: str
+    llvm: str
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels."""
 
@@ -123,6 +145,7 @@ class Measurement:
     threads: Positive
     host: HostAnswers | None = None
     launches: tuple[Launch, ...] = ()
+    estimate: TimeEstimate | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgekd.bench.multi_device import Outcome
+    from edgekd.bench.multi_device import Complete, Outcome
     from edgekd.report.devices_report import DevicePart, DevicesReport
 
 
@@ -56,6 +56,11 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Most seconds per launch [300, or 3 x --seconds]."
 )
+@click.option(
+    "--estimate-time",
+    is_flag=True,
+    help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
+)
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -80,6 +85,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     for address in addresses:
         check_scheme(address)
     folder, single = _where(options["out"], addresses)
+    complete = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)
     files = files_of(artifacts, options["baseline"])
     plan, energy = plan_of(options), energy_of(options, addresses)
@@ -90,7 +96,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
             choice = choose_agent(options)
             outcomes = measure_many(
                 targets, targets[0].name, plan, addresses, folder,
-                choice=choice, watcher=watcher, anew=options["anew"], energy=energy,
+                choice=choice, watcher=watcher, anew=options["anew"], energy=energy, complete=complete,
             )  # fmt: skip
         finally:
             watcher.stop()
@@ -100,6 +106,16 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
                 (folder / ".lock").unlink()
                 folder.rmdir()
     _finish(outcomes, None if single or options["out"] is None else folder, as_json, kept=options["out"] is not None)
+
+
+def _estimates(addresses: tuple[str, ...]) -> Complete:
+    """Estimates the time of every file on emulated cores, once it is certain that it can."""
+    from edgekd.core_time.estimate import add_estimates, require_tools
+
+    require_tools(addresses)
+    return lambda result, targets, device: (
+        add_estimates(result, targets, device) if device.address.startswith("emulated:") else result
+    )
 
 
 def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
@@ -154,7 +170,7 @@ def _message(outcome: Outcome, kept: bool) -> str:
 
 def _show(report: DevicesReport, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json, table
-    from edgekd.report.devices_report import describe_device, device_cells, findings, reasons
+    from edgekd.report.devices_report import describe_device, device_cells, estimate_remarks, findings, reasons
     from edgekd.report.energy import energy_cells, energy_notes
 
     if as_json:
@@ -170,6 +186,8 @@ def _show(report: DevicesReport, as_json: bool) -> None:
             table(energy.header, energy.rows)
         for note in energy_notes(part.result):
             line(f"  {note}")
+        for remark in estimate_remarks(part):
+            line(f"  {remark}")
         for reason in reasons(part):
             line(f"  ! {reason}")
 
@@ -195,6 +213,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
                 "comparison": asdict(line.comparison),
                 "validity": asdict(line.validity),
                 "device_score": asdict(line.score) if line.score else None,
+                "estimate": asdict(line.measurement.estimate) if line.measurement.estimate else None,
             }
             for line in part.lines
         },

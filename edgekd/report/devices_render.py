@@ -13,6 +13,7 @@ from edgekd.report.devices_report import (
     conditions,
     describe_device,
     device_cells,
+    estimate_remarks,
     findings,
     matrix_cells,
     reasons,
@@ -46,7 +47,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
             {
                 "address": part.result.device,
                 "what": describe_device(part.result.facts_before),
-                "conditions": "; ".join([conditions(part), *findings(part)]),
+                "conditions": "; ".join([conditions(part), *findings(part), *estimate_remarks(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
                 "energy": energy_cells(part.result),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,20 @@ def test_every_device_gets_its_turn_and_its_file(tmp_path: Path) -> None:
     assert [(one.address, one.error) for one in outcomes] == [(address, None) for address in devices]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adb_1.json", "host.json", "ssh_pi@it_s.json"]
     assert all(BenchResult.load(one.path) == one.result for one in outcomes)
+
+
+def test_what_completes_a_result_is_written_and_its_failure_leaves_what_was_measured(tmp_path: Path) -> None:
+    devices, plan, out = opener(), BenchPlan(launches=1), tmp_path / "out"
+
+    def complete(result: BenchResult, _: Sequence[BenchTarget], device: Device) -> BenchResult:
+        if device.address == "adb:1":
+            raise DeviceError("LLVM is missing", address="adb:1")
+        return replace(result, agent="more") if device.address == "host" else result
+
+    outcomes = measure_many(targets(tmp_path, "a"), "a", plan, list(devices), out, open_=devices.__getitem__,
+                            complete=complete)  # fmt: skip
+    assert [str(one.error or "") for one in outcomes] == ["", "", "LLVM is missing"]
+    assert [BenchResult.load(one.path).agent for one in outcomes] == ["more", "python", "python"]
 
 
 def test_a_device_that_goes_leaves_its_part_and_the_others_go_on(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import pytest
 from synthetic_run import synthetic_bench
 
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.records import HostAnswers
+from edgekd.bench.records import HostAnswers, TimeEstimate
 from edgekd.bench.result import BenchResult
+from edgekd.core_time.accuracy import RECORD
 from edgekd.errors import UsageError
 from edgekd.report.devices_plots import draw_all
 from edgekd.report.devices_render import headline, render_devices
-from edgekd.report.devices_report import device_cells, join, matrix_cells, reasons
+from edgekd.report.devices_report import device_cells, estimate_remarks, join, matrix_cells, reasons
 
 
 def on(device: str, result: BenchResult | None = None, **facts: Any) -> BenchResult:
@@ -34,6 +35,24 @@ def counted(device: str) -> BenchResult:
         for one in made.measurements
     )
     return on(device, replace(made, measurements=measurements), emulated=True, cpu_model="Cortex-A76 (emulated)")
+
+
+def test_an_estimate_of_time_is_called_one_and_changes_no_ratio(tmp_path: Path) -> None:
+    bare = counted("emulated:cortex-a76")
+    estimate = TimeEstimate(12.34, 10.0, 5.0, 0.01, 1_000_000, "Raspberry Pi 5", 2400, "neoverse-n1", "19.1.7")
+    first, *others = bare.measurements
+    joined = join([replace(bare, measurements=(replace(first, estimate=estimate), *others)), on("host")])
+    part, plain = joined.parts[0], join([bare]).parts[0]
+    cells = device_cells(part)
+    place = cells.header.index("estimated time, not measured")
+    assert [row[place] for row in cells.rows] == ["≈ 12.3\u00a0ms", *["–"] * len(others)]
+    assert [row[:place] + row[place + 1 :] for row in cells.rows] == list(device_cells(plain).rows)
+    assert matrix_cells(joined).rows == matrix_cells(join([bare, on("host")])).rows
+    (remark,) = estimate_remarks(part)
+    assert remark.startswith("estimated time (experimental): calculated for a Raspberry Pi 5 at 2,400 MHz and one")
+    assert RECORD.sentence in remark and estimate_remarks(plain) == ()
+    render_devices(joined, tmp_path, "title")
+    assert all(RECORD.sentence in (tmp_path / f"report.{ending}").read_text() for ending in ("html", "md"))
 
 
 def test_many_devices_in_one_table() -> None:
