@@ -188,8 +188,10 @@ class Context:
         if self.is_float(index):
             return self.onnx.constant(data)
         scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
-        zeros = np.zeros(np.shape(scales), np.int8)
-        return self._dequantize_constant(data, np.asarray(scales, np.float32), zeros, self.name(index), axis)
+        inputs = [self.onnx.constant(value) for value in (data, np.asarray(scales, np.float32))]
+        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
+        inputs.append(self.onnx.constant(np.zeros(np.shape(scales), np.int8), shared=False))
+        return self._dequantize_constant(inputs, self.name(index), axis if np.ndim(scales) else None)
 
     def bias(self, index: int) -> str:
         """A float view of a constant int32 bias."""
@@ -198,19 +200,16 @@ class Context:
         if self.is_float(index):
             return self.onnx.constant(tensor.data)
         scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
-        return self._dequantize_constant(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
+        # int32 has no zero point in ONNX: written out, they took as much as the biases.
+        inputs = [self.onnx.constant(value) for value in (tensor.data, scales)]
+        return self._dequantize_constant(inputs, self.name(index), 0 if scales.ndim else None)
 
     def name(self, index: int) -> str:
         """A tensor's name for ONNX."""
         return self.tensor(index).name or f"t{index}"
 
-    def _dequantize_constant(
-        self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str, axis: int = 0
-    ) -> str:
-        inputs = [self.onnx.constant(value) for value in (data, scale)]
-        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
-        inputs.append(self.onnx.constant(zero_point, shared=False))
-        attributes: Mapping[str, Any] = {"axis": axis} if scale.ndim else {}
+    def _dequantize_constant(self, inputs: list[str], name: str, axis: int | None) -> str:
+        attributes: Mapping[str, Any] = {} if axis is None else {"axis": axis}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
 
