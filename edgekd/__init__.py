@@ -20,7 +20,7 @@ photos, versions and machine give the same bytes; another version of edgekd may 
 Where things are, in the order in which data flows and imports may go (tests/test_imports.py):
 
     text, errors, extras            foreign text; the error tree; what each extra brings
-    stopping, process_tree          signals; what a process started
+    stopping, process_tree, memory  signals; what a process started; free memory, archive bombs
     storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
     preprocess, photo_pixels        photo to input tensor: what is specified, and the part that devices run too

@@ -17,7 +17,7 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("text", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
+    ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
     ("storage", "processes", "quiet", "photo_formats", "photo_pixels", "preprocess", "metrics", "progress", "section"),
     ("scale",),
     ("data",),
