@@ -38,15 +38,20 @@ class TfliteBuilder:
         shape: Sequence[int] | Sequence[Sequence[int]],
         scale: float | None = 0.02,
         zero_point: int = 3,
+        *,
+        truth: bool = False,
         **options: Any,
     ) -> Any:
-        """Add an op; returns its int8 output (float32 if ``scale`` is None), or a list of them for several shapes.
+        """Add an op; returns its int8 output (float32 if ``scale`` is None, bool for ``truth``).
 
+        For several shapes it returns a list of outputs.
         ``options`` are fields of the schema's table, such as ``axis``.
         """
         schema = self._schema
         shapes: list[Any] = list(shape) if shape and isinstance(shape[0], (tuple, list)) else [shape]  # type: ignore[list-item]
         kind = schema.TensorType.FLOAT32 if scale is None else schema.TensorType.INT8
+        if truth:
+            kind, scale = schema.TensorType.BOOL, None
         stem = f"{name}_{len(self._ops)}"
         outputs = [self._tensor(f"{stem}_{i}", one, kind, scale, zero_point) for i, one in enumerate(shapes)]
         self.names.add(name)

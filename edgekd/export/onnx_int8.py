@@ -40,8 +40,12 @@ EMITTERS: dict[str, elementwise.Emitter] = {
     "FULLY_CONNECTED": linear.fully_connected,
     "GATHER": slicing.gather,
     "GELU": tables.gelu,
+    "GREATER": elementwise.compare("Greater"),
+    "GREATER_EQUAL": elementwise.compare("GreaterOrEqual"),
     "HARD_SWISH": hard_swish.hard_swish,
     "LEAKY_RELU": elementwise.leaky_relu,
+    "LESS": elementwise.compare("Less"),
+    "LESS_EQUAL": elementwise.compare("LessOrEqual"),
     "LOG": tables.log,
     "LOGISTIC": elementwise.unary("Sigmoid"),
     "MAXIMUM": elementwise.binary("Max"),
@@ -66,6 +70,8 @@ EMITTERS: dict[str, elementwise.Emitter] = {
     "RESIZE_BILINEAR": moving.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": moving.resize_nearest,
     "RSQRT": tables.rsqrt,
+    "SELECT": elementwise.select,
+    "SELECT_V2": elementwise.select,
     "SLICE": slicing.slice_op,
     "SOFTMAX": elementwise.softmax,
     "SPACE_TO_DEPTH": moving.space_to_depth,
@@ -102,7 +108,7 @@ def from_tflite(content: bytes, record: Record, *, name: str, batch: Batch = "dy
     for op in graph.ops:
         emit = EMITTERS.get(op.name)
         if emit is None:
-            raise context.unsupported(op, "it is not among " + ", ".join(sorted(EMITTERS)))
+            raise context.unsupported(op, f"it is none of the {len(EMITTERS)} ops that are translated")
         emit(context, op)
     if len(source.shape) != 4 or source.type != "UINT8" or len(target.shape) != 2:
         raise UnsupportedOpError(

@@ -131,6 +131,17 @@ def transposed_convolution(graph: TfliteBuilder) -> tuple[int, int, float | None
     return output, math.prod(target), 0.05, 9
 
 
+def selected(comparison: str) -> Case:
+    """The pixels where they compare with a vector, else another vector."""
+
+    def build(graph: TfliteBuilder) -> tuple[int, int, float | None, int]:
+        where = graph.op(comparison, [graph.pixels, graph.constant(int8(3))], PIXELS, truth=True)
+        output = graph.op("SELECT_V2", [where, graph.pixels, graph.constant(int8(3))], PIXELS)
+        return output, VALUES, SCALE, ZERO
+
+    return build
+
+
 def in_float(name: str, *, positive: bool = False, **options: Any) -> Case:
     """A float op between integer ones, on values of both signs or on ``positive`` ones."""
 
@@ -234,6 +245,10 @@ SUMS: dict[str, Case] = {
     "prelu": one("PRELU", PIXELS, PIXELS, int8(1, 1, 3), scale=0.03),
     "leaky relu": one("LEAKY_RELU", PIXELS, PIXELS, scale=0.03, table="LeakyReluOptions", alpha=0.1),
     "abs": one("ABS", PIXELS, PIXELS, table="AbsOptions"),
+    "greater": selected("GREATER"),
+    "greater or equal": selected("GREATER_EQUAL"),
+    "less": selected("LESS"),
+    "less or equal": selected("LESS_EQUAL"),
     "mean": one("MEAN", PIXELS, (1, 3), [1, 2], scale=0.013, **REDUCE),
     "mean of channels": one("MEAN", (1, 24, 3), (1, 24, 1), [2], **REDUCE, keepDims=True),
     "mean of tokens dropped": one("MEAN", (1, 24, 3), (1, 3), [1], scale=0.01, **REDUCE),
@@ -315,7 +330,18 @@ def test_what_computes_is_at_most_one_step_off(name: str, photos: NDArray[np.uin
 
 def test_every_op_with_a_form_is_tried() -> None:
     # The others are in the networks of the other files.
-    tried = {"CONV_2D", "DEPTHWISE_CONV_2D", "HARD_SWISH", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "DIV"}
+    tried = {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "HARD_SWISH",
+        "LOGISTIC",
+        "TANH",
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "DIV",
+        "SELECT",
+    }
     graph = TfliteBuilder(HEIGHT, WIDTH, SCALE, ZERO)
     for case in (*MOVES.values(), *SUMS.values()):
         case(graph)
@@ -325,6 +351,8 @@ def test_every_op_with_a_form_is_tried() -> None:
 @pytest.mark.parametrize(
     ("case", "why"),
     [
+        (one("REVERSE_V2", PIXELS, PIXELS, [1]),
+         r"m: op 1 REVERSE_V2 \(tensor 'REVERSE_V2_1_0'\) has no int8 ONNX form: .*--format tflite"),
         (one("PAD", PIXELS, (2, 4, 6, 3), [[0, 1], [0, 0], [0, 0], [0, 0]]), "it pads the batch"),
         (one("MAX_POOL_2D", (2, 4, 3, 3), (2, 2, 1, 3), table="Pool2DOptions", filterHeight=2, filterWidth=2,
              strideH=2, strideW=2), "several images for each photo"),

@@ -90,22 +90,22 @@ def test_layers_are_exported_to_both_formats(name: str, photos: NDArray[np.uint8
     assert np.abs(tflite - onnx).max() <= 4 / 256
 
 
-@pytest.mark.parametrize("axis", ["layer", "group"])
-def test_normalizations_without_an_int8_form_are_named_and_stay_float(
-    axis: str, photos: NDArray[np.uint8], tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "floats"), [("LayerNormalization", ("NEG",)), ("GroupNormalization", ("NEG", "SQUARE")), ("ELU", ("ELU",))]
+)
+def test_ops_without_an_int8_form_are_named_and_stay_float(
+    name: str, floats: tuple[str, ...], photos: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     def middle(layers: Any, x: Any) -> Any:
-        norm = layers.LayerNormalization() if axis == "layer" else layers.GroupNormalization(2)
-        return layers.Conv2D(8, 3, activation="relu")(norm(x))
+        layer = layers.GroupNormalization(2) if name.startswith("Group") else getattr(layers, name)()
+        return layers.Conv2D(8, 3, activation="relu")(layer(x))
 
     model = network(middle)
-    try:
-        files = exported(model, photos, tmp_path)
-    except ExportError as error:
-        assert "--float-op NEG" in str(error)
-        files = exported(model, photos, tmp_path, quantize=QuantizeSection(float_ops=("NEG",)), formats=("tflite",))
-        assert "int8-mixed.tflite" in files
-    assert "float32.tflite" in files
+    with pytest.raises(ExportError, match="Allow them with --float-op " + " --float-op ".join(floats)):
+        exported(model, photos, tmp_path, precisions=("int8",), formats=("tflite",))
+    files = exported(model, photos, tmp_path, precisions=("int8",), quantize=QuantizeSection(float_ops=floats))
+    tflite, onnx = (open_runner(files[f"int8-mixed.{kind}"]).run(photos) for kind in ("tflite", "onnx"))
+    assert np.abs(tflite - onnx).max() <= 4 / 256
 
 
 def test_constants_that_layers_hold_outside_their_weights_are_frozen(photos: NDArray[np.uint8], tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 from tiny_student import spread_head
 
-from edgekd.errors import UnsupportedOpError
 from edgekd.export.exporter import export
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import Artifact
@@ -144,17 +143,6 @@ def test_a_bound_that_the_range_does_not_enforce_stays(images: NDArray[np.uint8]
     found, wanted = open_runner(onnx).run(images), open_runner(tflite).run(images)
     assert len(np.unique(wanted)) > 20
     assert np.abs(found - wanted).max() <= 1 / 256
-
-
-def test_an_op_without_a_form_is_named(images: NDArray[np.uint8], tmp_path: Path) -> None:
-    import keras
-
-    image = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(4, 3, strides=4)(image)
-    x = keras.ops.where(x > 0, x, keras.layers.Conv2D(4, 3, strides=4)(image))
-    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
-    with pytest.raises(UnsupportedOpError, match=r"m\.int8: op \d+ GREATER \(tensor '.*'\).*--format tflite"):
-        pair(model, images, tmp_path)
 
 
 @pytest.mark.slow

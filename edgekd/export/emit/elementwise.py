@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgekd.export.emit.context import Context
-from edgekd.export.emit.layout import aligned_real, onnx_axis, photo_of
+from edgekd.export.emit.layout import aligned, aligned_real, onnx_axis, photo_of
 from edgekd.formats.tflite_file import TfliteOp
 
 # onnx.TensorProto.FLOAT
@@ -26,6 +26,26 @@ def binary(name: str) -> Emitter:
         context.quantize(op, real, context.fused_activation(op))
 
     return emit
+
+
+def compare(name: str) -> Emitter:
+    """An op that compares two inputs, which broadcast: true or false."""
+
+    def emit(context: Context, op: TfliteOp) -> None:
+        inputs = [aligned_real(context, op, index, _axes(context, op)) for index in op.inputs[:2]]
+        context.bind(op.outputs[0], context.onnx.node(name, inputs, context.name(op.outputs[0])))
+
+    return emit
+
+
+def select(context: Context, op: TfliteOp) -> None:
+    """SELECT and SELECT_V2: where the first input is true the second, else the third; as in SELU."""
+    axes, name = _axes(context, op), context.name(op.outputs[0])
+    inputs = [
+        aligned(context, op, op.inputs[0], axes),
+        *(aligned_real(context, op, index, axes) for index in op.inputs[1:3]),
+    ]
+    context.quantize(op, context.onnx.node("Where", inputs, f"{name}_where"))
 
 
 def add(context: Context, op: TfliteOp) -> None:
