@@ -85,7 +85,7 @@ def test_what_is_not_known_is_asked_for_in_the_commands_words(tmp_path: Path) ->
     path = classifier(tmp_path / "m.onnx", SOFTMAX, image=("n", 3, "h", "w"))
     with pytest.raises(ModelError, match=r"any size\. Add --input-size 224"):
         open_model(path)
-    with pytest.raises(ModelError, match=r"Nothing in the file says so\. Add --pixel-range 0,1"):
+    with pytest.raises(ModelError, match=r"Nothing in it says so\. Add --pixel-range 0,1"):
         open_model(path, FileOptions(input_size=16))
     with pytest.raises(UsageError, match="gives 3 class scores and --classes has 2 names"):
         open_model(path, FileOptions(input_size=16, pixel_range=(0, 1), classes=("a", "b")))
