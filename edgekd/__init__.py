@@ -32,7 +32,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     inspection/   what is inside any file, and its lint
     training/     the training loop, its batches and checkpoints, several GPUs
     models/       networks that teachers and students share: loading, logits, blocks, pixel range
-    teacher/      teachers of every kind and their average    soft_targets/    stored logits: computing, joining
+    teacher/      teachers of every kind and their average    foreign/    other tools' files, opened to be run
+    soft_targets/ stored logits: computing, joining
     students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
@@ -110,6 +111,8 @@ if TYPE_CHECKING:
     from edgekd.evaluation.score import score as score
     from edgekd.export.exporter import export as export_model
     from edgekd.export.options import ExportOptions as ExportOptions
+    from edgekd.foreign.open_model import open_model as open_model
+    from edgekd.foreign.options import FileOptions as FileOptions
     from edgekd.formats.artifact import Artifact as Artifact
     from edgekd.inspection.inspect_file import Inspection as Inspection
     from edgekd.inspection.inspect_file import inspect_file as inspect
@@ -162,6 +165,7 @@ _HOMES = {
     "EdgekdError": ("edgekd.errors", "EdgekdError"),
     "ExportError": ("edgekd.errors", "ExportError"),
     "ExportOptions": ("edgekd.export.options", "ExportOptions"),
+    "FileOptions": ("edgekd.foreign.options", "FileOptions"),
     "FitNet": ("edgekd.distill.fitnet", "FitNet"),
     "GateFailed": ("edgekd.errors", "GateFailed"),
     "GateResult": ("edgekd.evaluation.score", "GateResult"),
@@ -211,6 +215,7 @@ _HOMES = {
     "load_recipe": ("edgekd.recipe", "load_recipe"),
     "measure": ("edgekd.bench.harness", "measure"),
     "open_device": ("edgekd.devices.table", "open_device"),
+    "open_model": ("edgekd.foreign.open_model", "open_model"),
     "open_runner": ("edgekd.runtime.open", "open_runner"),
     "predict": ("edgekd.runtime.predict", "predict"),
     "preprocess_photo": ("edgekd.preprocess", "preprocess"),

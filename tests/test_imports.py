@@ -28,6 +28,7 @@ LAYERS = (
     ("training",),
     ("models",),
     ("teacher",),
+    ("foreign",),
     ("soft_targets",),
     ("students",),
     ("distill",),

@@ -5,7 +5,7 @@ harness        the launches of one device                   multi_device one pla
 resume         continuing an interrupted measurement        sameness     whether two results are of one measurement
 records        what was recorded                            result       the result, its statistics, its JSON file
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
-cpu_share      whether a launch had the CPU to itself
+prepared       inputs as another tool's file takes them
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
 phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs

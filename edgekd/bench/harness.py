@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -160,8 +159,10 @@ class _Session:
             threads=settings["threads"],
             max_iterations=plan.max_iterations,
             timeout_s=plan.launch_timeout_s,
-            inputs_n=len(target.inputs),
-            check_n=len(target.check.inputs) if target.check is not None and settings["check"] else 0,
+            inputs_n=len(target.inputs) * target.outputs_n,
+            check_n=len(target.check.inputs) * target.outputs_n
+            if target.check is not None and settings["check"]
+            else 0,
             curve=settings["curve"],
             answers=settings["answers"],
         )
@@ -221,18 +222,18 @@ def _check_names(targets: Sequence[BenchTarget], baseline: str) -> None:
 
 
 def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
-    count, height, width, _ = target.inputs.shape
     return Measurement(
         name=target.name,
         file=target.path.name,
         format=target.format,
         sha256=storage.sha256_file(target.path),
         size_bytes=target.path.stat().st_size,
-        input_size=(height, width),
-        inputs_n=count,
-        inputs_sha256=hashlib.sha256(target.inputs.tobytes()).hexdigest(),
+        input_size=target.input_size,
+        inputs_n=len(target.inputs),
+        inputs_sha256=target.inputs_sha256(),
         threads=target.threads or plan.threads,
         host=None if target.check is None else target.check.host,
+        inputs=target.source,
     )
 
 

@@ -16,6 +16,7 @@ from edgekd.bench.energy.plan import EnergyRequest
 from edgekd.bench.energy.session import Setting
 from edgekd.bench.harness import blank, measure
 from edgekd.bench.plan import BenchPlan
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.bench.result import BenchResult
 from edgekd.bench.targets import BenchTarget
 from edgekd.devices.protocol import Device
@@ -95,6 +96,9 @@ def measure_many(
         for address, task in zip(addresses, tasks, strict=True)
     ]
     ledger = resume.Ledger(folder, requests, anew)
+    for task in tasks:
+        if not isinstance(task, DeviceError) and (left := _left_out(task, targets)):
+            note(f"{task.device.address}: {task.agent.name} does not run {', '.join(left)}: left out there")
     ledger.begin()
     outcomes = []
     for address, task in zip(addresses, tasks, strict=True):
@@ -127,12 +131,16 @@ def _task(
     energy: EnergyRequest | None,
 ) -> _Task:
     agent = choose_agent(device, choice)
-    runnable = tuple(target for target in targets if target.format in agent.formats)
+    runnable = tuple(
+        target
+        for target in targets
+        if target.format in agent.formats and (not isinstance(target.inputs, PreparedInputs) or agent.takes_prepared)
+    )
     names = [target.name for target in runnable]
-    if names and baseline not in names and (left_out := _find(targets, baseline)) is not None:
+    if names and baseline not in names and _find(targets, baseline) is not None:
         note(
-            f"{device.address}: its {agent.name} agent runs no .{left_out.format}, so {baseline} is left out there and "
-            f"the others are compared with {names[0]}"
+            f"{device.address}: its {agent.name} agent does not run {baseline}, so it is left out there and the others "
+            f"are compared with {names[0]}"
         )
         baseline = names[0]
     wanted = blank(runnable, baseline, plan, device, agent)
@@ -141,6 +149,11 @@ def _task(
 
 def _find(targets: Sequence[BenchTarget], name: str) -> BenchTarget | None:
     return next((target for target in targets if target.name == name), None)
+
+
+def _left_out(task: _Task, targets: Sequence[BenchTarget]) -> list[str]:
+    names = {target.name for target in task.targets}
+    return [target.name for target in targets if target.name not in names]
 
 
 def _whole(task: _Task, note: resume.Note) -> Outcome | None:

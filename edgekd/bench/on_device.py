@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.bench.agents import device_agent
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.bench.records import HostAnswers, Measurement
 from edgekd.bench.result import BenchResult
+from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import Interval, accuracy
+from edgekd.quiet import quiet
 from edgekd.runtime.open import open_runner
+from edgekd.text import one_line
 
 _BATCH = 32
 # Two quanta of a probability in int8; of a float, what another order of additions may do.
@@ -26,7 +33,7 @@ class DeviceScore:
 
     ``differing`` are photos for which it predicts another class than the host; ``tied`` are those of them that the host
     itself decides by rounding alone, which two kernels may do differently. ``accuracy`` and ``host_accuracy``
-    are None where the photos have no labels.
+    are None where the photos have no labels. ``what`` was predicted for: photos, or outputs for made inputs.
     """
 
     name: str
@@ -35,6 +42,7 @@ class DeviceScore:
     tied: int
     accuracy: Interval | None
     host_accuracy: Interval | None
+    what: str = "photos"
 
     @property
     def passed(self) -> bool:
@@ -45,9 +53,9 @@ class DeviceScore:
         """The gate's sentence."""
         scored = f"; {self.accuracy.value:.1%} right" if self.accuracy is not None else ""
         if self.differing == 0:
-            return f"{self.name} on {address} predicts what the host does for all {self.n} photos{scored}"
+            return f"{self.name} on {address} predicts what the host does for all {self.n} {self.what}{scored}"
         ties = f" ({self.tied} of them ties that rounding decides)" if self.tied else ""
-        of_all = f"{self.differing} of {self.n} photos{ties}"
+        of_all = f"{self.differing} of {self.n} {self.what}{ties}"
         text = f"{self.name} on {address} predicts another class than the host for {of_all}"
         return text + scored if self.passed else f"{text}{scored}. Do not ship this file to it before you know why"
 
@@ -72,6 +80,46 @@ def host_answers(artifact: Artifact, images: NDArray[np.uint8], labels: Sequence
     )
 
 
+def host_answers_to_prepared(
+    path: Path, format: str, inputs: PreparedInputs, labels: Sequence[int] | None = None
+) -> HostAnswers:
+    """Run another tool's file here over prepared inputs, by the code that runs it on devices; all its outputs count.
+
+    Raises: ArtifactError.
+    """
+    load = {"tflite": device_agent.load_tflite, "onnx": device_agent.load_onnx}[format]
+    prepared = device_agent.Prepared(inputs.arrays)
+    answers: list[int] = []
+    near_ties: list[int] = []
+    try:
+        with quiet():
+            model = load({"model": str(path), "threads": 1, "delegate": "xnnpack"})(prepared.shapes)
+            for feed in device_agent.feeds_of(prepared, model):
+                for output in device_agent.outputs_of(model.infer(feed)):
+                    if _is_near_tie(output):
+                        near_ties.append(len(answers))
+                    answers.append(device_agent.answer_of(output))
+    except Exception as error:  # a runtime's own exception types share no base but this
+        raise ArtifactError(f"{path} does not run on this machine: {one_line(error, 300)}") from None
+    known = None if labels is None else tuple(int(k) for k in labels)
+    return HostAnswers(tuple(answers), tuple(near_ties), known)
+
+
+def _is_near_tie(output: Any) -> bool:
+    """Whether another order of additions may change the answer to it."""
+    values = np.asarray(output).reshape(-1)
+    if values.size == 0 or values.dtype.kind not in "fiu":
+        return True
+    values = values.astype(np.float64)
+    if values.size == 1:
+        return bool(abs(values[0] - 0.5) <= _TIE_INT8)
+    if not np.isfinite(values).all():
+        return True
+    second, first = np.partition(values, -2)[-2:]
+    # Quantized inside or not is not seen in the output: the wider tolerance holds for both.
+    return bool(first - second <= _TIE_INT8 * (values.max() - values.min()))
+
+
 def device_score(measurement: Measurement) -> DeviceScore | None:
     """The device's predictions of the first launch against the host's; None where nothing was checked."""
     host = measurement.host
@@ -87,6 +135,7 @@ def device_score(measurement: Measurement) -> DeviceScore | None:
         tied=len(differing & set(host.near_ties)),
         accuracy=accuracy(host.labels, answers) if labelled and host.labels else None,
         host_accuracy=accuracy(host.labels, host.answers) if labelled and host.labels else None,
+        what="photos" if measurement.inputs == "photos" else "outputs for made inputs",
     )
 
 

@@ -13,7 +13,7 @@ from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
 # 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n, a measurement's
-# estimate. Files of schema 2 and 3 are those without, and are read.
+# estimate and inputs. Files of schema 2 and 3 are those without, and are read.
 SCHEMA = 4
 READABLE = (2, 3, SCHEMA)
 
@@ -130,7 +130,10 @@ class TimeEstimate:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels."""
+    """Every launch of one file with so many threads. ``input_size`` is [height, width] in pixels, [0, 0] if no image.
+
+    ``inputs`` are photos, or made: noise of the right types, where photos can't be fed to the file.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -146,6 +149,7 @@ class Measurement:
     host: HostAnswers | None = None
     launches: tuple[Launch, ...] = ()
     estimate: TimeEstimate | None = None
+    inputs: Literal["photos", "made"] = "photos"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,40 +12,53 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.bench.on_device import host_answers
+from edgekd.bench.on_device import host_answers, host_answers_to_prepared
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
+from edgekd.foreign.plain import PlainModel
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.pixels import Feed
 from edgekd.preprocess import Preprocessing
+
+Inputs = NDArray[np.uint8] | PreparedInputs
 
 
 @dataclass(frozen=True)
 class Photos:
-    """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known."""
+    """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known.
+
+    ``count`` is how many inputs are made for a file that takes no photos.
+    """
 
     images: Callable[[Preprocessing], NDArray[np.uint8]]
     labels: Sequence[str] | None = None
+    count: int = 16
 
 
 def make_targets(
-    artifacts: Mapping[str, Artifact], timed: Photos, check: Photos | None, threads: Sequence[int]
+    artifacts: Mapping[str, Artifact | PlainModel],
+    timed: Photos | int,
+    check: Photos | int | None,
+    threads: Sequence[int],
 ) -> list[BenchTarget]:
-    """A target for every artifact and number of threads; with more than one number the name says which.
+    """A target for every file and number of threads; with more than one number the name says which.
 
-    ``check`` are the photos that the device is scored on; the host's predictions for them are computed here.
+    ``check`` are the photos that the device is scored on; the host's predictions for them are computed here. A number
+    in place of photos is how many inputs are made for files that take no photos.
 
     Raises: UsageError for labels that an artifact does not have; ArtifactError.
     """
     targets = []
-    images: dict[str, NDArray[np.uint8]] = {}
-    for name, artifact in artifacts.items():
-        key = repr(artifact.preprocessing)
-        if key not in images:
-            images[key] = timed.images(artifact.preprocessing)
-        check_photos = None if check is None else _check(artifact, check)
+    inputs: dict[str, Inputs] = {}
+    for name, file in artifacts.items():
+        key = str(file.path) if isinstance(file, PlainModel) else repr((file.preprocessing, file.feed))
+        if key not in inputs:
+            inputs[key] = _inputs(file, timed)
+        check_photos = None if check is None else _check(file, check)
         for count in threads:
             title = title_of(name, count, threads)
-            target = BenchTarget(title, artifact.path, artifact.format, images[key], count, check_photos)
+            target = BenchTarget(title, file.path, file.format, inputs[key], count, check_photos)
             targets.append(target)
     return targets
 
@@ -54,25 +68,59 @@ def title_of(name: str, count: int, threads: Sequence[int]) -> str:
     return name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
 
 
-def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:
-    images = photos.images(artifact.preprocessing)
-    if photos.labels is None:
-        return CheckPhotos(images, host_answers(artifact, images))
+def _inputs(file: Artifact | PlainModel, photos: Photos | int) -> Inputs:
+    count = photos if isinstance(photos, int) else photos.count
+    if isinstance(file, PlainModel):
+        return PreparedInputs(file.made_inputs(count), "made", outputs_n=file.outputs_n)
+    if isinstance(photos, int):
+        raise UsageError(f"{file.path.name}: which photos? Give a folder of them: --data photos")
+    images = photos.images(file.preprocessing)
+    if file.feed is None or _takes_photos(file, file.feed):
+        return images
+    size = (file.preprocessing.height, file.preprocessing.width)
+    # One image a call, as everything is measured.
+    return PreparedInputs((file.feed(images)[:, np.newaxis],), "photos", size)
+
+
+def _takes_photos(file: Artifact, feed: Feed) -> bool:
+    """Whether another tool's file takes photos as ours do, which every agent can feed."""
+    sizes = file.inputs[0].shape[1:]
+    fixed = all(isinstance(size, int) for size in sizes) and file.inputs[0].shape[0] in (1, "N")
+    return fixed and feed.takes_bytes and file.output_index == 0 and file.scores not in ("sigmoid", "logit")
+
+
+def _check(file: Artifact | PlainModel, photos: Photos | int) -> CheckPhotos:
+    inputs = _inputs(file, photos)
+    if isinstance(inputs, PreparedInputs):
+        labels = (
+            None if isinstance(photos, int) or isinstance(file, PlainModel) else _labels(file, photos, strict=False)
+        )
+        return CheckPhotos(inputs, host_answers_to_prepared(file.path, file.format, inputs, labels))
+    assert isinstance(file, Artifact) and not isinstance(photos, int)
+    labels = _labels(file, photos, strict=file.feed is None)
+    return CheckPhotos(inputs, host_answers(file, inputs, labels))
+
+
+def _labels(artifact: Artifact, photos: Photos, *, strict: bool) -> list[int] | None:
+    """The photos' classes as outputs of the artifact; None where they have none, or it has others and is a guest."""
+    if photos.labels is None or (not strict and len(artifact.outputs) != 1):
+        return None
     unknown = sorted(set(photos.labels) - set(artifact.labels))
+    if unknown and not strict:
+        return None
     if unknown:
         raise UsageError(
             f"{artifact.path} has no class {', '.join(unknown)} (it has: {', '.join(artifact.labels)}). "
             "Check it on photos of its own classes"
         )
-    labels = [artifact.labels.index(label) for label in photos.labels]
-    return CheckPhotos(images, host_answers(artifact, images, labels))
+    return [artifact.labels.index(label) for label in photos.labels]
 
 
 @dataclass(frozen=True, eq=False)
 class CheckPhotos:
-    """Photos that a device is scored on and held against the host: uint8 RGB [n, H, W, 3], and what the host says."""
+    """Photos that a device is scored on and held against the host, and what the host says."""
 
-    inputs: NDArray[np.uint8]
+    inputs: Inputs
     host: HostAnswers
 
 
@@ -84,7 +132,7 @@ class BenchTarget:
         name: what it is called in the result.
         path: the file, as a string or a path.
         format: tflite, onnx or ort.
-        inputs: uint8 RGB [n, H, W, 3], already of the file's input size.
+        inputs: uint8 RGB [n, H, W, 3], already of the file's input size; for another tool's file prepared ones.
         threads: CPU threads; None for the plan's.
         check: photos that the device's predictions are checked on.
 
@@ -94,7 +142,7 @@ class BenchTarget:
     name: str
     path: Path
     format: Literal["tflite", "onnx", "ort"]
-    inputs: NDArray[np.uint8]
+    inputs: Inputs
     threads: int | None = None
     check: CheckPhotos | None = None
 
@@ -103,7 +151,7 @@ class BenchTarget:
         name: str,
         path: str | os.PathLike[str],
         format: Literal["tflite", "onnx", "ort"],
-        inputs: NDArray[np.uint8],
+        inputs: Inputs,
         threads: int | None = None,
         check: CheckPhotos | None = None,
     ) -> None:
@@ -112,10 +160,37 @@ class BenchTarget:
             object.__setattr__(self, field, value)
         if self.format not in ("tflite", "onnx", "ort"):
             raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
-        if self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs):
+        if isinstance(self.inputs, PreparedInputs):
+            pass
+        elif (
+            self.inputs.dtype != np.uint8 or self.inputs.ndim != 4 or self.inputs.shape[3] != 3 or not len(self.inputs)
+        ):
             raise UsageError(
                 f"{self.name}: inputs must be uint8 RGB [n, H, W, 3] with n > 0, "
                 f"got {self.inputs.dtype} {list(self.inputs.shape)}"
             )
         if not self.path.is_file():
             raise UsageError(f"{self.name}: {self.path} is not a file")
+
+    @property
+    def outputs_n(self) -> int:
+        """How many answers a device gives to one input."""
+        return self.inputs.outputs_n if isinstance(self.inputs, PreparedInputs) else 1
+
+    @property
+    def source(self) -> Literal["photos", "made"]:
+        """What the inputs are."""
+        return self.inputs.source if isinstance(self.inputs, PreparedInputs) else "photos"
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels; zeros where the inputs are no images."""
+        if isinstance(self.inputs, PreparedInputs):
+            return self.inputs.input_size
+        return int(self.inputs.shape[1]), int(self.inputs.shape[2])
+
+    def inputs_sha256(self) -> str:
+        """Hash of the inputs' bytes."""
+        if isinstance(self.inputs, PreparedInputs):
+            return self.inputs.sha256()
+        return hashlib.sha256(self.inputs.tobytes()).hexdigest()

@@ -19,6 +19,7 @@ bench_command, compare_command, devices_command
                             measurements: bench_inputs says what is measured
 report_command              reports, rendered again
 doctor_command              what is installed
+model_options               what another tool's file takes and gives, for every command
 photos                      the photos that a command is given
 ray_option                  ``--ray``
 """

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli.model_options import model_options, shape_option
+
 if TYPE_CHECKING:
     from edgekd.bench.multi_device import Complete, Outcome
     from edgekd.report.devices_report import DevicePart, DevicesReport
@@ -61,10 +63,15 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
     is_flag=True,
     help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
+@shape_option
+@model_options()
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Time files side by side in fresh processes, in random order, on real photos, on one device or many.
+
+    Files may be of any tool. Where a file's preprocessing is not known, or it takes no photos, it is timed on made
+    inputs of the right types and sizes, which the table says.
 
     Given a run directory, it measures that run's teacher, student and int8 files on the run's test photos. With --out,
     the same command continues where an earlier one was killed or lost a device.
@@ -72,6 +79,8 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     \b
     Example:
       edgekd bench teacher.float32.tflite student.int8.tflite --data photos
+      edgekd bench mobilenet.onnx student.int8.tflite --data photos --pixel-range=-1,1
+      edgekd bench detector.tflite speech.onnx
     """
     import contextlib
 
@@ -87,7 +96,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     folder, single = _where(options["out"], addresses)
     complete = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)
-    files = files_of(artifacts, options["baseline"])
+    files = files_of(artifacts, options["baseline"], options)
     plan, energy = plan_of(options), energy_of(options, addresses)
     targets = photos_of(artifacts, files, options)
     watcher = ConsoleWatcher()
@@ -209,6 +218,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
         "energy": energy_json(result),
         "files": {
             line.measurement.name: {
+                "inputs": line.measurement.inputs,
                 "summary": asdict(line.summary) if line.summary else None,
                 "comparison": asdict(line.comparison),
                 "validity": asdict(line.validity),

@@ -13,7 +13,11 @@ from edgekd.bench.agents.choose import AgentChoice
 from edgekd.bench.energy.plan import EnergyPlan, EnergyRequest
 from edgekd.bench.plan import FRAME_MS, BenchPlan
 from edgekd.bench.targets import BenchTarget, Photos, make_targets
+from edgekd.cli.console import note
+from edgekd.cli.model_options import read_file_options, read_shapes
 from edgekd.errors import DataError, UsageError
+from edgekd.foreign.options import FileOptions
+from edgekd.foreign.plain import PlainModel, describe_inputs, open_any, with_made_inputs
 from edgekd.formats.artifact import Artifact
 from edgekd.inspection.probe import check_runs
 from edgekd.photo_formats import FORMATS
@@ -29,8 +33,10 @@ _TIMEOUT_S = 300.0
 _METER_BLOCK_S = 20.0
 
 
-def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Artifact]:
-    """Names and files, the baseline first. Raises: UsageError, ArtifactError."""
+def files_of(
+    artifacts: Sequence[Path], baseline: Path | None, options: Mapping[str, Any]
+) -> dict[str, Artifact | PlainModel]:
+    """Names and files of any tool, the baseline first. Raises: UsageError, ArtifactError."""
     if _is_run(artifacts):
         if baseline is not None:
             raise UsageError("a run's baseline is its teacher; --baseline is for files")
@@ -39,32 +45,48 @@ def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Arti
         files = artifacts_in(artifacts[0])
         return {TITLES[row]: files[row] for row in timed_rows(artifacts[0]) if row in files}
     paths = dict.fromkeys([*([baseline] if baseline else []), *artifacts])
-    opened = {path.name: Artifact.open(path) for path in paths}
-    for path in paths:
-        check_runs(path)
+    said, shapes = read_file_options(options), read_shapes(options["shapes"])
+    opened = {path.name: _open(path, said, shapes, options) for path in paths}
     if len(opened) < len(paths):
         raise UsageError("two of the files have the same name; give them different ones")
     return opened
 
 
+def _open(
+    path: Path, said: FileOptions, shapes: Mapping[str, Sequence[int]] | None, options: Mapping[str, Any]
+) -> Artifact | PlainModel:
+    opened = open_any(path, said, shapes)
+    if isinstance(opened, Artifact) and opened.feed is not None and options["data"] is None:
+        opened = with_made_inputs(opened, "no photos were given: --data")
+    if isinstance(opened, PlainModel):
+        note(f"{path.name} is timed on made inputs ({describe_inputs(opened)}): {opened.reason}")
+    elif opened.feed is None:
+        check_runs(path)
+    return opened
+
+
 def photos_of(
-    artifacts: Sequence[Path], files: Mapping[str, Artifact], options: Mapping[str, Any]
+    artifacts: Sequence[Path], files: Mapping[str, Artifact | PlainModel], options: Mapping[str, Any]
 ) -> list[BenchTarget]:
     """The files as targets: on a run's test photos, or on those of --data. Raises: DataError, UsageError."""
     timed_n, check_n, data = options["photos"], options["check"], options["data"]
     if data is None and not _is_run(artifacts):
-        raise UsageError("which photos? Give a folder of them: --data photos")
+        if any(isinstance(file, Artifact) for file in files.values()):
+            raise UsageError("which photos? Give a folder of them: --data photos")
+        return make_targets(files, timed_n, check_n or None, options["threads"])
     source = data or artifacts[0]
     open_source = _open_dataset if data is None or _dataset_file(data).is_file() else _open_folder
     photos = open_source(source, f"timed on {timed_n}, checked on {check_n} at most")
     timed, check = photos(timed_n), photos(check_n)
     targets = make_targets(files, timed, check if check_n else None, options["threads"])
-    return [*_own_teacher(artifacts[0], files, timed, options["threads"]), *targets] if _is_run(artifacts) else targets
+    if not _is_run(artifacts):
+        return targets
+    ours = {name: file for name, file in files.items() if isinstance(file, Artifact)}
+    return [*_own_teacher(artifacts[0], ours, timed, options["threads"]), *targets]
 
 
 def _own_teacher(run: Path, files: Mapping[str, Artifact], timed: Photos, threads: Sequence[int]) -> list[BenchTarget]:
     """The teacher's own .onnx or .tflite, the baseline of a run whose teacher is one."""
-    from edgekd.cli.console import note
     from edgekd.pipeline.run_files import teacher_targets, untimed_teacher
 
     if reason := untimed_teacher(run):
@@ -156,7 +178,7 @@ def _test_photos(dataset: Dataset, count: int) -> Photos:
 
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
-    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels)
+    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels, count)
 
 
 def _open_folder(folder: Path, use: str) -> Callable[[int], Photos]:
@@ -173,6 +195,6 @@ def _open_folder(folder: Path, use: str) -> Callable[[int], Photos]:
         def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
             return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
-        return Photos(images)
+        return Photos(images, count=count)
 
     return photos

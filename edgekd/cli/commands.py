@@ -22,8 +22,8 @@ COMMANDS = (
     ("sweep", "sweep", "Train many students on one teacher's soft targets, and show which are worth their size."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file with its own runtime and compare it with its float32 reference."),
-    ("predict", "predict", "Classify photos with a file."),
-    ("inspect", "inspect", "Show what is inside any .tflite or .onnx, and name the classic mistakes."),
+    ("predict", "predict", "Classify photos with a .tflite or .onnx of any tool."),
+    ("inspect", "inspect", "Say what any .tflite or .onnx is, which layers are heaviest, and what is wrong with it."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
     (
         "bench",

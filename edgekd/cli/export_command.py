@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli.model_options import PIXEL_OPTIONS, model_options, read_pixels
 from edgekd.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
     from edgekd.evaluation.score import CheckRow
-    from edgekd.export.input_model import PixelOptions
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
     from edgekd.models.rebuild import PhotosAt
@@ -45,11 +45,7 @@ _HELD_ON_VALIDATION_ONLY = (
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
-@click.option("--input-size", type=click.IntRange(8, 2048), help="Height and width of a model that takes any size.")
-@click.option("--pixel-range", help="What black and white become, where the model's layers do not show it: 0,1.")
-@click.option("--mean", help="Mean of each channel after --pixel-range: 0.485,0.456,0.406.")
-@click.option("--std", help="Standard deviation of each channel after --pixel-range: 0.229,0.224,0.225.")
-@click.option("--classes", help="Class names in the order of the outputs, or a text file of them [order of the data].")
+@model_options(*PIXEL_OPTIONS)
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
 @click.option(
     "--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Output dtype of int8 files [float32]."
@@ -124,7 +120,7 @@ def command(
     from edgekd.cli.photos import open_photos
     from edgekd.data.class_names import read_class_names, reorder_classes
     from edgekd.export.android import assets_folder
-    from edgekd.export.input_model import load_input_model
+    from edgekd.export.input_model import PixelOptions, load_input_model
     from edgekd.extras import require
     from edgekd.storage import require_writable
 
@@ -137,7 +133,7 @@ def command(
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
     require_writable(out)
-    pixels = _pixels(pixel_range, mean, std)
+    pixels = PixelOptions(**read_pixels(pixel_range, mean, std))
     dataset = open_photos(data, images, strict)
     loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:
@@ -296,32 +292,6 @@ def _stem(model: Path) -> str:
     """Name of the files: that of the model, without a size behind an @."""
     name, at, size = model.name.rpartition("@")
     return Path(name if at and size.isdecimal() and not model.exists() else model.name).stem
-
-
-def _pixels(pixel_range: str | None, mean: str | None, std: str | None) -> PixelOptions:
-    from edgekd.export.input_model import PixelOptions
-
-    means, deviations = _numbers("--mean", mean, 3), _numbers("--std", std, 3)
-    limits = _numbers("--pixel-range", pixel_range, 2)
-    return PixelOptions(
-        None if limits is None else (limits[0], limits[1]),
-        None if means is None else (means[0], means[1], means[2]),
-        None if deviations is None else (deviations[0], deviations[1], deviations[2]),
-    )
-
-
-def _numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) == 1 and count == 3:
-        numbers *= 3
-    if len(numbers) != count:
-        raise UsageError(f"{option} takes {count} numbers separated by commas, got {text!r}")
-    return numbers
 
 
 def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgekd.cli.model_options import model_options, open_classifier
 
 if TYPE_CHECKING:
     from edgekd.formats.artifact import Artifact
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the vectors to this directory.")
 @click.option("--photos", type=click.Path(path_type=Path), help="Photos of yours to add.")
 @click.option("--check", "folder", type=click.Path(path_type=Path), help="Compare with the vectors in this directory.")
+@model_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path | None, as_json: bool) -> None:
+def command(
+    artifact: Path, out: Path | None, photos: Path | None, folder: Path | None, as_json: bool, **model: Any
+) -> None:
     """Write golden vectors that a port of the preprocessing is tested against, or check them.
 
     Each vector is a photo's file, its pixels, the input tensor and the probabilities. SPECIFICATION.md, which is
@@ -31,15 +36,12 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
       edgekd golden out/student.int8.onnx --check golden
     """
     from edgekd.errors import UsageError
-    from edgekd.formats.artifact import Artifact
-    from edgekd.inspection.probe import check_runs
 
     if (out is None) == (folder is None):
         raise UsageError("give either --out DIR, to write golden vectors, or --check DIR, to compare with written ones")
     if photos is not None and out is None:
         raise UsageError("--photos adds photos to vectors that are written. Give --out DIR with it")
-    opened = Artifact.open(artifact)
-    check_runs(artifact)
+    opened = open_classifier(artifact, model)
     if out is not None:
         _make(opened, out, photos, as_json)
     elif folder is not None:

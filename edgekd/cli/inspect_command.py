@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli.model_options import read_shapes, shape_option
+
 if TYPE_CHECKING:
     from edgekd.inspection import Inspection
 
@@ -23,39 +25,99 @@ _HASH = re.compile("[0-9a-f]{64}")
     "runtime refuses it; 3 with --strict where a mistake of severity error is found.",
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--layers/--no-layers", default=True, help="Show sizes and MACs by layer [shown].")
+@click.option("--all", "everything", is_flag=True, help="Show metadata, inputs, every kind of op and every layer.")
+@click.option("--layers/--no-layers", default=None, help="Show sizes and MACs by layer [with --all].")
+@shape_option
 @click.option("--no-run", is_flag=True, help="Only read the file, do not load it into its runtime.")
 @click.option("--strict", is_flag=True, help="End with exit code 3 where an error is found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def command(artifact: Path, layers: bool, no_run: bool, strict: bool, as_json: bool) -> None:
-    """Show what is inside any .tflite or .onnx, and name the classic mistakes.
+def command(
+    artifact: Path,
+    everything: bool,
+    layers: bool | None,
+    shapes: tuple[str, ...],
+    no_run: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Say what any .tflite or .onnx is, which layers are heaviest, and what is wrong with it.
 
     \b
     Example:
       edgekd inspect out/student.int8.tflite
+      edgekd inspect detector.onnx --shape 1,3,320,320 --all
     """
     from edgekd.cli.console import print_json
     from edgekd.errors import GateFailed
     from edgekd.inspection import inspect_file, to_json
 
-    inspection = inspect_file(artifact, run=not no_run)
+    inspection = inspect_file(artifact, run=not no_run, shapes=read_shapes(shapes))
     if as_json:
         print_json(to_json(inspection))
     else:
-        _show(inspection, layers)
+        _show(inspection, everything, everything if layers is None else layers)
     errors = [finding for finding in inspection.findings if finding.severity == "error"]
     if strict and errors:
         raise GateFailed(f"{artifact}: {', '.join(finding.rule for finding in errors)}")
 
 
-def _show(inspection: Inspection, with_layers: bool) -> None:
-    _head(inspection)
-    _tensors(inspection)
-    _ops(inspection)
+def _show(inspection: Inspection, everything: bool, with_layers: bool) -> None:
+    from edgekd.cli.console import line
+    from edgekd.inspection.summary import summarize
+
+    line((f"{inspection.path.name}: ", "bold"), summarize(inspection))
+    if everything:
+        _head(inspection)
+        _tensors(inspection)
+        _ops(inspection)
+    else:
+        _origin(inspection)
     if with_layers:
         _layers(inspection)
-    _totals(inspection)
+    else:
+        _heaviest(inspection)
+    if everything:
+        _totals(inspection)
     _findings(inspection)
+    if not everything:
+        line(("--all shows metadata, inputs and outputs, every kind of op and every layer", "dim"))
+
+
+def _origin(inspection: Inspection) -> None:
+    """Where it comes from, its labels and, for a microcontroller, its arena."""
+    labels = inspection.description.labels
+    names = "no labels in it" if labels is None else f"{len(labels)} labels: {_some_labels(labels, 5)}"
+    maker = "made by edgekd, its seal is intact" if inspection.ours else "not edgekd's"
+    _line("file", f"{inspection.network.format}, {inspection.size_bytes:,} bytes, {maker}; {names}")
+    if inspection.micro_arena_bytes is not None:
+        _line("micro", f"{inspection.micro_arena_bytes:,} bytes of arena on a microcontroller, by tflite-micro")
+
+
+def _heaviest(inspection: Inspection) -> None:
+    from edgekd.cli.console import table
+    from edgekd.inspection.summary import format_bytes, format_count
+    from edgekd.inspection.tables import heaviest
+
+    rows = [
+        (
+            _short(layer.name),
+            layer.type,
+            f"{layer.share:.1%}",
+            format_count(layer.macs),
+            format_bytes(layer.constant_bytes),
+        )
+        for layer in heaviest(inspection)
+    ]
+    if rows:
+        table(("heaviest layers", "op", "share", "MACs", "weights"), rows)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else f"…{name[-39:]}"
+
+
+def _some_labels(labels: tuple[str, ...], most: int) -> str:
+    return ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
 
 
 def _line(name: str, text: str) -> None:
@@ -71,13 +133,12 @@ def _head(inspection: Inspection) -> None:
     _line("sha256", inspection.sha256)
     _line("versions", _pairs(versions))
     if inspection.subgraphs > 1:
-        _line("subgraphs", f"{inspection.subgraphs}; only the first is shown and counted")
+        _line("subgraphs", f"{inspection.subgraphs}; those that an op of the first runs are counted with it")
     labels = description.labels
     if labels is None:
         _line("labels", "none in the file")
     else:
-        more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
-        _line("labels", f"{len(labels)}: {', '.join(labels[:_LABELS_SHOWN])}{more}")
+        _line("labels", f"{len(labels)}: {_some_labels(labels, _LABELS_SHOWN)}")
     _line("preprocessing", _pairs(description.preprocessing) or "not stated in the file")
     _line("provenance", _pairs(description.provenance) or "not stated in the file")
 
@@ -125,7 +186,7 @@ def _layers(inspection: Inspection) -> None:
         if layer.macs == 0 and layer.type in (*QUANTIZE, *DEQUANTIZE):
             continue
         shape = _shape(None if layer.output_shape is None else list(layer.output_shape))
-        name = layer.name if len(layer.name) <= 40 else f"…{layer.name[-39:]}"
+        name = _short(layer.name)
         delegated = [("yes" if layer.delegated else "no")] if is_tflite else []
         rows.append(
             (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from edgekd.cli.model_options import model_options, open_classifier
 
 _MOST_CLASSES = 10
 
@@ -13,24 +16,25 @@ _MOST_CLASSES = 10
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the runtime [1].")
+@model_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: bool) -> None:
-    """Classify photos with a file.
+def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: bool, **model: Any) -> None:
+    """Classify photos with a .tflite or .onnx of any tool.
+
+    What another tool's file does not say itself is given by options.
 
     \b
     Example:
       edgekd predict out/student.int8.tflite photo.jpg
+      edgekd predict mobilenet.onnx photo.jpg --pixel-range=-1,1 --classes labels.txt
     """
     from collections import Counter
 
     from edgekd.cli.console import line, note_photos, print_error, print_json
     from edgekd.errors import DecodeError
-    from edgekd.formats.artifact import Artifact
-    from edgekd.inspection.probe import check_runs
     from edgekd.runtime.predict import predict
 
-    opened = Artifact.open(artifact)
-    check_runs(artifact)
+    opened = open_classifier(artifact, model)
     predictions, broken = [], []
     for image in images:
         try:

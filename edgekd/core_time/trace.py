@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from edgekd import storage
 from edgekd.bench.agents import device_agent
+from edgekd.bench.agents.python_agent import save_inputs
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.core_time.cores import Core
 from edgekd.devices import insncount
 from edgekd.devices.emulated import EmulatedDevice
@@ -70,8 +72,8 @@ def record(device: EmulatedDevice, core: Core, target: BenchTarget, sampling: Sa
     plugin = insncount.compile_plugin(insncount.cache_folder(), device.qemu, device.address, SOURCE)
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch, device.workspace() as folder:
         control = write_control(Path(scratch) / "trace", core, sampling)
-        inputs = Path(scratch) / "inputs.npy"
-        np.save(inputs, target.inputs[:1], allow_pickle=False)
+        first = target.inputs.first() if isinstance(target.inputs, PreparedInputs) else target.inputs[:1]
+        inputs = save_inputs(first, scratch)
         plan = {
             "model": str(target.path.absolute()), "format": target.format, "inputs": str(inputs), "threads": 1,
             "delegate": "xnnpack" if target.format == "tflite" else "none",

@@ -24,9 +24,10 @@ def main(argv: list[str]) -> int:
     # Only beside this file, on the emulated core.
     agent: Any = importlib.import_module("agent")
     plan = json.loads(Path(argv[1]).read_text(encoding="utf-8"))
-    images = agent.load_images(plan["inputs"])
-    model = {"tflite": agent.load_tflite, "onnx": agent.load_onnx, "ort": agent.load_onnx}[plan["format"]](plan)()
-    image = agent.prepare(images[:1], model.shape, model.dtype)[0]
+    images = agent.load_inputs(plan["inputs"])
+    shapes = images.shapes if isinstance(images, agent.Prepared) else None
+    model = {"tflite": agent.load_tflite, "onnx": agent.load_onnx, "ort": agent.load_onnx}[plan["format"]](plan)(shapes)
+    image = agent.feeds_of(images, model)[0]
     counter = agent.open_counter(os.environ["EDGEKD_INSTRUCTION_COUNTER"])
     with open(os.environ["EDGEKD_CORE_TRACE"], "r+b") as file:  # noqa: PTH123  as in the measuring agent
         control = mmap.mmap(file.fileno(), 0)

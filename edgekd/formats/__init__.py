@@ -2,6 +2,7 @@
 
 - ``artifact``: an exported file, its record and seal
 - ``tflite_file``: .tflite; ``onnx_file`` and ``onnx_wire``: .onnx; ``ort_file``: .ort
+- ``pixels``: from photos to what a network is fed
 """
 
 from edgekd.formats.artifact import Artifact, TensorSpec

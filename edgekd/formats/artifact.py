@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
 from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.formats.pixels import Feed, Layout
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_json, read_regular_file, write_json
 
@@ -27,7 +28,7 @@ BLANK_SEAL = "0" * 64
 _SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"')
 
 Format = Literal["tflite", "onnx", "ort"]
-Layout = Literal["nhwc", "nchw"]
+ScoreKind = Literal["probabilities", "independent", "logits", "sigmoid", "logit"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A .tflite, .onnx or .ort file exported by edgekd, whose bytes are verified.
+    """A .tflite, .onnx or .ort file: one exported by edgekd, whose bytes are verified, or a classifier of another tool.
 
-    ``parity`` is the result of its checks, from the sidecar ``<file>.json``; None without a sidecar.
+    ``parity`` is the result of its checks, from the sidecar ``<file>.json``; None without a sidecar. The other tool's
+    file has a ``feed``, from photos to what it takes; ``scores`` is what it gives, in the output ``output_index``
+    ("sigmoid" and "logit": one number for two classes), and ``has_labels`` whether its outputs have names.
     """
 
     path: Path
@@ -60,6 +63,10 @@ class Artifact:
     size_bytes: int
     parity: dict[str, Any] | None = field(default=None, repr=False)
     layout: Layout = "nhwc"
+    feed: Feed | None = field(default=None, repr=False)
+    scores: ScoreKind = "probabilities"
+    output_index: int = 0
+    has_labels: bool = True
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Artifact:
@@ -119,6 +126,19 @@ class Artifact:
         return onnx_file.float_ops(reader(content, str(self.path)))
 
 
+def has_seal(content: bytes) -> bool:
+    """Whether a file has the record that edgekd writes, or part of one."""
+    return b'"seal":"' in content
+
+
+def tflite_spec(tensor: tflite_file.TfliteTensor) -> TensorSpec:
+    """An input or output of a .tflite."""
+    scale = float(tensor.scales[0]) if len(tensor.scales) else None
+    zero_point = int(tensor.zero_points[0]) if len(tensor.zero_points) else None
+    shape = tuple("N" if size < 0 else size for size in tensor.signature or tensor.shape)
+    return TensorSpec(tensor.name, tensor.type.lower(), shape, scale, zero_point)
+
+
 def sidecar_path(path: Path) -> Path:
     """``model.int8.tflite`` to ``model.int8.tflite.json``."""
     return path.with_name(path.name + ".json")
@@ -165,7 +185,7 @@ def _seal_span(content: bytes, where: str) -> tuple[int, int]:
         onnx_file.read(content, where)  # raises if it is not one of the formats
     raise ArtifactError(
         f"{where} has no edgekd record (labels, preprocessing, hash): it is another tool's model, or damaged. "
-        "Export the Keras model with: edgekd export MODEL.keras --int8"
+        "Open another tool's with edgekd.open_model, or export the Keras model: edgekd export MODEL.keras --int8"
     )
 
 
@@ -178,8 +198,8 @@ def _describe(
         kind = "tflite"
         tflite = tflite_file.read(content, where)
         text = tflite.metadata.get(TFLITE_RECORD, b"").decode("utf-8", "replace")
-        inputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.inputs)
-        outputs = tuple(_tflite_spec(tflite.tensors[i]) for i in tflite.outputs)
+        inputs = tuple(tflite_spec(tflite.tensors[i]) for i in tflite.inputs)
+        outputs = tuple(tflite_spec(tflite.tensors[i]) for i in tflite.outputs)
     else:
         kind = "ort" if ort_file.is_ort(content) else "onnx"
         onnx = ort_file.read(content, where) if kind == "ort" else onnx_file.read(content, where)
@@ -193,13 +213,6 @@ def _describe(
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise ArtifactError(f"{where} was written by another version of edgekd. Export it again with this one")
     return record, inputs, outputs, kind
-
-
-def _tflite_spec(tensor: tflite_file.TfliteTensor) -> TensorSpec:
-    scale = float(tensor.scales[0]) if len(tensor.scales) else None
-    zero_point = int(tensor.zero_points[0]) if len(tensor.zero_points) else None
-    shape = tuple("N" if size < 0 else size for size in tensor.signature or tensor.shape)
-    return TensorSpec(tensor.name, tensor.type.lower(), shape, scale, zero_point)
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:

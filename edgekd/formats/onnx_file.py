@@ -6,21 +6,23 @@ Source: the protocol buffers wire format, and onnx.proto of ONNX 1.x for the fie
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgekd.errors import ArtifactError
-from edgekd.formats.onnx_wire import DTYPES, Field, OnnxTensor, attribute, bytes_of, fields_of, tensor
+from edgekd.formats.onnx_wire import DTYPES, Field, GraphBytes, OnnxTensor, attribute, bytes_of, fields_of, tensor
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 # These only move values, or compute on integers, whatever their neighbours are.
-_MOVING_OPS = frozenset(
+MOVING_OPS = frozenset(
     ("Reshape", "Transpose", "Flatten", "Pad", "Concat", "Identity", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split")
 )
 _INTEGER_OPS = frozenset(("ConvInteger", "MatMulInteger", "QGemm"))
 # These compute on integers where they are fed integers.
 _ON_EITHER = frozenset(("MaxPool", "Clip", "ReduceMax", "Resize", "Tile"))
 _CHAINED_OPS = frozenset(("Relu", "Clip"))
+_MAX_DEPTH = 16
+_FREE = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class OnnxNode:
     domain: str = ""
     attributes: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
+    @property
+    def bodies(self) -> tuple[OnnxGraph, ...]:
+        """The graphs inside an If, a Loop or a Scan."""
+        return tuple(value for value in self.attributes.values() if isinstance(value, OnnxGraph))
+
 
 @dataclass(frozen=True)
 class OnnxGraph:
@@ -62,6 +69,14 @@ class OnnxGraph:
     opsets: dict[str, int] = field(default_factory=dict)
     producer: str = ""
     ir_version: int = 0
+
+    @property
+    def external_files(self) -> tuple[str, ...]:
+        """The other files that hold weights."""
+        constants = [*self.constants.values(), *(v for node in self.nodes for v in node.attributes.values())]
+        names = [value.external for value in constants if isinstance(value, OnnxTensor) and value.external]
+        inside = [name for node in self.nodes for body in node.bodies for name in body.external_files]
+        return tuple(dict.fromkeys([*names, *inside]))
 
 
 def read(content: bytes, where: str) -> OnnxGraph:
@@ -104,7 +119,7 @@ def float_nodes(graph: OnnxGraph) -> tuple[OnnxNode, ...]:
 
 
 def _is_integer(op: str) -> bool:
-    return op in _MOVING_OPS or op in _INTEGER_OPS or op.startswith("QLinear")
+    return op in MOVING_OPS or op in _INTEGER_OPS or op.startswith("QLinear")
 
 
 def _on_integers(node: OnnxNode, producer: dict[str, OnnxNode], graph: OnnxGraph) -> bool:
@@ -121,7 +136,7 @@ def _on_integers(node: OnnxNode, producer: dict[str, OnnxNode], graph: OnnxGraph
         if source.op == "Gather" and graph.initializers.get(source.inputs[0]) in ("uint8", "int8"):
             # A table of integers, looked up by integers.
             return True
-        if source.op not in _MOVING_OPS and source.op not in _ON_EITHER:
+        if source.op not in MOVING_OPS and source.op not in _ON_EITHER:
             return False
         name = source.inputs[0]
     return False
@@ -160,28 +175,39 @@ def _model(content: bytes) -> OnnxGraph:
             opsets[bytes_of(entry_fields.get(1, b"")).decode()] = int(entry_fields.get(2, 0))
     if not 1 <= version <= 1000:
         raise ValueError(f"no ONNX IR version at its start (found {version})")
-    constants = dict(tensor(bytes_of(v)) for n, _, v in graph if n == 5)
-    nodes = tuple(_node(bytes_of(v)) for n, _, v in graph if n == 1)
-    inputs = tuple(_value(bytes_of(v)) for n, _, v in graph if n == 11)
-    return OnnxGraph(
-        inputs=tuple(v for v in inputs if v.name not in constants),
-        outputs=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 12),
-        nodes=nodes,
-        initializers={name: constant.dtype for name, constant in constants.items()},
+    return replace(
+        _graph(graph),
         metadata=metadata,
         opset=opsets.get("", opsets.get("ai.onnx", 0)),
-        constants=constants,
-        values=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 13),
         opsets=opsets,
         producer=" ".join(producer),
         ir_version=version,
     )
 
 
-def _node(content: bytes) -> OnnxNode:
+def _graph(graph: list[Field], depth: int = 0) -> OnnxGraph:
+    constants = dict(tensor(bytes_of(v)) for n, _, v in graph if n == 5)
+    inputs = tuple(_value(bytes_of(v)) for n, _, v in graph if n == 11)
+    return OnnxGraph(
+        inputs=tuple(v for v in inputs if v.name not in constants),
+        outputs=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 12),
+        nodes=tuple(_node(bytes_of(v), depth) for n, _, v in graph if n == 1),
+        initializers={name: constant.dtype for name, constant in constants.items()},
+        metadata={},
+        constants=constants,
+        values=tuple(_value(bytes_of(v)) for n, _, v in graph if n == 13),
+    )
+
+
+def _node(content: bytes, depth: int) -> OnnxNode:
     fields = list(fields_of(content))
     texts = {n: [bytes_of(v).decode() for m, _, v in fields if m == n] for n in (1, 2, 3, 4, 7)}
     attributes = dict(attribute(bytes_of(v)) for n, _, v in fields if n == 5)
+    for name, value in attributes.items():
+        if isinstance(value, GraphBytes):
+            if depth >= _MAX_DEPTH:
+                raise ValueError(f"graphs inside graphs, more than {_MAX_DEPTH} deep")
+            attributes[name] = _graph(list(fields_of(value.content)), depth + 1)
     domain = "".join(texts[7])
     domain = "" if domain == "ai.onnx" else domain
     return OnnxNode("".join(texts[4]), "".join(texts[3]), tuple(texts[1]), tuple(texts[2]), domain, attributes)
@@ -199,7 +225,8 @@ def _value(content: bytes) -> OnnxValue:
 def _dimension(content: bytes) -> int | str:
     for number, _, value in fields_of(content):
         if number == 1 and isinstance(value, int):
-            return value
+            # Some exporters write -1 for a free size, which is a large number here.
+            return value if value < _FREE else "?"
         if number == 2:
             return bytes_of(value).decode()
     return "?"

@@ -40,12 +40,23 @@ Field = tuple[int, int, int | bytes]
 
 @dataclass(frozen=True, eq=False)
 class OnnxTensor:
-    """A constant; ``data`` is None if it is stored in another file or has a type that numpy lacks."""
+    """A constant; ``data`` is None if it is stored in another file or has a type that numpy lacks.
+
+    ``external`` is the name of that other file.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     size_bytes: int
     data: NDArray[Any] | None
+    external: str = ""
+
+
+@dataclass(frozen=True)
+class GraphBytes:
+    """An attribute that is a graph: the body of an If, a Loop or a Scan, still as its message."""
+
+    content: bytes
 
 
 def fields_of(content: bytes) -> Iterator[Field]:
@@ -92,7 +103,7 @@ def bytes_of(value: int | bytes | None) -> bytes:
 
 def attribute(content: bytes) -> tuple[str, Any]:
     """Name and value of an AttributeProto."""
-    # AttributeProto: f = 2, i = 3, s = 4, t = 5, floats = 7, ints = 8; graphs are not looked into.
+    # AttributeProto: f = 2, i = 3, s = 4, t = 5, floats = 7, ints = 8; g = 6.
     name, value, floats, ints = "", None, [], []
     for number, _, field_value in fields_of(content):
         if number == 1:
@@ -105,6 +116,8 @@ def attribute(content: bytes) -> tuple[str, Any]:
             value = bytes_of(field_value).decode("utf-8", "replace")
         elif number == 5:
             value = tensor(bytes_of(field_value))[1]
+        elif number == 6:
+            value = GraphBytes(bytes_of(field_value))
         elif number == 7:
             floats += np.frombuffer(bytes_of(field_value), "<f4").tolist()
         elif number == 8:
@@ -129,7 +142,18 @@ def tensor(content: bytes) -> tuple[str, OnnxTensor]:
     if data is not None and data.size != size:
         raise ValueError(f"the constant {name!r} of shape {shape} has {data.size} values")
     size_bytes = sum(len(v) for n, _, v in fields if n in (4, 5, 7, 9, 10) and isinstance(v, bytes))
-    return name, OnnxTensor(dtype, tuple(shape), size_bytes, None if data is None else data.reshape(shape))
+    external = _location(fields) if last.get(14) == 1 else ""
+    return name, OnnxTensor(dtype, tuple(shape), size_bytes, None if data is None else data.reshape(shape), external)
+
+
+def _location(fields: list[Field]) -> str:
+    # external_data, a list of StringStringEntryProto.
+    for number, _, value in fields:
+        if number == 13:
+            entry = {n: bytes_of(v).decode("utf-8", "replace") for n, _, v in fields_of(bytes_of(value))}
+            if entry.get(1) == "location":
+                return entry.get(2, "")
+    return "another file"
 
 
 def _values(fields: list[Field], dtype: str) -> NDArray[Any] | None:

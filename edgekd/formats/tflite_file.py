@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -62,7 +62,10 @@ class TfliteOp:
 
 @dataclass(frozen=True)
 class TfliteGraph:
-    """The first of a model's ``subgraphs``, and the model's metadata buffers by name."""
+    """The first of a model's ``subgraphs``, and the model's metadata buffers by name; ``bodies`` are the others.
+
+    A body is run by an op such as IF or WHILE, which names its number in ``options``.
+    """
 
     tensors: tuple[TfliteTensor, ...]
     ops: tuple[TfliteOp, ...]
@@ -73,6 +76,7 @@ class TfliteGraph:
     description: str = ""
     signatures: tuple[str, ...] = ()
     subgraphs: int = 1
+    bodies: tuple[TfliteGraph, ...] = field(default=(), repr=False)
 
 
 def parse(content: bytes, where: str) -> Any:
@@ -103,22 +107,38 @@ def read(content: bytes, where: str) -> TfliteGraph:
     try:
         if not model.subgraphs:
             raise _damage_error(where, "it holds no graph")
-        tensors = tuple(_tensor(model, i, where) for i in range(len(model.subgraphs[0].tensors)))
-        ops = tuple(_op(model, i, where) for i in range(len(model.subgraphs[0].operators)))
-        _check_order(ops, where)
-        inputs = _indices(model.subgraphs[0].inputs)
-        outputs = _indices(model.subgraphs[0].outputs)
-        _check_indices((*inputs, *outputs), len(tensors), where, "the graph's inputs and outputs")
+        graphs = tuple(_subgraph(model, number, where) for number in range(len(model.subgraphs)))
         metadata = {_text(m.name): _metadata(model, m.buffer, where) for m in model.metadata or ()}
         signatures = tuple(_text(s.signatureKey) for s in model.signatureDefs or ())
     except ArtifactError:
         raise
     except Exception as error:  # a damaged table can hold anything
         raise _damage_error(where, f"{type(error).__name__}: {error}") from None
-    if not inputs or not outputs:
+    if not graphs[0].inputs or not graphs[0].outputs:
         raise _damage_error(where, "its graph has no input or no output")
-    facts = (int(model.version), _text(model.description), signatures, len(model.subgraphs))
-    return TfliteGraph(tensors, ops, inputs, outputs, metadata, *facts)
+    return replace(
+        graphs[0],
+        metadata=metadata,
+        version=int(model.version),
+        description=_text(model.description),
+        signatures=signatures,
+        subgraphs=len(graphs),
+        bodies=graphs[1:],
+    )
+
+
+def _subgraph(model: Any, number: int, where: str) -> TfliteGraph:
+    subgraph = model.subgraphs[number]
+    tensors = tuple(_tensor(model, subgraph, i, where) for i in range(_length(subgraph.tensors)))
+    ops = tuple(_op(model, subgraph, i, where) for i in range(_length(subgraph.operators)))
+    _check_order(ops, where)
+    inputs, outputs = _indices(subgraph.inputs), _indices(subgraph.outputs)
+    _check_indices((*inputs, *outputs), len(tensors), where, "the graph's inputs and outputs")
+    return TfliteGraph(tensors, ops, inputs, outputs, {})
+
+
+def _length(values: Any) -> int:
+    return 0 if _is_empty(values) else len(values)
 
 
 def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
@@ -151,8 +171,8 @@ def names_of(kind: str) -> dict[int, str]:
     return {value: name for name, value in vars(getattr(schema, kind)).items() if not name.startswith("_")}
 
 
-def _tensor(model: Any, index: int, where: str) -> TfliteTensor:
-    source = model.subgraphs[0].tensors[index]
+def _tensor(model: Any, subgraph: Any, index: int, where: str) -> TfliteTensor:
+    source = subgraph.tensors[index]
     type_name = names_of("TensorType").get(source.type, str(source.type))
     shape = _indices(source.shape)
     if any(size < 0 or size >= _MAX_DIMENSION for size in shape):
@@ -196,8 +216,8 @@ def _constant(
     return np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype).reshape(shape), len(raw)
 
 
-def _op(model: Any, index: int, where: str) -> TfliteOp:
-    source = model.subgraphs[0].operators[index]
+def _op(model: Any, subgraph: Any, index: int, where: str) -> TfliteOp:
+    source = subgraph.operators[index]
     if not 0 <= source.opcodeIndex < len(model.operatorCodes):
         raise _damage_error(where, f"op {index} names op code {source.opcodeIndex} of {len(model.operatorCodes)}")
     code = model.operatorCodes[source.opcodeIndex]
@@ -207,10 +227,12 @@ def _op(model: Any, index: int, where: str) -> TfliteOp:
     if name == "CUSTOM":
         name = f"CUSTOM {_text(code.customCode)}"
     inputs, outputs = _indices(source.inputs), _indices(source.outputs)
-    _check_indices([i for i in (*inputs, *outputs) if i != -1], len(model.subgraphs[0].tensors), where, f"op {index}")
+    _check_indices([i for i in (*inputs, *outputs) if i != -1], len(subgraph.tensors), where, f"op {index}")
     if -1 in inputs[: _NEEDED_INPUTS.get(name, 1)]:
         raise _damage_error(where, f"op {index} ({name}) lacks an input that it needs")
-    return TfliteOp(index, name, inputs, outputs, source.builtinOptions)
+    # Newer ops keep theirs in the second field.
+    options = source.builtinOptions if source.builtinOptions is not None else source.builtinOptions2
+    return TfliteOp(index, name, inputs, outputs, options)
 
 
 def _check_order(ops: tuple[TfliteOp, ...], where: str) -> None:

@@ -15,12 +15,14 @@ import numpy as np
 from edgekd import preprocess
 from edgekd.errors import DataError, EdgekdError, UsageError
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.pixels import Feed
 from edgekd.golden import manifest as golden_layout
 from edgekd.golden.manifest import (
     MANIFEST,
     PROBABILITY,
     SPECIFICATION,
     GoldenArtifact,
+    GoldenFeed,
     GoldenFile,
     GoldenManifest,
     GoldenPixels,
@@ -93,7 +95,8 @@ def make_golden(
             if progress:
                 progress(number + 1, len(sources))
         manifest = _manifest(folder, artifact, vectors)
-        write_json(folder / MANIFEST, manifest.model_dump(mode="json", by_alias=True))
+        unused = {"feed"} if manifest.feed is None else set()
+        write_json(folder / MANIFEST, manifest.model_dump(mode="json", by_alias=True, exclude=unused))
         if out.exists():
             out.rename(scratch / "old")
         folder.rename(out)
@@ -189,7 +192,7 @@ def _write(folder: Path, name: str, content: bytes) -> GoldenFile:
 
 def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> GoldenManifest:
     text = _write(folder, SPECIFICATION, specification().encode())
-    exact, quantized = artifact.precision == "int8", artifact.precision not in _FLOATS
+    exact, quantized = artifact.precision == "int8" and artifact.feed is None, artifact.precision not in _FLOATS
     return GoldenManifest(
         schema=1,
         artifact=GoldenArtifact(
@@ -208,6 +211,20 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
             other_kernels=_other_kernels(folder, artifact, vectors),
         ),
         vectors=tuple(vectors),
+        feed=None if artifact.feed is None else _feed(artifact.feed),
+    )
+
+
+def _feed(feed: Feed) -> GoldenFeed:
+    pixels = feed.pixels
+    return GoldenFeed(
+        scale=pixels.scale,
+        shift=pixels.shift,
+        channels="bgr" if pixels.bgr else "rgb",
+        layout=feed.layout,
+        dtype=feed.dtype,
+        quantum=feed.scale,
+        zero_point=feed.zero_point,
     )
 
 

@@ -9,6 +9,9 @@ The layout, schema 1. ``manifest.json`` lists everything else, with sizes in byt
   version or processor. 1/256 is one quantum of a file that answers in integers. ``other_kernels``, for an int8 .tflite
   alone: what a runtime without XNNPACK may be off, whose kernels round every layer otherwise. It is twice what XNNPACK
   and TFLite's own kernels differ by on these photos. A class may change where its lead over the other is no more.
+- ``feed``, for another tool's model alone: what becomes of the input tensor's pixels before they are fed. Pixel x of a
+  channel is ``scale * x + shift`` in float32, in the order of ``channels``; where ``quantum`` is not null the input
+  holds ``round(value / quantum) + zero_point``, clipped to ``dtype``; ``layout`` nchw puts channels first.
 - ``vectors``: one object a photo:
 
   - ``name`` says what is special about the file, and ``kind`` is its format: jpeg, png, webp, bmp, gif or tiff.
@@ -107,6 +110,21 @@ class GoldenArtifact(_Record):
     runtime: str
 
 
+class GoldenFeed(_Record):
+    """What another tool's model is fed: ``scale * pixel + shift`` by channel, in ``channels`` order and ``layout``.
+
+    ``dtype`` is the input's; a quantized one holds ``round(value / quantum) + zero_point``.
+    """
+
+    scale: tuple[float, float, float]
+    shift: tuple[float, float, float]
+    channels: Literal["rgb", "bgr"]
+    layout: Literal["nhwc", "nchw"]
+    dtype: str
+    quantum: float | None = None
+    zero_point: int = 0
+
+
 class Tolerance(_Record):
     """How far a probability may be off: with the same runtime, with any other, and with kernels that round otherwise.
 
@@ -134,6 +152,7 @@ class GoldenManifest(_Record):
     specification: SpecificationFile
     tolerance: Tolerance
     vectors: tuple[GoldenVector, ...] = Field(min_length=1)
+    feed: GoldenFeed | None = None
 
     def files(self) -> Iterator[GoldenFile]:
         """Every file of the directory but the manifest."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekd.formats.onnx_file import OnnxGraph, OnnxNode, float_nodes
+from edgekd.formats.onnx_file import MOVING_OPS, OnnxGraph, OnnxNode, float_nodes
 from edgekd.formats.onnx_wire import OnnxTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Shape, Value, kind_of
 
@@ -18,27 +18,56 @@ _OWN_SCALES = {"QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5), "QGemm": (3
 Types = Mapping[str, tuple[str, Shape | None]]
 
 
-def network(graph: OnnxGraph, inferred: Types | None = None) -> Network:
-    """The main graph; ``inferred`` gives dtype and shape of values that the file does not declare."""
-    constants = {**_constant_nodes(graph), **graph.constants}
+def network(graph: OnnxGraph, inferred: Types | None = None, outer: Mapping[str, OnnxTensor] | None = None) -> Network:
+    """A graph; ``inferred`` gives dtype and shape of values that the file does not declare.
+
+    ``outer`` are the constants of the graph around it, which the body of an If or a Loop reads too.
+    """
+    constants = {**(outer or {}), **_constant_nodes(graph), **graph.constants}
     types: dict[str, tuple[str, Shape | None]] = dict(inferred or {})
-    types |= {v.name: (v.dtype, v.shape) for v in (*graph.values, *graph.inputs, *graph.outputs)}
+    types = {v.name: (v.dtype, v.shape) for v in (*graph.values, *graph.inputs, *graph.outputs)} | types
+    # How an input is declared is what the file says of it, whatever it was run with.
+    types |= {v.name: (v.dtype, v.shape) for v in graph.inputs}
     scales = _scales(graph, constants)
-    names = {*types, *constants, *(key for node in graph.nodes for key in (*node.inputs, *node.outputs) if key)}
+    declared = (v.name for v in (*graph.values, *graph.inputs, *graph.outputs))
+    names = {
+        *declared,
+        *graph.constants,
+        *(key for node in graph.nodes for key in (*node.inputs, *node.outputs) if key),
+    }
     values = {name: _value(name, types, constants, scales) for name in names}
     for value in graph.inputs:
         values[value.name] = _add_scale_behind(values[value.name], graph, values)
-    floats = {id(node) for node in float_nodes(graph)}
+    computing = {id(node) for node in float_nodes(graph)}
+    floats = computing | _moves_of_floats(graph, values, computing)
     return Network(
         format="onnx",
         values=values,
         ops=tuple(
-            _op(i, node, values, id(node) in floats)
+            _op(i, node, values, id(node) in floats, tuple(network(body, types, constants) for body in node.bodies))
             for i, node in enumerate(node for node in graph.nodes if node.op != "Constant")
         ),
         inputs=tuple(v.name for v in graph.inputs),
         outputs=tuple(v.name for v in graph.outputs),
     )
+
+
+def _moves_of_floats(graph: OnnxGraph, values: Mapping[str, Value], computing: set[int]) -> set[int]:
+    """The nodes that only move values, and move floats: neither integers nor what DequantizeLinear gave."""
+    producer = {output: node for node in graph.nodes for output in node.outputs}
+    moves: set[int] = set()
+    for node in graph.nodes:
+        if node.op not in MOVING_OPS or not node.inputs or not node.inputs[0]:
+            continue
+        before = producer.get(node.inputs[0])
+        # Nodes are in the order of their computation.
+        if before is None:
+            is_float = values[node.inputs[0]].dtype in FLOATS
+        else:
+            is_float = id(before) in computing or id(before) in moves
+        if is_float and values[node.outputs[0]].dtype in (*FLOATS, "?"):
+            moves.add(id(node))
+    return moves
 
 
 def _constant_nodes(graph: OnnxGraph) -> dict[str, OnnxTensor]:
@@ -117,7 +146,9 @@ def _flat(constant: OnnxTensor | None) -> np.ndarray[tuple[int], np.dtype[np.flo
     return constant.data.astype(np.float64).reshape(-1)
 
 
-def _op(index: int, node: OnnxNode, values: Mapping[str, Value], is_float: bool) -> Op:
+def _op(
+    index: int, node: OnnxNode, values: Mapping[str, Value], is_float: bool, bodies: tuple[Network, ...] = ()
+) -> Op:
     weights = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
     group = node.attributes.get("group", 1)
     depthwise = node.op in ("Conv", "FusedConv", "QLinearConv", "ConvInteger") and isinstance(group, int) and group > 1
@@ -133,7 +164,8 @@ def _op(index: int, node: OnnxNode, values: Mapping[str, Value], is_float: bool)
         outputs=tuple(key for key in node.outputs if key),
         precision=_precision(node, values, is_float),
         builtin=node.domain == "",
-        attributes=node.attributes,
+        attributes={name: value for name, value in node.attributes.items() if not isinstance(value, OnnxGraph)},
+        bodies=bodies,
     )
 
 

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value, kind_of
 
+# Which option of an op names the subgraph that it runs.
+_BODIES = {
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"), "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
+    "CALL": ("subgraph",), "CALL_ONCE": ("initSubgraphIndex",), "STABLEHLO_COMPOSITE": ("decompositionSubgraphIndex",),
+    "STABLEHLO_WHILE": ("condSubgraphIndex", "bodySubgraphIndex"), "STABLEHLO_REDUCE": ("bodySubgraphIndex",),
+}  # fmt: skip
+_MAX_DEPTH = 16
+
 
 def network(graph: TfliteGraph) -> Network:
-    """The first subgraph, which is the one that an interpreter runs."""
+    """The first subgraph, which is the one that an interpreter runs, with the bodies of its ops."""
+    return _network(graph, (graph, *graph.bodies), 0)
+
+
+def _network(graph: TfliteGraph, graphs: tuple[TfliteGraph, ...], depth: int) -> Network:
     computed = {output for op in graph.ops for output in op.outputs} | set(graph.inputs)
     values = {str(t.index): _value(t, t.index not in computed) for t in graph.tensors}
     return Network(
         format="tflite",
         values=values,
-        ops=tuple(_op(op, graph) for op in graph.ops),
+        ops=tuple(replace(_op(op, graph), bodies=_bodies(op, graphs, depth)) for op in graph.ops),
         inputs=tuple(str(i) for i in graph.inputs),
         outputs=tuple(str(i) for i in graph.outputs),
     )
+
+
+def _bodies(op: TfliteOp, graphs: tuple[TfliteGraph, ...], depth: int) -> tuple[Network, ...]:
+    numbers = [getattr(op.options, name, None) for name in _BODIES.get(op.name, ())]
+    known = [number for number in numbers if isinstance(number, int) and 0 < number < len(graphs)]
+    # A damaged file may let a body run itself.
+    return tuple(_network(graphs[number], graphs, depth + 1) for number in known) if depth < _MAX_DEPTH else ()
 
 
 def _value(tensor: TfliteTensor, is_source: bool) -> Value:

@@ -58,7 +58,10 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """One op; an absent input is an empty key. ``precision`` is its arithmetic, ``builtin`` is false for custom ops."""
+    """One op; an absent input is an empty key. ``precision`` is its arithmetic, ``builtin`` is false for custom ops.
+
+    ``bodies`` are the graphs that it runs: both branches of an If, the body of a loop, what a composite stands for.
+    """
 
     index: int
     type: str
@@ -69,6 +72,7 @@ class Op:
     precision: str
     builtin: bool = True
     attributes: dict[str, Any] = field(default_factory=dict, repr=False)
+    bodies: tuple[Network, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, eq=False)

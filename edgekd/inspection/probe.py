@@ -7,15 +7,17 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd import processes
-from edgekd.errors import ArtifactError
+from edgekd.errors import ArtifactError, UsageError
 from edgekd.formats import onnx_file, ort_file, tflite_file
 from edgekd.text import last_line
 
+Shapes = Mapping[str, Sequence[int]]
 TIMEOUT_S = 300.0
 # Of one inference, before a file is used.
 TRIAL_S = 60.0
@@ -35,7 +37,8 @@ class Probe:
     """Result of a trial run. ``delegated`` are the ops that XNNPACK took, None if unknown.
 
     ``fused`` counts the ops of the graph that ONNX Runtime made of an .onnx file; ``types`` are inferred dtypes and
-    shapes; ``failed`` is the reason why it did not run on zeros.
+    shapes; ``failed`` is the reason why it did not run on zeros. ``parts`` is the number of XNNPACK's parts, ``sizes``
+    the shapes of a .tflite's tensors; ``shapes`` are those that its inputs had, of which free sizes were ``guessed``.
     """
 
     ran: bool = False
@@ -43,14 +46,32 @@ class Probe:
     fused: dict[str, int] = field(default_factory=dict)
     types: dict[str, tuple[str, tuple[int | str, ...] | None]] = field(default_factory=dict, repr=False)
     failed: str | None = None
+    parts: int | None = None
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    guessed: bool = False
 
 
-def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT_S) -> Probe:
+class RefusedError(ArtifactError):
+    """The runtime does not load the file; ``why`` is its reason."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+def probe(
+    path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT_S, shapes: Shapes | None = None
+) -> Probe:
     """Load ``path`` ("tflite" or "onnx") and run it once on zeros; without ``run`` only infer an .onnx file's shapes.
 
-    Raises: ArtifactError if the runtime refuses the file, crashes or exceeds ``timeout_s``.
+    ``shapes`` are those of its inputs by name ("" for the only one), where the file leaves sizes free.
+
+    Raises: RefusedError if the runtime does not load it; ArtifactError if it crashes or exceeds ``timeout_s``;
+        UsageError for shapes that do not fit.
     """
     argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
+    argv.append(json.dumps({name: list(shape) for name, shape in (shapes or {}).items()}))
     ended = processes.run(argv, timeout_s, env={**os.environ, "TMPDIR": tempfile.gettempdir()})
     doing, result = _parse_progress(ended.stdout)
     if ended.killed is not None:
@@ -58,8 +79,10 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
         raise ArtifactError(_message(path, f"{doing} {why} and was stopped"))
     if result is None:
         raise ArtifactError(_message(path, f"{doing} {_death(ended.status, ended.stderr)}"))
+    if "misfit" in result:
+        raise UsageError(f"{path}: {result['misfit']}")
     if "refused" in result:
-        raise ArtifactError(_message(path, str(result["refused"])))
+        raise RefusedError(_message(path, str(result["refused"])), str(result["refused"]))
     delegated = result.get("delegated")
     return Probe(
         ran=run,
@@ -67,6 +90,10 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
         fused=dict(result.get("fused", {})),
         types={k: (v[0], None if v[1] is None else tuple(v[1])) for k, v in result.get("types", {}).items()},
         failed=result.get("failed"),
+        parts=result.get("parts"),
+        sizes={key: tuple(shape) for key, shape in result.get("sizes", {}).items()},
+        shapes={name: tuple(shape) for name, shape in result.get("shapes", {}).items()},
+        guessed=bool(result.get("guessed")),
     )
 
 

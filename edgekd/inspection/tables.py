@@ -1,14 +1,12 @@
-"""An inspection as tables: ops by kind, layers, totals; and everything as JSON."""
+"""An inspection as tables: ops by kind, layers, totals."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from edgekd.inspection.inspect_file import Inspection
 from edgekd.inspection.network import Network, Op, Value
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,17 @@ class Layer:
     constant_bytes: int
     macs: int | None
     delegated: bool | None
+
+
+@dataclass(frozen=True)
+class HeavyLayer:
+    """One of the ops with the most MACs, and its share of all."""
+
+    type: str
+    name: str
+    macs: int
+    share: float
+    constant_bytes: int
 
 
 def op_rows(inspection: Inspection) -> list[OpRow]:
@@ -103,38 +112,23 @@ def delegation(inspection: Inspection) -> dict[str, Any] | None:
     return {
         "how": inspection.delegation,
         "ops": len(delegated),
+        "parts": inspection.parts,
         "of": len(inspection.network.ops),
         "macs_share": share / total if total and all_counted else None,
         "left": [f"{op.type} {op.name}".strip() for op in inspection.network.ops if op.index not in delegated],
     }
 
 
-def to_json(inspection: Inspection) -> dict[str, Any]:
-    """Everything as a JSON object, whose keys are stable across releases."""
-    network, description = inspection.network, inspection.description
-    return {
-        "schema": SCHEMA,
-        "file": str(inspection.path),
-        "format": network.format,
-        "size_bytes": inspection.size_bytes,
-        "sha256": inspection.sha256,
-        "made_by_edgekd": inspection.ours,
-        "versions": inspection.versions,
-        "subgraphs": inspection.subgraphs,
-        "inputs": [tensor(network.values[key]) for key in network.inputs],
-        "outputs": [tensor(network.values[key]) for key in network.outputs],
-        "labels": None if description.labels is None else list(description.labels),
-        "described_by": description.source,
-        "preprocessing": description.preprocessing,
-        "provenance": description.provenance,
-        "ops": [asdict(row) for row in op_rows(inspection)],
-        "layers": [asdict(layer) for layer in layers(inspection)],
-        "totals": totals(inspection),
-        "xnnpack": delegation(inspection),
-        "onnxruntime_ops": inspection.fused or None,
-        "ran": inspection.ran,
-        "findings": [asdict(finding) for finding in inspection.findings],
-    }
+def heaviest(inspection: Inspection, count: int = 5) -> list[HeavyLayer]:
+    """The ops with the most MACs, the heaviest first."""
+    total = sum(value or 0 for value in inspection.subject.macs.values())
+    ops = sorted(inspection.network.ops, key=lambda op: -(inspection.subject.macs.get(op.index) or 0))
+    constants = constant_bytes(inspection.network)
+    return [
+        HeavyLayer(op.type, op.name, macs, macs / total, constants.get(op.index, 0))
+        for op in ops[:count]
+        if (macs := inspection.subject.macs.get(op.index) or 0)
+    ]
 
 
 def tensor(value: Value) -> dict[str, Any]:

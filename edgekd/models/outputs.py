@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import ModelError
+from edgekd.inspection.ending import Ending as Ending
 
-Ending = Literal["logits", "softmax", "softmax twice", "log_softmax", "sigmoid", "unknown"]
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Floor of a float32 probability: the smallest normal number, a logit of -87."""
 _SUM_TOLERANCE = 1e-3

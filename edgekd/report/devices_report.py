@@ -114,10 +114,20 @@ def matrix_cells(report: DevicesReport) -> Cells:
     """A file a row, a device a column: the ratio to the baseline."""
     header = ("file", *(_column(part) for part in report.parts))
     rows = [
-        (name, *(_ratio(line) if (line := part.line(name)) else fmt.DASH for part in report.parts))
+        (_title(report, name), *(_ratio(line) if (line := part.line(name)) else fmt.DASH for part in report.parts))
         for name in report.names
     ]
     return Cells(header, tuple(rows))
+
+
+def title_of(measurement: Measurement) -> str:
+    """A file's name in a table, with a mark where it was fed made inputs."""
+    return measurement.name if measurement.inputs == "photos" else f"{measurement.name} (made inputs)"
+
+
+def _title(report: DevicesReport, name: str) -> str:
+    lines = (line for part in report.parts if (line := part.line(name)))
+    return next((title_of(line.measurement) for line in lines), name)
 
 
 def device_cells(part: DevicePart) -> Cells:
@@ -216,16 +226,17 @@ def _counted_row(line: Line, estimated: bool, checked: bool) -> tuple[str, ...]:
     ratio = "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio)
     estimate = line.measurement.estimate
     times = (f"≈ {fmt.milliseconds(estimate.ms)}" if estimate else fmt.DASH,) if estimated else ()
-    return (line.measurement.name, counted, ratio, line.comparison.verdict, *times, *_prediction_cells(line, checked))
+    name = title_of(line.measurement)
+    return (name, counted, ratio, line.comparison.verdict, *times, *_prediction_cells(line, checked))
 
 
 def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:
     summary = line.summary
     if summary is None:
-        return (line.measurement.name, *[fmt.DASH] * 7, "failed", *_prediction_cells(line, checked))
+        return (title_of(line.measurement), *[fmt.DASH] * 7, "failed", *_prediction_cells(line, checked))
     kind = "" if summary.central == "raw" else f" ({summary.central})"
     return (
-        line.measurement.name,
+        title_of(line.measurement),
         fmt.milliseconds(summary.p50_ms) + kind,
         fmt.milliseconds(summary.p90_ms),
         fmt.milliseconds(summary.p99_ms),

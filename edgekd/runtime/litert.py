@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
 from edgekd.quiet import quiet
-from edgekd.runtime.runner import batches, check_images, to_probabilities
+from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
 
 _BATCH = 16
 
@@ -60,7 +60,7 @@ class LitertRunner:
             raise ArtifactError(f"LiteRT does not load {artifact.path}: {error}. Export it again") from None
         details = self._interpreter.get_input_details()[0]
         self._input, self._shape = int(details["index"]), tuple(int(size) for size in details["shape"])
-        self._output = int(self._interpreter.get_output_details()[0]["index"])
+        self._output = int(self._interpreter.get_output_details()[artifact.output_index]["index"])
 
     @property
     def artifact(self) -> Artifact:
@@ -77,7 +77,10 @@ class LitertRunner:
             self._interpreter.set_tensor(self._input, batch)
             self._interpreter.invoke()
             values = self._interpreter.get_tensor(self._output)
-            probabilities = to_probabilities(values, spec.scale or 1.0, spec.zero_point or 0)
+            if self._artifact.feed is not None:
+                probabilities = read_scores(values, self._artifact)
+            else:
+                probabilities = to_probabilities(values, spec.scale or 1.0, spec.zero_point or 0)
             rows[part] = probabilities[: part.stop - part.start]
         return rows
 

@@ -14,7 +14,7 @@ def open_runner(artifact: Artifact | str | os.PathLike[str], *, threads: int = 1
     """Load an exported file, or that of a path, into its runtime: LiteRT or ONNX Runtime, on the CPU.
 
     Args:
-        artifact: An exported .tflite, .onnx or .ort, or its path.
+        artifact: An exported .tflite, .onnx or .ort, or its path; for another tool's, what ``open_model`` gives.
         threads: Threads of the runtime.
 
     Returns:
@@ -31,7 +31,8 @@ def open_runner(artifact: Artifact | str | os.PathLike[str], *, threads: int = 1
     artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
     if threads < 1:
         raise UsageError(f"threads must be >= 1, got {threads}")
-    check_specs(artifact)
+    if artifact.feed is None:
+        check_specs(artifact)
     # A runtime is imported when its format is asked for, not before.
     if artifact.format == "tflite":
         from edgekd.runtime.litert import LitertRunner

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
-from edgekd.runtime.runner import batches, check_images, to_probabilities
+from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
 
 # On by default since 1.31; it must be off before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -67,5 +67,9 @@ class OrtRunner:
         rows = np.zeros((len(images), len(self._artifact.labels)), np.float32)
         for part, batch in batches(images, self._artifact, _BATCH):
             values = self._session.run([self._artifact.outputs[0].name], {self._artifact.inputs[0].name: batch})[0]
-            rows[part] = to_probabilities(values, _SOFTMAX_SCALE, 0)[: part.stop - part.start]
+            if self._artifact.feed is not None:
+                probabilities = read_scores(values, self._artifact)
+            else:
+                probabilities = to_probabilities(values, _SOFTMAX_SCALE, 0)
+            rows[part] = probabilities[: part.stop - part.start]
         return rows

@@ -42,15 +42,32 @@ def batches(images: NDArray[np.uint8], artifact: Artifact, most: int) -> Iterato
     A last part that does not fill a fixed batch is padded with its last image; the caller drops those outputs.
     """
     batch = artifact.inputs[0].shape[0]
-    size = batch if isinstance(batch, int) else most
-    if artifact.layout == "nchw":
+    # Another tool's free batch is often a lie: a reshape to one image inside, which fails or mixes the images up.
+    size = batch if isinstance(batch, int) else most if artifact.feed is None else 1
+    if artifact.layout == "nchw" and artifact.feed is None:
         images = images.transpose(0, 3, 1, 2)
     for start in range(0, len(images), size):
         part = images[start : start + size]
         rows = slice(start, start + len(part))
         if isinstance(batch, int) and len(part) < batch:
             part = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-        yield rows, np.ascontiguousarray(part)
+        yield rows, np.ascontiguousarray(part) if artifact.feed is None else artifact.feed(part)
+
+
+def read_scores(values: NDArray[np.generic], artifact: Artifact) -> NDArray[np.float32]:
+    """Probabilities float32 [N, C] of another tool's output [N, ...]; independent scores stay as they are."""
+    spec = artifact.outputs[0]
+    rows = values.reshape(len(values), -1).astype(np.float64)
+    if spec.scale is not None:
+        rows = (rows - (spec.zero_point or 0)) * spec.scale
+    if artifact.scores == "logits":
+        powers = np.exp(rows - rows.max(axis=1, keepdims=True))
+        rows = powers / powers.sum(axis=1, keepdims=True)
+    if artifact.scores == "logit":
+        rows = 1 / (1 + np.exp(-np.clip(rows, -700, 700)))
+    if artifact.scores in ("logit", "sigmoid"):
+        rows = np.concatenate([1 - rows, rows], axis=1)
+    return rows.astype(np.float32)
 
 
 def to_probabilities(values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.float32]:

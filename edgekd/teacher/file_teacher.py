@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.formats.pixels import Feed
 from edgekd.models.outputs import class_columns, judge_outputs
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest
@@ -80,15 +81,7 @@ class FileTeacher:
 
     def _input(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         facts = self.facts
-        fed = self.pixels(images)
-        if facts.scale is not None:
-            fed = np.round(fed / np.float32(facts.scale)) + facts.zero_point
-        dtype = np.dtype(facts.dtype)
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            fed = np.clip(np.round(fed), limits.min, limits.max)
-        fed = fed.transpose(0, 3, 1, 2) if self.layout == "nchw" else fed
-        return np.ascontiguousarray(fed.astype(dtype))
+        return Feed(self.pixels, facts.dtype, facts.scale, facts.zero_point, self.layout)(images)
 
 
 def _open(settings: TeacherFile) -> Network:

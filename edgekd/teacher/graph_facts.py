@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 from edgekd.inspection.description import Description
+from edgekd.inspection.ending import ending_of as ending_of
+from edgekd.inspection.ending import parameters_of as parameters_of
+from edgekd.inspection.ending import step_of as step_of
 from edgekd.inspection.lint.inputs import affine
-from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value
-from edgekd.models.outputs import Ending
+from edgekd.inspection.network import INTEGERS_8, Network, Value
 from edgekd.teacher.pixels import Pixels, of_mean_std
 
-# These only move or rename scores, or change how they are stored.
-_PASSED = frozenset((
-    "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout", "QuantizeLinear", "DequantizeLinear",
-    "CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE",
-))  # fmt: skip
-_ENDINGS: dict[str, Ending] = {
-    "Softmax": "softmax", "SOFTMAX": "softmax", "LogSoftmax": "log_softmax", "LOG_SOFTMAX": "log_softmax",
-    "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid",
-}  # fmt: skip
-_DENSE = ("dense", "conv", "matmul")
-_SUMS = ("Add", "ADD")
 # Means and standard deviations, in pixel values, that a step of a quantized input may be one pixel of.
 _USUAL = ((0.0, 1.0), (0.0, 255.0), (127.5, 127.5), (127.0, 128.0), (128.0, 128.0), (127.5, 128.0), (127.0, 127.0))
 _STEP_TOLERANCE, _ZERO_TOLERANCE = 2e-3, 0.51
-_HALF = 2.0**-11
 # A graph whose first factor brings 255 into this range was made for pixels 0..255.
 _UNIT = (0.5, 8.0)
-
-
-def ending_of(network: Network, output: str) -> Ending:
-    """The op that gives the scores, behind ops that only move them."""
-    last = _maker(network, output)
-    if last is None:
-        return "unknown"
-    kind = _ENDINGS.get(last.type)
-    if kind == "softmax":
-        before = _maker(network, last.inputs[0]) if last.inputs else None
-        return "softmax twice" if before is not None and _ENDINGS.get(before.type) == "softmax" else "softmax"
-    if kind is not None:
-        return kind
-    from_weights = last.kind in _DENSE or last.type in _SUMS
-    return "logits" if from_weights else "unknown"
-
-
-def step_of(network: Network, output: str) -> float:
-    """The distance of the values of the scores: the scale that they are, or were, quantized by; 0 for floats."""
-    values = [network.values[output]]
-    values += [network.values[op.inputs[0]] for op in network.back(output, _PASSED) if op.type in _PASSED and op.inputs]
-    if values[0].dtype == "float16":
-        return _HALF
-    return next((float(value.scales[0]) for value in values if len(value.scales) == 1), 0.0)
-
-
-def _maker(network: Network, key: str) -> Op | None:
-    ops = list(network.back(key, _PASSED))
-    return ops[-1] if ops and ops[-1].type not in _PASSED else None
-
-
-def parameters_of(network: Network) -> int:
-    """Number of weights: the elements of its constants that are floats or quantized."""
-    weights = [v for v in network.values.values() if v.constant and _is_weight(v)]
-    return sum(math.prod(size for size in v.shape or () if isinstance(size, int)) for v in weights)
-
-
-def _is_weight(value: Value) -> bool:
-    return bool(value.shape) and (value.dtype in FLOATS or value.dtype in INTEGERS_8 or len(value.scales) > 0)
 
 
 def pixels_of_graph(network: Network, image: Value, description: Description) -> Pixels | None:

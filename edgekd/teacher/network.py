@@ -66,13 +66,16 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     """Whether channels come first or last. Raises ModelError where the shape fits no RGB image, or either layout."""
     shape = facts.shape
     if len(shape) != 4:
-        raise ModelError(f"{facts.where} takes {_format_shape(shape)}; a teacher takes one RGB image, [N, H, W, 3]")
+        raise ModelError(
+            f"{facts.where} takes {_format_shape(shape)}; an image classifier takes one RGB image, [N, H, W, 3]"
+        )
     first, last = _fixed_size(shape[1]), _fixed_size(shape[3])
     possible: list[Layout] = [name for name, size in _places(first, last) if size in (3, None)]
     if settings.layout is not None:
         if settings.layout not in possible:
             raise ModelError(
-                f"{facts.where} takes {_format_shape(shape)}, which is not [teacher] layout = {settings.layout!r}"
+                f"{facts.where} takes {_format_shape(shape)}, which is not {settings.name_of('layout')} "
+                f"{settings.layout}"
             )
         return settings.layout
     certain: list[Layout] = [name for name, size in _places(first, last) if size == 3]
@@ -80,11 +83,12 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
         return certain[0]
     if not possible:
         raise ModelError(
-            f"{facts.where} takes {_format_shape(shape)}; a teacher takes RGB images: 3 channels, first or last"
+            f"{facts.where} takes {_format_shape(shape)}; an image classifier takes RGB images: 3 channels, "
+            "first or last"
         )
     raise ModelError(
-        f"{facts.where} takes {_format_shape(shape)}: where are the channels? Add to [teacher]: "
-        'layout = "nhwc" or "nchw"'
+        f"{facts.where} takes {_format_shape(shape)}: where are the channels? "
+        + settings.how_to_add("layout", '"nhwc" or "nchw"')
     )
 
 
@@ -99,11 +103,14 @@ def resolve_size(height: int | None, width: int | None, settings: InputSettings,
     requested = settings.input_size
     if (height is None or width is None) and requested is None:
         raise ModelError(
-            f"{where} takes images of any size. Add to [teacher]: input_size = 224, or the size that it was trained at"
+            f"{where} takes images of any size. {settings.how_to_add('input_size', '224')}, or the size that it was "
+            "trained at"
         )
     size = (height or requested or 0, width or requested or 0)
     if requested is not None and requested not in size:
-        raise ModelError(f"{where} takes {size[0]} x {size[1]} pixels. Remove input_size = {requested} from [teacher]")
+        raise ModelError(
+            f"{where} takes {size[0]} x {size[1]} pixels. {settings.how_to_remove('input_size', requested)}"
+        )
     return size
 
 

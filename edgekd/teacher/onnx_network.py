@@ -135,11 +135,13 @@ def scores_output(network: Graph, settings: InputSettings, where: str) -> Value:
     if settings.output is not None:
         matching = [value for value in values if value.name == settings.output]
         if not matching:
-            raise ModelError(f"{where} has no output {settings.output!r}. Correct [teacher] output: one of {names}")
+            raise ModelError(
+                f"{where} has no output {settings.output!r}. Correct {settings.name_of('output')}: one of {names}"
+            )
         return matching[0]
     if len(values) > 1:
         raise ModelError(
-            f"{where} has {len(values)} outputs. Add to [teacher]: output = the one of class scores, of {names}"
+            f"{where} has {len(values)} outputs. {settings.how_to_add('output', 'the one of class scores')}, of {names}"
         )
     return values[0]
 

@@ -92,6 +92,18 @@ class InputSettings(PixelSettings):
     output: str | None = Field(None, examples=["logits"])
     """Name of the output with the class scores, in a file with several outputs."""
 
+    def name_of(self, key: str) -> str:
+        """What a message calls one of these keys."""
+        return f"[teacher] {key}"
+
+    def how_to_add(self, key: str, value: str) -> str:
+        """The line to write for a key; ``value`` is how a recipe has it."""
+        return f"Add to [teacher]: {key} = {value}"
+
+    def how_to_remove(self, key: str, value: object) -> str:
+        """What to do where a key contradicts the file."""
+        return f"Remove {key} = {value} from [teacher]"
+
 
 class TeacherFile(InputSettings):
     """One trained classifier: a .keras, .h5, .onnx or .tflite file, or a SavedModel directory."""

@@ -12,7 +12,7 @@ from edgekd.errors import GateFailed
 KEYS = {
     "schema", "file", "format", "size_bytes", "sha256", "made_by_edgekd", "versions", "subgraphs", "inputs", "outputs",
     "labels", "described_by", "preprocessing", "provenance", "ops", "layers", "totals", "xnnpack", "onnxruntime_ops",
-    "ran", "findings",
+    "ran", "findings", "summary", "parameters", "activation_bytes", "micro_arena_bytes", "heaviest",
 }  # fmt: skip
 
 

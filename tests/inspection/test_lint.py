@@ -125,6 +125,20 @@ CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]]
             "com.microsoft.Gelu",
         ),
     ],
+    "weights-in-another-file": [
+        (
+            lambda: subject("tf2onnx_float.onnx", external=("w.bin",)),
+            lambda: subject("tf2onnx_float.onnx"),
+            "weights are in w.bin",
+        )
+    ],
+    "free-sizes-not-run": [
+        (
+            lambda: subject("free_size.tflite", failed="it says so", guessed=True),
+            lambda: subject("free_size.tflite", failed="it says so"),
+            "none of the usual ones fits",
+        )
+    ],
     "softmax-twice": [
         (lambda: subject("softmax_twice.tflite"), lambda: subject("float_keras.tflite"), "SOFTMAX"),
         (
@@ -266,3 +280,60 @@ def test_our_own_files_are_clean(exported: dict[str, Any]) -> None:
     for artifact in exported.values():
         inspection = inspect_file(artifact.path)
         assert inspection.findings == () and inspection.ran and inspection.ours
+
+
+def tagged(kind: str) -> Callable[[Any], None]:
+    """The first op as a custom one of that name."""
+
+    def edit(model: Any) -> None:
+        code = model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex]
+        code.builtinCode = code.deprecatedBuiltinCode = 32
+        code.customCode = kind.encode()
+        for op in model.subgraphs[0].operators:
+            op.builtinOptions, op.builtinOptionsType = None, 0
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "severity", "fix"),
+    [
+        ("edgetpu-custom-op", {}, "error", "Go back to the file that it was compiled from"),
+        ("ethos-u", {"ran": True}, "error", "Go back to the file that it was compiled from"),
+        ("FlexErf", {"failed": "refused"}, "error", "Flex delegate"),
+        ("TFLite_Detection_PostProcess", {"ran": True}, "note", "runtime that will ship"),
+        ("MyOp", {"failed": "refused"}, "error", "ship the runtime that has them"),
+        ("MyOp", {}, "warning", "ship the runtime that has them"),
+    ],
+)
+def test_the_runtime_decides_which_ops_it_has(kind: str, changes: dict[str, Any], severity: str, fix: str) -> None:
+    file = replace(tflite_subject(edited("float_keras.tflite", tagged(kind))), **changes)
+    found = [finding for finding in lint(file) if finding.rule == "non-builtin-ops"]
+    assert [finding.severity for finding in found] == [severity] and fix in found[0].fix
+    assert not [finding for finding in lint(file) if finding.rule == "does-not-run"]
+
+
+def quantized_input(scale: float, zero_point: int) -> Subject:
+    network = subject("int8_keras.tflite").network
+    return with_value(
+        "int8_keras.tflite",
+        lambda v: replace(v, dtype="uint8", scales=np.float32([scale]), zero_points=np.int64([zero_point])),
+        network.values[network.inputs[0]].name,
+    )
+
+
+def test_what_people_ship_is_not_an_error() -> None:
+    """Google's MobileNets, torchvision's normalization, a detector's labels, an infinite mask."""
+    google = quantized_input(0.0078125, 128)
+    google = replace(google, description=replace(google.description, **stated(127.5, 127.5)))
+    assert FIND["odd-input-scale"](google) is None and FIND["double-normalization"](google) is None
+    torch = quantized_input(0.0186584, 114)
+    torch = replace(torch, description=replace(torch.description, **stated(123.675, 58.395)))
+    assert FIND["odd-input-scale"](torch) is None and FIND["double-normalization"](torch) is None
+    detector = describing("float_keras.tflite", labels=CLASSES[:4])
+    outputs = (*detector.network.outputs, detector.network.inputs[0])
+    assert FIND["label-count"](replace(detector, network=replace(detector.network, outputs=outputs))) is None
+    masked = onnx_subject([("Add", ["x", "inf"], "y")])
+    network = masked.network
+    values = {**network.values, "inf": replace(network.values["inf"], constant=True, data=np.float32([-np.inf]))}
+    assert FIND["non-finite-constants"](replace(masked, network=replace(network, values=values))) is None

@@ -73,6 +73,7 @@ class AndroidApp:
 
     name = "android-app"
     formats: tuple[str, ...] = ("tflite",)
+    takes_prepared = False
 
     def __init__(self, device: Device, apk: Path) -> None:
         if not apk.is_file() or not zipfile.is_zipfile(apk):

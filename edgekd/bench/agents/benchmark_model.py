@@ -139,6 +139,7 @@ class BenchmarkModel:
 
     name = "benchmark_model"
     formats: tuple[str, ...] = ("tflite",)
+    takes_prepared = True
 
     def __init__(self, device: Device, binary: Path) -> None:
         if not binary.is_file():

@@ -8,10 +8,12 @@ What is timed, for both formats alike: from a prepared input array to an output 
 TFLite: ``set_tensor`` + ``invoke`` + ``get_tensor``; ONNX: ``session.run``, which does the same three things.
 Decoding, resizing and the cast to the input's type lie outside. The images are cycled through in order.
 
-PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null,
+PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null;
+for another tool's file .npz of the arrays "0", "1" ... [n, *shape], one an input in its type,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
 "seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
-REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
+REPLY: what ``measure`` returns. ``answers`` are the argmax of each input (of each output, where there are several; of
+a single number whether it is above a half), ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
 the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell;
 ``window_s`` when the inferences began and ended, in seconds since the device's start (null where it has no such clock),
@@ -51,7 +53,10 @@ CLOCKS_APART_NS = 20_000
 
 
 class Model(NamedTuple):
-    """A loaded model: one call from a prepared input to its output, and how its input looks."""
+    """A loaded model: one call from a prepared input to its output, and how its first input looks.
+
+    With several inputs or outputs ``infer`` takes a tuple, or gives a list.
+    """
 
     infer: Callable[[Any], Any]
     shape: tuple[int, ...]
@@ -79,7 +84,7 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     """One launch. Every duration is in the unit its key names."""
     if plan["affinity"] is not None:
         os.sched_setaffinity(0, plan["affinity"])
-    images = load_images(plan["inputs"])
+    images = load_inputs(plan["inputs"])
     load = {"tflite": load_tflite, "onnx": load_onnx, "ort": load_onnx}[plan["format"]]
     _say("loading the runtime")
     start_import = time.perf_counter_ns()
@@ -88,9 +93,9 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     _say("loading the model")
     memory_before = _memory_bytes("VmRSS")
     start_load = time.perf_counter_ns()
-    model = runtime_ready()
+    model = runtime_ready(images.shapes if isinstance(images, Prepared) else None)
     load_ms = _ms_since(start_load)
-    inputs = prepare(images, model.shape, model.dtype)
+    inputs = feeds_of(images, model)
     _say("at its first inference")
     start_first = time.perf_counter_ns()
     model.infer(inputs[0])
@@ -103,6 +108,9 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
     after = _cpu_times()
     _say("answering")
+    # A file of another tool may keep a state, such as what it heard before: its answers begin without one.
+    shapes = images.shapes if isinstance(images, Prepared) else None
+    fresh = (lambda: model) if shapes is None else (lambda: runtime_ready(shapes))
     return {
         "schema": SCHEMA,
         "import_ms": import_ms,
@@ -116,8 +124,8 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "delegate": model.delegate,
         "runtime": model.runtime,
         "cpu": {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {},
-        "answers": answers_to(model, images) if plan["answers"] else None,
-        "check_answers": answers_to(model, load_images(plan["check_inputs"])) if plan["check_inputs"] else None,
+        "answers": answers_to(fresh(), images) if plan["answers"] else None,
+        "check_answers": answers_to(fresh(), load_inputs(plan["check_inputs"])) if plan["check_inputs"] else None,
         "device": None,
         **timed,
     }
@@ -125,6 +133,34 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
 
 def _say(stage: str) -> None:
     print(f"{STAGE}{stage}", file=sys.stderr, flush=True)
+
+
+class Prepared(NamedTuple):
+    """Arrays as the model takes them, [n, *shape] an input."""
+
+    arrays: tuple[Any, ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each input."""
+        return [array.shape[1:] for array in self.arrays]
+
+
+def load_inputs(path: str) -> Any:
+    """Images, or what was prepared for the model."""
+    if not path.endswith(".npz"):
+        return load_images(path)
+    with np.load(path, allow_pickle=False) as arrays:
+        return Prepared(tuple(arrays[str(number)] for number in range(len(arrays.files))))
+
+
+def feeds_of(images: Any, model: Model) -> list[Any]:
+    """What ``model.infer`` takes, an input each."""
+    if not isinstance(images, Prepared):
+        return prepare(images, model.shape, model.dtype)
+    if len(images.arrays) == 1:
+        return [np.ascontiguousarray(array) for array in images.arrays[0]]
+    return [tuple(np.ascontiguousarray(array) for array in row) for row in zip(*images.arrays, strict=True)]
 
 
 def load_images(path: str) -> Any:
@@ -136,11 +172,26 @@ def load_images(path: str) -> Any:
 
 
 def answers_to(model: Model, images: Any) -> list[int]:
-    """The argmax of each image."""
+    """The argmax of each image; of prepared inputs the answer of every output."""
+    if isinstance(images, Prepared):
+        return [answer for feed in feeds_of(images, model) for answer in map(answer_of, outputs_of(model.infer(feed)))]
     return [int(np.argmax(model.infer(prepare(image[np.newaxis], model.shape, model.dtype)[0]))) for image in images]
 
 
-def load_tflite(plan: dict[str, Any]) -> Callable[[], Model]:
+def outputs_of(outputs: Any) -> list[Any]:
+    """All outputs of an inference."""
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def answer_of(output: Any) -> int:
+    """The place of the largest value, in all of it; of a single number, whether it is above a half."""
+    values = np.asarray(output).reshape(-1)
+    if values.size < 2:
+        return int(values.size == 1 and values[0] > 0.5)
+    return int(np.argmax(values))
+
+
+def load_tflite(plan: dict[str, Any]) -> Callable[..., Model]:
     """Import LiteRT; the function returned loads the model."""
     import ai_edge_litert
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -149,29 +200,41 @@ def load_tflite(plan: dict[str, Any]) -> Callable[[], Model]:
     if plan["delegate"] not in kernels:
         raise ValueError(f"LiteRT for Python has no delegate {plan['delegate']!r}, only {', '.join(kernels)}")
 
-    def ready() -> Model:
+    def ready(shapes: Any = None) -> Model:
         interpreter = Interpreter(
             model_path=plan["model"],
             num_threads=plan["threads"],
             experimental_op_resolver_type=kernels[plan["delegate"]],
         )
+        for entry, size in zip(interpreter.get_input_details(), shapes or (), strict=False):
+            if tuple(entry["shape"]) != tuple(size):
+                interpreter.resize_tensor_input(entry["index"], size)
         interpreter.allocate_tensors()
-        (into,), outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        into_index, out_index = into["index"], outputs[0]["index"]
+        ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
+        into, into_index, out_index = ins[0], ins[0]["index"], outs[0]["index"]
 
         def infer(image: Any) -> Any:
             interpreter.set_tensor(into_index, image)
             interpreter.invoke()
             return interpreter.get_tensor(out_index)
 
+        def infer_many(values: Any) -> Any:
+            for entry, value in zip(ins, values if len(ins) > 1 else (values,), strict=True):
+                interpreter.set_tensor(entry["index"], value)
+            interpreter.invoke()
+            return [interpreter.get_tensor(entry["index"]) for entry in outs]
+
+        if shapes is None and len(ins) != 1:
+            raise ValueError(f"the model takes {len(ins)} inputs, not one image")
+        many = shapes is not None and (len(ins) > 1 or len(outs) > 1)
         shape = tuple(int(size) for size in into["shape"])
         runtime = f"ai-edge-litert {getattr(ai_edge_litert, '__version__', '')}".strip()
-        return Model(infer, shape, into["dtype"], runtime, plan["delegate"])
+        return Model(infer_many if many else infer, shape, into["dtype"], runtime, plan["delegate"])
 
     return ready
 
 
-def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
+def load_onnx(plan: dict[str, Any]) -> Callable[..., Model]:
     """Import ONNX Runtime; the function returned loads the model."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
@@ -179,13 +242,13 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
     if plan["delegate"] in ("gpu", "nnapi"):
         raise ValueError(f"delegate {plan['delegate']!r} is TFLite's; ONNX files run on ONNX Runtime's CPU provider")
 
-    def ready() -> Model:
+    def ready(shapes: Any = None) -> Model:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = plan["threads"]
         options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(plan["model"], options, providers=["CPUExecutionProvider"])
-        (into,) = session.get_inputs()
-        name, outputs = into.name, [session.get_outputs()[0].name]
+        ins, outs = session.get_inputs(), session.get_outputs()
+        into, name, outputs = ins[0], ins[0].name, [outs[0].name]
         # A symbolic size is the batch: one image at a time here.
         shape = tuple(size if isinstance(size, int) else 1 for size in into.shape)
         dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(int8)": np.int8}.get(into.type)
@@ -193,7 +256,14 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
         def infer(image: Any) -> Any:
             return session.run(outputs, {name: image})[0]
 
-        return Model(infer, shape, dtype, f"onnxruntime {onnxruntime.__version__}", "cpu")
+        def infer_many(values: Any) -> Any:
+            values = values if len(ins) > 1 else (values,)
+            return session.run(None, {entry.name: value for entry, value in zip(ins, values, strict=True)})
+
+        if shapes is None and len(ins) != 1:
+            raise ValueError(f"the model takes {len(ins)} inputs, not one image")
+        many = shapes is not None and (len(ins) > 1 or len(outs) > 1)
+        return Model(infer_many if many else infer, shape, dtype, f"onnxruntime {onnxruntime.__version__}", "cpu")
 
     return ready
 

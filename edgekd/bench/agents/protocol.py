@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.devices.protocol import Device
 from edgekd.errors import UsageError
 
@@ -23,6 +24,11 @@ class Agent(Protocol):
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats that it runs; other files are left out on its device."""
+        ...
+
+    @property
+    def takes_prepared(self) -> bool:
+        """Whether it runs other tools' files, on prepared inputs; else they are left out on its device."""
         ...
 
     def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
@@ -64,9 +70,15 @@ def names_of(targets: Sequence[BenchTarget], index: int) -> dict[str, str | None
         check = next(k for k, other in enumerate(targets) if other.check is not None and other.check.inputs is inside)
     return {
         "model": f"{model}.{target.format}",
-        "inputs": f"{inputs}.npy",
-        "check_inputs": None if check is None else f"check-{check}.npy",
+        "inputs": f"{inputs}.{_suffix(target.inputs)}",
+        "check_inputs": None
+        if check is None or target.check is None
+        else f"check-{check}.{_suffix(target.check.inputs)}",
     }
+
+
+def _suffix(inputs: Any) -> str:
+    return "npz" if isinstance(inputs, PreparedInputs) else "npy"
 
 
 def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from edgekd import storage
 from edgekd.bench.agents import device_agent as python_agent
 from edgekd.bench.agents.protocol import files_of, plan_of
 from edgekd.bench.agents.reply import read_reply
+from edgekd.bench.prepared import PreparedInputs
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError
 from edgekd.text import last_line
@@ -26,6 +27,7 @@ class PythonAgent:
 
     name = "python"
     formats: tuple[str, ...] = ("tflite", "onnx", "ort")
+    takes_prepared = True
 
     def __init__(self, device: Device) -> None:
         self._device, self._folder = device, ""
@@ -38,7 +40,7 @@ class PythonAgent:
         for file, content in files_of(targets).items():
             with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
                 self._device.push(
-                    content if isinstance(content, Path) else _save_images(content, scratch), f"{folder}/{file}"
+                    content if isinstance(content, Path) else save_inputs(content, scratch), f"{folder}/{file}"
                 )
 
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
@@ -59,9 +61,15 @@ class PythonAgent:
         """Nothing lies outside the workspace."""
 
 
-def _save_images(images: Any, scratch: str) -> Path:
+def save_inputs(inputs: Any, scratch: str) -> Path:
+    """Images or prepared inputs as a file in ``scratch``."""
+    if isinstance(inputs, PreparedInputs):
+        path = Path(scratch) / "inputs.npz"
+        arrays: dict[str, Any] = {str(number): array for number, array in enumerate(inputs.arrays)}
+        np.savez(path, **arrays)
+        return path
     path = Path(scratch) / "inputs.npy"
-    np.save(path, images, allow_pickle=False)
+    np.save(path, inputs, allow_pickle=False)
     return path
 
 

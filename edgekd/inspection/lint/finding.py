@@ -23,11 +23,25 @@ class Finding:
     fix: str
 
 
+class Message(str):
+    """What a rule says of one file, with another severity or another fix than its usual ones."""
+
+    severity: Severity | None
+    fix: str | None
+
+    def __new__(cls, text: str, severity: Severity | None = None, fix: str | None = None) -> Message:
+        """The text, and what differs."""
+        message = super().__new__(cls, text)
+        message.severity, message.fix = severity, fix
+        return message
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """The input of every rule. ``macs`` and ``delegated`` are by the op's index; ``delegated`` is None for an .onnx.
 
-    ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` is the reason why it does not run.
+    ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` is the reason why it does not run,
+    with ``guessed`` sizes where it leaves them free; ``ran`` is whether it did. ``external`` are files of its weights.
     """
 
     network: Network
@@ -36,6 +50,9 @@ class Subject:
     macs: Mapping[int, int | None] = field(default_factory=dict)
     delegated: frozenset[int] | None = None
     failed: str | None = None
+    ran: bool = False
+    guessed: bool = False
+    external: tuple[str, ...] = ()
 
     @property
     def is_tflite(self) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekd.inspection.lint.finding import Subject
+from edgekd.inspection.description import Normalization
+from edgekd.inspection.lint.finding import Message, Subject
 from edgekd.inspection.network import INTEGERS_8, Network, Value
 
 # Common (mean, std) in pixel values; a quantized input's step must be one pixel in one of these ranges.
@@ -25,6 +26,10 @@ _RANGES = {
 _STEP_TOLERANCE = 0.5 / 255
 _ZERO_TOLERANCE = 1.0
 _FLAT = 0.1
+_NORMALIZED = (-2.3, -1.6, 1.9, 2.9)
+_NOMINAL = {"NominalRange_0_255": (0.0, 255.0), "Normalized_0_1": (0.0, 1.0), "Normalized_1_1": (-1.0, 1.0)}
+# How far the ends of a quantized input may be from those that the metadata says, as a share of its span.
+_SAME_ENDS = 0.1
 _PASSED = frozenset((
     "CAST", "Cast", "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "TRANSPOSE", "Transpose",
 ))  # fmt: skip
@@ -48,13 +53,41 @@ def odd_input_scale(subject: Subject) -> str | None:
     low, high = (0 - zero) * step, (255 - zero) * step
     message = f"input {image.name!r}: pixels 0..255 become {low:.4g}..{high:.4g} (a step of {step:.6g})"
     graph = affine(subject.network, image)
-    if graph.shrinks and not _is(step, zero, 0.0, 1.0):
+    if graph.shrinks and 255 * step * graph.factor < _FLAT:
         return f"{message}, and the graph then scales by {graph.factor:.4g} itself, as if it were fed 0..255"
     normalization = subject.description.normalization
     stated = [] if normalization is None else list(zip(normalization.mean, normalization.std, strict=False))
-    if not any(_is(step, zero, mean, std) for mean, std in (*_RANGES.values(), *stated)):
-        return f"{message}: not a usual range of pixels, so calibration used other values than an app will feed"
-    return None
+    if any(_is(step, zero, mean, std) for mean, std in (*_RANGES.values(), *stated)) or _is_normalized(low, high):
+        return None
+    return Message(
+        f"{message}: not a usual range of pixels, so calibration may have used other values than an app will feed",
+        "warning",
+    )
+
+
+def _is_normalized(low: float, high: float) -> bool:
+    """Whether these are the ends of photos normalized by the mean and deviation of many, as torchvision's are."""
+    return _NORMALIZED[0] <= low <= _NORMALIZED[1] and _NORMALIZED[2] <= high <= _NORMALIZED[3]
+
+
+def pixel_limits(subject: Subject, image: Value) -> tuple[float, float] | None:
+    """What black and white are at this input, where the file says so; None where it does not."""
+    if subject.description.source == "edgekd record":
+        return 0.0, 255.0
+    if image.dtype in INTEGERS_8 and len(image.scales) == 1:
+        step, zero = _step(image)
+        return (0 - zero) * step, (255 - zero) * step
+    normalization = subject.description.normalization
+    if normalization is not None and normalization.mean and normalization.std and all(normalization.std):
+        pairs = list(zip(normalization.mean, normalization.std, strict=False))
+        return min((0 - mean) / std for mean, std in pairs), max((255 - mean) / std for mean, std in pairs)
+    nominal = str(subject.description.preprocessing.get("Image.NominalPixelRange", ""))
+    if nominal in _NOMINAL:
+        return _NOMINAL[nominal]
+    if image.dtype == "uint8":
+        return 0.0, 255.0
+    graph = affine(subject.network, image)
+    return (0.0, 255.0) if graph.shrinks and 0.5 <= 255 * graph.factor <= 8 else None
 
 
 def double_normalization(subject: Subject) -> str | None:
@@ -67,17 +100,26 @@ def double_normalization(subject: Subject) -> str | None:
     if normalization is not None and not normalization.does_nothing and normalization.std and normalization.mean:
         mean, std = normalization.mean[0], normalization.std[0]
         stated = f"the metadata tells readers to feed (pixel - {mean:g}) / {std:g}"
-        if graph.shrinks:
+        if graph.shrinks and 255 / std * graph.factor < _FLAT:
             return f"{stated}, and the graph scales by {graph.factor:.4g} itself"
-        if image.dtype in INTEGERS_8 and len(image.scales) == 1 and not _is(*_step(image), mean, std):
+        if image.dtype in INTEGERS_8 and len(image.scales) == 1 and not _agrees(image, normalization):
             step, zero = _step(image)
             return f"{stated}, but input {image.name!r} is {image.dtype} with scale {step:.6g} and zero point {zero:g}"
     nominal = str(subject.description.preprocessing.get("Image.NominalPixelRange", ""))
-    if nominal.startswith("Normalized") and graph.shrinks:
+    if nominal.startswith("Normalized") and graph.shrinks and graph.factor < _FLAT:
         return f"the metadata says Image.NominalPixelRange {nominal}, and the graph scales by {graph.factor:.4g} itself"
     if graph.shrinks > 1 and 255 * graph.factor < _FLAT and image.dtype not in INTEGERS_8:
         return f"the graph shrinks its input {graph.shrinks} times: pixels 0..255 span {255 * graph.factor:.4g}"
     return None
+
+
+def _agrees(image: Value, normalization: Normalization) -> bool:
+    """Whether a quantized input holds what the metadata says of pixels: the same ends, within what one scale allows."""
+    step, zero = _step(image)
+    pairs = [(mean, std) for mean, std in zip(normalization.mean, normalization.std, strict=False) if std]
+    low, high = min((0 - mean) / std for mean, std in pairs), max((255 - mean) / std for mean, std in pairs)
+    allowed = _SAME_ENDS * (high - low)
+    return abs((0 - zero) * step - low) <= allowed and abs((255 - zero) * step - high) <= allowed
 
 
 def nchw_input(subject: Subject) -> str | None:
@@ -111,7 +153,8 @@ def free_batch(subject: Subject) -> str | None:
 def fixed_batch(subject: Subject) -> str | None:
     """A batch that is fixed to something else than 1."""
     for value in _inputs(subject):
-        batch = value.shape[0] if value.shape and len(value.shape) > 1 else 1
+        # What is no image may have any first size, such as the layers of a state.
+        batch = value.shape[0] if value.shape and len(value.shape) == 4 else 1
         if isinstance(batch, int) and batch > 1:
             return f"input {value.name!r} is {list(value.shape or ())}: it takes {batch} images at a time, never one"
     return None

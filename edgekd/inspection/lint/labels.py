@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from edgekd.inspection.ending import ending_of
 from edgekd.inspection.lint.finding import Subject
 
 
@@ -16,10 +17,26 @@ def classes(subject: Subject) -> int | None:
     return None
 
 
+def is_classifier(subject: Subject) -> bool:
+    """Whether it takes one image and gives one choice among classes: it ends in a softmax or sigmoid, or has labels."""
+    network = subject.network
+    if len(network.inputs) != 1 or network.image() is None or len(network.outputs) != 1:
+        return False
+    shape = network.values[network.outputs[0]].shape
+    if shape is None or len([size for size in shape[1:] if size != 1]) > 1:
+        return False
+    if subject.description.labels is not None:
+        return True
+    return ending_of(network, network.outputs[0]) in ("softmax", "softmax twice", "log_softmax", "sigmoid")
+
+
 def label_count(subject: Subject) -> str | None:
     """A number of labels other than that of the outputs."""
     count, labels = classes(subject), subject.description.labels
-    if count is None or labels is None or len(labels) == count:
+    # A detector's labels are not of its first output.
+    if count is None or labels is None or len(labels) == count or not is_classifier(subject):
+        return None
+    if count == 1 and len(labels) == 2:
         return None
     hint = ": one is often a background class" if abs(len(labels) - count) == 1 else ""
     return f"{len(labels)} labels for {count} outputs{hint}"
@@ -39,7 +56,7 @@ def label_names(subject: Subject) -> str | None:
 def no_labels(subject: Subject) -> str | None:
     """A classifier without labels."""
     count = classes(subject)
-    if count is None or subject.description.labels is not None or subject.network.image() is None:
+    if count is None or subject.description.labels is not None or not is_classifier(subject):
         return None
     return f"{count} outputs and no labels in the file"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgekd.formats.onnx_file import MOVING_OPS
 from edgekd.inspection.lint.finding import Subject, name_ops
-from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op
+from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value
 
 _ACTIVATIONS = ("Relu", "Clip")
 # A step too small for any real range.
@@ -20,6 +21,7 @@ def float_ops(subject: Subject) -> str | None:
         op
         for op in subject.network.ops
         if op.kind not in ("quantize", "dequantize")
+        and op.type not in MOVING_OPS
         and (op.precision.split(" to ")[0] in FLOATS or op.precision.endswith(FLOATS))
         and not _only_constants(subject.network, op)
     ]
@@ -61,8 +63,18 @@ def per_tensor_weights(subject: Subject) -> str | None:
 
 def zero_range(subject: Subject) -> str | None:
     """Quantized tensors whose scale is 0 or less, or next to nothing."""
-    bad = [v.name for v in subject.network.values.values() if len(v.scales) and not (v.scales > _NO_RANGE).all()]
+    used = {key for op in subject.network.ops for key in (*op.inputs, *op.outputs)}
+    bad = [
+        value.name
+        for value in subject.network.values.values()
+        if value.key in used and value.dtype in INTEGERS_8 and not (value.scales > _NO_RANGE).all() and _counts(value)
+    ]
     return f"{len(bad)} tensors have a scale of 0: {', '.join(map(repr, bad[:4]))}" if bad else None
+
+
+def _counts(value: Value) -> bool:
+    # A channel that is all zero has no range, and needs none.
+    return not value.constant or value.data is None or bool(value.data.any())
 
 
 def quantize_pairs(subject: Subject) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgekd.inspection.lint import graph, inputs, labels, quantization
-from edgekd.inspection.lint.finding import Finding, Severity, Subject
+from edgekd.inspection.lint.finding import Finding, Message, Severity, Subject
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ RULES = (
     Rule("nchw-input", "warning", inputs.nchw_input,
          "Convert from a channels-last model: TFLite's kernels and readers expect [N, H, W, C]"),
     Rule("dynamic-shape", "warning", inputs.dynamic_shape,
-         "Fix every size but the batch before converting"),
+         "Fix every size but the batch before converting; to inspect or time it at one size: --shape 1,224,224,3"),
     Rule("free-batch", "note", inputs.free_batch,
          "Convert with batch 1 if the app never needs more: delegates then plan once"),
     Rule("fixed-batch", "warning", inputs.fixed_batch,
@@ -42,6 +42,11 @@ RULES = (
          "State range, colour order and labels in the file: edgekd export does"),
     Rule("non-builtin-ops", "error", graph.non_builtin_ops,
          "Replace the layers that made them, or ship the runtime that has them"),
+    Rule("weights-in-another-file", "warning", graph.weights_in_another_file,
+         "Keep the files together, or put them into one: python -c \"import onnx; onnx.save(onnx.load('MODEL.onnx'), "
+         "'one_file.onnx')\""),
+    Rule("free-sizes-not-run", "warning", graph.free_sizes_not_run,
+         "Give the sizes that it is used with: --shape 1,16000, or --shape NAME=1,16000 where it has several inputs"),
     Rule("softmax-twice", "error", graph.softmax_twice,
          "Remove one: train with from_logits=True, or leave the activation out of the export"),
     Rule("old-opset", "warning", graph.old_opset,
@@ -76,11 +81,14 @@ RULES = (
 )  # fmt: skip
 
 
+def _finding(rule: Rule, message: str) -> Finding:
+    severity, fix = rule.severity, rule.fix
+    if isinstance(message, Message):
+        severity, fix = message.severity or severity, message.fix or fix
+    return Finding(rule.name, severity, str(message), fix)
+
+
 def lint(subject: Subject) -> tuple[Finding, ...]:
     """Every mistake found, the worst first."""
-    findings = [
-        Finding(rule.name, rule.severity, message, rule.fix)
-        for rule in RULES
-        if (message := rule.find(subject)) is not None
-    ]
+    findings = [_finding(rule, message) for rule in RULES if (message := rule.find(subject)) is not None]
     return tuple(sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity)))
