@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekd.bench.agents.protocol import Agent
 from edgekd.bench.agents.reply import LaunchRequest, launch_from_reply
+from edgekd.bench.cpu_share import cpu_share
 from edgekd.bench.energy import sampler
 from edgekd.bench.energy.plan import EnergyPlan, Step, first_rest_s, steps_of
 from edgekd.bench.energy.records import Block, EnergyRecord, Trace
@@ -127,8 +128,11 @@ class _Session:
                 + (": use the demo (--apk)" if self._setting.agent.name == "benchmark_model" else ""),
                 present=True,
             )
-        name = self._setting.targets[step.index].name
-        return Block(step.round, name, step.mode, *launch.window_s, launch.inferences_n, launch.late_n or 0)
+        share = cpu_share(launch, "paced" if step.mode == "paced" else "sustained")
+        return Block(
+            step.round, self._setting.targets[step.index].name, step.mode, *launch.window_s, launch.inferences_n,
+            launch.late_n or 0, cpu_share=None if share is None else round(share, 3),
+        )  # fmt: skip
 
     def _launch(self, step: Step) -> Launch:
         target, paced = self._setting.targets[step.index], step.mode == "paced"
