@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 import threading
@@ -56,8 +57,13 @@ def measure_blocks(setting: Setting, plan: EnergyPlan, reader: Reader | None) ->
             sampling = None if reader is None else _Sampling(setting.device, reader, folder, _longest_s(setting, plan))
             try:
                 blocks, throttled = _Session(setting, plan).run()
-            finally:
-                readings = () if sampling is None else sampling.end()
+            except BaseException:
+                # What failed first is what counts.
+                with contextlib.suppress(DeviceError):
+                    if sampling is not None:
+                        sampling.end()
+                raise
+            readings = () if sampling is None else sampling.end()
         finally:
             setting.agent.finish()
     record = EnergyRecord(plan, blocks=blocks, throttled_rounds=throttled)

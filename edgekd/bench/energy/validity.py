@@ -107,10 +107,10 @@ def _too_coarse(record: EnergyRecord, summary: EnergySummary) -> str | None:
         windows = windows_of(record, place, update_s)
         if windows is None and not _has_rests(record, place):
             continue
-        own, rests = 0.0, 0.0
+        in_block, in_rests = 0.0, 0.0
         if windows is not None:
-            own, rests = updates_in(windows[:1], update_s), updates_in(windows[1:], update_s) * 2
-        if min(own, rests) < MIN_UPDATES:
+            in_block, in_rests = updates_in(windows[:1], update_s), updates_in(windows[1:], update_s) * 2
+        if min(in_block, in_rests) < MIN_UPDATES:
             needed = max(MIN_UPDATES + 3, 2 * MIN_UPDATES if record.clock else 0) * update_s + record.plan.settle_s
             return (
                 f"too coarse: power has a new reading every {update_s:.2g} s, of which blocks of "
