@@ -38,7 +38,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
-    bench/        the plan, agents on a device, results, statistics, validity
+    bench/        the plan, agents on a device, results, statistics, validity, energy
     core_time/    estimated milliseconds of an emulated core
     report/       renders a run, a sweep, or many devices     recipe/      what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher

@@ -107,6 +107,8 @@ def _check_times(launch: Launch, request: LaunchRequest) -> None:
     if launch.instructions is not None and len(launch.instructions) != count:
         raise ValueError("instructions and timings_ns differ in number")
     _check_places(launch.switched_out or (), count)
+    if launch.window_s is not None and launch.window_s[0] >= launch.window_s[1]:
+        raise ValueError("window_s ends before it begins")
     if request.curve and not launch.curve:
         raise ValueError("it has no curve")
     if launch.curve and any(a[0] >= b[0] for a, b in zip(launch.curve, launch.curve[1:], strict=False)):

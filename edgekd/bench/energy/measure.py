@@ -87,5 +87,5 @@ def _battery(setting: Setting, request: EnergyRequest) -> _Battery:
     """The user's, else the device's own."""
     if request.battery_wh is not None:
         return _Battery(request.battery_wh, "--battery-wh")
-    own = table.battery_wh(setting.device)
-    return _Battery(own, None if own is None else "the device's own")
+    capacity_wh = table.battery_wh(setting.device)
+    return _Battery(capacity_wh, None if capacity_wh is None else "the device's own")

@@ -49,7 +49,8 @@ class Trace:
 class Block:
     """Seconds of inferences of one file, or of rest (``name`` is empty), on the device's clock since its start.
 
-    ``busy_cores``: of a rest, how many cores' worth of other programs ran; None where that is not known.
+    ``busy_cores``: of a rest, how many cores' worth of other programs ran; ``cpu_share``: of inferences one after the
+    other, the share of the time in which they had a CPU. None where that is not known.
     """
 
     __pydantic_config__ = _STRICT
@@ -62,6 +63,7 @@ class Block:
     inferences: Annotated[int, Field(ge=0)] = 0
     late_n: Annotated[int, Field(ge=0)] = 0
     busy_cores: float | None = None
+    cpu_share: float | None = None
 
     @property
     def seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 from edgekd.bench.agents.protocol import Agent
 from edgekd.bench.agents.reply import LaunchRequest, launch_from_reply
+from edgekd.bench.cpu_share import cpu_share
 from edgekd.bench.energy import sampler
 from edgekd.bench.energy.plan import EnergyPlan, Step, first_rest_s, steps_of
 from edgekd.bench.energy.records import Block, EnergyRecord, Trace
@@ -55,8 +57,13 @@ def measure_blocks(setting: Setting, plan: EnergyPlan, reader: Reader | None) ->
             sampling = None if reader is None else _Sampling(setting.device, reader, folder, _longest_s(setting, plan))
             try:
                 blocks, throttled = _Session(setting, plan).run()
-            finally:
-                readings = () if sampling is None else sampling.end()
+            except BaseException:
+                # What failed first is what counts.
+                with contextlib.suppress(DeviceError):
+                    if sampling is not None:
+                        sampling.end()
+                raise
+            readings = () if sampling is None else sampling.end()
         finally:
             setting.agent.finish()
     record = EnergyRecord(plan, blocks=blocks, throttled_rounds=throttled)
@@ -127,8 +134,11 @@ class _Session:
                 + (": use the demo (--apk)" if self._setting.agent.name == "benchmark_model" else ""),
                 present=True,
             )
-        name = self._setting.targets[step.index].name
-        return Block(step.round, name, step.mode, *launch.window_s, launch.inferences_n, launch.late_n or 0)
+        share = cpu_share(launch, "paced" if step.mode == "paced" else "sustained")
+        return Block(
+            step.round, self._setting.targets[step.index].name, step.mode, *launch.window_s, launch.inferences_n,
+            launch.late_n or 0, cpu_share=None if share is None else round(share, 3),
+        )  # fmt: skip
 
     def _launch(self, step: Step) -> Launch:
         target, paced = self._setting.targets[step.index], step.mode == "paced"

@@ -138,10 +138,10 @@ def windows_of(record: EnergyRecord, place: int, update_s: float) -> tuple[tuple
         return None
     block = record.blocks[place]
     before, behind = (halves(rest, *settled(rest, record.plan, update_s)) for rest in rests)
-    own = settled(block, record.plan, update_s)
+    inferring = settled(block, record.plan, update_s)
     if block.mode == "paced":
-        own = whole_paces(*own, block, record.plan.pace_ms / 1000)
-    windows = (own, before[1], behind[0])
+        inferring = whole_paces(*inferring, block, record.plan.pace_ms / 1000)
+    windows = (inferring, before[1], behind[0])
     return windows if all(end > start for start, end in windows) else None
 
 

@@ -8,9 +8,11 @@ been missed added to the power.
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import Literal
 
+from edgekd.bench.cpu_share import SHARE_LIMIT
 from edgekd.bench.energy.records import EnergyRecord
 from edgekd.bench.energy.summary import EnergySummary, pulses_met, windows_of
 from edgekd.bench.energy.windows import MIN_UPDATES, update_interval_s, updates_in
@@ -47,7 +49,7 @@ def judge(record: EnergyRecord, summary: EnergySummary, latency_s: float | None,
     if ruined or coarse:
         verdict: Verdict = "baseline" if summary.name == baseline else "inconclusive"
         return EnergyJudgement(Validity("invalid", (*ruined, *coarse)), verdict, not ruined)
-    doubts = _doubts(record)
+    doubts = (*_doubts(record), *_lost_in_noise(summary))
     validity = Validity("semi-valid" if doubts else "valid", doubts)
     return EnergyJudgement(validity, _verdict(summary, baseline), True)
 
@@ -83,6 +85,12 @@ def _ruined(record: EnergyRecord, summary: EnergySummary) -> tuple[str, ...]:
     late, paces = sum(block.late_n for block in blocks), sum(block.inferences for block in blocks)
     if paces and late / paces > LATE_LIMIT:
         reasons.append(f"{summary.name} does not keep the pace of one inference every {record.plan.pace_ms:g} ms")
+    shares = [block.cpu_share for block in blocks if block.cpu_share is not None]
+    if shares and statistics.median(shares) < SHARE_LIMIT:
+        reasons.append(
+            f"other programs took the CPU from {summary.name}, which ran {statistics.median(shares):.0%} of the time: "
+            "measure on a quieter machine"
+        )
     if _unreadable(record) > UNREADABLE_INVALID:
         reasons.append(f"{_unreadable(record):.0%} of the readings of power made no sense")
     return tuple(reasons)
@@ -99,10 +107,10 @@ def _too_coarse(record: EnergyRecord, summary: EnergySummary) -> str | None:
         windows = windows_of(record, place, update_s)
         if windows is None and not _has_rests(record, place):
             continue
-        own, rests = 0.0, 0.0
+        in_block, in_rests = 0.0, 0.0
         if windows is not None:
-            own, rests = updates_in(windows[:1], update_s), updates_in(windows[1:], update_s) * 2
-        if min(own, rests) < MIN_UPDATES:
+            in_block, in_rests = updates_in(windows[:1], update_s), updates_in(windows[1:], update_s) * 2
+        if min(in_block, in_rests) < MIN_UPDATES:
             needed = max(MIN_UPDATES + 3, 2 * MIN_UPDATES if record.clock else 0) * update_s + record.plan.settle_s
             return (
                 f"too coarse: power has a new reading every {update_s:.2g} s, of which blocks of "
@@ -130,11 +138,20 @@ def _unseen_pulses(record: EnergyRecord, summary: EnergySummary, latency_s: floa
 def _doubts(record: EnergyRecord) -> tuple[str, ...]:
     reasons = []
     busy = [block.busy_cores for block in record.blocks if block.mode == "idle" and block.busy_cores is not None]
-    if busy and sorted(busy)[len(busy) // 2] > BUSY_LIMIT:
-        reasons.append(f"other programs took {sorted(busy)[len(busy) // 2]:.0%} of one core while the device rested")
+    if busy and statistics.median(busy) > BUSY_LIMIT:
+        reasons.append(f"other programs took {statistics.median(busy):.0%} of one core while the device rested")
     if _unreadable(record) > UNREADABLE_LIMIT:
         reasons.append(f"{_unreadable(record):.0%} of the readings of power made no sense")
     return tuple(reasons)
+
+
+def _lost_in_noise(summary: EnergySummary) -> tuple[str, ...]:
+    if summary.joules is None or summary.joules.low > 0:
+        return ()
+    return (
+        f"{summary.name}, {summary.mode}: an inference is lost in what the device takes at rest. "
+        "More rounds (--launches) or longer blocks (--block-seconds) show more",
+    )
 
 
 def _unreadable(record: EnergyRecord) -> float:

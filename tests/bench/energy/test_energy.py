@@ -91,8 +91,8 @@ def test_paced_inferences_by_a_counter_and_not_by_momentary_readings() -> None:
     counter, rails = (measured(power, files=files) for power in (Power("powercap"), Power("pmic", noise_w=0.02)))
     for file in files:
         summary, judgement = concluded(counter, file, "paced")
-        assert judgement.standing == "valid" and summary.joules is not None
-        assert summary.joules.value == pytest.approx(file.joules, abs=0.01)
+        assert judgement.standing == ("valid" if file.name == "teacher" else "semi-valid")
+        assert summary.joules is not None and summary.joules.value == pytest.approx(file.joules, abs=0.01)
     assert concluded(rails, files[0], "paced")[1].standing == "valid"
     _, judgement = concluded(rails, files[1], "paced")
     assert judgement.standing == "invalid" and judgement.power_holds
@@ -135,6 +135,14 @@ def test_a_slow_gauge_is_too_coarse_and_says_how_long_blocks_must_be() -> None:
 def test_readings_that_never_change_are_too_coarse() -> None:
     record = measured(Power("powercap", wander_w=0.01))
     assert record.trace is not None
+    noisy = replace(
+        record, trace=Trace(record.trace.time_s, tuple(5 * t + 0.9 * (-1) ** round(t) for t in record.trace.time_s))
+    )
+    lost = concluded(noisy, TEACHER, "flat-out")[1]
+    assert (
+        lost.standing == "semi-valid"
+        and "an inference is lost in what the device takes at rest" in lost.validity.reasons[0]
+    )
     still = replace(record, trace=Trace(record.trace.time_s, tuple(5.0 for _ in record.trace.values)))
     assert concluded(still, TEACHER, "flat-out")[1].validity.reasons == (
         "too coarse: the readings of power never change",
@@ -162,6 +170,11 @@ def test_throttling_late_frames_busy_rests_and_junk_speak_against_it() -> None:
     count = len(record.trace.time_s)
     for junk, expected in ((count // 5, "semi-valid"), (2 * count, "invalid")):
         assert standing(replace(record, trace=replace(record.trace, unreadable=junk)))[0] == expected
+    shared = tuple(replace(block, cpu_share=0.4) for block in record.blocks)
+    assert standing(replace(record, blocks=shared)) == (
+        "invalid",
+        "other programs took the CPU from teacher, which ran 40% of the time: measure on a quieter machine",
+    )
     no_rests = tuple(block for block in record.blocks if block.mode != "idle")
     assert "0 of 5 blocks lie between two rests" in standing(replace(record, blocks=no_rests))[1]
 
@@ -232,13 +245,13 @@ def test_each_round_has_each_file_in_each_mode_and_rests_differ() -> None:
 
 def test_the_interval_of_a_ratio_covers_also_near_0() -> None:
     random = np.random.default_rng(0)
-    held = {0.0: 0, 0.05: 0, 0.5: 0}
-    for _ in range(100):
+    held = {0.0: 0, 0.3: 0}
+    for _ in range(60):
         below = random.normal(1.0, 0.05, 7)
         for ratio in held:
             interval = ratio_interval(ratio * below + random.normal(0, 0.05, 7), below)
             held[ratio] += interval is not None and interval.low <= ratio <= interval.high
-    assert all(88 <= count <= 100 for count in held.values()), held
+    assert all(51 <= count <= 60 for count in held.values()), held
     assert ratio_interval(np.ones(7), random.normal(0, 1, 7)) is None
     assert mean_interval(np.ones(4)) is None and mean_interval(np.ones(5)) is not None
 

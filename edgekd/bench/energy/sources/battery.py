@@ -62,7 +62,7 @@ class BatteryReader:
             description=f"current times voltage of its battery ({how})",
             kind="watts",
             rails=("battery",),
-            misses="nothing of the device; its fuel gauge averages and is slow",
+            misses="what its fuel gauge averages out",
             whole_device=True,
         )
 
@@ -96,24 +96,24 @@ def find(device: Device, root: str = ROOT) -> BatteryReader:
             return BatteryReader(SamplerCommand("files", tuple(f"{root}/{supply}/{name}" for name in names)), names)
     if not device.address.startswith("adb:"):
         raise NotMeasured("no battery that says what it gives")
-    asked = service_state(device.run(["sh", "-c", _SERVICE, "edgekd"], _TIMEOUT_S).stdout)
-    _refuse_charging(asked)
-    if not _can_tell(asked):
+    reported = service_state(device.run(["sh", "-c", _SERVICE, "edgekd"], _TIMEOUT_S).stdout)
+    _refuse_charging(reported)
+    if not _can_tell(reported):
         raise NotMeasured("its battery does not tell its shell what current it gives (Android 14 does)")
     return BatteryReader(SamplerCommand("run", ("sh", "-c", _SERVICE, "edgekd")))
 
 
 def capacity_wh(device: Device, root: str = ROOT) -> float | None:
     """Watt hours of the device's full battery, as far as it tells. Raises: DeviceError."""
-    for known in _batteries(device, root).values():
-        if energy := _number(known, "energy_full"):
+    for values in _batteries(device, root).values():
+        if energy := _number(values, "energy_full"):
             return energy / 1e6
-        if charge := _number(known, "charge_full") or _number(known, "charge_full_design"):
-            return charge / 1e6 * ((_number(known, "voltage_min_design") or 0) / 1e6 or _NOMINAL_V)
+        if charge := _number(values, "charge_full") or _number(values, "charge_full_design"):
+            return charge / 1e6 * ((_number(values, "voltage_min_design") or 0) / 1e6 or _NOMINAL_V)
     if not device.address.startswith("adb:"):
         return None
-    told = device.run(["sh", "-c", _CAPACITY, "edgekd"], _TIMEOUT_S).stdout
-    match = re.search(r"[Cc]apacity: ?([0-9]{3,6})\b", told[:4096])
+    reply = device.run(["sh", "-c", _CAPACITY, "edgekd"], _TIMEOUT_S).stdout
+    match = re.search(r"[Cc]apacity: ?([0-9]{3,6})\b", reply[:4096])
     return int(match[1]) / 1000 * _NOMINAL_V if match else None
 
 

@@ -40,7 +40,9 @@ def find_reader(device: Device, finders: tuple[Find, ...] | None = None) -> Read
     if present:
         raise NotMeasured("; ".join(present), present=True)
     lacking = "; ".join(str(refusal) for refusal in refusals)
-    raise NotMeasured(f"this device tells nothing of its power: {lacking}. Measure it with a USB meter: --power-log")
+    raise NotMeasured(
+        f"this device tells nothing of its power: {lacking}. Measure it with a USB meter: --power-log meter.csv"
+    )
 
 
 def battery_wh(device: Device) -> float | None:

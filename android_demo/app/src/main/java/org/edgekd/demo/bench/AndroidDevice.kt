@@ -14,6 +14,8 @@ import java.io.IOException
 object SystemClock : Clock {
     override fun nanos(): Long = System.nanoTime()
 
+    override fun bootNanos(): Long = android.os.SystemClock.elapsedRealtimeNanos()
+
     override fun sleep(nanos: Long) = Thread.sleep(nanos / NANOS_A_MS, (nanos % NANOS_A_MS).toInt())
 
     private const val NANOS_A_MS = 1_000_000L

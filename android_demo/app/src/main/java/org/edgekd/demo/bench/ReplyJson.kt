@@ -26,6 +26,8 @@ fun Reply.toJson(): JSONObject = JSONObject()
     .put("curve", curve?.let { rows -> JSONArray(rows.map { JSONArray(it) }) } ?: JSONObject.NULL)
     .put("answers", answers?.let { JSONArray(it) } ?: JSONObject.NULL)
     .put("check_answers", checkAnswers?.let { JSONArray(it) } ?: JSONObject.NULL)
+    .put("window_s", JSONArray(windowS))
+    .put("inferences_n", inferences)
     .put("device", JSONObject().put("before", JSONObject(before)).put("after", JSONObject(after)))
 
 /** A refusal, with its reason. */

@@ -8,6 +8,9 @@ interface Clock {
     /** Nanoseconds from some fixed moment. */
     fun nanos(): Long
 
+    /** Nanoseconds since the phone's start, those of sleep among them, as /proc/uptime counts. */
+    fun bootNanos(): Long = nanos()
+
     /** Wait so many nanoseconds. */
     fun sleep(nanos: Long)
 }
@@ -87,6 +90,8 @@ class Reply(
     val curve: List<List<Number>>?,
     val answers: List<Int>?,
     val checkAnswers: List<Int>?,
+    val windowS: List<Double>,
+    val inferences: Int,
     val before: Map<String, Any>,
     val after: Map<String, Any>,
 )
@@ -142,6 +147,8 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
                 curve = timings.curve?.rows(clock.nanos()),
                 answers = answers,
                 checkAnswers = checkAnswers,
+                windowS = timings.windowS,
+                inferences = timings.done,
                 before = before,
                 after = if (cpus.isEmpty()) device.now() else device.now() + ("cpus" to cpus),
             )
@@ -164,7 +171,10 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         }
     }
 
-    private class Timings(val kept: LongList, val switchedOut: List<Int>?, val pace: Pace?, val curve: Curve?)
+    /** [windowS] is from when to when inferences ran, in seconds since the phone's start; [done] is how many. */
+    private class Timings(
+        val kept: LongList, val switchedOut: List<Int>?, val pace: Pace?, val curve: Curve?, val windowS: List<Double>, val done: Int,
+    )
 
     /** Every inference, for as long as the plan says. A curve goes on; past the bound only its windows are kept. */
     private fun time(
@@ -177,6 +187,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         val curve = if (settings.curve) Curve(start) else null
         val end = start + nanos(settings.seconds)
         var waited = watch?.waitedNanos() ?: 0
+        val startBoot = clock.bootNanos()
         var done = 0
         while (done < settings.minIterations || ((curve != null || done < settings.maxIterations) && clock.nanos() < end)) {
             pace?.let {
@@ -195,7 +206,8 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
             curve?.add(timing, clock.nanos())
             progress(done)
         }
-        return Timings(kept, switchedOut.takeIf { watch != null }, pace, curve)
+        val windowS = listOf(startBoot / 1e9, clock.bootNanos() / 1e9)
+        return Timings(kept, switchedOut.takeIf { watch != null }, pace, curve, windowS, done)
     }
 
     private fun answers(model: LoadedModel, images: Images): List<Int> = List(images.count) {

@@ -81,6 +81,8 @@ class RunnerTest {
         assertEquals(listOf(7, 8, 9), reply.answers)
         assertEquals(listOf(7, 8, 9), reply.checkAnswers)
         assertEquals(0.02, reply.cpu.getValue("wall_s"), 1e-12)
+        assertEquals(0.02, reply.windowS[1] - reply.windowS[0], 1e-9)
+        assertEquals(20, reply.inferences)
         assertEquals(4096L, reply.peakMemoryBytes)
         assertNull(reply.memoryBeforeLoadBytes)
         assertNull(reply.lateCount)
