@@ -262,4 +262,6 @@ def why_silent(messages: str) -> str:
         )
     if "deviceLocked=1" in messages:
         return "the phone is locked. Unlock it and keep its screen on"
-    return "it crashed, Android killed it, or the phone's storage is full"
+    return (
+        "it crashed, Android killed it, the phone's storage is full, or the APK is of an earlier edgekd: build it anew"
+    )
