@@ -15,6 +15,7 @@ from simulators.phone_kinds import KINDS
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
 from edgekd.bench.agents import android_app, android_install
 from edgekd.bench.agents.android_app import AndroidApp
+from edgekd.bench.validity import validity
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
 
@@ -121,16 +122,18 @@ def test_what_the_app_cannot_run(tmp_path: Path, apk: Path) -> None:
         AndroidApp(device, apk).prepare("/w", [target])
 
 
-def test_files_go_by_the_provider_where_shell_and_app_share_no_folder(
-    phone: Phone, apk: Path, target: BenchTarget
-) -> None:
-    kind = next(kind for kind in KINDS if {"blind", "unseen", "user"} <= kind.files.keys())
-    kind.stage(phone)
+def test_a_phone_that_is_all_at_once_what_phones_may_be_works(phone: Phone, apk: Path, target: BenchTarget) -> None:
+    """Files go by the provider, for the second user, over the lock screen, once the dialog is accepted."""
+    for kind in KINDS:
+        if kind.says is None and not kind.files.keys() & {"no-fixed", "battery.txt"}:
+            kind.stage(phone)
     plan = PLAN.model_copy(update={"launches": 1})
     result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
     (launch,) = result.measurement("means").launches
     assert result.complete and launch.answers == (2, 0, 1, 1, 2)
     assert result.facts_before["fixed_performance"] is result.facts_before["screen_kept_on"] is True
+    found = validity(result, result.measurement("means"))
+    assert found.standing == "invalid" and found.reasons[0].startswith("battery saver was on")
     assert phone.left() == [] and not phone.has("installed-10") and not phone.has("installed")
     assert phone.content("fixed-performance") == "false"
 
