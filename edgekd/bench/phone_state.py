@@ -82,7 +82,9 @@ def _of_launch(device: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
 
 
 def _in_background(device: Mapping[str, Any] | None) -> bool:
-    return any(state.get("cpuset") in _BACKGROUND for state in _of_launch(device))
+    """By the state after it: before it, the activity may not be on the screen yet."""
+    after = (device or {}).get("after")
+    return isinstance(after, Mapping) and after.get("cpuset") in _BACKGROUND
 
 
 def _lowest_percent(result: BenchRecord) -> int | None:

@@ -22,14 +22,15 @@ class Steadiness(TypedDict):
     screen_kept_on: bool
 
 
-# $1: a marker, $2: the workspace. 15: whatever it is plugged into.
+# $1: a marker, $2: the workspace. The screen's own timeout holds unplugged too, which energy is measured at; two hours,
+# so that a phone which was lost with it does not shine for ever.
 _SCRIPT = (
     """exec 2>/dev/null
 m=$1
 mode='cmd power set-fixed-performance-mode-enabled'
-stay='global stay_on_while_plugged_in'
+stay='system screen_off_timeout'
 was=$(settings get $stay)
-case "$was" in [0-9]|1[0-5]) undo="settings put $stay $was";; *) undo="settings delete $stay";; esac
+case "$was" in ''|*[!0-9]*) undo="settings delete $stay";; *) undo="settings put $stay $was";; esac
 asleep=
 dumpsys -t 10 power | grep -qE 'mWakefulness=(Asleep|Dozing|Dreaming)' && asleep='input keyevent KEYCODE_SLEEP'
 printf '%s\\n' "$mode false" "$undo" "$asleep" 'rm -f "$0"' > "$2/"""
@@ -37,8 +38,8 @@ printf '%s\\n' "$mode false" "$undo" "$asleep" 'rm -f "$0"' > "$2/"""
     """" || exit 1
 $mode true >/dev/null && echo "$m fixed"
 [ -z "$asleep" ] || input keyevent KEYCODE_WAKEUP
-settings put $stay 15
-[ "$(settings get $stay)" = 15 ] && echo "$m screen"
+settings put $stay 7200000
+[ "$(settings get $stay)" = 7200000 ] && echo "$m screen"
 exit 0
 """
 )

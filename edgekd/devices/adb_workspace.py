@@ -17,24 +17,18 @@ _END = (
     f'end() {{ for s in "$1"/{AT_END}*; do [ -f "$s" ] && sh "$s" >/dev/null 2>&1 </dev/null; done; '
     'rm -rf "$1" || { sleep 1; rm -rf "$1"; }; }; '
 )
-# $1: the folder, which so stands among this process's arguments: that is how others see that it is in use.
-_KEEP = f"trap '' HUP; {_END}" + (
-    'printf "edgekd-folder %s\\n" "$1"; cat >/dev/null; end "$1"; printf "edgekd-removed\\n"'
-)
-_QUOTED_KEEP = _KEEP.replace("'", "'\\''")
+# A folder's name begins with the process that holds it, whose own text is among its arguments.
 _CLEAR = (
-    f"for d in {WORKSPACES}/edgekd-*; do "
-    # Twice: one that is just being made has no process with its name for an instant.
-    '[ -d "$d" ] && ! used "$d" && sleep 1 && ! used "$d" && end "$d"; done; '
+    f"for d in {WORKSPACES}/edgekd-*p*; do p=${{d#{WORKSPACES}/edgekd-}}; p=${{p%%p*}}; "
+    "case \"$p\" in ''|*[!0-9]*) continue;; esac; "
+    '[ ! -d "$d" ] || grep -q edgekd-folder "/proc/$p/cmdline" 2>/dev/null || end "$d"; done; '
 )
 HOLD = (
-    f"trap '' HUP; {_END}"
-    'used() { grep -qF "$1" /proc/[0-9]*/cmdline 2>/dev/null; }; '
-    f"{_CLEAR}"
-    f"d=$(mktemp -d {WORKSPACES}/edgekd-XXXXXXXX) || exit 1; "
-    f"exec sh -c '{_QUOTED_KEEP}' edgekd \"$d\""
+    f"trap '' HUP; {_END}{_CLEAR}"
+    f"d=$(mktemp -d {WORKSPACES}/edgekd-$$pXXXXXX) || exit 1; "
+    'printf "edgekd-folder %s\\n" "$d"; cat >/dev/null; end "$d"; printf "edgekd-removed\\n"'
 )
-_FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
+_FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,18})\n\Z")
 
 
 def read_folder(line: bytes) -> str | None:

@@ -218,23 +218,23 @@ def test_a_killed_edgekd_leaves_nothing_on_the_phone(phone: Phone) -> None:
     assert phone.gone("sleep 634")
 
 
-STAY = "setting-global-stay_on_while_plugged_in"
+STAY = "setting-system-screen_off_timeout"
 
 
 def test_a_phone_is_held_steady_until_the_end_or_the_next_run(phone: Phone) -> None:
     device = phone.device
-    phone.put(STAY, "3")
+    phone.put(STAY, "30000")
     phone.say("power", "Power Manager State:\n  mWakefulness=Dozing\n")
     with device.workspace() as folder:
         device.hold_steady(folder)
-        assert (phone.content("fixed-performance"), phone.content(STAY)) == ("true", "15")
+        assert (phone.content("fixed-performance"), phone.content(STAY)) == ("true", "7200000")
         # adbd is killed with all that it started: nobody is left to undo anything.
         phone.order("restart")
         phone.attach()
         assert phone.left() and phone.content("fixed-performance") == "true"
         with device.workspace():
             assert phone.left() == [Path(name).name for name in phone.left()], "one folder, empty"
-            assert (phone.content("fixed-performance"), phone.content(STAY)) == ("false", "3")
+            assert (phone.content("fixed-performance"), phone.content(STAY)) == ("false", "30000")
     assert phone.content("keys.txt").split() == ["KEYCODE_WAKEUP", "KEYCODE_SLEEP"]
     (phone.system / STAY).unlink()
     for name in ("no-fixed", "no-settings"):

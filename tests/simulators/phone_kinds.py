@@ -131,5 +131,5 @@ def _left(phone: Phone) -> tuple[str, ...]:
         if phone.has("fixed-performance") and phone.content("fixed-performance") != "false"
         else []
     )
-    stays = ["screen kept on"] if phone.has("setting-global-stay_on_while_plugged_in") else []
+    stays = ["screen kept on"] if phone.has("setting-system-screen_off_timeout") else []
     return (*files, *apps, *on, *stays)

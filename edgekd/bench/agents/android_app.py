@@ -41,6 +41,8 @@ PLAN = "plan.json"
 
 _SHORT_TIMEOUT_S = 60.0
 _COPY_TIMEOUT_S = 300.0
+# From starting the app for the first time to a reply that it measures nothing for.
+_GREET_TIMEOUT_S = 180.0
 
 # $1: what to wait for, $2: the package, $3: how many looks without a process are enough, $4: how many once it was seen.
 # It must not disturb what is measured meanwhile: once the process is known, a look costs two system calls and a sleep.
@@ -138,7 +140,7 @@ class AndroidApp:
         for self._reads in (True, False):
             word = secrets.token_hex(8)
             plan = {"hello": word, "out": f"hello-{word}.json"}
-            reply = self._answer(plan, f"{word}.json", _SHORT_TIMEOUT_S)
+            reply = self._answer(plan, f"{word}.json", _GREET_TIMEOUT_S)
             if isinstance(reply, dict) and reply.get("hello") == word:
                 return
         refused = printable(str(reply.get("error") if isinstance(reply, dict) else reply), 300)
@@ -263,4 +265,6 @@ def why_silent(messages: str) -> str:
         )
     if "deviceLocked=1" in messages:
         return "the phone is locked. Unlock it and keep its screen on"
-    return "it crashed, Android killed it, or the phone's storage is full"
+    return (
+        "it crashed, Android killed it, the phone's storage is full, or the APK is of an earlier edgekd: build it anew"
+    )

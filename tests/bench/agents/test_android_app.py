@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from simulators.phone import Phone
-from simulators.phone_kinds import KINDS
+from simulators.phone_kinds import KINDS, Kind
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
 from edgekd.bench.agents import android_app, android_install
 from edgekd.bench.agents.android_app import AndroidApp
+from edgekd.bench.validity import validity
 from edgekd.devices.fake import FakeDevice
+from edgekd.devices.protocol import Completed
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
 
 ANDROID_7_PS = """#!/bin/sh
@@ -121,26 +124,48 @@ def test_what_the_app_cannot_run(tmp_path: Path, apk: Path) -> None:
         AndroidApp(device, apk).prepare("/w", [target])
 
 
-def test_files_go_by_the_provider_where_shell_and_app_share_no_folder(
-    phone: Phone, apk: Path, target: BenchTarget
-) -> None:
-    kind = next(kind for kind in KINDS if {"blind", "unseen", "user"} <= kind.files.keys())
-    kind.stage(phone)
+def test_a_phone_that_is_all_at_once_what_phones_may_be_works(phone: Phone, apk: Path, target: BenchTarget) -> None:
+    """Files go by the provider, for the second user, over the lock screen, once the dialog is accepted."""
+    for kind in KINDS:
+        if kind.says is None and not kind.files.keys() & {"no-fixed", "battery.txt"}:
+            kind.stage(phone)
     plan = PLAN.model_copy(update={"launches": 1})
     result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
     (launch,) = result.measurement("means").launches
     assert result.complete and launch.answers == (2, 0, 1, 1, 2)
     assert result.facts_before["fixed_performance"] is result.facts_before["screen_kept_on"] is True
+    found = validity(result, result.measurement("means"))
+    assert found.standing == "invalid" and found.reasons[0].startswith("battery saver was on")
     assert phone.left() == [] and not phone.has("installed-10") and not phone.has("installed")
     assert phone.content("fixed-performance") == "false"
 
 
-def test_every_kind_of_phone_that_does_not_work_says_what_to_do(
+REFUSING = [kind for kind in KINDS if kind.files.keys() & {"user-closed", "user-state", "refuse"}]
+
+
+@pytest.mark.parametrize("kind", REFUSING, ids=[kind.name.replace(" ", "-") for kind in REFUSING])
+def test_what_a_phone_refuses_is_explained(kind: Kind, apk: Path, target: BenchTarget) -> None:
+    """By the words that the simulated phone has of Android."""
+
+    def answer(argv: Sequence[str], _: dict[str, bytes]) -> Completed:
+        if "am get-current-user" in " ".join(argv):
+            state = kind.files.get("user-state", "RUNNING_UNLOCKED")
+            denied = "java.lang.SecurityException: Shell does not have permission to access user 10\n"
+            return Completed(0, f"user 0\n{state}\n", denied if "user-closed" in kind.files else "")
+        return Completed(1, kind.files.get("refuse", ""), "")
+
+    assert kind.says is not None
+    with pytest.raises(DeviceError, match=kind.says) as caught:
+        AndroidApp(FakeDevice(answer), apk).prepare("/w", [target])
+    assert str(caught.value).isprintable() and caught.value.exit_code == 4
+
+
+def test_every_kind_of_phone_that_does_not_start_the_app_says_what_to_do(
     phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(android_app, "_LOOKS", 4)
-    monkeypatch.setattr(android_install, "INSTALL_TIMEOUT_S", 3.0)
-    for kind in (kind for kind in KINDS if kind.says):
+    monkeypatch.setattr(android_app, "_LOOKS", 2)
+    for kind in (kind for kind in KINDS if kind.files.keys() & {"prompt", "keyguard", "stillborn"} and kind.says):
+        monkeypatch.setattr(android_install, "INSTALL_TIMEOUT_S", 3.0 if "prompt" in kind.files else 300.0)
         kind.stage(phone)
         agent = AndroidApp(phone.device, apk)
         with pytest.raises(DeviceError, match=kind.says) as caught, phone.device.workspace() as folder:

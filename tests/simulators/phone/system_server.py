@@ -145,9 +145,10 @@ class SystemServer:
             return 1, (self._system / "refuse").read_text(), ""
         while self._is("prompt") and not self._is("accepted"):
             time.sleep(0.05)
-        with (self._storage / words[-1].removeprefix("/data/local/tmp/")).open("rb") as stream:
-            if stream.read(2) != b"PK":
-                return 1, "Failure [INSTALL_PARSE_FAILED_NOT_APK]\n", ""
+        apk = self._storage / words[-1].removeprefix("/data/local/tmp/")
+        # Who asked may be gone with it by the time that the dialog is accepted.
+        if not apk.is_file() or apk.read_bytes()[:2] != b"PK":
+            return 1, "Failure [INSTALL_PARSE_FAILED_NOT_APK]\n", ""
         self._installed(user).touch()
         return 0, "Success\n", ""
 
