@@ -50,11 +50,16 @@ class InputSize(Protocol):
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A photo as it lies in its file: an 8-bit RGB image, its Exif orientation, and what was unusual about the file."""
+    """A photo as it lies in its file: an 8-bit RGB image, its Exif orientation, what was unusual about the file."""
 
     image: Image.Image
     orientation: int
     notes: tuple[str, ...]
+
+    @staticmethod
+    def of_pixels(pixels: Pixels) -> StoredPhoto:
+        """Upright RGB pixels uint8 [H, W, 3] that come from no file, such as a camera's frame."""
+        return StoredPhoto(Image.fromarray(pixels), 1, ())
 
 
 @dataclass(frozen=True)

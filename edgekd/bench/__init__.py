@@ -5,7 +5,7 @@ harness        the launches of one device                   multi_device one pla
 resume         continuing an interrupted measurement        sameness     whether two results are of one measurement
 records        what was recorded                            result       the result, its statistics, its JSON file
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
-cpu_share      whether a launch had the CPU to itself
+raw_photos     photos and frames for it                 end_to_end   from a photo or a frame to the answer
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
 before_after   two results of one device                    on_device    accuracy where the file runs
 cpu_share      whether a launch had the CPU to itself

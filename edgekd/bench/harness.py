@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekd import storage
 from edgekd.bench.agents.device_agent import STAGE
-from edgekd.bench.agents.protocol import Agent, check_threads
+from edgekd.bench.agents.protocol import Agent, check_device
 from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.agents.reply import LaunchRequest, launch_from_reply
 from edgekd.bench.plan import BenchPlan
@@ -87,7 +87,7 @@ def blank(targets: Sequence[BenchTarget], baseline: str, plan: BenchPlan, device
     """The result before anything is launched, without facts. Raises: UsageError for names or threads that don't fit."""
     _check_names(targets, baseline)
     for target in targets:
-        check_threads(device, target.threads or plan.threads)
+        check_device(device, target.threads or plan.threads, target.raw is not None)
     measurements = tuple(_empty(target, plan) for target in targets)
     return BenchResult(device.address, baseline, plan, (), {}, {}, measurements, agent=agent.name)
 
@@ -161,6 +161,7 @@ class _Session:
             check_n=len(target.check.inputs) if target.check is not None and settings["check"] else 0,
             curve=settings["curve"],
             answers=settings["answers"],
+            end_to_end=() if target.raw is None else target.raw.counts,
         )
         return launch_from_reply(reply, round_, session, request, self.device.address)
 
@@ -230,6 +231,7 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
         inputs_sha256=hashlib.sha256(target.inputs.tobytes()).hexdigest(),
         threads=target.threads or plan.threads,
         host=None if target.check is None else target.check.host,
+        end_to_end=() if target.raw is None else target.raw.records,
     )
 
 

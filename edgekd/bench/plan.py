@@ -44,6 +44,8 @@ class BenchPlan(Section):
     """When inferences start: one after the other, one per pace_ms (as a camera app does), or for minutes."""
     pace_ms: float = Field(default=FRAME_MS, gt=0, le=60_000)
     """Milliseconds from one start to the next in paced mode; the default is a camera at 30 frames per second."""
+    end_to_end: bool = False
+    """Time photos and camera frames too, from a photo's file or a frame to the answer."""
     launch_timeout_s: float = Field(default=300.0, gt=0)
     """Seconds after which a launch is ended and counted as failed."""
     seed: int = Field(default=0, ge=0)
@@ -62,4 +64,10 @@ class BenchPlan(Section):
             raise ValueError(
                 f"min_iterations must be <= max_iterations, got {self.min_iterations} and {self.max_iterations}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _end_to_end_fits(self) -> BenchPlan:
+        if self.end_to_end and self.mode != "back-to-back":
+            raise ValueError(f"end_to_end is measured back-to-back, not in mode {self.mode}")
         return self

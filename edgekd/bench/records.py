@@ -11,9 +11,10 @@ from pydantic import ConfigDict, Field, ValidationError
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-# 3 added: a launch's session, resumed, polled. Files of schema 2 are those without, and are read.
-SCHEMA = 3
-READABLE = (2, SCHEMA)
+# 3 added: a launch's session, resumed, polled. 4 added: end_to_end. Files of older schemas are those without, and are
+# read.
+SCHEMA = 4
+READABLE = (2, 3, SCHEMA)
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
@@ -21,6 +22,9 @@ _AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# Where the way to an answer begins: a photo's file, or a camera's frame, which is in memory as RGB.
+Source = Literal["photo", "frame"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,39 @@ class TimingSummary:
 
 
 @dataclass(frozen=True)
+class EndToEnd:
+    """Photos or frames timed from end to end in one launch; the three stages of each pass, in nanoseconds.
+
+    ``decode_ns`` is empty for frames. ``switched_out`` are the places of passes that lost the CPU meanwhile, ``cpu``
+    and ``answers`` as in ``Launch``; ``inputs_sha256`` is of the model's uint8 inputs, one after the other.
+    """
+
+    __pydantic_config__ = _AGENT
+
+    source: Source
+    decode_ns: tuple[Positive, ...]
+    resize_ns: tuple[Positive, ...]
+    inference_ns: tuple[Positive, ...]
+    cpu: Mapping[str, float]
+    inputs_sha256: Sha256
+    answers: tuple[Count, ...]
+    switched_out: tuple[Count, ...] | None = None
+
+
+@dataclass(frozen=True)
+class EndToEndInputs:
+    """What is timed from end to end: [height, width] of each photo or frame, the hash of all their bytes, and that of
+    the uint8 inputs that this machine makes of them."""
+
+    __pydantic_config__ = _STRICT
+
+    source: Source
+    sizes: tuple[tuple[int, int], ...]
+    sha256: Sha256
+    inputs_sha256: Sha256
+
+
+@dataclass(frozen=True)
 class Launch:
     """One fresh process, as the agent on the device reported it.
 
@@ -58,7 +95,8 @@ class Launch:
     machine's busy_s, steal_s and total_s. ``switched_out`` are the places in ``timings_ns`` of inferences that lost the
     CPU meanwhile, None where that is not known. ``late_n`` counts paced frames that started late; rows of ``curve`` are
     [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
-    from 0 how often an interrupted measurement was continued.
+    from 0 how often an interrupted measurement was continued. ``end_to_end`` are photos and frames,
+    where they are timed.
     """
 
     __pydantic_config__ = _AGENT
@@ -85,6 +123,7 @@ class Launch:
     device: Mapping[str, Any] | None = None
     session: Count = 0
     switched_out: tuple[Count, ...] | None = None
+    end_to_end: tuple[EndToEnd, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +156,7 @@ class Measurement:
     inputs_sha256: str
     threads: Positive
     host: HostAnswers | None = None
+    end_to_end: tuple[EndToEndInputs, ...] = ()
     launches: tuple[Launch, ...] = ()
 
 

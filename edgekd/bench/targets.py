@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.on_device import host_answers
+from edgekd.bench.raw_photos import RawPhotos
 from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
@@ -20,10 +21,14 @@ from edgekd.preprocess import Preprocessing
 
 @dataclass(frozen=True)
 class Photos:
-    """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known."""
+    """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known.
+
+    ``raw`` gives the same photos from before they are decoded, where they are to be timed from end to end.
+    """
 
     images: Callable[[Preprocessing], NDArray[np.uint8]]
     labels: Sequence[str] | None = None
+    raw: Callable[[Preprocessing], RawPhotos] | None = None
 
 
 def make_targets(
@@ -37,15 +42,17 @@ def make_targets(
     """
     targets = []
     images: dict[str, NDArray[np.uint8]] = {}
+    raws: dict[str, RawPhotos | None] = {}
     for name, artifact in artifacts.items():
         key = repr(artifact.preprocessing)
         if key not in images:
             images[key] = timed.images(artifact.preprocessing)
+            raws[key] = None if timed.raw is None else timed.raw(artifact.preprocessing)
         check_photos = None if check is None else _check(artifact, check)
         for count in threads:
             title = name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
-            target = BenchTarget(title, artifact.path, artifact.format, images[key], count, check_photos)
-            targets.append(target)
+            photos = (images[key], count, check_photos, raws[key])
+            targets.append(BenchTarget(title, artifact.path, artifact.format, *photos))
     return targets
 
 
@@ -82,6 +89,7 @@ class BenchTarget:
         inputs: uint8 RGB [n, H, W, 3], already of the file's input size.
         threads: CPU threads; None for the plan's.
         check: photos that the device's predictions are checked on.
+        raw: photos and frames that are timed from end to end.
 
     Raises: UsageError for another format, images of another kind, or a path without a file.
     """
@@ -92,6 +100,7 @@ class BenchTarget:
     inputs: NDArray[np.uint8]
     threads: int | None = None
     check: CheckPhotos | None = None
+    raw: RawPhotos | None = None
 
     def __init__(
         self,
@@ -101,9 +110,10 @@ class BenchTarget:
         inputs: NDArray[np.uint8],
         threads: int | None = None,
         check: CheckPhotos | None = None,
+        raw: RawPhotos | None = None,
     ) -> None:
         values = {"name": name, "path": Path(path), "format": format, "inputs": inputs}
-        for field, value in {**values, "threads": threads, "check": check}.items():
+        for field, value in {**values, "threads": threads, "check": check, "raw": raw}.items():
             object.__setattr__(self, field, value)
         if self.format not in ("tflite", "onnx", "ort"):
             raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")

@@ -50,15 +50,18 @@ def photos_of(
     if data is None and not _is_run(artifacts):
         raise UsageError("which photos? Give a folder of them: --data photos")
     make = run_photos if data is None or _dataset_file(data).is_file() else _folder_photos
-    timed, check = (make(data or artifacts[0], count) for count in (timed_n, check_n))
+    timed = make(data or artifacts[0], timed_n, options["end_to_end"])
+    check = make(data or artifacts[0], check_n)
     return make_targets(files, timed, check if check_n else None, options["threads"])
 
 
 def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     """The plan that the options ask for. Raises: UsageError for modes that exclude each other."""
-    paced, sustained = options["paced"], options["sustained"]
-    if paced and sustained:
-        raise UsageError("--paced and --sustained exclude each other: choose one")
+    paced, sustained, end_to_end = options["paced"], options["sustained"], options["end_to_end"]
+    modes = {"--paced": paced, "--sustained": sustained, "--end-to-end": end_to_end}
+    chosen = [name for name, value in modes.items() if value]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other: choose one")
     seconds = options["seconds"] or (_SUSTAINED_S if sustained else 1.0)
     common = {"seconds_per_launch": seconds, "affinity": options["affinity"], "delegate": options["delegate"]}
     timeout_s = options["timeout"] or max(_TIMEOUT_S, 3 * seconds)
@@ -67,7 +70,8 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     if sustained:
         return BenchPlan(**common, launches=1, mode="sustained", max_iterations=100_000, launch_timeout_s=timeout_s)
     mode = {"mode": "paced", "pace_ms": paced} if paced else {"pace_ms": FRAME_MS}
-    return BenchPlan(**common, **mode, launches=options["launches"], launch_timeout_s=timeout_s)
+    launches = options["launches"]
+    return BenchPlan(**common, **mode, launches=launches, end_to_end=end_to_end, launch_timeout_s=timeout_s)
 
 
 def choose_agent(options: Mapping[str, Any]) -> AgentChoice:
@@ -86,8 +90,9 @@ def _dataset_file(run: Path) -> Path:
     return run / "data" / "dataset.json"
 
 
-def run_photos(run: Path, count: int) -> Photos:
-    """The first test photos of a run, with their classes."""
+def run_photos(run: Path, count: int, end_to_end: bool = False) -> Photos:
+    """The first test photos of a run, with their classes; as files too where they are timed from end to end."""
+    from edgekd.bench.raw_photos import raw_photos_of
     from edgekd.data.dataset import Dataset
     from edgekd.data.images import images_of
     from edgekd.errors import RunError
@@ -97,10 +102,12 @@ def run_photos(run: Path, count: int) -> Photos:
     dataset = Dataset.load(_dataset_file(run))
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
-    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels)
+    raw = raw_photos_of(dataset, samples) if end_to_end else None
+    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels, raw)
 
 
-def _folder_photos(folder: Path, count: int) -> Photos:
+def _folder_photos(folder: Path, count: int, end_to_end: bool = False) -> Photos:
+    from edgekd.bench.raw_photos import RawPhotosOf
     from edgekd.data.folder import list_unlabelled
 
     paths = [item.path for item in list_unlabelled(folder).items]
@@ -110,4 +117,4 @@ def _folder_photos(folder: Path, count: int) -> Photos:
     def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
         return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
-    return Photos(images)
+    return Photos(images, raw=RawPhotosOf(paths[:count]) if end_to_end else None)

@@ -36,7 +36,8 @@ FLAGS_OF_INTEREST = frozenset(
         "neon",
     }
 )
-RUNTIMES = ("ai-edge-litert", "onnxruntime", "numpy")
+# What a device is set up with: the runtimes, their arrays, and what decodes photos that are timed from end to end.
+RUNTIMES = ("ai-edge-litert", "onnxruntime", "numpy", "pillow")
 
 # /proc/cpuinfo on arm64 gives numbers only; these are the cores of the boards and phones people have.
 _ARM_PARTS = {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.bench.raw_photos import RawPhotosOf
 from edgekd.bench.targets import BenchTarget
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
@@ -130,14 +131,18 @@ def fixed_teacher_row(context: RunContext) -> dict[str, Any]:
     return {**row.to_json(), "artifact": None if summary["file"] is None else f"teacher/{summary['file']}"}
 
 
-def fixed_teacher_target(context: RunContext, samples: Sequence[Sample]) -> BenchTarget | None:
-    """The teacher's file for the benchmark; None where it can't be timed."""
+def fixed_teacher_target(
+    context: RunContext, samples: Sequence[Sample], raw: RawPhotosOf | None = None
+) -> BenchTarget | None:
+    """The teacher's file for the benchmark; None where it can't be timed. ``raw`` is timed from end to end."""
     summary = read_json(context.path / "teacher" / "summary.json")
     if summary["file"] is None or summary["note"]:
         return None
     path = context.path / "teacher" / summary["file"]
-    images = images_of(context.dataset, tuple(samples), context.preprocessing_at(tuple(summary["input"])))
-    return BenchTarget("teacher", path, "onnx" if path.suffix == ".onnx" else "tflite", images)
+    preprocessing = context.preprocessing_at(tuple(summary["input"]))
+    images = images_of(context.dataset, tuple(samples), preprocessing)
+    photos = None if raw is None else raw(preprocessing)
+    return BenchTarget("teacher", path, "onnx" if path.suffix == ".onnx" else "tflite", images, raw=photos)
 
 
 def _copy_file(directory: Path, teacher: Teacher) -> str | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from edgekd import storage
 from edgekd._version import __version__
-from edgekd.report import format as fmt
 from edgekd.report.devices_report import (
     DevicesReport,
     conditions,
@@ -16,7 +15,9 @@ from edgekd.report.devices_report import (
     findings,
     matrix_cells,
     reasons,
+    speed_claim,
 )
+from edgekd.report.end_to_end import CAPTION, end_to_end_cells
 
 _LEGEND = (
     "Below 1 is faster, or fewer executed instructions. A ratio that is not valid says so; the reasons are given with "
@@ -41,6 +42,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
         "report": report,
         "matrix": matrix_cells(report),
         "legend": _LEGEND,
+        "end_to_end_caption": CAPTION,
         "parts": [
             {
                 "address": part.result.device,
@@ -48,6 +50,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
                 "conditions": "; ".join([conditions(part), *findings(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
+                "end_to_end": end_to_end_cells(part.end_to_end),
             }
             for part in report.parts
         ],
@@ -66,6 +69,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
     for part in values["parts"]:
         parts += [f"## {escaped(part['address'])}", escaped(part["what"]), escaped(part["conditions"])]
         parts += [*(f"> ⚠ {escaped(reason)}" for reason in part["reasons"] if reason), cells_table(part["cells"])]
+        parts += [CAPTION, cells_table(part["end_to_end"])] if part["end_to_end"].rows else []
     parts += [
         "## Provenance",
         "\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in values["provenance"]),
@@ -81,14 +85,10 @@ def headline(report: DevicesReport) -> str:
     name = report.names[-1] if len(report.names) == 1 else _shipped(report)
     speeds = []
     for part in report.parts:
-        line = part.line(name)
-        speedup = line.comparison.speedup if line is not None else None
-        if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
-            continue
-        if line.comparison.standing == "invalid":
-            continue
-        standing = "" if line.comparison.standing == "valid" else f" ({line.comparison.standing})"
-        speeds.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}{standing}")
+        claim = speed_claim(part, name)
+        if claim is not None:
+            speed, _, rest = claim.partition(" as fast")
+            speeds.append(f"{speed} as fast on {part.result.device}{rest}")
     devices = len(report.parts)
     summary = f"{len(report.names)} files on {devices} device{'s' if devices > 1 else ''}"
     return f"{name} against {report.baseline}: {', '.join(speeds)}" if speeds else summary

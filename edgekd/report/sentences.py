@@ -87,9 +87,15 @@ def bench_sentence(report: Report) -> str:
     return (
         f"{bench.launches} launches each in fresh processes, interleaved in random order, on {bench.photos} of the "
         f"photos, {threads}, {machine_sentence(bench.facts)} ({', '.join(bench.runtimes)}). p50 is the median of the "
-        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. Decoding and resizing "
-        "are not included."
+        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. "
+        f"{_what_is_timed(report)}"
     )
+
+
+def _what_is_timed(report: Report) -> str:
+    if any(row.end_to_end for row in report.rows):
+        return "Decoding and resizing are timed apart."
+    return "Decoding and resizing are not included."
 
 
 def machine_sentence(facts: Mapping[str, Any]) -> str:

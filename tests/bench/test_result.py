@@ -21,7 +21,7 @@ def test_what_is_saved_is_read_and_holds_to_the_schema(tmp_path: Path) -> None:
     made.save(tmp_path / "a.json")
     assert BenchResult.load(tmp_path / "a.json") == made
     value = json.loads((tmp_path / "a.json").read_text())
-    assert value["schema"] == 3 and set(value) == set(json_schema()["properties"])
+    assert value["schema"] == 4 and set(value) == set(json_schema()["properties"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ Decoding, resizing and the cast to the input's type lie outside. The images are 
 
 PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
-"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
+"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}; where photos
+are timed from end to end, also "end_to_end", which device_end_to_end.py describes.
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
 the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell.
@@ -22,6 +23,7 @@ Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -97,9 +99,13 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     _say("warming up")
     warmup_n, steady = warm_up(model, inputs, plan, counting=counter is not None)
     _say("being timed")
-    before = _cpu_times()
+    before = cpu_times()
     timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
-    after = _cpu_times()
+    after = cpu_times()
+    end_to_end = None
+    if plan.get("end_to_end"):
+        _say("being timed from end to end")
+        end_to_end = load_end_to_end()(model, plan, sys.modules[__name__])
     _say("answering")
     return {
         "schema": SCHEMA,
@@ -113,12 +119,20 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "threads": plan["threads"],
         "delegate": model.delegate,
         "runtime": model.runtime,
-        "cpu": {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {},
+        "cpu": difference(before, after),
         "answers": answers_to(model, images) if plan["answers"] else None,
         "check_answers": answers_to(model, load_images(plan["check_inputs"])) if plan["check_inputs"] else None,
         "device": None,
+        "end_to_end": end_to_end,
         **timed,
     }
+
+
+def load_end_to_end() -> Callable[..., Any]:
+    """``measure_end_to_end`` of the module that was copied beside this one, with the archive that it needs."""
+    sys.path.insert(0, str(Path(__file__).with_name("photo_pixels.zip")))
+    measure: Callable[..., Any] = importlib.import_module("end_to_end").measure_end_to_end
+    return measure
 
 
 def _say(stage: str) -> None:
@@ -401,7 +415,12 @@ def _memory_bytes(key: str) -> int | None:
     return int(lines[0][1]) * 1024 if lines else None
 
 
-def _cpu_times() -> dict[str, float]:
+def difference(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """What passed between two ``cpu_times``; nothing where one could not be read as the other."""
+    return {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {}
+
+
+def cpu_times() -> dict[str, float]:
     """This process's CPU seconds, its waiting and, where readable, those of the whole machine. Source: proc_stat(5)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     times = {"own_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter()}

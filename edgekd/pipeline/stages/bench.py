@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgekd.bench.harness import measure
+from edgekd.bench.raw_photos import RawPhotosOf, raw_photos_of
 from edgekd.bench.targets import BenchTarget
 from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
+from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_target
 from edgekd.pipeline.run_files import TITLES, artifacts_in
@@ -27,13 +32,14 @@ def run(context: RunContext) -> None:
     def work(directory: Path, _key: str) -> None:
         samples = dataset.split("test")[:_BENCH_PHOTOS]
         files = artifacts_in(context.path)
+        raw = raw_photos_of(dataset, samples) if recipe.bench.end_to_end else None
         targets = [
-            BenchTarget(row, files[row].path, files[row].format, images_of(dataset, samples, files[row].preprocessing))
+            _target(row, files[row], images_of(dataset, samples, files[row].preprocessing), raw)
             for row in TITLES
             # The student without the teacher has the same graph as the distilled one.
             if row in files and row != "labels_only"
         ]
-        if recipe.teacher.is_fixed and (teacher := fixed_teacher_target(context, samples)) is not None:
+        if recipe.teacher.is_fixed and (teacher := fixed_teacher_target(context, samples, raw)) is not None:
             targets.insert(0, teacher)
         measure(
             # A teacher that can't be timed leaves the float student to be held against.
@@ -42,3 +48,8 @@ def run(context: RunContext) -> None:
         )  # fmt: skip
 
     workspace.stage("bench", depends, ("bench.json",), work)
+
+
+def _target(row: str, artifact: Artifact, images: NDArray[np.uint8], raw: RawPhotosOf | None) -> BenchTarget:
+    photos = None if raw is None else raw(artifact.preprocessing)
+    return BenchTarget(row, artifact.path, artifact.format, images, raw=photos)

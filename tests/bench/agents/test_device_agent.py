@@ -195,11 +195,11 @@ def test_inferences_that_lose_the_cpu_to_a_busy_neighbour_are_marked(threads: in
             assert neighbour.stdout is not None
             neighbour.stdout.readline()
             os.sched_setaffinity(0, {cpu})
-            before = device_agent._cpu_times()
+            before = device_agent.cpu_times()
             timed = device_agent.time_inferences(
                 device_agent.Model(infer, (1,), np.uint8, "", ""), [0], {**plan, "curve": False}
             )
-            after = device_agent._cpu_times()
+            after = device_agent.cpu_times()
         finally:
             os.sched_setaffinity(0, allowed)
             neighbour.kill()
