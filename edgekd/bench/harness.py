@@ -203,6 +203,7 @@ def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, An
         "seconds": plan.seconds_per_launch,
         "min_iterations": plan.min_iterations,
         "max_iterations": plan.max_iterations,
+        "sample_ms": plan.sample_ms,
         "pace_ms": plan.pace_ms if plan.mode == "paced" else None,
         "curve": plan.mode == "sustained",
         "answers": first,

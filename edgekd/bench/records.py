@@ -96,7 +96,7 @@ class Launch:
     CPU meanwhile, None where that is not known. ``late_n`` counts paced frames that started late; rows of ``curve`` are
     [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
     from 0 how often an interrupted measurement was continued. ``end_to_end`` are photos and frames,
-    where they are timed.
+    where they are timed. Each of ``timings_ns`` is the mean of ``inferences_per_sample`` inferences timed at once.
     """
 
     __pydantic_config__ = _AGENT
@@ -124,6 +124,7 @@ class Launch:
     session: Count = 0
     switched_out: tuple[Count, ...] | None = None
     end_to_end: tuple[EndToEnd, ...] | None = None
+    inferences_per_sample: Positive = 1
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,18 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
 
 
 def findings(part: DevicePart) -> tuple[str, ...]:
-    """What the curves of a sustained run show, in words; empty for other runs."""
+    """What the curves of a sustained run show, and what was timed several at once, in words."""
     sustained = [finding for line in part.lines for finding in sustained_findings(part.result, line.measurement)]
-    return tuple(sustained)
+    return (*sustained, *(text for line in part.lines if (text := _several_at_once(line.measurement))))
+
+
+def _several_at_once(measurement: Measurement) -> str:
+    """What a timing is of, where it is of several inferences: their tails are then those of means."""
+    counts = {launch.inferences_per_sample for launch in measurement.launches}
+    if counts <= {1}:
+        return ""
+    count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return f"{measurement.name}: each timing is the mean of {count} inferences, which are too short to time alone"
 
 
 def speed_claim(part: DevicePart, name: str) -> str | None:

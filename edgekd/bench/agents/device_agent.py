@@ -10,11 +10,13 @@ Decoding, resizing and the cast to the input's type lie outside. The images are 
 
 PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
-"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}; where photos
-are timed from end to end, also "end_to_end", which device_end_to_end.py describes.
+"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool, "sample_ms":
+short inferences are timed several at once, for so long at least; 0 or absent: each alone}; where photos are timed from
+end to end, also "end_to_end", which device_end_to_end.py describes.
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
-the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell.
+the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell. Where
+``inferences_per_sample`` is above 1, each of ``timings_ns`` is the mean of so many inferences that were timed at once.
 
 Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
 ``instructions`` are those of each inference, less those of an empty call.
@@ -25,6 +27,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import math
 import mmap
 import os
 import resource
@@ -46,6 +49,8 @@ STAGE = "edgekd-agent: "
 CURVE_STEP_S = 1.0
 # An inference that lost the CPU for more than this part of its time is marked as switched out.
 LOST_SHARE = 0.01
+# More at once would meet the end of a time slice too often.
+MOST_PER_SAMPLE = 64
 # The two clocks are read one after the other: a smaller loss shows in the count of switches alone.
 CLOCKS_APART_NS = 20_000
 
@@ -242,10 +247,11 @@ def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counting: boo
 
 
 def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """Nanoseconds of every inference: for ``seconds``, within the bounds on their number.
+    """Nanoseconds of every inference, or of every few at once: for ``seconds``, within the bounds on their number.
 
     A curve goes on for all of ``seconds``; past ``max_iterations`` only its windows are kept.
     """
+    count = choose_per_sample(model, inputs, plan)
     timings: list[int] = []
     switched_out: list[int] = []
     usage = CpuUsage(plan["threads"])
@@ -260,13 +266,13 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
         if pace is not None:
             pace.wait()
             usage.advance()
-        timing = _time_inference(model, inputs[done % len(inputs)])
+        timing = _time_sample(model.infer, [inputs[k % len(inputs)] for k in range(done * count, (done + 1) * count)])
         used_ns, switches = usage.advance()
         done += 1
         if done <= plan["max_iterations"]:
             if is_switched_out(timing, used_ns, switches):
                 switched_out.append(len(timings))
-            timings.append(timing)
+            timings.append(max(1, round(timing / count)))
         if curve is not None:
             curve.add(timing)
     gc.enable()
@@ -274,10 +280,24 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     return {
         "timings_ns": timings,
         "switched_out": switched_out,
+        "inferences_per_sample": count,
         "instructions": None,
         "late_n": late,
         "curve": None if curve is None else curve.rows(),
     }
+
+
+def choose_per_sample(model: Model, inputs: list[Any], plan: dict[str, Any]) -> int:
+    """How many inferences to time at once, so that reading the clocks takes nothing of them; one in a paced run."""
+    if plan["curve"] or plan["pace_ms"] or not plan.get("sample_ms"):
+        return 1
+    single_ns = np.median([_time_inference(model, inputs[k % len(inputs)]) for k in range(STEADY_BLOCK)])
+    return per_sample(float(single_ns), plan["sample_ms"] * 1e6)
+
+
+def per_sample(single_ns: float, sample_ns: float) -> int:
+    """How many inferences of ``single_ns`` last for ``sample_ns`` at least."""
+    return max(1, min(MOST_PER_SAMPLE, math.ceil(sample_ns / max(1.0, single_ns))))
 
 
 class CpuUsage:
@@ -398,6 +418,13 @@ def _count_inference(model: Model, image: Any, counter: Callable[[], int]) -> tu
 def _time_inference(model: Model, image: Any) -> int:
     start = time.perf_counter_ns()
     model.infer(image)
+    return time.perf_counter_ns() - start
+
+
+def _time_sample(infer: Callable[[Any], Any], images: list[Any]) -> int:
+    start = time.perf_counter_ns()
+    for image in images:
+        infer(image)
     return time.perf_counter_ns() - start
 
 

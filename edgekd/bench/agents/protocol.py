@@ -74,9 +74,12 @@ def names_of(targets: Sequence[BenchTarget], index: int) -> dict[str, str | None
 
 
 def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The agent's whole plan; names of files begin with ``prefix``. ``check`` in settings says whether to check."""
+    """The agent's whole plan; names of files begin with ``prefix``. ``check`` in settings says whether to check.
+
+    ``sample_ms`` is for the Python agent alone to add: it reads its clocks by system calls.
+    """
     names = {key: name and f"{prefix}{name}" for key, name in names_of(targets, index).items()}
-    others = {key: value for key, value in settings.items() if key != "check"}
+    others = {key: value for key, value in settings.items() if key not in ("check", "sample_ms")}
     check = names["check_inputs"] if settings["check"] else None
     return {
         **others,

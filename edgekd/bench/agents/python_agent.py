@@ -58,7 +58,8 @@ class PythonAgent:
         argv = [self._device.python, f"{self._folder}/agent.py", plan, out]
         with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
             local_plan, local_out = Path(scratch) / "plan.json", Path(scratch) / "out.json"
-            storage.write_json(local_plan, plan_of(self._targets, index, settings, f"{self._folder}/"))
+            content = plan_of(self._targets, index, settings, f"{self._folder}/")
+            storage.write_json(local_plan, {**content, "sample_ms": settings["sample_ms"]})
             self._device.push(local_plan, plan)
             done = self._device.run(argv, timeout_s)
             if done.status != 0:
