@@ -22,7 +22,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     text, errors, extras            foreign text; the error tree; what each extra brings
     storage, processes              atomic files; child processes
     progress, section               watchers; what every section of a recipe is
-    preprocess, photo_pixels        photo to input tensor: what is specified, and the part that devices run too
+    preprocess                      photo to input tensor, as it is specified
+    photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
     metrics, quiet                  intervals; silent libraries
     scale/        executors for independent tasks (in-process or Ray), and where their files are
     data/         reading photos and labels, duplicates, splits, seeded views

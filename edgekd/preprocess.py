@@ -52,18 +52,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.errors import DataError, MemoryShortage
-from edgekd.photo_pixels import (
-    MAX_PIXELS,
-    Photo,
-    Pixels,
-    crop_box,
-    decode,
-    exif_orientation,
-    open_photo,
-    resample,
-    shrink,
-    turn_upright,
-)
+from edgekd.photo_input import crop_box, resample, shrink
+from edgekd.photo_pixels import MAX_PIXELS, Photo, Pixels, decode, exif_orientation, open_photo, turn_upright
 from edgekd.storage import read_regular_file
 
 __all__ = [

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edgekd.bench.records import EndToEndInputs, Source
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.errors import UsageError
-from edgekd.photo_pixels import StoredPhoto, crop_box, decode, open_photo, resample, shrink
+from edgekd.photo_input import crop_box, resample, shrink
+from edgekd.photo_pixels import StoredPhoto, decode, open_photo
 from edgekd.preprocess import MAX_BYTES, Preprocessing
 from edgekd.storage import read_regular_file
 

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgekd.photo_pixels import StoredPhoto, open_photo, shrink
+from edgekd.photo_input import shrink
+from edgekd.photo_pixels import StoredPhoto, open_photo
 
 
 class Source(NamedTuple):

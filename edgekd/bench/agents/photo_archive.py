@@ -6,12 +6,12 @@ import io
 import zipfile
 from pathlib import Path
 
-# ``photo_pixels`` and all that it imports of edgekd.
-MODULES = ("errors", "photo_formats", "photo_pixels", "text")
+# ``photo_input`` and all that it imports of edgekd.
+MODULES = ("errors", "photo_formats", "photo_input", "photo_pixels", "text")
 
 
 def device_archive() -> bytes:
-    """A zip from which a Python with numpy and Pillow imports ``edgekd.photo_pixels``, and nothing else of edgekd."""
+    """A zip from which a Python with numpy and Pillow imports ``edgekd.photo_input``, and nothing else of edgekd."""
     root, stream = Path(__file__).parents[2], io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("edgekd/__init__.py", "")
