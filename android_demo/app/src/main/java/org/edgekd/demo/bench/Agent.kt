@@ -39,7 +39,8 @@ class Agent(
         if (!model.isFile) throw PlanException("${plan.model} is not in ${folder.path}")
         val images = readNpy(File(folder, plan.inputs))
         val check = plan.checkInputs?.let { readNpy(File(folder, it)) }
-        return Runner(engine(model), clock, device).measure(plan.settings, images, check).toJson()
+        val raw = plan.endToEnd?.let { readRawPhotos(it, folder) }
+        return Runner(engine(model), clock, device).measure(plan.settings, images, check, raw).toJson()
     }
 
     private fun read(name: String): String {
