@@ -78,6 +78,8 @@ def _line(result: BenchResult, name: str, source: Source) -> EndToEndLine:
 def _compare(whole: BenchResult, name: str, source: Source) -> Comparison:
     """The ratio of the whole way; none where a device's inputs are not this machine's, byte for byte."""
     comparison = compare(whole, name)
+    if name == whole.baseline:
+        comparison = replace(comparison, standing=whole.validity(name).standing)
     sides = dict.fromkeys((name, whole.baseline))
     different = [side for side in sides if not _has_same_inputs(whole.measurement(side), source)]
     if not different:

@@ -14,7 +14,7 @@ from edgekd.bench.statistics import Comparison, Summary, compare, summarize
 from edgekd.bench.validity import Validity, sustained_findings, validity
 from edgekd.errors import UsageError
 from edgekd.report import format as fmt
-from edgekd.report.end_to_end import inference_claim
+from edgekd.report.end_to_end import describe_reasons, inference_claim
 from edgekd.report.table import Cells
 
 
@@ -140,7 +140,7 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
     for line in part.lines:
         messages += [*line.validity.reasons, *line.comparison.reasons]
     for way in part.end_to_end:
-        messages += [f"from end to end, {way.source}s: {reason}" for reason in way.comparison.reasons]
+        messages += describe_reasons(way)
     return tuple(dict.fromkeys(messages))
 
 

@@ -53,6 +53,11 @@ def way_to_answer(line: EndToEndLine) -> str:
     return _FROM[line.source]
 
 
+def describe_reasons(line: EndToEndLine) -> list[str]:
+    """What limits a line's numbers, with where they belong."""
+    return [f"from end to end, {line.source}s: {reason}" for reason in line.comparison.reasons]
+
+
 def _claim(line: EndToEndLine) -> str:
     compared, way = line.comparison, way_to_answer(line)
     if compared.standing == "invalid" or compared.estimate is None:

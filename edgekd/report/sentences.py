@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekd.report import format as fmt
 from edgekd.report import quantization
+from edgekd.report.end_to_end import describe_reasons
 from edgekd.report.model import Report
 
 
@@ -32,6 +33,7 @@ def reasons(report: Report) -> tuple[str, ...]:
     reasons = list(report.bench.failures) if report.bench else []
     for row in report.rows:
         reasons += row.comparison.reasons if row.comparison else ()
+        reasons += [reason for line in row.end_to_end for reason in describe_reasons(line)]
     reasons += report.bench.disturbances if report.bench else ()
     return tuple(dict.fromkeys(reasons))
 

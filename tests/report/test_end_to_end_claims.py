@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from test_headline import against, row, semi_valid
 
+from edgekd.bench import BenchResult, Launch
 from edgekd.bench.end_to_end import EndToEndLine
+from edgekd.bench.records import EndToEnd, EndToEndInputs
 from edgekd.bench.statistics import Comparison
 from edgekd.report.end_to_end import end_to_end_cells, inference_claim
 from edgekd.report.headline import headline
+from edgekd.report.render import render
 
 
 def way(comparison: Comparison, source: str = "photo") -> EndToEndLine:
@@ -48,6 +54,34 @@ def test_the_headline_has_both() -> None:
         "frame to answer (3.2–3.4) than the teacher: "
     )
     assert [each.source for each in found.end_to_end] == ["photo", "frame"]
+
+
+def test_a_runs_report_has_the_stages_and_both_ratios(run_dir: Path) -> None:
+    path = run_dir / "bench/bench.json"
+    made = BenchResult.load(path)
+    ms = 1_000_000
+
+    def whole(launch: Launch) -> Launch:
+        inference = (launch.timings_ns[0],) * 2
+        photo = EndToEnd("photo", (60 * ms,) * 2, (30 * ms,) * 2, inference, {}, "1" * 64, (0,))
+        return replace(launch, end_to_end=(photo,))
+
+    inputs = (EndToEndInputs("photo", ((9, 9),), "0" * 64, "1" * 64),)
+    replace(
+        made,
+        measurements=tuple(
+            replace(each, end_to_end=inputs, launches=tuple(map(whole, each.launches))) for each in made.measurements
+        ),
+    ).save(path)
+    headline = render(run_dir)
+    assert re.search(
+        r"[0-9.]+x faster in inference \(.*\), (no difference|1\.[0-9]+x) from photo to answer", headline.text
+    )
+    page, text = (run_dir / "report.html").read_text(), (run_dir / "report.md").read_text()
+    assert "From end to end" in page and "| int8 TFLite | photo | 60.0 ms | 30.0 ms |" in text.replace("\u00a0", " ")
+    assert "Decoding and resizing are timed apart." in text
+    shown = json.loads((run_dir / "report.json").read_text())["headline"]["end_to_end"]
+    assert [line["source"] for line in shown] == ["photo"]
 
 
 def test_a_row_for_every_file_and_source() -> None:
