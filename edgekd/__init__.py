@@ -20,7 +20,8 @@ photos, versions and machine give the same bytes; another version of edgekd may 
 Where things are, in the order in which data flows and imports may go (tests/test_imports.py):
 
     text, errors, extras            foreign text; the error tree; what each extra brings
-    storage, processes              atomic files; child processes
+    stopping, process_tree, memory  signals; what a process started; free memory, archive bombs
+    storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
@@ -38,6 +39,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
     bench/        the plan, agents on a device, results, statistics, validity
+    core_time/    estimated milliseconds of an emulated core
     report/       renders a run, a sweep, or many devices     recipe/      what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edgekd.errors import UsageError
 
 _Z95 = 1.959963984540054
+# The probabilities of an int8 softmax are multiples of this.
+OUTPUT_STEP = 1 / 256
 
 Labels = Sequence[int] | NDArray[np.integer]
 
@@ -31,11 +33,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two prediction lists of length ``n`` are equal."""
+    """How often two prediction lists of length ``n`` are equal.
+
+    ``near_ties`` of them are counted as equal although they differ, see ``same_answers``.
+    """
 
     value: float
     differing: int
     n: int
+    near_ties: int = 0
 
 
 def accuracy(truth: Labels, predicted: Labels) -> Interval:
@@ -123,15 +129,50 @@ def agreement(first: Labels, second: Labels) -> Agreement:
     return Agreement(1 - differing / len(labels), differing, len(labels))
 
 
+def same_answers(first: NDArray[np.floating], second: NDArray[np.floating], step: float = 0.0) -> NDArray[np.bool_]:
+    """Where two models give the same answer, from their probabilities [N, C]; returns [N].
+
+    Answers are the same too where either model gives both classes the same probability to less than ``step``, the
+    resolution of its output: which of the two comes first is then rounding.
+    """
+    rows, ours, theirs = np.arange(len(first)), first.argmax(axis=1), second.argmax(axis=1)
+    our_margin = first[rows, ours] - first[rows, theirs]
+    their_margin = second[rows, theirs] - second[rows, ours]
+    return np.asarray((ours == theirs) | (our_margin < step) | (their_margin < step))
+
+
+def agreement_of_probabilities(
+    first: NDArray[np.floating], second: NDArray[np.floating], step: float = 0.0
+) -> Agreement:
+    """Share of rows of two models' probabilities [N, C] with the same answer, near ties among them."""
+    same = same_answers(first, second, step)
+    near_ties = int((same & (first.argmax(axis=1) != second.argmax(axis=1))).sum())
+    return Agreement(float(same.mean()), int((~same).sum()), len(same), near_ties)
+
+
+def loss_p(truth: Labels, reference: Labels, other: Labels) -> float:
+    """Exact one-sided p-value that ``other`` is right as often as ``reference`` or more, on the same photos.
+
+    Source: Q. McNemar, Psychometrika 12 (1947), in its exact binomial form.
+    """
+    lost, gained = paired_changes(truth, reference, other)
+    return binomial_p(lost, lost + gained, 0.5)
+
+
+def paired_changes(truth: Labels, reference: Labels, other: Labels) -> tuple[int, int]:
+    """How many photos only ``reference`` gets right (lost), and how many only ``other`` (gained)."""
+    true_labels, labels = _pair(truth, reference)
+    _, other_labels = _pair(truth, other)
+    lost = int(((labels == true_labels) & (other_labels != true_labels)).sum())
+    return lost, int(((labels != true_labels) & (other_labels == true_labels)).sum())
+
+
 def mcnemar_p(truth: Labels, first: Labels, second: Labels) -> float:
     """Exact two-sided p-value that two models, on the same photos, are right equally often.
 
     Source: Q. McNemar, Psychometrika 12 (1947), in its exact binomial form.
     """
-    true_labels, labels = _pair(truth, first)
-    _, other_labels = _pair(truth, second)
-    only_first = int(((labels == true_labels) & (other_labels != true_labels)).sum())
-    only_second = int(((labels != true_labels) & (other_labels == true_labels)).sum())
+    only_first, only_second = paired_changes(truth, first, second)
     flips = only_first + only_second
     return min(1.0, 2 * binomial_p(max(only_first, only_second), flips, 0.5))
 

@@ -17,7 +17,9 @@ import time
 import weakref
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+from edgekd.process_tree import descendants, kill_all
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # Seconds that C code may take before the handler runs, and that cleaning up may take after it.
@@ -52,6 +54,8 @@ class _State:
     installed = False
     ended = False
     repeats = 0
+    # A copy: the original is turned away while libraries print.
+    stderr = 2
 
 
 def install() -> None:
@@ -59,6 +63,8 @@ def install() -> None:
     if _State.installed or threading.current_thread() is not threading.main_thread():
         return
     _State.installed = True
+    with contextlib.suppress(OSError):  # closed by whoever started this process
+        _State.stderr = os.dup(2)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -72,6 +78,23 @@ def install() -> None:
 def finish() -> None:
     """Say that the exception has come to the top: from here on only time limits how long the process takes."""
     _State.ended = True
+
+
+def requested() -> Stopped | None:
+    """The signal that this process received, if any: what fails after it may be the exception in another guise."""
+    return None if _State.number is None else Stopped(_State.number)
+
+
+def end(code: int) -> NoReturn:
+    """End this process after a signal, with its children and at once.
+
+    Libraries' threads still run here, and Python's own way out takes from under them what they use.
+    """
+    kill_all(descendants())
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def remove_at_the_end(folder: Path | None) -> None:
@@ -132,18 +155,9 @@ def _see_to_it(number: int) -> None:
 
 def _end_now(number: int) -> None:
     """End this process and its children from a thread: the main thread does not come to it."""
-    _kill_children()
+    kill_all(descendants())
     if _State.folder is not None:
         shutil.rmtree(_State.folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        os.write(2, f"edgekd: stopped by {signal.Signals(number).name}\n".encode())
+        os.write(_State.stderr, f"edgekd: stopped by {signal.Signals(number).name}\n".encode())
     os._exit(128 + number)
-
-
-def _kill_children() -> None:
-    with contextlib.suppress(OSError):
-        for task in Path("/proc/self/task").iterdir():
-            for word in (task / "children").read_text(encoding="ascii").split():
-                with contextlib.suppress(OSError):
-                    pid = int(word)
-                    (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, signal.SIGKILL)

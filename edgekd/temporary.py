@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekd.process_tree import start_ticks
+
 # Another machine, or the same before it started again, may own it: nothing tells whether it still runs.
 _FOREIGN_AGE_S = 7 * 24 * 3600.0
 _OWNED = re.compile(r"\.p(\d+)-(\d+)-([0-9a-f]{8})\.")
@@ -27,7 +29,7 @@ def owned_name(stem: str) -> str:
     True
     """
     pid = os.getpid()
-    return f".{stem[:80]}.p{pid}-{_started(pid)}-{_namespace()}."
+    return f".{stem[:80]}.p{pid}-{start_ticks(pid)}-{_namespace()}."
 
 
 @contextlib.contextmanager
@@ -83,20 +85,10 @@ def process_folder() -> Iterator[Path | None]:
 def _is_left(match: re.Match[str], entry: os.DirEntry[str]) -> bool:
     pid, started, namespace = int(match[1]), match[2], match[3]
     if namespace == _namespace():
-        return _started(pid) != started
+        return start_ticks(pid) != started
     with contextlib.suppress(OSError):
         return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_AGE_S
     return False
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks since boot; "0" where there is no such process or no /proc."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "0"
-    # The command's name, in parentheses, may hold anything.
-    return stat.rpartition(")")[2].split()[19]
 
 
 @functools.cache

@@ -17,19 +17,9 @@ ROOT = Path(edgekd.__file__).parent
 
 # Each layer may import itself and what stands before it.
 LAYERS = (
-    ("text", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
-    (
-        "storage",
-        "processes",
-        "quiet",
-        "photo_formats",
-        "photo_pixels",
-        "photo_input",
-        "preprocess",
-        "metrics",
-        "progress",
-        "section",
-    ),
+    ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
+    ("storage", "processes", "quiet", "metrics", "progress", "section"),
+    ("photo_formats", "photo_pixels", "photo_input", "preprocess"),
     ("scale",),
     ("data",),
     ("formats",),
@@ -47,6 +37,7 @@ LAYERS = (
     ("export",),
     ("devices",),
     ("bench",),
+    ("core_time",),
     ("report",),
     ("recipe",),
     ("pipeline", "doctor"),

@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 from edgekd.errors import UsageError
-from edgekd.metrics import accuracy, agreement, balanced_accuracy, binomial_p, confusion, mcnemar_p, wilson
+from edgekd.metrics import (
+    Agreement,
+    accuracy,
+    agreement,
+    agreement_of_probabilities,
+    balanced_accuracy,
+    binomial_p,
+    confusion,
+    loss_p,
+    mcnemar_p,
+    paired_changes,
+    same_answers,
+    wilson,
+)
 
 
 def test_wilson_interval_of_a_worked_example() -> None:
@@ -138,3 +151,22 @@ def test_binomial_of_worked_examples() -> None:
     assert binomial_p(2000, 2000, 0.9) == pytest.approx(0.9**2000, rel=1e-9)
     with pytest.raises(UsageError, match="0 <= successes <= n"):
         binomial_p(4, 3, 0.5)
+
+
+def test_near_ties_are_the_same_answer() -> None:
+    first = np.array([[0.5, 0.5, 0.0], [0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
+    second = np.array([[0.1, 0.9, 0.0], [0.499, 0.501, 0.0], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
+    # A tie of the first, a near tie of the second, a disagreement, the same class.
+    assert same_answers(first, second, 1 / 256).tolist() == [True, True, False, True]
+    assert same_answers(first, second).tolist() == [False, False, False, True]
+    assert agreement_of_probabilities(first, second, 1 / 256) == Agreement(0.75, 1, 4, 2)
+
+
+def test_a_loss_is_judged_by_the_photos_that_changed() -> None:
+    truth = [0] * 20
+    reference, other = [0] * 20, [1] * 5 + [0] * 15
+    assert paired_changes(truth, reference, other) == (5, 0)
+    # One side of a fair coin, five times: 1/32.
+    assert loss_p(truth, reference, other) == pytest.approx(1 / 32)
+    assert loss_p(truth, other, reference) == 1.0
+    assert loss_p(truth, reference, reference) == 1.0

@@ -53,7 +53,7 @@ def test_names_of_running_and_of_other_machines_processes_stay(tmp_path: Path) -
 
 
 def test_a_number_that_another_process_has_by_now_is_no_owner(tmp_path: Path) -> None:
-    reused = tmp_path / temporary.owned_name("a").replace(f"-{temporary._started(os.getpid())}-", "-1-")
+    reused = tmp_path / temporary.owned_name("a").replace(f"-{temporary.start_ticks(os.getpid())}-", "-1-")
     reused.mkdir()
     temporary.remove_leftovers(tmp_path)
     assert not reused.exists()

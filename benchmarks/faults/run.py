@@ -1,10 +1,10 @@
-"""What edgekd bench does when a device fails: every fault staged on the simulators, through the command line.
+"""What edgekd bench does when a device fails, and on phones of many kinds: staged on the simulators, by its command.
 
     python benchmarks/faults/run.py MODEL.tflite --work DIR
 
 MODEL.tflite is a file that edgekd exported, of any size. Needs the simulators' Debian packages and root (see
 tests/simulators); the arm64 systems that they run are made in --work once, 800 MB. EDGEKD_ARM_ROOT may name an
-existing arm64 root. --short stages two of the faults.
+existing arm64 root. --short stages two of the faults and one kind of phone.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from common import Parser, run_script, write_results
 from simulators.faults import AWKWARD, FAULTS, Bench, Fault, environment, recover, stage
 from simulators.phone import Phone, adb_server, made_root
+from simulators.phone_kinds import DIALOG_S, KINDS, Kind, measure_kind
 from simulators.pi import Pi
 from small_inputs import small_files
 
 from edgekd import __version__
+from edgekd.bench.agents.android_install import INSTALL_TIMEOUT_S
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.devices.arm_root import make_root
 from edgekd.formats.artifact import Artifact
 
 SHORT = ("built for another processor", "no Python")
+SHORT_KINDS = ("restarted and not unlocked since",)
 
 
 def main() -> None:
@@ -44,6 +47,7 @@ def main() -> None:
     model = arguments.model or small_files(work / "small")["int8.tflite"]
     Artifact.open(model)
     faults = [fault for fault in FAULTS if not arguments.short or fault.name in SHORT]
+    kinds = [kind for kind in KINDS if not arguments.short or kind.name in SHORT_KINDS]
     for name in ("pi", "phone", "runs", "adb", "state"):
         shutil.rmtree(work / name, ignore_errors=True)
     for name in ("phones", "pi", "adb", "runs"):
@@ -57,11 +61,12 @@ def main() -> None:
             phone.attach()
             try:
                 rows = stage_all(faults, pi, phone, photos, model, work / "runs")
+                phones = measure_kinds(kinds, pi, phone, photos, model, work / "runs")
             finally:
                 phone.close()
     finally:
         pi.kill_sshd()
-    write_results(arguments.out, "faults", {"schema": 1, "edgekd": __version__, "faults": rows}, report(rows))
+    write_results(arguments.out, "faults", content(rows, phones), report(rows) + report_phones(phones))
 
 
 def stage_all(
@@ -78,6 +83,26 @@ def stage_all(
     bench = Bench(pi, phone, photos, model, folder / "awkward")
     bench.folder.mkdir()
     return [*rows, timed("a file name with spaces, quotes and a command", "pi, phone", lambda: awkward(bench))]
+
+
+def measure_kinds(
+    kinds: Sequence[Kind], pi: Pi, phone: Phone, photos: Path, model: Path, folder: Path
+) -> list[dict[str, Any]]:
+    """``edgekd bench --apk`` on every kind of phone: a row each."""
+    rows = []
+    for number, kind in enumerate(kinds):
+        bench = Bench(pi, phone, photos, model, folder / f"phone-{number}")
+        bench.folder.mkdir()
+        started = time.monotonic()
+        row = {"phone": kind.name, **asdict(measure_kind(kind, bench))}
+        rows.append({**row, "seconds": round(time.monotonic() - started, 1)})
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
+def content(rows: list[dict[str, Any]], phones: list[dict[str, Any]]) -> dict[str, Any]:
+    """The file of results. 2 added the phones."""
+    return {"schema": 2, "edgekd": __version__, "faults": rows, "phones": phones}
 
 
 def timed(name: str, on: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -140,6 +165,31 @@ def report(rows: list[dict[str, Any]]) -> str:
         "",
         *(f"- `{message.replace('`', chr(39))}`" for message in several),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def report_phones(rows: list[dict[str, Any]]) -> str:
+    """The table of the phones."""
+    lines = [
+        "",
+        "`edgekd bench --apk` on simulated phones, each with Android's own separation of shell and app (two uids,",
+        "which the kernel keeps apart) and one more rule of Android, of a maker or of its owner. The app is a",
+        "stand-in with the app's rights. A dialog that nobody accepts is waited for for "
+        f"{DIALOG_S:g} s instead of {INSTALL_TIMEOUT_S:g} s.",
+        "Left on the phone: files of the shell and of the app, the app, and settings that are not as they were.",
+        "",
+        "| phone | exit code | worth | fixed performance, screen kept on | left on the phone | what was printed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        messages = [line for line in row["stderr"].splitlines() if line.startswith("edgekd: ")]
+        message = (messages or ["nothing but progress"])[0].replace("|", "\\|").replace("`", "'")
+        worth = "no result" if row["standing"] is None else ": ".join([row["standing"], *row["reasons"][:1]])
+        steady = ", ".join(
+            {True: "yes", False: "no", None: "-"}[row[key]] for key in ("fixed_performance", "screen_kept_on")
+        )
+        left = ", ".join(row["left"]) or "nothing"
+        lines.append(f"| {row['phone']} | {row['code']} | {worth} | {steady} | {left} | `{message}` |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,17 +3,16 @@
     python benchmarks/strangers/architectures.py --work DIR
     python benchmarks/strangers/architectures.py --work DIR --all
 
-Twenty classifiers of keras.applications (--all: all forty) at the smallest size that each takes, with random weights,
-BatchNormalization statistics of real photos and a head fitted to them; and ten small networks of our own. Each is
-exported by `edgekd.export_model`, and 48 other photos go through every file and through Keras.
+Twenty classifiers of keras.applications (--all: all forty) at the smallest size that each takes, with random weights
+that let a photo through, BatchNormalization statistics of real photos and a head fitted to them; and ten small networks
+of our own, trained. Each is exported by `edgekd.export_model`, and 100 other photos go through every file and Keras.
 
-A file is *right* if its top prediction is Keras' on every photo (float32) or on at least 98 % (int8, the bar of `edgekd
-export`); *below the gate* if an int8 file has less than that and, where both exist, the .tflite and
-the .onnx agree (this does not tell what int8 costs a random network from a fault; `edgekd export` ends such a file with
-exit code 3, `edgekd.export_model` returns it); *refused* if edgekd raised an error of its own; *wrong*
-if anything else came out; *traceback* if any other error, or the death of the process, did.
+The int8 files are those of `edgekd export --max-drop 5 --min-agreement 0.98`, chosen by photos that were neither fitted
+to nor are compared on; for the applications only the steps that change ranges are tried. The table names the step.
 
-Where the error names the ops to allow in float (--float-op), they are allowed, and the table says so.
+A file is *right* if its top prediction is Keras' on every photo (float32) or on at least 98 % (int8); *below the gate*
+if an int8 file has less than that and, where both exist, the .tflite and the .onnx agree; *refused* if edgekd raised an
+error of its own; *wrong* if anything else came out; *traceback* if any other error, or the death of the process, did.
 
 Rows that are done are kept in the results and skipped; `--again` repeats those with a file that was not right, `--only
 NAME` one. Writes results/architectures.json and .md.
@@ -109,7 +108,7 @@ def report(rows: list[dict[str, Any]], facts: dict[str, Any], pending: Sequence[
     lines = [f"# Architectures\n\n{len(rows)} architectures, edgekd {facts['edgekd']}.", ""]
     lines += ["| file | " + " | ".join(VERDICTS) + " |", "|" + "---|" * (len(VERDICTS) + 1)]
     lines += [f"| {file} | " + " | ".join(str(counts[file][v]) for v in VERDICTS) + " |" for file in FILES]
-    lines += ["", "Top-prediction agreement with Keras on 48 photos, and the largest difference of a probability.", ""]
+    lines += ["", "Top-prediction agreement with Keras on 100 photos, and the largest difference of a probability.", ""]
     lines += [
         "| architecture | side | parameters | Keras' accuracy | " + " | ".join(FILES) + " |",
         "|" + "---|" * (len(FILES) + 4),
@@ -140,8 +139,8 @@ def _cell(file: str, results: dict[str, Any]) -> str:
     if "sentence" in entry:
         return verdict if verdict == "refused" else f"**{verdict}**"
     text = f"{entry['agreement']:.1%}, {entry['largest_difference']:.1g}"
-    if entry["float_ops"]:
-        text += f" (float: {', '.join(entry['float_ops'])})"
+    if "step" in entry:
+        text += f" ({entry['step']}{''.join(f'; float: {name}' for name in entry['float_ops'])})"
     return text if verdict == "right" else f"{text}: **wrong**" if verdict == "wrong" else f"{text}: below the gate"
 
 

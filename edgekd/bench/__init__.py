@@ -7,9 +7,10 @@ records        what was recorded                            result       the res
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
 raw_photos     photos and frames for it                 end_to_end   from a photo or a frame to the answer
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
+phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs
 cpu_share      whether a launch had the CPU to itself
-agents/        what launches a model on a device
+agents/        what launches a model on a device            energy/      joules of an inference
 """
 
 from __future__ import annotations

@@ -69,6 +69,9 @@ def measure(
     result = blank(targets, baseline, plan, device, agent)
     session = _Session(device, agent, plan, list(targets), progress, save_to)
     with device.workspace() as folder:
+        hold_steady = getattr(device, "hold_steady", None)
+        if hold_steady is not None:
+            hold_steady(folder)
         result = replace(result, facts_before=device.facts())
         result = session.keep(result if go_on is None else go_on(result))
         try:
@@ -151,7 +154,7 @@ class _Session:
 
     def _ask(self, index: int, round_: int, session: int) -> Launch:
         target, plan = self.targets[index], self.plan
-        settings = _settings(plan, target, first=round_ == 0)
+        settings = launch_settings(plan, target, first=round_ == 0)
         reply = self.agent.launch(index, round_, settings, plan.launch_timeout_s)
         request = LaunchRequest(
             threads=settings["threads"],
@@ -161,7 +164,7 @@ class _Session:
             check_n=len(target.check.inputs) if target.check is not None and settings["check"] else 0,
             curve=settings["curve"],
             answers=settings["answers"],
-            end_to_end=() if target.raw is None else target.raw.counts,
+            end_to_end=target.raw.counts if target.raw is not None and settings["end_to_end"] else (),
         )
         return launch_from_reply(reply, round_, session, request, self.device.address)
 
@@ -192,7 +195,7 @@ def _describe(error: DeviceError) -> str:
     return f"{error} (--timeout){f'. It was {at[-1][:80]}' if at else ''}"
 
 
-def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
+def launch_settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, Any]:
     """The keys of the agent's plan that are not files; answers are taken in the first round alone."""
     return {
         "threads": target.threads or plan.threads,
@@ -208,6 +211,8 @@ def _settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[str, An
         "curve": plan.mode == "sustained",
         "answers": first,
         "check": first and target.check is not None,
+        # Not in the blocks that energy is measured in.
+        "end_to_end": plan.mode == "back-to-back" and target.raw is not None,
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekd.bench import resume
 from edgekd.bench.agents.choose import AgentChoice, choose_agent
 from edgekd.bench.agents.protocol import Agent
+from edgekd.bench.energy.measure import add_energy
+from edgekd.bench.energy.plan import EnergyRequest
+from edgekd.bench.energy.session import Setting
 from edgekd.bench.harness import blank, measure
 from edgekd.bench.plan import BenchPlan
 from edgekd.bench.result import BenchResult
@@ -20,6 +23,9 @@ from edgekd.devices.table import open_device
 from edgekd.errors import DeviceError, EdgekdError, UsageError
 from edgekd.progress import Watcher
 from edgekd.text import one_line
+
+# Adds to a device's whole result what is calculated, not measured.
+Complete = Callable[[BenchResult, Sequence[BenchTarget], Device], BenchResult]
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class _Task:
     targets: tuple[BenchTarget, ...]
     wanted: BenchResult
     path: Path
+    energy: EnergyRequest | None
 
     @property
     def partial(self) -> Path:
@@ -59,29 +66,35 @@ def measure_many(
     open_: Callable[[str], Device] = open_device,
     watcher: Watcher | None = None,
     anew: bool = False,
+    energy: EnergyRequest | None = None,
+    complete: Complete | None = None,
 ) -> list[Outcome]:
     """Measure the same files on every device; each result is ``folder/ADDRESS.json``, or what a failure or a kill left
     of it ``folder/ADDRESS.partial.json``.
 
     The same call resumes there: finished devices and launches are not measured again, unless ``anew``. Devices run one
     after another: driving a phone over adb loads the host and would disturb its timings. ``open_`` opens an address.
+    Where a device's agent does not run the baseline's format, the first file that it runs is the baseline there.
+    With ``energy``, each device's energy is measured after its latency.
+    ``complete`` may add to a whole result, which is then written again.
 
     Raises: UsageError for an address given twice or of no known kind, or for what a device cannot be asked, before
     anything is measured.
     """
     if len(set(addresses)) != len(addresses):
         raise UsageError(f"a device is given twice: {', '.join(addresses)}")
+    note = watcher.note if watcher is not None else _silent
     tasks: list[_Task | DeviceError] = []
     for address in addresses:
         try:
-            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice))
+            tasks.append(_task(open_(address), folder, targets, baseline, plan, choice, note, energy))
         except DeviceError as error:
             tasks.append(error)
     requests = [
         address if isinstance(task, DeviceError) else task.wanted
         for address, task in zip(addresses, tasks, strict=True)
     ]
-    ledger, note = resume.Ledger(folder, requests, anew), watcher.note if watcher is not None else _silent
+    ledger = resume.Ledger(folder, requests, anew)
     ledger.begin()
     outcomes = []
     for address, task in zip(addresses, tasks, strict=True):
@@ -89,7 +102,8 @@ def measure_many(
             outcomes.append(Outcome(address, folder / f"{slug(address)}.json", None, task))
             continue
         finished = _whole(task, note) if ledger.is_whole(address) else None
-        outcomes.append(finished or _measure_one(task, watcher, note, anew))
+        outcome = finished or _measure_one(task, watcher, note, anew)
+        outcomes.append(outcome if complete is None else _completed(outcome, task, complete))
         if outcomes[-1].error is None:
             ledger.add(address)
     if all(outcome.error is None for outcome in outcomes):
@@ -109,11 +123,24 @@ def _task(
     baseline: str,
     plan: BenchPlan,
     choice: AgentChoice | None,
+    note: resume.Note,
+    energy: EnergyRequest | None,
 ) -> _Task:
     agent = choose_agent(device, choice)
     runnable = tuple(target for target in targets if target.format in agent.formats)
+    names = [target.name for target in runnable]
+    if names and baseline not in names and (left_out := _find(targets, baseline)) is not None:
+        note(
+            f"{device.address}: its {agent.name} agent runs no .{left_out.format}, so {baseline} is left out there and "
+            f"the others are compared with {names[0]}"
+        )
+        baseline = names[0]
     wanted = blank(runnable, baseline, plan, device, agent)
-    return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json")
+    return _Task(device, agent, runnable, wanted, folder / f"{slug(device.address)}.json", energy)
+
+
+def _find(targets: Sequence[BenchTarget], name: str) -> BenchTarget | None:
+    return next((target for target in targets if target.name == name), None)
 
 
 def _whole(task: _Task, note: resume.Note) -> Outcome | None:
@@ -123,6 +150,8 @@ def _whole(task: _Task, note: resume.Note) -> Outcome | None:
     except EdgekdError:
         return None
     if not result.complete or resume.find_difference(result, task.wanted) is not None:
+        return None
+    if task.energy is not None and result.energy is None:
         return None
     note(f"{task.device.address}: measured at {result.facts_after.get('time_utc')}, kept (--anew measures it again)")
     return Outcome(task.device.address, task.path, result, None)
@@ -145,6 +174,8 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
         progress = None if watcher is None else watcher.progress
         plan, baseline = task.wanted.plan, task.wanted.baseline
         result = measure(task.targets, baseline, plan, device, progress, partial, task.agent, go_on)
+        if task.energy is not None:
+            result = _add_energy(task, task.energy, result, watcher)
         partial.replace(task.path)
         outcome = Outcome(device.address, task.path, result, None)
     except UsageError:
@@ -154,6 +185,30 @@ def _measure_one(task: _Task, watcher: Watcher | None, note: resume.Note, anew: 
     if watcher is not None:
         watcher.finished(device.address, time.monotonic() - start_s)
     return outcome
+
+
+def _add_energy(task: _Task, request: EnergyRequest, result: BenchResult, watcher: Watcher | None) -> BenchResult:
+    progress = None if watcher is None else watcher.progress
+    cores = result.facts_before.get("cores")
+    setting = Setting(task.device, task.agent, task.targets, result.plan, cores, progress)
+    result = add_energy(result, setting, request, lambda so_far: so_far.save(task.partial))
+    result.save(task.partial)
+    return result
+
+
+def _completed(outcome: Outcome, task: _Task, complete: Complete) -> Outcome:
+    """What was measured stays where adding to it fails."""
+    if outcome.error is not None or outcome.result is None:
+        return outcome
+    try:
+        result = complete(outcome.result, task.targets, task.device)
+    except UsageError:
+        raise
+    except EdgekdError as error:
+        return replace(outcome, error=_as_device_error(error, task.device.address))
+    if result is not outcome.result:
+        result.save(outcome.path)
+    return replace(outcome, result=result)
 
 
 def _load_partial(partial: Path) -> BenchResult | None:

@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 
 def paired_estimate(above: Values, below: Values) -> float:
     """The ratio that ``paired_ratio`` puts its interval around, from one round on."""
-    return math.exp(_trimmed_mean(np.log(above / below))[0])
+    return math.exp(trimmed_mean(np.log(above / below))[0])
 
 
 def paired_ratio(above: Values, below: Values) -> Interval | None:
@@ -45,13 +45,13 @@ def paired_ratio(above: Values, below: Values) -> Interval | None:
     """
     if len(above) < MIN_ROUNDS_FOR_INTERVAL:
         return None
-    mean, variance, count = _trimmed_mean(np.log(above / below))
+    mean, variance, count = trimmed_mean(np.log(above / below))
     return _interval(mean, variance, count - 1)
 
 
 def independent_estimate(above: Values, below: Values) -> float:
     """The ratio that ``independent_ratio`` puts its interval around, from one launch each on."""
-    return math.exp(_trimmed_mean(np.log(above))[0] - _trimmed_mean(np.log(below))[0])
+    return math.exp(trimmed_mean(np.log(above))[0] - trimmed_mean(np.log(below))[0])
 
 
 def independent_ratio(above: Values, below: Values) -> Interval | None:
@@ -62,7 +62,7 @@ def independent_ratio(above: Values, below: Values) -> Interval | None:
     if min(len(above), len(below)) < MIN_ROUNDS_FOR_INTERVAL:
         return None
     (mean_a, variance_a, count_a), (mean_b, variance_b, count_b) = (
-        _trimmed_mean(np.log(values)) for values in (above, below)
+        trimmed_mean(np.log(values)) for values in (above, below)
     )
     variance = variance_a + variance_b
     if variance > 0:
@@ -93,7 +93,7 @@ def student_t(probability: float, freedom: float) -> float:
     return float(stdtrit(freedom, probability))
 
 
-def _trimmed_mean(values: Values) -> tuple[float, float, int]:
+def trimmed_mean(values: Values) -> tuple[float, float, int]:
     """The trimmed mean, its squared standard error (winsorized; of one value: 0) and how many values it is of."""
     ordered = np.sort(values)
     n, cut = len(ordered), int(TRIM * len(ordered))

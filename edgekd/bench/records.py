@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from edgekd.bench.energy.records import EnergyRecord
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
-# 3 added: a launch's session, resumed, polled. 4 added: end_to_end. Files of older schemas are those without, and are
-# read.
+# 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n, a measurement's
+# estimate, end_to_end of both, inferences_per_sample. Files of schema 2 and 3 are those without, and are read.
 SCHEMA = 4
 READABLE = (2, 3, SCHEMA)
 
@@ -95,8 +96,10 @@ class Launch:
     machine's busy_s, steal_s and total_s. ``switched_out`` are the places in ``timings_ns`` of inferences that lost the
     CPU meanwhile, None where that is not known. ``late_n`` counts paced frames that started late; rows of ``curve`` are
     [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
-    from 0 how often an interrupted measurement was continued. ``end_to_end`` are photos and frames,
-    where they are timed. Each of ``timings_ns`` is the mean of ``inferences_per_sample`` inferences timed at once.
+    from 0 how often an interrupted measurement was continued. ``window_s`` is when the inferences began and ended, in
+    seconds since the device's start, and ``inferences_n`` how many there were, those without a timing among them.
+    ``end_to_end`` are photos and frames, where they are timed. Each of ``timings_ns`` is the mean of
+    ``inferences_per_sample`` inferences that were timed at once.
     """
 
     __pydantic_config__ = _AGENT
@@ -125,6 +128,8 @@ class Launch:
     switched_out: tuple[Count, ...] | None = None
     end_to_end: tuple[EndToEnd, ...] | None = None
     inferences_per_sample: Positive = 1
+    window_s: tuple[float, float] | None = None
+    inferences_n: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,28 @@ class HostAnswers:
     answers: tuple[Count, ...]
     near_ties: tuple[Count, ...]
     labels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TimeEstimate:
+    """How long one inference might take on a core that is only emulated: calculated, in one thread, not measured.
+
+    ``ms`` joins ``executing_ms`` (a scheduling model of LLVM ``llvm``, named ``schedule``, with every load hitting the
+    first cache) and ``transfer_ms`` (a model of the caches and the memory of ``board``), which mostly overlap.
+    ``sampling_error`` is the relative standard error of ``executing_ms``, of which only samples are simulated.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    ms: Milliseconds
+    executing_ms: Milliseconds
+    transfer_ms: Milliseconds
+    sampling_error: Annotated[float, Field(ge=0)]
+    instructions: Count
+    board: str
+    clock_mhz: Positive
+    schedule: str
+    llvm: str
 
 
 @dataclass(frozen=True)
@@ -159,6 +186,7 @@ class Measurement:
     host: HostAnswers | None = None
     end_to_end: tuple[EndToEndInputs, ...] = ()
     launches: tuple[Launch, ...] = ()
+    estimate: TimeEstimate | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +218,7 @@ class BenchRecord:
     ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
     or executed instructions where the device is an emulation. ``polled`` is the device's state after each round,
     where it reports one: ``round``, ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
+    ``energy`` is None where it was not asked for.
     """
 
     __pydantic_config__ = _STRICT
@@ -206,6 +235,7 @@ class BenchRecord:
     agent: str = "python"
     resumed: tuple[Resumption, ...] = ()
     polled: tuple[Mapping[str, Any], ...] = ()
+    energy: EnergyRecord | None = None
     schema: int = field(default=SCHEMA)
 
     @property

@@ -65,6 +65,7 @@ def resume_from(earlier: BenchResult, fresh: BenchResult, path: Path, note: Note
         measurements=tuple(map(_with_launches, fresh.measurements, earlier.measurements)),
         resumed=(*earlier.resumed, Resumption(count, fresh.facts_before)),
         polled=earlier.polled,
+        energy=earlier.energy,
     )
 
 

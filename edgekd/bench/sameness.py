@@ -59,7 +59,7 @@ SAME_MACHINE = Criteria(facts=("board", "cpu_model", "machine", "cores", "runtim
 # A change of latency is then the file's and not the machine's.
 COMPARABLE = Criteria(
     record=("unit", "agent"),
-    facts=("cpu_model", "machine", "board", "governor", "cores"),
+    facts=("cpu_model", "machine", "board", "governor", "fixed_performance", "cores"),
     plan=("delegate", "mode", "affinity", "pace_ms"),
     files=("threads", "inputs_sha256"),
 )

@@ -30,6 +30,10 @@ class Photos:
     labels: Sequence[str] | None = None
     raw: Callable[[Preprocessing], RawPhotos] | None = None
 
+    def raw_at(self, preprocessing: Preprocessing) -> RawPhotos | None:
+        """Those of one input size; None where nothing is to be timed from end to end."""
+        return None if self.raw is None else self.raw(preprocessing)
+
 
 def make_targets(
     artifacts: Mapping[str, Artifact], timed: Photos, check: Photos | None, threads: Sequence[int]
@@ -47,13 +51,17 @@ def make_targets(
         key = repr(artifact.preprocessing)
         if key not in images:
             images[key] = timed.images(artifact.preprocessing)
-            raws[key] = None if timed.raw is None else timed.raw(artifact.preprocessing)
+            raws[key] = timed.raw_at(artifact.preprocessing)
         check_photos = None if check is None else _check(artifact, check)
         for count in threads:
-            title = name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
             photos = (images[key], count, check_photos, raws[key])
-            targets.append(BenchTarget(title, artifact.path, artifact.format, *photos))
+            targets.append(BenchTarget(title_of(name, count, threads), artifact.path, artifact.format, *photos))
     return targets
+
+
+def title_of(name: str, count: int, threads: Sequence[int]) -> str:
+    """A file's name in the result: with its number of threads, where it is measured with several."""
+    return name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
 
 
 def _check(artifact: Artifact, photos: Photos) -> CheckPhotos:

@@ -8,7 +8,8 @@ missing curve.
 
 Other programs are held against one core, not against the machine: of 4 cores one that is busy is 25 % of the machine,
 but may be the very one that the model runs on, and in any case shares its caches, its memory and its clock. Where they
-took the CPU from the model itself, the measurement is invalid in any mode: see ``cpu_share``.
+took the CPU from the model itself, the measurement is invalid in any mode: see ``cpu_share``. What a phone adds, its
+battery and what it does with apps that are not seen, is in ``phone_state``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgekd.bench import phone_state
 from edgekd.bench.cpu_share import describe_interruptions
 from edgekd.bench.records import BenchRecord, Measurement
 from edgekd.bench.samples import launch_medians
@@ -61,7 +63,7 @@ def validity(result: BenchRecord, measurement: Measurement) -> Validity:
         return Validity("valid")
     sustained = result.plan.mode == "sustained"
     ruined = () if sustained else (*_find_throttling(result), *_find_drift(measurement, DRIFT_INVALID))
-    ruined += _find_late_frames(measurement, LATE_INVALID)
+    ruined += (*_find_late_frames(measurement, LATE_INVALID), *phone_state.find_ruined(result, measurement))
     interruptions, ruins = describe_interruptions(measurement, result.plan.mode)
     ruined += (*(interruptions if ruins else ()), *_find_steal(result, STEAL_INVALID))
     if ruined:
@@ -92,7 +94,7 @@ def instability(measurement: Measurement, paced: bool = False) -> tuple[str, ...
 def disturbances_of(result: BenchRecord) -> tuple[str, ...]:
     """What the device itself did meanwhile: the hypervisor's share, other programs' load, heat, earlier throttling."""
     launches = [launch.cpu for each in result.measurements for launch in each.launches if "total_s" in launch.cpu]
-    reasons = [*_find_steal(result, STEAL_LIMIT)]
+    reasons = [*_find_steal(result, STEAL_LIMIT), *phone_state.find_doubts(result)]
     if sum(cpu["total_s"] for cpu in launches) > 0:
         others_s = sum(cpu["busy_s"] - cpu["own_s"] for cpu in launches)
         wall_s = sum(cpu["wall_s"] for cpu in launches)

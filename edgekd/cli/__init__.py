@@ -7,6 +7,7 @@ quickstart_command          the main job on embedded photos
 run_command, train_command, distill_command
                             a recipe's stages, up to one of them: recipe_stages is their shared part, run_shared prints
                             the run
+init_command                looks at photos and writes a recipe for them
 recipe_command              a recipe to start from, and its keys explained
 label_command               soft targets of a recipe's photos, or of any list
 sweep_command               many students of one teacher

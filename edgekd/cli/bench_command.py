@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgekd.bench.multi_device import Outcome
+    from edgekd.bench.multi_device import Complete, Outcome
     from edgekd.report.devices_report import DevicePart, DevicesReport
 
 
@@ -43,6 +43,12 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option("--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33: a camera).")
 @click.option("--end-to-end", is_flag=True, help="Time photos and camera frames too, from decoding to the answer.")
 @click.option("--sustained", is_flag=True, help="One long launch per file, with its latency by the second.")
+@click.option("--energy", is_flag=True, help="Also measure joules of an inference (experimental).")
+@click.option("--power-log", type=click.Path(path_type=Path), help="CSV of a USB power meter, for --energy.")
+@click.option("--battery-wh", type=click.FloatRange(0, min_open=True), help="Battery to give hours for [the phone's].")
+@click.option(
+    "--block-seconds", type=click.FloatRange(0, min_open=True), help="Of each block of --energy [10; with a meter: 20]."
+)
 @click.option("--apk", type=click.Path(path_type=Path), help="The Android demo, which measures on phones.")
 @click.option(
     "--benchmark-model", type=click.Path(path_type=Path), help="Google's benchmark_model, for phones without the demo."
@@ -50,6 +56,11 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option("--out", type=click.Path(path_type=Path), help="A .json of every timing for one device, or a folder.")
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Most seconds per launch [300, or 3 x --seconds]."
+)
+@click.option(
+    "--estimate-time",
+    is_flag=True,
+    help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -66,7 +77,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     import contextlib
 
     from edgekd.bench.multi_device import measure_many
-    from edgekd.cli.bench_inputs import choose_agent, files_of, photos_of, plan_of
+    from edgekd.cli.bench_inputs import choose_agent, energy_of, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
     from edgekd.storage import locked, require_writable
@@ -75,17 +86,19 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     for address in addresses:
         check_scheme(address)
     folder, single = _where(options["out"], addresses)
+    complete = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)
     files = files_of(artifacts, options["baseline"])
-    plan = plan_of(options)
+    plan, energy = plan_of(options), energy_of(options, addresses)
     targets = photos_of(artifacts, files, options)
     watcher = ConsoleWatcher()
     with locked(folder):
         try:
             choice = choose_agent(options)
             outcomes = measure_many(
-                targets, targets[0].name, plan, addresses, folder, choice=choice, watcher=watcher, anew=options["anew"]
-            )
+                targets, targets[0].name, plan, addresses, folder,
+                choice=choice, watcher=watcher, anew=options["anew"], energy=energy, complete=complete,
+            )  # fmt: skip
         finally:
             watcher.stop()
         if single is not None and outcomes[0].error is None:
@@ -94,6 +107,16 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
                 (folder / ".lock").unlink()
                 folder.rmdir()
     _finish(outcomes, None if single or options["out"] is None else folder, as_json, kept=options["out"] is not None)
+
+
+def _estimates(addresses: tuple[str, ...]) -> Complete:
+    """Estimates the time of every file on emulated cores, once it is certain that it can."""
+    from edgekd.core_time.estimate import add_estimates, require_tools
+
+    require_tools(addresses)
+    return lambda result, targets, device: (
+        add_estimates(result, targets, device) if device.address.startswith("emulated:") else result
+    )
 
 
 def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
@@ -148,8 +171,9 @@ def _message(outcome: Outcome, kept: bool) -> str:
 
 def _show(report: DevicesReport, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json, table
-    from edgekd.report.devices_report import describe_device, device_cells, findings, reasons
+    from edgekd.report.devices_report import describe_device, device_cells, estimate_remarks, findings, reasons
     from edgekd.report.end_to_end import end_to_end_cells
+    from edgekd.report.energy import energy_cells, energy_notes
 
     if as_json:
         print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed)})
@@ -164,6 +188,12 @@ def _show(report: DevicesReport, as_json: bool) -> None:
                 line(f"  {claim}")
         for finding in findings(part):
             line(f"  {finding}")
+        if (energy := energy_cells(part.result)) is not None:
+            table(energy.header, energy.rows)
+        for note in energy_notes(part.result):
+            line(f"  {note}")
+        for remark in estimate_remarks(part):
+            line(f"  {remark}")
         for reason in reasons(part):
             line(f"  ! {reason}")
 
@@ -179,6 +209,8 @@ def _claims(part: DevicePart) -> list[str]:
 def _to_json(part: DevicePart) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from edgekd.report.energy import energy_json
+
     result = part.result
     return {
         "device": result.device,
@@ -188,6 +220,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
         "facts_before": dict(result.facts_before),
         "facts_after": dict(result.facts_after),
         "error": part.error,
+        "energy": energy_json(result),
         "files": {
             line.measurement.name: {
                 "summary": asdict(line.summary) if line.summary else None,
@@ -195,6 +228,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
                 "validity": asdict(line.validity),
                 "device_score": asdict(line.score) if line.score else None,
                 "end_to_end": {way.source: asdict(way) for way in part.end_to_end if way.name == line.measurement.name},
+                "estimate": asdict(line.measurement.estimate) if line.measurement.estimate else None,
             }
             for line in part.lines
         },

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.agents.choose import AgentChoice
+from edgekd.bench.energy.plan import EnergyPlan, EnergyRequest
 from edgekd.bench.plan import FRAME_MS, BenchPlan
 from edgekd.bench.targets import BenchTarget, Photos, make_targets
 from edgekd.errors import DataError, UsageError
@@ -18,9 +19,14 @@ from edgekd.inspection.probe import check_runs
 from edgekd.photo_formats import FORMATS
 from edgekd.preprocess import Preprocessing, preprocess
 
+if TYPE_CHECKING:
+    from edgekd.data.dataset import Dataset
+
 _SUSTAINED_S = 120.0
 # Loading, warming up and running on the slowest devices that people have tried.
 _TIMEOUT_S = 300.0
+# Meters have a new reading about once a second.
+_METER_BLOCK_S = 20.0
 
 
 def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Artifact]:
@@ -28,11 +34,10 @@ def files_of(artifacts: Sequence[Path], baseline: Path | None) -> dict[str, Arti
     if _is_run(artifacts):
         if baseline is not None:
             raise UsageError("a run's baseline is its teacher; --baseline is for files")
-        from edgekd.pipeline.run_files import TITLES, artifacts_in
+        from edgekd.pipeline.run_files import TITLES, artifacts_in, timed_rows
 
         files = artifacts_in(artifacts[0])
-        # The student without the teacher has the same graph as the distilled one.
-        return {TITLES[row]: files[row] for row in TITLES if row in files and row != "labels_only"}
+        return {TITLES[row]: files[row] for row in timed_rows(artifacts[0]) if row in files}
     paths = dict.fromkeys([*([baseline] if baseline else []), *artifacts])
     opened = {path.name: Artifact.open(path) for path in paths}
     for path in paths:
@@ -49,10 +54,26 @@ def photos_of(
     timed_n, check_n, data = options["photos"], options["check"], options["data"]
     if data is None and not _is_run(artifacts):
         raise UsageError("which photos? Give a folder of them: --data photos")
-    make = run_photos if data is None or _dataset_file(data).is_file() else _folder_photos
-    timed = make(data or artifacts[0], timed_n, options["end_to_end"])
-    check = make(data or artifacts[0], check_n)
-    return make_targets(files, timed, check if check_n else None, options["threads"])
+    source = data or artifacts[0]
+    open_source = _open_dataset if data is None or _dataset_file(data).is_file() else _open_folder
+    photos = open_source(source, f"timed on {timed_n}, checked on {check_n} at most")
+    timed, check = photos(timed_n, options["end_to_end"]), photos(check_n, False)
+    targets = make_targets(files, timed, check if check_n else None, options["threads"])
+    return [*_own_teacher(artifacts[0], files, timed, options["threads"]), *targets] if _is_run(artifacts) else targets
+
+
+def _own_teacher(run: Path, files: Mapping[str, Artifact], timed: Photos, threads: Sequence[int]) -> list[BenchTarget]:
+    """The teacher's own .onnx or .tflite, the baseline of a run whose teacher is one."""
+    from edgekd.cli.console import note
+    from edgekd.pipeline.run_files import teacher_targets, untimed_teacher
+
+    if reason := untimed_teacher(run):
+        note(f"the teacher: {reason}")
+    crop = next(iter(files.values())).preprocessing.crop
+    targets = teacher_targets(run, timed, crop, threads)
+    for path in {target.path for target in targets}:
+        check_runs(path)
+    return targets
 
 
 def plan_of(options: Mapping[str, Any]) -> BenchPlan:
@@ -74,6 +95,26 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     return BenchPlan(**common, **mode, launches=launches, end_to_end=end_to_end, launch_timeout_s=timeout_s)
 
 
+def energy_of(options: Mapping[str, Any], addresses: Sequence[str]) -> EnergyRequest | None:
+    """The energy that the options ask for. Raises: UsageError for options that go with --energy alone."""
+    only = [f"--{name.replace('_', '-')}" for name in ("power_log", "battery_wh", "block_seconds") if options[name]]
+    if not options["energy"]:
+        if only:
+            raise UsageError(f"{only[0]} goes with --energy. Add it")
+        return None
+    if options["sustained"]:
+        raise UsageError("--energy and --sustained exclude each other: choose one")
+    log = options["power_log"]
+    if log is not None and len(addresses) > 1:
+        raise UsageError("--power-log is the log of one device's meter. Measure one device at a time")
+    plan = EnergyPlan(
+        block_s=options["block_seconds"] or (_METER_BLOCK_S if log else EnergyPlan.block_s),
+        rounds=options["launches"],
+        pace_ms=options["paced"] or EnergyPlan.pace_ms,
+    )
+    return EnergyRequest(plan, log, options["battery_wh"])
+
+
 def choose_agent(options: Mapping[str, Any]) -> AgentChoice:
     """The agents that the user gave for phones. Raises: UsageError for a file that is not there."""
     for name in ("apk", "benchmark_model"):
@@ -90,31 +131,54 @@ def _dataset_file(run: Path) -> Path:
     return run / "data" / "dataset.json"
 
 
-def run_photos(run: Path, count: int, end_to_end: bool = False) -> Photos:
-    """The first test photos of a run, with their classes; as files too where they are timed from end to end."""
-    from edgekd.bench.raw_photos import raw_photos_of
+def run_photos(run: Path, count: int) -> Photos:
+    """The first test photos of a run, with their classes."""
+    return _test_photos(_dataset_of(run), count, end_to_end=False)
+
+
+def _open_dataset(run: Path, use: str) -> Callable[[int, bool], Photos]:
+    """The first so many test photos of a run, as files too where asked; prints what photos there are."""
+    from edgekd.cli.console import note
+
+    dataset = _dataset_of(run)
+    note(f"{dataset.summary_line()}; {use}")
+    return lambda count, end_to_end: _test_photos(dataset, count, end_to_end)
+
+
+def _dataset_of(run: Path) -> Dataset:
     from edgekd.data.dataset import Dataset
-    from edgekd.data.images import images_of
     from edgekd.errors import RunError
 
     if not _dataset_file(run).is_file():
         raise RunError(f"{run} is not a run directory: it has no data/dataset.json. Make one: edgekd run RECIPE")
-    dataset = Dataset.load(_dataset_file(run))
+    return Dataset.load(_dataset_file(run))
+
+
+def _test_photos(dataset: Dataset, count: int, end_to_end: bool) -> Photos:
+    from edgekd.bench.raw_photos import raw_photos_of
+    from edgekd.data.images import images_of
+
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
     raw = raw_photos_of(dataset, samples) if end_to_end else None
     return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels, raw)
 
 
-def _folder_photos(folder: Path, count: int, end_to_end: bool = False) -> Photos:
+def _open_folder(folder: Path, use: str) -> Callable[[int, bool], Photos]:
+    """The first so many photos of a folder, as files too where asked; prints how many there are."""
     from edgekd.bench.raw_photos import RawPhotosOf
+    from edgekd.cli.console import note_photos
     from edgekd.data.folder import list_unlabelled
 
     paths = [item.path for item in list_unlabelled(folder).items]
     if not paths:
         raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)}). Give a folder with some")
+    note_photos(len(paths), use)
 
-    def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
+    def photos(count: int, end_to_end: bool) -> Photos:
+        def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
+            return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
-    return Photos(images, raw=RawPhotosOf(paths[:count]) if end_to_end else None)
+        return Photos(images, raw=RawPhotosOf(paths[:count]) if end_to_end else None)
+
+    return photos

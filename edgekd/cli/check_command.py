@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", help="Photos to use [test].")
 @click.option("--reference", type=click.Path(path_type=Path), help="The float32 file that it should agree with.")
-@click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate [0.98].")
+@click.option("--min-agreement", type=click.FloatRange(0, 1), help="Top-1 gate [none].")
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="Points below the reference [what chance explains].")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Accuracy gate [none].")
 @click.option("--threads", type=click.IntRange(1), default=2, help="Threads of the runtime [2].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -30,7 +31,8 @@ def command(
     strict: bool,
     split: str,
     reference: Path | None,
-    min_agreement: float,
+    min_agreement: float | None,
+    max_drop: float | None,
     min_accuracy: float | None,
     threads: int,
     as_json: bool,
@@ -56,7 +58,7 @@ def command(
 
     dataset = open_photos(data, images, strict)
     warn_of_training_photos(opened, dataset, split)
-    gates = ParityGates(min_agreement=min_agreement, min_accuracy=min_accuracy)
+    gates = ParityGates(max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy)
     float_file = Artifact.open(reference) if reference else None
     if reference:
         check_runs(reference)

@@ -13,6 +13,7 @@ from edgekd._version import __version__
 # Command, module, first line of its help.
 COMMANDS = (
     ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
+    ("init", "init", "Look at PHOTOS and write a recipe for them, with the reason for each choice."),
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
     ("train", "train", "Run a recipe up to its teacher."),
     ("distill", "distill", "Run a recipe up to its distilled student and the same student without the teacher."),
@@ -87,12 +88,13 @@ def main(arguments: list[str] | None = None) -> None:
     except stopping.Stopped as error:
         stopping.finish()
         print_error(f"{error}. Run the same command again")
-        code = error.exit_code
+        stopping.end(error.exit_code)
     sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
-    """Run the command and print what went wrong, if anything; returns the exit code."""
+    """Run the command and print what went wrong, if anything; returns the exit code. Raises Stopped."""
+    from edgekd import stopping
     from edgekd.cli.console import print_error
     from edgekd.cli.failures import describe_failure, show_tracebacks
 
@@ -105,6 +107,9 @@ def _run(arguments: list[str] | None) -> int:
         print_error("stopped")
         return 130
     except Exception as error:
+        # A library in which the exception of a signal came up may raise one of its own instead.
+        if (stopped := stopping.requested()) is not None:
+            raise stopped from error
         if show_tracebacks():
             raise
         message, code = describe_failure(error)

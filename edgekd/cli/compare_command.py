@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgekd.bench.before_after import Change
 
 
-@click.command("compare", epilog="Exit code 3 where a file got slower, or executes more, than --max-slowdown allows.")
+@click.command(
+    "compare",
+    epilog="Exit code 3 where a file got slower, or executes more, than --max-slowdown allows, noise aside; 1 where "
+    "the measurements cannot tell, because one is invalid, disturbed or has too few launches.",
+)
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option(
@@ -39,21 +45,28 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
     else:
         table(("file", "bytes", "after / before (95 %)", "verdict"), map(_cells, compared), left=4)
     if max_slowdown is not None:
-        _check_slowdown(compared, max_slowdown, counted=earlier.unit == "instructions")
+        _judge(compared, max_slowdown, "more instructions" if earlier.unit == "instructions" else "slower")
 
 
-def _check_slowdown(compared: Sequence[Change], most: float, counted: bool) -> None:
-    """Raises: GateFailed for files beyond the limit, and for those that a launch is missing of."""
-    from edgekd.errors import GateFailed
+def _judge(compared: Sequence[Change], max_slowdown: float, what: str) -> None:
+    """Raise GateFailed for files that got slower, RunError for those of which the measurements do not tell."""
+    from edgekd.errors import GateFailed, RunError
 
-    missing = [change.name for change in compared if change.comparison.estimate is None]
-    if missing:
-        raise GateFailed(f"not measured to the end, before or after: {', '.join(missing)}. Measure again: edgekd bench")
-    beyond = [change for change in compared if change.comparison.ratio and change.comparison.ratio.low > most]
-    if beyond:
-        what = "more instructions" if counted else "slower"
-        names = ", ".join(f"{change.name} ({change.comparison.estimate:.3f})" for change in beyond)
-        raise GateFailed(f"{what} than {most:g} times before: {names}")
+    slower, undecided = [], []
+    for change in compared:
+        comparison = change.comparison
+        above = comparison.ratio is not None and comparison.ratio.low > max_slowdown
+        unsure = above and comparison.verdict == "inconclusive"
+        if comparison.ratio is None or comparison.standing == "invalid" or unsure:
+            undecided.append(f"{change.name}: {'; '.join(comparison.reasons)}")
+        elif above:
+            slower.append(f"{change.name} ({comparison.estimate:.3f})")
+    unknown = [f"--max-slowdown {max_slowdown:g} cannot be decided. Measure both again", *undecided]
+    if slower:
+        verdict = f"{what} than {max_slowdown:g} times before: {', '.join(slower)}"
+        raise GateFailed("\n  ".join([verdict, *(unknown if undecided else [])]))
+    if undecided:
+        raise RunError("\n  ".join(unknown))
 
 
 def _cells(change: Change) -> tuple[str, ...]:

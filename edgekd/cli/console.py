@@ -47,6 +47,11 @@ def note(text: str) -> None:
     line("note: ", text, to=PROGRESS)
 
 
+def note_photos(count: int, rest: str) -> None:
+    """Print what ``Dataset.summary_line`` says, of photos without labels; ``rest`` says what is done with them."""
+    note(f"{count:,} photo{'' if count == 1 else 's'}; classes: not labelled; splits: none; {rest}")
+
+
 def table(
     header: Sequence[str], rows: Iterable[Sequence[Part]], *, title: str | None = None, caption: str = "",
     boxed: bool = False, left: int = 1,

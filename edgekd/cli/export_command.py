@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgekd.export.input_model import PixelOptions
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
+    from edgekd.models.rebuild import PhotosAt
     from edgekd.preprocess import Preprocessing
     from edgekd.quantize.ptq import Conversion
     from edgekd.quantize.settings import QuantizeSection
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 # Chooses the training photos that calibrate.
 _SEED = 0
+_COMPARED_PHOTOS = 16
 _WRONG_LABELS = "Nothing is written: the files would give wrong labels to right predictions."
 _HELD_ON_VALIDATION_ONLY = (
     "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
-    "--ranges percentile or mse, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
+    "--ranges, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
 )
 
 
@@ -58,8 +60,8 @@ _HELD_ON_VALIDATION_ONLY = (
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
 @click.option(
     "--ranges",
-    type=click.Choice(["min-max", "percentile", "mse"]),
-    help="How activation ranges are calibrated [min-max].",
+    type=click.Choice(["best", "min-max", "percentile", "mse"]),
+    help="How activation ranges are calibrated [best].",
 )
 @click.option(
     "--float-op", "float_ops", multiple=True, help="A layer or kind of op that int8 files keep in float; repeatable."
@@ -67,7 +69,9 @@ _HELD_ON_VALIDATION_ONLY = (
 @click.option("--precision", "extra", multiple=True, type=click.Choice(["float16", "dynamic", "int16x8"]),
               help="Also write a .tflite of this precision; repeatable.")  # fmt: skip
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of accuracy that int8 may lose, validation.")
-@click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.98, help="Top-1 gate against float32 [0.98].")
+@click.option(
+    "--min-agreement", type=click.FloatRange(0, 1), help="Top-1 gate against float32 [none; 0.98 with --max-drop]."
+)
 @click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
 @click.option("--import", "imports", multiple=True, help="Module of custom layers to import; this runs its code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -94,7 +98,7 @@ def command(
     float_ops: tuple[str, ...],
     extra: tuple[str, ...],
     max_drop: float | None,
-    min_agreement: float,
+    min_agreement: float | None,
     android: Path | None,
     imports: tuple[str, ...],
     as_json: bool,
@@ -135,7 +139,7 @@ def command(
     require_writable(out)
     pixels = _pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict)
-    loaded = load_input_model(model, input_size=input_size, pixels=pixels)
+    loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = _Job(
@@ -147,6 +151,15 @@ def command(
     # After the gates, so that no app gets a file that failed one.
     if android is not None:
         _to_android(artifacts, android, "int8" if int8 else "float32")
+
+
+def _some_photos(dataset: Dataset, crop: Any) -> PhotosAt:
+    """A few training photos at any size, to compare models on."""
+    from edgekd.data.images import images_of
+    from edgekd.preprocess import Preprocessing
+
+    samples = dataset.split("train")[:_COMPARED_PHOTOS]
+    return lambda size: images_of(dataset, samples, Preprocessing(height=size[0], width=size[1], crop=crop))
 
 
 @dataclass(frozen=True)
@@ -165,7 +178,7 @@ class _Job:
     calibration: int
     section: QuantizeSection
     options: ExportOptions
-    min_agreement: float
+    min_agreement: float | None
     ordered: bool
 
     def run(self, as_json: bool) -> list[Artifact]:
@@ -231,22 +244,31 @@ class _Job:
         return export(
             self.model, staging, self.stem, labels=self.dataset.classes, preprocessing=preprocessing,
             precisions=("float32", *(("int8",) if self.int8 else ()), *self.section.precisions),
-            formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos, output=self.output,
+            formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
+            validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
             skipped=skipped,
         )  # fmt: skip
 
+    @property
+    def _compares_ranges(self) -> bool:
+        return self.int8 and self.section.max_drop is None and self.section.ranges == "best"
+
+    def _validation(self, preprocessing: Preprocessing) -> Any:
+        from edgekd.data.images import images_of
+
+        return images_of(self.dataset, self.dataset.split("val"), preprocessing)
+
     def _convert_within(self, photos: Any, preprocessing: Preprocessing, max_drop: float, scratch: Path) -> Conversion:
         """Take the first step of the ladder that holds on the validation photos."""
         from edgekd.cli.console import PROGRESS, line
-        from edgekd.data.images import images_of
         from edgekd.export.options import needs_onnx
         from edgekd.pipeline.qat_training import train_qat_for_export, train_qat_without_run
         from edgekd.quantize.float_model import load_float_model
-        from edgekd.quantize.ladder import climb_ladder
+        from edgekd.quantize.ladder import climb_ladder, least_agreement
         from edgekd.quantize.qat import QatSettings
 
-        valid = images_of(self.dataset, self.dataset.split("val"), preprocessing), self.dataset.labels("val")
+        valid = self._validation(preprocessing), self.dataset.labels("val")
 
         def qat() -> Conversion:
             checkpoint = scratch / ".qat.npz"
@@ -263,7 +285,8 @@ class _Job:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model), photos, valid, "accuracy", max_drop, min_agreement=self.min_agreement,
+            load_float_model(self.model), photos, valid, "accuracy", max_drop,
+            min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat,
             say=lambda text: line(text, to=PROGRESS),
         ).require()  # fmt: skip
@@ -337,7 +360,7 @@ def _section(
 
     if not int8 and (ranges or float_ops or max_drop is not None):
         raise UsageError("--ranges, --float-op and --max-drop need --int8")
-    values = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "min-max"}
+    values = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "best"}
     try:
         return QuantizeSection.model_validate(values)
     except ValidationError as error:

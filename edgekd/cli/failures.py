@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from edgekd.errors import EdgekdError
+from edgekd.memory import free_memory
 from edgekd.temporary import shared_folder
 from edgekd.text import one_line
 
@@ -85,12 +86,8 @@ def _full_disk() -> str:
 
 
 def _free_memory() -> str:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return ""
-    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-    return f" ({kib.get('MemAvailable', 0) / 2**20:.1f} GiB of {kib.get('MemTotal', 0) / 2**20:.1f} are free)"
+    memory = free_memory()
+    return "" if memory is None else f" ({memory[0] / 2**30:.1f} GiB of {memory[1] / 2**30:.1f} are free)"
 
 
 def _place(error: Exception) -> str:

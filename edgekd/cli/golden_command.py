@@ -47,14 +47,18 @@ def command(artifact: Path, out: Path | None, photos: Path | None, folder: Path 
 
 
 def _make(artifact: Artifact, out: Path, photos: Path | None, as_json: bool) -> None:
-    from edgekd.cli.console import line, print_json
+    from edgekd.cli.console import line, note_photos, print_json
     from edgekd.golden import make_golden
+    from edgekd.golden.make import OWN
     from edgekd.storage import require_writable
 
     require_writable(out)
     manifest = make_golden(artifact, out, photos=photos)
     kinds = dict(Counter(vector.kind for vector in manifest.vectors))
     size_bytes = sum(entry.size_bytes for entry in manifest.files())
+    if photos is not None:
+        own = sum(vector.name.startswith(OWN) for vector in manifest.vectors)
+        note_photos(own, "each becomes a vector")
     if as_json:
         print_json({"out": str(out), "count": len(manifest.vectors), "size_bytes": size_bytes, "kinds": kinds})
         return

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+_MOST_CLASSES = 10
+
 
 @click.command("predict", epilog="A photo that cannot be read is named, the others are classified; exit code 1.")
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -19,7 +21,9 @@ def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: boo
     Example:
       edgekd predict out/student.int8.tflite photo.jpg
     """
-    from edgekd.cli.console import line, print_error, print_json
+    from collections import Counter
+
+    from edgekd.cli.console import line, note_photos, print_error, print_json
     from edgekd.errors import DecodeError
     from edgekd.formats.artifact import Artifact
     from edgekd.inspection.probe import check_runs
@@ -39,6 +43,9 @@ def command(artifact: Path, images: tuple[Path, ...], threads: int, as_json: boo
         if not as_json:
             notes = f"  ({', '.join(prediction.notes)})" if prediction.notes else ""
             line(f"{image}: {prediction.label} {prediction.probability:.1%}{notes}")
+    counts = Counter(prediction.label for prediction in predictions)
+    named = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(_MOST_CLASSES)) or "none"
+    note_photos(len(images), f"predicted: {named}{', …' if len(counts) > _MOST_CLASSES else ''}")
     if as_json:
         print_json(
             [

@@ -13,9 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name
-from edgekd.errors import DataError
+from edgekd.errors import DataError, MemoryShortage
+from edgekd.memory import find_bomb, free_memory
+from edgekd.text import one_line
 
 Array = NDArray[Any]
+_KEYS = ("images", "labels", "classes", "split", "x_train", "y_train", "x_test", "y_test")
+# Drawings on white shrink to a hundredth.
+_MOST_GROWTH = 200
 _LOADING = threading.Lock()
 
 
@@ -73,8 +78,14 @@ def _parts(path: Path) -> tuple[tuple[_Part, ...], tuple[str, ...] | None]:
 @functools.lru_cache(maxsize=2)
 def _load(path: Path, mtime_ns: int, size_bytes: int) -> tuple[tuple[_Part, ...], tuple[str, ...] | None]:
     try:
+        _check_size(path)
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files if key in _KEYS}
+            others = [key for key in file.files if key not in _KEYS]
+    except MemoryError:
+        raise MemoryShortage(
+            f"there is not enough memory to read {path}. Give its photos as files in folders"
+        ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(f"{path} cannot be read as a .npz of plain arrays: {error}") from None
     classes = tuple(str(name) for name in arrays["classes"].tolist()) if "classes" in arrays else None
@@ -86,11 +97,30 @@ def _load(path: Path, mtime_ns: int, size_bytes: int) -> tuple[tuple[_Part, ...]
         if "x_test" in arrays and "y_test" in arrays:
             parts.append(_part(path, "x_test", "y_test", arrays, ("test",) * len(arrays["x_test"])))
     else:
+        held = one_line(", ".join([*arrays, *others]))
         raise DataError(
-            f"{path} holds {', '.join(arrays) or 'nothing'}. It must hold images and labels (and may hold classes and "
+            f"{path} holds {held or 'nothing'}. It must hold images and labels (and may hold classes and "
             "split), or x_train, y_train, x_test and y_test"
         )
     return tuple(parts), classes
+
+
+def _check_size(path: Path) -> None:
+    """Raise before anything is unpacked: OSError, DataError for an archive bomb, MemoryShortage."""
+    with zipfile.ZipFile(path) as archive:
+        bomb = find_bomb(archive, _MOST_GROWTH)
+        size = sum(member.file_size for member in archive.infolist())
+    if bomb is not None:
+        raise DataError(
+            f"{path}: {one_line(bomb.filename)!r} unpacks from {bomb.compress_size:,} to {bomb.file_size:,} bytes, "
+            "which no photos do. It is not opened"
+        )
+    memory = free_memory()
+    if memory is not None and size > memory[0]:
+        raise MemoryShortage(
+            f"{path} unpacks to {size / 2**30:.1f} GiB, and {memory[0] / 2**30:.1f} GiB of memory are free. Give "
+            "its photos as files in folders, which are read one by one"
+        )
 
 
 def _part(

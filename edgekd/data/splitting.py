@@ -46,7 +46,7 @@ class SplitPolicy(Section):
     Unset, all labels are kept.
     """
     train: int | float | None = Field(default=None, ge=0, examples=[30])
-    """Labels to keep in train: a whole number, spread evenly over the classes, or a share of each class (0.0 to 1.0).
+    """Labels to keep in train, of all classes together (60 of 5 classes: 12 of each), or a share of each (0.0 to 1.0).
 
     The other photos of train become unlabelled ones. Unset, all labels are kept.
     """

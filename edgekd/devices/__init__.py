@@ -2,11 +2,12 @@
 
 protocol      what every device can do                     table         addresses, and the transport of each
 host          this machine                                 ssh           a machine behind ssh (ssh_client, ssh_errors)
-adb           an Android phone (adb_link, adb_facts)       emulated      an arm64 core under qemu (arm_root, insncount)
+adb           an Android phone (adb_link, adb_facts,       emulated      an arm64 core under qemu (arm_root, insncount)
+              adb_workspace, adb_steady)                   arm_parts     names of ARM cores
 facts         reading what Linux reports                   probe         asking any Linux-like device for its facts
 setup         runtimes on a machine behind ssh             wheels        packages for another machine
-setup_record  which machines were set up from here         pi_board      what /proc and /sys hold on a Raspberry Pi
-fake          a device for tests
+setup_record  which machines were set up from here         pi_board      what /proc and /sys hold on a board
+fake          a device for tests                           emulated_cpus which cores are emulated
 """
 
 from __future__ import annotations

@@ -3,15 +3,13 @@
 adb's own exit status cannot be trusted: adb 29 ends with 0 when the link is lost in the middle of a command. So a
 command runs under ``probe.SUPERVISOR``, which reports how it ended and kills all of it when its standard input
 closes: at a timeout, when edgekd is killed, when the cable is pulled, and when adbd dies. A script that waits in the
-same way holds the workspace and removes it; where a user of the workspace leaves a script named ``AT_END`` in it, that
-is run first: for what lies elsewhere (an app that was installed) and must go even if the link is lost.
+same way holds the workspace and removes it (see ``adb_workspace``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -22,21 +20,13 @@ from typing import cast
 from edgekd import storage
 from edgekd.devices import adb_facts, probe
 from edgekd.devices.adb_link import SERIAL, AdbLink, end_process, start_server, states
+from edgekd.devices.adb_steady import Steadiness, hold_steady
+from edgekd.devices.adb_workspace import HOLD, WORKSPACES, read_folder
 from edgekd.devices.facts import Facts, ThrottlingFacts
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.processes import decode, read_line
 from edgekd.text import last_line, one_line
-
-WORKSPACES = "/data/local/tmp"
-AT_END = ".edgekd-at-end"
-
-_HOLD = (
-    f"trap '' HUP; d=$(mktemp -d {WORKSPACES}/edgekd-XXXXXXXX) || exit 1; printf 'edgekd-folder %s\\n' \"$d\"; "
-    f'cat >/dev/null; [ -f "$d/{AT_END}" ] && sh "$d/{AT_END}" >/dev/null 2>&1 </dev/null; '
-    'rm -rf "$d" || { sleep 1; rm -rf "$d"; }; printf "edgekd-removed\\n"'
-)
-_FOLDER = re.compile(rb"\Aedgekd-folder (" + WORKSPACES.encode() + rb"/edgekd-[A-Za-z0-9]{6,16})\n\Z")
 
 _SHORT_TIMEOUT_S = 30.0
 _FACTS_TIMEOUT_S = 120.0
@@ -78,6 +68,7 @@ class AdbDevice:
     def __init__(self, serial: str) -> None:
         self.link = AdbLink(serial)
         self._python: str | None = None
+        self._steadiness: Steadiness | None = None
 
     @property
     def address(self) -> str:
@@ -104,7 +95,11 @@ class AdbDevice:
         android = adb_facts.parse(self.run(adb_facts.argv(marker), _FACTS_TIMEOUT_S).stdout, marker)
         # What Android does not report stays as Linux reports it.
         reported = {key: value for key, value in android.items() if value is not None or key not in linux}
-        return cast(Facts, {"address": self.address, **linux, **reported})
+        return cast(Facts, {"address": self.address, **linux, **reported, **(self._steadiness or {})})
+
+    def hold_steady(self, folder: str) -> None:
+        """Steady clocks and a screen that stays on, until the workspace ``folder`` ends; the facts say what it did."""
+        self._steadiness = hold_steady(self.run, folder, probe.new_marker(), _FACTS_TIMEOUT_S)
 
     def throttling(self) -> ThrottlingFacts:
         """How hot it is now by its thermal service; see ``Device``."""
@@ -159,12 +154,13 @@ class AdbDevice:
     def workspace(self) -> Iterator[str]:
         """A folder under /data/local/tmp; the phone itself removes it when this ends or the link is lost."""
         start_server()
-        holder = self.link.start("shell", "-T", _HOLD)
+        holder = self.link.start("shell", "-T", HOLD)
         try:
             folder = self._read_folder(holder)
             try:
                 yield folder
             finally:
+                self._steadiness = None
                 if b"edgekd-removed" not in end_process(holder, _SHORT_TIMEOUT_S).stdout:
                     with contextlib.suppress(DeviceError):
                         self.run(["rm", "-rf", folder], _SHORT_TIMEOUT_S)
@@ -173,9 +169,9 @@ class AdbDevice:
 
     def _read_folder(self, holder: subprocess.Popen[bytes]) -> str:
         first = read_line(holder, _SHORT_TIMEOUT_S)
-        match = _FOLDER.search(first)
-        if match is not None:
-            return match[1].decode("ascii")
+        folder = read_folder(first)
+        if folder is not None:
+            return folder
         is_silent = first == b"" and holder.poll() is None
         stderr = b"" if is_silent else end_process(holder, _SHORT_TIMEOUT_S).stderr
         doing = f"make a workspace under {WORKSPACES}"

@@ -11,7 +11,11 @@ from edgekd.devices.facts import Facts, ThrottlingFacts
 SCRIPT = """exec 2>/dev/null
 m=$1
 for name in ro.product.manufacturer ro.product.model ro.product.cpu.abilist ro.build.version.release \
-  ro.build.version.sdk; do echo "$m $name"; getprop "$name"; done
+  ro.build.version.sdk ro.build.fingerprint ro.soc.manufacturer ro.soc.model ro.board.platform; do
+  echo "$m $name"; getprop "$name"
+done
+echo "$m page"; getconf PAGE_SIZE
+echo "$m low_power"; settings get global low_power
 echo "$m thermal"; dumpsys -t 10 thermalservice
 echo "$m battery"; dumpsys -t 10 battery
 echo "$m end"
@@ -50,6 +54,10 @@ def parse(text: str, marker: str) -> Facts:
         "os": f"Android {release}" if release else None,
         "abis": abis or None,
         "android_sdk": sdk,
+        "soc": _soc(parts),
+        "build": _word(parts, "ro.build.fingerprint"),
+        "page_size_bytes": _number(parts.get("page", ""), 1024, 1 << 20),
+        "power_save": {"0": False, "1": True}.get(parts.get("low_power", "").strip()),
         **parse_thermal(parts.get("thermal", "")),
         **parse_battery(parts.get("battery", "")),
     }
@@ -98,8 +106,15 @@ def _hottest_cpu(section: str) -> float | None:
     return round(max(plausible), 1) if plausible else None
 
 
+def _soc(parts: dict[str, str]) -> str | None:
+    """Manufacturer and model; before Android 12 the platform that the system was built for."""
+    maker, model = (_word(parts, f"ro.soc.{key}") for key in ("manufacturer", "model"))
+    names = [name for name in (maker, model) if name and name.lower() != "unknown"]
+    return " ".join(names) if model in names else _word(parts, "ro.board.platform")
+
+
 def _word(parts: dict[str, str], name: str) -> str | None:
-    return read.one_fact(parts.get(name, "").strip()[:80])
+    return read.one_fact(parts.get(name, "").strip()[:120])
 
 
 def _number(text: str, low: int, high: int) -> int | None:

@@ -154,5 +154,8 @@ def _finish(
 def _list_attached() -> str:
     phones = [f"adb:{serial} ({one_line(state, 30)})" for serial, state in sorted(states().items())]
     if not phones:
-        return "Nothing is attached: plug a phone in, allow USB debugging; see: adb devices"
+        return (
+            "Nothing is attached: plug a phone in, allow USB debugging (a Samsung's Auto Blocker must be off); "
+            "see: adb devices"
+        )
     return f"Attached: {', '.join(phones)}; see: adb devices"

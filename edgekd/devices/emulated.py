@@ -15,17 +15,16 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgekd import storage
 from edgekd.devices import facts as read
 from edgekd.devices import insncount
 from edgekd.devices.arm_root import PYTHON, is_current, make_root, prefix_of
+from edgekd.devices.emulated_cpus import CPUS, Cpu
 from edgekd.devices.facts import Facts
 from edgekd.devices.host import HostDevice
-from edgekd.devices.pi_board import BoardName
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.progress import Progress
@@ -50,17 +49,6 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Cpu:
-    """A core that qemu emulates and the board whose /proc and /sys go with it."""
-
-    name: str
-    board: BoardName
-
-
-CPUS = {"cortex-a72": Cpu("Cortex-A72", "pi4"), "cortex-a76": Cpu("Cortex-A76", "pi5")}
-
-
 def open_device(address: str) -> Device:
     """The emulated core that ``address`` names.
 
@@ -73,7 +61,7 @@ def open_device(address: str) -> Device:
             f"{address}: {root} is not an arm64 root of this edgekd. Make it with: edgekd devices setup {address}",
             address=address,
         )
-    plugin = insncount.plugin_file(_cache(), qemu)
+    plugin = insncount.plugin_file(insncount.cache_folder(), qemu)
     if not plugin.is_file():
         raise DeviceNotFound(
             f"{address}: the plugin that counts instructions was not compiled for {qemu}. "
@@ -101,7 +89,7 @@ def setup(address: str, progress: Progress | None = None) -> str:
     cpu = _cpu(address)
     qemu = insncount.find_qemu(address)
     # First what is quick to fail.
-    plugin = insncount.compile_plugin(_cache(), qemu, address)
+    plugin = insncount.compile_plugin(insncount.cache_folder(), qemu, address)
     root = root_folder()
     if not is_current(root):
         make_root(root, cpu.board, progress)
@@ -112,7 +100,7 @@ def setup(address: str, progress: Progress | None = None) -> str:
 def root_folder() -> Path:
     """Where the arm64 root is: $EDGEKD_ARM_ROOT, else in the user's cache."""
     root = os.environ.get("EDGEKD_ARM_ROOT")
-    return Path(root).absolute() if root else _cache() / "arm-root"
+    return Path(root).absolute() if root else insncount.cache_folder() / "arm-root"
 
 
 class EmulatedDevice:
@@ -122,7 +110,9 @@ class EmulatedDevice:
     max_threads = 1
 
     def __init__(self, cpu: Cpu, root: Path, qemu: Path, plugin: Path) -> None:
-        self._cpu, self._root, self._qemu, self._plugin = cpu, root, qemu, plugin
+        self._cpu, self._root, self._qemu = cpu, root, qemu
+        self._plugins: tuple[Path, ...] = (plugin,)
+        self._variables: dict[str, str] = {}
         self._prefix = prefix_of(root, cpu.board)
         self._host = HostDevice()
 
@@ -135,6 +125,17 @@ class EmulatedDevice:
     def python(self) -> str:
         """The root's own, with numpy and both runtimes."""
         return "/usr/bin/python3"
+
+    @property
+    def qemu(self) -> Path:
+        """The emulator."""
+        return self._qemu
+
+    def with_plugin(self, plugin: Path, variables: Mapping[str, str]) -> EmulatedDevice:
+        """The same core whose programs also run under ``plugin``, with ``variables`` in their environment."""
+        other = EmulatedDevice(self._cpu, self._root, self._qemu, self._plugins[0])
+        other._plugins, other._variables = (*self._plugins, plugin), {**self._variables, **variables}
+        return other
 
     def facts(self) -> Facts:
         """What is emulated and by what; clocks, temperatures and load are None, because they mean nothing here."""
@@ -203,12 +204,14 @@ class EmulatedDevice:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _emulator(self, counter: Path) -> list[str]:
-        environment = [f"{key}={value}" for key, value in {**_ENVIRONMENT, COUNTER_VARIABLE: str(counter)}.items()]
+        variables = {**_ENVIRONMENT, **self._variables, COUNTER_VARIABLE: str(counter)}
+        environment = [f"{key}={value}" for key, value in variables.items()]
         fixed = ["setarch", platform.machine(), "-R"] if insncount.can_fix_addresses() else []
+        options = ["-cpu", self._cpu.model, "-L", str(self._prefix), "-seed", "1"]
         # A comma in an option of qemu is written twice.
-        plugin = f"file={str(self._plugin).replace(',', ',,')}"
-        options = ["-cpu", self._cpu.name.lower(), "-L", str(self._prefix), "-seed", "1", "-plugin", plugin]
-        return ["env", "-i", *environment, *fixed, str(self._qemu), *options]
+        files = [f"file={str(plugin).replace(',', ',,')}" for plugin in self._plugins]
+        plugins = [word for file in files for word in ("-plugin", file)]
+        return ["env", "-i", *environment, *fixed, str(self._qemu), *options, *plugins]
 
     def _program(self, argv: Sequence[str]) -> Path:
         name = argv[0]
@@ -277,10 +280,6 @@ def _cpu(address: str) -> Cpu:
     if name not in CPUS:
         raise UsageError(f"{address}: emulated cores are {', '.join(CPUS)}. Write: emulated:cortex-a76")
     return CPUS[name]
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgekd"
 
 
 def _runtimes(root: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
+from edgekd.devices import arm_parts
 from edgekd.text import one_line
 
 # What decides which int8 and float kernels the runtimes choose.
@@ -38,33 +39,6 @@ FLAGS_OF_INTEREST = frozenset(
 )
 # What a device is set up with: the runtimes, their arrays, and what decodes photos that are timed from end to end.
 RUNTIMES = ("ai-edge-litert", "onnxruntime", "numpy", "pillow")
-
-# /proc/cpuinfo on arm64 gives numbers only; these are the cores of the boards and phones people have.
-_ARM_PARTS = {
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd0d": "Cortex-A77",
-    "0xd40": "Neoverse-V1",
-    "0xd41": "Cortex-A78",
-    "0xd44": "Cortex-X1",
-    "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710",
-    "0xd48": "Cortex-X2",
-    "0xd49": "Neoverse-N2",
-    "0xd4d": "Cortex-A715",
-    "0xd4e": "Cortex-X3",
-    "0xd4f": "Neoverse-V2",
-    "0xd80": "Cortex-A520",
-    "0xd81": "Cortex-A720",
-    "0xd82": "Cortex-X4",
-}
 
 # Bits of `vcgencmd get_throttled`; the same 16 places up: has happened since boot.
 # Source: Raspberry Pi documentation, "vcgencmd", get_throttled.
@@ -102,6 +76,8 @@ class Facts(ThrottlingFacts, total=False):
     # What it is; ``board`` is the device tree's model, such as "Raspberry Pi 5 Model B Rev 1.0".
     board: str | None
     cpu_model: str | None
+    # Kinds of ARM core by the number of the processor, as text; those that sleep are not listed.
+    core_models: dict[str, str] | None
     machine: str | None
     cores: int | None
     cpu_flags: list[str]
@@ -127,6 +103,13 @@ class Facts(ThrottlingFacts, total=False):
     battery_percent: int | None
     battery_temperature_c: float | None
     charging: bool | None
+    # ``build`` is the fingerprint of the system; the last two are what a measurement asked for and got.
+    soc: str | None
+    build: str | None
+    page_size_bytes: int | None
+    power_save: bool | None
+    fixed_performance: bool
+    screen_kept_on: bool
     # Emulated cores alone.
     emulated: bool
     emulator: str
@@ -154,11 +137,16 @@ def parse_cpu_model(cpuinfo: str) -> str | None:
     name = re.search(r"^model name[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
     if name:
         return one_fact(name[1])
-    parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(0x[0-9a-f]{1,4})$", cpuinfo, re.MULTILINE))
-    if any(part in _ARM_PARTS for part in parts):
-        return " + ".join(_ARM_PARTS.get(part, part) for part in list(parts)[:8])
+    cores = list(dict.fromkeys(arm_parts.core_names(cpuinfo).values()))
+    if any(map(arm_parts.is_known, cores)):
+        return " + ".join(cores[:8])
     chip = re.search(r"^Hardware[ \t]*:(.+)$", cpuinfo, re.MULTILINE)
-    return one_fact(chip[1]) if chip else next(iter(parts), None)
+    return one_fact(chip[1]) if chip else next(iter(cores), None)
+
+
+def parse_core_models(cpuinfo: str) -> dict[str, str] | None:
+    """The name of each ARM core by its number, as text, out of the text of /proc/cpuinfo."""
+    return {str(number): name for number, name in arm_parts.core_names(cpuinfo).items()} or None
 
 
 def parse_cpu_flags(cpuinfo: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import re
 import shutil
@@ -50,28 +51,33 @@ def find_compiler(address: str) -> str:
     )
 
 
-def plugin_file(folder: Path, qemu: Path) -> Path:
+def cache_folder() -> Path:
+    """Where this user's plugins and the arm64 root lie."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgekd"
+
+
+def plugin_file(folder: Path, qemu: Path, source: Path = SOURCE) -> Path:
     """Where the plugin for ``qemu`` lies in ``folder``: its name holds what it was compiled from and for."""
-    key = storage.digest([storage.sha256_file(SOURCE), _interface(qemu), platform.machine()])
-    return folder / f"insncount-{key[:16]}.so"
+    key = storage.digest([storage.sha256_file(source), _interface(qemu), platform.machine()])
+    return folder / f"{source.stem}-{key[:16]}.so"
 
 
-def compile_plugin(folder: Path, qemu: Path, address: str) -> Path:
-    """Compile the plugin into ``folder`` if it is not there. Raises: DeviceError with the compiler's message."""
-    target = plugin_file(folder, qemu)
+def compile_plugin(folder: Path, qemu: Path, address: str, source: Path = SOURCE) -> Path:
+    """Compile a plugin into ``folder`` if it is not there. Raises: DeviceError with the compiler's message."""
+    target = plugin_file(folder, qemu, source)
     if target.is_file():
         return target
     compiler = find_compiler(address)
     try:
         with storage.replacing(target) as temporary:
             options = ["-O2", "-shared", "-fPIC", f"-DQEMU_API={_interface(qemu)}"]
-            argv = [compiler, *options, "-o", str(temporary), str(SOURCE)]
+            argv = [compiler, *options, "-o", str(temporary), str(source)]
             done = HostDevice().run(argv, 120)
             if done.status != 0:
                 errors = "\n".join(line for line in done.stderr.splitlines() if "error" in line)
                 reason = first_line(errors or done.stderr)
                 raise DeviceError(
-                    f"{address}: {compiler} could not compile {SOURCE.name}: {reason}. "
+                    f"{address}: {compiler} could not compile {source.name}: {reason}. "
                     "On Debian: apt-get install gcc libc6-dev",
                     address=address,
                     argv=argv,

@@ -1,11 +1,11 @@
-"""What /proc and /sys say on a Raspberry Pi 4 and 5, as files to put into a root: cores, caches, clocks, features."""
+"""What /proc and /sys say on boards of four cores, as files to put into a root: cores, caches, clocks, features."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-BoardName = Literal["pi4", "pi5"]
+BoardName = Literal["pi3", "pi4", "pi5", "rock3"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Cache:
 
 @dataclass(frozen=True)
 class Board:
-    """What a Raspberry Pi says of itself. Source: the files of both boards and the cores' reference manuals."""
+    """What a board says of itself. Source: the files of the Raspberry Pis and the cores' reference manuals."""
 
     model: str
     revision: str
@@ -33,7 +33,23 @@ class Board:
     caches: tuple[Cache, ...]
 
 
+_ARM_V8_2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+
 BOARDS: dict[BoardName, Board] = {
+    "pi3": Board(
+        model="Raspberry Pi 3 Model B Plus Rev 1.3",
+        revision="a020d3",
+        part="0xd03",
+        variant="0x0",
+        core_revision="4",
+        max_khz=1_400_000,
+        features="fp asimd evtstrm crc32 cpuid",
+        caches=(
+            Cache(1, "Data", 32, 4, False),
+            Cache(1, "Instruction", 32, 2, False),
+            Cache(2, "Unified", 512, 16, True),
+        ),
+    ),
     "pi4": Board(
         model="Raspberry Pi 4 Model B Rev 1.5",
         revision="c03115",
@@ -55,12 +71,26 @@ BOARDS: dict[BoardName, Board] = {
         variant="0x4",
         core_revision="1",
         max_khz=2_400_000,
-        features="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+        features=_ARM_V8_2,
         caches=(
             Cache(1, "Data", 64, 4, False),
             Cache(1, "Instruction", 64, 4, False),
             Cache(2, "Unified", 512, 8, False),
             Cache(3, "Unified", 2048, 16, True),
+        ),
+    ),
+    "rock3": Board(
+        model="Radxa ROCK3 Model A",
+        revision="0000",
+        part="0xd05",
+        variant="0x2",
+        core_revision="0",
+        max_khz=2_000_000,
+        features=_ARM_V8_2,
+        caches=(
+            Cache(1, "Data", 32, 4, False),
+            Cache(1, "Instruction", 32, 4, False),
+            Cache(3, "Unified", 512, 16, True),
         ),
     ),
 }

@@ -142,6 +142,7 @@ def parse(text: str, marker: str) -> Facts:
     return {
         "board": read.one_fact(get("model", "").replace("\0", " ")),
         "cpu_model": read.parse_cpu_model(cpuinfo),
+        "core_models": read.parse_core_models(cpuinfo),
         "machine": read.one_fact(machine),
         "cores": _int(get("nproc", ""), 1, 4096) or read.parse_cores(cpuinfo),
         "cpu_flags": read.parse_cpu_flags(cpuinfo),

@@ -29,7 +29,8 @@ class Device(Protocol):
     """A place to run commands and keep files for a while.
 
     A device that can report quickly how hot it is also has ``throttling()``, which returns the ``ThrottlingFacts``
-    that it knows; it is called after every round of a measurement.
+    that it knows; it is called after every round of a measurement. One whose clocks can be held has
+    ``hold_steady(folder)``, called before it is measured in that workspace.
 
     Remote paths are strings with forward slashes: they need not be valid paths on this machine.
 

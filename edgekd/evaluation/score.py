@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,21 @@ from pydantic import Field
 
 from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import DataError, GateFailed
-from edgekd.evaluation.label_order import check_label_order
+from edgekd.evaluation.label_order import EXPORT_AGAIN, check_label_order
 from edgekd.formats.artifact import Artifact
-from edgekd.metrics import Agreement, Interval, accuracy, agreement, balanced_accuracy, confusion
+from edgekd.metrics import (
+    OUTPUT_STEP,
+    Agreement,
+    Interval,
+    accuracy,
+    agreement_of_probabilities,
+    balanced_accuracy,
+    confusion,
+    loss_p,
+    paired_changes,
+    same_answers,
+    wilson,
+)
 from edgekd.preprocess import resize
 from edgekd.progress import Progress
 from edgekd.section import Section
@@ -24,13 +36,29 @@ if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset, Sample
 
 _BATCH = 32
+# A loss that chance explains with less than this probability is one.
+_SIGNIFICANT = 0.05
+# Without a bound of the recipe: an agreement surely below this is of a broken file, whatever its accuracy.
+_LEAST_AGREEMENT = 0.9
 
 
 class ParityGates(Section):
     """What an exported file must reach on the test photos; otherwise the run ends with exit code 3."""
 
-    min_agreement: float = Field(0.98, ge=0, le=1)
-    """Least share of test photos for which the file predicts the class that its float twin predicts, 0 to 1."""
+    LATER: ClassVar[tuple[str, ...]] = ("max_accuracy_drop",)
+
+    max_accuracy_drop: float | None = Field(None, ge=0, le=100, examples=[1.0])
+    """Largest loss of accuracy against the float twin, in points on the test photos.
+
+    Unset, a file fails where it gets so many more photos wrong than right that its twin does not that chance explains
+    it with less than 5 % (exact one-sided test of the photos on which they differ).
+    """
+    min_agreement: float | None = Field(None, ge=0, le=1, examples=[0.98])
+    """Least share of test photos for which the file predicts the class that its float twin predicts, 0 to 1.
+
+    Photos for which either gives both classes the same probability, to less than 1/256, count as equal. Unset, the
+    share is shown, and a file fails only where it is surely below 90 %.
+    """
     max_difference: float | None = Field(None, ge=0, le=1, examples=[0.1])
     """Largest difference of any probability from the float twin's, 0 to 1. Unset, it is not checked."""
     min_accuracy: float | None = Field(None, ge=0, le=1, examples=[0.9])
@@ -47,6 +75,7 @@ class GateRecord(TypedDict):
     bar: float
     passed: bool
     message: str
+    accepted: NotRequired[bool]
 
 
 class CheckRecord(TypedDict):
@@ -128,6 +157,7 @@ def score(
     parameters: int | None = None,
     threads: int = 2,
     judge_labels: bool = True,
+    label_advice: str = EXPORT_AGAIN,
     progress: Progress | None = None,
 ) -> CheckRow:
     """Evaluate an exported file on the labelled photos of a split, and compare it with a ``reference``.
@@ -139,12 +169,12 @@ def score(
         dataset: The photos, see ``edgekd.load_dataset``.
         split: Name of the split.
         reference: The float file to compare predictions with, or its path.
-        gates: Bounds that the file must meet; by default an agreement of at least 98 %.
+        gates: Bounds that the file must meet; by default, that it is not worse than the ``reference``.
         row: Name of the result; by default the file's name.
         parameters: Number of weights; by default the one in the file's record.
         threads: Threads of the runtime.
-        judge_labels: Add the gate on labels in the wrong order and on accuracy at chance, see ``label_order``; a run,
-            which trains on these labels itself, leaves it out.
+        judge_labels: Add the gate on labels in the wrong order and on accuracy at chance, see ``label_order``.
+        label_advice: What that gate's message says to do about a wrong order; "{order}" in it is the right one.
         progress: Called with the number of photos that are done, and of all.
 
     Returns:
@@ -172,15 +202,18 @@ def score(
         predictions=tuple(int(value) for value in predictions),
         accuracy=accuracy(truth, predictions),
         balanced_accuracy=balanced_accuracy(truth, predictions),
-        agreement=None if expected is None else agreement(predictions, expected.argmax(axis=1)),
+        agreement=None if expected is None else agreement_of_probabilities(probabilities, expected, OUTPUT_STEP),
         agreement_with=None if reference is None else reference.path.name,
         largest_difference=None if expected is None else float(np.abs(probabilities - expected).max()),
         confusion=tuple(tuple(int(value) for value in line) for line in counts),
         gates=(),
     )
+    ids = [sample.id for sample in samples]
     gate_results = (
-        *_judge(result, artifact, gates or ParityGates(), [sample.id for sample in samples], expected),
-        *(_judge_labels(result, artifact, dataset.classes, truth) if judge_labels else ()),
+        *_judge_integers(result, artifact),
+        *_judge_floors(result, gates or ParityGates()),
+        *([] if expected is None else _judge_twin(result, gates or ParityGates(), truth, probabilities, expected, ids)),
+        *(_judge_labels(result, artifact.labels, dataset.classes, truth, label_advice) if judge_labels else ()),
     )
     return CheckRow(**{**vars(result), "gates": gate_results})
 
@@ -229,35 +262,46 @@ def _probabilities(
 
 
 def _judge_labels(
-    result: CheckRow, artifact: Artifact, classes: tuple[str, ...], truth: NDArray[np.int64]
+    result: CheckRow, outputs: tuple[str, ...], classes: tuple[str, ...], truth: NDArray[np.int64], advice: str
 ) -> tuple[GateResult, ...]:
-    order = check_label_order(truth, np.array(result.predictions, np.int64), len(classes))
+    predictions = np.array(result.predictions, np.int64)
+    gate = label_gate(result.row, truth, predictions, outputs, classes, advice)
+    return () if gate is None else (gate,)
+
+
+def label_gate(
+    row: str, truth: NDArray[np.int64], predictions: NDArray[np.int64], outputs: tuple[str, ...],
+    classes: tuple[str, ...], advice: str = EXPORT_AGAIN,
+) -> GateResult | None:  # fmt: skip
+    """The gate on labels in the wrong order and on accuracy at chance; None where too few photos tell.
+
+    Args:
+        row: Name of what is judged.
+        truth: Class numbers [N] of the photos; ``predictions`` are those that were predicted.
+        outputs: What the model calls its outputs, in their order.
+        classes: Names of the data's classes [C].
+        advice: What to do about a wrong order; "{order}" in it is the right one.
+    """
+    order = check_label_order(truth, predictions, len(classes))
     if order is None:
-        return ()
-    text = order.describe(artifact.labels, classes)
+        return None
+    text = order.describe(outputs, classes, advice)
     wrong_file = order.permutation is not None
-    name = f"{result.row}: labels fit the predictions"
-    return (GateResult(name, order.score, order.chance, order.fits, text, wrong_file),)
+    return GateResult(f"{row}: labels fit the predictions", order.score, order.chance, order.fits, text, wrong_file)
 
 
-def _judge(
-    result: CheckRow, artifact: Artifact, gates: ParityGates, ids: list[str], expected: NDArray[np.float32] | None
-) -> tuple[GateResult, ...]:
+def _judge_integers(result: CheckRow, artifact: Artifact) -> tuple[GateResult, ...]:
+    if artifact.precision != "int8":
+        return ()
+    float_ops = artifact.float_ops()
+    text = (
+        f"float ops left in {result.artifact}: {'; '.join(float_ops)}" if float_ops else "every op computes in integers"
+    )
+    return (GateResult(f"{result.row}: integers only", float(len(float_ops)), 0.0, not float_ops, text),)
+
+
+def _judge_floors(result: CheckRow, gates: ParityGates) -> tuple[GateResult, ...]:
     results = []
-    if artifact.precision == "int8":
-        float_ops = artifact.float_ops()
-        text = (
-            f"float ops left in {result.artifact}: {'; '.join(float_ops)}"
-            if float_ops
-            else "every op computes in integers"
-        )
-        results.append(GateResult(f"{result.row}: integers only", float(len(float_ops)), 0.0, not float_ops, text))
-    if result.agreement is not None and result.largest_difference is not None and expected is not None:
-        results.append(_agreement_gate(result, result.agreement, gates.min_agreement, ids, expected))
-        if gates.max_difference is not None:
-            value, bar = result.largest_difference, gates.max_difference
-            text = f"a probability differs from {result.agreement_with} by up to {value:.3f} (allowed {bar:.3f})"
-            results.append(GateResult(f"{result.row}: largest difference", value, bar, value <= bar, text))
     for name, interval, floor in (
         ("accuracy", result.accuracy, gates.min_accuracy),
         ("balanced accuracy", result.balanced_accuracy, gates.min_balanced_accuracy),
@@ -268,13 +312,65 @@ def _judge(
     return tuple(results)
 
 
-def _agreement_gate(
-    result: CheckRow, agreement: Agreement, bar: float, ids: list[str], expected: NDArray[np.float32]
+def _judge_twin(
+    result: CheckRow,
+    gates: ParityGates,
+    truth: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    ids: list[str],
+) -> tuple[GateResult, ...]:
+    """The gates of a file against its float twin, from the probabilities [N, C] of both."""
+    results = [
+        _loss_gate(result, gates.max_accuracy_drop, truth, expected),
+        _agreement_gate(result, gates.min_agreement, ids, probabilities, expected),
+    ]
+    if gates.max_difference is not None:
+        value, bar = float(result.largest_difference or 0.0), gates.max_difference
+        text = f"a probability differs from {result.agreement_with} by up to {value:.3f} (allowed {bar:.3f})"
+        results.append(GateResult(f"{result.row}: largest difference", value, bar, value <= bar, text))
+    return tuple(results)
+
+
+def _loss_gate(
+    result: CheckRow, max_drop: float | None, truth: NDArray[np.int64], expected: NDArray[np.float32]
 ) -> GateResult:
+    predictions, twin = np.array(result.predictions, np.int64), expected.argmax(axis=1)
+    lost, gained = paired_changes(truth, twin, predictions)
+    points = 100 * (lost - gained) / len(truth)
+    text = f"{-points:+.1f} points of {result.agreement_with}'s accuracy: {lost} photos lost, {gained} gained"
+    if max_drop is not None:
+        # Rounding in the points themselves is no loss.
+        passed, bar = points <= max_drop + 1e-9, max_drop
+        text += f", {max_drop:g} points allowed"
+    else:
+        p_value = loss_p(truth, twin, predictions)
+        passed, bar = p_value >= _SIGNIFICANT, 0.0
+        text += "" if lost <= gained else f", {'not ' if passed else ''}significant (p = {p_value:.2g})"
+    return GateResult(f"{result.row}: loss", points, bar, passed, text)
+
+
+def _agreement_gate(
+    result: CheckRow,
+    bar: float | None,
+    ids: list[str],
+    probabilities: NDArray[np.float32],
+    expected: NDArray[np.float32],
+) -> GateResult:
+    same, agreement = same_answers(probabilities, expected, OUTPUT_STEP), result.agreement
+    assert agreement is not None
     equal = agreement.n - agreement.differing
-    text = f"the same prediction as {result.agreement_with} on {equal} of {agreement.n} photos, {bar:.1%} required"
-    passed = agreement.value >= bar
+    text = f"the same prediction as {result.agreement_with} on {equal} of {agreement.n} photos"
+    if agreement.near_ties:
+        text += f", {agreement.near_ties} near tie{'s' * (agreement.near_ties > 1)} among them"
+    if bar is None:
+        passed = wilson(equal, agreement.n).high >= _LEAST_AGREEMENT
+        text += "" if passed else f", surely below {_LEAST_AGREEMENT:.0%}"
+    else:
+        passed = agreement.value >= bar
+        text += f", {bar:.1%} required"
     if not passed:
-        where = [ids[i] for i in np.flatnonzero(np.array(result.predictions) != expected.argmax(axis=1))[:5]]
+        where = [ids[i] for i in np.flatnonzero(~same)[:5]]
         text += f"; it differs on {', '.join(where)}{' and more' if agreement.differing > 5 else ''}"
+    bar = _LEAST_AGREEMENT if bar is None else bar
     return GateResult(f"{result.row}: agreement", agreement.value, bar, passed, text)

@@ -1,7 +1,8 @@
 """Export: conversion to .tflite, .onnx and other formats; each file carries its record and is checked.
 
 - ``input_model``: the model to convert: its file, input size and pixel range
-- ``exporter``: writes and checks all files; ``options``: batch, layout, license; ``verify``: comparison with Keras
+- ``exporter``: writes and checks all files; ``job``: what one export makes; ``precision_files``: the files of each
+  precision; ``options``: batch, layout, license; ``verify``: comparison with Keras
 - ``convertible``: whether a model can be exported, tried before it is trained
 - ``record``: the record in every file
 - ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``: .tflite

@@ -67,9 +67,10 @@ def _allowing_float_ops(model: Any, section: QuantizeSection, photos: NDArray[np
     from edgekd.quantize.float_model import load_float_model
     from edgekd.quantize.ptq import find_float_ops
 
+    # Whether a network converts does not depend on how its ranges are set.
     if section.max_drop is None:
-        return QuantizeSection(ranges=section.ranges, float_ops=section.float_ops)
-    return QuantizeSection(float_ops=find_float_ops(calibrate(load_float_model(model), photos)))
+        return QuantizeSection(ranges="min-max", float_ops=section.float_ops)
+    return QuantizeSection(ranges="min-max", float_ops=find_float_ops(calibrate(load_float_model(model), photos)))
 
 
 @contextlib.contextmanager

@@ -5,39 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd._version import __version__
-from edgekd.errors import ExportError, GateFailed, UnsupportedOpError, UsageError
-from edgekd.export import coreml, onnx_float, onnx_int8, onnx_pack, tflite_pack
-from edgekd.export.c_array import identifier, write_c_array
-from edgekd.export.emit.builder import OPSET
-from edgekd.export.options import Batch, ExportOptions, Layout, needs_onnx
-from edgekd.export.record import Record, check_labels
-from edgekd.export.verify import ExpectedOutputs, ParityRecord, compute_expected, stand_in_images, verify
+from edgekd.errors import GateFailed, UsageError
+from edgekd.export import coreml
+from edgekd.export.c_array import identifier
+from edgekd.export.job import Checked, Job
+from edgekd.export.options import ExportOptions
+from edgekd.export.precision_files import int8_conversion, make_extra, make_float32, make_int8
+from edgekd.export.record import check_labels
+from edgekd.export.verify import compute_expected, stand_in_images
 from edgekd.extras import require
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
 from edgekd.quantize.float_model import FloatModel, load_float_model
-from edgekd.quantize.ptq import (
-    Conversion,
-    Output,
-    prevent_saturation,
-    to_dynamic_range,
-    to_float16,
-    to_float32,
-    to_int8,
-    to_int16x8,
-)
+from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.storage import write_bytes
 from edgekd.temporary import owned_folder
 
 DEFAULT_PRECISIONS = ("float32", "int8")
@@ -46,9 +35,6 @@ _EXTRA = ("float16", "dynamic", "int16x8")
 # Precisions that need calibration images.
 _CALIBRATED = ("int8", "int16x8")
 FORMATS = ("tflite", "onnx", "ort", "c", "coreml")
-
-# A file and its parity record.
-_Checked = tuple[Artifact, ParityRecord]
 
 
 def export(
@@ -61,6 +47,7 @@ def export(
     precisions: tuple[str, ...] = DEFAULT_PRECISIONS,
     formats: tuple[str, ...] = ("tflite", "onnx"),
     calibration: NDArray[np.uint8] | None = None,
+    validation: NDArray[np.uint8] | None = None,
     output: Output = "float32",
     quantize: QuantizeSection | Conversion | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -81,6 +68,7 @@ def export(
         formats: Of "tflite", "onnx", "ort", "c" (the int8 .tflite as C, see ``c_array``) and "coreml" (float16, which
             can be run on Apple's systems only).
         calibration: Real training images uint8 [N, H, W, 3]; required for int8 and int16x8.
+        validation: Further real images on which the best ranges are chosen, beside those of ``calibration``.
         output: Output dtype of int8 files: "float32" probabilities or "uint8".
         quantize: Settings of the int8 conversion, or an int8 .tflite that was converted before. The precision is
             "int8-mixed" if ops stay float.
@@ -116,15 +104,15 @@ def export(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     with owned_folder(out, stem) as temporary:
-        job = _Job(
+        job = Job(
             float_model, temporary, stem, labels, preprocessing, dict(provenance or {}),
             _weights_hash(float_model), options or ExportOptions(), formats, skipped,
         )  # fmt: skip
         expected = compute_expected(float_model.model, images)
-        files = _make_float32(job, expected) if "float32" in precisions else []
+        files = make_float32(job, expected) if "float32" in precisions else []
         if "int8" in precisions:
-            files += _make_int8(job, _int8(job, images, output, quantize), expected)
-        files += [_make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
+            files += make_int8(job, int8_conversion(job, images, validation, output, quantize), expected)
+        files += [make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
             coreml.write_mlpackage(float_model, job.record("float16", {"converter": coreml.converter()}), path)
@@ -143,140 +131,6 @@ def extra_files(out: Path, stem: str, formats: tuple[str, ...]) -> list[Path]:
     return [path for kind, names_of_format in paths.items() if kind in formats for path in names_of_format]
 
 
-@dataclass(frozen=True)
-class _Job:
-    float_model: FloatModel
-    directory: Path
-    stem: str
-    labels: tuple[str, ...]
-    preprocessing: Preprocessing
-    provenance: dict[str, str]
-    weights_sha256: str
-    options: ExportOptions
-    formats: tuple[str, ...]
-    skipped: list[str] | None
-
-    @property
-    def wants_onnx(self) -> bool:
-        return needs_onnx(self.formats)
-
-    @property
-    def tflite_batch(self) -> Batch:
-        return self.options.batch or 1
-
-    @property
-    def onnx_batch(self) -> Batch:
-        return self.options.batch or "dynamic"
-
-    def record(self, precision: str, conversion: Mapping[str, Any], layout: Layout = "nhwc") -> Record:
-        facts = {
-            "edgekd": __version__,
-            "parameters": self.float_model.parameters,
-            "weights_sha256": self.weights_sha256,
-            **conversion,
-        }
-        return Record(
-            self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
-            layout, self.options.license, self.options.version,
-        )  # fmt: skip
-
-    def write(self, precision: str, kind: str, content: bytes) -> Artifact:
-        path = self.directory / f"{self.stem}.{precision}.{kind}"
-        write_bytes(path, content)
-        return Artifact.open(path)
-
-    def attempt(self, make: Callable[[], list[_Checked]]) -> list[_Checked]:
-        """Make files, or note why they are skipped where that is allowed."""
-        try:
-            return make()
-        except (ExportError, UnsupportedOpError) as error:
-            if self.skipped is None:
-                raise
-            self.skipped.append(str(error))
-            return []
-
-    def write_onnx(self, precision: str, content: bytes) -> list[Artifact]:
-        """Write the .onnx and the .ort, as far as requested."""
-        name, artifacts = f"{self.stem}.{precision}", []
-        if "onnx" in self.formats:
-            artifacts.append(self.write(precision, "onnx", content))
-        if "ort" in self.formats:
-            artifacts.append(self.write(precision, "ort", onnx_pack.pack_ort(content, name=name)))
-        return artifacts
-
-
-def _make_float32(job: _Job, expected: ExpectedOutputs) -> list[_Checked]:
-    name, artifacts = f"{job.stem}.float32", []
-    if "tflite" in job.formats:
-        conversion = to_float32(job.float_model)
-        record = job.record("float32", conversion.record)
-        content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
-        artifacts.append(job.write("float32", "tflite", content))
-    files = [(artifact, verify(artifact, expected)) for artifact in artifacts]
-    if job.wants_onnx:
-        facts = {"converter": onnx_float.converter(), "opset": OPSET}
-        record = job.record("float32", facts, job.options.layout)
-
-        def make_onnx() -> list[_Checked]:
-            content = onnx_float.from_keras(job.float_model, record, name=name, batch=job.onnx_batch)
-            return [(artifact, verify(artifact, expected)) for artifact in job.write_onnx("float32", content)]
-
-        files += job.attempt(make_onnx)
-    return files
-
-
-def _make_extra(job: _Job, precision: str, images: NDArray[np.uint8], expected: ExpectedOutputs) -> _Checked:
-    if precision == "int16x8":
-        conversion = to_int16x8(job.float_model, images)
-    else:
-        conversion = (to_float16 if precision == "float16" else to_dynamic_range)(job.float_model)
-    record = job.record(precision, conversion.record)
-    content = tflite_pack.pack(conversion.content, record, name=f"{job.stem}.{precision}", batch=job.tflite_batch)
-    artifact = job.write(precision, "tflite", content)
-    return artifact, verify(artifact, expected)
-
-
-def _int8(
-    job: _Job, images: NDArray[np.uint8], output: Output, quantize: QuantizeSection | Conversion | None
-) -> Conversion:
-    # ONNX Runtime's kernels saturate on some CPUs; the .tflite changes too, so that both have one quantization.
-    any_cpu = job.wants_onnx
-    if isinstance(quantize, Conversion):
-        return prevent_saturation(quantize) if any_cpu else quantize
-    section = quantize or QuantizeSection()
-    return to_int8(job.float_model, images, output, ranges=section.ranges, float_ops=section.float_ops, any_cpu=any_cpu)
-
-
-def _make_int8(job: _Job, conversion: Conversion, expected: ExpectedOutputs) -> list[_Checked]:
-    precision = conversion.precision
-    name, record = f"{job.stem}.{precision}", job.record(precision, conversion.record)
-    files: list[_Checked] = []
-    content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
-    # The other formats are made from the .tflite, even if that is not requested.
-    tflite = job.write(precision, "tflite", content)
-    if "tflite" in job.formats:
-        files.append((tflite, verify(tflite, expected)))
-    if job.wants_onnx:
-        single = tflite_pack.pack(conversion.content, record, name=name)
-        onnx_record = job.record(precision, {**conversion.record, "opset": OPSET}, job.options.layout)
-
-        def make_onnx() -> list[_Checked]:
-            content = onnx_int8.from_tflite(single, onnx_record, name=name, batch=job.onnx_batch)
-            return [(artifact, verify(artifact, expected, tflite)) for artifact in job.write_onnx(precision, content)]
-
-        files += job.attempt(make_onnx)
-    if "c" in job.formats:
-
-        def make_c() -> list[_Checked]:
-            write_c_array(tflite, job.directory)
-            return []
-
-        files += job.attempt(make_c)
-    if "tflite" not in job.formats:
-        tflite.path.unlink()
-    return files
-
-
 def publish(artifacts: list[Artifact], staging: Path, out: Path) -> list[Artifact]:
     """Move everything that ``export`` wrote to ``staging`` into ``out``; returns the artifacts there."""
     for artifact in artifacts:
@@ -285,7 +139,7 @@ def publish(artifacts: list[Artifact], staging: Path, out: Path) -> list[Artifac
     return [Artifact.open(out / artifact.path.name) for artifact in artifacts]
 
 
-def _publish(file: _Checked, out: Path) -> Artifact:
+def _publish(file: Checked, out: Path) -> Artifact:
     artifact, parity = file
     path = out / artifact.path.name
     # The sidecar of an older file must not describe the new one.

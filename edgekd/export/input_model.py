@@ -12,6 +12,7 @@ import numpy as np
 from edgekd.errors import ModelError, UsageError
 from edgekd.models.load import load_model
 from edgekd.models.pixel_evidence import find_pixel_evidence
+from edgekd.models.rebuild import PhotosAt
 from edgekd.quiet import import_keras
 
 Three = tuple[float, float, float]
@@ -51,7 +52,11 @@ class PixelOptions:
 
 
 def load_input_model(
-    path: str | os.PathLike[str], *, input_size: int | None = None, pixels: PixelOptions | None = None
+    path: str | os.PathLike[str],
+    *,
+    input_size: int | None = None,
+    pixels: PixelOptions | None = None,
+    photos: PhotosAt | None = None,
 ) -> Any:
     """Load a Keras file as a model of pixel values 0..255 [N, H, W, 3] at a fixed size.
 
@@ -59,6 +64,7 @@ def load_input_model(
         path: The file; ``FILE.keras@64`` sets the input size too.
         input_size: Height and width in pixels, for a model that takes any size.
         pixels: The pixel values that the model takes; by default those that its first layers show.
+        photos: Real ones, on which a model of half precision is compared with its float32 form.
 
     Returns:
         A Keras model. Raises ModelError if the size or the pixel values are unknown.
@@ -67,7 +73,7 @@ def load_input_model(
     if size is not None and input_size not in (None, size):
         raise UsageError(f"{path} says {size} pixels and --input-size {input_size}. Give one of them")
     _check_file(file)
-    model = load_model(file)
+    model = load_model(file, photos)
     return prepare_input(model, file.name, input_size=input_size or size, pixels=pixels)
 
 

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from edgekd.errors import UnsupportedOpError
-from edgekd.export.emit import elementwise, hard_swish, linear, moving, pooling, tables
+from edgekd.export.emit import (
+    elementwise,
+    hard_swish,
+    joining,
+    linear,
+    moving,
+    padding,
+    pooling,
+    slicing,
+    tables,
+)
 from edgekd.export.emit.builder import BATCH
 from edgekd.export.emit.context import Context
 from edgekd.export.onnx_pack import pack
@@ -12,48 +22,67 @@ from edgekd.export.record import Record
 from edgekd.formats import tflite_file
 from edgekd.quantize.float_model import INPUT_NAME, OUTPUT_NAME
 
-_RELU, _RELU_N1_TO_1, _RELU6 = 1, 2, 3
-
 EMITTERS: dict[str, elementwise.Emitter] = {
-    "ADD": elementwise.binary("Add"),
+    "ABS": elementwise.unary("Abs"),
+    "ADD": elementwise.add,
     "AVERAGE_POOL_2D": pooling.average_pool,
-    "CONCATENATION": moving.concatenation,
+    "BATCH_MATMUL": linear.batch_matmul,
+    "BROADCAST_TO": moving.broadcast_to,
+    "CONCATENATION": joining.concatenation,
     "CONV_2D": linear.conv,
     "DEPTHWISE_CONV_2D": linear.depthwise_conv,
+    "DEPTH_TO_SPACE": moving.depth_to_space,
     "DEQUANTIZE": elementwise.dequantize,
     "DIV": elementwise.binary("Div"),
     "ELU": tables.elu,
     "EXP": tables.exp,
-    "EXPAND_DIMS": moving.reshape,
+    "EXPAND_DIMS": moving.reshape_op,
     "FULLY_CONNECTED": linear.fully_connected,
+    "GATHER": slicing.gather,
     "GELU": tables.gelu,
     "HARD_SWISH": hard_swish.hard_swish,
     "LEAKY_RELU": elementwise.leaky_relu,
+    "LOG": tables.log,
     "LOGISTIC": elementwise.unary("Sigmoid"),
+    "MAXIMUM": elementwise.binary("Max"),
     "MAX_POOL_2D": pooling.max_pool,
     "MEAN": pooling.mean,
+    "MINIMUM": elementwise.binary("Min"),
+    "MIRROR_PAD": padding.mirror_pad,
     "MUL": elementwise.binary("Mul"),
     "NEG": elementwise.unary("Neg"),
-    "PAD": moving.pad,
+    "PACK": joining.pack,
+    "PAD": padding.pad,
+    "PADV2": padding.pad,
     "PRELU": elementwise.prelu,
     "QUANTIZE": elementwise.quantize,
-    "REDUCE_MAX": pooling.reduce_max,
-    "RELU": elementwise.clip_activation(_RELU),
-    "RELU6": elementwise.clip_activation(_RELU6),
-    "RELU_N1_TO_1": elementwise.clip_activation(_RELU_N1_TO_1),
-    "RESHAPE": moving.reshape,
+    "REDUCE_MAX": pooling.extreme("ReduceMax"),
+    "REDUCE_MIN": pooling.extreme("ReduceMin"),
+    "RELU": elementwise.clip_activation("RELU"),
+    "RELU6": elementwise.clip_activation("RELU6"),
+    "RELU_0_TO_1": elementwise.clip_activation("RELU_0_TO_1"),
+    "RELU_N1_TO_1": elementwise.clip_activation("RELU_N1_TO_1"),
+    "RESHAPE": moving.reshape_op,
     "RESIZE_BILINEAR": moving.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": moving.resize_nearest,
     "RSQRT": tables.rsqrt,
+    "SLICE": slicing.slice_op,
     "SOFTMAX": elementwise.softmax,
+    "SPACE_TO_DEPTH": moving.space_to_depth,
+    "SPLIT": slicing.split,
+    "SPLIT_V": slicing.split,
+    "SQRT": tables.sqrt,
+    "SQUARE": tables.square,
     "SQUARED_DIFFERENCE": elementwise.squared_difference,
-    "SQUEEZE": moving.reshape,
-    "STRIDED_SLICE": moving.strided_slice,
-    "SUB": elementwise.binary("Sub"),
+    "SQUEEZE": moving.reshape_op,
+    "STRIDED_SLICE": slicing.strided_slice,
+    "SUB": elementwise.sub,
+    "SUM": pooling.total,
     "TANH": elementwise.unary("Tanh"),
     "TILE": moving.tile,
     "TRANSPOSE": moving.transpose,
     "TRANSPOSE_CONV": linear.transpose_conv,
+    "UNPACK": slicing.unpack,
 }
 
 

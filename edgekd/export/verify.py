@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
 from edgekd.formats.artifact import Artifact
-from edgekd.metrics import agreement
+from edgekd.metrics import OUTPUT_STEP, agreement
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
 
 # Largest difference in a probability between two float computations of one graph.
 FLOAT_TOLERANCE = 1e-4
-# One step of an int8 softmax's output.
-QUANTUM = 1 / 256
 # Two runtimes sometimes round a tie differently (the mean of 4 pixels ends in .5 every fourth time), and a steep head
 # amplifies that to whole steps; a wrong translation differs everywhere, and by more.
 _SAME_INTEGERS_MEAN_QUANTA = 8.0
@@ -111,7 +109,7 @@ def _batch_difference(artifact: Artifact, runner: Runner, images: NDArray[np.uin
     together = runner.run(images)
     alone = np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))])
     difference = float(np.abs(together - alone).max())
-    if difference > (FLOAT_TOLERANCE if artifact.precision == "float32" else QUANTUM):
+    if difference > (FLOAT_TOLERANCE if artifact.precision == "float32" else OUTPUT_STEP):
         raise ExportError(
             f"{artifact.path.name} gives other outputs for {len(images)} images at once than one by one: a "
             f"probability differs by {difference:.3g}. Export it with batch 1, or replace the layer that mixes images"
@@ -130,7 +128,7 @@ def compare(actual: Probabilities, expected: Probabilities) -> Comparison:
 
 
 def _same_integers(artifact: Artifact, actual: Probabilities, expected: Probabilities) -> IntegerComparison:
-    quanta = np.abs(actual - expected) / QUANTUM
+    quanta = np.abs(actual - expected) / OUTPUT_STEP
     record: IntegerComparison = {
         **compare(actual, expected), "largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean())
     }  # fmt: skip

@@ -46,6 +46,8 @@ _FLOATS = ("float32", "float16")
 # One step of an int8 softmax's output.
 _QUANTUM = 1 / 256
 _FLOAT_NOISE = 1e-4
+OWN = "own-"
+"""Begins the names of vectors of the user's own photos."""
 
 
 def make_golden(
@@ -150,7 +152,7 @@ def _read_photos(folder: Path) -> Sequence[GoldenPhoto]:
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable or remove it") from None
         preprocess.decode(content, str(path))  # its error names the user's file, and nothing is written
-        golden.append(GoldenPhoto(f"own-{number:04d}", _KINDS.get(suffix, suffix[1:]), content))
+        golden.append(GoldenPhoto(f"{OWN}{number:04d}", _KINDS.get(suffix, suffix[1:]), content))
     return golden
 
 

@@ -13,12 +13,21 @@ from typing import Any
 
 from edgekd import processes
 from edgekd.errors import ArtifactError
-from edgekd.formats import tflite_file
+from edgekd.formats import onnx_file, ort_file, tflite_file
 from edgekd.text import last_line
 
 TIMEOUT_S = 300.0
 # Of one inference, before a file is used.
 TRIAL_S = 60.0
+# What classifiers are mostly made of; not among them: loops, and ops whose constants say how large a result is.
+_BOUNDED = frozenset((
+    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv",
+    "DequantizeLinear", "Div", "Dropout", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gemm", "GlobalAveragePool",
+    "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax",
+    "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Pow", "PRelu", "QuantizeLinear", "ReduceMax", "ReduceMean",
+    "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
+    "Sum", "Tanh", "Transpose", "Unsqueeze",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,18 +71,26 @@ def probe(path: Path, kind: str, *, run: bool = True, timeout_s: float = TIMEOUT
 
 
 def check_runs(path: Path, *, timeout_s: float = TRIAL_S) -> None:
-    """Run a .tflite once on zeros in a child process, before it is opened in this one; other formats are not run.
+    """Run a file once on zeros in a child process, before it is opened in this one; other formats are not run.
 
-    A crafted file can crash LiteRT, and this process with it, although its structure is sound.
+    A crafted .tflite can crash LiteRT, and this process with it, although its structure is sound. ONNX Runtime checks
+    what it loads, so an .onnx is run only where an op of it could run for ever or take all memory.
 
-    Raises: ArtifactError if it crashes, fails or exceeds ``timeout_s``.
+    Raises: ArtifactError if it crashes, exceeds ``timeout_s``, or is a .tflite that fails.
     """
     with path.open("rb") as file:
-        if file.read(8)[4:] != tflite_file.IDENTIFIER:
-            return
-    failure = probe(path, "tflite", timeout_s=timeout_s).failed
-    if failure is not None:
-        raise ArtifactError(_message(path, failure))
+        head = file.read(8)
+    if head[4:] == tflite_file.IDENTIFIER:
+        failure = probe(path, "tflite", timeout_s=timeout_s).failed
+        if failure is not None:
+            raise ArtifactError(_message(path, failure))
+    elif head[4:] != ort_file.IDENTIFIER and _is_unbounded(path):
+        probe(path, "onnx", timeout_s=timeout_s)
+
+
+def _is_unbounded(path: Path) -> bool:
+    """Whether an .onnx holds an op that is not known to end soon in memory in proportion to what it takes."""
+    return any(node.op not in _BOUNDED for node in onnx_file.read(path.read_bytes(), str(path)).nodes)
 
 
 def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:

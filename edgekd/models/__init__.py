@@ -7,6 +7,8 @@ keras_file           which version and which classes a Keras file names, read wi
 outputs              from the outputs of a classifier in any format to logits
 pixel_range          pixel preprocessing as layers of the model
 pixel_evidence       which pixel values a model takes, where its first layers show it
+pixel_settings       the keys of a recipe that say so where they do not
+on_pixels            the user's model as one of pixels 0..255 at a fixed size, to logits
 blocks               the blocks of a network, by the names of its layers
 applications         networks of ``keras.applications``
 efficientnet_lite    EfficientNet-Lite0 with ImageNet weights

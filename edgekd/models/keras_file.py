@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ModelError
+from edgekd.memory import find_bomb
 from edgekd.text import first_line, one_line
 
 _MODULES = (
@@ -27,7 +28,7 @@ _MODULES = (
 _LAMBDA = "Lambda"
 _CODE = ("__lambda__", "Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _FILES = ("TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization")
-_MOST_GROWTH, _ALWAYS_ADMITTED = 20, 64 << 20
+_MOST_GROWTH = 20
 _LARGEST_CONFIG = 64 << 20
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KERAS_2 = (
@@ -96,12 +97,12 @@ def _is_function(module: str, name: str) -> bool:
 
 def _of_zip(path: Path) -> tuple[str, Any]:
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.file_size > _ALWAYS_ADMITTED + _MOST_GROWTH * member.compress_size:
-                raise ModelError(
-                    f"{path}: {one_line(member.filename)!r} unpacks from {member.compress_size:,} to "
-                    f"{member.file_size:,} bytes, which no Keras model does. It is not opened"
-                )
+        bomb = find_bomb(archive, _MOST_GROWTH)
+        if bomb is not None:
+            raise ModelError(
+                f"{path}: {one_line(bomb.filename)!r} unpacks from {bomb.compress_size:,} to {bomb.file_size:,} bytes, "
+                "which no Keras model does. It is not opened"
+            )
         for name in ("config.json", "metadata.json"):
             if archive.getinfo(name).file_size > _LARGEST_CONFIG:
                 raise ModelError(f"{path}: {name!r} has more than {_LARGEST_CONFIG >> 20} MiB. It is not opened")

@@ -12,16 +12,17 @@ import numpy as np
 
 from edgekd.errors import ModelError, UsageError
 from edgekd.models.keras_file import check_keras_file
-from edgekd.models.rebuild import functional, in_float32
+from edgekd.models.rebuild import PhotosAt, functional, in_float32
 from edgekd.quiet import import_keras
 from edgekd.text import first_line, one_line
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(path: str | os.PathLike[str], photos: PhotosAt | None = None) -> Any:
     """Load a model that Keras 3 saved, without running code from its file.
 
     Args:
         path: of a .keras file, or of an .h5 file with a whole model in it.
+        photos: real ones, on which a model of half precision is compared with its float32 form; seeded images if None.
 
     Returns:
         The ``keras.Model``, not compiled, in float32 whatever its precision was; one input or output in a list counts
@@ -48,9 +49,17 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     except Exception as error:  # Keras raises many kinds on a foreign or damaged file.
         raise contents.explain(error) from error
     _check_weights(model, path)
+    return plain_model(model, str(path), photos)
+
+
+def plain_model(model: Any, where: str, photos: PhotosAt | None = None) -> Any:
+    """A Keras model in float32 whose input and output are not in lists; one of several inputs as it is.
+
+    Raises ModelError naming ``where``, where it computes something else for ``photos`` in float32.
+    """
     if len(getattr(model, "inputs", None) or ()) != 1:
         return model
-    return in_float32(_without_lists(model), str(path))
+    return in_float32(_without_lists(model), where, photos)
 
 
 def import_custom_layers(modules: Sequence[str]) -> None:

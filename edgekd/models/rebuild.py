@@ -21,9 +21,14 @@ FLOAT32_TOLERANCE = 0.05
 """The same for a model that was saved in half precision."""
 _BATCH = 16
 _SMALLEST = 1e-6
+_MOST_PHOTOS = 32
+# Pixels of a side that a model leaves open.
+_FREE_SIZE = 64
 _REDUCED = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 CopyLayer = Callable[[Any], Any]
 FillLayer = Callable[[Any, Any], None]
+PhotosAt = Callable[[tuple[int, int]], npt.NDArray[np.uint8]]
+"""Some real photos, uint8 RGB [N, H, W, 3], at a (height, width)."""
 
 
 class RebuildError(ModelError):
@@ -113,8 +118,11 @@ def input_like(model: Any) -> Any:
     return keras.Input(tensor.shape[1:], name=str(tensor.name).partition(":")[0], dtype=dtype)
 
 
-def in_float32(model: Any, where: str) -> Any:
-    """``model`` itself where it computes in float32; else a copy that does. Raises ModelError where that differs."""
+def in_float32(model: Any, where: str, photos: PhotosAt | None = None) -> Any:
+    """``model`` itself where it computes in float32; else a copy that does.
+
+    Raises ModelError where the copy gives other outputs for ``photos``, or for seeded images where there are none.
+    """
     import keras
 
     layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
@@ -127,7 +135,11 @@ def in_float32(model: Any, where: str) -> Any:
     if all(layer.compute_dtype == "float32" for layer in layers if layer.weights or layer.compute_dtype):
         return model
     copy = copy_model(model, copy=copy_in_float32)
-    check_rebuilt(model, copy, probe_images(model.inputs[0].shape), where, tolerance=FLOAT32_TOLERANCE)
+    images = images_for(model.inputs[0].shape, photos)
+    if not np.isfinite(run_layers(model, images)).all():
+        # Half precision overflows where a network of 0..1 is fed 0..255.
+        images = images / np.float32(255)
+    check_rebuilt(model, copy, images, where, tolerance=FLOAT32_TOLERANCE)
     return copy
 
 
@@ -192,12 +204,19 @@ def run_layers(model: Any, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.concatenate(parts)
 
 
+def images_for(shape: tuple[int | None, ...], photos: PhotosAt | None) -> npt.NDArray[Any]:
+    """``photos`` for an input shape [None, H, W, C]; seeded images where there are none, or C is not 3."""
+    if photos is None or len(shape) != 4 or shape[3] != 3:
+        return probe_images(shape)
+    return photos((shape[1] or _FREE_SIZE, shape[2] or _FREE_SIZE))[:_MOST_PHOTOS]
+
+
 def probe_images(shape: tuple[int | None, ...], count: int = 4) -> npt.NDArray[np.float32]:
     """Seeded images [count, H, W, C] of values 0..255 for an input shape [None, H, W, C], where there are no photos.
 
     Smooth gradients with some noise; 64 pixels where a side is free.
     """
-    height, width, channels = (side or 64 for side in shape[1:4])
+    height, width, channels = (side or _FREE_SIZE for side in shape[1:4])
     rng = np.random.default_rng(0)
     y, x = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
     waves = rng.uniform(-4, 4, (count, 2, 1, 1, channels))

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.bench.raw_photos import RawPhotosOf
-from edgekd.bench.targets import BenchTarget
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.score import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
+from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
 from edgekd.teacher.average import combine_logits, members_of
-from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
+from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import evaluate
@@ -107,7 +106,7 @@ def timing_obstacle(teacher: Teacher) -> str | None:
     facts = teacher.facts
     if teacher.settings.kind not in ("onnx", "tflite"):
         return "it is a SavedModel, which only TensorFlow runs"
-    if facts.dtype not in ("uint8", "float32"):
+    if facts.dtype not in ("uint8", "int8", "float32"):
         return f"its input is {facts.dtype}"
     if any(not isinstance(size, int) or size < 1 for size in facts.shape[1:]) or facts.batch not in (None, 1):
         return "its input has no fixed size for one image"
@@ -129,20 +128,6 @@ def fixed_teacher_row(context: RunContext) -> dict[str, Any]:
         largest_difference=None, confusion=tuple(tuple(int(value) for value in line) for line in counts), gates=(),
     )  # fmt: skip
     return {**row.to_json(), "artifact": None if summary["file"] is None else f"teacher/{summary['file']}"}
-
-
-def fixed_teacher_target(
-    context: RunContext, samples: Sequence[Sample], raw: RawPhotosOf | None = None
-) -> BenchTarget | None:
-    """The teacher's file for the benchmark; None where it can't be timed. ``raw`` is timed from end to end."""
-    summary = read_json(context.path / "teacher" / "summary.json")
-    if summary["file"] is None or summary["note"]:
-        return None
-    path = context.path / "teacher" / summary["file"]
-    preprocessing = context.preprocessing_at(tuple(summary["input"]))
-    images = images_of(context.dataset, tuple(samples), preprocessing)
-    photos = None if raw is None else raw(preprocessing)
-    return BenchTarget("teacher", path, "onnx" if path.suffix == ".onnx" else "tflite", images, raw=photos)
 
 
 def _copy_file(directory: Path, teacher: Teacher) -> str | None:

@@ -22,6 +22,7 @@ from edgekd.quantize.tfmot import tf_keras
 
 TOLERANCE = 1e-5
 _BATCH = 4
+_MOST_PHOTOS = 16
 # Whole layers that are the softmax; of others it is only the activation.
 _SOFTMAX = ("Softmax", "Activation")
 
@@ -40,8 +41,10 @@ class BridgedModel:
     difference: float
 
 
-def bridge(float_model: FloatModel) -> BridgedModel:
+def bridge(float_model: FloatModel, photos: NDArray[np.uint8] | None = None) -> BridgedModel:
     """Rebuild ``float_model.core`` without its softmax as a flat tf_keras model. BatchNorm's moments stay fixed.
+
+    ``photos`` [N, H, W, 3] are real ones, on which the two are compared; seeded pixels where there are none.
 
     Raises ModelError naming a layer that has no counterpart, or the first one that computes something else.
     """
@@ -51,7 +54,7 @@ def bridge(float_model: FloatModel) -> BridgedModel:
     # The name is stored in files: one numbered by Keras would change every file.
     model = tf_keras().Model(image, logits, name="student")
     walk.builder.finish()
-    return BridgedModel(model, float_model, walk.builder.origin, _difference(float_model, model, walk))
+    return BridgedModel(model, float_model, walk.builder.origin, _difference(float_model, model, walk, photos))
 
 
 class _Walk:
@@ -126,11 +129,12 @@ def _final_softmax(model: Any) -> Any:
     )
 
 
-def _difference(float_model: FloatModel, model: Any, walk: _Walk) -> float:
-    """The largest difference of the logits on seeded pixels. Raises ModelError naming the first layer that differs."""
-    pixels = (
-        np.random.default_rng(0).integers(0, 256, (_BATCH, float_model.height, float_model.width, 3)).astype(np.float32)
-    )
+def _difference(float_model: FloatModel, model: Any, walk: _Walk, photos: NDArray[np.uint8] | None) -> float:
+    """The largest difference of the logits. Raises ModelError naming the first layer that differs."""
+    if photos is None or not len(photos):
+        size = (_BATCH, float_model.height, float_model.width, 3)
+        photos = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    pixels = photos[:_MOST_PHOTOS].astype(np.float32)
     within = float_model.range_in_graph
     image = (pixels * within["scale"] + within["offset"]).astype(np.float32)
     expected = _values(float_model.core, image, walk)

@@ -14,6 +14,7 @@ from edgekd.errors import ExportError
 from edgekd.formats import tflite_file
 from edgekd.quantize import converter
 from edgekd.quantize.float_model import FloatModel, fixed_batch
+from edgekd.quantize.observed_ranges import observe_ranges
 
 # An image whose brightest value is this was scaled to 0..1 and then made an integer.
 _SCALED_ALREADY = 1
@@ -53,19 +54,11 @@ def calibrate(float_model: FloatModel, images: NDArray[np.uint8]) -> CalibratedM
         (float_model.pixel_range.scale, float_model.pixel_range.offset) if float_model.pixel_range else (1.0, 0.0)
     )
     full_range = _cover_full_range(images)
-
-    def samples() -> Iterator[list[NDArray[np.float32]]]:
-        for image in _scale_pixels(full_range, scale, offset):
-            yield [image]
-
-    def configure(converter_config: Any, tf: Any) -> None:
-        converter_config.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter_config.representative_dataset = samples
-        converter_config.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        # Calibrate only: the ranges can be inspected and changed before quantizing.
-        converter_config._experimental_calibrate_only = True
-
-    content = converter.convert(fixed_batch(float_model.core, "float32"), configure)
+    content = _convert(float_model, _scale_pixels(_extremes(full_range), scale, offset))
+    if len(tflite_file.parse(content, "the calibrated model").subgraphs) > 1:
+        # Only the first graph's ranges are observed below.
+        content = _convert(float_model, _scale_pixels(full_range, scale, offset))
+    content = observe_ranges(content, _scale_pixels(full_range, scale, offset))
     check_ranges(content)
     record = {
         "converter": converter.version(),
@@ -132,9 +125,32 @@ def read_range(tensor: Any) -> tuple[float, float] | None:
     return float(quantization.min[0]), float(quantization.max[0])
 
 
+def _convert(float_model: FloatModel, inputs: Iterator[NDArray[np.float32]]) -> bytes:
+    """A float .tflite whose tensors carry TensorFlow's ranges of these inputs."""
+
+    def samples() -> Iterator[list[NDArray[np.float32]]]:
+        for values in inputs:
+            yield [values]
+
+    def configure(converter_config: Any, tf: Any) -> None:
+        converter_config.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter_config.representative_dataset = samples
+        converter_config.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        # Calibrate only: the ranges can be inspected and changed before quantizing.
+        converter_config._experimental_calibrate_only = True
+
+    return converter.convert(fixed_batch(float_model.core, "float32"), configure)
+
+
 def _scale_pixels(images: NDArray[np.uint8], scale: float, offset: float) -> Iterator[NDArray[np.float32]]:
     for image in images:
         yield (image[np.newaxis].astype(np.float64) * scale + offset).astype(np.float32)
+
+
+def _extremes(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The two images with the darkest and the brightest value, from which the input gets its range."""
+    flat = images.reshape(len(images), -1)
+    return images[[int(flat.min(axis=1).argmin()), int(flat.max(axis=1).argmax())]]
 
 
 def _cover_full_range(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -20,6 +20,8 @@ from edgekd.quantize.calibration import CalibratedModel, read_range
 from edgekd.quantize.histogram import Histogram, compute_histograms
 
 CalibrationMethod = Literal["min-max", "percentile", "mse"]
+# "best" is chosen among the methods by ``best_ranges``.
+Ranges = Literal["best", "min-max", "percentile", "mse"]
 CALIBRATION_METHODS: tuple[CalibrationMethod, ...] = get_args(CalibrationMethod)
 PERCENTILE = 99.99
 # Shares of the full range that are tried at either end.
@@ -29,8 +31,12 @@ _STEPS = 255
 _AFTER_LOGITS = ("SOFTMAX", "RESHAPE", "SQUEEZE")
 
 
-def set_ranges(calibrated: CalibratedModel, method: CalibrationMethod) -> CalibratedModel:
+def set_ranges(
+    calibrated: CalibratedModel, method: CalibrationMethod, histograms: dict[int, Histogram] | None = None
+) -> CalibratedModel:
     """Set the ranges of a calibrated model by ``method``; the input, logits and probabilities keep min-max.
+
+    ``histograms`` are those of ``compute_histograms``, where they are known already.
 
     Raises UsageError for an unknown method.
     """
@@ -41,7 +47,7 @@ def set_ranges(calibrated: CalibratedModel, method: CalibrationMethod) -> Calibr
     best = percentile_range if method == "percentile" else least_squares_range
     model = tflite_file.parse(calibrated.content, "the calibrated model")
     unchanged = _logits_on(calibrated.content)
-    for index, histogram in compute_histograms(calibrated).items():
+    for index, histogram in (histograms or compute_histograms(calibrated)).items():
         tensor = model.subgraphs[0].tensors[index]
         if index in unchanged or read_range(tensor) is None:
             continue

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
-from edgekd.metrics import Interval, accuracy, balanced_accuracy, mcnemar_p
+from edgekd.metrics import OUTPUT_STEP, Interval, accuracy, agreement_of_probabilities, balanced_accuracy, mcnemar_p
 from edgekd.quantize.calibration import CalibratedModel, calibrate
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, set_ranges
 from edgekd.quantize.float_model import FloatModel
@@ -27,6 +27,8 @@ from edgekd.quantize.sensitivity import Sensitivity, compute_divergence, measure
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]
+# Agreement with the float student that a guarantee includes where no other is set.
+_MIN_AGREEMENT = 0.98
 # With a larger share of its ops in float, a file is no longer meaningfully int8.
 _MOST_FLOAT = 0.5
 
@@ -41,19 +43,24 @@ class Rung:
 
 @dataclass(frozen=True)
 class Judge:
-    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's ``predictions`` [N].
+    """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's probabilities [N, C].
 
     A file must predict the float student's class on a share ``min_agreement`` of the images, the
-    ``unlabelled`` ones [M, H, W, 3] included.
+    ``unlabelled`` ones [M, H, W, 3] included; near ties (see ``same_answers``) count as equal.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    predictions: NDArray[np.int64]
+    expected: NDArray[np.floating]
     metric: Metric
     min_agreement: float = 0.0
     unlabelled: NDArray[np.uint8] | None = None
-    unlabelled_predictions: NDArray[np.int64] | None = None
+    unlabelled_expected: NDArray[np.floating] | None = None
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The float student's predictions [N]."""
+        return np.asarray(self.expected.argmax(axis=1), np.int64)
 
     @classmethod
     def from_float_file(
@@ -68,22 +75,27 @@ class Judge:
         """Run the float .tflite for the reference predictions. Raises DataError if there are no photos."""
         if not len(images):
             raise DataError("max_drop needs validation photos, and there are none. Set their share in the split")
-        predictions = run_tflite(float32, images).argmax(axis=1)
+        expected = run_tflite(float32, images)
         if unlabelled is None:
-            return cls(images, labels, predictions, metric, min_agreement)
-        others = run_tflite(float32, unlabelled).argmax(axis=1)
-        return cls(images, labels, predictions, metric, min_agreement, unlabelled, others)
+            return cls(images, labels, expected, metric, min_agreement)
+        return cls(images, labels, expected, metric, min_agreement, unlabelled, run_tflite(float32, unlabelled))
 
-    def agreement(self, content: bytes, predictions: NDArray[np.int64]) -> float:
-        """Share of images for which a .tflite, which gives ``predictions`` [N], predicts the float student's class."""
-        same = predictions == self.predictions
-        if self.unlabelled is not None:
-            same = np.append(same, run_tflite(content, self.unlabelled).argmax(axis=1) == self.unlabelled_predictions)
-        return float(np.mean(same))
+    def agreement(self, content: bytes, probabilities: NDArray[np.floating]) -> float:
+        """Share of images for which a .tflite, which gives ``probabilities`` [N, C], predicts the float class."""
+        expected = self.expected
+        if self.unlabelled is not None and self.unlabelled_expected is not None:
+            probabilities = np.concatenate([probabilities, run_tflite(content, self.unlabelled)])
+            expected = np.concatenate([expected, self.unlabelled_expected])
+        return agreement_of_probabilities(probabilities, expected, OUTPUT_STEP).value
 
     def score(self, predictions: NDArray[np.int64]) -> Interval:
         """The metric of predictions [N]."""
         return (balanced_accuracy if self.metric == "balanced_accuracy" else accuracy)(self.labels, predictions)
+
+
+def least_agreement(min_agreement: float | None) -> float:
+    """The agreement with the float student that a guarantee includes: the user's, else 98 %."""
+    return _MIN_AGREEMENT if min_agreement is None else min_agreement
 
 
 class SensitivityRecord(TypedDict):
@@ -287,10 +299,11 @@ def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel, floa
 def _judge_step(
     name: str, conversion: Conversion, judge: Judge, reference: Interval, max_drop: float, seconds: float
 ) -> Step:
-    predictions = run_tflite(conversion.content, judge.images).argmax(axis=1)
+    probabilities = run_tflite(conversion.content, judge.images)
+    predictions = probabilities.argmax(axis=1)
     score = judge.score(predictions)
     drop = 100 * (reference.value - score.value)
-    agreement = judge.agreement(conversion.content, predictions)
+    agreement = judge.agreement(conversion.content, probabilities)
     is_right, float_is_right = predictions == judge.labels, judge.predictions == judge.labels
     return Step(
         name, score, drop, int((float_is_right & ~is_right).sum()), int((is_right & ~float_is_right).sum()),

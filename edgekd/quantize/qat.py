@@ -84,17 +84,17 @@ def train_qat(
     preserve; ExportError if the file is not all integers or does not compute what was trained.
     """
     make_deterministic(seed)
-    bridged = bridge(load_float_model(student))
+    images = read_first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
+    images_to_compare = validation.images if len(validation.images) else images
+    bridged = bridge(load_float_model(student), images_to_compare)
     loss = logit_loss(objective)
     model = fake_quantize(bridged, _KEEPS[section.method])
-    images = read_first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
     model.calibrate(bridged, images)
     history = train(
         model.learner, loss, stream, validation, section.schedule(),
         steps_per_epoch=steps_per_epoch, checkpoint=checkpoint, key=key, progress=progress,
         handling=Handling(adamw(section.schedule(), model.learner), model.settle, judge_start=True),
     )  # fmt: skip
-    images_to_compare = validation.images if len(validation.images) else images
     conversion = convert_qat(model, images_to_compare[:_COMPARED_IMAGES], output)
     record = _describe_training(section, history, loss, len(images), bridged)
     if section.method != "qat":

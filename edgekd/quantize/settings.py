@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from edgekd.quantize.calibration_method import CalibrationMethod
+from edgekd.quantize.calibration_method import Ranges
 from edgekd.quantize.precisions import Extra
 from edgekd.quantize.qat import QatSettings
 from edgekd.quantize.sparsity import Sparsity
@@ -18,11 +18,12 @@ class QuantizeSection(Section):
 
     FORMER: ClassVar[dict[str, str]] = {"aware": "qat"}
 
-    ranges: CalibrationMethod = "min-max"
+    ranges: Ranges = "best"
     """How calibration sets the range of an activation that 256 int8 values cover.
 
     "min-max" covers every value seen; "percentile" leaves out the outermost 0.01 %; "mse" minimizes the mean squared
-    error of the quantized values. The last two cut outliers off and give the rest finer steps.
+    error of the quantized values. The last two cut outliers off and give the rest finer steps. "best" makes all three
+    and takes the one that agrees most with the float student on validation and calibration photos.
     """
     float_ops: tuple[str, ...] = ()
     """Ops that stay float32 in the int8 file: by kind ("HARD_SWISH"), layer ("stem_conv") or "KIND:layer".
@@ -44,9 +45,9 @@ class QuantizeSection(Section):
 
     @model_validator(mode="after")
     def _check_combination(self) -> QuantizeSection:
-        if self.max_drop is not None and (self.float_ops or self.ranges != "min-max"):
+        if self.max_drop is not None and (self.float_ops or self.ranges != "best"):
             raise ValueError("max_drop chooses ranges and float_ops itself: leave those out, or leave max_drop out")
-        if self.max_drop is None and self.qat is not None and (self.float_ops or self.ranges != "min-max"):
+        if self.max_drop is None and self.qat is not None and (self.float_ops or self.ranges != "best"):
             raise ValueError("qat trains its own ranges, and every op in int8: leave ranges and float_ops out")
         return self
 

@@ -27,13 +27,13 @@ from pydantic import Field
 
 from edgekd.errors import ModelError
 from edgekd.models.load import load_model
-from edgekd.models.rebuild import check_rebuilt, copy_model, probe_images
+from edgekd.models.rebuild import check_rebuilt, copy_model
 from edgekd.progress import Progress
 from edgekd.quantize.bridge import BridgedModel, bridge
 from edgekd.quantize.fake_quantize import add_pixel_range, without_autograph
 from edgekd.quantize.float_model import load_float_model
 from edgekd.quantize.logit_loss import logit_loss
-from edgekd.quantize.tf_keras_training import adamw
+from edgekd.quantize.tf_keras_training import adamw, read_first_images
 from edgekd.quantize.tfmot import custom_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, describe_kernel
 from edgekd.section import Section
@@ -43,6 +43,8 @@ from edgekd.training.schedule import Schedule
 
 Method = Literal["prune", "prune-2:4", "cluster", "prune-cluster"]
 _MASK_UPDATES = 50
+# That a copy is compared on.
+_PHOTOS = 16
 # The share of the steps after which pruning ends; the rest of the training recovers.
 _PRUNED_AFTER = 0.5
 
@@ -97,12 +99,13 @@ def sparsify(
     ``checkpoint``. Arguments are those of ``edgekd.quantize.qat.train_qat``. Raises ModelError.
     """
     record: dict[str, Any] = {"sparsity": section.model_dump(mode="json"), "stages": []}
+    photos = validation.images if len(validation.images) else read_first_images(stream, _PHOTOS)
     stages = ["prune", "cluster"] if section.method == "prune-cluster" else [section.method]
     for number, stage in enumerate(stages):
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
         make_deterministic(seed)
-        copy = copy_student(student)
-        bridged = bridge(load_float_model(copy))
+        copy = copy_student(student, photos)
+        bridged = bridge(load_float_model(copy), photos)
         core, layer_names = _wrap_layers(
             bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch
         )
@@ -123,14 +126,14 @@ def sparsify(
     return SparseStudent(student, record)
 
 
-def copy_student(student: Any) -> Any:
-    """Copy a Keras 3 model, or load it from a file, so that it can be changed."""
+def copy_student(student: Any, photos: NDArray[np.uint8]) -> Any:
+    """Copy a Keras 3 model, or load it from a file, so that it can be changed; compared on ``photos`` [N, H, W, 3]."""
     import keras
 
     if not isinstance(student, keras.Model):
         return load_model(student) if Path(student).exists() else load_float_model(student).model
     copy = copy_model(student)
-    check_rebuilt(student, copy, probe_images(student.inputs[0].shape), student.name)
+    check_rebuilt(student, copy, photos[:_PHOTOS], student.name)
     return copy
 
 

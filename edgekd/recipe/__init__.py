@@ -3,6 +3,7 @@
 sections      the tables and their keys, described    load         from a file or a table to a Recipe
 keys          every key, read from the sections       mistakes     what is wrong, and which key was meant
 template      a commented recipe to start from        describe     one key in words, and the reference of all
+proposal      a recipe for photos that were looked at
 json_schema   what editors complete and check with
 """
 

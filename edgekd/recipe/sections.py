@@ -18,6 +18,7 @@ from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import UsageError
 from edgekd.evaluation.score import ParityGates
 from edgekd.export.options import ExportOptions
+from edgekd.models.pixel_settings import PixelSettings
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
@@ -61,16 +62,22 @@ class DataSection(Section):
     """How photos are augmented."""
 
 
-class StudentSection(Section):
-    """The small network that is trained and exported."""
+class StudentSection(PixelSettings):
+    """The small network that is trained and exported.
+
+    ``pixel_range``, ``mean`` and ``std`` are those of a network of the user's own.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("pixel_range", "mean", "std")
 
     model: str = "slice:8"
     """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
     px), the path of a .keras or .h5 file, or "module:function".
 
-    Without @SIZE, the input size is the teacher's, or a file's own. A slice may leave out blocks and keep a share of
-    channels: "slice:12-8-11x0.35@128". "module:function" imports that Python module and calls the function, so it runs
-    the module's code: read a recipe from someone else before you run it.
+    Without @SIZE, the input size is the teacher's, or a file's own; "FILE.keras@64" is for a file that takes any size.
+    A slice may leave out blocks and keep a share of channels: "slice:12-8-11x0.35@128". "module:function" imports that
+    Python module and calls the function, so it runs the module's code: read a recipe from someone else before you run
+    it. A network of your own whose first layers do not show which pixel values it takes needs pixel_range.
     """
     freeze_blocks: int = Field(0, ge=0)
     """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
@@ -84,6 +91,14 @@ class StudentSection(Section):
             return str(parse_student(value))
         except UsageError as error:
             raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _pixels_are_of_an_own_network(self) -> StudentSection:
+        if self.pixel_range is not None and parse_student(self.model).kind in ("slice", "cnn"):
+            raise ValueError(
+                f"pixel_range is for a network of your own (a file, or module:function); {self.model} needs none"
+            )
+        return self
 
 
 def _named(objective: Any) -> Any:
@@ -100,7 +115,7 @@ def _named(objective: Any) -> Any:
 class DistillSection(Section):
     """How the student is trained. A student without the teacher is trained beside it, for as many steps."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb")
+    LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb", "ships")
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
     """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
@@ -118,6 +133,12 @@ class DistillSection(Section):
 
     It helps where many unlabelled photos come from other places than the labelled ones. The number of steps stays.
     Unset, each photo is shown once per pass.
+    """
+    ships: Literal["better", "distilled"] = "better"
+    """Which student is exported: "distilled", or "better" by the validation photos.
+
+    "better" is the distilled one too, unless the student from labels alone gets so many more validation photos right
+    that chance explains it with less than 5 %. The report says which one ships.
     """
     store_features_mb: int = Field(1024, ge=0)
     """Megabytes of teacher features to store for an objective on features; above, the teacher runs during training."""

@@ -70,7 +70,13 @@ def collect(run_dir: Path) -> Report:
     gates = _gates(run_dir, check)
     metric = str((check or {}).get("metric", "accuracy"))
     return Report(
-        headline=headline(rows, metric, gates, teacher_timed=result is None or result.baseline == TEACHER),
+        headline=headline(
+            rows,
+            metric,
+            gates,
+            teacher_timed=result is None or result.baseline == TEACHER,
+            shipped_reason=str(((check or {}).get("shipped") or {}).get("reason", "")),
+        ),
         provenance=_read(run_dir / "run.json", _provenance) or _unknown(run_dir),
         metric=metric,
         test_n=int((check or {}).get("n", 0)),

@@ -12,6 +12,7 @@ from edgekd.bench.records import Launch
 from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.devices_report import DevicePart, DevicesReport
+from edgekd.report.energy_plot import energy
 from edgekd.report.plots import Plot, draw_each, log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
@@ -21,6 +22,7 @@ def draw_all(report: DevicesReport) -> tuple[Plot, ...]:
     """Every plot with numbers for it."""
     drawings: tuple[tuple[str, str, str, Callable[[DevicesReport], Figure | None]], ...] = (
         ("ratios", "Against the baseline, by device", "Each file's ratio to the baseline on each device.", ratios),
+        ("energy", "Energy of an inference", "Joules of an inference of each file, idle subtracted.", energy),
         ("sustained", "Sustained", "Median latency of each second, over minutes.", sustained),
         ("threads", "Threads", "Median latency by number of threads.", threads),
     )

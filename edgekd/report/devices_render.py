@@ -12,12 +12,14 @@ from edgekd.report.devices_report import (
     conditions,
     describe_device,
     device_cells,
+    estimate_remarks,
     findings,
     matrix_cells,
     reasons,
     speed_claim,
 )
 from edgekd.report.end_to_end import CAPTION, end_to_end_cells
+from edgekd.report.energy import energy_cells, energy_notes
 
 _LEGEND = (
     "Below 1 is faster, or fewer executed instructions. A ratio that is not valid says so; the reasons are given with "
@@ -47,10 +49,12 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
             {
                 "address": part.result.device,
                 "what": describe_device(part.result.facts_before),
-                "conditions": "; ".join([conditions(part), *findings(part)]),
+                "conditions": "; ".join([conditions(part), *findings(part), *estimate_remarks(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
                 "end_to_end": end_to_end_cells(part.end_to_end),
+                "energy": energy_cells(part.result),
+                "energy_notes": "; ".join(energy_notes(part.result)),
             }
             for part in report.parts
         ],
@@ -70,6 +74,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
         parts += [f"## {escaped(part['address'])}", escaped(part["what"]), escaped(part["conditions"])]
         parts += [*(f"> ⚠ {escaped(reason)}" for reason in part["reasons"] if reason), cells_table(part["cells"])]
         parts += [CAPTION, cells_table(part["end_to_end"])] if part["end_to_end"].rows else []
+        parts += [escaped(part["energy_notes"]), "" if part["energy"] is None else cells_table(part["energy"])]
     parts += [
         "## Provenance",
         "\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in values["provenance"]),

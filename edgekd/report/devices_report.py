@@ -8,13 +8,16 @@ from typing import Any
 
 from edgekd.bench.end_to_end import EndToEndLine, end_to_end_lines
 from edgekd.bench.on_device import DeviceScore, device_score
-from edgekd.bench.records import Measurement
+from edgekd.bench.phone_state import describe_cores
+from edgekd.bench.records import Measurement, TimeEstimate
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import Comparison, Summary, compare, summarize
 from edgekd.bench.validity import Validity, sustained_findings, validity
+from edgekd.core_time.accuracy import RECORD, UNCHECKED
 from edgekd.errors import UsageError
 from edgekd.report import format as fmt
 from edgekd.report.end_to_end import describe_reasons, inference_claim
+from edgekd.report.energy import energy_reasons
 from edgekd.report.table import Cells
 
 
@@ -127,8 +130,10 @@ def device_cells(part: DevicePart) -> Cells:
     checked = any(line.score for line in part.lines)
     last = ("same as the host; accuracy",) if checked else ()
     if part.counted:
-        header = ("file", "instructions", "ratio", "verdict", *last)
-        return Cells(header, tuple(_counted_row(line, checked) for line in part.lines))
+        estimated = any(line.measurement.estimate for line in part.lines)
+        times = ("estimated time, not measured",) if estimated else ()
+        header = ("file", "instructions", "ratio", "verdict", *times, *last)
+        return Cells(header, tuple(_counted_row(line, estimated, checked) for line in part.lines))
     header = ("file", "p50", "p90", "p99", "first", "load", "peak memory", "ratio (95\u00a0%)", "verdict")
     return Cells((*header, *last), tuple(_timed_row(line, checked) for line in part.lines))
 
@@ -141,6 +146,7 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
         messages += [*line.validity.reasons, *line.comparison.reasons]
     for way in part.end_to_end:
         messages += describe_reasons(way)
+    messages += energy_reasons(part.result)
     return tuple(dict.fromkeys(messages))
 
 
@@ -172,10 +178,24 @@ def speed_claim(part: DevicePart, name: str) -> str | None:
     return inference_claim(f"{fmt.factor(speedup.value)} as fast{standing}", line.comparison, ways)
 
 
+def estimate_remarks(part: DevicePart) -> tuple[str, ...]:
+    """What an estimate of time is and how far off it has been; empty where there is none."""
+    estimates = [line.measurement.estimate for line in part.lines if line.measurement.estimate]
+    return tuple(dict.fromkeys(_estimate_remark(one) for one in estimates))
+
+
+def _estimate_remark(estimate: TimeEstimate) -> str:
+    unchecked = ". No published time of this core was found" if estimate.schedule in UNCHECKED else ""
+    return (
+        f"estimated time (experimental): calculated for a {estimate.board} at {estimate.clock_mhz:,} MHz and one "
+        f"thread, not measured. {RECORD.sentence}{unchecked}"
+    )
+
+
 def describe_device(facts: Mapping[str, Any]) -> str:
     """A device in words: board or CPU, cores, operating system."""
     cores = f"{facts['cores']} cores" if facts.get("cores") else None
-    parts = (facts.get("board"), facts.get("cpu_model"), cores, facts.get("os"))
+    parts = (facts.get("board"), facts.get("soc"), facts.get("cpu_model"), cores, facts.get("os"))
     return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
 
 
@@ -191,6 +211,10 @@ def conditions(part: DevicePart) -> str:
             end = after.get(key)
             moved = f" → {end:g}" if isinstance(end, (int, float)) and end != before[key] else ""
             facts.append(f"{before[key]:g}{moved} {unit}")
+    if before.get("fixed_performance"):
+        facts.append("fixed performance mode")
+    if cores := describe_cores(result):
+        facts.append(f"ran on {cores}")
     if before.get("thermal_status"):
         facts.append(f"thermal status {before['thermal_status']}")
     if result.resumed:
@@ -216,10 +240,12 @@ def _ratio(line: Line) -> str:
     return fmt.comparison(line.comparison)
 
 
-def _counted_row(line: Line, checked: bool) -> tuple[str, ...]:
+def _counted_row(line: Line, estimated: bool, checked: bool) -> tuple[str, ...]:
     counted = fmt.count(line.summary.instructions) if line.summary else fmt.DASH
     ratio = "1" if line.comparison.verdict == "baseline" else fmt.ratio(line.comparison.ratio)
-    return (line.measurement.name, counted, ratio, line.comparison.verdict, *_prediction_cells(line, checked))
+    estimate = line.measurement.estimate
+    times = (f"≈ {fmt.milliseconds(estimate.ms)}" if estimate else fmt.DASH,) if estimated else ()
+    return (line.measurement.name, counted, ratio, line.comparison.verdict, *times, *_prediction_cells(line, checked))
 
 
 def _timed_row(line: Line, checked: bool) -> tuple[str, ...]:

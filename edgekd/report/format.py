@@ -102,6 +102,30 @@ def milliseconds(value_ms: float | None) -> str:
     return f"{significant(value_ms)}{NBSP}ms"
 
 
+def joules(interval: Interval | None) -> str:
+    """``1.23 mJ (1.20–1.26)``, in the unit that fits the value."""
+    if interval is None:
+        return DASH
+    largest = max(abs(interval.value), abs(interval.high))
+    scale, unit = next(((s, u) for s, u in ((1.0, "J"), (1e3, "mJ"), (1e6, "µJ")) if largest * s >= 1), (1e9, "nJ"))
+    value, low, high = (significant(each * scale) for each in (interval.value, interval.low, interval.high))
+    return f"{value}{NBSP}{unit} ({low}–{high})".replace("-", "−")
+
+
+def watts(interval: Interval | None) -> str:
+    """``3.70 W (3.68–3.72)``."""
+    if interval is None:
+        return DASH
+    return f"{significant(interval.value)}{NBSP}W ({significant(interval.low)}–{significant(interval.high)})"
+
+
+def hours(interval: Interval | None) -> str:
+    """``9.4 h (9.2–9.6)``."""
+    if interval is None:
+        return DASH
+    return f"{significant(interval.value)}{NBSP}h ({significant(interval.low)}–{significant(interval.high)})"
+
+
 def points(difference: float) -> str:
     """A signed difference of shares, in points."""
     return f"{difference * 100:+.1f}".replace("-", "−")

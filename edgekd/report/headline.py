@@ -20,8 +20,13 @@ def shipped(rows: Sequence[Row]) -> Row | None:
     return next((by_name[name] for name in _SHIPPED if name in by_name), None)
 
 
-def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher_timed: bool = True) -> Headline:
-    """Compose the line from what the run has so far; latencies are ratios to the teacher only if it was timed."""
+def headline(
+    rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher_timed: bool = True, shipped_reason: str = ""
+) -> Headline:
+    """Compose the line from what the run has so far; latencies are ratios to the teacher only if it was timed.
+
+    ``shipped_reason`` says why the student from labels alone ships, where it does.
+    """
     failed = tuple(gate.name for gate in gates if not gate.passed)
     teacher, row = next((row for row in rows if row.row == TEACHER), None), shipped(rows)
     if row is None:
@@ -40,6 +45,8 @@ def headline(rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher
         parts.append(interval + against)
     start = f"{' and '.join(claims)} than the teacher: " if claims else ""
     text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
+    if shipped_reason:
+        text += f"; {shipped_reason}"
     return Headline(
         text=text[0].upper() + text[1:],
         row=row.row,

@@ -1,6 +1,7 @@
 """Past one machine: executors for independent work, and places for its files.
 
 workers        the protocols, and work in this process
+ray_cluster    a Ray cluster that runs, or one of this command alone
 ray_workers    the same work on a Ray cluster
 ray_trials     a sweep's trainings as trials of Ray Tune
 place          a folder here or anywhere: whole files in, whole files out

@@ -11,7 +11,8 @@ from typing import Any
 
 from edgekd.errors import EdgekdError
 from edgekd.quiet import quiet
-from edgekd.scale.ray_workers import connect, plain_errors, resources
+from edgekd.scale.ray_cluster import connect
+from edgekd.scale.ray_workers import plain_errors, resources
 from edgekd.scale.workers import Report, Trial
 
 _TRIES = 3

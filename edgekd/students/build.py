@@ -11,13 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.load import load_model
-from edgekd.models.logits import apply_squash, logits_model
-from edgekd.models.rebuild import check_rebuilt, probe_images
+from edgekd.models.load import load_model, plain_model
+from edgekd.models.logits import check_classifier
+from edgekd.models.on_pixels import on_pixels
+from edgekd.models.pixel_evidence import find_pixel_evidence
+from edgekd.models.pixel_settings import PixelSettings
+from edgekd.models.rebuild import PhotosAt, images_for
 from edgekd.students import cnn
 from edgekd.students import slice as teacher_slice
 from edgekd.students.spec import StudentSpec
-from edgekd.teacher.file_teacher import PhotosAt
+from edgekd.teacher.pixels import Pixels, pixels_of
+from edgekd.text import first_line
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,14 @@ def build_student(
     freeze_blocks: int = 0,
     allow_larger: bool = False,
     photos: PhotosAt | None = None,
+    pixels: PixelSettings | None = None,
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
     ``teacher`` is the Keras teacher, from which slices are cut, or what is known of one of another kind. ``photos``
-    are training photos, needed by a slice that keeps a share of its channels. A student that has as many parameters or
-    more is refused unless ``allow_larger``.
+    are training photos, needed by a slice that keeps a share of its channels. ``pixels`` says which values a network
+    of the user's own takes, where its first layers do not show it. A student that has as many parameters or more is
+    refused unless ``allow_larger``.
 
     Raises ModelError naming what does not fit and what to change.
     """
@@ -64,9 +70,9 @@ def build_student(
     elif spec.kind == "cnn":
         student = cnn.build(int(spec.argument), size, classes)
     elif spec.kind == "keras":
-        student = _with_logits(load_model(Path(spec.argument)), spec, photos)
+        student = _own_network(load_model(Path(spec.argument), photos), spec, spec.input_size, pixels, photos)
     else:
-        student = _with_logits(_call(spec.argument, size, classes), spec, photos)
+        student = _own_network(_call(spec.argument, size, classes, photos), spec, size, pixels, photos)
     _check(student, spec, classes)
     most = teacher.parameters if is_fixed else teacher.count_params()
     if not allow_larger and student.count_params() >= most:
@@ -77,19 +83,36 @@ def build_student(
     return student
 
 
-def _with_logits(original: Any, spec: StudentSpec, photos: PhotosAt | None) -> Any:
-    """The user's network as one that ends in logits, compared with it on ``photos``."""
-    student = logits_model(original, spec.argument)
-    if student is not original:
-        images = _photos_for(student, photos)
-        check_rebuilt(original, student, images, spec.argument, finish=apply_squash(original, spec.argument))
-    return student
+def _own_network(
+    original: Any, spec: StudentSpec, size: int | None, pixels: PixelSettings | None, photos: PhotosAt | None
+) -> Any:
+    """The user's network as one of pixels 0..255 to logits, compared with it on ``photos``."""
+    where = spec.argument
+    check_classifier(original, where)
+    shape = original.inputs[0].shape
+    if shape[3] != 3:
+        raise ModelError(f"the student {spec} must be a Keras model of RGB images, [None, H, W, 3], not of {shape}")
+    evidence = find_pixel_evidence(original)
+    shown = None if evidence is None else Pixels(source=evidence)
+    return on_pixels(
+        original, where, _size_of(spec, (shape[1], shape[2]), size),
+        pixels_of(pixels or PixelSettings(), shown, where, section="student"),
+        lambda at: images_for((None, *at, 3), photos),
+    )  # fmt: skip
 
 
-def _photos_for(student: Any, photos: PhotosAt | None) -> Any:
-    """Photos of the student's input size, or seeded images where there are none."""
-    shape = student.inputs[0].shape
-    return probe_images(shape) if photos is None or None in shape[1:] or shape[3] != 3 else photos(tuple(shape[1:3]))
+def _size_of(spec: StudentSpec, sides: tuple[int | None, int | None], size: int | None) -> tuple[int, int]:
+    """The network's own (height, width), with ``size`` where it is free. Raises ModelError."""
+    height, width = sides
+    if (height is None or width is None) and size is None:
+        raise ModelError(
+            f'{spec.argument} takes images of any size. Say which in [student]: model = "{spec.argument}@96"'
+        )
+    if spec.input_size is not None and spec.input_size not in (height or size, width or size):
+        raise ModelError(
+            f"{spec.argument} takes {height} x {width} pixels, not {spec.input_size}. Leave @{spec.input_size} out"
+        )
+    return height or size or 0, width or size or 0
 
 
 def _narrowing(spec: StudentSpec, images: npt.NDArray[np.uint8] | None) -> teacher_slice.Narrowing | None:
@@ -100,13 +123,26 @@ def _narrowing(spec: StudentSpec, images: npt.NDArray[np.uint8] | None) -> teach
     return teacher_slice.Narrowing(spec.keep, images)
 
 
-def _call(reference: str, size: int, classes: int) -> Any:
+def _call(reference: str, size: int, classes: int, photos: PhotosAt | None) -> Any:
+    import keras
+
     module_name, _, function_name = reference.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(f"student {reference}: {error}. Is its module on PYTHONPATH?") from error
-    return function(input_size=size, classes=classes)
+    except Exception as error:  # Whatever the user's own module raises.
+        raise ModelError(
+            f"student {reference}: {type(error).__name__}: {first_line(error)}. Is its module on PYTHONPATH?"
+        ) from error
+    try:
+        model = function(input_size=size, classes=classes)
+    except Exception as error:  # Whatever the user's own function raises.
+        raise ModelError(
+            f"student {reference}: called with input_size={size}, classes={classes}, it raised "
+            f"{type(error).__name__}: {first_line(error)}"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"student {reference} gave a {type(model).__name__}. It must return a keras.Model")
+    return plain_model(model, reference, photos)
 
 
 def _check(student: Any, spec: StudentSpec, classes: int) -> None:

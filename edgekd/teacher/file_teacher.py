@@ -11,13 +11,11 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.outputs import class_columns, judge_outputs
+from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest
 from edgekd.teacher.network import BATCH, Network, layout_of, size_of
 from edgekd.teacher.pixels import pixels_of
 from edgekd.teacher.settings import Kind, TeacherFile
-
-PhotosAt = Callable[[tuple[int, int]], npt.NDArray[np.uint8]]
-"""Some real photos, uint8 RGB [N, H, W, 3], at a (height, width)."""
 
 
 class FileTeacher:
@@ -38,7 +36,7 @@ class FileTeacher:
         self._network, self.settings = network, settings
         self.layout = layout_of(facts, settings)
         self._size = size_of(facts, self.layout, settings)
-        self.pixels = pixels_of(settings, facts.pixels, facts.where, sealed=facts.sealed)
+        self.pixels = pixels_of(settings, facts.pixels, facts.where, channels=settings.channels, sealed=facts.sealed)
         rows = self._rows(photos(self._size))
         self.scores = judge_outputs(facts.ending, rows, facts.where, step=facts.step)
         names = settings.classes or facts.labels or ()

@@ -10,14 +10,12 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.load import load_model
-from edgekd.models.logits import apply_squash, logits_from_outputs, logits_model, onto
+from edgekd.models.logits import logits_from_outputs, logits_model
+from edgekd.models.on_pixels import on_pixels
 from edgekd.models.outputs import class_columns
 from edgekd.models.pixel_evidence import find_pixel_evidence
-from edgekd.models.pixel_range import affine_layers
-from edgekd.models.rebuild import check_rebuilt
-from edgekd.quiet import import_keras
+from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import sha256_file
-from edgekd.teacher.file_teacher import PhotosAt
 from edgekd.teacher.network import resolve_size
 from edgekd.teacher.pixels import Pixels, pixels_of
 from edgekd.teacher.settings import TeacherFile
@@ -83,21 +81,16 @@ def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
 
     Raises ModelError where its size or its pixels are unknown, or it ends in something else.
     """
-    import_keras()
-    import keras
-
     where = settings.model
-    original = load_model(Path(where))
+    original = load_model(Path(where), photos)
     model = logits_model(original, where)
     if len(model.input_shape) != 4 or model.input_shape[3] != 3 or settings.layout == "nchw":
         raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
     if settings.output is not None:
         raise ModelError(f"{where} has one output. Remove output from [teacher]")
-    height, width = resolve_size(model.input_shape[1], model.input_shape[2], settings, where)
+    size = resolve_size(model.input_shape[1], model.input_shape[2], settings, where)
     evidence = find_pixel_evidence(model)
-    pixels_in_graph = None if evidence is None else Pixels(source=evidence)
-    pixels = pixels_of(settings, pixels_in_graph, where)
-    image = keras.Input((height, width, 3), name="image")
-    network = keras.Model(image, onto(model, image, affine_layers(pixels)), name="teacher")
-    check_rebuilt(original, network, photos((height, width)), where, fed=pixels, finish=apply_squash(original, where))
-    return network
+    shown = None if evidence is None else Pixels(source=evidence)
+    return on_pixels(
+        original, where, size, pixels_of(settings, shown, where, channels=settings.channels), photos, "teacher"
+    )

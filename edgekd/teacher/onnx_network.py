@@ -16,6 +16,7 @@ from edgekd.formats.artifact import ONNX_RECORD, Artifact
 from edgekd.inspection import description, from_onnx
 from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
+from edgekd.inspection.probe import check_runs
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
@@ -40,6 +41,7 @@ class OnnxNetwork:
         self._image = single_image_input(network, str(path))
         self._output = scores_output(network, settings, str(path))
         self._facts = _facts(path, content, graph, network, (self._image, self._output))
+        check_runs(path)
         try:
             self._session = session(content, _THREADS)
         except Exception as error:  # its own exception types share no base but this

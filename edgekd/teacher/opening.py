@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from edgekd.errors import ModelError
+from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest, sha256_file
 from edgekd.teacher.average import AverageTeacher, members_of
-from edgekd.teacher.file_teacher import FileTeacher, PhotosAt
+from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.keras_teacher import KerasTeacher, adopt
 from edgekd.teacher.network import folder_hash
 from edgekd.teacher.onnx_network import read_with_weights

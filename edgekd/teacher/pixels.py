@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.teacher.settings import InputSettings
+from edgekd.models.pixel_settings import PixelSettings
 
 _HOW = (
-    "Add to [teacher]: pixel_range = [0, 1] (or [-1, 1], or [0, 255]: what black and white become), and with it mean "
+    "Add to [{section}]: pixel_range = [0, 1] (or [-1, 1], or [0, 255]: what black and white become), and with it mean "
     "and std where channels are normalized (torchvision's networks: pixel_range = [0, 1], mean = [0.485, 0.456, 0.406],"
     " std = [0.229, 0.224, 0.225])"
 )
@@ -50,21 +50,31 @@ def of_mean_std(mean: npt.ArrayLike, std: npt.ArrayLike, source: str) -> Pixels:
     return Pixels(_three(1 / stds), _three(-means / stds), source=source)
 
 
-def pixels_of(settings: InputSettings, file_pixels: Pixels | None, where: str, *, sealed: bool = False) -> Pixels:
-    """What the recipe says, else ``file_pixels``, which the file says; a ``sealed`` file decides by itself.
+def pixels_of(
+    settings: PixelSettings,
+    shown: Pixels | None,
+    where: str,
+    *,
+    channels: Literal["rgb", "bgr"] | None = None,
+    sealed: bool = False,
+    section: str = "teacher",
+) -> Pixels:
+    """What the recipe's ``section`` says, else ``shown``, which the network shows; a ``sealed`` file decides by itself.
 
-    Raises ModelError naming the key to add where neither says, or to remove where it contradicts a sealed file.
+    ``channels`` is their order where the recipe says it. Raises ModelError naming the key to add where neither says, or
+    to remove where it contradicts a sealed file.
     """
-    bgr = settings.channels == "bgr" or (settings.channels is None and file_pixels is not None and file_pixels.bgr)
+    bgr = channels == "bgr" or (channels is None and shown is not None and shown.bgr)
     if settings.pixel_range is None:
-        if file_pixels is None:
-            raise ModelError(f"{where}: which pixel values does it expect? Nothing in the file says so. {_HOW}")
-        return Pixels(file_pixels.scale, file_pixels.shift, bgr, file_pixels.source)
+        if shown is None:
+            how = _HOW.format(section=section)
+            raise ModelError(f"{where}: which pixel values does it expect? Nothing in it says so. {how}")
+        return Pixels(shown.scale, shown.shift, bgr, shown.source)
     low, high = settings.pixel_range
     mean, std = (np.asarray(v, np.float64) for v in (settings.mean or (0.0,) * 3, settings.std or (1.0,) * 3))
     stated = Pixels(_three((high - low) / 255 / std), _three((low - mean) / std), bgr)
-    if sealed and file_pixels is not None and (stated.scale, stated.shift) != (file_pixels.scale, file_pixels.shift):
-        raise ModelError(f"{where}: {file_pixels.source}. Remove pixel_range, mean and std from [teacher]")
+    if sealed and shown is not None and (stated.scale, stated.shift) != (shown.scale, shown.shift):
+        raise ModelError(f"{where}: {shown.source}. Remove pixel_range, mean and std from [{section}]")
     return stated
 
 

@@ -23,6 +23,16 @@ _VALUE = "VARIABLE_VALUE"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _HOW_TO_SAVE = "Save it by model.export(...) of Keras, or by tf.saved_model.save(..., signatures=...)"
 
+# TensorFlow 2 saves the variables of such a graph again as the ops that they were.
+_FREEZE = (
+    "If you trust it, since this runs it, make it a SavedModel of TensorFlow 2, whose variables are constants: "
+    'python -c "import tensorflow as tf; from tensorflow.python.framework.convert_to_constants import '
+    "convert_variables_to_constants_v2 as freeze; f = freeze(tf.saved_model.load('{path}').signatures["
+    "'serving_default']); m = tf.Module(); m.f = tf.function(lambda x: {{'output': f(x)[0]}}, input_signature=["
+    "tf.TensorSpec.from_tensor(f.inputs[0], 'image')]); tf.saved_model.save(m, 'teacher_savedmodel', signatures=m.f)\""
+    ", and give the directory teacher_savedmodel"
+)
+
 
 @dataclass(frozen=True)
 class ServingFunction:
@@ -53,7 +63,7 @@ def read_serving_function(path: Path) -> ServingFunction:
     if len(signature.inputs) != 1:
         raise ModelError(f"{path} must take one image and nothing else; it takes {len(signature.inputs)} inputs")
     if not nodes:
-        raise ModelError(f"{path} was saved by TensorFlow 1. Load it in TensorFlow 2, and save it: {_HOW_TO_SAVE}")
+        raise ModelError(f"{path} was saved by TensorFlow 1. {_FREEZE.format(path=path)}")
     name = _function_name(path, nodes)
     functions = checked_functions(meta.graph_def.library, name, str(path))
     bound = list(meta.object_graph_def.concrete_functions[name].bound_inputs)

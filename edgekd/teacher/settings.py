@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from edgekd.section import Section
+from edgekd.models.pixel_settings import PixelSettings
 from edgekd.training.schedule import Schedule
 
 Kind = Literal["lite0", "application", "keras", "onnx", "tflite", "savedmodel"]
@@ -28,7 +28,6 @@ _REFUSED = {
 # What the members of an average take over from [teacher]; the first three go together.
 _PIXEL_KEYS = ("pixel_range", "mean", "std")
 _SHARED_KEYS = (*_PIXEL_KEYS, "input_size", "classes", "layout", "channels", "output")
-_Three = tuple[float, float, float]
 
 
 def kind_of(model: str) -> Kind:
@@ -69,7 +68,7 @@ class FineTuneSchedule(Schedule):
     """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
 
 
-class InputSettings(Section):
+class InputSettings(PixelSettings):
     """What a teacher's file takes and gives, where the file itself does not say.
 
     A pixel 0..255 first becomes ``pixel_range``, then ``(x - mean) / std`` in the order of the network's channels.
@@ -86,33 +85,12 @@ class InputSettings(Section):
 
     They are matched to the data's classes by name. Leave it out where the file has labels or training adds a new head.
     """
-    pixel_range: tuple[float, float] | None = Field(None, examples=[[0, 1]])
-    """What black and white become before mean and std, as in [0, 1], [-1, 1] or [0, 255]."""
-    mean: _Three | None = Field(None, examples=[[0.485, 0.456, 0.406]])
-    """Mean of each channel, subtracted after pixel_range. Needs std and pixel_range."""
-    std: _Three | None = Field(None, examples=[[0.229, 0.224, 0.225]])
-    """Standard deviation of each channel, by which values are divided. Needs mean and pixel_range; above 0."""
     layout: Literal["nhwc", "nchw"] | None = Field(None, examples=["nchw"])
     """Order of the input's dimensions, for shapes that could be either."""
     channels: Literal["rgb", "bgr"] | None = Field(None, examples=["bgr"])
     """Order of the colour channels. Unset, "rgb"; OpenCV models often take "bgr"."""
     output: str | None = Field(None, examples=["logits"])
     """Name of the output with the class scores, in a file with several outputs."""
-
-    @model_validator(mode="after")
-    def _pixels_are_whole(self) -> InputSettings:
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std go together: give both, three numbers each, or neither")
-        if self.mean is not None and self.pixel_range is None:
-            raise ValueError(
-                "mean and std of pixels in which range? Add pixel_range = [0, 1] (torchvision's are of that), or "
-                "pixel_range = [0, 255]"
-            )
-        if self.std is not None and min(self.std) <= 0:
-            raise ValueError(f"std must be above 0, got {list(self.std)}")
-        if self.pixel_range is not None and self.pixel_range[0] == self.pixel_range[1]:
-            raise ValueError(f"pixel_range is what black and white become, got {list(self.pixel_range)}")
-        return self
 
 
 class TeacherFile(InputSettings):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from edgekd.bench import BenchPlan
 from edgekd.bench.before_after import changes
 from edgekd.bench.records import Measurement
 from edgekd.bench.result import BenchResult
+from edgekd.cli import commands
 from edgekd.errors import UsageError
 
 
@@ -75,3 +78,31 @@ def test_what_cannot_be_compared_is_refused(change: dict[str, Any], told: str) -
     before = replace(result(constant("a", 1.0)), facts_before={"cpu_model": "Cortex-A76"})
     with pytest.raises(UsageError, match=told):
         changes(before, replace(before, **change))
+
+
+HOT = {"throttled_now": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "facts", "code", "message"),
+    [
+        ([1.0] * 7, [1.0] * 7, {}, 0, ""),
+        ([1.0] * 7, [2.0] * 7, {}, 3, "slower than 1.5 times before: a"),
+        # Twice as slow, or as fast, while the device throttled: that says nothing of the file.
+        ([1.0] * 7, [2.0] * 7, HOT, 1, "--max-slowdown 1.5 cannot be decided.*a: the device throttles"),
+        ([1.0] * 7, [1.0] * 7, HOT, 1, "--max-slowdown 1.5 cannot be decided.*a: the device throttles"),
+        ([1.0] * 2, [2.0] * 2, {}, 1, "cannot be decided.*few launches: 2, at least 7 are needed"),
+        ([1.0] * 5, [2.0] * 5, {}, 1, "cannot be decided.*few launches: 5"),
+    ],
+)
+def test_a_slowdown_is_decided_by_valid_measurements_alone(
+    before: list[float], after: list[float], facts: dict[str, Any], code: int, message: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    result(constant("a", *before)).save(tmp_path / "before.json")
+    replace(result(constant("a", *after)), facts_after=facts).save(tmp_path / "after.json")
+    files = [str(tmp_path / name) for name in ("before.json", "after.json")]
+    assert commands._run(["compare", *files, "--max-slowdown", "1.5"]) == code
+    assert re.search(message, capsys.readouterr().err, re.DOTALL)
+    # Without a bound there is nothing to decide.
+    assert commands._run(["compare", *files]) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from test_harness import answer, targets
 
 from edgekd.bench import BenchPlan, BenchResult
 from edgekd.bench.agents.protocol import names_of
+from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.multi_device import measure_many, slug
 from edgekd.bench.on_device import device_score
 from edgekd.bench.records import HostAnswers
@@ -17,6 +19,7 @@ from edgekd.bench.targets import BenchTarget, CheckPhotos
 from edgekd.devices import Completed, Device
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
+from edgekd.progress import Silent
 
 
 def opener(failing: str = "", gone_after: int = 3) -> dict[str, FakeDevice]:
@@ -38,6 +41,20 @@ def test_every_device_gets_its_turn_and_its_file(tmp_path: Path) -> None:
     assert all(BenchResult.load(one.path) == one.result for one in outcomes)
 
 
+def test_what_completes_a_result_is_written_and_its_failure_leaves_what_was_measured(tmp_path: Path) -> None:
+    devices, plan, out = opener(), BenchPlan(launches=1), tmp_path / "out"
+
+    def complete(result: BenchResult, _: Sequence[BenchTarget], device: Device) -> BenchResult:
+        if device.address == "adb:1":
+            raise DeviceError("LLVM is missing", address="adb:1")
+        return replace(result, agent="more") if device.address == "host" else result
+
+    outcomes = measure_many(targets(tmp_path, "a"), "a", plan, list(devices), out, open_=devices.__getitem__,
+                            complete=complete)  # fmt: skip
+    assert [str(one.error or "") for one in outcomes] == ["", "", "LLVM is missing"]
+    assert [BenchResult.load(one.path).agent for one in outcomes] == ["more", "python", "python"]
+
+
 def test_a_device_that_goes_leaves_its_part_and_the_others_go_on(tmp_path: Path) -> None:
     made, plan, out = targets(tmp_path, "a", "b"), BenchPlan(launches=4), tmp_path / "out"
     devices = opener()
@@ -54,6 +71,41 @@ def test_a_device_that_goes_leaves_its_part_and_the_others_go_on(tmp_path: Path)
     assert (out / "ssh_pi@it_s.json").read_bytes() == before
     assert pi.path == out / "ssh_pi@it_s.partial.json"
     assert devices["ssh:pi@it's"].workspaces_left == []
+
+
+def test_where_the_baselines_format_does_not_run_another_file_is_the_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TfliteAlone(PythonAgent):
+        formats = ("tflite",)
+
+    def choose(device: Device, choice: object = None) -> PythonAgent:
+        return (TfliteAlone if device.address == "adb:1" else PythonAgent)(device)
+
+    monkeypatch.setattr("edgekd.bench.multi_device.choose_agent", choose)
+    teacher, float_student, student = targets(tmp_path, "teacher", "float", "int8")
+    files = [BenchTarget("teacher", teacher.path, "onnx", teacher.inputs)]
+    files += [BenchTarget(one.name, one.path, "tflite", one.inputs) for one in (float_student, student)]
+    notes, devices = Notes(), opener()
+    host, phone = measure_many(
+        files, "teacher", BenchPlan(launches=1), ["host", "adb:1"], tmp_path / "out", open_=devices.__getitem__,
+        watcher=notes,
+    )  # fmt: skip
+    assert host.result is not None and host.result.baseline == "teacher"
+    assert phone.result is not None and phone.result.baseline == "float" and phone.result.names == ("float", "int8")
+    assert notes.said == [
+        "adb:1: its python agent runs no .onnx, so teacher is left out there and the others are compared with float"
+    ]
+
+
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_an_address_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from test_statistics import constant, launch, measured, result
 
 from edgekd.bench import BenchPlan, compare, summarize
+from edgekd.bench.phone_state import describe_cores
 from edgekd.bench.records import TimingSummary
 from edgekd.bench.result import BenchResult
 from edgekd.bench.validity import disturbances_of, sustained_findings, validity
@@ -47,6 +48,42 @@ def test_throttling_and_heat(before: dict[str, Any], after: dict[str, Any], expe
     found = standing(facts(result(constant("a", *[1.0] * 7)), before, after))
     assert found[0] == expected
     assert bool(found[1]) == (expected != "valid")
+
+
+@pytest.mark.parametrize(
+    ("before", "app", "expected", "reason"),
+    [
+        ({"power_save": False, "battery_percent": 87}, {"battery_percent": 80, "cpuset": "/top-app"}, "valid", ""),
+        ({"power_save": True}, {}, "invalid", "battery saver was on, which caps the clocks: turn it off"),
+        ({"power_save": False}, {"power_save": True}, "invalid", "battery saver was on"),
+        ({"battery_percent": 16}, {"battery_percent": 15}, "semi-valid", "the battery was at 15 %"),
+        ({"battery_percent": 6}, {"battery_percent": 5}, "invalid", "the battery was at 5 %"),
+        ({}, {"cpuset": "/background"}, "invalid", "the app was in the background in 1 of 7 launches of a"),
+        # An app may say anything.
+        ({"battery_percent": None, "power_save": "no"}, {"battery_percent": "low"}, "valid", ""),
+    ],
+)  # fmt: skip
+def test_what_a_phone_itself_says(before: dict[str, Any], app: dict[str, Any], expected: str, reason: str) -> None:
+    made = result(constant("a", *[1.0] * 7))
+    one = made.measurements[0]
+    launches = (*one.launches[:-1], replace(one.launches[-1], device={"before": {}, "after": app}))
+    made = facts(replace(made, measurements=(replace(one, launches=launches),)), before, {})
+    found = standing(made)
+    assert found[0] == expected and (found[1][0].startswith(reason) if reason else not found[1]), found
+
+
+def test_the_cores_that_ran_have_their_names() -> None:
+    made = result(constant("a", *[1.0] * 3))
+    one = made.measurements[0]
+    seen = [{"7": 6, "4": 1}, {"7": 3}, {"x": 5, "9": -1, "3": True, "8": 10}]
+    launches = (
+        replace(each, device={"before": {}, "after": {"cpus": cpus}})
+        for each, cpus in zip(one.launches, seen, strict=True)
+    )
+    told = replace(made, measurements=(replace(one, launches=tuple(launches)),))
+    told = facts(told, {"core_models": {"7": "Cortex-X3", "4": "Cortex-A715"}}, {})
+    assert describe_cores(told) == "CPU 8 (50%), Cortex-X3 (45%), Cortex-A715 (5%)"
+    assert describe_cores(made) is None
 
 
 def test_an_invalid_measurement_has_no_verdict_however_far_apart() -> None:

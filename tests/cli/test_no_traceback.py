@@ -16,6 +16,8 @@ from edgekd.cli import commands
 
 # {x} is the odd file, {good} an exported file, {photos} a folder of photos, {photo} one of them, {out} a free name.
 LINES = (
+    "init {x} --out {out}",
+    "init {photos} --unlabelled {x} --out {out}",
     "run {x} --out {out}",
     "train {x} --out {out}",
     "distill {x} --out {out} --until nothing",
@@ -40,7 +42,7 @@ LINES = (
     "bench {good} {x} --data {photos}",
     "bench {good} --data {x}",
     "bench {good} --data {photos} --apk {x} --device {x}",
-    "compare {x} {x}",
+    "compare {x} {x} --max-slowdown 1.1",
     "report {x}",
     "report {x} {x} --out {out}",
     "devices --device {x}",
@@ -187,6 +189,19 @@ def test_the_machines_own_errors_are_one_line(
     monkeypatch.setenv("EDGEKD_TRACEBACK", "1")
     with pytest.raises(type(error)):
         commands._run(["doctor"])
+
+
+def test_a_signal_that_a_library_turned_into_its_own_error_is_still_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekd import stopping
+
+    def fail() -> None:
+        raise ImportError("initialization failed")
+
+    monkeypatch.setattr("edgekd.doctor.examine", fail)
+    monkeypatch.setattr(stopping._State, "number", 15)
+    with pytest.raises(stopping.Stopped) as stopped:
+        commands._run(["doctor"])
+    assert stopped.value.exit_code == 143
 
 
 def test_a_full_folder_for_temporary_files_is_named(

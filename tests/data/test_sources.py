@@ -11,7 +11,7 @@ from edgekd.data.arrays import list_npz, read_row
 from edgekd.data.csv_file import list_csv
 from edgekd.data.folder import list_class_folders
 from edgekd.data.listing import Listing, class_order
-from edgekd.errors import DataError
+from edgekd.errors import DataError, MemoryShortage
 
 
 def rows(listing: Listing) -> list[tuple[str, str | None, str | None]]:
@@ -252,6 +252,18 @@ def test_npz_errors(tmp_path: Path, arrays: dict[str, object], match: str) -> No
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=match):
+        list_npz(path)
+
+
+def test_npz_that_unpacks_to_more_than_photos_or_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "zeros.npz"
+    np.savez_compressed(path, images=np.zeros((100, 1000, 1000), np.uint8), labels=np.zeros(100, int))
+    with pytest.raises(DataError, match=r"'images.npy' unpacks from [\d,]+ to 100,000,128 bytes, which no photos do"):
+        list_npz(path)
+    path = tmp_path / "large.npz"
+    np.savez(path, images=np.zeros((4, 8, 8), np.uint8), labels=np.zeros(4, int))
+    monkeypatch.setattr("edgekd.data.arrays.free_memory", lambda: (500, 1 << 30))
+    with pytest.raises(MemoryShortage, match=r"unpacks to .* GiB of memory are free"):
         list_npz(path)
 
 

@@ -40,6 +40,9 @@ def test_facts_are_androids_own_and_follow_the_phone(phone: Phone) -> None:
     assert (facts["board"], facts["os"], facts["android_sdk"]) == ("Google Pixel 7", "Android 14", 34)
     assert facts["abis"] == ["arm64-v8a", "armeabi-v7a", "armeabi"]
     assert (facts["cpu_model"], facts["machine"]) == ("Cortex-A76", "aarch64")
+    assert facts["core_models"] == dict.fromkeys("0123", "Cortex-A76")
+    assert (facts["soc"], facts["page_size_bytes"], facts["power_save"]) == ("Google Tensor G2", 16384, None)
+    assert str(facts["build"]).startswith("google/panther/panther:14/")
     assert (facts["thermal_status"], facts["throttled_now"], facts["throttling"]) == (0, False, [])
     assert (facts["temperature_c"], facts["battery_percent"], facts["charging"]) == (44.5, 87, True)
     assert facts["python"].startswith("3.13") and set(facts["runtimes"]) == {
@@ -206,15 +209,56 @@ def test_a_phone_that_goes_away_in_the_middle_keeps_nothing(phone: Phone, order:
 def test_a_killed_edgekd_leaves_nothing_on_the_phone(phone: Phone) -> None:
     code = (
         "import sys; from edgekd.devices import open_device; device = open_device(sys.argv[1])\n"
-        "with device.workspace() as folder: print(folder, flush=True); device.run(['sleep', '634'], 600)"
+        "with device.workspace() as folder:\n"
+        "    device.hold_steady(folder); print(folder, flush=True); device.run(['sleep', '634'], 600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, phone.address], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert phone.wait_for(Path(process.stdout.readline().strip()).name)
+    assert phone.content("fixed-performance") == "true"
     process.kill()
     process.communicate()
     assert phone.emptied()
+    assert phone.content("fixed-performance") == "false"
     assert phone.gone("sleep 634")
+
+
+STAY = "setting-global-stay_on_while_plugged_in"
+
+
+def test_a_phone_is_held_steady_until_the_end_or_the_next_run(phone: Phone) -> None:
+    device = phone.device
+    phone.put(STAY, "3")
+    phone.say("power", "Power Manager State:\n  mWakefulness=Dozing\n")
+    with device.workspace() as folder:
+        device.hold_steady(folder)
+        assert (phone.content("fixed-performance"), phone.content(STAY)) == ("true", "15")
+        # adbd is killed with all that it started: nobody is left to undo anything.
+        phone.order("restart")
+        phone.attach()
+        assert phone.left() and phone.content("fixed-performance") == "true"
+        with device.workspace():
+            assert phone.left() == [Path(name).name for name in phone.left()], "one folder, empty"
+            assert (phone.content("fixed-performance"), phone.content(STAY)) == ("false", "3")
+    assert phone.content("keys.txt").split() == ["KEYCODE_WAKEUP", "KEYCODE_SLEEP"]
+    (phone.system / STAY).unlink()
+    for name in ("no-fixed", "no-settings"):
+        phone.put(name)
+    with device.workspace() as folder:
+        device.hold_steady(folder)
+        facts = device.facts()
+        assert (facts["fixed_performance"], facts["screen_kept_on"], facts["power_save"]) == (False, False, None)
+    assert phone.left() == [] and not phone.has(STAY)
+
+
+def test_shell_and_app_are_kept_apart_as_on_android(phone: Phone, tmp_path: Path) -> None:
+    device = phone.device
+    assert device.run(["id", "-u"], 60).stdout == "2000\n"
+    (tmp_path / "plan.json").write_text("{}")
+    phone.put("installed")
+    device.run(["am", "start", "-n", "x", "--es", "plan", "p", "--es", "out", "o"], 60)
+    with pytest.raises(DeviceError, match=r"cannot push plan\.json .*the phone does not permit it to adb's shell"):
+        device.push(tmp_path / "plan.json", "/sdcard/Android/media/org.edgekd.demo/bench/plan.json")
 
 
 def test_a_link_that_carries_nothing_any_more(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:

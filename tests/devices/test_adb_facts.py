@@ -67,6 +67,16 @@ def test_properties() -> None:
     assert set(adb_facts.parse("", "M").values()) == {None}
 
 
+def test_the_chip_its_system_and_its_saver() -> None:
+    text = "M ro.soc.manufacturer\nQTI\nM ro.soc.model\nSM8550\nM ro.board.platform\nkalama\n"
+    text += "M page\n4096\nM low_power\n1\n"
+    facts = adb_facts.parse(text + "M ro.build.fingerprint\nsamsung/dm1q/dm1q:14/UP1A/S911BXX:user/release-keys\n", "M")
+    assert (facts["soc"], facts["page_size_bytes"], facts["power_save"]) == ("QTI SM8550", 4096, True)
+    assert facts["build"] == "samsung/dm1q/dm1q:14/UP1A/S911BXX:user/release-keys"
+    older = adb_facts.parse("M ro.soc.model\n\nM ro.board.platform\nsdm845\nM page\n\nM low_power\nnull\n", "M")
+    assert (older["soc"], older["page_size_bytes"], older["power_save"]) == ("sdm845", None, None)
+
+
 @pytest.mark.parametrize(
     "address", ["adb:", "adb:-s", "adb:a b", "adb:$(id)", "adb:a\nb", "adb:x;y", "adb:" + "x" * 200]
 )

@@ -43,7 +43,7 @@ def opened(arm_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         assert emulated.reachable() == ()
         assert "uname reports aarch64" in emulated.setup(CORES[0])
-        assert emulated.reachable() == CORES
+        assert emulated.reachable() == tuple(f"emulated:{cpu}" for cpu in emulated.CPUS)
         return {address: open_device(address) for address in CORES}
 
 
@@ -175,8 +175,8 @@ def test_more_than_one_thread_is_refused(a76: Device, exported: dict[str, Any], 
 
 
 def test_other_cores_are_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="emulated cores are cortex-a72, cortex-a76"):
-        open_device("emulated:cortex-a53")
+    with pytest.raises(UsageError, match="emulated cores are cortex-a53, cortex-a55, cortex-a72, cortex-a76"):
+        open_device("emulated:cortex-a57")
 
 
 def emulated_parts(device: Device) -> tuple[Path, Path]:

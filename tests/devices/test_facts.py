@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from edgekd.devices import facts
 
 # Captured on a Raspberry Pi 5 and on a cloud machine, shortened.
@@ -77,3 +79,37 @@ def test_memory_and_os() -> None:
     assert facts.parse_memory_bytes(meminfo, "Absent") is None
     release = 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'
     assert facts.parse_os_name(release) == "Debian GNU/Linux 13 (trixie)"
+
+
+def phone_cpuinfo(*cores: tuple[str, str]) -> str:
+    rows = (
+        f"processor\t: {k}\nBogoMIPS\t: 49.15\nCPU implementer\t: {implementer}\n"
+        f"CPU architecture: 8\nCPU part\t: {part}\n"
+        for k, (implementer, part) in enumerate(cores)
+    )
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("cores", "name"),
+    [
+        ([("0x41", "0xd80"), ("0x41", "0xd81"), ("0x41", "0xd82")], "Cortex-A520 + Cortex-A720 + Cortex-X4"),
+        ([("0x41", "0xd87"), ("0x41", "0xd85")], "Cortex-A725 + Cortex-X925"),
+        ([("0x41", "0xd8a"), ("0x41", "0xd8b"), ("0x41", "0xd90"), ("0x41", "0xd8c")],
+         "C1-Nano + C1-Pro + C1-Premium + C1-Ultra"),
+        ([("0x51", "0x002")] * 2 + [("0x51", "0x001")], "Oryon-2 + Oryon"),
+        ([("0x51", "0x805"), ("0x51", "0x804")], "Kryo-4xx-Silver + Kryo-4xx-Gold"),
+        ([("0x41", "0xd84"), ("0x41", "0xd8e")], "Neoverse-V3 + Neoverse-N3"),
+        ([("0x61", "0x032"), ("0x61", "0x033")], "Blizzard (M2) + Avalanche (M2)"),
+        # The same number is another core by another maker, and one that nobody knows stays a number.
+        ([("0x48", "0xd40"), ("0x41", "0xd40"), ("0x41", "0xfff")], "Cortex-A76 (HiSilicon) + Neoverse-V1 + 0xfff"),
+    ],
+)  # fmt: skip
+def test_the_cores_of_phones_have_names(cores: list[tuple[str, str]], name: str) -> None:
+    assert facts.parse_cpu_model(phone_cpuinfo(*cores)) == name
+
+
+def test_each_core_by_its_number() -> None:
+    listed = phone_cpuinfo(("0x41", "0xd80"), ("0x41", "0xd82")).replace("processor\t: 1", "processor\t: 7")
+    assert facts.parse_core_models(listed) == {"0": "Cortex-A520", "7": "Cortex-X4"}
+    assert facts.parse_core_models(X86) is None

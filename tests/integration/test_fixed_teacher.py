@@ -109,6 +109,13 @@ def test_a_run_with_an_onnx_teacher(colours: Project) -> None:
     report = (run / "report.md").read_text()
     assert "| teacher | 9 | " in report
     assert "Latency ratio: to the teacher" in report
+    # Measured again, on any device, the teacher's own file is the baseline, and the photos are named.
+    quick = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "2")
+    done = colours.edgekd("bench", run, *quick, "--json", without_tensorflow=True)
+    assert done.returncode == 0, done.stderr
+    (measured,) = json.loads(done.stdout)["devices"]
+    assert measured["baseline"] == "teacher" and measured["files"]["teacher"]["summary"]["samples"] > 0
+    assert "48 photos; classes: blue 16, green 16, red 16; splits: train 24, val 12, test 12" in done.stderr
 
 
 def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Project) -> None:

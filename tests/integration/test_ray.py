@@ -17,10 +17,12 @@ from support import Project
 from edgekd.errors import StorageError
 from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
+from edgekd.process_tree import descendants
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
+from edgekd.scale.ray_cluster import connect
 from edgekd.scale.ray_trials import RayTrials
-from edgekd.scale.ray_workers import RayWorkers, connect
+from edgekd.scale.ray_workers import RayWorkers
 from edgekd.scale.workers import Report
 from edgekd.soft_targets.store import open_soft_targets
 
@@ -44,6 +46,17 @@ def ray() -> Iterator[None]:
 
 def shards(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("logits-*.npy")}
+
+
+def test_a_cluster_of_its_own_stays_on_this_machine_and_leaves_the_signals_alone(ray: None) -> None:
+    import ray as library
+
+    assert [node["NodeManagerAddress"] for node in library.nodes()] == ["127.0.0.1"]
+    running = [Path(f"/proc/{process.pid}/cmdline").read_bytes() for process in descendants()]
+    # The dashboard's process asks three clouds who runs this machine.
+    assert running and not any(b"/dashboard.py" in command for command in running)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert Path(library._private.worker._global_node.get_session_dir_path()).parent.name.startswith(".ray.p")
 
 
 def test_a_run_has_the_same_column(folder: Path, ray: None, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def test_commands_run_as_printed(readme_folder: Path, line: str) -> None:
     # The small student of this folder flips a photo now and then; that gate is no error of the command.
     gated = "agreement" in done.stderr and arguments[0] in ("check", "export")
     gated |= "no int8 file is within" in done.stderr and arguments[0] == "export"
-    assert done.returncode == 0 or (done.returncode == 3 and gated), done.stderr
+    # On a machine that is busy with other tests a measurement may be invalid, and decides nothing.
+    undecided = "cannot be decided" in done.stderr and arguments[0] == "compare"
+    assert done.returncode == (3 if gated else 1 if undecided else 0) or done.returncode == 0, done.stderr
 
 
 def test_the_recipes_are_valid(tmp_path: Path) -> None:

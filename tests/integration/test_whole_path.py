@@ -16,6 +16,9 @@ import pytest
 from PIL import Image
 from support import Project, weights
 
+from edgekd.data.dataset import Dataset
+from edgekd.storage import read_json, sha256_file, write_json
+
 EXPORTED = ("student.int8.tflite", "student.int8.onnx", "student.float32.tflite", "student.float32.onnx")
 
 
@@ -219,3 +222,25 @@ def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
     assert accepted.returncode == 0, accepted.stderr
     gates = json.loads((project.folder / "runs" / "hopeless" / "teacher" / "gates.json").read_text())
     assert gates[0]["accepted"] and not gates[0]["passed"]
+
+
+def test_labels_alone_ship_where_they_are_surely_better(project: Project, finished: Path) -> None:
+    copy = finished.with_name("better")
+    shutil.copytree(finished, copy)
+    (project.folder / "better.toml").write_text((project.folder / "whole.toml").read_text().replace("whole", "better"))
+    # A distillation that went wrong, as the run will find it: every validation photo gets another class.
+    history = copy / "distill" / "history.json"
+    labels = Dataset.load(copy / "data" / "dataset.json").labels("val")
+    write_json(history, {**read_json(history), "val_predictions": ((labels + 1) % 3).tolist()})
+    mark = read_json(history.with_name("stage.json"))
+    mark["outputs"]["history.json"] = sha256_file(history)
+    write_json(history.with_name("stage.json"), mark)
+    done = project.edgekd("run", "better.toml")
+    assert "the student from labels alone ships: " in done.stderr, done.stderr
+    assert "the student from labels alone ships: " in read_json(copy / "report.json")["headline"]["text"]
+    index = read_json(copy / "export" / "index.json")
+    assert index["labels_only"]["file"] == "student.float32.tflite"
+    assert index["distilled"]["file"] == "distilled.float32.tflite"
+    rows = {row["row"]: row for row in read_json(copy / "check" / "check.json")["rows"]}
+    assert rows["int8_tflite"]["agreement"]["with"] == "student.float32.tflite"
+    assert rows["labels_only"]["artifact"] == "export/student.float32.tflite"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgekd.errors import ExportError
-from edgekd.quantize.calibration import calibrate, check_images
+from edgekd.formats import tflite_file
+from edgekd.quantize.calibration import calibrate, check_images, read_range
 from edgekd.quantize.float_model import load_float_model
 from tests.tiny_student import smooth_images
 
@@ -46,3 +47,22 @@ def test_a_tensor_that_never_changes_is_named() -> None:
     model = keras.Model(image, layers.Dense(3)(x))
     with pytest.raises(ExportError, match=r"dead_conv.* has the one value 0 on every calibration image"):
         calibrate(load_float_model(model), smooth_images(8, 16))
+
+
+def test_a_range_is_a_tensors_own_where_the_next_op_overwrites_it(images: Any) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((48, 48, 3))
+    x = layers.Conv2D(8, 3, strides=4, name="features")(layers.Rescaling(0.1, offset=-12.7)(image))
+    gate = layers.Activation("sigmoid", name="gate")(layers.Conv2D(8, 1)(x))
+    x = layers.Multiply()([gate, x])
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    content = calibrate(load_float_model(model), images).content
+    graph = tflite_file.parse(content, "m").subgraphs[0]
+    ranges = {tensor.name.decode().split(";")[0]: read_range(tensor) for tensor in graph.tensors}
+    low, high = next(span for name, span in ranges.items() if "gate" in name and span)
+    assert 0 <= low < high <= 1
+    wide = next(span for name, span in ranges.items() if "multiply" in name and span)
+    assert wide[1] - wide[0] > 2

@@ -33,7 +33,7 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
     labels = float_answers.argmax(axis=1)
     judge = judge_of(source, unseen, labels)
     # Answers that no file of three classes gives: every step loses everything.
-    nowhere = Judge(judge.images, labels, labels, "accuracy")
+    nowhere = Judge(judge.images, labels, np.eye(3)[labels], "accuracy")
     broken = Rung("wrong", lambda: quantize_int8(calibrated))
     said: list[str] = []
     worst: list[Any] = []
@@ -43,7 +43,7 @@ def test_steps_get_dearer_and_where_none_holds_all_are_told(
     assert names[:3] == ["ranges by min-max", "ranges by percentile", "ranges by mse"]
     assert [name.split(", ")[1].split(" ")[0] for name in names[3:-1]] == ["1", "2", "4"]
     assert names[-1] == "quantization-aware training"
-    upside_down = Judge(nowhere.images, (labels + 1) % 3, (labels + 1) % 3, "accuracy")
+    upside_down = Judge(nowhere.images, (labels + 1) % 3, np.eye(3)[(labels + 1) % 3], "accuracy")
     climbed = climb(rungs[:2], upside_down, 0.5, said.append)
     assert climbed.conversion is None
     assert all(step.drop_points > 90 and not step.holds and step.gained == 0 for step in climbed.steps)

@@ -19,7 +19,7 @@ def floats(content: bytes) -> list[str]:
     return [text.split(" ")[0] for text in tflite_file.float_ops(tflite_file.read(content, "tiny"))]
 
 
-def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any) -> None:
+def test_int8_is_what_the_converter_makes_in_one_go_but_for_what_an_op_overwrites(source: Any, calibrated: Any) -> None:
     from edgekd.quantize import converter
     from edgekd.quantize.calibration import _cover_full_range
     from edgekd.quantize.float_model import fixed_batch
@@ -36,9 +36,15 @@ def test_int8_is_what_the_converter_makes_in_one_go(source: Any, calibrated: Any
     whole = tflite_file.read(converter.convert(fixed_batch(source.core, "float32"), configure), "one go")
     halves = tflite_file.read(quantize_int8(calibrated).content, "two steps")
     assert [op.name for op in whole.ops] == [op.name for op in halves.ops]
+    # The sum is written into the memory of its second summand, where the converter's calibrator sees it too.
+    (overwritten,) = [op.inputs[1] for op in whole.ops if op.name == "ADD"]
     for one, other in zip(whole.tensors, halves.tensors, strict=True):
         assert (one.type, one.shape) == (other.type, other.shape)
-        assert np.array_equal(one.scales, other.scales) and np.array_equal(one.zero_points, other.zero_points)
+        if one.index == overwritten:
+            assert other.scales[0] < 0.9 * one.scales[0]
+            continue
+        # Two builds of the float kernels may differ in a sum's last bit.
+        assert np.allclose(one.scales, other.scales, rtol=1e-6) and np.array_equal(one.zero_points, other.zero_points)
         assert one.data is None or np.array_equal(one.data, other.data)
 
 

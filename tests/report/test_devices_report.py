@@ -8,12 +8,13 @@ import pytest
 from synthetic_run import synthetic_bench
 
 from edgekd.bench.plan import BenchPlan
-from edgekd.bench.records import HostAnswers
+from edgekd.bench.records import HostAnswers, TimeEstimate
 from edgekd.bench.result import BenchResult
+from edgekd.core_time.accuracy import RECORD
 from edgekd.errors import UsageError
 from edgekd.report.devices_plots import draw_all
 from edgekd.report.devices_render import headline, render_devices
-from edgekd.report.devices_report import device_cells, findings, join, matrix_cells, reasons
+from edgekd.report.devices_report import device_cells, estimate_remarks, findings, join, matrix_cells, reasons
 
 
 def on(device: str, result: BenchResult | None = None, **facts: Any) -> BenchResult:
@@ -44,6 +45,24 @@ def test_it_is_said_what_was_timed_several_at_once() -> None:
     (part,) = join([on("host", replace(made, measurements=(teacher, *others[:-1], several)))]).parts
     (finding,) = findings(part)
     assert finding == f"{several.name}: each timing is the mean of 7 to 8 inferences, which are too short to time alone"
+
+
+def test_an_estimate_of_time_is_called_one_and_changes_no_ratio(tmp_path: Path) -> None:
+    bare = counted("emulated:cortex-a76")
+    estimate = TimeEstimate(12.34, 10.0, 5.0, 0.01, 1_000_000, "Raspberry Pi 5", 2400, "neoverse-n1", "19.1.7")
+    first, *others = bare.measurements
+    joined = join([replace(bare, measurements=(replace(first, estimate=estimate), *others)), on("host")])
+    part, plain = joined.parts[0], join([bare]).parts[0]
+    cells = device_cells(part)
+    place = cells.header.index("estimated time, not measured")
+    assert [row[place] for row in cells.rows] == ["≈ 12.3\u00a0ms", *["–"] * len(others)]
+    assert [row[:place] + row[place + 1 :] for row in cells.rows] == list(device_cells(plain).rows)
+    assert matrix_cells(joined).rows == matrix_cells(join([bare, on("host")])).rows
+    (remark,) = estimate_remarks(part)
+    assert remark.startswith("estimated time (experimental): calculated for a Raspberry Pi 5 at 2,400 MHz and one")
+    assert RECORD.sentence in remark and estimate_remarks(plain) == ()
+    render_devices(joined, tmp_path, "title")
+    assert all(RECORD.sentence in (tmp_path / f"report.{ending}").read_text() for ending in ("html", "md"))
 
 
 def test_many_devices_in_one_table() -> None:

@@ -2,7 +2,9 @@
 
 ``boot_phone()`` starts one that a private adb server has attached as ``127.0.0.1:PORT``; ``phone`` is one of them,
 ``phones`` two. adbd and everything it starts are arm64 programs under qemu, so that results, exit codes and files are
-real and milliseconds mean nothing. Only what an app's world would answer (getprop, dumpsys, pm, am) are scripts.
+real and milliseconds mean nothing. Only Android's services (pm, am, content, settings, dumpsys) are stand-ins, and the
+demo's app is. Shell and app have uids of their own, so that the kernel itself refuses what Android refuses; which
+phone it is files in ``system`` say (see ``phone/system_server.py``).
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ PROPERTIES = {
     "ro.product.cpu.abilist": "arm64-v8a,armeabi-v7a,armeabi",
     "ro.build.version.release": "14",
     "ro.build.version.sdk": "34",
+    "ro.build.fingerprint": "google/panther/panther:14/UQ1A.240105.004/11206848:user/release-keys",
+    "ro.soc.manufacturer": "Google",
+    "ro.soc.model": "Tensor G2",
 }
 HERE = Path(__file__).resolve().parent / "phone"
 
@@ -100,7 +105,7 @@ class Phone:
         return _until(lambda: not set(commands) & self._commands())
 
     def order(self, word: str) -> None:
-        """kill (adbd alone), start (it again), drop (every connection), stall, flow."""
+        """kill (adbd alone), restart (adbd with all that it started), start, drop (every connection), stall, flow."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
@@ -120,6 +125,18 @@ class Phone:
                 return
         raise AssertionError(f"no command can be run: {done.stderr!r}")
 
+    def put(self, name: str, text: str = "") -> None:
+        """A file in its /system: what kind of phone it is."""
+        (self.system / name).write_text(text, encoding="utf-8")
+
+    def has(self, name: str) -> bool:
+        """Whether that file is there."""
+        return (self.system / name).exists()
+
+    def content(self, name: str) -> str:
+        """What that file says."""
+        return (self.system / name).read_text(encoding="utf-8")
+
     def fill(self, leave_bytes: int = 0) -> None:
         """Use up its storage but for so many bytes."""
         free = shutil.disk_usage(self.storage).free
@@ -135,6 +152,14 @@ class Phone:
     def say(self, service: str, text: str) -> None:
         """What ``dumpsys SERVICE`` answers from now on."""
         (self.system / f"{service}.txt").write_text(text, encoding="utf-8")
+
+    def say_defaults(self) -> None:
+        """What its services answer of an ordinary phone."""
+        for service in ("thermalservice", "battery"):
+            self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
+        self.say("trust", ' User "Owner" (id=0, flags=0x4c13) (current): trusted=0, trustManaged=0, deviceLocked=0\n')
+        self.say("power", "Power Manager State:\n  mWakefulness=Awake\n")
+        self.say("log", "")
 
     def close(self) -> None:
         """Detach it and end all its processes."""
@@ -156,12 +181,13 @@ class Phone:
         properties = "".join(f"{name}) echo '{value}';;\n" for name, value in PROPERTIES.items())
         self.stand_in("getprop", f'#!/bin/sh\ncase "$1" in\n{properties}*) echo;;\nesac\n')
         self.stand_in("dumpsys", '#!/bin/sh\n[ "$1" = -t ] && shift 2\ncat "/system/$1.txt"\n')
-        for name in ("pm", "am"):
-            self.stand_in(name, (HERE / name).read_text(encoding="utf-8"))
+        for name in ("pm", "am", "content", "cmd", "settings", "input"):
+            self.stand_in(name, (HERE / "ask").read_text(encoding="utf-8"))
+        self.stand_in("logcat", "#!/bin/sh\ncat /system/log.txt\n")
+        self.stand_in("getconf", '#!/bin/sh\n[ "$1" = PAGE_SIZE ] && echo 16384 || echo 100\n')
         shutil.copy(HERE / "app.py", self.system)
         shutil.copy(Path(device_agent.__file__), self.system)
-        for service in ("thermalservice", "battery"):
-            self.say(service, (HERE / f"{service}.txt").read_text(encoding="utf-8"))
+        self.say_defaults()
         for name, content in board_files(BOARDS["pi5"]).items():
             if "device-tree" not in name and "devicetree" not in name:
                 path = self.folder / name

@@ -140,3 +140,24 @@ def test_variables_that_are_not_in_their_files(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         SavedModelNetwork(tmp_path / "model", InputSettings())
+
+
+def test_a_model_of_tensorflow_1_is_called_that_and_the_way_out_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, old, images = tf.compat.v1, tmp_path / "old", probe_images((None, 16, 16, 3))
+    with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        image = v1.placeholder(tf.float32, [None, 16, 16, 3])
+        kernel = v1.get_variable("kernel", [3, 3, 3, 4], use_resource=False)
+        weights = v1.get_variable("weights", [4, 3], use_resource=False)
+        features = tf.nn.relu(tf.nn.conv2d(image / 255, kernel, 2, "SAME"))
+        output = tf.nn.softmax(tf.matmul(tf.reduce_mean(features, [1, 2]), weights))
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(old), {"image": image}, {"output": output})
+        expected = session.run(output, {image: images})
+    with pytest.raises(ModelError, match="was saved by TensorFlow 1") as caught:
+        SavedModelNetwork(old, InputSettings())
+    monkeypatch.chdir(tmp_path)
+    exec(str(caught.value).split('python -c "')[1].split('"')[0], {})
+    network = SavedModelNetwork(tmp_path / "teacher_savedmodel", InputSettings())
+    assert network.run(images) == pytest.approx(expected, abs=1e-6)

@@ -1,14 +1,19 @@
 """The Android demo's benchmark activity as the agent on a phone: installed, driven and removed over adb's shell.
 
-The activity answers a plan in its own folder on the shared storage with a reply beside it, in a fresh process for
-every launch. What must go when the phone can't be reached any more lies in a script in the workspace: the phone runs
-it itself when the workspace ends (see ``edgekd.devices.adb``).
+Model, inputs and plans lie in the workspace under /data/local/tmp, which the shell may write and apps may read; the
+activity answers with a reply in its own folder on the shared storage, in a fresh process for every launch. Where a
+phone keeps shell and app out of each other's folders, the app's content provider, which only the shell may call,
+carries the files instead: a plan without a measurement finds that out first.
+
+What must go when the phone can't be reached any more lies in a script in the workspace: the phone runs it itself when
+the workspace ends (see ``edgekd.devices.adb_workspace``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,53 +23,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd import storage
+from edgekd.bench.agents.android_install import INSTALL_TIMEOUT_S, app_state, explain, install
 from edgekd.bench.agents.protocol import files_of, plan_of
-from edgekd.bench.agents.reply import read_reply
-from edgekd.devices.adb import AT_END
+from edgekd.bench.agents.reply import parse_reply, read_reply
+from edgekd.devices.adb_workspace import AT_END
 from edgekd.devices.protocol import Completed, Device
-from edgekd.errors import DeviceError, DeviceTimeout, UsageError
-from edgekd.text import last_line
+from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
+from edgekd.text import printable
 
 if TYPE_CHECKING:
     from edgekd.bench.targets import BenchTarget
 
 PACKAGE = "org.edgekd.demo"
 ACTIVITY = f"{PACKAGE}/.BenchmarkActivity"
-FILES = f"/sdcard/Android/data/{PACKAGE}/files"
-FOLDER = f"{FILES}/bench"
+PROVIDER = f"content://{PACKAGE}.bench"
 PLAN = "plan.json"
 
 _SHORT_TIMEOUT_S = 60.0
-_INSTALL_TIMEOUT_S = 300.0
+_COPY_TIMEOUT_S = 300.0
 
-# Run by us at the end, or by the phone where we are gone.
-_CLEAN = f'am force-stop {PACKAGE}; rm -rf {FOLDER}; %s rm -f "$0"\n'
-# $1: what to wait for, $2: the package, $3: how many looks without a process are enough. It must not disturb what is
-# measured meanwhile: once the process is known, a look costs two system calls and a sleep. The brackets keep the
-# pattern from finding this script itself. Android 7's ps knows no options and lists all; its second column is the
-# process too. Ends with 3 when the process is gone and the file is not there.
-_WAIT = """n=0; p=
+# $1: what to wait for, $2: the package, $3: how many looks without a process are enough, $4: how many once it was seen.
+# It must not disturb what is measured meanwhile: once the process is known, a look costs two system calls and a sleep.
+# The brackets keep the pattern from finding this script itself. Android 7's ps knows no options and lists all; its
+# second column is the process too. Ends with 3 when the process is gone and the file is not there, or not to be seen.
+_WAIT = """n=0; p=; most=$3
 while [ ! -e "$1" ]; do
   if [ -z "$p" ] || [ ! -d "/proc/$p" ]; then
     p=$(ps -A -o PID,ARGS 2>/dev/null | grep "$2[:]benchmark" | { read -r pid rest; echo "$pid"; })
     [ -n "$p" ] || p=$(ps | grep "$2[:]benchmark" | { read -r user pid rest; echo "$pid"; })
-    if [ -n "$p" ]; then n=0; else n=$((n+1)); fi
-    [ "$n" -le "$3" ] || { [ -e "$1" ] && exit 0; exit 3; }
+    if [ -n "$p" ]; then n=0; most=$4; else n=$((n+1)); fi
+    [ "$n" -le "$most" ] || { [ -e "$1" ] && exit 0; exit 3; }
   fi
   sleep 0.5
 done
 """
 # Twenty seconds: nobody waits for the activity to be there before that is asked.
 _LOOKS = 40
-_REFUSALS = {
-    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "another build of the demo, signed by another key, is there. Uninstall it",
-    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer build of the demo is there. Uninstall it",
-    "INSTALL_FAILED_INSUFFICIENT_STORAGE": "the phone's storage is full. Free some space on it",
-    "INSTALL_FAILED_NO_MATCHING_ABIS": "the APK holds no code for this phone's processor",
-    "INSTALL_FAILED_USER_RESTRICTED": "the phone forbids it. Allow 'Install via USB' in its developer options",
-    "INSTALL_FAILED_OLDER_SDK": "the phone's Android is too old: the demo needs 7.0",
-    "INSTALL_PARSE_FAILED": "Android does not take the file for an APK. Build it again",
-}
+_LOOKS_AFTER = 4
+_MESSAGES = """logcat -d -t 60 -s AndroidRuntime:E edgekd:I libc:F lmkd:I 2>/dev/null
+logcat -d -t 2000 2>/dev/null | grep 'MIUILOG- Permission Denied Activity' | tail -n 1
+dumpsys -t 10 trust 2>/dev/null | grep -o 'deviceLocked=[01]' | head -n 1
+"""
+# $1: user, $2: address, $3: file. Standard input is what content takes.
+_WRITE = 'content write --user "$1" --uri "$2" < "$3"'
 
 
 class AndroidApp:
@@ -76,11 +77,13 @@ class AndroidApp:
     def __init__(self, device: Device, apk: Path) -> None:
         if not apk.is_file() or not zipfile.is_zipfile(apk):
             raise UsageError(f"{apk} is not an APK. Build one: mvn -f android_demo package")
-        self._device, self._apk, self._folder = device, apk, ""
+        self._device, self._apk, self._folder, self._user = device, apk, "", 0
         self._targets: tuple[BenchTarget, ...] = ()
+        # Whether the app reads the workspace, and the shell the app's folder.
+        self._reads, self._is_seen = True, True
 
     def prepare(self, folder: str, targets: Sequence[BenchTarget]) -> None:
-        """Install the app where it is not, and put every file into its folder.
+        """Install the app where it is not, and put every file where it can read it.
 
         Raises: UsageError for files that the app cannot run, DeviceError.
         """
@@ -88,93 +91,128 @@ class AndroidApp:
         if others:
             raise UsageError(f"the Android demo runs .tflite files alone. Leave out {', '.join(others)}")
         self._folder, self._targets = folder, tuple(targets)
-        there = self._device.run(["pm", "path", PACKAGE], _SHORT_TIMEOUT_S).stdout.startswith("package:")
+        state = app_state(self._device, PACKAGE)
+        self._user = state.user
         with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
             clean = Path(scratch) / "clean.sh"
-            storage.write_text(clean, _CLEAN % ("" if there else f"pm uninstall {PACKAGE};"))
-            self._device.push(clean, f"{folder}/{AT_END}")
-            self._install()
-            self._make_folder()
+            storage.write_text(clean, self._clean_script(state.is_installed))
+            self._device.push(clean, f"{folder}/{AT_END}-app")
+            install(self._device, self._apk, folder, self._user)
+            self._stop()
+            self._greet()
             for name, content in files_of(targets).items():
                 local = content
                 if not isinstance(content, Path):
                     local = Path(scratch) / "inputs.npy"
                     np.save(local, content, allow_pickle=False)
-                self._device.push(local, f"{FOLDER}/{name}")
+                self._put(local, name)
 
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
         """Start the activity in a fresh process and wait for its reply."""
         # Every reply has its own name, so that an old one is never read.
         reply = f"reply-{round_}-{index}.json"
-        plan = {**plan_of(self._targets, index, settings, ""), "out": reply}
-        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-            local_plan, local_reply = Path(scratch) / PLAN, Path(scratch) / reply
-            storage.write_json(local_plan, plan)
-            self._stop()
-            self._device.push(local_plan, f"{FOLDER}/{PLAN}")
-            self._start(PLAN)
-            try:
-                waited = self._wait(f"{FOLDER}/{reply}", timeout_s)
-            finally:
-                self._stop()
-            if waited.status != 0:
-                raise self._death("the app ended without a reply")
-            self._device.pull(f"{FOLDER}/{reply}", local_reply)
-            return read_reply(local_reply, self._device.address)
+        return self._answer({**plan_of(self._targets, index, settings, ""), "out": reply}, PLAN, timeout_s)
 
     def finish(self) -> None:
         """Remove the files, and the app unless it was there before."""
         with contextlib.suppress(DeviceError):
-            self._device.run(["sh", f"{self._folder}/{AT_END}"], _INSTALL_TIMEOUT_S)
+            self._device.run(["sh", f"{self._folder}/{AT_END}-app"], INSTALL_TIMEOUT_S)
 
-    def _install(self) -> None:
-        remote = f"{self._folder}/demo.apk"
-        self._device.push(self._apk, remote)
-        done = self._device.run(["pm", "install", "-r", "-t", remote], _INSTALL_TIMEOUT_S)
-        output = f"{done.stdout}\n{done.stderr}"
-        if done.status != 0 or "Success" not in output:
-            code = re.search(r"INSTALL_[A-Z_]+", output)
-            why = next((text for name, text in _REFUSALS.items() if code and code[0].startswith(name)), None)
-            last = last_line(output)
-            raise DeviceError(
-                f"{self._device.address}: the demo was not installed: {f'{why} ({last})' if why else last}",
-                address=self._device.address,
-                argv=("pm", "install", "-r", "-t", remote),
-                status=done.status,
-                stdout=done.stdout,
-                stderr=done.stderr,
-            )
+    @property
+    def _replies(self) -> str:
+        """The app's folder as the shell sees it, if it does."""
+        storage_ = "/sdcard" if self._user == 0 else f"/storage/emulated/{self._user}"
+        return f"{storage_}/Android/media/{PACKAGE}/bench"
+
+    def _clean_script(self, stays: bool) -> str:
+        """Run by us at the end, or by the phone where we are gone."""
+        empty = f"content delete --user {self._user} --uri {PROVIDER}/"
+        end = empty if stays else f"pm uninstall --user {self._user} {PACKAGE}"
+        stop = f"am force-stop {PACKAGE}"
+        # The app empties its folder where the shell does not see it.
+        return f'{stop}; rm -rf {self._replies}; {end}; {stop}; rm -f "$0"\n'
+
+    def _greet(self) -> None:
+        """Find out which way files go. Raises: DeviceError if there is none."""
+        for self._reads in (True, False):
+            word = secrets.token_hex(8)
+            plan = {"hello": word, "out": f"hello-{word}.json"}
+            reply = self._answer(plan, f"{word}.json", _SHORT_TIMEOUT_S)
+            if isinstance(reply, dict) and reply.get("hello") == word:
+                return
+        refused = printable(str(reply.get("error") if isinstance(reply, dict) else reply), 300)
+        raise DeviceError(
+            f"{self._device.address}: the app can read neither {self._folder} nor what its content provider is given: "
+            f"{refused}. Measure with Google's benchmark_model (--benchmark-model PATH), which needs no app",
+            address=self._device.address,
+        )
+
+    def _answer(self, plan: Mapping[str, Any], name: str, timeout_s: float) -> Any:
+        """Put a plan there, start the app, wait, and fetch its reply."""
+        reply = str(plan["out"])
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+            local = Path(scratch) / PLAN
+            storage.write_json(local, plan)
+            self._put(local, name)
+            if not self._reads:
+                # The provider's process, so that nothing runs beside what is measured.
+                self._stop()
+            self._start(name, reply)
+            try:
+                waited = self._wait(f"{self._replies}/{reply}", timeout_s)
+            finally:
+                self._stop()
+            return self._fetch(reply, Path(scratch) / reply, is_there=waited.status == 0)
+
+    def _fetch(self, name: str, local: Path, is_there: bool) -> Any:
+        """The reply, out of the app's folder or by its provider."""
+        if is_there and self._is_seen:
+            try:
+                self._device.pull(f"{self._replies}/{name}", local)
+                return read_reply(local, self._device.address)
+            except DeviceNotFound:
+                raise
+            except DeviceError:
+                self._is_seen = False
+        done = self._content("read", name)
+        self._stop()
+        if not done.stdout.lstrip().startswith("{"):
+            raise self._death(done)
+        self._is_seen = False
+        return parse_reply(done.stdout.encode(), self._device.address)
+
+    def _put(self, local: Path, name: str) -> None:
+        """A file into the workspace, and from there to the app where it does not read that."""
+        remote = f"{self._folder}/{name}"
+        self._device.push(local, remote)
+        if self._reads:
+            return
+        address = f"{PROVIDER}/{name}"
+        done = self._device.run(["sh", "-c", _WRITE, "edgekd", str(self._user), address, remote], _COPY_TIMEOUT_S)
         self._device.run(["rm", "-f", remote], _SHORT_TIMEOUT_S)
-
-    def _make_folder(self) -> None:
-        """The app must make its folder itself: one that the shell makes first is closed to it from Android 11 on."""
-        self._start("none.json")
-        try:
-            waited = self._wait(FILES, _SHORT_TIMEOUT_S)
-        finally:
-            self._stop()
-        if waited.status != 0:
-            raise self._death(f"the app was started and made no folder {FILES}")
-        script = 'mkdir -p "$1" && chmod 777 "$1"'
-        done = self._device.run(["sh", "-c", script, "edgekd", FOLDER], _SHORT_TIMEOUT_S)
-        if done.status != 0:
+        if done.status != 0 or done.stderr.strip():
             raise DeviceError(
-                f"{self._device.address}: the app's folder {FOLDER} cannot be made: {last_line(done.stderr)}",
+                f"{self._device.address}: the app does not take {name}: {explain(done.stderr or done.stdout)}",
                 address=self._device.address,
                 status=done.status,
                 stderr=done.stderr,
             )
 
-    def _start(self, plan: str) -> None:
+    def _content(self, verb: str, name: str) -> Completed:
+        argv = ["content", verb, "--user", str(self._user), "--uri", f"{PROVIDER}/{name}"]
+        return self._device.run(argv, _COPY_TIMEOUT_S)
+
+    def _start(self, plan: str, out: str) -> None:
         # "start" is what every Android's am knows; with -W it would wait for a locked phone to be unlocked.
-        argv = ["am", "start", "-n", ACTIVITY, "--es", "plan", plan]
+        argv = ["am", "start", "--user", str(self._user), "-n", ACTIVITY, "--es", "plan", plan, "--es", "out", out]
+        argv += ["--es", "folder", self._folder] if self._reads else []
         done = self._device.run(argv, _SHORT_TIMEOUT_S)
         output = f"{done.stdout}\n{done.stderr}"
         # am's status is 0 whatever it says in older versions.
         if done.status != 0 or re.search(r"^(?:Error|java\.lang|.*Exception:)", output, re.MULTILINE):
             errors = [line for line in output.splitlines() if re.match(r"Error|.*Exception:", line)]
             raise DeviceError(
-                f"{self._device.address}: the demo's benchmark did not start: {last_line((errors or [output])[-1])}",
+                f"{self._device.address}: the demo's benchmark did not start: {explain((errors or [output])[-1])}",
                 address=self._device.address,
                 argv=argv,
                 status=done.status,
@@ -183,7 +221,7 @@ class AndroidApp:
             )
 
     def _wait(self, remote: str, timeout_s: float) -> Completed:
-        argv = ["sh", "-c", _WAIT, "edgekd", remote, PACKAGE, str(_LOOKS)]
+        argv = ["sh", "-c", _WAIT, "edgekd", remote, PACKAGE, str(_LOOKS), str(_LOOKS_AFTER)]
         try:
             return self._device.run(argv, timeout_s)
         except DeviceTimeout as error:
@@ -199,16 +237,29 @@ class AndroidApp:
     def _stop(self) -> None:
         self._device.run(["am", "force-stop", PACKAGE], _SHORT_TIMEOUT_S)
 
-    def _death(self, what: str) -> DeviceError:
+    def _death(self, read: Completed) -> DeviceError:
+        """The error for an app that ended without a reply; ``read`` is what its provider said."""
+        messages = self._last_messages()
         return DeviceError(
-            f"{what}: it crashed, Android killed it, or the phone's storage is full. "
+            f"the app ended without a reply: {why_silent(messages)}. "
             f"See: adb -s {self._device.address.removeprefix('adb:')} logcat -d",
             address=self._device.address,
-            stderr=self._last_words(),
+            stderr=f"{messages}\n{read.stderr[-500:]}",
         )
 
-    def _last_words(self) -> str:
+    def _last_messages(self) -> str:
         with contextlib.suppress(DeviceError):
-            argv = ["logcat", "-d", "-t", "60", "-s", "AndroidRuntime:E", "edgekd:I", "libc:F", "lmkd:I"]
-            return self._device.run(argv, _SHORT_TIMEOUT_S).stdout[-4000:]
+            return self._device.run(["sh", "-c", _MESSAGES], _SHORT_TIMEOUT_S).stdout[-6000:]
         return ""
+
+
+def why_silent(messages: str) -> str:
+    """What kept an app from answering, by the system's last messages and the state of its lock."""
+    if "MIUILOG- Permission Denied Activity" in messages:
+        return (
+            "the phone starts no app over its lock screen. Unlock it and keep its screen on, or allow 'Show on Lock "
+            "screen' to the app 'edgekd demo' (Settings > Apps > Permissions > Other permissions)"
+        )
+    if "deviceLocked=1" in messages:
+        return "the phone is locked. Unlock it and keep its screen on"
+    return "it crashed, Android killed it, or the phone's storage is full"

@@ -15,8 +15,10 @@ short inferences are timed several at once, for so long at least; 0 or absent: e
 end to end, also "end_to_end", which device_end_to_end.py describes.
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input, ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
-the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell. Where
-``inferences_per_sample`` is above 1, each of ``timings_ns`` is the mean of so many inferences that were timed at once.
+the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell;
+``window_s`` when the inferences began and ended, in seconds since the device's start (null where it has no such clock),
+``inferences_n`` how many there were. Where ``inferences_per_sample`` is above 1, each of ``timings_ns`` is the mean of
+so many inferences that were timed at once.
 
 Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
 ``instructions`` are those of each inference, less those of an empty call.
@@ -216,9 +218,14 @@ def load_onnx(plan: dict[str, Any]) -> Callable[[], Model]:
 
 
 def prepare(images: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
-    """One contiguous array an image, as the model wants it; range and mean belong to the graph."""
-    if dtype not in (np.uint8, np.float32):
-        raise ValueError(f"the model's input must be uint8 or float32 holding 0..255, got {dtype}")
+    """One contiguous array an image, as the model wants it; range and mean belong to the graph.
+
+    int8 holds a pixel less 128, as files that other tools quantize take it.
+    """
+    if dtype not in (np.uint8, np.int8, np.float32):
+        raise ValueError(f"the model's input must be uint8, int8 or float32, got {dtype}")
+    if dtype == np.int8:
+        images = (images ^ 0x80).view(np.int8)
     channels_first = len(shape) == 4 and shape[1] == 3 and shape[3] != 3
     if channels_first:
         images = images.transpose(0, 3, 1, 2)
@@ -259,6 +266,7 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     done = 0
     gc.collect()
     gc.disable()
+    start_s = _boot_s()
     end = time.perf_counter() + plan["seconds"]
     while done < plan["min_iterations"] or (
         (curve is not None or done < plan["max_iterations"]) and time.perf_counter() < end
@@ -275,6 +283,7 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
             timings.append(max(1, round(timing / count)))
         if curve is not None:
             curve.add(timing)
+    end_s = _boot_s()
     gc.enable()
     late = None if pace is None else pace.late_n
     return {
@@ -284,6 +293,8 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
         "instructions": None,
         "late_n": late,
         "curve": None if curve is None else curve.rows(),
+        "window_s": None if start_s is None or end_s is None else [start_s, end_s],
+        "inferences_n": done * count,
     }
 
 
@@ -426,6 +437,12 @@ def _time_sample(infer: Callable[[Any], Any], images: list[Any]) -> int:
     for image in images:
         infer(image)
     return time.perf_counter_ns() - start
+
+
+def _boot_s() -> float | None:
+    """Seconds since the device's start, as /proc/uptime counts them; None where there is no such clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime(clock)
 
 
 def _ms_since(start_ns: int) -> float:

@@ -74,27 +74,27 @@ def names_of(targets: Sequence[BenchTarget], index: int) -> dict[str, str | None
 
 
 def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The agent's whole plan; names of files begin with ``prefix``. ``check`` in settings says whether to check.
+    """The agent's whole plan; names of files begin with ``prefix``.
 
-    ``sample_ms`` is for the Python agent alone to add: it reads its clocks by system calls.
+    ``check`` and ``end_to_end`` in settings say whether to. ``sample_ms`` is for the Python agent alone to add: it
+    reads its clocks by system calls.
     """
     names = {key: name and f"{prefix}{name}" for key, name in names_of(targets, index).items()}
-    others = {key: value for key, value in settings.items() if key not in ("check", "sample_ms")}
+    others = {key: value for key, value in settings.items() if key not in ("check", "end_to_end", "sample_ms")}
     check = names["check_inputs"] if settings["check"] else None
     return {
         **others,
         **names,
         "check_inputs": check,
         "format": targets[index].format,
-        **_raw_plan(targets, index, prefix),
+        **(_raw_plan(targets, index, prefix) if settings["end_to_end"] else {}),
     }
 
 
 def _raw_plan(targets: Sequence[BenchTarget], index: int, prefix: str) -> dict[str, Any]:
-    """The key ``end_to_end`` where the target has photos to be timed so: an app of an earlier version knows no such."""
+    """The key ``end_to_end``, which an app of an earlier version does not know."""
     raw = targets[index].raw
-    if raw is None:
-        return {}
+    assert raw is not None, "only targets with raw photos are asked for them"
     photos, frames = _raw_names(targets, index)
     size = raw.preprocessing
     files = {"photos": [f"{prefix}{name}" for name in photos], "frames": f"{prefix}{frames}"}

@@ -51,7 +51,11 @@ def read_reply(path: Path, address: str) -> Any:
     size_bytes = path.stat().st_size
     if size_bytes > REPLY_LIMIT_BYTES:
         raise _no_measurement(address, f"{size_bytes:,} bytes")
-    content = path.read_bytes()
+    return parse_reply(path.read_bytes(), address)
+
+
+def parse_reply(content: bytes, address: str) -> Any:
+    """The JSON that an agent wrote. Raises: DeviceError if it is not JSON."""
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -1,13 +1,12 @@
 """The emitters' context: the TFLite graph, and the ONNX values of its tensors.
 
-Activations become uint8 (zero point + 128), because ONNX Runtime's fast kernels take uint8 x int8. A tensor of rank 4
-is NCHW in ONNX. TFLite's batch of 1 becomes a free dimension. The inputs and outputs of float ops stay
-float.
+Activations become uint8 (zero point + 128), because ONNX Runtime's fast kernels take uint8 x int8; ``layout`` explains
+the order of their axes. The inputs and outputs of float ops stay float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,14 @@ from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, name
 
 _SHIFT = 128
 _NHWC_TO_NCHW = (0, 3, 1, 2)
+_INTEGERS = ("INT8", "UINT8")
 # Bounds in real values of what TFLite fuses into an op.
 _BOUNDS: dict[str, tuple[float, float] | None] = {
     "NONE": None,
     "RELU": (0.0, np.inf),
     "RELU6": (0.0, 6.0),
     "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU_0_TO_1": (0.0, 1.0),
 }
 
 
@@ -74,20 +75,40 @@ class Context:
         """Set the ONNX value of a TFLite tensor."""
         self._names[index] = name
 
-    def value(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
-        """The quantized ONNX value of a tensor; a constant is written out, broadcastable to ``rank``."""
+    def is_bound(self, index: int) -> bool:
+        """Whether a tensor has an ONNX value."""
+        return index in self._names
+
+    def value(self, op: TfliteOp, index: int) -> str:
+        """The quantized ONNX value of a tensor; a constant is written out."""
         if index not in self._names:
-            tensor = self.tensor(index)
-            if tensor.data is None:
-                raise self.unsupported(op, f"tensor {tensor.name!r} is neither constant nor computed before it")
-            return self.onnx.constant(self._activation_constant(op, tensor, rank))
-        if rank is not None and len(self.tensor(index).shape) != rank:
-            raise self.unsupported(op, "its inputs have different ranks")
+            return self.constant_value(op, index, len(of_photo(self.tensor(index).shape)))
         return self._names[index]
 
-    def real(self, op: TfliteOp, index: int, rank: int | None = None) -> str:
+    def constant_value(self, op: TfliteOp, index: int, axes: int) -> str:
+        """A constant tensor as ONNX value with so many axes behind the batch."""
+        return self.onnx.constant(self.constant_array(op, index, axes))
+
+    def constant_array(self, op: TfliteOp, index: int, axes: int, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+        """What a constant tensor, first brought to ``shape``, is in ONNX with so many axes behind the batch."""
+        tensor = self.tensor(index)
+        if tensor.data is None:
+            raise self.unsupported(op, f"tensor {tensor.name!r} is neither constant nor computed before it")
+        values: NDArray[Any] = tensor.data
+        if not self.is_float(index):
+            self.scalar_quantization(op, index)  # raises unless it is per tensor
+            values = (values.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)).astype(np.uint8)
+        photo = list(values.shape if shape is None else shape)
+        while len(photo) > axes and photo[0] == 1:
+            del photo[0]
+        if len(photo) > axes:
+            raise self.unsupported(op, f"its constant {tensor.name!r} has more axes than its output")
+        data = values.reshape([1] * (1 + axes - len(photo)) + photo)
+        return data.transpose(_NHWC_TO_NCHW) if axes == 3 else data
+
+    def real(self, op: TfliteOp, index: int) -> str:
         """A float view of a tensor through DequantizeLinear: one per use, as ONNX Runtime's fusions need."""
-        return self.real_of(op, index, self.value(op, index, rank))
+        return self.real_of(op, index, self.value(op, index))
 
     def real_of(self, op: TfliteOp, index: int, value: str) -> str:
         """A float view of an ONNX value that has the quantization of a tensor; the value itself where it is float."""
@@ -107,7 +128,7 @@ class Context:
     def scalar_quantization(self, op: TfliteOp, index: int) -> tuple[np.float32, int]:
         """Scale and zero point as uint8 of an activation. Raises UnsupportedOpError."""
         tensor = self.tensor(index)
-        if tensor.type not in ("INT8", "UINT8") or len(tensor.scales) != 1:
+        if tensor.type not in _INTEGERS or len(tensor.scales) != 1:
             raise self.unsupported(op, f"tensor {tensor.name!r} is {tensor.type} with {len(tensor.scales)} scales")
         return tensor.scales[0], int(tensor.zero_points[0]) + (_SHIFT if tensor.type == "INT8" else 0)
 
@@ -127,9 +148,9 @@ class Context:
             return self.is_float(first) and self.is_float(second)
         return self.scalar_quantization(op, first) == self.scalar_quantization(op, second)
 
-    def quantize(self, op: TfliteOp, real: str, activation: int = 0) -> None:
+    def quantize(self, op: TfliteOp, real: str, activation: str = "NONE", *, position: int = 0) -> None:
         """Finish an op: its float result becomes the quantized output, bounded by its fused ``activation``."""
-        index = op.outputs[0]
+        index = op.outputs[position]
         if self.is_float(index):
             self.bind(index, self.clamp(op, real, activation))
             return
@@ -137,12 +158,16 @@ class Context:
         name = self.onnx.node("QuantizeLinear", [real, scale, zero_point], self.name(index))
         self.bind(index, self.clamp(op, name, activation))
 
-    def clamp(self, op: TfliteOp, name: str, activation: int) -> str:
-        """Clip a value as TFLite's fused activation does, unless its range already does."""
-        kind = names_of("ActivationFunctionType").get(activation, str(activation))
-        if kind not in _BOUNDS:
-            raise self.unsupported(op, f"the fused activation {kind}")
-        bounds = _BOUNDS[kind]
+    def fused_activation(self, op: TfliteOp) -> str:
+        """Name of the activation that an op's options add to it."""
+        number = self.options(op, "fusedActivationFunction")
+        return names_of("ActivationFunctionType").get(number, str(number))
+
+    def clamp(self, op: TfliteOp, name: str, activation: str) -> str:
+        """Clip a value as TFLite's activation does, unless its range already does."""
+        if activation not in _BOUNDS:
+            raise self.unsupported(op, f"the fused activation {activation}")
+        bounds = _BOUNDS[activation]
         if bounds is None:
             return name
         if self.is_float(op.outputs[0]):
@@ -153,7 +178,7 @@ class Context:
             if (low, high) == (0, 255):
                 return name
             limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
-        return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{kind.lower()}")
+        return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{activation.lower()}")
 
     def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...], axis: int = 0) -> str:
         """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``."""
@@ -163,8 +188,10 @@ class Context:
         if self.is_float(index):
             return self.onnx.constant(data)
         scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
-        zeros = np.zeros(np.shape(scales), np.int8)
-        return self._dequantize_constant(data, np.asarray(scales, np.float32), zeros, self.name(index), axis)
+        inputs = [self.onnx.constant(value) for value in (data, np.asarray(scales, np.float32))]
+        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
+        inputs.append(self.onnx.constant(np.zeros(np.shape(scales), np.int8), shared=False))
+        return self._dequantize_constant(inputs, self.name(index), axis if np.ndim(scales) else None)
 
     def bias(self, index: int) -> str:
         """A float view of a constant int32 bias."""
@@ -173,30 +200,22 @@ class Context:
         if self.is_float(index):
             return self.onnx.constant(tensor.data)
         scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
-        return self._dequantize_constant(tensor.data, scales, np.zeros(np.shape(scales), np.int32), self.name(index))
+        # int32 has no zero point in ONNX: written out, they took as much as the biases.
+        inputs = [self.onnx.constant(value) for value in (tensor.data, scales)]
+        return self._dequantize_constant(inputs, self.name(index), 0 if scales.ndim else None)
 
     def name(self, index: int) -> str:
         """A tensor's name for ONNX."""
         return self.tensor(index).name or f"t{index}"
 
-    def _dequantize_constant(
-        self, data: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any], name: str, axis: int = 0
-    ) -> str:
-        inputs = [self.onnx.constant(value) for value in (data, scale)]
-        # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
-        inputs.append(self.onnx.constant(zero_point, shared=False))
-        attributes: Mapping[str, Any] = {"axis": axis} if scale.ndim else {}
+    def _dequantize_constant(self, inputs: list[str], name: str, axis: int | None) -> str:
+        attributes: Mapping[str, Any] = {} if axis is None else {"axis": axis}
         return self.onnx.node("DequantizeLinear", inputs, f"{name}_real", attributes)
 
-    def _activation_constant(self, op: TfliteOp, tensor: TfliteTensor, rank: int | None) -> NDArray[Any]:
-        assert tensor.data is not None
-        values: NDArray[Any] = tensor.data
-        if not self.is_float(tensor.index):
-            self.scalar_quantization(op, tensor.index)  # raises unless it is per tensor
-            values = (tensor.data.astype(np.int16) + (_SHIFT if tensor.type == "INT8" else 0)).astype(np.uint8)
-        target = max(rank or 0, values.ndim)
-        data = values.reshape((1,) * (target - values.ndim) + values.shape)
-        return data.transpose(_NHWC_TO_NCHW) if target == 4 else data
+
+def of_photo(shape: Sequence[int]) -> tuple[int, ...]:
+    """A TFLite tensor's shape without the batch, which is an axis 0 of size 1."""
+    return tuple(shape[1:] if shape and shape[0] == 1 else shape)
 
 
 def _quantize_bound(bound: float, scale: np.float32, zero_point: int) -> int:

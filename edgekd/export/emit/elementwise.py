@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgekd.export.emit.context import Context
+from edgekd.export.emit.layout import aligned_real, onnx_axis, photo_of
 from edgekd.formats.tflite_file import TfliteOp
 
 # onnx.TensorProto.FLOAT
@@ -20,31 +21,54 @@ def binary(name: str) -> Emitter:
     """An op of two inputs that broadcast, with a fused activation."""
 
     def emit(context: Context, op: TfliteOp) -> None:
-        rank = max(len(context.tensor(index).shape) for index in op.inputs[:2])
-        inputs = [
-            _nudge_ties(context, op, index, rank) if name == "Add" else context.real(op, index, rank)
-            for index in op.inputs[:2]
-        ]
+        inputs = [aligned_real(context, op, index, _axes(context, op)) for index in op.inputs[:2]]
         real = context.onnx.node(name, inputs, f"{context.name(op.outputs[0])}_{name.lower()}")
-        context.quantize(op, real, context.options(op, "fusedActivationFunction"))
+        context.quantize(op, real, context.fused_activation(op))
 
     return emit
 
 
-def _nudge_ties(context: Context, op: TfliteOp, index: int, rank: int) -> str:
-    """A float view of a summand; a constant is scaled up by ``_HAIR`` to break ties.
+def add(context: Context, op: TfliteOp) -> None:
+    """ADD of two inputs that broadcast, with a fused activation."""
+    inputs = [_nudge_ties(context, op, index, _axes(context, op)) for index in op.inputs[:2]]
+    _finish_sum(context, op, "Add", inputs)
+
+
+def sub(context: Context, op: TfliteOp) -> None:
+    """SUB of two inputs that broadcast; a constant is added instead, for which ONNX Runtime has an integer kernel."""
+    (first, second), axes = op.inputs[:2], _axes(context, op)
+    left = _nudge_ties(context, op, first, axes)
+    if _is_integer_constant(context, second):
+        _finish_sum(context, op, "Add", [left, _nudge_ties(context, op, second, axes, negative=True)])
+    else:
+        _finish_sum(context, op, "Sub", [left, aligned_real(context, op, second, axes)])
+
+
+def _finish_sum(context: Context, op: TfliteOp, name: str, inputs: list[str]) -> None:
+    real = context.onnx.node(name, inputs, f"{context.name(op.outputs[0])}_{name.lower()}")
+    context.quantize(op, real, context.fused_activation(op))
+
+
+def _is_integer_constant(context: Context, index: int) -> bool:
+    return not context.is_bound(index) and not context.is_float(index)
+
+
+def _nudge_ties(context: Context, op: TfliteOp, index: int, axes: int, *, negative: bool = False) -> str:
+    """A float view of a summand, or of its ``negative``; a constant is scaled up by ``_HAIR`` to break ties.
 
     XNNPACK rounds half a step up, ONNX Runtime to even. A mean that is not a whole number of pixel values, as in
     x / 127.5 - 1, makes every pixel a tie.
     """
-    tensor = context.tensor(index)
-    if tensor.data is None or context.is_float(index):
-        return context.real(op, index, rank)
+    if not _is_integer_constant(context, index):
+        return aligned_real(context, op, index, axes)
     scale, zero_point = context.scalar_quantization(op, index)
-    signs = np.unique(np.sign(tensor.data.astype(np.int16) - int(tensor.zero_points[0])))
+    values = context.constant_array(op, index, axes)
+    if negative:
+        values, zero_point = 255 - values, 255 - zero_point
+    signs = np.unique(np.sign(values.astype(np.int16) - zero_point))
     if len(signs) == 1:
         scale = np.float32(scale * (1 + signs[0] * _HAIR))
-    inputs = [context.value(op, index, rank), *context.scale_and_zero_point(scale, zero_point)]
+    inputs = [context.onnx.constant(values), *context.scale_and_zero_point(scale, zero_point)]
     return context.onnx.node("DequantizeLinear", inputs, f"{context.name(index)}_real")
 
 
@@ -60,8 +84,8 @@ def unary(name: str) -> Emitter:
     return emit
 
 
-def clip_activation(activation: int) -> Emitter:
-    """A separate RELU, RELU6 or RELU_N1_TO_1: a change of scale, then the bounds."""
+def clip_activation(activation: str) -> Emitter:
+    """A separate RELU, RELU6 and so on: a change of scale, then the bounds."""
 
     def emit(context: Context, op: TfliteOp) -> None:
         if context.same_quantization(op, op.inputs[0], op.outputs[0]):
@@ -81,26 +105,34 @@ def leaky_relu(context: Context, op: TfliteOp) -> None:
 
 def prelu(context: Context, op: TfliteOp) -> None:
     """PRELU with one slope per channel, or per value."""
-    rank = len(context.tensor(op.inputs[0]).shape)
-    inputs = [context.real(op, op.inputs[0]), context.real(op, op.inputs[1], rank)]
+    inputs = [context.real(op, op.inputs[0]), aligned_real(context, op, op.inputs[1], _axes(context, op))]
     context.quantize(op, context.onnx.node("PRelu", inputs, f"{context.name(op.outputs[0])}_prelu"))
 
 
 def squared_difference(context: Context, op: TfliteOp) -> None:
     """SQUARED_DIFFERENCE of two inputs that broadcast."""
-    rank = max(len(context.tensor(index).shape) for index in op.inputs)
     name = context.name(op.outputs[0])
-    difference = context.onnx.node("Sub", [context.real(op, i, rank) for i in op.inputs], f"{name}_difference")
+    inputs = [aligned_real(context, op, index, _axes(context, op)) for index in op.inputs[:2]]
+    difference = context.onnx.node("Sub", inputs, f"{name}_difference")
     context.quantize(op, context.onnx.node("Mul", [difference, difference], f"{name}_square"))
 
 
 def softmax(context: Context, op: TfliteOp) -> None:
-    """SOFTMAX over the last axis."""
-    beta = float(context.options(op, "beta", 1.0))
-    if not np.isclose(beta, 1.0) or len(context.tensor(op.inputs[0]).shape) != 2:
-        raise context.unsupported(op, f"beta is {beta} on {list(context.tensor(op.inputs[0]).shape)}")
-    name = f"{context.name(op.outputs[0])}_softmax"
-    context.quantize(op, context.onnx.node("Softmax", [context.real(op, op.inputs[0])], name, {"axis": -1}))
+    """SOFTMAX over the last axis, of logits times beta."""
+    shape, real = context.tensor(op.inputs[0]).shape, context.real(op, op.inputs[0])
+    name, beta = context.name(op.outputs[0]), float(context.options(op, "beta", 1.0))
+    if not np.isclose(beta, 1.0):
+        factor = context.onnx.constant(np.array(beta, np.float32))
+        real = context.onnx.node("Mul", [real, factor], f"{name}_times_beta")
+    axis = onnx_axis(shape, -1)
+    if axis is None:
+        raise context.unsupported(op, f"it has one class: {list(shape)}")
+    axis = -1 if axis == len(photo_of(context, op.inputs[0])) else axis
+    context.quantize(op, context.onnx.node("Softmax", [real], f"{name}_softmax", {"axis": axis}))
+
+
+def _axes(context: Context, op: TfliteOp) -> int:
+    return len(photo_of(context, op.outputs[0]))
 
 
 def quantize(context: Context, op: TfliteOp) -> None:

@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-from edgekd.export.emit.context import Context
+from collections.abc import Callable
+
+from edgekd.export.emit.context import Context, of_photo
+from edgekd.export.emit.layout import bind_moved, check_single_image, onnx_axis, photo_of, reshaped, shape_constant
 from edgekd.export.emit.linear import pads
 from edgekd.formats.tflite_file import TfliteOp
 
-_SPATIAL = [1, 2]
-_TO_NCHW = (0, 3, 1, 2)
+# Height and width where channels are first.
+_SPATIAL = [2, 3]
+Emitter = Callable[[Context, TfliteOp], None]
 
 
 def mean(context: Context, op: TfliteOp) -> None:
-    """MEAN over height and width; with dimensions kept or not."""
-    source = context.tensor(op.inputs[0])
-    axes = sorted(axis % len(source.shape) for axis in context.integers(op, 1))
-    name = context.name(op.outputs[0])
-    if len(source.shape) != 4 or axes != _SPATIAL:
-        attributes = {"axes": _onnx_axes(context, op, axes), "keepdims": 1}
-        context.quantize(
-            op, context.onnx.node("ReduceMean", [context.real(op, op.inputs[0])], f"{name}_mean", attributes)
-        )
-        return
-    context.quantize(op, context.onnx.node("GlobalAveragePool", [context.real(op, op.inputs[0])], f"{name}_mean"))
-    if not context.options(op, "keepDims", False):
-        pooled = context.value(op, op.outputs[0])
-        context.bind(op.outputs[0], context.onnx.node("Flatten", [pooled], f"{name}_flat", {"axis": 1}))
+    """MEAN over any axes; with dimensions kept or not."""
+    axes = _axes(context, op)
+    name, real = f"{context.name(op.outputs[0])}_mean", context.real(op, op.inputs[0])
+    if axes == _SPATIAL and len(photo_of(context, op.inputs[0])) == 3:
+        real = context.onnx.node("GlobalAveragePool", [real], name)
+    else:
+        real = context.onnx.node("ReduceMean", [real], name, {"axes": axes, "keepdims": 1})
+    context.quantize(op, real)
+    _drop_axes(context, op)
 
 
-def reduce_max(context: Context, op: TfliteOp) -> None:
-    """REDUCE_MAX, on the integers themselves."""
-    if not context.same_quantization(op, op.inputs[0], op.outputs[0]):
-        raise context.unsupported(op, "its output has another scale than its input")
-    rank = len(context.tensor(op.inputs[0]).shape)
-    axes = sorted(axis % rank for axis in context.integers(op, 1))
-    if axes == _SPATIAL and rank == 4:
-        name = context.name(op.outputs[0])
-        value = context.value(op, op.inputs[0])
-        value = context.onnx.node("ReduceMax", [value], f"{name}_max", {"axes": [2, 3], "keepdims": 1})
-        if not context.options(op, "keepDims", False):
-            value = context.onnx.node("Flatten", [value], f"{name}_flat", {"axis": 1})
-        context.bind(op.outputs[0], value)
-        return
-    attributes = {"axes": _onnx_axes(context, op, axes), "keepdims": 1}
-    value = context.onnx.node("ReduceMax", [context.value(op, op.inputs[0])], context.name(op.outputs[0]), attributes)
-    context.bind(op.outputs[0], value)
+def total(context: Context, op: TfliteOp) -> None:
+    """SUM over any axes."""
+    inputs = [context.real(op, op.inputs[0]), shape_constant(context, _axes(context, op))]
+    context.quantize(op, context.onnx.node("ReduceSum", inputs, f"{context.name(op.outputs[0])}_sum", {"keepdims": 1}))
+    _drop_axes(context, op)
 
 
-def _onnx_axes(context: Context, op: TfliteOp, axes: list[int]) -> list[int]:
-    """The axes as ONNX has them, of an op that keeps its dimensions. Raises UnsupportedOpError for any other."""
-    rank = len(context.tensor(op.inputs[0]).shape)
-    if 0 in axes or not context.options(op, "keepDims", False):
-        raise context.unsupported(op, f"it reduces the axes {axes} of {list(context.tensor(op.inputs[0]).shape)}")
-    return sorted(_TO_NCHW.index(axis) for axis in axes) if rank == 4 else axes
+def extreme(name: str) -> Emitter:
+    """REDUCE_MAX or REDUCE_MIN over any axes, on the integers themselves."""
+
+    def emit(context: Context, op: TfliteOp) -> None:
+        value, output = context.value(op, op.inputs[0]), context.name(op.outputs[0])
+        axes = _axes(context, op)
+        bind_moved(context, op, context.onnx.node(name, [value], f"{output}_reduced", {"axes": axes, "keepdims": 1}))
+        _drop_axes(context, op)
+
+    return emit
+
+
+def _axes(context: Context, op: TfliteOp) -> list[int]:
+    """The axes as ONNX has them; a batch of 1 is not among them. Raises UnsupportedOpError if there is no other."""
+    shape = context.tensor(op.inputs[0]).shape
+    axes = {onnx_axis(shape, axis) for axis in context.integers(op, 1)} - {None}
+    if not axes:
+        raise context.unsupported(op, f"it reduces nothing but the batch of {list(shape)}")
+    return sorted(axis for axis in axes if axis is not None)
+
+
+def _drop_axes(context: Context, op: TfliteOp) -> None:
+    """Give the result, which kept all axes, the axes of TFLite's output."""
+    source, axes = context.tensor(op.inputs[0]).shape, set(context.integers(op, 1))
+    kept = [1 if axis in axes or axis - len(source) in axes else size for axis, size in enumerate(source)]
+    # The batch is still there, whatever the axes.
+    photo = of_photo(kept) if source[0] == 1 else tuple(kept)
+    name, target = context.name(op.outputs[0]), photo_of(context, op.outputs[0])
+    value = context.value(op, op.outputs[0])
+    if len(target) == 1 and len(photo) == 3 and photo[:2] == (1, 1):
+        context.bind(op.outputs[0], context.onnx.node("Flatten", [value], f"{name}_flat", {"axis": 1}))
+    else:
+        context.bind(op.outputs[0], reshaped(context, value, photo, target, name))
 
 
 def average_pool(context: Context, op: TfliteOp) -> None:
     """AVERAGE_POOL_2D: padding does not count."""
+    check_single_image(context, op, op.inputs[0])
     window, strides = _window(context, op)
     shape = context.tensor(op.inputs[0]).shape
     name, real = context.name(op.outputs[0]), context.real(op, op.inputs[0])
@@ -69,13 +84,12 @@ def average_pool(context: Context, op: TfliteOp) -> None:
             "count_include_pad": 0,
         }
         pooled = context.onnx.node("AveragePool", [real], f"{name}_mean", attributes)
-    context.quantize(op, pooled, context.options(op, "fusedActivationFunction"))
+    context.quantize(op, pooled, context.fused_activation(op))
 
 
 def max_pool(context: Context, op: TfliteOp) -> None:
     """MAX_POOL_2D, on the integers themselves."""
-    if not context.same_quantization(op, op.inputs[0], op.outputs[0]):
-        raise context.unsupported(op, "its output has another scale than its input")
+    check_single_image(context, op, op.inputs[0])
     window, strides = _window(context, op)
     attributes = {
         "kernel_shape": list(window),
@@ -83,7 +97,9 @@ def max_pool(context: Context, op: TfliteOp) -> None:
         "pads": pads(context, op, window, strides, (1, 1)),
     }
     pooled = context.onnx.node("MaxPool", [context.value(op, op.inputs[0])], context.name(op.outputs[0]), attributes)
-    context.bind(op.outputs[0], context.clamp(op, pooled, context.options(op, "fusedActivationFunction")))
+    bind_moved(context, op, pooled)
+    clamped = context.clamp(op, context.value(op, op.outputs[0]), context.fused_activation(op))
+    context.bind(op.outputs[0], clamped)
 
 
 def _window(context: Context, op: TfliteOp) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgekd.bench.harness import measure
-from edgekd.bench.raw_photos import RawPhotosOf, raw_photos_of
-from edgekd.bench.targets import BenchTarget
+from edgekd.bench.raw_photos import raw_photos_of
+from edgekd.bench.targets import BenchTarget, Photos
 from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.fixed_teacher import fixed_teacher_target
-from edgekd.pipeline.run_files import TITLES, artifacts_in
+from edgekd.pipeline.run_files import artifacts_in, teacher_targets, timed_rows
 
 _BENCH_PHOTOS = 16
 
@@ -33,14 +29,10 @@ def run(context: RunContext) -> None:
         samples = dataset.split("test")[:_BENCH_PHOTOS]
         files = artifacts_in(context.path)
         raw = raw_photos_of(dataset, samples) if recipe.bench.end_to_end else None
-        targets = [
-            _target(row, files[row], images_of(dataset, samples, files[row].preprocessing), raw)
-            for row in TITLES
-            # The student without the teacher has the same graph as the distilled one.
-            if row in files and row != "labels_only"
-        ]
-        if recipe.teacher.is_fixed and (teacher := fixed_teacher_target(context, samples, raw)) is not None:
-            targets.insert(0, teacher)
+        photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), raw=raw)
+        targets = [_target(row, files[row], photos) for row in timed_rows(context.path) if row in files]
+        if recipe.teacher.is_fixed:
+            targets = teacher_targets(context.path, photos, recipe.data.crop, (recipe.bench.threads,)) + targets
         measure(
             # A teacher that can't be timed leaves the float student to be held against.
             targets, targets[0].name, recipe.bench, open_device("host"),
@@ -50,6 +42,6 @@ def run(context: RunContext) -> None:
     workspace.stage("bench", depends, ("bench.json",), work)
 
 
-def _target(row: str, artifact: Artifact, images: NDArray[np.uint8], raw: RawPhotosOf | None) -> BenchTarget:
-    photos = None if raw is None else raw(artifact.preprocessing)
-    return BenchTarget(row, artifact.path, artifact.format, images, raw=photos)
+def _target(row: str, artifact: Artifact, photos: Photos) -> BenchTarget:
+    size = artifact.preprocessing
+    return BenchTarget(row, artifact.path, artifact.format, photos.images(size), raw=photos.raw_at(size))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.evaluation.score import score
+import numpy as np
+
+from edgekd.evaluation.score import GateRecord, score
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_row
+from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
+from edgekd.pipeline.shipped import shipped_student
 from edgekd.storage import digest, read_json, write_json
 
 _FLOATS = ("teacher", "labels_only", "distilled")
+# Whose labels are no gate of what ships; the teacher's has a message of its own.
+_COMPARED_WITH = ("teacher", "labels_only")
 
 
 def title_of(row: str, artifact: Artifact) -> str:
@@ -25,6 +32,12 @@ def _gzip_size(artifact: Artifact) -> dict[str, int]:
     if "sparsity" not in artifact.provenance:
         return {}
     return {"gzip_bytes": len(gzip.compress(artifact.content(), mtime=0))}
+
+
+def _teacher_gate(context: RunContext, predictions: Sequence[int]) -> list[GateRecord]:
+    """The gate on the order of the teacher's labels, on the test photos."""
+    gate = teacher_label_gate(context, "test", np.asarray(predictions, np.int64))
+    return [] if gate is None else [gate]
 
 
 def run(context: RunContext) -> None:
@@ -44,17 +57,22 @@ def run(context: RunContext) -> None:
         rows, gates = [], []
         if recipe.teacher.is_fixed:
             rows.append({**fixed_teacher_row(context), "row": "teacher", "title": TITLES["teacher"]})
+            gates += _teacher_gate(context, rows[0]["predictions"])
+        shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
-            reference = None if row in _FLOATS else files["distilled"]
+            reference = None if row in _FLOATS else files[shipped.row]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
-                           parameters=index[row]["parameters"], judge_labels=False)  # fmt: skip
+                           parameters=index[row]["parameters"], judge_labels=row not in _COMPARED_WITH,
+                           label_advice=student_advice(recipe.teacher))  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
                  "precision": files[row].precision, **_gzip_size(files[row]),
                  "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
             gates += [gate.to_json() for gate in result.gates]
+            if row == "teacher":
+                gates += _teacher_gate(context, result.predictions)
             workspace.watcher.progress(number + 1, len(present))
         write_json(
             directory / "check.json",
@@ -67,6 +85,7 @@ def run(context: RunContext) -> None:
                 "labels": [int(label) for label in dataset.labels("test")],
                 "metric": recipe.metric,
                 "rows": rows,
+                "shipped": {"row": shipped.row, "reason": shipped.reason},
                 "gates": read_json(context.path / "teacher" / "gates.json") + gates,
             },
         )

@@ -7,15 +7,17 @@ from typing import Any
 
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
-from edgekd.quantize.settings import QuantizeSection
+from edgekd.quantize.ptq import Conversion
 from edgekd.storage import write_json
 
-# Row of the float file, the Keras file of the run that it is made of, and the stem of its name.
+# Row of the float file, the Keras file of the run that it is made of, and the stem of its name; the student that ships
+# is called "student".
 _MODELS = (
     ("teacher", "teacher/teacher.keras", "teacher"),
     ("labels_only", "scratch/student.keras", "labels-only"),
-    ("distilled", "distill/student.keras", "student"),
+    ("distilled", "distill/student.keras", "distilled"),
 )
 
 
@@ -24,24 +26,26 @@ def run(context: RunContext) -> None:
     recipe, hashes = context.recipe, context.workspace.hashes
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
+        "ships": recipe.distill.ships,
         "export": recipe.export.model_dump(mode="json"),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
+        "quantize": recipe.quantize.model_dump(mode="json"),
     }
-    if recipe.quantize != QuantizeSection():
-        depends["quantize"] = recipe.quantize.model_dump(mode="json")
 
     def work(directory: Path, _key: str) -> None:
         from edgekd.models.load import load_model
 
         index: dict[str, Any] = {}
+        shipped = shipped_student(context)
         # A fixed teacher keeps its own format.
         models = [entry for entry in _MODELS if entry[0] != "teacher" or not recipe.teacher.is_fixed]
         # Without labels there is no student from scratch.
         models = [entry for entry in models if entry[0] != "labels_only" or not context.label_free]
         for number, (row, file, stem) in enumerate(models):
             model = load_model(context.path / file)
-            for artifact in _convert(context, model, directory / stem, row):
+            full = row == shipped.row
+            for artifact in _convert(context, model, directory / ("student" if full else stem), row, full=full):
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
                 # Some ops in float or none: it is the row of the int8 file.
                 precision = artifact.precision.removesuffix("-mixed")
@@ -55,21 +59,26 @@ def run(context: RunContext) -> None:
         write_json(directory / "index.json", index)
 
     context.workspace.stage("export", depends, ("index.json",), work)
+    if reason := shipped_student(context).reason:
+        context.workspace.watcher.note(reason)
 
 
-def _convert(context: RunContext, model: Any, target: Path, row: str) -> list[Artifact]:
-    """The student in every format and precision asked for; the other two as float32 .tflite to be held against."""
+def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: bool) -> list[Artifact]:
+    """The student that ships in every format and precision; the other models as float32 .tflite to compare with."""
     from edgekd.export.exporter import export
 
     recipe, photos = context.recipe, context.dataset
     preprocessing = context.preprocessing(model)
-    full = row == "distilled"
+    quantize = quantized_student(context)
+    # Only where ranges are chosen here are further photos needed.
+    validation = context.validation(model).images if full and not isinstance(quantize, Conversion) else None
     return export(
         model, target.parent, target.name, labels=photos.classes, preprocessing=preprocessing,
         precisions=("float32", "int8", *recipe.quantize.precisions) if full else ("float32",),
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
-        calibration=calibration_images(context, preprocessing), output=recipe.export.output,
-        quantize=quantized_student(context), options=recipe.export,
+        calibration=calibration_images(context, preprocessing),
+        validation=validation, output=recipe.export.output,
+        quantize=quantize, options=recipe.export,
         provenance={
             "run": recipe.name, "recipe": recipe.digest(), "photos": photos.digest(), "model": row,
             "calibration_seed": str(recipe.seed),

@@ -13,10 +13,12 @@ from edgekd.data.images import images_of, some_of
 from edgekd.export.options import needs_onnx
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_soft_targets
+from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.ladder import climb_ladder
-from edgekd.quantize.ptq import Conversion, prevent_saturation, to_int8
+from edgekd.quantize.best_ranges import convert_int8
+from edgekd.quantize.ladder import climb_ladder, least_agreement
+from edgekd.quantize.ptq import Conversion, prevent_saturation
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import read_json, write_bytes, write_json
 
@@ -31,7 +33,7 @@ def run(context: RunContext) -> None:
     recipe, hashes = context.recipe, context.workspace.hashes
     section = recipe.quantize
     depends = {
-        "student": hashes["distill"],
+        "student": hashes[shipped_student(context).stage],
         "soft_targets": hashes["soft_targets"],
         "quantize": section.model_dump(mode="json"),
         "objective": recipe.distill.model_dump(mode="json"),
@@ -60,7 +62,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     from edgekd.quantize.float_model import load_float_model
 
     recipe, section = context.recipe, context.recipe.quantize
-    dense = student = load_model(context.path / "distill" / "student.keras")
+    dense = student = load_model(context.path / shipped_student(context).stage / "student.keras")
     sparsity: dict[str, Any] = {}
     if section.sparsity is not None:
         sparse = sparsify_on_soft_targets(
@@ -81,7 +83,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         climb = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, train_qat=qat, say=context.workspace.watcher.note,
-            reference=load_float_model(dense), min_agreement=recipe.gates.min_agreement,
+            reference=load_float_model(dense), min_agreement=least_agreement(recipe.gates.min_agreement),
         )  # fmt: skip
         record["ladder"] = climb.to_json()
         write_json(directory / _RECORD, record)
@@ -89,14 +91,10 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     elif section.qat is not None:
         conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
-        conversion = to_int8(
-            load_float_model(student),
-            calibration,
-            recipe.export.output,
-            ranges=section.ranges,
-            float_ops=section.float_ops,
-            any_cpu=any_cpu,
-        )
+        conversion = convert_int8(
+            load_float_model(student), calibration, recipe.export.output, ranges=section.ranges,
+            validation=context.validation(student).images, float_ops=section.float_ops, any_cpu=any_cpu,
+        )  # fmt: skip
     return replace(conversion, record=conversion.record | sparsity)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.images import images_of, some_of
+from edgekd.data.settings import facts_of
 from edgekd.data.views_live import open_views
 from edgekd.export.convertible import check_convertible
 from edgekd.models.load import load_model
@@ -34,7 +35,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
     section = recipe.student
     spec = parse_student(section.model)
     depends = {
-        "student": section.model_dump(mode="json"),
+        "student": facts_of(section),
         "file": sha256_file(Path(spec.argument)) if spec.kind == "keras" else None,
         "teacher": context.workspace.hashes["teacher"],
         **context.view_facts(),
@@ -46,7 +47,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
         student = build_student(
             spec, _teacher_to_cut(context), len(context.dataset.classes),
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
-            photos=lambda size: _some_photos(context, size),
+            photos=lambda size: _some_photos(context, size), pixels=section,
         )  # fmt: skip
         if repeat == 0 and _may_not_convert(context, spec):
             # Now, not after both trainings.

@@ -12,11 +12,10 @@ from edgekd.errors import ModelError
 from edgekd.models import applications, efficientnet_lite
 from edgekd.models.load import load_model
 from edgekd.models.logits import TWO_CLASSES
-from edgekd.models.rebuild import check_rebuilt
+from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.storage import replacing, write_json
-from edgekd.teacher.file_teacher import PhotosAt
 from edgekd.teacher.keras_teacher import adopt, load_bare_network
 from edgekd.teacher.opening import fingerprint
 from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of

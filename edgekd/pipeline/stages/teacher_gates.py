@@ -7,6 +7,7 @@ import numpy as np
 from edgekd.errors import GateFailed
 from edgekd.evaluation.teacher_gates import teacher_gates
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.label_gates import teacher_label_gate
 from edgekd.storage import read_json, write_json
 
 
@@ -19,7 +20,10 @@ def run(context: RunContext) -> None:
         return
     teacher = np.asarray(read_json(context.path / "teacher" / "summary.json")["val_predictions"])
     student = np.asarray(read_json(context.path / "scratch" / "history.json")["val_predictions"])
-    results = teacher_gates(context.dataset.labels("val"), teacher, student, context.recipe.metric)
+    labels = context.dataset.labels("val")
+    # First, because a teacher whose labels are in the wrong order fails the others too, and they don't say why.
+    order = teacher_label_gate(context, "val", teacher)
+    results = [*([order] if order else []), *teacher_gates(labels, teacher, student, context.recipe.metric)]
     accept = context.accept_weak_teacher or context.recipe.teacher.accept_weak
     gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in results]
     write_json(gates_file, gates)

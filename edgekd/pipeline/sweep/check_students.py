@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.settings import facts_of
 from edgekd.errors import EdgekdError, ModelError, UsageError
 from edgekd.models.blocks import blocks_of
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import open_teacher_of, some_photos
 from edgekd.pipeline.stages.teacher import build_teacher
-from edgekd.recipe import Recipe
+from edgekd.recipe import Recipe, StudentSection
 from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.narrow import narrowable_blocks
@@ -33,7 +34,7 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
     section = recipe.student
     depends = {
         "students": {text: _file_hash(text) for text in texts},
-        "section": section.model_dump(mode="json", exclude={"model"}),
+        "section": {key: value for key, value in facts_of(section).items() if key != "model"},
         "teacher": recipe.teacher.model_dump(mode="json", exclude={"accept_weak", "weights"}),
         "files": fingerprint(recipe.teacher),
         "classes": list(dataset.classes),
@@ -43,7 +44,7 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
         teacher, frozen, problems = _untrained_teacher(recipe, dataset), {}, []
         for text in texts:
             try:
-                name, blocks = _try_student(text, teacher, len(dataset.classes), section.allow_larger)
+                name, blocks = _try_student(text, teacher, len(dataset.classes), section)
             except EdgekdError as error:
                 problems.append(f"{text}: {error}")
                 continue
@@ -62,14 +63,16 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
     return frozen
 
 
-def _try_student(text: str, teacher: Any, classes: int, allow_larger: bool) -> tuple[str, int]:
+def _try_student(text: str, teacher: Any, classes: int, section: StudentSection) -> tuple[str, int]:
     """A student's name and the number of blocks that it has of the teacher. Raises UsageError, ModelError."""
     spec = parse_student(text)
     if spec.kind == "keras" and not Path(spec.argument).is_file():
         raise ModelError("the file does not exist")
     narrow = spec.keep < 1
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
-    student = build_student(replace(spec, keep=1.0), teacher, classes, allow_larger=allow_larger or narrow)
+    student = build_student(
+        replace(spec, keep=1.0), teacher, classes, allow_larger=section.allow_larger or narrow, pixels=section
+    )
     if narrow:
         narrowable_blocks(student)
     # As a recipe names it, so that a run of its own has the same keys.

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from simulators.phone import Phone
+from simulators.phone_kinds import KINDS
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
-from edgekd.bench.agents import android_app
+from edgekd.bench.agents import android_app, android_install
 from edgekd.bench.agents.android_app import AndroidApp
 from edgekd.devices.fake import FakeDevice
 from edgekd.errors import DeviceError, DeviceNotFound, UsageError
@@ -58,7 +59,7 @@ def test_an_app_that_was_there_stays(phone: Phone, apk: Path, target: BenchTarge
     assert (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
 
 
-def test_an_app_that_dies_and_one_that_is_refused(
+def test_an_app_that_dies(
     phone: Phone, apk: Path, target: BenchTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(android_app, "_LOOKS", 10)
@@ -66,21 +67,6 @@ def test_an_app_that_dies_and_one_that_is_refused(
     with pytest.raises(DeviceError, match=r"means on adb:.*: the app ended without a reply: it crashed"):
         measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk), save_to=tmp_path / "b.json")
     assert not BenchResult.load(tmp_path / "b.json").complete
-    (phone.system / "refuse").write_text("Failure [INSTALL_FAILED_USER_RESTRICTED: Install canceled by user]\n")
-    told = r"the demo was not installed: the phone forbids it.*\(Failure \[INSTALL_FAILED"
-    with pytest.raises(DeviceError, match=told), phone.device.workspace() as folder:
-        AndroidApp(phone.device, apk).prepare(folder, [target])
-    assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
-
-
-def test_an_app_that_dies_before_it_makes_its_folder(
-    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(android_app, "_LOOKS", 4)
-    (phone.system / "stillborn").touch()
-    told = r"the app was started and made no folder /sdcard/.*: it crashed"
-    with pytest.raises(DeviceError, match=told):
-        measure([target], "means", PLAN, phone.device, agent=AndroidApp(phone.device, apk))
     assert not (phone.system / "installed").exists() and app_files(phone) == [] and phone.left() == []
 
 
@@ -90,7 +76,7 @@ def test_android_7_whose_ps_knows_no_options(
     monkeypatch.setattr(android_app, "_LOOKS", 10)
     phone.stand_in("ps", ANDROID_7_PS)
     # Longer than a process that is never seen is waited for.
-    plan = PLAN.model_copy(update={"launches": 1, "seconds_per_launch": 15.0, "max_iterations": 10**9})
+    plan = PLAN.model_copy(update={"launches": 1, "seconds_per_launch": 8.0, "max_iterations": 10**9})
     result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
     assert result.complete
 
@@ -101,7 +87,9 @@ def test_a_cable_pulled_in_the_middle_leaves_neither_app_nor_files(
     plan = PLAN.model_copy(update={"seconds_per_launch": 600.0, "max_iterations": 10**9})
     agent = AndroidApp(phone.device, apk)
     pulled = threading.Thread(
-        target=lambda: phone.until(lambda: "plan.json" in app_files(phone)) and phone.order("kill")
+        target=lambda: (
+            phone.until(lambda: any(name.endswith("/plan.json") for name in phone.left())) and phone.order("kill")
+        )
     )
     pulled.start()
     with pytest.raises(DeviceNotFound):
@@ -131,6 +119,38 @@ def test_what_the_app_cannot_run(tmp_path: Path, apk: Path) -> None:
     with pytest.raises(UsageError, match=r"\.tflite files alone\. Leave out x"):
         target = BenchTarget("x", tmp_path / "x.onnx", "onnx", np.zeros((1, 2, 2, 3), np.uint8))
         AndroidApp(device, apk).prepare("/w", [target])
+
+
+def test_files_go_by_the_provider_where_shell_and_app_share_no_folder(
+    phone: Phone, apk: Path, target: BenchTarget
+) -> None:
+    kind = next(kind for kind in KINDS if {"blind", "unseen", "user"} <= kind.files.keys())
+    kind.stage(phone)
+    plan = PLAN.model_copy(update={"launches": 1})
+    result = measure([target], "means", plan, phone.device, agent=AndroidApp(phone.device, apk))
+    (launch,) = result.measurement("means").launches
+    assert result.complete and launch.answers == (2, 0, 1, 1, 2)
+    assert result.facts_before["fixed_performance"] is result.facts_before["screen_kept_on"] is True
+    assert phone.left() == [] and not phone.has("installed-10") and not phone.has("installed")
+    assert phone.content("fixed-performance") == "false"
+
+
+def test_every_kind_of_phone_that_does_not_work_says_what_to_do(
+    phone: Phone, apk: Path, target: BenchTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(android_app, "_LOOKS", 4)
+    monkeypatch.setattr(android_install, "INSTALL_TIMEOUT_S", 3.0)
+    for kind in (kind for kind in KINDS if kind.says):
+        kind.stage(phone)
+        agent = AndroidApp(phone.device, apk)
+        with pytest.raises(DeviceError, match=kind.says) as caught, phone.device.workspace() as folder:
+            try:
+                agent.prepare(folder, [target])
+            finally:
+                agent.finish()
+        assert str(caught.value).isprintable() and caught.value.exit_code == 4, kind.name
+        kind.reset(phone)
+        assert (phone.left(), app_files(phone), phone.has("installed")) == ([], [], False), kind.name
 
 
 def test_two_phones_at_once_by_their_own_python(phones: tuple[Phone, Phone], target: BenchTarget) -> None:

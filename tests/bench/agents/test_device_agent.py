@@ -84,10 +84,10 @@ def test_failures_are_one_line_and_leave_no_file(
     assert not (tmp_path / "out.json").exists()
 
 
-def test_int8_input_is_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
-    write_onnx(tmp_path / "int8.onnx", [1, 12, 8, 3], onnx.TensorProto.INT8)
-    done = run_agent(tmp_path, images, model=str(tmp_path / "int8.onnx"))
-    assert "must be uint8 or float32" in done.stderr
+def test_an_input_of_numbers_that_are_no_pixels_is_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    write_onnx(tmp_path / "int16.onnx", [1, 12, 8, 3], onnx.TensorProto.INT16)
+    done = run_agent(tmp_path, images, model=str(tmp_path / "int16.onnx"))
+    assert "must be uint8, int8 or float32" in done.stderr
 
 
 def test_imports_only_what_a_device_has() -> None:
@@ -221,3 +221,11 @@ def test_inferences_that_lose_the_cpu_to_a_busy_neighbour_are_marked(threads: in
     assert len(timed["switched_out"]) > 10
     # Without the count (a kernel built without it) nothing is claimed.
     assert "wait_s" not in after or (after["wait_s"] - before["wait_s"]) / (after["wall_s"] - before["wall_s"]) > 0.3
+
+
+def test_an_int8_input_gets_pixels_less_128() -> None:
+    images = np.arange(256, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    inputs = device_agent.prepare(images, (1, 1, 1, 3), np.int8)
+    assert [int(one[0, 0, 0, 0]) for one in inputs] == list(range(-128, 128))
+    with pytest.raises(ValueError, match="must be uint8, int8 or float32, got"):
+        device_agent.prepare(images, (1, 1, 1, 3), np.int32)

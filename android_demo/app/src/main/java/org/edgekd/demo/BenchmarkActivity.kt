@@ -10,14 +10,15 @@ import org.edgekd.demo.bench.Agent
 import org.edgekd.demo.bench.AndroidDevice
 import org.edgekd.demo.bench.SystemClock
 import org.edgekd.demo.bench.TfliteEngine
-import java.io.File
+import org.edgekd.demo.bench.pushedFolder
 import kotlin.concurrent.thread
 
 /**
  * Measures one model in a process of its own, for `edgekd bench --device adb:SERIAL --apk APK`.
  *
- * Only the shell may start it, with the extra `plan`: a file name in `bench/` of the app's external files. The reply
- * appears beside the plan; then the process ends, so that every launch is a fresh one.
+ * Only the shell may start it. Extras: `plan` and `out`, file names; `folder`, where the plan and its files lie under
+ * /data/local/tmp, without it the app's own folder (see [BenchFiles]). There the reply appears; then the process ends,
+ * so that every launch is a fresh one.
  */
 class BenchmarkActivity : Activity() {
     internal lateinit var worker: Thread
@@ -33,10 +34,11 @@ class BenchmarkActivity : Activity() {
             fitsSystemWindows = true
         }
         setContentView(line)
-        val plan = intent.getStringExtra("plan")
+        val (plan, out, pushed) = listOf("plan", "out", "folder").map(intent::getStringExtra)
         worker = thread(name = "benchmark") {
-            val folder = File(getExternalFilesDir(null), "bench")
-            val said = Agent(folder, SystemClock, AndroidDevice(this), ::TfliteEngine).run(plan)
+            val folder = BenchFiles.folder(this)
+            val agent = Agent(folder, SystemClock, AndroidDevice(this), ::TfliteEngine, inputs = { pushedFolder(pushed, folder) })
+            val said = agent.run(plan, out)
             Log.i("edgekd", said)
             runOnUiThread {
                 line.text = said

@@ -22,11 +22,12 @@ import java.io.File
 @RunWith(RobolectricTestRunner::class)
 class BenchmarkActivityTest {
     private val app = RuntimeEnvironment.getApplication()
-    private val folder = File(app.getExternalFilesDir(null), "bench").apply { mkdirs() }
+    private val folder = BenchFiles.folder(app)
 
-    private fun launch(plan: String?): BenchmarkActivity {
+    private fun launch(plan: String?, vararg others: Pair<String, String>): BenchmarkActivity {
         val intent = Intent(app, BenchmarkActivity::class.java)
         plan?.let { intent.putExtra("plan", it) }
+        others.forEach { (name, value) -> intent.putExtra(name, value) }
         val activity = Robolectric.buildActivity(BenchmarkActivity::class.java, intent).create().get()
         activity.worker.join()
         shadowOf(Looper.getMainLooper()).idle()
@@ -60,6 +61,10 @@ class BenchmarkActivityTest {
         assertTrue(reply.getString("runtime"), reply.getString("runtime").startsWith("TensorFlow Lite 2."))
         assertTrue(reply.getString("delegate") in listOf("xnnpack", "none"))
         assertTrue(reply.getLong("peak_memory_bytes") > 0)
+        // Of the JVM on this Linux, whose files are Android's.
+        assertTrue(reply.getJSONArray("switched_out").length() <= 3)
+        assertTrue(reply.getJSONObject("cpu").getDouble("wait_s") >= 0)
+        assertTrue(reply.getJSONObject("device").getJSONObject("after").getJSONObject("cpus").length() > 0)
         keepReply("measured.json", reply.toString())
     }
 
@@ -101,6 +106,22 @@ class BenchmarkActivityTest {
     fun noPlanAtAllIsAReasonToo() {
         launch(null)
         assertTrue(reply("reply.json").getString("error").contains("plan"))
+    }
+
+    @Test
+    fun aPlanThatCannotBeReadIsAnsweredUnderTheNameThatTheShellWaitsFor() {
+        launch("plan.json", "folder" to "/data/local/tmp/edgekd-AbCdEf12", "out" to "reply-0-1.json")
+        assertTrue(reply("reply-0-1.json").getString("error").contains("can't be read from /data/local/tmp/edgekd-AbCdEf12"))
+        launch("plan.json", "folder" to "/data/data/another.app", "out" to "reply-0-2.json")
+        assertTrue(reply("reply-0-2.json").getString("error").startsWith("folder must be one that edgekd made"))
+    }
+
+    @Test
+    fun aGreetingComesBackWithWhatThePhoneIs() {
+        File(folder, "hello.json").writeText("{\"hello\": \"word-1\"}")
+        launch("hello.json", "out" to "hello-back.json")
+        assertEquals("word-1", reply("hello-back.json").getString("hello"))
+        assertTrue(reply("hello-back.json").getJSONObject("device").has("power_save"))
     }
 
     @Test

@@ -19,8 +19,19 @@ object SystemClock : Clock {
     private const val NANOS_A_MS = 1_000_000L
 }
 
-/** The facts that an app may read without any permission, under the keys that `edgekd bench` has for them. [files] is "/". */
-class AndroidDevice(private val context: Context, private val files: File = File("/")) : DeviceFacts {
+/** Not known to every phone, nor more often than once a second. */
+private fun thermalHeadroom(power: PowerManager): Float =
+    if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.R) power.getThermalHeadroom(0) else Float.NaN
+
+/**
+ * The facts that an app may read without any permission, under the keys that `edgekd bench` has for them. [files] is "/",
+ * [headroom] what Android 11 and later know of the heat, NaN where they don't.
+ */
+class AndroidDevice(
+    private val context: Context,
+    private val files: File = File("/"),
+    private val headroom: (PowerManager) -> Float = ::thermalHeadroom,
+) : DeviceFacts {
     private val power = context.getSystemService(PowerManager::class.java)
 
     override fun now(): Map<String, Any> = buildMap {
@@ -29,7 +40,10 @@ class AndroidDevice(private val context: Context, private val files: File = File
         // Of the fastest cluster, as on other devices; and of each.
         clocks.maxOrNull()?.let { put("frequency_mhz", it) }
         if (clocks.isNotEmpty()) put("cluster_frequencies_mhz", clocks)
+        roundedHeadroom()?.let { put("thermal_headroom", it) }
         put("power_save", power.isPowerSaveMode)
+        // Apps in the background get the slow cores alone.
+        read(File(files, "proc/self/cpuset"))?.trim()?.takeIf(CPUSET::matches)?.let { put("cpuset", it) }
         putAll(battery())
     }
 
@@ -38,6 +52,16 @@ class AndroidDevice(private val context: Context, private val files: File = File
     override fun memoryBytes(key: String): Long? {
         val line = read(File(files, "proc/self/status"))?.lineSequence()?.firstOrNull { it.startsWith("$key:") }
         return line?.split(Regex("\\s+"))?.getOrNull(1)?.toLongOrNull()?.times(BYTES_A_KIB)
+    }
+
+    override fun threads(): Set<String> = File(files, "proc/self/task").list().orEmpty().toSet()
+
+    override fun watch(others: Set<String>): CpuWatch? = ProcWatch.open(File(files, "proc"), others)
+
+    /** How near throttling is: 1 is where it begins. */
+    private fun roundedHeadroom(): Double? {
+        val now = headroom(power)
+        return if (now.isNaN() || now < 0) null else Math.round(now * HEADROOM_DIGITS) / HEADROOM_DIGITS
     }
 
     /** From moderate on, clocks are lowered. Source: PowerManager.THERMAL_STATUS_MODERATE. */
@@ -85,6 +109,8 @@ class AndroidDevice(private val context: Context, private val files: File = File
         const val KHZ_A_MHZ = 1000
         const val PERCENT = 100
         const val TENTHS = 10.0
+        const val HEADROOM_DIGITS = 1000.0
+        val CPUSET = Regex("[A-Za-z0-9/_.-]{1,80}")
         val THERMAL_STATUS = listOf("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
         val BATTERY_STATUS = mapOf(
             BatteryManager.BATTERY_STATUS_CHARGING to "charging", BatteryManager.BATTERY_STATUS_DISCHARGING to "discharging",

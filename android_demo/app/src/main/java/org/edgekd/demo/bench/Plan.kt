@@ -3,6 +3,7 @@ package org.edgekd.demo.bench
 import org.json.JSONException
 import org.json.JSONObject
 import org.json.JSONTokener
+import java.io.File
 
 /** What was asked for can't be done; the message says why. */
 class PlanException(message: String, cause: Throwable? = null) : Exception(message, cause)
@@ -21,7 +22,7 @@ data class Settings(
     val answers: Boolean = false,
 )
 
-/** A plan as `edgekd bench` writes it. The files are names in the plan's own folder. */
+/** A plan as `edgekd bench` writes it. The files are names in the plan's own folder; the reply's is in the app's. */
 data class Plan(
     val model: String,
     val inputs: String,
@@ -37,6 +38,7 @@ private const val MAX_SECONDS = 3600.0
 private const val MAX_ITERATIONS = 10_000_000
 private const val MAX_PACE_MS = 60_000.0
 private val DELEGATES = setOf("xnnpack", "none", "gpu", "nnapi")
+private val PUSHED_FOLDER = Regex("/data/local/tmp/edgekd-[A-Za-z0-9]{6,16}")
 private val PLAIN_NAME = Regex("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 /** A file name with no way out of its folder. Throws PlanException. */
@@ -84,14 +86,29 @@ fun readPlan(text: String): Plan {
     return plan
 }
 
-/** Where the reply belongs, as far as a plan that may be wrong otherwise can tell. */
-fun outOf(text: String): String =
+/** Where the reply belongs, as far as a plan that may be wrong otherwise can tell; else [otherwise]. */
+fun outOf(text: String, otherwise: String = DEFAULT_OUT): String =
     try {
         val out = parseObject(text).opt("out")
-        if (out is String && PLAIN_NAME.matches(out)) out else DEFAULT_OUT
+        if (out is String && PLAIN_NAME.matches(out)) out else otherwise
     } catch (_: PlanException) {
-        DEFAULT_OUT
+        otherwise
     }
+
+/** The word that a plan without a measurement wants back; null for any other plan. */
+fun greetingOf(text: String): String? =
+    try {
+        (parseObject(text).opt("hello") as? String)?.takeIf(PLAIN_NAME::matches)
+    } catch (_: PlanException) {
+        null
+    }
+
+/** The folder that a shell has pushed files to, [own] where it names none. Throws PlanException for any other folder. */
+fun pushedFolder(path: String?, own: File): File = when {
+    path == null -> own
+    PUSHED_FOLDER.matches(path) -> File(path)
+    else -> throw PlanException("folder must be one that edgekd made under /data/local/tmp, got '${path.take(100)}'")
+}
 
 private fun parseObject(text: String): JSONObject =
     try {

@@ -9,6 +9,7 @@ const val SCHEMA = 2
 fun Reply.toJson(): JSONObject = JSONObject()
     .put("schema", SCHEMA)
     .put("timings_ns", JSONArray(timingsNs.toList()))
+    .put("switched_out", switchedOut?.let { JSONArray(it) } ?: JSONObject.NULL)
     .put("instructions", JSONObject.NULL)
     .put("import_ms", importMs)
     .put("load_ms", loadMs)

@@ -46,11 +46,33 @@ interface DeviceFacts {
 
     /** A line of /proc/self/status in bytes, such as VmHWM; null where it can't be read. */
     fun memoryBytes(key: String): Long?
+
+    /** The process's threads by number. */
+    fun threads(): Set<String> = emptySet()
+
+    /** Watches the calling thread and those of [others]; null where the system doesn't count what they wait. */
+    fun watch(others: Set<String>): CpuWatch? = null
 }
 
-/** Everything that one launch gave. Rows of [curve] are second, inferences, p50 ns, p90 ns. */
+/** What the threads of an inference lost to other programs, and where they ran. */
+interface CpuWatch : AutoCloseable {
+    /** Nanoseconds that they were ready to run and had no CPU, so far. */
+    fun waitedNanos(): Long
+
+    /** Notes the CPU that the calling thread is on. */
+    fun noteCpu()
+
+    /** How often each CPU was noted. */
+    fun cpus(): Map<String, Int>
+}
+
+/**
+ * Everything that one launch gave. Rows of [curve] are second, inferences, p50 ns, p90 ns; [switchedOut] are the places
+ * in [timingsNs] of inferences that lost the CPU meanwhile, null where the system doesn't tell.
+ */
 class Reply(
     val timingsNs: LongArray,
+    val switchedOut: List<Int>?,
     val importMs: Double,
     val loadMs: Double,
     val firstMs: Double,
@@ -87,6 +109,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         val runtime = engine.start()
         val importMs = msSince(startImport)
         val memoryBefore = device.memoryBytes("VmRSS")
+        val threadsBefore = device.threads()
         val startLoad = clock.nanos()
         return engine.load(settings).use { model ->
             val loadMs = msSince(startLoad)
@@ -94,15 +117,19 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
             val firstMs = timed(model, inputs[0]) / 1e6
             val warmup = warmUp(model, inputs, settings)
             System.gc()
-            val cpuBefore = cpu()
-            val timings = time(model, inputs, settings, progress)
-            val cpuAfter = cpu()
+            // The runtime's own threads are those that came with the model.
+            val watch = device.watch(device.threads() - threadsBefore)
+            val cpuBefore = cpu(watch)
+            val timings = time(model, inputs, settings, watch, progress)
+            val cpuAfter = cpu(watch)
+            val cpus = watch?.use { it.cpus() }.orEmpty()
             val peak = device.memoryBytes("VmHWM")
             val answers = if (settings.answers) answers(model, images) else null
             val checkAnswers = check?.let { answers(model, it) }
             val endToEnd = raw?.let { EndToEndTimer(clock, device).measure(model, settings, it) }
             Reply(
                 timingsNs = timings.kept.toArray(),
+                switchedOut = timings.switchedOut,
                 importMs = importMs,
                 loadMs = loadMs,
                 firstMs = firstMs,
@@ -119,7 +146,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
                 answers = answers,
                 checkAnswers = checkAnswers,
                 before = before,
-                after = device.now(),
+                after = if (cpus.isEmpty()) device.now() else device.now() + ("cpus" to cpus),
             )
         }
     }
@@ -140,25 +167,38 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         }
     }
 
-    private class Timings(val kept: LongList, val pace: Pace?, val curve: Curve?)
+    private class Timings(val kept: LongList, val switchedOut: List<Int>?, val pace: Pace?, val curve: Curve?)
 
     /** Every inference, for as long as the plan says. A curve goes on; past the bound only its windows are kept. */
-    private fun time(model: LoadedModel, inputs: List<ByteBuffer>, settings: Settings, progress: (Int) -> Unit): Timings {
+    private fun time(
+        model: LoadedModel, inputs: List<ByteBuffer>, settings: Settings, watch: CpuWatch?, progress: (Int) -> Unit,
+    ): Timings {
         val kept = LongList()
+        val switchedOut = mutableListOf<Int>()
         val start = clock.nanos()
         val pace = settings.paceMs?.let { Pace(clock, (it * 1e6).toLong()) }
         val curve = if (settings.curve) Curve(start) else null
         val end = start + nanos(settings.seconds)
+        var waited = watch?.waitedNanos() ?: 0
         var done = 0
         while (done < settings.minIterations || ((curve != null || done < settings.maxIterations) && clock.nanos() < end)) {
-            pace?.await()
+            pace?.let {
+                it.await()
+                waited = watch?.waitedNanos() ?: 0
+            }
             val timing = timed(model, inputs[done % inputs.size])
+            watch?.let {
+                val now = it.waitedNanos()
+                if (done < settings.maxIterations && now - waited > LOST_SHARE * timing) switchedOut += done
+                if (done % CPU_EVERY == 0) it.noteCpu()
+                waited = now
+            }
             done++
             if (done <= settings.maxIterations) kept.add(timing)
             curve?.add(timing, clock.nanos())
             progress(done)
         }
-        return Timings(kept, pace, curve)
+        return Timings(kept, switchedOut.takeIf { watch != null }, pace, curve)
     }
 
     private fun answers(model: LoadedModel, images: Images): List<Int> = List(images.count) {
@@ -172,7 +212,11 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         return maxOf(1, clock.nanos() - start)
     }
 
-    private fun cpu() = mapOf("own_s" to device.ownCpuS(), "wall_s" to clock.nanos() / 1e9)
+    private fun cpu(watch: CpuWatch?) = buildMap {
+        put("own_s", device.ownCpuS())
+        put("wall_s", clock.nanos() / 1e9)
+        if (watch != null) put("wait_s", watch.waitedNanos() / 1e9)
+    }
 
     private fun msSince(start: Long) = (clock.nanos() - start) / 1e6
 
@@ -180,6 +224,10 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         // Warm-up ends when the medians of two blocks of this many inferences differ by no more than this.
         const val STEADY_BLOCK = 8
         const val STEADY_TOLERANCE = 0.02
+
+        // An inference that waited for a CPU for more than this part of its time is marked, as device_agent.py does.
+        const val LOST_SHARE = 0.01
+        const val CPU_EVERY = 8
 
         fun nanos(seconds: Double) = (seconds * 1e9).toLong()
     }

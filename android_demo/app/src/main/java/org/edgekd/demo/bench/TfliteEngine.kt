@@ -78,8 +78,8 @@ private class TfliteModel(
     init {
         val inputs = interpreter.inputTensorCount
         if (inputs != 1) throw PlanException("the model must have one input, it has $inputs")
-        if (input.dataType() !in listOf(DataType.UINT8, DataType.FLOAT32)) {
-            throw PlanException("the model's input must be uint8 or float32 holding 0..255, got ${input.dataType()}")
+        if (input.dataType() !in listOf(DataType.UINT8, DataType.INT8, DataType.FLOAT32)) {
+            throw PlanException("the model's input must be uint8, int8 or float32, got ${input.dataType()}")
         }
     }
 
@@ -90,10 +90,11 @@ private class TfliteModel(
         }
         val image = images[index]
         val prepared = ByteBuffer.allocateDirect(input.numBytes()).order(ByteOrder.nativeOrder())
-        if (input.dataType() == DataType.UINT8) {
-            prepared.put(image)
-        } else {
-            while (image.hasRemaining()) prepared.putFloat((image.get().toInt() and 0xFF).toFloat())
+        when (input.dataType()) {
+            DataType.UINT8 -> prepared.put(image)
+            // A pixel less 128, as files that other tools quantize take it.
+            DataType.INT8 -> while (image.hasRemaining()) prepared.put((image.get().toInt() xor 0x80).toByte())
+            else -> while (image.hasRemaining()) prepared.putFloat((image.get().toInt() and 0xFF).toFloat())
         }
         prepared.flip()
         return prepared

@@ -60,6 +60,24 @@ class AgentTest {
     }
 
     @Test
+    fun aPlanIsReadWhereItWasPushedAndAnsweredInTheAppsOwnFolder() {
+        val pushed = folder.newFolder("pushed")
+        for (name in listOf("0.tflite", "0.npy", "plan.json")) file(name).renameTo(File(pushed, name))
+        val agent = Agent(folder.root, clock, NoFacts, { HandEngine(clock) { 1000 } }, inputs = { pushed })
+        assertEquals("other.json: done", agent.run("plan.json", "other.json"))
+        assertEquals(listOf("other.json", "pushed"), folder.root.list()!!.sorted())
+    }
+
+    @Test
+    fun onlyFoldersThatEdgekdMadeAreRead() {
+        assertEquals(File("/data/local/tmp/edgekd-AbCdEf12"), pushedFolder("/data/local/tmp/edgekd-AbCdEf12", folder.root))
+        assertEquals(folder.root, pushedFolder(null, folder.root))
+        for (path in listOf("", "/", "/data/local/tmp", "/data/local/tmp/edgekd-AbCdEf12/..", "/data/local/tmp/../edgekd-AbCdEf12", "/sdcard")) {
+            org.junit.Assert.assertThrows(path, PlanException::class.java) { pushedFolder(path, folder.root) }
+        }
+    }
+
+    @Test
     fun missingFilesAreNamed() {
         for (name in listOf("0.tflite", "0.npy")) {
             aPlanAndItsFiles()

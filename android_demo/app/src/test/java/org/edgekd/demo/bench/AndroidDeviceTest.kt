@@ -59,6 +59,23 @@ class AndroidDeviceTest {
     }
 
     @Test
+    fun whereTheSystemPutsTheAppIsTold() {
+        assertFalse("cpuset" in device.now())
+        write("proc/self/cpuset", "/top-app\n")
+        assertEquals("/top-app", device.now()["cpuset"])
+        write("proc/self/cpuset", "/\u0007 odd\n")
+        assertFalse("cpuset" in device.now())
+    }
+
+    @Test
+    fun headroomIsLeftOutWhereThePhoneDoesNotKnowIt() {
+        fun told(headroom: Float) = AndroidDevice(app, folder.root) { headroom }.now()["thermal_headroom"]
+        assertEquals(0.712, told(0.71234f))
+        assertEquals("throttling began", 1.2, told(1.2f))
+        assertEquals(listOf(null, null), listOf(told(Float.NaN), told(-1f)))
+    }
+
+    @Test
     fun theBatteryIsToldWithWhatItDoes() {
         val state = Intent(Intent.ACTION_BATTERY_CHANGED).putExtra(BatteryManager.EXTRA_LEVEL, 42).putExtra(BatteryManager.EXTRA_SCALE, 50)
             .putExtra(BatteryManager.EXTRA_PLUGGED, BatteryManager.BATTERY_PLUGGED_USB).putExtra(BatteryManager.EXTRA_TEMPERATURE, 315)

@@ -121,6 +121,45 @@ class RunnerTest {
         assertEquals(3, reply.curve!!.size)
     }
 
+    /** Of every tenth inference, [lost] nanoseconds are those that it waited for a CPU. */
+    private inner class Waiting(private val lost: Long) : DeviceFacts by NoFacts, CpuWatch {
+        private var all = setOf("1", "2")
+        var watched: Set<String>? = null
+        var waited = 0L
+        var noted = 0
+
+        fun takes(inference: Int): Long = 1_000_000 + if (watched != null && inference % 10 == 0) lost.also { waited += it } else 0
+
+        override fun threads() = all.also { all = setOf("1", "2", "8", "9") }
+
+        override fun watch(others: Set<String>) = apply { watched = others }
+
+        override fun waitedNanos() = waited
+
+        override fun noteCpu() {
+            noted++
+        }
+
+        override fun cpus() = mapOf("7" to noted)
+
+        override fun close() = Unit
+    }
+
+    @Test
+    fun inferencesThatLostTheCpuAreMarked() {
+        for ((lost, marked) in listOf(500_000L to 2, 9_000L to 0)) {
+            val waiting = Waiting(lost)
+            val settings = Settings(seconds = 0.0, minIterations = 20, warmupMinIterations = 16)
+            val reply = Runner(HandEngine(clock, waiting::takes), clock, waiting).measure(settings, images)
+            assertEquals(marked, reply.switchedOut!!.size)
+            assertTrue(reply.switchedOut!!.all { reply.timingsNs[it] > 1_400_000 })
+            assertEquals(2 * lost / 1e9, reply.cpu.getValue("wait_s"), 1e-12)
+            assertEquals("the runtime's own threads", setOf("8", "9"), waiting.watched)
+            assertEquals(mapOf("7" to 3), reply.after["cpus"])
+        }
+        assertNull("not told by the system", measure(Settings()).first.switchedOut)
+    }
+
     @Test
     fun quantilesAreNumpys() {
         // numpy.quantile([1, 2, 3, 10], [0.5, 0.9])

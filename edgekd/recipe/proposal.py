@@ -1,0 +1,206 @@
+"""A first recipe for photos that were looked at: every choice with the reason for it.
+
+What is proposed follows from counts, sizes and duplicates alone; nothing is trained.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from edgekd.data.dataset import Dataset
+from edgekd.data.splitting import Candidate, SplitPolicy, assign
+from edgekd.metrics import wilson
+from edgekd.text import one_line
+
+# A class this many times as large as another makes accuracy a matter of the large one.
+_IMBALANCE = 1.5
+# With fewer labels, larger shares leave more than a handful of photos to choose and to judge by.
+_FEW_LABELS = 150
+_MANY_LABELS = 5_000
+# Photos whose size is looked at: spread over all, a few seconds of decoding.
+_SIZES_READ = 64
+# Input sizes that EfficientNet's five halvings divide.
+_SIZE_STEP = 32
+_TEACHER_SIZES = (96, 224)
+_STUDENT_MOST = 128
+_SMALL_POOL, _LARGE_POOL = 500, 5_000
+_WIDTH = 110
+_PLACES = {
+    "source": "labelled photos; paths are relative to this file",
+    "images": "where the photos of the CSV are",
+    "unlabelled": "photos without labels, which the teacher labels and the student learns from",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key of a recipe with its value, and why it has it."""
+
+    table: str
+    key: str
+    value: Any
+    reason: str
+
+    @property
+    def assignment(self) -> str:
+        """The key and its value as TOML."""
+        import tomli_w
+
+        return tomli_w.dumps({self.key: self.value}).strip()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The ``choices`` for a recipe, the photos by split as it would have them, and sentences on the photos."""
+
+    choices: tuple[Choice, ...]
+    splits: dict[str, int]
+    facts: tuple[str, ...]
+
+    def to_toml(self, name: str, places: Mapping[str, str]) -> str:
+        """The recipe as TOML with a comment on every choice.
+
+        Args:
+            name: The recipe's name.
+            places: The keys of [data] that say where photos are ("source", "images", "unlabelled"), with the paths as
+                the recipe shall have them.
+        """
+        tables: dict[str, list[str]] = {"": _lines(Choice("", "name", name, "runs/ gets a folder of this name"))}
+        tables["data"] = [
+            line for key, place in places.items() for line in _lines(Choice("data", key, place, _PLACES[key]))
+        ]
+        for choice in self.choices:
+            tables.setdefault(choice.table, []).extend(_lines(choice))
+        text = [line for fact in self.facts for line in _comment(fact)]
+        for table, lines in tables.items():
+            text += ["", *([f"[{table}]"] if table else []), *lines]
+        return "\n".join(text) + "\n"
+
+
+def _lines(choice: Choice) -> list[str]:
+    return [*_comment(choice.reason), choice.assignment]
+
+
+def _comment(text: str) -> list[str]:
+    # A class may be called anything: a line break in a comment would make the rest of it TOML.
+    return textwrap.wrap(one_line(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
+def propose(dataset: Dataset) -> Proposal:
+    """Propose a recipe for photos that were loaded with their own splits alone (``SplitPolicy(val=0, test=0)``).
+
+    Raises: SplitError where a class has too few photos; DataError where a photo is gone.
+    """
+    labelled = Counter(sample.label for sample in dataset.samples if sample.label is not None)
+    policy, split_choices = _split(dataset, sum(labelled.values()))
+    splits = _count_splits(dataset, policy)
+    sides = _short_sides(dataset)
+    pool = splits.get("train", 0) + splits.get("unlabelled", 0)
+    choices = [_metric(dataset, labelled), *split_choices, _views(pool), *_networks(sides)]
+    return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
+
+
+def _metric(dataset: Dataset, labelled: Counter[int]) -> Choice:
+    (most, most_count), (least, least_count) = labelled.most_common()[0], labelled.most_common()[-1]
+    ratio = most_count / least_count
+    names = [dataset.classes[label] for label in (most, least)]
+    if ratio > _IMBALANCE:
+        return Choice(
+            "", "metric", "balanced_accuracy",
+            f"the mean recall of the classes: {names[0]} has {ratio:.1f} times the photos of {names[1]}, so that plain "
+            "accuracy would hardly notice the smaller one",
+        )  # fmt: skip
+    return Choice("", "metric", "accuracy", f"the classes are about equally large: {least_count:,} photos and more")
+
+
+def _split(dataset: Dataset, labels: int) -> tuple[SplitPolicy, list[Choice]]:
+    own = [name for name in ("val", "test") if dataset.split(name)]
+    shares = {"val": 0.15, "test": 0.2}
+    reason = "the rest is trained on"
+    if labels < _FEW_LABELS:
+        shares = {"val": 0.2, "test": 0.25}
+        reason = f"larger shares than usual, because {labels:,} labels leave few photos to choose and to judge by"
+    elif labels > _MANY_LABELS:
+        shares = {"val": 0.1, "test": 0.1}
+        reason = f"of {labels:,} labels, smaller shares are photos enough"
+    choices = []
+    for name, use in (("val", "validation photos choose epochs and int8 ranges"), ("test", "test photos only judge")):
+        if name in own:
+            shares[name] = SplitPolicy.model_fields[name].default
+            continue
+        photos = round(shares[name] * labels)
+        text = f"{use}: about {photos:,}"
+        if name == "test":
+            text += f", so that 90 % right is known to within {_half_width(photos):.0%}; {reason}"
+        choices.append(Choice("data.split", name, shares[name], text))
+    return SplitPolicy(**shares), choices
+
+
+def _half_width(photos: int) -> float:
+    interval = wilson(round(0.9 * photos), max(photos, 1))
+    return (interval.high - interval.low) / 2
+
+
+def _count_splits(dataset: Dataset, policy: SplitPolicy) -> dict[str, int]:
+    given = {sample.split for sample in dataset.samples} & {"val", "test"}
+    candidates = [
+        Candidate(s.sha256, s.label, s.split if given or s.split != "train" else None, s.group) for s in dataset.samples
+    ]
+    counts = Counter(photo.split for photo in assign(candidates, dataset.classes, policy))
+    return {name: counts[name] for name in ("train", "val", "test", "unlabelled") if counts[name]}
+
+
+def _views(pool: int) -> Choice:
+    views = 16 if pool < _SMALL_POOL else 4 if pool > _LARGE_POOL else 8
+    why = {16: "few photos: the student sees each in many forms", 4: "many photos: each needs few forms"}
+    text = why.get(views, "crops, mirrors and lighting that the student sees of each photo")
+    return Choice(
+        "data.views", "views", views,
+        f"{text} ({pool:,} photos to learn from); the teacher labels every view once. Set flip = false where left and "
+        "right matter, as for signs",
+    )  # fmt: skip
+
+
+def _networks(sides: list[int]) -> list[Choice]:
+    low, high = _TEACHER_SIZES
+    side = int(median(sides))
+    size = min(high, max(low, side // _SIZE_STEP * _SIZE_STEP))
+    about = f"photos have a shorter side of about {side:,} px"
+    student = min(size, _STUDENT_MOST)
+    return [
+        Choice("teacher", "model", "efficientnet-lite0", "pretrained on ImageNet; its weights come with edgekd[train]"),
+        Choice(
+            "teacher", "input_size", size,
+            f"{about}: {'its full size' if size == high else 'more pixels would be made up'}",
+        ),
+        Choice(
+            "student", "model", f"slice:12-8-11x0.35@{student}",
+            "the teacher's first 12 blocks without two of them, with 35 % of the channels: about 290 kB in int8. Other "
+            'sizes: "slice:12-8-11x0.09@128" (about 100 kB), "slice:12-8-11x0.48@160" (about 390 kB)',
+        ),
+    ]  # fmt: skip
+
+
+def _short_sides(dataset: Dataset) -> list[int]:
+    spread = np.unique(np.linspace(0, len(dataset.samples) - 1, _SIZES_READ).astype(int))
+    return [min(dataset.read(dataset.samples[i]).shape[:2]) for i in spread]
+
+
+def _facts(dataset: Dataset, sides: list[int], splits: dict[str, int]) -> tuple[str, ...]:
+    counts = Counter(sample.label for sample in dataset.samples if sample.label is not None)
+    classes = ", ".join(f"{name} {counts[number]:,}" for number, name in enumerate(dataset.classes))
+    facts = [
+        f"{sum(counts.values()):,} labelled photos of {len(dataset.classes)} classes: {classes}",
+        f"shorter sides of {min(sides):,} to {max(sides):,} px (in {len(sides)} of the photos)",
+        "splits: " + ", ".join(f"{name} {count:,}" for name, count in splits.items()),
+    ]
+    if dataset.duplicates.message:
+        facts.append(dataset.duplicates.message)
+    return tuple(facts)

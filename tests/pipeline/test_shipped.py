@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekd.pipeline.run_files import timed_rows
+from edgekd.pipeline.shipped import shipped_student
+from edgekd.storage import write_json
+
+LABELS = np.arange(40) % 2
+
+
+def context_of(folder: Path, scratch_wrong: int, distilled_wrong: int, ships: str = "better", **facts: Any) -> Any:
+    """A run of 40 validation photos, the first so many of which each student gets wrong."""
+    for stage, wrong in (("scratch", scratch_wrong), ("distill", distilled_wrong)):
+        predictions = np.where(np.arange(40) < wrong, 1 - LABELS, LABELS)
+        write_json(folder / stage / "history.json", {"val_predictions": predictions.tolist()})
+    recipe = SimpleNamespace(distill=SimpleNamespace(ships=ships), metric="accuracy")
+    dataset = SimpleNamespace(labels=lambda split: {"val": LABELS}[split])
+    return SimpleNamespace(path=folder, recipe=recipe, dataset=dataset, **{"label_free": False, **facts})
+
+
+@pytest.mark.parametrize(("scratch", "distilled"), [(5, 3), (3, 3), (3, 7), (0, 4)])
+def test_the_distilled_one_ships_where_chance_explains_the_lead(tmp_path: Path, scratch: int, distilled: int) -> None:
+    shipped = shipped_student(context_of(tmp_path, scratch, distilled))
+    assert (shipped.row, shipped.stage, shipped.reason) == ("distilled", "distill", "")
+
+
+def test_labels_alone_ship_where_they_are_surely_better(tmp_path: Path) -> None:
+    shipped = shipped_student(context_of(tmp_path, 4, 14))
+    assert (shipped.row, shipped.stage) == ("labels_only", "scratch")
+    assert shipped.reason == (
+        "the student from labels alone ships: 90.0% accuracy on 40 validation photos against 65.0% of the distilled "
+        "one (p = 0.00098)"
+    )
+
+
+def test_a_recipe_or_a_run_without_labels_decides_for_the_distilled_one(tmp_path: Path) -> None:
+    assert shipped_student(context_of(tmp_path, 0, 40, ships="distilled")).row == "distilled"
+    assert shipped_student(context_of(tmp_path, 0, 40, label_free=True)).row == "distilled"
+
+
+def test_of_the_two_students_the_one_that_ships_is_timed(tmp_path: Path) -> None:
+    assert "distilled" in timed_rows(tmp_path) and "labels_only" not in timed_rows(tmp_path)
+    write_json(tmp_path / "check" / "check.json", {"shipped": {"row": "labels_only", "reason": "better"}})
+    assert "labels_only" in timed_rows(tmp_path) and "distilled" not in timed_rows(tmp_path)
