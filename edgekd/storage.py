@@ -17,6 +17,7 @@ from typing import Any
 from edgekd.errors import EdgekdError, RunError, StorageError
 from edgekd.temporary import owned_name, remove_leftovers
 
+_LARGEST_JSON_BYTES = 1 << 30
 _ODD_FILES = {
     "a pipe": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a block device": stat.S_ISBLK, "a socket": stat.S_ISSOCK,
 }  # fmt: skip
@@ -61,22 +62,30 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON. Raises EdgekdError naming the file where it is missing or malformed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_regular_file(path, _LARGEST_JSON_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise EdgekdError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise EdgekdError(f"{path} cannot be read as JSON: {error}") from None
 
 
-def read_regular_file(path: Path, most_bytes: int) -> bytes:
-    """The bytes of a file. Raises OSError, whose ``strerror`` says why, for pipes, devices and longer files too."""
+def require_regular_file(path: Path, most_bytes: int | None = None) -> None:
+    """Raise OSError, whose ``strerror`` says why, unless a file can be read to its end and has at most these bytes.
+
+    A pipe would be waited for, and a device read, for ever.
+    """
     facts = path.stat()
     kind = next((name for name, test in _ODD_FILES.items() if test(facts.st_mode)), None)
     if kind is not None:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
-    if facts.st_size > most_bytes:
+    if most_bytes is not None and facts.st_size > most_bytes:
         size = f"{facts.st_size / (1 << 30):,.1f} GiB"
         raise OSError(errno.EFBIG, f"it has {size}, more than the {most_bytes >> 20:,} MiB that are read", str(path))
+
+
+def read_regular_file(path: Path, most_bytes: int) -> bytes:
+    """The bytes of a file. Raises OSError, whose ``strerror`` says why, for pipes, devices and longer files too."""
+    require_regular_file(path, most_bytes)
     with path.open("rb") as stream:
         return stream.read()
 

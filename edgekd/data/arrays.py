@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name
 from edgekd.errors import DataError, MemoryShortage
 from edgekd.memory import find_bomb, free_memory
+from edgekd.storage import require_regular_file
 from edgekd.text import one_line
 
 Array = NDArray[Any]
@@ -107,6 +108,7 @@ def _load(path: Path, mtime_ns: int, size_bytes: int) -> tuple[tuple[_Part, ...]
 
 def _check_size(path: Path) -> None:
     """Raise before anything is unpacked: OSError, DataError for an archive bomb, MemoryShortage."""
+    require_regular_file(path)
     with zipfile.ZipFile(path) as archive:
         bomb = find_bomb(archive, _MOST_GROWTH)
         size = sum(member.file_size for member in archive.infolist())

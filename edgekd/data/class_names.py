@@ -7,8 +7,10 @@ from pathlib import Path
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UsageError
+from edgekd.storage import read_regular_file
 
 _MOST = 10
+_LARGEST_BYTES = 16 << 20
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -19,7 +21,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
     path = Path(text)
     if path.is_file():
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_regular_file(path, _LARGEST_BYTES).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} cannot be read as a text file with one class name per line: {error}") from None
         names = tuple(line.strip() for line in lines if line.strip())

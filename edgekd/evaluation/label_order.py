@@ -64,7 +64,7 @@ class LabelOrder:
         if self.at_chance:
             return (
                 f"balanced accuracy {self.score:.1%} is not above chance ({self.chance:.1%}): check the pixel range, "
-                "the order of the classes and the photos"
+                "the order of the classes, the photos, and whether it was trained for long enough"
             )
         return f"balanced accuracy {self.score:.1%}, chance {self.chance:.1%}"
 

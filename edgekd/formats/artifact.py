@@ -14,9 +14,11 @@ from typing import Any, Literal
 from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
 from edgekd.formats import onnx_file, ort_file, tflite_file
 from edgekd.preprocess import Preprocessing
-from edgekd.storage import read_json, write_json
+from edgekd.storage import read_json, read_regular_file, write_json
 
 SCHEMA = 1
+# Both formats count their bytes with 31 bits.
+LARGEST_MODEL_BYTES = 2 << 30
 # Names of the record inside a file: a TFLite metadata buffer, an entry of ONNX's metadata_props.
 TFLITE_RECORD = "EDGEKD"
 ONNX_RECORD = "edgekd"
@@ -125,7 +127,7 @@ def sidecar_path(path: Path) -> Path:
 def read_content(path: Path) -> bytes:
     """Read a file's bytes. Raises ArtifactError if it is missing or cannot be read."""
     try:
-        return path.read_bytes()
+        return read_regular_file(path, LARGEST_MODEL_BYTES)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist. Give the path of a .tflite or .onnx file") from None
     except OSError as error:

@@ -33,7 +33,7 @@ from edgekd.golden.photos import GoldenPhoto, golden_photos
 from edgekd.progress import Progress
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
-from edgekd.storage import write_json
+from edgekd.storage import read_regular_file, write_json
 from edgekd.temporary import owned_folder
 
 # Holds the pixels of all synthetic photos but the large ones; a few dozen are smaller than one photo of a phone.
@@ -148,7 +148,7 @@ def _read_photos(folder: Path) -> Sequence[GoldenPhoto]:
     for number, path in enumerate(paths):
         suffix = path.suffix.lower()
         try:
-            content = path.read_bytes()
+            content = read_regular_file(path, preprocess.MAX_BYTES)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable or remove it") from None
         preprocess.decode(content, str(path))  # its error names the user's file, and nothing is written

@@ -38,8 +38,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from edgekd.errors import DataError
 from edgekd.preprocess import Preprocessing
+from edgekd.storage import read_regular_file
 
 MANIFEST = "manifest.json"
+_LARGEST_BYTES = 64 << 20
 SPECIFICATION = "SPECIFICATION.md"
 PROBABILITY = np.dtype("<f4")
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -158,7 +160,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> GoldenManifest:
     """
     path = Path(folder) / MANIFEST
     try:
-        return GoldenManifest.model_validate_json(path.read_bytes())
+        return GoldenManifest.model_validate_json(read_regular_file(path, _LARGEST_BYTES))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}), so {folder} is not a directory of golden vectors. "

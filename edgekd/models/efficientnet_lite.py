@@ -26,6 +26,8 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+# Blocks that a slice can be cut from, the stem and the head aside.
+BLOCKS = sum(repeats for repeats, *_ in _STAGES)
 EPSILON = 1e-3
 # 0.99 would leave the moving averages useless after the few hundred steps of a fine-tune.
 MOMENTUM = 0.9

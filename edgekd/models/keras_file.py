@@ -17,6 +17,7 @@ from typing import Any
 
 from edgekd.errors import ModelError
 from edgekd.memory import find_bomb
+from edgekd.storage import require_regular_file
 from edgekd.text import first_line, one_line
 
 _MODULES = (
@@ -65,6 +66,7 @@ class KerasFile:
 def check_keras_file(path: Path) -> KerasFile:
     """What the file says of itself. Raises ModelError where it is damaged, carries code, or unpacks to too much."""
     try:
+        require_regular_file(path)
         version, config = _of_zip(path) if zipfile.is_zipfile(path) else _of_hdf5(path)
     except ModelError:
         raise

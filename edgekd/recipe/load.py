@@ -14,8 +14,11 @@ from edgekd.errors import DataError, RecipeError
 from edgekd.recipe.mistakes import explain_error
 from edgekd.recipe.sections import Recipe
 from edgekd.scale.place import is_uri
+from edgekd.storage import read_regular_file
 from edgekd.students.spec import parse_student
 from edgekd.teacher.settings import TeacherSection
+
+_LARGEST_BYTES = 16 << 20
 
 
 def load_recipe(path: str | os.PathLike[str], *, strict: bool = False) -> Recipe:
@@ -37,13 +40,14 @@ def load_recipe(path: str | os.PathLike[str], *, strict: bool = False) -> Recipe
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_regular_file(path, _LARGEST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise RecipeError(
             f"{path} does not exist. A recipe is a TOML file; `edgekd recipe` prints one to start from"
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path} is not a TOML file: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"{path} is not a TOML file: {reason}") from None
     recipe = parse_recipe(table, path)
     if strict:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"strict": True})})

@@ -18,12 +18,13 @@ from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import UsageError
 from edgekd.evaluation.score import ParityGates
 from edgekd.export.options import ExportOptions
+from edgekd.models.efficientnet_lite import BLOCKS
 from edgekd.models.pixel_settings import PixelSettings
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
-from edgekd.teacher.settings import TeacherSection
+from edgekd.teacher.settings import LITE0, TeacherSection
 from edgekd.training.schedule import Schedule
 
 
@@ -68,7 +69,7 @@ class StudentSection(PixelSettings):
     ``pixel_range``, ``mean`` and ``std`` are those of a network of the user's own.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("pixel_range", "mean", "std")
+    LATER: ClassVar[tuple[str, ...]] = ("pixel_range", "mean", "std", "cut_from")
 
     model: str = "slice:8"
     """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
@@ -78,6 +79,11 @@ class StudentSection(PixelSettings):
     A slice may leave out blocks and keep a share of channels: "slice:12-8-11x0.35@128". "module:function" imports that
     Python module and calls the function, so it runs the module's code: read a recipe from someone else before you run
     it. A network of your own whose first layers do not show which pixel values it takes needs pixel_range.
+    """
+    cut_from: Literal["teacher", "efficientnet-lite0"] | None = Field(None, examples=["efficientnet-lite0"])
+    """The network that a slice is cut from: "teacher", or "efficientnet-lite0", the built-in pretrained one.
+
+    Unset, it is the teacher where that is a Keras model, and else the built-in network.
     """
     freeze_blocks: int = Field(0, ge=0)
     """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
@@ -234,13 +240,27 @@ class Recipe(Section):
             )
         return self
 
+    @property
+    def cuts_lite0(self) -> bool:
+        """Whether a slice is cut from the built-in pretrained network instead of the teacher."""
+        source = self.student.cut_from
+        return source == LITE0 or (source is None and self.teacher.is_fixed)
+
     @model_validator(mode="after")
     def _student_can_be_sliced(self) -> Recipe:
-        if self.teacher.is_fixed and parse_student(self.student.model).kind == "slice":
+        spec = parse_student(self.student.model)
+        if spec.kind != "slice":
+            return self
+        if self.teacher.is_fixed and not self.cuts_lite0:
             raise ValueError(
-                f"student.model: {self.student.model} is a slice of its teacher, and {self.teacher.name} is not a "
-                'Keras model that can be sliced. Use another network: model = "cnn:16@96", or your own .keras file'
+                f"student.cut_from: {self.teacher.name} is not a Keras model that can be cut. Leave cut_from out, or "
+                f'set it to "{LITE0}"'
             )
+        if (self.cuts_lite0 or self.teacher.model == LITE0) and spec.argument.isdigit():
+            if int(spec.argument) > BLOCKS:
+                raise ValueError(f"student.model: {LITE0} has {BLOCKS} blocks: slice:1 to slice:{BLOCKS}, not {spec}")
+            if wrong := [number for number in spec.without if not 0 < number <= int(spec.argument)]:
+                raise ValueError(f"student.model: {spec} has no block {wrong[0]} that could be left out")
         return self
 
     def digest(self) -> str:

@@ -185,7 +185,8 @@ def estimate_remarks(part: DevicePart) -> tuple[str, ...]:
 
 
 def _estimate_remark(estimate: TimeEstimate) -> str:
-    unchecked = ". No published time of this core was found" if estimate.schedule in UNCHECKED else ""
+    rough = ". No published time of this core was found, and LLVM's model of it is rough"
+    unchecked = rough if estimate.schedule in UNCHECKED else ""
     return (
         f"estimated time (experimental): calculated for a {estimate.board} at {estimate.clock_mhz:,} MHz and one "
         f"thread, not measured. {RECORD.sentence}{unchecked}"

@@ -24,7 +24,7 @@ from edgekd.extras import require
 from edgekd.preprocess import MAX_BYTES
 from edgekd.scale.place import Place, is_uri
 from edgekd.scale.remote import file_system, read_from, retry
-from edgekd.storage import read_regular_file
+from edgekd.storage import read_regular_file, require_regular_file
 
 COLUMN = "filename"
 NAMES, STARTS = "photos.txt", "photos.npy"
@@ -128,6 +128,7 @@ def _open_list(source: str) -> Iterator[Any]:
             raise DataError(f"{source} does not exist. Give a list of photos") from None
     else:
         try:
+            require_regular_file(Path(source))
             stream = Path(source).open("rb")  # noqa: SIM115  closed below
         except OSError as error:
             raise DataError(f"{source} cannot be opened: {error.strerror}. Give a list of photos") from None

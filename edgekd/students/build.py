@@ -38,6 +38,7 @@ def build_student(
     teacher: Any,
     classes: int,
     *,
+    cut_from: Any | None = None,
     freeze_blocks: int = 0,
     allow_larger: bool = False,
     photos: PhotosAt | None = None,
@@ -45,7 +46,8 @@ def build_student(
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
-    ``teacher`` is the Keras teacher, from which slices are cut, or what is known of one of another kind. ``photos``
+    ``teacher`` is the Keras teacher, or what is known of one of another kind. Slices are cut from it, or from the Keras
+    network ``cut_from``. ``photos``
     are training photos, needed by a slice that keeps a share of its channels. ``pixels`` says which values a network
     of the user's own takes, where its first layers do not show it. A student that has as many parameters or more is
     refused unless ``allow_larger``.
@@ -55,14 +57,14 @@ def build_student(
     is_fixed = isinstance(teacher, FixedTeacher)
     size = spec.input_size or int(teacher.input_size if is_fixed else teacher.input_shape[1])
     if spec.kind == "slice":
-        if is_fixed:
+        if is_fixed and cut_from is None:
             raise ModelError(
                 f"the student {spec} is a slice of its teacher, and {teacher.name} is not a Keras model that can be "
                 'cut. Choose another network in [student]: model = "cnn:16@96", or your own .keras file'
             )
         images = None if photos is None else photos((size, size))
         student = teacher_slice.build(
-            teacher, spec.argument, size, classes,
+            teacher if cut_from is None else cut_from, spec.argument, size, classes,
             freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, images), photos=images,
         )  # fmt: skip
     elif freeze_blocks:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.formats.artifact import LARGEST_MODEL_BYTES
 from edgekd.models.outputs import Ending
-from edgekd.storage import digest, sha256_file
+from edgekd.storage import digest, require_regular_file, sha256_file
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
 
@@ -110,6 +111,10 @@ def check_file(path: Path) -> Path:
     """The path, if a file is there. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path} does not exist. Correct [teacher] model: a path is relative to the recipe")
+    try:
+        require_regular_file(path, LARGEST_MODEL_BYTES)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}. Correct [teacher] model") from None
     return path
 
 

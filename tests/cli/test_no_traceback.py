@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -82,9 +83,16 @@ def odd_files(folder: Path, good: Path) -> dict[str, Path]:
     for name, value in bytes_of.items():
         paths[name] = folder / name
         paths[name].write_bytes(value)
+    os.mkfifo(folder / "pipe.npz")
+    (folder / "zero.json").symlink_to("/dev/zero")
+    (folder / "large.keras").touch()
+    os.truncate(folder / "large.keras", 40 << 30)
     latin = folder / "caf\udce9.txt"
     latin.write_bytes(b"text")
-    others = {name: folder / name for name in ("missing", "empty folder", "loop", "run", "x" * 300)}
+    others = {
+        name: folder / name
+        for name in ("missing", "empty folder", "loop", "run", "x" * 300, "pipe.npz", "zero.json", "large.keras")
+    }
     return {
         **paths,
         **others,

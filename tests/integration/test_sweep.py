@@ -9,7 +9,7 @@ from support import LINES, Project
 
 
 def test_students_share_one_column(project: Project) -> None:
-    recipe = project.recipe("litter", epochs=2)
+    recipe = project.recipe("litter", epochs=10)
     line = next(line for line in LINES if line.startswith("edgekd sweep"))
     done = project.edgekd(*shlex.split(line)[1:])
     assert done.returncode == 0 or "no student meets" in done.stderr, done.stderr

@@ -233,6 +233,24 @@ def test_teachers_that_cannot_be_meant(tmp_path: Path, text: str, message: str) 
         load_recipe(write(tmp_path, FIXED + text))
 
 
-def test_a_slice_needs_a_teacher_to_cut(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"slice:8 is a slice of its teacher, and t\.onnx is not a Keras model"):
-        load_recipe(write(tmp_path, MINIMAL + '[teacher]\nmodel = "t.onnx"\n'))
+def test_a_slice_is_of_the_teacher_or_the_built_in_network(tmp_path: Path) -> None:
+    foreign = MINIMAL + '[teacher]\nmodel = "t.onnx"\n'
+    assert load_recipe(write(tmp_path, foreign)).cuts_lite0
+    assert not load_recipe(write(tmp_path, MINIMAL)).cuts_lite0
+    assert load_recipe(write(tmp_path, MINIMAL + '[student]\ncut_from = "efficientnet-lite0"\n')).cuts_lite0
+    with pytest.raises(RecipeError, match=r"t\.onnx is not a Keras model that can be cut\. Leave cut_from out"):
+        load_recipe(write(tmp_path, foreign + '[student]\ncut_from = "teacher"\n'))
+
+
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        ("slice:99", "has 16 blocks: slice:1 to slice:16, not slice:99"),
+        ("slice:8-9@64", "has no block 9 that could be"),
+    ],
+)
+def test_a_slice_that_the_built_in_network_does_not_have(tmp_path: Path, student: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, MINIMAL + f'[student]\nmodel = "{student}"\n'))
+    # Another teacher may have more.
+    load_recipe(write(tmp_path, MINIMAL + f'[teacher]\nmodel = "t.keras"\n[student]\nmodel = "{student}"\n'))

@@ -18,8 +18,6 @@ from edgekd.pipeline.shipped import shipped_student
 from edgekd.storage import digest, read_json, write_json
 
 _FLOATS = ("teacher", "labels_only", "distilled")
-# Whose labels are no gate of what ships; the teacher's has a message of its own.
-_COMPARED_WITH = ("teacher", "labels_only")
 
 
 def title_of(row: str, artifact: Artifact) -> str:
@@ -63,7 +61,9 @@ def run(context: RunContext) -> None:
         for number, row in enumerate(present):
             reference = None if row in _FLOATS else files[shipped.row]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
-                           parameters=index[row]["parameters"], judge_labels=row not in _COMPARED_WITH,
+                           parameters=index[row]["parameters"],
+                           # Of what ships; the teacher's gate has a message of its own.
+                           judge_labels=row == shipped.row or row not in _FLOATS,
                            label_advice=student_advice(recipe.teacher))  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),

@@ -13,9 +13,11 @@ from edgekd.data.images import images_of, some_of
 from edgekd.data.settings import facts_of
 from edgekd.data.views_live import open_views
 from edgekd.export.convertible import check_convertible
+from edgekd.models import efficientnet_lite
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.student_training import draw_facts, seed_folder
+from edgekd.recipe import Recipe
 from edgekd.storage import read_json, replacing, sha256_file
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.spec import StudentSpec, parse_student
@@ -24,6 +26,8 @@ from edgekd.training.loop import make_deterministic
 
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
 _NARROW_PHOTOS = 400
+# Side of the network that a slice is cut from; the slice has its own.
+_CUT_SIZE = 224
 
 
 def run(context: RunContext, repeat: int = 0) -> None:
@@ -45,7 +49,7 @@ def run(context: RunContext, repeat: int = 0) -> None:
     def work(directory: Path, _key: str) -> None:
         make_deterministic(recipe.seed + repeat)
         student = build_student(
-            spec, _teacher_to_cut(context), len(context.dataset.classes),
+            spec, _teacher_of(context), len(context.dataset.classes), cut_from=network_to_cut(recipe, spec),
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
             photos=lambda size: _some_photos(context, size), pixels=section,
         )  # fmt: skip
@@ -67,10 +71,18 @@ def _may_not_convert(context: RunContext, spec: StudentSpec) -> bool:
     """Whether a student is of ops that were not tried before: the user's own, or a slice of another teacher."""
     if spec.kind == "cnn":
         return False
-    return spec.kind != "slice" or context.recipe.teacher.model != "efficientnet-lite0"
+    builtin = context.recipe.cuts_lite0 or context.recipe.teacher.model == "efficientnet-lite0"
+    return spec.kind != "slice" or not builtin
 
 
-def _teacher_to_cut(context: RunContext) -> Any:
+def network_to_cut(recipe: Recipe, spec: StudentSpec) -> Any | None:
+    """The built-in pretrained network where the recipe cuts its slice from that; None where it is the teacher."""
+    if spec.kind != "slice" or not recipe.cuts_lite0:
+        return None
+    return efficientnet_lite.build(spec.input_size or recipe.teacher.input_size or _CUT_SIZE)
+
+
+def _teacher_of(context: RunContext) -> Any:
     """The teacher as its student's builder takes it."""
     if not context.recipe.teacher.is_fixed:
         return load_model(context.path / "teacher" / "teacher.keras")

@@ -13,8 +13,9 @@ from edgekd.errors import EdgekdError, ModelError, UsageError
 from edgekd.models.blocks import blocks_of
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import open_teacher_of, some_photos
+from edgekd.pipeline.stages.start import network_to_cut
 from edgekd.pipeline.stages.teacher import build_teacher
-from edgekd.recipe import Recipe, StudentSection
+from edgekd.recipe import Recipe
 from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.narrow import narrowable_blocks
@@ -44,7 +45,7 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
         teacher, frozen, problems = _untrained_teacher(recipe, dataset), {}, []
         for text in texts:
             try:
-                name, blocks = _try_student(text, teacher, len(dataset.classes), section)
+                name, blocks = _try_student(text, teacher, len(dataset.classes), recipe)
             except EdgekdError as error:
                 problems.append(f"{text}: {error}")
                 continue
@@ -63,16 +64,17 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
     return frozen
 
 
-def _try_student(text: str, teacher: Any, classes: int, section: StudentSection) -> tuple[str, int]:
+def _try_student(text: str, teacher: Any, classes: int, recipe: Recipe) -> tuple[str, int]:
     """A student's name and the number of blocks that it has of the teacher. Raises UsageError, ModelError."""
-    spec = parse_student(text)
+    spec, section = parse_student(text), recipe.student
     if spec.kind == "keras" and not Path(spec.argument).is_file():
         raise ModelError("the file does not exist")
     narrow = spec.keep < 1
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
     student = build_student(
-        replace(spec, keep=1.0), teacher, classes, allow_larger=section.allow_larger or narrow, pixels=section
-    )
+        replace(spec, keep=1.0), teacher, classes, cut_from=network_to_cut(recipe, spec),
+        allow_larger=section.allow_larger or narrow, pixels=section,
+    )  # fmt: skip
     if narrow:
         narrowable_blocks(student)
     # As a recipe names it, so that a run of its own has the same keys.
