@@ -23,7 +23,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     stopping, process_tree, memory  signals; what a process started; free memory, archive bombs
     storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
-    preprocess, photo_pixels        photo to input tensor: what is specified, and the part that devices run too
+    preprocess                      photo to input tensor, as it is specified
+    photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
     metrics, quiet                  intervals; silent libraries
     scale/        executors for independent tasks (in-process or Ray), and where their files are
     data/         reading photos and labels, duplicates, splits, seeded views

@@ -1,6 +1,6 @@
-"""Steps 1 to 5 of ``edgekd.preprocess``'s specification as code: what a device runs too.
+"""Steps 1 to 3 of ``edgekd.preprocess``'s specification as code: from a photo's bytes to pixels.
 
-Needs numpy, Pillow and three modules of edgekd: ``bench.agents.photo_archive`` sends them to a device.
+Devices run it too: ``bench.agents.photo_archive`` sends it with the few modules that it imports.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,40 +21,21 @@ from edgekd.photo_formats import describe_unknown, readable_formats, suffixes_by
 MAX_PIXELS = 100_000_000
 _TOO_MANY = f"has more than {MAX_PIXELS} pixels: refused as a possible decompression bomb. Scale it down first"
 _ORIENTATION = 0x0112
-_BILINEAR, _FLIP_X, _FLIP_Y = (
-    Image.Resampling.BILINEAR,
-    Image.Transpose.FLIP_LEFT_RIGHT,
-    Image.Transpose.FLIP_TOP_BOTTOM,
-)
 Pixels = NDArray[np.uint8]
-
-
-class InputSize(Protocol):
-    """A model's input in pixels and which part of a photo it shows, such as ``edgekd.Preprocessing``."""
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        ...
-
-    @property
-    def crop(self) -> Literal["whole", "center"]:
-        """All of the photo, or the largest centred box."""
-        ...
 
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A photo as it lies in its file: an 8-bit RGB image, its Exif orientation, and what was unusual about the file."""
+    """A photo as it lies in its file: an 8-bit RGB image, its Exif orientation, what was unusual about the file."""
 
     image: Image.Image
     orientation: int
     notes: tuple[str, ...]
+
+    @staticmethod
+    def of_pixels(pixels: Pixels) -> StoredPhoto:
+        """Upright RGB pixels uint8 [H, W, 3] that come from no file, such as a camera's frame."""
+        return StoredPhoto(Image.fromarray(pixels), 1, ())
 
 
 @dataclass(frozen=True)
@@ -101,52 +82,6 @@ def decode(content: bytes, name: str) -> Photo:
     """
     stored = open_photo(content, name)
     return Photo(np.ascontiguousarray(turn_upright(np.array(stored.image), stored.orientation)), stored.notes)
-
-
-def crop_box(width: int, height: int, target: InputSize) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the part that is shown of a photo (specification 4)."""
-    if target.crop == "whole":
-        return 0, 0, width, height
-    if width * target.height > height * target.width:
-        box_width, box_height = max(1, height * target.width // target.height), height
-    else:
-        box_width, box_height = width, max(1, width * target.height // target.width)
-    return (width - box_width) // 2, (height - box_height) // 2, box_width, box_height
-
-
-def resample(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Resize uint8 [H, W, 3] to [height, width, 3] (specification 5)."""
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    # One axis a call: asked for both, Pillow 13 chooses by the sizes which goes first, and older ones do not.
-    across = image.resize((width, image.height), Image.Resampling.BILINEAR)
-    return np.array(across.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def shrink(photo: StoredPhoto, target: InputSize) -> Pixels:
-    """Specification 3 to 5 of a photo as it is stored: what cropping and resizing its upright pixels gives.
-
-    Only the box is turned, and half of that after it has become smaller: rows of an upright photo that lies on its
-    side are columns of the stored one. Mirrored samples are summed in another order, so that flips stay before the
-    axis that they belong to.
-    """
-    image, swapped = photo.image, photo.orientation >= 5
-    flip_x, flip_y = photo.orientation in (2, 3, 6, 7), photo.orientation in (3, 4, 7, 8)
-    width, height = (image.height, image.width) if swapped else image.size
-    left, top, box_width, box_height = crop_box(width, height, target)
-    left = width - left - box_width if flip_x else left
-    top = height - top - box_height if flip_y else top
-    box = (left, top, left + box_width, top + box_height)
-    box = (box[1], box[0], box[3], box[2]) if swapped else box
-    if box != (0, 0, *image.size):
-        image = image.crop(box)
-    if flip_x:
-        image = image.transpose(_FLIP_Y if swapped else _FLIP_X)
-    image = image.resize((image.width, target.width) if swapped else (target.width, image.height), _BILINEAR)
-    if flip_y:
-        image = image.transpose(_FLIP_X if swapped else _FLIP_Y)
-    size = (target.width, target.height)
-    image = image.resize(size[::-1] if swapped else size, _BILINEAR)
-    return np.array(image.transpose(Image.Transpose.TRANSPOSE) if swapped else image)
 
 
 def exif_orientation(block: object) -> int:

@@ -52,13 +52,25 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgekd.errors import DataError, MemoryShortage
-from edgekd.photo_pixels import MAX_PIXELS as MAX_PIXELS
-from edgekd.photo_pixels import Photo as Photo
-from edgekd.photo_pixels import Pixels, crop_box, open_photo, resample, shrink
-from edgekd.photo_pixels import decode as decode
-from edgekd.photo_pixels import exif_orientation as exif_orientation
-from edgekd.photo_pixels import turn_upright as turn_upright
+from edgekd.photo_input import crop_box, resample, shrink
+from edgekd.photo_pixels import MAX_PIXELS, Photo, Pixels, decode, exif_orientation, open_photo, turn_upright
 from edgekd.storage import read_regular_file
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "Photo",
+    "Pixels",
+    "Preprocessing",
+    "check_pixels",
+    "crop_box",
+    "decode",
+    "exif_orientation",
+    "preprocess",
+    "resample",
+    "resize",
+    "turn_upright",
+]
 
 # The longest file that is read: 100 million pixels of 8 bytes, and what a file has besides.
 MAX_BYTES = 1 << 30

@@ -18,7 +18,8 @@ ROOT = Path(edgekd.__file__).parent
 # Each layer may import itself and what stands before it.
 LAYERS = (
     ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
-    ("storage", "processes", "quiet", "photo_formats", "photo_pixels", "preprocess", "metrics", "progress", "section"),
+    ("storage", "processes", "quiet", "metrics", "progress", "section"),
+    ("photo_formats", "photo_pixels", "photo_input", "preprocess"),
     ("scale",),
     ("data",),
     ("formats",),

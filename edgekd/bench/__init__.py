@@ -6,6 +6,7 @@ resume         continuing an interrupted measurement        sameness     whether
 records        what was recorded                            result       the result, its statistics, its JSON file
 samples        a launch in numbers                          ratio        the interval of a ratio of latencies
 prepared       inputs as another tool's file takes them
+raw_photos     photos and frames for it                 end_to_end   from a photo or a frame to the answer
 statistics     summaries and verdicts                       validity     whether a measurement may be believed
 phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekd import storage
 from edgekd.bench.agents.device_agent import STAGE
-from edgekd.bench.agents.protocol import Agent, check_threads
+from edgekd.bench.agents.protocol import Agent, check_device
 from edgekd.bench.agents.python_agent import PythonAgent
 from edgekd.bench.agents.reply import LaunchRequest, launch_from_reply
 from edgekd.bench.plan import BenchPlan
@@ -89,7 +89,7 @@ def blank(targets: Sequence[BenchTarget], baseline: str, plan: BenchPlan, device
     """The result before anything is launched, without facts. Raises: UsageError for names or threads that don't fit."""
     _check_names(targets, baseline)
     for target in targets:
-        check_threads(device, target.threads or plan.threads)
+        check_device(device, target.threads or plan.threads, target.raw is not None)
     measurements = tuple(_empty(target, plan) for target in targets)
     return BenchResult(device.address, baseline, plan, (), {}, {}, measurements, agent=agent.name)
 
@@ -165,6 +165,7 @@ class _Session:
             else 0,
             curve=settings["curve"],
             answers=settings["answers"],
+            end_to_end=target.raw.counts if target.raw is not None and settings["end_to_end"] else (),
         )
         return launch_from_reply(reply, round_, session, request, self.device.address)
 
@@ -206,10 +207,13 @@ def launch_settings(plan: BenchPlan, target: BenchTarget, first: bool) -> dict[s
         "seconds": plan.seconds_per_launch,
         "min_iterations": plan.min_iterations,
         "max_iterations": plan.max_iterations,
+        "sample_ms": plan.sample_ms,
         "pace_ms": plan.pace_ms if plan.mode == "paced" else None,
         "curve": plan.mode == "sustained",
         "answers": first,
         "check": first and target.check is not None,
+        # Not in the blocks that energy is measured in.
+        "end_to_end": plan.mode == "back-to-back" and target.raw is not None,
     }
 
 
@@ -234,6 +238,7 @@ def _empty(target: BenchTarget, plan: BenchPlan) -> Measurement:
         threads=target.threads or plan.threads,
         host=None if target.check is None else target.check.host,
         inputs=target.source,
+        end_to_end=() if target.raw is None else target.raw.records,
     )
 
 

@@ -27,13 +27,16 @@ class BenchPlan(Section):
     seconds_per_launch: float = Field(default=1.0, gt=0, le=3600)
     """Seconds for which inferences are timed in a launch."""
     min_iterations: int = Field(default=16, ge=1)
-    """Inferences timed in a launch at least, even if they take longer than seconds_per_launch."""
+    """Timings taken in a launch at least, even if they take longer than seconds_per_launch."""
     max_iterations: int = Field(default=1000, ge=1)
-    """Inferences timed in a launch at most."""
+    """Timings taken in a launch at most."""
     warmup_min_iterations: int = Field(default=16, ge=0)
     """Untimed inferences before the timed ones, at least."""
     warmup_max_s: float = Field(default=1.0, ge=0)
     """Seconds after which the warm-up ends even if latencies are not steady yet."""
+    sample_ms: float = Field(default=0.25, ge=0, le=100)
+    """Milliseconds that a timing lasts at least: shorter inferences are timed several at once and their mean is kept,
+    so that reading the clocks takes nothing of them. 0: each alone, as it always is in paced and sustained runs."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of the runtime."""
     affinity: tuple[int, ...] | None = Field(default=None, examples=[[0]])
@@ -44,6 +47,8 @@ class BenchPlan(Section):
     """When inferences start: one after the other, one per pace_ms (as a camera app does), or for minutes."""
     pace_ms: float = Field(default=FRAME_MS, gt=0, le=60_000)
     """Milliseconds from one start to the next in paced mode; the default is a camera at 30 frames per second."""
+    end_to_end: bool = False
+    """Time photos and camera frames too, from a photo's file or a frame to the answer."""
     launch_timeout_s: float = Field(default=300.0, gt=0)
     """Seconds after which a launch is ended and counted as failed."""
     seed: int = Field(default=0, ge=0)
@@ -62,4 +67,10 @@ class BenchPlan(Section):
             raise ValueError(
                 f"min_iterations must be <= max_iterations, got {self.min_iterations} and {self.max_iterations}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _end_to_end_fits(self) -> BenchPlan:
+        if self.end_to_end and self.mode != "back-to-back":
+            raise ValueError(f"end_to_end is measured back-to-back, not in mode {self.mode}")
         return self

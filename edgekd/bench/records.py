@@ -13,7 +13,7 @@ from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
 # 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n, a measurement's
-# estimate and inputs. Files of schema 2 and 3 are those without, and are read.
+# estimate, inputs, end_to_end of both, inferences_per_sample. Files of schema 2 and 3 are those without, and are read.
 SCHEMA = 4
 READABLE = (2, 3, SCHEMA)
 
@@ -23,6 +23,9 @@ _AGENT = ConfigDict(extra="ignore", allow_inf_nan=False)
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# Where the way to an answer begins: a photo's file, or a camera's frame, which is in memory as RGB.
+Source = Literal["photo", "frame"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,39 @@ class TimingSummary:
 
 
 @dataclass(frozen=True)
+class EndToEnd:
+    """Photos or frames timed from end to end in one launch; the three stages of each pass, in nanoseconds.
+
+    ``decode_ns`` is empty for frames. ``switched_out`` are the places of passes that lost the CPU meanwhile, ``cpu``
+    and ``answers`` as in ``Launch``; ``inputs_sha256`` is of the model's uint8 inputs, one after the other.
+    """
+
+    __pydantic_config__ = _AGENT
+
+    source: Source
+    decode_ns: tuple[Positive, ...]
+    resize_ns: tuple[Positive, ...]
+    inference_ns: tuple[Positive, ...]
+    cpu: Mapping[str, float]
+    inputs_sha256: Sha256
+    answers: tuple[Count, ...]
+    switched_out: tuple[Count, ...] | None = None
+
+
+@dataclass(frozen=True)
+class EndToEndInputs:
+    """What is timed from end to end: [height, width] of each photo or frame, the hash of all their bytes, and that of
+    the uint8 inputs that this machine makes of them."""
+
+    __pydantic_config__ = _STRICT
+
+    source: Source
+    sizes: tuple[tuple[int, int], ...]
+    sha256: Sha256
+    inputs_sha256: Sha256
+
+
+@dataclass(frozen=True)
 class Launch:
     """One fresh process, as the agent on the device reported it.
 
@@ -62,6 +98,8 @@ class Launch:
     [second, inferences, p50 ns, p90 ns]. ``device`` is what only an app can read, before and after. ``session`` counts
     from 0 how often an interrupted measurement was continued. ``window_s`` is when the inferences began and ended, in
     seconds since the device's start, and ``inferences_n`` how many there were, those without a timing among them.
+    ``end_to_end`` are photos and frames, where they are timed. Each of ``timings_ns`` is the mean of
+    ``inferences_per_sample`` inferences that were timed at once.
     """
 
     __pydantic_config__ = _AGENT
@@ -88,6 +126,8 @@ class Launch:
     device: Mapping[str, Any] | None = None
     session: Count = 0
     switched_out: tuple[Count, ...] | None = None
+    end_to_end: tuple[EndToEnd, ...] | None = None
+    inferences_per_sample: Positive = 1
     window_s: tuple[float, float] | None = None
     inferences_n: Positive | None = None
 
@@ -147,6 +187,7 @@ class Measurement:
     inputs_sha256: str
     threads: Positive
     host: HostAnswers | None = None
+    end_to_end: tuple[EndToEndInputs, ...] = ()
     launches: tuple[Launch, ...] = ()
     estimate: TimeEstimate | None = None
     inputs: Literal["photos", "made"] = "photos"

@@ -112,11 +112,18 @@ class BenchResult(BenchRecord):
                 "Measure again: edgekd bench"
             )
         try:
-            return _RESULT.validate_python({**value, "schema": SCHEMA})
+            return _RESULT.validate_python({**_of_older_schema(value), "schema": SCHEMA})
         except ValidationError as error:
             raise EdgekdError(
                 f"{path} is not a whole benchmark result: {first_problem(error)}. Measure again"
             ) from None
+
+
+def _of_older_schema(value: dict[str, Any]) -> dict[str, Any]:
+    """Before schema 4 every inference was timed alone."""
+    if value["schema"] == SCHEMA or not isinstance(value.get("plan"), dict):
+        return value
+    return {**value, "plan": {"sample_ms": 0.0, **value["plan"]}}
 
 
 def json_schema() -> dict[str, Any]:

@@ -19,6 +19,7 @@ _NAMES = {
     "host": "prediction on this machine",
     "unit": "what was measured",
     "threads": "number of threads",
+    "end_to_end": "set of photos from end to end",
 }
 
 
@@ -51,7 +52,7 @@ class Difference:
 RESUMABLE = Criteria(
     record=("device", "agent", "baseline"),
     plan=_PLAN,
-    files=("name", "file", "format", "sha256", "inputs_sha256", "threads", "host"),
+    files=("name", "file", "format", "sha256", "inputs_sha256", "threads", "host", "end_to_end"),
 )
 # The same machine on another day.
 SAME_MACHINE = Criteria(facts=("board", "cpu_model", "machine", "cores", "runtimes"))
@@ -81,8 +82,11 @@ def differences(first: BenchRecord, second: BenchRecord, criteria: Criteria) -> 
 def describe_request(record: BenchRecord) -> list[object]:
     """What decides whether ``record`` may be resumed, as JSON: to be hashed."""
     plan = record.plan.model_dump(include=set(RESUMABLE.plan))
-    fields = [field for field in RESUMABLE.files if field != "host"]
-    files = [[getattr(measurement, field) for field in fields] for measurement in record.measurements]
+    fields = [field for field in RESUMABLE.files if field not in ("host", "end_to_end")]
+    files = [
+        [*(getattr(measurement, field) for field in fields), *(part.sha256 for part in measurement.end_to_end)]
+        for measurement in record.measurements
+    ]
     return [*(getattr(record, field) for field in RESUMABLE.record), plan, files]
 
 

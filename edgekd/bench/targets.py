@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgekd.bench.on_device import host_answers, host_answers_to_prepared
 from edgekd.bench.prepared import PreparedInputs
+from edgekd.bench.raw_photos import RawPhotos
 from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.foreign.plain import PlainModel
@@ -28,12 +29,18 @@ Inputs = NDArray[np.uint8] | PreparedInputs
 class Photos:
     """``images(preprocessing)`` gives uint8 RGB [n, H, W, 3]; ``labels`` are classes by name, where they are known.
 
-    ``count`` is how many inputs are made for a file that takes no photos.
+    ``count`` is how many inputs are made for a file that takes no photos. ``raw`` gives the same photos as they are
+    before they are decoded, where they are to be timed from end to end.
     """
 
     images: Callable[[Preprocessing], NDArray[np.uint8]]
     labels: Sequence[str] | None = None
     count: int = 16
+    raw: Callable[[Preprocessing], RawPhotos] | None = None
+
+    def raw_at(self, preprocessing: Preprocessing) -> RawPhotos | None:
+        """Those of one input size; None where nothing is to be timed from end to end."""
+        return None if self.raw is None else self.raw(preprocessing)
 
 
 def make_targets(
@@ -51,21 +58,28 @@ def make_targets(
     """
     targets = []
     inputs: dict[str, Inputs] = {}
+    raws: dict[str, RawPhotos | None] = {}
     for name, file in artifacts.items():
         key = str(file.path) if isinstance(file, PlainModel) else repr((file.preprocessing, file.feed))
         if key not in inputs:
             inputs[key] = _inputs(file, timed)
+            raws[key] = _raw(file, timed, inputs[key])
         check_photos = None if check is None else _check(file, check)
         for count in threads:
-            title = title_of(name, count, threads)
-            target = BenchTarget(title, file.path, file.format, inputs[key], count, check_photos)
-            targets.append(target)
+            photos = (inputs[key], count, check_photos, raws[key])
+            targets.append(BenchTarget(title_of(name, count, threads), file.path, file.format, *photos))
     return targets
 
 
 def title_of(name: str, count: int, threads: Sequence[int]) -> str:
     """A file's name in the result: with its number of threads, where it is measured with several."""
     return name if len(threads) == 1 else f"{name}, {count} thread{'s' if count > 1 else ''}"
+
+
+def _raw(file: Artifact | PlainModel, photos: Photos | int, inputs: Inputs) -> RawPhotos | None:
+    # From a photo to the answer: for files that take a photo's bytes as they are.
+    takes_bytes = isinstance(inputs, np.ndarray) and not isinstance(file, PlainModel)
+    return photos.raw_at(file.preprocessing) if takes_bytes and isinstance(photos, Photos) else None
 
 
 def _inputs(file: Artifact | PlainModel, photos: Photos | int) -> Inputs:
@@ -135,6 +149,7 @@ class BenchTarget:
         inputs: uint8 RGB [n, H, W, 3], already of the file's input size; for another tool's file prepared ones.
         threads: CPU threads; None for the plan's.
         check: photos that the device's predictions are checked on.
+        raw: photos and frames that are timed from end to end.
 
     Raises: UsageError for another format, images of another kind, or a path without a file.
     """
@@ -145,6 +160,7 @@ class BenchTarget:
     inputs: Inputs
     threads: int | None = None
     check: CheckPhotos | None = None
+    raw: RawPhotos | None = None
 
     def __init__(
         self,
@@ -154,9 +170,10 @@ class BenchTarget:
         inputs: Inputs,
         threads: int | None = None,
         check: CheckPhotos | None = None,
+        raw: RawPhotos | None = None,
     ) -> None:
         values = {"name": name, "path": Path(path), "format": format, "inputs": inputs}
-        for field, value in {**values, "threads": threads, "check": check}.items():
+        for field, value in {**values, "threads": threads, "check": check, "raw": raw}.items():
             object.__setattr__(self, field, value)
         if self.format not in ("tflite", "onnx", "ort"):
             raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")

@@ -43,6 +43,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option("--affinity", callback=_numbers, help="CPUs to stay on, such as 2,3 [any].")
 @click.option("--delegate", type=click.Choice(["xnnpack", "none", "gpu", "nnapi"]), default="xnnpack", help="[xnnpack]")
 @click.option("--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33: a camera).")
+@click.option("--end-to-end", is_flag=True, help="Time photos and camera frames too, from decoding to the answer.")
 @click.option("--sustained", is_flag=True, help="One long launch per file, with its latency by the second.")
 @click.option("--energy", is_flag=True, help="Also measure joules of an inference (experimental).")
 @click.option("--power-log", type=click.Path(path_type=Path), help="CSV of a USB power meter, for --energy.")
@@ -180,15 +181,20 @@ def _message(outcome: Outcome, kept: bool) -> str:
 def _show(report: DevicesReport, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json, table
     from edgekd.report.devices_report import describe_device, device_cells, estimate_remarks, findings, reasons
+    from edgekd.report.end_to_end import end_to_end_cells
     from edgekd.report.energy import energy_cells, energy_notes
 
     if as_json:
         print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed)})
         return
     for part in report.parts:
-        cells = device_cells(part)
+        cells, whole = device_cells(part), end_to_end_cells(part.end_to_end)
         line("\n", (f"{part.result.device}: {describe_device(part.result.facts_before)}", "bold"))
         table(cells.header, cells.rows)
+        if whole.rows:
+            table(whole.header, whole.rows, left=2)
+            for claim in _claims(part):
+                line(f"  {claim}")
         for finding in findings(part):
             line(f"  {finding}")
         if (energy := energy_cells(part.result)) is not None:
@@ -199,6 +205,14 @@ def _show(report: DevicesReport, as_json: bool) -> None:
             line(f"  {remark}")
         for reason in reasons(part):
             line(f"  ! {reason}")
+
+
+def _claims(part: DevicePart) -> list[str]:
+    """Of every file but the baseline: how fast it is in inference alone and from end to end."""
+    from edgekd.report.devices_report import speed_claim
+
+    claims = {line.measurement.name: speed_claim(part, line.measurement.name) for line in part.lines}
+    return [f"{name}: {claim}" for name, claim in claims.items() if claim is not None]
 
 
 def _to_json(part: DevicePart) -> dict[str, Any]:
@@ -223,6 +237,7 @@ def _to_json(part: DevicePart) -> dict[str, Any]:
                 "comparison": asdict(line.comparison),
                 "validity": asdict(line.validity),
                 "device_score": asdict(line.score) if line.score else None,
+                "end_to_end": {way.source: asdict(way) for way in part.end_to_end if way.name == line.measurement.name},
                 "estimate": asdict(line.measurement.estimate) if line.measurement.estimate else None,
             }
             for line in part.lines

@@ -77,7 +77,7 @@ def photos_of(
     source = data or artifacts[0]
     open_source = _open_dataset if data is None or _dataset_file(data).is_file() else _open_folder
     photos = open_source(source, f"timed on {timed_n}, checked on {check_n} at most")
-    timed, check = photos(timed_n), photos(check_n)
+    timed, check = photos(timed_n, options["end_to_end"]), photos(check_n, False)
     targets = make_targets(files, timed, check if check_n else None, options["threads"])
     if not _is_run(artifacts):
         return targets
@@ -100,9 +100,11 @@ def _own_teacher(run: Path, files: Mapping[str, Artifact], timed: Photos, thread
 
 def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     """The plan that the options ask for. Raises: UsageError for modes that exclude each other."""
-    paced, sustained = options["paced"], options["sustained"]
-    if paced and sustained:
-        raise UsageError("--paced and --sustained exclude each other: choose one")
+    paced, sustained, end_to_end = options["paced"], options["sustained"], options["end_to_end"]
+    modes = {"--paced": paced, "--sustained": sustained, "--end-to-end": end_to_end}
+    chosen = [name for name, value in modes.items() if value]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other: choose one")
     seconds = options["seconds"] or (_SUSTAINED_S if sustained else 1.0)
     common = {"seconds_per_launch": seconds, "affinity": options["affinity"], "delegate": options["delegate"]}
     timeout_s = options["timeout"] or max(_TIMEOUT_S, 3 * seconds)
@@ -111,7 +113,8 @@ def plan_of(options: Mapping[str, Any]) -> BenchPlan:
     if sustained:
         return BenchPlan(**common, launches=1, mode="sustained", max_iterations=100_000, launch_timeout_s=timeout_s)
     mode = {"mode": "paced", "pace_ms": paced} if paced else {"pace_ms": FRAME_MS}
-    return BenchPlan(**common, **mode, launches=options["launches"], launch_timeout_s=timeout_s)
+    launches = options["launches"]
+    return BenchPlan(**common, **mode, launches=launches, end_to_end=end_to_end, launch_timeout_s=timeout_s)
 
 
 def energy_of(options: Mapping[str, Any], addresses: Sequence[str]) -> EnergyRequest | None:
@@ -152,16 +155,16 @@ def _dataset_file(run: Path) -> Path:
 
 def run_photos(run: Path, count: int) -> Photos:
     """The first test photos of a run, with their classes."""
-    return _test_photos(_dataset_of(run), count)
+    return _test_photos(_dataset_of(run), count, end_to_end=False)
 
 
-def _open_dataset(run: Path, use: str) -> Callable[[int], Photos]:
-    """The first so many test photos of a run; prints what photos there are."""
+def _open_dataset(run: Path, use: str) -> Callable[[int, bool], Photos]:
+    """The first so many test photos of a run, as files too where asked; prints what photos there are."""
     from edgekd.cli.console import note
 
     dataset = _dataset_of(run)
     note(f"{dataset.summary_line()}; {use}")
-    return lambda count: _test_photos(dataset, count)
+    return lambda count, end_to_end: _test_photos(dataset, count, end_to_end)
 
 
 def _dataset_of(run: Path) -> Dataset:
@@ -173,16 +176,19 @@ def _dataset_of(run: Path) -> Dataset:
     return Dataset.load(_dataset_file(run))
 
 
-def _test_photos(dataset: Dataset, count: int) -> Photos:
+def _test_photos(dataset: Dataset, count: int, end_to_end: bool) -> Photos:
+    from edgekd.bench.raw_photos import raw_photos_of
     from edgekd.data.images import images_of
 
     samples = dataset.split("test")[:count]
     labels = [dataset.classes[sample.label] for sample in samples if sample.label is not None]
-    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels, count)
+    raw = raw_photos_of(dataset, samples) if end_to_end else None
+    return Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), labels, count, raw)
 
 
-def _open_folder(folder: Path, use: str) -> Callable[[int], Photos]:
-    """The first so many photos of a folder; prints how many there are."""
+def _open_folder(folder: Path, use: str) -> Callable[[int, bool], Photos]:
+    """The first so many photos of a folder, as files too where asked; prints how many there are."""
+    from edgekd.bench.raw_photos import RawPhotosOf
     from edgekd.cli.console import note_photos
     from edgekd.data.folder import list_unlabelled
 
@@ -191,10 +197,10 @@ def _open_folder(folder: Path, use: str) -> Callable[[int], Photos]:
         raise DataError(f"{folder} holds no photo ({', '.join(FORMATS)}). Give a folder with some")
     note_photos(len(paths), use)
 
-    def photos(count: int) -> Photos:
+    def photos(count: int, end_to_end: bool) -> Photos:
         def images(preprocessing: Preprocessing) -> NDArray[np.uint8]:
             return np.stack([preprocess(path, str(path), preprocessing) for path in paths[:count]])
 
-        return Photos(images, count=count)
+        return Photos(images, count=count, raw=RawPhotosOf(paths[:count]) if end_to_end else None)
 
     return photos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 
 @click.command(
     "compare",
-    epilog="Exit code 3 where a file got slower than --max-slowdown allows, noise aside; 1 where the measurements "
-    "cannot tell, because one is invalid, disturbed or has too few launches.",
+    epilog="Exit code 3 where a file got slower, or executes more, than --max-slowdown allows, noise aside; 1 where "
+    "the measurements cannot tell, because one is invalid, disturbed or has too few launches.",
 )
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option(
-    "--max-slowdown", type=click.FloatRange(1), help="Fail where the whole interval of after / before is above this."
+    "--max-slowdown", type=click.FloatRange(1), help="Fail where all of after / before is above this: 1.01 is 1 %."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool) -> None:
-    """Compare a measurement with an earlier one of the same device.
+    """Compare a measurement with an earlier one of the same device: latencies, or instructions of an emulated core.
 
     \b
     Example:
@@ -37,16 +38,17 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
     from edgekd.bench.result import BenchResult
     from edgekd.cli.console import print_json, table
 
-    compared = changes(BenchResult.load(before), BenchResult.load(after))
+    earlier = BenchResult.load(before)
+    compared = changes(earlier, BenchResult.load(after))
     if as_json:
         print_json([asdict(change) for change in compared])
     else:
         table(("file", "bytes", "after / before (95 %)", "verdict"), map(_cells, compared), left=4)
     if max_slowdown is not None:
-        _judge(compared, max_slowdown)
+        _judge(compared, max_slowdown, "more instructions" if earlier.unit == "instructions" else "slower")
 
 
-def _judge(compared: Sequence[Change], max_slowdown: float) -> None:
+def _judge(compared: Sequence[Change], max_slowdown: float, what: str) -> None:
     """Raise GateFailed for files that got slower, RunError for those of which the measurements do not tell."""
     from edgekd.errors import GateFailed, RunError
 
@@ -58,10 +60,10 @@ def _judge(compared: Sequence[Change], max_slowdown: float) -> None:
         if comparison.ratio is None or comparison.standing == "invalid" or unsure:
             undecided.append(f"{change.name}: {'; '.join(comparison.reasons)}")
         elif above:
-            slower.append(change.name)
+            slower.append(f"{change.name} ({comparison.estimate:.3f})")
     unknown = [f"--max-slowdown {max_slowdown:g} cannot be decided. Measure both again", *undecided]
     if slower:
-        verdict = f"slower than {max_slowdown:g} times before: {', '.join(slower)}"
+        verdict = f"{what} than {max_slowdown:g} times before: {', '.join(slower)}"
         raise GateFailed("\n  ".join([verdict, *(unknown if undecided else [])]))
     if undecided:
         raise RunError("\n  ".join(unknown))

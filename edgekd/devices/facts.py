@@ -37,7 +37,8 @@ FLAGS_OF_INTEREST = frozenset(
         "neon",
     }
 )
-RUNTIMES = ("ai-edge-litert", "onnxruntime", "numpy")
+# What a device is set up with: the runtimes, their arrays, and what decodes photos that are timed from end to end.
+RUNTIMES = ("ai-edge-litert", "onnxruntime", "numpy", "pillow")
 
 # Bits of `vcgencmd get_throttled`; the same 16 places up: has happened since boot.
 # Source: Raspberry Pi documentation, "vcgencmd", get_throttled.

@@ -1,4 +1,4 @@
-"""Installs numpy and both runtimes on a machine behind ssh: by its own pip, or from wheels sent to it.
+"""Installs numpy, Pillow and both runtimes on a machine behind ssh: by its own pip, or from wheels sent to it.
 
 Built under a temporary name and renamed, its marker written before that: an environment is whole or absent.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from edgekd import storage
 from edgekd.devices import facts, probe
-from edgekd.devices.arm_root import requirements
+from edgekd.devices.arm_root import IMPORTS, requirements
 from edgekd.devices.probe import Interpreter
 from edgekd.devices.protocol import Completed, Device
 from edgekd.devices.table import check_scheme
@@ -30,7 +30,7 @@ ENVIRONMENT = ".local/share/edgekd/venv"
 MARKER = "edgekd.json"
 OLDEST_PYTHON = (3, 10)
 # Without the variable ONNX Runtime leaves a file of its telemetry in the device's /tmp.
-_IMPORTS = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, ai_edge_litert.interpreter, onnxruntime"
+_IMPORTS = f"import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; {IMPORTS}"
 # $1: ENVIRONMENT, $2: MARKER. The home folder, then the marker if there is one.
 _FIND = 'cd && pwd && { [ ! -f "$1/$2" ] || cat "$1/$2"; }'
 # $1: new environment

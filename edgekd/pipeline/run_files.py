@@ -50,9 +50,10 @@ def teacher_targets(run_dir: Path, photos: Photos, crop: str, threads: Sequence[
         return []
     path = run_dir / "teacher" / str(summary["file"])
     height, width = summary["input"]
-    images = photos.images(Preprocessing.model_validate({"height": height, "width": width, "crop": crop}))
+    preprocessing = Preprocessing.model_validate({"height": height, "width": width, "crop": crop})
+    images, raw = photos.images(preprocessing), photos.raw_at(preprocessing)
     kind: Literal["tflite", "onnx"] = "onnx" if path.suffix == ".onnx" else "tflite"
-    return [BenchTarget(title_of(TITLES["teacher"], n, threads), path, kind, images, n) for n in threads]
+    return [BenchTarget(title_of(TITLES["teacher"], n, threads), path, kind, images, n, raw=raw) for n in threads]
 
 
 def untimed_teacher(run_dir: Path) -> str:

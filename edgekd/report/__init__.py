@@ -5,6 +5,7 @@ collect, rows       reading a run directory, into the types of model
 sweep_render        a sweep's report
 devices_render      the report over several devices, from devices_report
 headline            the one line
+end_to_end          from a photo or a frame to the answer, beside the inference alone
 sentences, format   sentences and numbers
 table               tables as cells of text
 html, markdown      the two renderings

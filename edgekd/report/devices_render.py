@@ -7,7 +7,6 @@ from typing import Any
 
 from edgekd import storage
 from edgekd._version import __version__
-from edgekd.report import format as fmt
 from edgekd.report.devices_report import (
     DevicesReport,
     conditions,
@@ -17,7 +16,9 @@ from edgekd.report.devices_report import (
     findings,
     matrix_cells,
     reasons,
+    speed_claim,
 )
+from edgekd.report.end_to_end import CAPTION, end_to_end_cells
 from edgekd.report.energy import energy_cells, energy_notes
 
 _LEGEND = (
@@ -43,6 +44,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
         "report": report,
         "matrix": matrix_cells(report),
         "legend": _LEGEND,
+        "end_to_end_caption": CAPTION,
         "parts": [
             {
                 "address": part.result.device,
@@ -50,6 +52,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
                 "conditions": "; ".join([conditions(part), *findings(part), *estimate_remarks(part)]),
                 "reasons": ["; ".join(reasons(part))],
                 "cells": device_cells(part),
+                "end_to_end": end_to_end_cells(part.end_to_end),
                 "energy": energy_cells(part.result),
                 "energy_notes": "; ".join(energy_notes(part.result)),
             }
@@ -70,6 +73,7 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
     for part in values["parts"]:
         parts += [f"## {escaped(part['address'])}", escaped(part["what"]), escaped(part["conditions"])]
         parts += [*(f"> ⚠ {escaped(reason)}" for reason in part["reasons"] if reason), cells_table(part["cells"])]
+        parts += [CAPTION, cells_table(part["end_to_end"])] if part["end_to_end"].rows else []
         parts += [escaped(part["energy_notes"]), "" if part["energy"] is None else cells_table(part["energy"])]
     parts += [
         "## Provenance",
@@ -86,14 +90,10 @@ def headline(report: DevicesReport) -> str:
     name = report.names[-1] if len(report.names) == 1 else _shipped(report)
     speeds = []
     for part in report.parts:
-        line = part.line(name)
-        speedup = line.comparison.speedup if line is not None else None
-        if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
-            continue
-        if line.comparison.standing == "invalid":
-            continue
-        standing = "" if line.comparison.standing == "valid" else f" ({line.comparison.standing})"
-        speeds.append(f"{fmt.factor(speedup.value)} as fast on {part.result.device}{standing}")
+        claim = speed_claim(part, name)
+        if claim is not None:
+            speed, _, rest = claim.partition(" as fast")
+            speeds.append(f"{speed} as fast on {part.result.device}{rest}")
     devices = len(report.parts)
     summary = f"{len(report.names)} files on {devices} device{'s' if devices > 1 else ''}"
     return f"{name} against {report.baseline}: {', '.join(speeds)}" if speeds else summary

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekd.bench.end_to_end import EndToEndLine, end_to_end_lines
 from edgekd.bench.on_device import DeviceScore, device_score
 from edgekd.bench.phone_state import describe_cores
 from edgekd.bench.records import Measurement, TimeEstimate
@@ -15,6 +16,7 @@ from edgekd.bench.validity import Validity, sustained_findings, validity
 from edgekd.core_time.accuracy import RECORD, UNCHECKED
 from edgekd.errors import UsageError
 from edgekd.report import format as fmt
+from edgekd.report.end_to_end import describe_reasons, inference_claim
 from edgekd.report.energy import energy_reasons
 from edgekd.report.table import Cells
 
@@ -37,6 +39,7 @@ class DevicePart:
     result: BenchResult
     lines: tuple[Line, ...]
     error: str | None = None
+    end_to_end: tuple[EndToEndLine, ...] = ()
 
     def line(self, name: str) -> Line | None:
         """The line of that file, where the device ran it."""
@@ -75,7 +78,9 @@ def join(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None
         raise UsageError(f"one device has several results: {', '.join(addresses)}. Compare them with: edgekd compare")
     for other in results[1:]:
         _refuse_different(results[0], other)
-    parts = tuple(DevicePart(result, _lines(result), errors.get(result.device)) for result in results)
+    parts = tuple(
+        DevicePart(result, _lines(result), errors.get(result.device), end_to_end_lines(result)) for result in results
+    )
     failed = tuple((address, message) for address, message in errors.items() if address not in addresses)
     return DevicesReport(results[0].baseline if results else "", parts, failed)
 
@@ -149,13 +154,38 @@ def reasons(part: DevicePart) -> tuple[str, ...]:
     messages += [failure.message for failure in part.result.failures if failure.message not in (part.error or "")]
     for line in part.lines:
         messages += [*line.validity.reasons, *line.comparison.reasons]
+    for way in part.end_to_end:
+        messages += describe_reasons(way)
     messages += energy_reasons(part.result)
     return tuple(dict.fromkeys(messages))
 
 
 def findings(part: DevicePart) -> tuple[str, ...]:
-    """What the curves of a sustained run show, in words; empty for other runs."""
-    return tuple(finding for line in part.lines for finding in sustained_findings(part.result, line.measurement))
+    """What the curves of a sustained run show, and what was timed several at once, in words."""
+    sustained = [finding for line in part.lines for finding in sustained_findings(part.result, line.measurement)]
+    return (*sustained, *(text for line in part.lines if (text := _several_at_once(line.measurement))))
+
+
+def _several_at_once(measurement: Measurement) -> str:
+    """What a timing is of, where it is of several inferences: their tails are then those of means."""
+    counts = {launch.inferences_per_sample for launch in measurement.launches}
+    if counts <= {1}:
+        return ""
+    count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return f"{measurement.name}: each timing is the mean of {count} inferences, which are too short to time alone"
+
+
+def speed_claim(part: DevicePart, name: str) -> str | None:
+    """How many times as fast as the baseline a file is, and from end to end where that differs; None if not known."""
+    line = part.line(name)
+    speedup = line.comparison.speedup if line is not None else None
+    if line is None or part.counted or speedup is None or line.comparison.verdict not in ("faster", "slower"):
+        return None
+    if line.comparison.standing == "invalid":
+        return None
+    standing = "" if line.comparison.standing == "valid" else f" ({line.comparison.standing})"
+    ways = [way for way in part.end_to_end if way.name == name]
+    return inference_claim(f"{fmt.factor(speedup.value)} as fast{standing}", line.comparison, ways)
 
 
 def estimate_remarks(part: DevicePart) -> tuple[str, ...]:

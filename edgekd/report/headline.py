@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison
 from edgekd.report import format as fmt
+from edgekd.report.end_to_end import differing, inference_claim
 from edgekd.report.model import Gate, Headline, Row
 
 TEACHER = "teacher"
@@ -32,7 +34,7 @@ def headline(
     smaller = _smaller(row, teacher)
     score, teacher_score = row.score(metric), teacher.score(metric) if teacher else None
     comparison = row.comparison if teacher_timed else None
-    claims = [claim for claim in (_size_claim(smaller), _speed_claim(comparison)) if claim]
+    claims = [claim for claim in (_size_claim(smaller), _speed_claim(comparison, row.end_to_end)) if claim]
     kind = "int8" if row.row.startswith("int8") else row.title
     parts = [f"{fmt.size(row.size_bytes)} {kind}" if row.size_bytes is not None else row.title]
     if score is not None:
@@ -57,6 +59,7 @@ def headline(
         score=score,
         teacher_score=teacher_score,
         failed_gates=failed,
+        end_to_end=tuple(differing(comparison, row.end_to_end)),
     )
 
 
@@ -72,7 +75,13 @@ def _size_claim(smaller: float | None) -> str | None:
     return f"{fmt.factor(smaller)} smaller" if smaller >= 1 else f"{fmt.factor(1 / smaller)} larger"
 
 
-def _speed_claim(comparison: Comparison | None) -> str | None:
+def _speed_claim(comparison: Comparison | None, end_to_end: Sequence[EndToEndLine]) -> str | None:
+    """What inference gains, and what the whole way does where that is something else."""
+    claim = _inference_claim(comparison)
+    return claim if claim is None or comparison is None else inference_claim(claim, comparison, end_to_end)
+
+
+def _inference_claim(comparison: Comparison | None) -> str | None:
     """A claim only where the verdict supports it."""
     if comparison is None or comparison.ratio is None or comparison.speedup is None:
         return None

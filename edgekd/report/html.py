@@ -10,10 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import sentences
 from edgekd.report import table as tables
+from edgekd.report.end_to_end import CAPTION, end_to_end_table, way_to_answer
 from edgekd.report.headline import TEACHER
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
@@ -32,6 +34,8 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "main": tables.main_cells(report),
         "caption": tables.caption(report),
         "latency": tables.latency_cells(report),
+        "end_to_end": end_to_end_table(report),
+        "end_to_end_caption": CAPTION,
         "seeds": tables.seed_cells(report),
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
@@ -68,12 +72,23 @@ def tiles(report: Report) -> list[dict[str, str]]:
             what = f"as fast: {line.verdict}"
         note = f"95{fmt.NBSP}%: {fmt.factor_range(speedup)}"
         note += "" if line.standing == "valid" else f"; {line.standing}"
+        what += " in inference" if line.end_to_end else ""
         cards.append(_tile(fmt.factor(speedup.value), what, note, good=line.verdict == "faster"))
+        cards += [card for way in line.end_to_end if (card := _way_tile(way)) is not None]
     if line.score is not None:
         note = f"95{fmt.NBSP}%: {line.score.low * 100:.1f}–{line.score.high * 100:.1f}"
         note += f"; teacher {fmt.percent(line.teacher_score.value)}" if line.teacher_score else ""
         cards.append(_tile(fmt.percent(line.score.value), fmt.metric_name(line.metric), note, good=True))
     return cards
+
+
+def _way_tile(way: EndToEndLine) -> dict[str, str] | None:
+    speedup, compared = way.comparison.speedup, way.comparison
+    if speedup is None or compared.standing == "invalid":
+        return None
+    note = f"95{fmt.NBSP}%: {fmt.factor_range(speedup)}"
+    note += "" if compared.standing == "valid" else f"; {compared.standing}"
+    return _tile(fmt.factor(speedup.value), way_to_answer(way), note, good=compared.verdict == "faster")
 
 
 def _tile(value: str, what: str, note: str, good: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekd.report import sentences
 from edgekd.report import table as tables
+from edgekd.report.end_to_end import CAPTION, end_to_end_table
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
@@ -85,8 +86,10 @@ def _latency(report: Report) -> list[str]:
     if report.bench is None:
         return []
     reasons = "\n".join(f"- ⚠ {escaped(reason)}" for reason in sentences.reasons(report))
-    cells = tables.latency_cells(report)
-    return ["## Latency", escaped(sentences.bench_sentence(report)), cells_table(cells) if cells.rows else "", reasons]
+    cells, whole = tables.latency_cells(report), end_to_end_table(report)
+    text = escaped(sentences.bench_sentence(report))
+    rest = [CAPTION, cells_table(whole)] if whole.rows else []
+    return ["## Latency", text, cells_table(cells) if cells.rows else "", *rest, reasons]
 
 
 def _data(report: Report) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison, Summary
 from edgekd.metrics import Interval
 from edgekd.report.quantization import Ladder
@@ -53,6 +54,7 @@ class Row:
     comparison: Comparison | None
     precision: str | None = None
     gzip_bytes: int | None = None
+    end_to_end: tuple[EndToEndLine, ...] = ()
 
     def score(self, metric: str) -> Interval | None:
         """The row's ``accuracy`` or ``balanced_accuracy``."""
@@ -63,7 +65,8 @@ class Row:
 class Headline:
     """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher.
 
-    ``standing`` is that of ``faster``, which is None where the measurement is invalid.
+    ``standing`` is that of ``faster``, which is None where the measurement is invalid. ``end_to_end`` is of photos and
+    frames whose ratio differs from that of the inference alone by more than a tenth.
     """
 
     text: str
@@ -77,6 +80,7 @@ class Headline:
     score: Interval | None = None
     teacher_score: Interval | None = None
     failed_gates: tuple[str, ...] = ()
+    end_to_end: tuple[EndToEndLine, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -255,6 +259,11 @@ class Report:
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
         return next((row for row in self.rows if row.row == name), None)
+
+    def title_of(self, name: str) -> str:
+        """The title of the row of that name; the name itself where there is none."""
+        row = self.row(name)
+        return row.title if row else name
 
     @property
     def baseline_title(self) -> str:

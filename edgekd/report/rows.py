@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import storage
+from edgekd.bench.end_to_end import EndToEndLine, end_to_end_lines
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import Comparison, compare, summarize
 from edgekd.bench.validity import validity
@@ -44,6 +45,7 @@ def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
         comparison=_comparison(result, raw["row"]) if result and measured else None,
         precision=raw.get("precision"),
         gzip_bytes=raw.get("gzip_bytes"),
+        end_to_end=_end_to_end(result, str(raw["row"])),
     )
 
 
@@ -62,7 +64,12 @@ def _measured_row(name: str, result: BenchResult) -> Row:
         largest_difference=None,
         latency=summarize(measurement),
         comparison=_comparison(result, name) if measurement.launches else None,
+        end_to_end=_end_to_end(result, name),
     )
+
+
+def _end_to_end(result: BenchResult | None, name: str) -> tuple[EndToEndLine, ...]:
+    return tuple(line for line in end_to_end_lines(result) if line.name == name) if result else ()
 
 
 def _comparison(result: BenchResult, name: str) -> Comparison:

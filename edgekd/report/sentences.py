@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekd.report import format as fmt
 from edgekd.report import quantization
+from edgekd.report.end_to_end import describe_reasons
 from edgekd.report.model import Report
 
 
@@ -32,6 +33,7 @@ def reasons(report: Report) -> tuple[str, ...]:
     reasons = list(report.bench.failures) if report.bench else []
     for row in report.rows:
         reasons += row.comparison.reasons if row.comparison else ()
+        reasons += [reason for line in row.end_to_end for reason in describe_reasons(line)]
     reasons += report.bench.disturbances if report.bench else ()
     return tuple(dict.fromkeys(reasons))
 
@@ -87,9 +89,15 @@ def bench_sentence(report: Report) -> str:
     return (
         f"{bench.launches} launches each in fresh processes, interleaved in random order, on {bench.photos} of the "
         f"photos, {threads}, {machine_sentence(bench.facts)} ({', '.join(bench.runtimes)}). p50 is the median of the "
-        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. Decoding and resizing "
-        "are not included."
+        "launches' medians; the ratio is a trimmed mean over rounds, its interval Student's t. "
+        f"{_what_is_timed(report)}"
     )
+
+
+def _what_is_timed(report: Report) -> str:
+    if any(row.end_to_end for row in report.rows):
+        return "Decoding and resizing are timed apart."
+    return "Decoding and resizing are not included."
 
 
 def machine_sentence(facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from edgekd.errors import DecodeError
 from edgekd.formats.artifact import Artifact
-from edgekd.photo_pixels import open_photo, shrink
+from edgekd.photo_input import shrink
+from edgekd.photo_pixels import open_photo
 from edgekd.preprocess import MAX_BYTES
 from edgekd.runtime.open import open_runner
 from edgekd.storage import read_regular_file

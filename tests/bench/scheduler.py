@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from edgekd.bench import Launch
-from edgekd.bench.agents.device_agent import is_switched_out
+from edgekd.bench import BenchPlan, Launch
+from edgekd.bench.agents.device_agent import is_switched_out, per_sample
 
 # What a fair scheduler on two cores gives a task at once.
 SLICE_S = 2.8e-3
@@ -72,21 +72,27 @@ class _Core:
 
 
 def launch(latency_ms: float, load: Load, round_: int, knowledge: Knowledge = "clock") -> Launch:
-    """A launch of one second, 16 to 1,000 inferences, of a model that alone takes ``latency_ms``."""
+    """A launch of one second, 16 to 1,000 timings, of a model that alone takes ``latency_ms``.
+
+    As the agent does, several short inferences make a timing: their mean.
+    """
+    count = per_sample(latency_ms * 1e6, BenchPlan().sample_ms * 1e6) if knowledge != "totals" else 1
     random = np.random.default_rng([round_, round(latency_ms * 1e6), len(load.name)])
     core, cold_s = _Core(load, random), min(_COLD_SHARE * latency_ms / 1e3, _COLD_MOST_S)
     timings: list[int] = []
     switched_out: list[int] = []
     own_s = wait_s = owed_s = 0.0
     while len(timings) < 16 or (len(timings) < 1000 and own_s + wait_s < 1.0):
-        cpu_s = latency_ms / 1e3 * random.lognormal(0.0, 0.01) + owed_s
-        away_s, switches = core.run(cpu_s)
-        owed_s = cold_s / 2 if switches else 0.0
-        cpu_s += owed_s
+        cpu_s, away_s, switches = 0.0, 0.0, 0
+        for _ in range(count):
+            single_s = latency_ms / 1e3 * random.lognormal(0.0, 0.01) + owed_s
+            gone_s, times = core.run(single_s)
+            owed_s = cold_s / 2 if times else 0.0
+            cpu_s, away_s, switches = cpu_s + single_s + owed_s, away_s + gone_s, switches + times
         timing_ns, used_ns = round((cpu_s + away_s) * 1e9), round((cpu_s + _CLOCKS_S) * 1e9)
         if is_switched_out(timing_ns, used_ns if knowledge == "clock" else None, switches):
             switched_out.append(len(timings))
-        timings.append(timing_ns)
+        timings.append(round(timing_ns / count))
         own_s, wait_s = own_s + cpu_s, wait_s + away_s
     cpu = {"own_s": own_s, "wall_s": own_s + wait_s, "wait_s": wait_s}
     if knowledge == "totals":
@@ -95,4 +101,5 @@ def launch(latency_ms: float, load: Load, round_: int, knowledge: Knowledge = "c
         round=round_, timings_ns=tuple(timings), load_ms=1.0, first_ms=1.0, warmup_n=16, warmup_steady=True, threads=1,
         runtime="simulated", import_ms=1.0, peak_memory_bytes=None, memory_before_load_bytes=None, cpu=cpu,
         answers=None, switched_out=None if knowledge == "totals" else tuple(switched_out),
+        inferences_per_sample=count,
     )  # fmt: skip

@@ -228,7 +228,7 @@ def test_a_wrong_plan_is_refused(wrong: dict[str, Any]) -> None:
 def test_results_of_another_schema_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text('{"schema": 1}')
-    with pytest.raises(EdgekdError, match="schema 1, this edgekd reads 2 and 3"):
+    with pytest.raises(EdgekdError, match="schema 1, this edgekd reads 2 and 3 and 4"):
         BenchResult.load(path)
     path.write_text('{"schema": 2}')
     with pytest.raises(EdgekdError, match="not a whole benchmark result"):

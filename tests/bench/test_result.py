@@ -24,6 +24,16 @@ def test_what_is_saved_is_read_and_holds_to_the_schema(tmp_path: Path) -> None:
     assert value["schema"] == 4 and set(value) == set(json_schema()["properties"])
 
 
+def test_a_result_of_before_was_timed_one_by_one(tmp_path: Path) -> None:
+    made = result(constant("a", 1.0))
+    made.save(tmp_path / "a.json")
+    value = json.loads((tmp_path / "a.json").read_text())
+    del value["plan"]["sample_ms"], value["plan"]["end_to_end"], value["measurements"][0]["end_to_end"]
+    (tmp_path / "a.json").write_text(json.dumps({**value, "schema": 3}))
+    loaded = BenchResult.load(tmp_path / "a.json")
+    assert loaded.plan.sample_ms == 0 and loaded.measurements == made.measurements
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -45,7 +45,12 @@ def test_facts_are_androids_own_and_follow_the_phone(phone: Phone) -> None:
     assert str(facts["build"]).startswith("google/panther/panther:14/")
     assert (facts["thermal_status"], facts["throttled_now"], facts["throttling"]) == (0, False, [])
     assert (facts["temperature_c"], facts["battery_percent"], facts["charging"]) == (44.5, 87, True)
-    assert facts["python"].startswith("3.13") and set(facts["runtimes"]) == {"ai-edge-litert", "numpy", "onnxruntime"}
+    assert facts["python"].startswith("3.13") and set(facts["runtimes"]) == {
+        "ai-edge-litert",
+        "numpy",
+        "onnxruntime",
+        "pillow",
+    }
     assert 0 < facts["disk_free_bytes"] < 101_000_000
 
 

@@ -36,7 +36,7 @@ def script(path: Path, line: str) -> None:
 def test_the_root_is_arm64_with_the_runtimes_that_edgekd_pins(arm_root: Path) -> None:
     assert in_root(arm_root, "uname", "-m") == "aarch64\n"
     code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
-    names = ("ai-edge-litert", "numpy", "onnxruntime")
+    names = ("ai-edge-litert", "numpy", "onnxruntime", "pillow")
     versions = dict(zip(names, in_root(arm_root, "python3", "-c", code, *names).split(), strict=True))
     assert [line.partition("=")[0].partition("<")[0] for line in roots.requirements()] == list(names)
     for line in roots.requirements():

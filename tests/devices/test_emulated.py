@@ -134,7 +134,7 @@ def test_facts_claim_no_clock_and_no_temperature(opened: dict[str, Device]) -> N
     assert isinstance(opened[CORES[0]], Device)
     assert a72["cpu_model"] == "Cortex-A72 (emulated)" and a76["emulated"] is True and a76["cores"] == 1
     assert a72["cpu_flags"] == ["asimd"] and a76["cpu_flags"] == ["asimd", "asimddp", "asimdhp"]
-    assert set(a76["runtimes"]) == {"ai-edge-litert", "numpy", "onnxruntime"}
+    assert set(a76["runtimes"]) == {"ai-edge-litert", "numpy", "onnxruntime", "pillow"}
     assert a76["emulator"].startswith("qemu-aarch64 version ")
     assert {a76[key] for key in ("temperature_c", "frequency_mhz", "governor", "load_1min", "cpu_steal_s")} == {None}
 

@@ -22,16 +22,18 @@ from edgekd.errors import DeviceError, UsageError
 
 PI5 = Target((3, 11), "aarch64", (2, 36))
 INTERPRETER = Interpreter("3.11.2", {}, 64, "aarch64", ("glibc", "2.36"), ("venv", "ensurepip"))
-NAMES = ("numpy", "ai_edge_litert", "onnxruntime")
+# Wheels, each with the package in it.
+NAMES = {"numpy": "numpy", "ai_edge_litert": "ai_edge_litert", "onnxruntime": "onnxruntime", "pillow": "PIL"}
 
 
 def write_wheels(folder: Path, tags: str = "cp311-cp311-manylinux_2_28_aarch64", code: str = "") -> Path:
-    """Wheels of the three packages with next to nothing in them."""
+    """Wheels of the four packages with next to nothing in them."""
     folder.mkdir(exist_ok=True)
-    for name in NAMES:
+    for name, package in NAMES.items():
         with zipfile.ZipFile(folder / f"{name}-9.8.7-{tags}.whl", "w") as wheel:
-            wheel.writestr(f"{name}/__init__.py", code)
-            wheel.writestr(f"{name}-9.8.7.data/purelib/{name}/interpreter.py", "here = True\n")
+            wheel.writestr(f"{package}/__init__.py", code)
+            for module in ("interpreter", "Image"):
+                wheel.writestr(f"{name}-9.8.7.data/purelib/{package}/{module}.py", "here = True\n")
             wheel.writestr(f"{name}-9.8.7.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.8.7\n")
     return folder
 
@@ -42,7 +44,7 @@ def test_setup_from_wheels_is_whole_and_done_once(pi: Pi, tmp_path: Path) -> Non
     seen: list[tuple[int, int]] = []
     done = setup_device(pi.address, lambda *at: seen.append(at), wheels)
     folder = "/root/.local/share/edgekd/venv"
-    versions = "ai-edge-litert 9.8.7, onnxruntime 9.8.7, numpy 9.8.7"
+    versions = "ai-edge-litert 9.8.7, onnxruntime 9.8.7, numpy 9.8.7, pillow 9.8.7"
     assert done == f"ssh:pi is ready: {versions} in {folder}, from the wheels in {wheels}"
     assert seen == [(step, 5) for step in range(1, 6)]
     assert setup_device(pi.address) == f"ssh:pi was ready: {versions} in {folder}"
@@ -109,14 +111,14 @@ def test_machines_that_no_wheel_fits(changes: dict[str, Any], message: str) -> N
 def test_wheels_of_another_machine_are_refused(tags: str, fits: bool, tmp_path: Path) -> None:
     folder = write_wheels(tmp_path / "wheels", tags)
     if fits:
-        assert len(find_wheels(folder, PI5, "ssh:pi")) == 3
+        assert len(find_wheels(folder, PI5, "ssh:pi")) == 4
         return
     with pytest.raises(DeviceError, match=r"they do not fit: .* Python 3\.11 on aarch64 with glibc 2\.36"):
         find_wheels(folder, PI5, "ssh:pi")
 
 
 def test_a_folder_without_wheels(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="no wheel of ai-edge-litert, onnxruntime, numpy"):
+    with pytest.raises(DeviceError, match="no wheel of ai-edge-litert, onnxruntime, numpy, pillow"):
         find_wheels(tmp_path, PI5, "ssh:pi")
 
 

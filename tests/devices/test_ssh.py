@@ -55,7 +55,7 @@ def test_facts(pi: Pi) -> None:
     }
     assert {key: facts[key] for key in expected} == expected
     assert facts["python"].startswith("3.11.")
-    assert facts["runtimes"].keys() == {"numpy", "ai-edge-litert", "onnxruntime"}
+    assert facts["runtimes"].keys() == {"numpy", "ai-edge-litert", "onnxruntime", "pillow"}
     assert facts["cores"] >= 1 and 20 < facts["temperature_c"] < 90
     assert 0 < facts["cpu_busy_s"] < facts["cpu_total_s"]
     assert facts["disk_free_bytes"] > 0

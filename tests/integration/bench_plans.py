@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.bench import BenchPlan, BenchTarget
+from edgekd.bench.raw_photos import RawPhotosOf
 from edgekd.bench.targets import Photos, make_targets
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.formats.artifact import Artifact
@@ -17,8 +18,8 @@ CHECKED_OF_EACH = 4
 
 
 def phone_plan() -> BenchPlan:
-    """Three short rounds."""
-    return BenchPlan(launches=3, seconds_per_launch=0.02, min_iterations=8, warmup_max_s=0.05)
+    """Three short rounds, from end to end too."""
+    return BenchPlan(launches=3, seconds_per_launch=0.02, min_iterations=8, warmup_max_s=0.05, end_to_end=True)
 
 
 def phone_targets(run: Path) -> list[BenchTarget]:
@@ -28,10 +29,12 @@ def phone_targets(run: Path) -> list[BenchTarget]:
     names = ("student.float32", "student.int8")
     artifacts = {name: Artifact.open(run / f"export/{name}.tflite") for name in names}
 
-    def photos(chosen: list[Path]) -> Photos:
+    def photos(chosen: list[Path], raw: RawPhotosOf | None = None) -> Photos:
         return Photos(
             lambda like: np.stack([preprocess(path.read_bytes(), path.name, like) for path in chosen]),
             [path.parent.name for path in chosen],
+            raw,
         )
 
-    return make_targets(artifacts, photos(paths[::CHECKED_OF_EACH]), photos(paths), [1])
+    timed = paths[::CHECKED_OF_EACH]
+    return make_targets(artifacts, photos(timed, RawPhotosOf(timed)), photos(paths), [1])

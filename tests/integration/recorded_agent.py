@@ -18,6 +18,7 @@ DUMMY = {
     "runtime": "none", "import_ms": 0.0, "peak_memory_bytes": None, "memory_before_load_bytes": None, "cpu": {},
     "answers": None,
 }  # fmt: skip
+_DUMMY_PASS = {"resize_ns": [1], "inference_ns": [1], "cpu": {}, "inputs_sha256": "0" * 64}
 
 
 class RecordingAgent:
@@ -42,7 +43,12 @@ class RecordingAgent:
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
         plan = {**plan_of(self._targets, index, settings, ""), "out": f"reply-{round_}-{index}.json"}
         (self._folder / f"plan-{round_}-{index}.json").write_text(json.dumps(plan), encoding="utf-8")
-        return DUMMY
+        raw = self._targets[index].raw
+        parts = [
+            {"source": source, "decode_ns": [1] if source == "photo" else [], "answers": [0] * count, **_DUMMY_PASS}
+            for source, count in (() if raw is None else raw.counts)
+        ]
+        return {**DUMMY, "end_to_end": parts or None}
 
     def finish(self) -> None:
         """Leaves all of it."""

@@ -64,6 +64,7 @@ min_agreement = 0.8
 launches = 2
 seconds_per_launch = 0.05
 warmup_max_s = 0.05
+end_to_end = true
 """
 
 

@@ -22,6 +22,7 @@ from recorded_agent import ReplayingAgent
 from warm import edgekd
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
+from edgekd.bench.end_to_end import end_to_end_lines
 from edgekd.bench.on_device import device_scores
 from edgekd.bench.validity import validity
 from edgekd.devices.fake import FakeDevice
@@ -170,6 +171,20 @@ def test_the_activitys_replies_are_measurements(phone_result: BenchResult) -> No
             # TensorFlow Lite's build for x86_64 has no XNNPACK, and the reply says what ran.
             assert launch.delegate == "none"
             assert launch.device is not None and set(launch.device) == {"before", "after"}
+
+
+def test_the_activity_times_photos_and_frames_from_end_to_end(phone_result: BenchResult) -> None:
+    for one in phone_result.measurements:
+        wanted = [(part.source, part.inputs_sha256) for part in one.end_to_end]
+        for launch in one.launches:
+            assert launch.end_to_end is not None
+            # Decoded and resized by the app to the very bytes that Python makes.
+            assert [(part.source, part.inputs_sha256) for part in launch.end_to_end] == wanted
+            photo, frame = launch.end_to_end
+            assert len(photo.decode_ns) == len(photo.resize_ns) >= 8 and frame.decode_ns == ()
+    lines = end_to_end_lines(phone_result)
+    assert [line.source for line in lines] == ["photo", "photo", "frame", "frame"]
+    assert all(line.latency["total"].p50_ms for line in lines)
 
 
 def test_the_activitys_answers_are_held_against_the_hosts(phone_result: BenchResult) -> None:

@@ -8,7 +8,12 @@ import pytest
 from benchmark_scripts import OTHERS, run_short
 
 # What these take instead of making a small one themselves: the session's own run, and its arm64 root.
-RUNS = {"harness/run.py": (), "instructions/run.py": ("--run",), "core_time/run.py": ("--run",)}
+RUNS = {
+    "harness/run.py": (),
+    "instructions/run.py": ("--run",),
+    "core_time/run.py": ("--run",),
+    "whole_way/run.py": (),
+}
 ON_ARM = {"core_time/run.py", "faults/run.py", "instructions/run.py", "int8_runtimes/run.py"}
 
 

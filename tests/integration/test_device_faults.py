@@ -79,13 +79,17 @@ def test_a_file_named_with_spaces_quotes_and_commands_works_everywhere(bench: Be
     file = bench.folder / f"{AWKWARD}.tflite"
     shutil.copy(bench.file, file)
     shutil.copy(f"{bench.file}.json", f"{file}.json")
-    code, stderr = bench.run(file, "--device", bench.pi.address, "--device", bench.phone.address)
+    code, stderr = bench.run(file, "--device", bench.pi.address, "--device", bench.phone.address, "--end-to-end")
     assert code == 0, stderr
     for address in (bench.pi.address, bench.phone.address):
         name = bench.partial(address).name.replace(".partial", "")
         result = json.loads((bench.out / name).read_text())
         (one,), (polled,) = result["measurements"], result["polled"]
         assert (one["file"], len(one["launches"])) == (file.name, 1)
+        # From end to end the device made the very inputs that this machine makes.
+        wanted, ways = one["end_to_end"], one["launches"][0]["end_to_end"]
+        assert [way["source"] for way in ways] == ["photo", "frame"] and all(len(way["resize_ns"]) > 0 for way in ways)
+        assert [way["inputs_sha256"] for way in ways] == [each["inputs_sha256"] for each in wanted]
         # By vcgencmd there, by the thermal service here.
         assert (polled["round"], polled["throttled_now"]) == (0, False)
         assert polled["throttled_since_boot"] is True if address == bench.pi.address else polled["temperature_c"] > 0

@@ -2,21 +2,74 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from simulators.phone import Phone
 from simulators.pi import Pi
-from support import ON_DEVICES
+from support import ON_DEVICES, ROOT, Project
 
 from edgekd.bench.result import BenchResult
 from edgekd.storage import read_json, write_json
 
 # Emulated machines take their time, so once is enough.
 ONCE = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "4")
+
+
+def test_a_pull_request_that_executes_more_instructions_fails(
+    arm_root: Path, exported: dict[str, Any], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of the example workflow, by bash as GitHub runs them, in a repository with a model in it."""
+    monkeypatch.setenv("EDGEKD_ARM_ROOT", str(arm_root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{write_command(tmp_path / 'bin')}:{os.environ['PATH']}")
+    workflow = ROOT / "edgekd" / "reference" / "instructions.yml"
+    steps = re.findall(r"^ +- run: (.+)$", workflow.read_text(), re.MULTILINE)
+    # What makes GitHub's machine ready for the others is here already.
+    steps = [step for step in steps if not step.startswith(("apt-get", "git config", "python3 -m venv"))]
+    assert [step.split()[1] for step in steps] == ["devices", "-p", "bench", "bench", "compare"]
+    repository = tmp_path / "repository"
+    (repository / "models" / "photos").mkdir(parents=True)
+    shutil.copy(next((project.folder / "photos" / "red").iterdir()), repository / "models" / "photos")
+    shutil.copy(exported["int8.tflite"].path, repository / "models" / "student.int8.tflite")
+    run(repository, "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm model")
+    variables = dict(re.findall(r"^ +(MODEL|PHOTOS): (\S+)$", workflow.read_text(), re.MULTILINE))
+    for step in steps:
+        run(repository, step, **variables, BASE="HEAD")
+    after = json.loads((repository / "after.json").read_text())
+    (launch,) = after["measurements"][0]["launches"]
+    counts = list(launch["instructions"])
+    for more, code in ((1.005, 0), (1.02, 3)):
+        launch["instructions"] = [round(count * more) for count in counts]
+        (repository / "after.json").write_text(json.dumps(after))
+        done = run(repository, steps[-1], code=code, **variables)
+    assert "more instructions than 1.01 times before: student.int8.tflite (1.020)" in done.stderr
+
+
+def write_command(folder: Path) -> Path:
+    """A folder with the command ``edgekd`` of this interpreter."""
+    folder.mkdir()
+    (folder / "edgekd").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edgekd "$@"\n')
+    (folder / "edgekd").chmod(0o755)
+    return folder
+
+
+def run(folder: Path, step: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A step of a workflow, as GitHub's ``shell: bash`` runs it."""
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step],
+        cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == code, f"{step}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 def test_commands_on_devices_run_as_printed(

@@ -14,7 +14,7 @@ from edgekd.core_time.accuracy import RECORD
 from edgekd.errors import UsageError
 from edgekd.report.devices_plots import draw_all
 from edgekd.report.devices_render import headline, render_devices
-from edgekd.report.devices_report import device_cells, estimate_remarks, join, matrix_cells, reasons
+from edgekd.report.devices_report import device_cells, estimate_remarks, findings, join, matrix_cells, reasons
 
 
 def on(device: str, result: BenchResult | None = None, **facts: Any) -> BenchResult:
@@ -35,6 +35,16 @@ def counted(device: str) -> BenchResult:
         for one in made.measurements
     )
     return on(device, replace(made, measurements=measurements), emulated=True, cpu_model="Cortex-A76 (emulated)")
+
+
+def test_it_is_said_what_was_timed_several_at_once() -> None:
+    made = synthetic_bench()
+    teacher, *others = made.measurements
+    launches = tuple(replace(each, inferences_per_sample=7 + k % 2) for k, each in enumerate(others[-1].launches))
+    several = replace(others[-1], launches=launches)
+    (part,) = join([on("host", replace(made, measurements=(teacher, *others[:-1], several)))]).parts
+    (finding,) = findings(part)
+    assert finding == f"{several.name}: each timing is the mean of 7 to 8 inferences, which are too short to time alone"
 
 
 def test_an_estimate_of_time_is_called_one_and_changes_no_ratio(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from edgekd.devices.pi_board import BOARDS, board_files
 TOOLS = {"adb": "adb", "mmdebstrap": "mmdebstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}
 # What Android has from toybox too. Its looks for the mounts that PRoot hides, so that one is coreutils'.
 TOYBOX = "cat chmod cp cut date echo env grep head id kill ls mkdir mktemp mv nproc ps rm sleep stat tr true uname wc"
-WHEELS = ("numpy", "ai-edge-litert", "onnxruntime")
+WHEELS = ("numpy", "ai-edge-litert", "onnxruntime", "pillow")
 STORAGE_BYTES = 96 * 1024 * 1024
 PROPERTIES = {
     "ro.product.manufacturer": "Google",

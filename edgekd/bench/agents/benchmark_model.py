@@ -155,6 +155,8 @@ class BenchmarkModel:
             raise UsageError(
                 f"benchmark_model runs .tflite files alone. Leave out {', '.join(others)}, or give --apk instead"
             )
+        if any(target.raw is not None for target in targets):
+            raise UsageError("benchmark_model decodes no photos: --end-to-end needs --apk or a Python on the phone")
         self._check_processor()
         self._folder, self._targets = folder, tuple(targets)
         self._device.push(self._binary, f"{folder}/benchmark_model")

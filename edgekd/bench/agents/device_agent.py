@@ -11,13 +11,16 @@ Decoding, resizing and the cast to the input's type lie outside. The images are 
 PLAN: {"model", "format": "tflite"|"onnx"|"ort", "inputs": .npy of uint8 [n,H,W,3], "check_inputs": another or null;
 for another tool's file .npz of the arrays "0", "1" ... [n, *shape], one an input in its type,
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
-"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool}
+"seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool, "sample_ms":
+short inferences are timed several at once, for so long at least; 0 or absent: each alone}; where photos are timed from
+end to end, also "end_to_end", which device_end_to_end.py describes.
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input (of each output, where there are several; of
 a single number whether it is above a half), ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
 the places in ``timings_ns`` of inferences that lost the CPU meanwhile, null where the system does not tell;
 ``window_s`` when the inferences began and ended, in seconds since the device's start (null where it has no such clock),
-``inferences_n`` how many there were.
+``inferences_n`` how many there were. Where ``inferences_per_sample`` is above 1, each of ``timings_ns`` is the mean of
+so many inferences that were timed at once.
 
 Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed instructions in (64 bits at its start),
 ``instructions`` are those of each inference, less those of an empty call.
@@ -26,7 +29,9 @@ Where $EDGEKD_INSTRUCTION_COUNTER names a file that an emulator counts executed 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
+import math
 import mmap
 import os
 import resource
@@ -48,6 +53,8 @@ STAGE = "edgekd-agent: "
 CURVE_STEP_S = 1.0
 # An inference that lost the CPU for more than this part of its time is marked as switched out.
 LOST_SHARE = 0.01
+# More at once would meet the end of a time slice too often.
+MOST_PER_SAMPLE = 64
 # The two clocks are read one after the other: a smaller loss shows in the count of switches alone.
 CLOCKS_APART_NS = 20_000
 
@@ -104,9 +111,13 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     _say("warming up")
     warmup_n, steady = warm_up(model, inputs, plan, counting=counter is not None)
     _say("being timed")
-    before = _cpu_times()
+    before = cpu_times()
     timed = time_inferences(model, inputs, plan) if counter is None else count_inferences(model, inputs, plan, counter)
-    after = _cpu_times()
+    after = cpu_times()
+    end_to_end = None
+    if plan.get("end_to_end"):
+        _say("being timed from end to end")
+        end_to_end = load_end_to_end()(model, plan, sys.modules[__name__])
     _say("answering")
     # A file of another tool may keep a state, such as what it heard before: its answers begin without one.
     shapes = images.shapes if isinstance(images, Prepared) else None
@@ -123,12 +134,20 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "threads": plan["threads"],
         "delegate": model.delegate,
         "runtime": model.runtime,
-        "cpu": {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {},
+        "cpu": difference(before, after),
         "answers": answers_to(fresh(), images) if plan["answers"] else None,
         "check_answers": answers_to(fresh(), load_inputs(plan["check_inputs"])) if plan["check_inputs"] else None,
         "device": None,
+        "end_to_end": end_to_end,
         **timed,
     }
+
+
+def load_end_to_end() -> Callable[..., Any]:
+    """``measure_end_to_end`` of the module that was copied beside this one, with the archive that it needs."""
+    sys.path.insert(0, str(Path(__file__).with_name("photo_pixels.zip")))
+    measure: Callable[..., Any] = importlib.import_module("end_to_end").measure_end_to_end
+    return measure
 
 
 def _say(stage: str) -> None:
@@ -305,10 +324,11 @@ def warm_up(model: Model, inputs: list[Any], plan: dict[str, Any], counting: boo
 
 
 def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """Nanoseconds of every inference: for ``seconds``, within the bounds on their number.
+    """Nanoseconds of every inference, or of every few at once: for ``seconds``, within the bounds on their number.
 
     A curve goes on for all of ``seconds``; past ``max_iterations`` only its windows are kept.
     """
+    count = choose_per_sample(model, inputs, plan)
     timings: list[int] = []
     switched_out: list[int] = []
     usage = CpuUsage(plan["threads"])
@@ -324,13 +344,13 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
         if pace is not None:
             pace.wait()
             usage.advance()
-        timing = _time_inference(model, inputs[done % len(inputs)])
+        timing = _time_sample(model.infer, [inputs[k % len(inputs)] for k in range(done * count, (done + 1) * count)])
         used_ns, switches = usage.advance()
         done += 1
         if done <= plan["max_iterations"]:
             if is_switched_out(timing, used_ns, switches):
                 switched_out.append(len(timings))
-            timings.append(timing)
+            timings.append(max(1, round(timing / count)))
         if curve is not None:
             curve.add(timing)
     end_s = _boot_s()
@@ -339,12 +359,26 @@ def time_inferences(model: Model, inputs: list[Any], plan: dict[str, Any]) -> di
     return {
         "timings_ns": timings,
         "switched_out": switched_out,
+        "inferences_per_sample": count,
         "instructions": None,
         "late_n": late,
         "curve": None if curve is None else curve.rows(),
         "window_s": None if start_s is None or end_s is None else [start_s, end_s],
-        "inferences_n": done,
+        "inferences_n": done * count,
     }
+
+
+def choose_per_sample(model: Model, inputs: list[Any], plan: dict[str, Any]) -> int:
+    """How many inferences to time at once, so that reading the clocks takes nothing of them; one in a paced run."""
+    if plan["curve"] or plan["pace_ms"] or not plan.get("sample_ms"):
+        return 1
+    single_ns = np.median([_time_inference(model, inputs[k % len(inputs)]) for k in range(STEADY_BLOCK)])
+    return per_sample(float(single_ns), plan["sample_ms"] * 1e6)
+
+
+def per_sample(single_ns: float, sample_ns: float) -> int:
+    """How many inferences of ``single_ns`` last for ``sample_ns`` at least."""
+    return max(1, min(MOST_PER_SAMPLE, math.ceil(sample_ns / max(1.0, single_ns))))
 
 
 class CpuUsage:
@@ -468,6 +502,13 @@ def _time_inference(model: Model, image: Any) -> int:
     return time.perf_counter_ns() - start
 
 
+def _time_sample(infer: Callable[[Any], Any], images: list[Any]) -> int:
+    start = time.perf_counter_ns()
+    for image in images:
+        infer(image)
+    return time.perf_counter_ns() - start
+
+
 def _boot_s() -> float | None:
     """Seconds since the device's start, as /proc/uptime counts them; None where there is no such clock."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
@@ -488,7 +529,12 @@ def _memory_bytes(key: str) -> int | None:
     return int(lines[0][1]) * 1024 if lines else None
 
 
-def _cpu_times() -> dict[str, float]:
+def difference(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """What passed between two ``cpu_times``; nothing where one could not be read as the other."""
+    return {key: after[key] - before[key] for key in before} if before.keys() == after.keys() else {}
+
+
+def cpu_times() -> dict[str, float]:
     """This process's CPU seconds, its waiting and, where readable, those of the whole machine. Source: proc_stat(5)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     times = {"own_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter()}

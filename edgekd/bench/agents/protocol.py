@@ -56,6 +56,10 @@ def files_of(targets: Sequence[BenchTarget]) -> dict[str, Any]:
         files[str(names["inputs"])] = target.inputs
         if target.check is not None:
             files[str(names["check_inputs"])] = target.check.inputs
+        if target.raw is not None:
+            photos, frames = _raw_names(targets, index)
+            files.update(zip(photos, target.raw.photos, strict=True))
+            files[frames] = target.raw.frames
     return files
 
 
@@ -82,15 +86,47 @@ def _suffix(inputs: Any) -> str:
 
 
 def plan_of(targets: Sequence[BenchTarget], index: int, settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The agent's whole plan; names of files begin with ``prefix``. ``check`` in settings says whether to check."""
+    """The agent's whole plan; names of files begin with ``prefix``.
+
+    ``check`` and ``end_to_end`` in settings say whether to. ``sample_ms`` is for the Python agent alone to add: it
+    reads its clocks by system calls.
+    """
     names = {key: name and f"{prefix}{name}" for key, name in names_of(targets, index).items()}
-    others = {key: value for key, value in settings.items() if key != "check"}
+    others = {key: value for key, value in settings.items() if key not in ("check", "end_to_end", "sample_ms")}
     check = names["check_inputs"] if settings["check"] else None
-    return {**others, **names, "check_inputs": check, "format": targets[index].format}
+    return {
+        **others,
+        **names,
+        "check_inputs": check,
+        "format": targets[index].format,
+        **(_raw_plan(targets, index, prefix) if settings["end_to_end"] else {}),
+    }
 
 
-def check_threads(device: Device, threads: int) -> None:
-    """Raises: UsageError where the device cannot be measured with so many threads (an emulator counts one)."""
+def _raw_plan(targets: Sequence[BenchTarget], index: int, prefix: str) -> dict[str, Any]:
+    """The key ``end_to_end``, which an app of an earlier version does not know."""
+    raw = targets[index].raw
+    assert raw is not None, "only targets with raw photos are asked for them"
+    photos, frames = _raw_names(targets, index)
+    size = raw.preprocessing
+    files = {"photos": [f"{prefix}{name}" for name in photos], "frames": f"{prefix}{frames}"}
+    return {"end_to_end": {**files, "height": size.height, "width": size.width, "crop": size.crop}}
+
+
+def _raw_names(targets: Sequence[BenchTarget], index: int) -> tuple[list[str], str]:
+    """Names of a target's photos and of its frames; those of another target that are the same have the same names."""
+    raw = targets[index].raw
+    assert raw is not None, "only targets with raw photos have names for them"
+    first = next(k for k, other in enumerate(targets) if other.raw is not None and other.raw.frames is raw.frames)
+    return [f"photo-{first}-{k}" for k in range(len(raw.photos))], f"frames-{first}.npy"
+
+
+def check_device(device: Device, threads: int, end_to_end: bool) -> None:
+    """Raises: UsageError where the device cannot be measured so: an emulator counts one thread, and takes no time."""
+    if end_to_end and device.address.startswith("emulated:"):
+        raise UsageError(
+            f"{device.address} counts instructions: photos are timed from end to end on host, ssh: and adb: devices"
+        )
     most = getattr(device, "max_threads", None)
     if most is not None and threads > most:
         raise UsageError(f"{device.address} is measured with at most {most} thread, got {threads}")

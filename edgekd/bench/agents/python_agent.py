@@ -11,6 +11,8 @@ import numpy as np
 
 from edgekd import storage
 from edgekd.bench.agents import device_agent as python_agent
+from edgekd.bench.agents import device_end_to_end
+from edgekd.bench.agents.photo_archive import device_archive
 from edgekd.bench.agents.protocol import files_of, plan_of
 from edgekd.bench.agents.reply import read_reply
 from edgekd.bench.prepared import PreparedInputs
@@ -37,11 +39,20 @@ class PythonAgent:
         """The agent, and each target's file and images; one that several share is pushed once."""
         self._folder, self._targets = folder, tuple(targets)
         self._device.push(Path(python_agent.__file__), f"{folder}/agent.py")
+        if any(target.raw is not None for target in targets):
+            self._push_end_to_end()
         for file, content in files_of(targets).items():
             with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
                 self._device.push(
                     content if isinstance(content, Path) else save_inputs(content, scratch), f"{folder}/{file}"
                 )
+
+    def _push_end_to_end(self) -> None:
+        self._device.push(Path(device_end_to_end.__file__), f"{self._folder}/end_to_end.py")
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+            archive = Path(scratch) / "photo_pixels.zip"
+            archive.write_bytes(device_archive())
+            self._device.push(archive, f"{self._folder}/photo_pixels.zip")
 
     def launch(self, index: int, round_: int, settings: Mapping[str, Any], timeout_s: float) -> Any:
         """Push the plan, run the agent, pull its reply."""
@@ -49,7 +60,8 @@ class PythonAgent:
         argv = [self._device.python, f"{self._folder}/agent.py", plan, out]
         with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
             local_plan, local_out = Path(scratch) / "plan.json", Path(scratch) / "out.json"
-            storage.write_json(local_plan, plan_of(self._targets, index, settings, f"{self._folder}/"))
+            content = plan_of(self._targets, index, settings, f"{self._folder}/")
+            storage.write_json(local_plan, {**content, "sample_ms": settings["sample_ms"]})
             self._device.push(local_plan, plan)
             done = self._device.run(argv, timeout_s)
             if done.status != 0:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgekd.bench.records import Launch, first_problem
+from edgekd.bench.records import EndToEnd, Launch, first_problem
 from edgekd.errors import DeviceError
 from edgekd.text import one_line, printable
 
@@ -31,7 +31,10 @@ _LAUNCH = TypeAdapter(Launch)
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """What one launch was asked for, which its reply must fit. ``*_n`` count photos, 0 where there are none."""
+    """What one launch was asked for, which its reply must fit. ``*_n`` count photos, 0 where there are none.
+
+    ``end_to_end`` are the sources to be timed from end to end, each with how many photos or frames it has.
+    """
 
     threads: int
     max_iterations: int
@@ -40,6 +43,7 @@ class LaunchRequest:
     check_n: int = 0
     curve: bool = False
     answers: bool = False
+    end_to_end: tuple[tuple[str, int], ...] = ()
 
 
 def read_reply(path: Path, address: str) -> Any:
@@ -83,6 +87,7 @@ def _check_reply(reply: Any, round_: int, session: int, request: LaunchRequest) 
         raise ValueError(first_problem(error)) from None
     _check_times(launch, request)
     _check_cpu(launch.cpu)
+    _check_end_to_end(launch.end_to_end or (), request)
     if launch.threads != request.threads:
         raise ValueError(f"it ran on {launch.threads} threads where {request.threads} were asked for")
     for answers, wanted, count in (
@@ -115,6 +120,22 @@ def _check_times(launch: Launch, request: LaunchRequest) -> None:
         raise ValueError("its curve goes back in time")
     if (summary := launch.summary) is not None and summary.avg_us <= 0:
         raise ValueError("summary.avg_us is not a time")
+
+
+def _check_end_to_end(parts: Sequence[EndToEnd], request: LaunchRequest) -> None:
+    if tuple((part.source, len(part.answers)) for part in parts) != request.end_to_end:
+        raise ValueError("its photos and frames from end to end are not those that were asked for")
+    for part in parts:
+        count = len(part.resize_ns)
+        decoded = count if part.source == "photo" else 0
+        if not count or len(part.inference_ns) != count or len(part.decode_ns) != decoded:
+            raise ValueError("its stages from end to end differ in number")
+        if count > request.max_iterations:
+            raise ValueError(f"{count} passes from end to end where at most {request.max_iterations} were asked for")
+        if sum((*part.decode_ns, *part.resize_ns, *part.inference_ns)) > request.timeout_s * 1e9:
+            raise ValueError(f"its stages add up to more than the {request.timeout_s:g} s that it had")
+        _check_places(part.switched_out or (), count)
+        _check_cpu(part.cpu)
 
 
 def _check_places(places: Sequence[int], count: int) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.bench.harness import measure
+from edgekd.bench.raw_photos import raw_photos_of
 from edgekd.bench.targets import BenchTarget, Photos
 from edgekd.data.images import images_of
 from edgekd.devices.table import open_device
+from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in, teacher_targets, timed_rows
 
@@ -26,13 +28,10 @@ def run(context: RunContext) -> None:
     def work(directory: Path, _key: str) -> None:
         samples = dataset.split("test")[:_BENCH_PHOTOS]
         files = artifacts_in(context.path)
-        targets = [
-            BenchTarget(row, files[row].path, files[row].format, images_of(dataset, samples, files[row].preprocessing))
-            for row in timed_rows(context.path)
-            if row in files
-        ]
+        raw = raw_photos_of(dataset, samples) if recipe.bench.end_to_end else None
+        photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), raw=raw)
+        targets = [_target(row, files[row], photos) for row in timed_rows(context.path) if row in files]
         if recipe.teacher.is_fixed:
-            photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing))
             targets = teacher_targets(context.path, photos, recipe.data.crop, (recipe.bench.threads,)) + targets
         measure(
             # A teacher that can't be timed leaves the float student to be held against.
@@ -41,3 +40,8 @@ def run(context: RunContext) -> None:
         )  # fmt: skip
 
     workspace.stage("bench", depends, ("bench.json",), work)
+
+
+def _target(row: str, artifact: Artifact, photos: Photos) -> BenchTarget:
+    size = artifact.preprocessing
+    return BenchTarget(row, artifact.path, artifact.format, photos.images(size), raw=photos.raw_at(size))

@@ -130,6 +130,21 @@ def test_a_paced_run_waits_for_its_frames_and_counts_late_ones(monkeypatch: pyte
     assert pace.late_n == 1
 
 
+def test_short_inferences_are_timed_several_at_once() -> None:
+    assert [device_agent.per_sample(ns, 250_000) for ns in (40_000, 250_000, 2e6, 100, 0)] == [7, 1, 1, 64, 64]
+    seen: list[int] = []
+    model = device_agent.Model(seen.append, (1,), np.uint8, "", "")
+    plan = {"threads": 1, "seconds": 0.0, "min_iterations": 3, "max_iterations": 3, "pace_ms": None, "curve": False}
+    alone = device_agent.time_inferences(model, [1, 2], plan)
+    assert (alone["inferences_per_sample"], len(alone["timings_ns"]), seen) == (1, 3, [1, 2, 1])
+    seen.clear()
+    together = device_agent.time_inferences(model, [1, 2], {**plan, "sample_ms": 0.25})
+    assert (together["inferences_per_sample"], len(together["timings_ns"])) == (64, 3)
+    assert seen[device_agent.STEADY_BLOCK :] == [1, 2] * 96 and max(together["timings_ns"]) < 250_000
+    for fixed in ({"pace_ms": 1.0}, {"curve": True}):
+        assert device_agent.choose_per_sample(model, [1], {**plan, "sample_ms": 0.25, **fixed}) == 1
+
+
 def test_a_curve_has_a_row_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(device_agent.time, "perf_counter", lambda: clock[0])
@@ -195,11 +210,11 @@ def test_inferences_that_lose_the_cpu_to_a_busy_neighbour_are_marked(threads: in
             assert neighbour.stdout is not None
             neighbour.stdout.readline()
             os.sched_setaffinity(0, {cpu})
-            before = device_agent._cpu_times()
+            before = device_agent.cpu_times()
             timed = device_agent.time_inferences(
                 device_agent.Model(infer, (1,), np.uint8, "", ""), [0], {**plan, "curve": False}
             )
-            after = device_agent._cpu_times()
+            after = device_agent.cpu_times()
         finally:
             os.sched_setaffinity(0, allowed)
             neighbour.kill()

@@ -25,11 +25,15 @@ enum class Crop { WHOLE, CENTER }
  */
 data class Preprocessing(val width: Int, val height: Int, val crop: Crop) {
     /** Upright RGB, uint8 [height * width * 3], of a photo's file. Throws PhotoException. */
-    fun toInput(photo: ByteArray): ByteArray = readPhoto {
+    fun toInput(photo: ByteArray): ByteArray = toInput(photo) {}
+
+    /** The same; [decoded] is called when the photo's pixels are there, for who wants to time what comes before and after. */
+    fun toInput(photo: ByteArray, decoded: () -> Unit): ByteArray = readPhoto {
         val kind = PhotoFile.kindOf(photo)
         val orientation = PhotoFile.orientationOf(PhotoFile.exifBlock(photo, kind))
-        if (kind == "png") return@readPhoto toInput(Png(photo).decode(), orientation)
+        if (kind == "png") return@readPhoto toInput(Png(photo).decode().also { decoded() }, orientation)
         val bitmap = decode(photo, kind)
+        decoded()
         try {
             toInput(Pixels.of(bitmap), orientation)
         } finally {

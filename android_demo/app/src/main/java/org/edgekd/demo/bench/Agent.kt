@@ -48,7 +48,8 @@ class Agent(
         if (!model.isFile) throw PlanException("${plan.model} is not in ${from.path}")
         val images = readNpy(File(from, plan.inputs))
         val check = plan.checkInputs?.let { readNpy(File(from, it)) }
-        return Runner(engine(model), clock, device).measure(plan.settings, images, check).toJson()
+        val raw = plan.endToEnd?.let { readRawPhotos(it, from) }
+        return Runner(engine(model), clock, device).measure(plan.settings, images, check, raw).toJson()
     }
 
     /** Nothing is measured: who asks wants to know whether plans can be read and replies arrive. */

@@ -29,6 +29,7 @@ data class Plan(
     val checkInputs: String?,
     val out: String,
     val settings: Settings,
+    val endToEnd: EndToEndPlan? = null,
 )
 
 const val DEFAULT_OUT = "reply.json"
@@ -79,6 +80,7 @@ fun readPlan(text: String): Plan {
         checkInputs = if (keys.isNull("check_inputs")) null else plainName(keys.text("check_inputs"), "check_inputs"),
         out = if (keys.has("out")) plainName(keys.text("out"), "out") else DEFAULT_OUT,
         settings = settings,
+        endToEnd = if (keys.has("end_to_end")) readEndToEnd(keys.part("end_to_end")) else null,
     )
     keys.refuseOthers()
     return plan
@@ -132,6 +134,8 @@ private class Keys(private val source: JSONObject) {
     fun isNull(key: String): Boolean = value(key) == JSONObject.NULL
 
     fun text(key: String): String = value(key) as? String ?: throw wrong(key, "text")
+
+    fun part(key: String): JSONObject = value(key) as? JSONObject ?: throw wrong(key, "an object")
 
     fun flag(key: String): Boolean = value(key) as? Boolean ?: throw wrong(key, "true or false")
 

@@ -88,6 +88,7 @@ class Reply(
     val cpu: Map<String, Double>,
     val lateCount: Int?,
     val curve: List<List<Number>>?,
+    val endToEnd: List<SourceReply>?,
     val answers: List<Int>?,
     val checkAnswers: List<Int>?,
     val windowS: List<Double>,
@@ -102,12 +103,12 @@ data class Warmup(val count: Int, val steady: Boolean)
 /**
  * Measures one model, step by step as `edgekd/bench/agents/device_agent.py` does on other devices.
  *
- * Timed: from a prepared input buffer to the output in our hands. Decoding and resizing lie outside. The images are
- * cycled through in order.
+ * Timed: from a prepared input buffer to the output in our hands. Decoding and resizing lie outside; where they are asked
+ * for, they are timed after that (EndToEnd.kt). The images are cycled through in order.
  */
 class Runner(private val engine: Engine, private val clock: Clock, private val device: DeviceFacts) {
     /** One launch. [progress] gets the timed inferences so far; it may throw to stop. Throws PlanException. */
-    fun measure(settings: Settings, images: Images, check: Images? = null, progress: (Int) -> Unit = {}): Reply {
+    fun measure(settings: Settings, images: Images, check: Images? = null, raw: RawPhotos? = null, progress: (Int) -> Unit = {}): Reply {
         val before = device.now()
         val startImport = clock.nanos()
         val runtime = engine.start()
@@ -130,6 +131,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
             val peak = device.memoryBytes("VmHWM")
             val answers = if (settings.answers) answers(model, images) else null
             val checkAnswers = check?.let { answers(model, it) }
+            val endToEnd = raw?.let { EndToEndTimer(clock, device).measure(model, settings, it) }
             Reply(
                 timingsNs = timings.kept.toArray(),
                 switchedOut = timings.switchedOut,
@@ -145,6 +147,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
                 cpu = cpuBefore.mapValues { (key, value) -> cpuAfter.getValue(key) - value },
                 lateCount = timings.pace?.lateCount,
                 curve = timings.curve?.rows(clock.nanos()),
+                endToEnd = endToEnd,
                 answers = answers,
                 checkAnswers = checkAnswers,
                 windowS = timings.windowS,

@@ -1,5 +1,7 @@
 package org.edgekd.demo.bench
 
+import org.edgekd.classifier.Crop
+import org.edgekd.classifier.Preprocessing
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
@@ -43,6 +45,22 @@ class PlanTest {
         for (key in planJson().keys()) {
             val text = planJson().apply { remove(key) }.toString()
             assertTrue(assertThrows(PlanException::class.java) { readPlan(text) }.message!!.contains(key))
+        }
+    }
+
+    @Test
+    fun whatIsTimedFromEndToEndIsReadAsStrictly() {
+        fun raw() = JSONObject("""{"photos": ["photo-0-0"], "frames": "frames-0.npy", "height": 4, "width": 5, "crop": "center"}""")
+        val wanted = EndToEndPlan(listOf("photo-0-0"), "frames-0.npy", Preprocessing(5, 4, Crop.CENTER))
+        assertEquals(wanted, readPlan(planJson().put("end_to_end", raw()).toString()).endToEnd)
+        assertNull(readPlan(planJson().toString()).endToEnd)
+        val wrong = listOf(
+            "photos" to listOf("../a"), "photos" to "a", "photos" to listOf(1), "frames" to "a/b", "frames" to 1, "height" to 0, "width" to 9000,
+            "width" to "5", "crop" to "left", "colour" to "red",
+        )
+        for ((key, value) in wrong) {
+            val text = planJson().put("end_to_end", raw().put(key, JSONObject.wrap(value))).toString()
+            assertTrue(assertThrows(text, PlanException::class.java) { readPlan(text) }.message!!.contains(key))
         }
     }
 
