@@ -78,8 +78,9 @@ def title_of(name: str, count: int, threads: Sequence[int]) -> str:
 
 def _raw(file: Artifact | PlainModel, photos: Photos | int, inputs: Inputs) -> RawPhotos | None:
     # From a photo to the answer: for files that take a photo's bytes as they are.
-    takes_bytes = isinstance(inputs, np.ndarray) and not isinstance(file, PlainModel)
-    return photos.raw_at(file.preprocessing) if takes_bytes and isinstance(photos, Photos) else None
+    if isinstance(file, PlainModel) or isinstance(photos, int) or not isinstance(inputs, np.ndarray):
+        return None
+    return photos.raw_at(file.preprocessing)
 
 
 def _inputs(file: Artifact | PlainModel, photos: Photos | int) -> Inputs:

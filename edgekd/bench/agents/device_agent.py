@@ -121,7 +121,10 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
     _say("answering")
     # A file of another tool may keep a state, such as what it heard before: its answers begin without one.
     shapes = images.shapes if isinstance(images, Prepared) else None
-    fresh = (lambda: model) if shapes is None else (lambda: runtime_ready(shapes))
+
+    def fresh() -> Model:
+        return model if shapes is None else runtime_ready(shapes)
+
     return {
         "schema": SCHEMA,
         "import_ms": import_ms,
