@@ -33,7 +33,7 @@ def phone_targets(run: Path) -> list[BenchTarget]:
         return Photos(
             lambda like: np.stack([preprocess(path.read_bytes(), path.name, like) for path in chosen]),
             [path.parent.name for path in chosen],
-            raw,
+            raw=raw,
         )
 
     timed = paths[::CHECKED_OF_EACH]
