@@ -119,10 +119,10 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         _say("being timed from end to end")
         end_to_end = load_end_to_end()(model, plan, sys.modules[__name__])
     _say("answering")
-    # A file of another tool may keep a state, such as what it heard before: its answers begin without one.
     shapes = images.shapes if isinstance(images, Prepared) else None
 
     def fresh() -> Model:
+        # A file of another tool may keep a state, such as what it heard before: its answers begin without one.
         return model if shapes is None else runtime_ready(shapes)
 
     return {
