@@ -229,8 +229,8 @@ class AndroidApp:
             return self._device.run(argv, timeout_s)
         except DeviceTimeout as error:
             raise DeviceTimeout(
-                f"the app gave no reply within {timeout_s:g} s. Unlock the phone and keep its screen on, "
-                "or allow more time",
+                f"{self._device.address}: the app gave no reply within {timeout_s:g} s. Unlock the phone and keep its "
+                "screen on, or allow more time",
                 address=self._device.address,
                 argv=error.argv,
                 stdout=error.stdout,
@@ -244,7 +244,7 @@ class AndroidApp:
         """The error for an app that ended without a reply; ``read`` is what its provider said."""
         messages = self._last_messages()
         return DeviceError(
-            f"the app ended without a reply: {why_silent(messages)}. "
+            f"{self._device.address}: the app ended without a reply: {why_silent(messages)}. "
             f"See: adb -s {self._device.address.removeprefix('adb:')} logcat -d",
             address=self._device.address,
             stderr=f"{messages}\n{read.stderr[-500:]}",
