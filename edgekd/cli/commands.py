@@ -30,7 +30,11 @@ COMMANDS = (
         "bench",
         "Time files side by side in fresh processes, in random order, on real photos, on one device or many.",
     ),
-    ("compare", "compare", "Compare a measurement with an earlier one of the same device."),
+    (
+        "compare",
+        "compare",
+        "Compare a measurement with an earlier one of the same device: latencies, or instructions of an emulated core.",
+    ),
     ("devices", "devices", "List where a file can be measured."),
     ("report", "report", "Render a run directory's report again, or join measurements of several devices in one."),
     ("doctor", "doctor", "Show what is installed, what is missing and what this machine is."),
