@@ -68,3 +68,11 @@ def test_running_imports_neither_tensorflow_nor_keras(exported: dict[str, Any]) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] 1"
+
+
+@pytest.mark.parametrize("name", ["int8.tflite", "float32.onnx"])
+def test_a_batch_that_fills_the_memory_is_refused(exported: dict[str, Any], name: str) -> None:
+    image = exported[name].inputs[0]
+    crafted = replace(exported[name], inputs=(replace(image, shape=(1 << 20, *image.shape[1:])),))
+    with pytest.raises(ArtifactError, match="takes 1,048,576 images at once, of which 1,024 are the most"):
+        open_runner(crafted)
