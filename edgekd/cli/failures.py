@@ -15,6 +15,7 @@ from edgekd.text import one_line
 
 _FULL_BYTES = 1 << 20
 _VARIABLE = "EDGEKD_TRACEBACK"
+_LOOP = "Symlink loop from "
 _ADVICE = {
     errno.ENOSPC: "Free some space there, or give another folder",
     errno.EDQUOT: "Free some space there, or give another folder",
@@ -51,6 +52,9 @@ def _describe(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         return _describe_os_error(error)
+    if isinstance(error, RuntimeError) and str(error).startswith(_LOOP):
+        # What pathlib raises before Python 3.13 in place of the system's own error.
+        return f"{one_line(str(error).removeprefix(_LOOP))} is a link to itself. Check the path"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return (
             f"not enough memory{_free_memory()}. Close other programs, or use a smaller input size, batch or number of "

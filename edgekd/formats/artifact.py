@@ -18,6 +18,8 @@ from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_json, read_regular_file, write_json
 
 SCHEMA = 1
+# Images that a file may take at once: each call is filled up to that number.
+LARGEST_BATCH = 1024
 # Both formats count their bytes with 31 bits.
 LARGEST_MODEL_BYTES = 2 << 30
 # Names of the record inside a file: a TFLite metadata buffer, an entry of ONNX's metadata_props.

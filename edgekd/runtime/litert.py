@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
 from edgekd.quiet import quiet
-from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
+from edgekd.runtime.runner import batches, check_images, put_rows, read_scores, to_probabilities
 
 _BATCH = 16
 
@@ -81,7 +81,7 @@ class LitertRunner:
                 probabilities = read_scores(values, self._artifact)
             else:
                 probabilities = to_probabilities(values, spec.scale or 1.0, spec.zero_point or 0)
-            rows[part] = probabilities[: part.stop - part.start]
+            put_rows(rows, part, probabilities, self._artifact)
         return rows
 
     def _resize(self, shape: tuple[int, ...]) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edgekd.errors import ArtifactError, UsageError
-from edgekd.formats.artifact import Artifact
+from edgekd.formats.artifact import LARGEST_BATCH, Artifact
 from edgekd.runtime.runner import Runner
 
 
@@ -52,6 +52,11 @@ def check_specs(artifact: Artifact) -> None:
         raise ArtifactError(
             f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, "
             f"{', '.join(map(str, size))}]. Export it again"
+        )
+    if isinstance(image.shape[0], int) and image.shape[0] > LARGEST_BATCH:
+        raise ArtifactError(
+            f"{artifact.path} takes {image.shape[0]:,} images at once, of which {LARGEST_BATCH:,} are the most. "
+            "Export it with a batch of 1"
         )
     if len(scores.shape) != 2 or scores.shape[1] != len(artifact.labels) or scores.dtype not in ("float32", "uint8"):
         raise ArtifactError(

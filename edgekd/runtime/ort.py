@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
-from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
+from edgekd.runtime.runner import batches, check_images, put_rows, read_scores, to_probabilities
 
 # On by default since 1.31; it must be off before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -71,5 +71,5 @@ class OrtRunner:
                 probabilities = read_scores(values, self._artifact)
             else:
                 probabilities = to_probabilities(values, _SOFTMAX_SCALE, 0)
-            rows[part] = probabilities[: part.stop - part.start]
+            put_rows(rows, part, probabilities, self._artifact)
         return rows

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.errors import UsageError
+from edgekd.errors import ArtifactError, UsageError
 from edgekd.formats.artifact import Artifact
 
 
@@ -68,6 +68,17 @@ def read_scores(values: NDArray[np.generic], artifact: Artifact) -> NDArray[np.f
     if artifact.scores in ("logit", "sigmoid"):
         rows = np.concatenate([1 - rows, rows], axis=1)
     return rows.astype(np.float32)
+
+
+def put_rows(rows: NDArray[np.float32], part: slice, probabilities: NDArray[np.float32], artifact: Artifact) -> None:
+    """Put a batch's probabilities into their rows. Raises ArtifactError where their shape is not the file's own."""
+    count = part.stop - part.start
+    if probabilities.ndim != 2 or len(probabilities) < count or probabilities.shape[1] != rows.shape[1]:
+        raise ArtifactError(
+            f"{artifact.path} gave {list(probabilities.shape)} for {count} images and {rows.shape[1]} labels, which is "
+            "not what it says of itself. Export it again"
+        )
+    rows[part] = probabilities[:count]
 
 
 def to_probabilities(values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.formats.artifact import LARGEST_MODEL_BYTES
+from edgekd.formats.artifact import LARGEST_BATCH, LARGEST_MODEL_BYTES
 from edgekd.models.outputs import Ending
 from edgekd.storage import digest, require_regular_file, sha256_file
 from edgekd.teacher.pixels import Pixels
@@ -68,6 +68,11 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     if len(shape) != 4:
         raise ModelError(
             f"{facts.where} takes {_format_shape(shape)}; an image classifier takes one RGB image, [N, H, W, 3]"
+        )
+    if (facts.batch or 1) > LARGEST_BATCH:
+        raise ModelError(
+            f"{facts.where} takes {facts.batch:,} images at once, of which {LARGEST_BATCH:,} are the most. "
+            "Export it with a batch of 1"
         )
     first, last = _fixed_size(shape[1]), _fixed_size(shape[3])
     possible: list[Layout] = [name for name, size in _places(first, last) if size in (3, None)]

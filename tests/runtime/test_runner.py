@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekd.errors import ArtifactError, UsageError
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime import open_runner
+from edgekd.runtime.runner import put_rows
 
 NAMES = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")
 
@@ -68,3 +69,20 @@ def test_running_imports_neither_tensorflow_nor_keras(exported: dict[str, Any]) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] 1"
+
+
+@pytest.mark.parametrize("name", ["int8.tflite", "float32.onnx"])
+def test_a_batch_that_fills_the_memory_is_refused(exported: dict[str, Any], name: str) -> None:
+    image = exported[name].inputs[0]
+    crafted = replace(exported[name], inputs=(replace(image, shape=(1 << 20, *image.shape[1:])),))
+    with pytest.raises(ArtifactError, match="takes 1,048,576 images at once, of which 1,024 are the most"):
+        open_runner(crafted)
+
+
+@pytest.mark.parametrize("shape", [(1, 24), (1,), (0, 3), (8, 8, 3)])
+def test_outputs_of_another_size_than_the_file_says_are_refused(
+    exported: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    rows = np.zeros((1, 3), np.float32)
+    with pytest.raises(ArtifactError, match="not what it says of itself"):
+        put_rows(rows, slice(0, 1), np.zeros(shape, np.float32), exported["int8.tflite"])
