@@ -97,7 +97,8 @@ def measure_many(
     ]
     ledger = resume.Ledger(folder, requests, anew)
     for task in tasks:
-        if not isinstance(task, DeviceError) and (left := _left_out(task, targets)):
+        # Where the baseline is left out, that was said.
+        if not isinstance(task, DeviceError) and (left := [n for n in _left_out(task, targets) if n != baseline]):
             note(f"{task.device.address}: {task.agent.name} does not run {', '.join(left)}: left out there")
     ledger.begin()
     outcomes = []

@@ -94,7 +94,7 @@ def test_where_the_baselines_format_does_not_run_another_file_is_the_baseline(
     assert host.result is not None and host.result.baseline == "teacher"
     assert phone.result is not None and phone.result.baseline == "float" and phone.result.names == ("float", "int8")
     assert notes.said == [
-        "adb:1: its python agent runs no .onnx, so teacher is left out there and the others are compared with float"
+        "adb:1: its python agent does not run teacher, so it is left out there and the others are compared with float"
     ]
 
 
