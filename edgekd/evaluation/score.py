@@ -342,7 +342,8 @@ def _loss_gate(
     predictions, twin = np.array(result.predictions, np.int64), expected.argmax(axis=1)
     lost, gained = paired_changes(truth, twin, predictions)
     points = 100 * (lost - gained) / len(truth)
-    text = f"{-points:+.1f} points of {result.agreement_with}'s accuracy: {lost} photos lost, {gained} gained"
+    text = f"{100 * (gained - lost) / len(truth):+.1f} points of accuracy against {result.agreement_with}: "
+    text += f"{lost} photos lost, {gained} gained"
     if max_drop is not None:
         # Rounding in the points themselves is no loss.
         passed, bar = points <= max_drop + 1e-9, max_drop

@@ -95,7 +95,7 @@ def test_a_file_that_is_worse_than_its_twin_fails(exported: dict[str, Any], data
     row = score(wrong, dataset, reference=right)
     loss = next(gate for gate in row.gates if gate.name.endswith("loss"))
     assert not loss.passed
-    assert "points of tiny.float32.tflite's accuracy: 4" in loss.message and "significant (p = " in loss.message
+    assert "points of accuracy against tiny.float32.tflite: 4" in loss.message and "significant (p = " in loss.message
     # A photo or two either way is chance; a bound in points is kept to the letter.
     same = score(exported["int8.tflite"], dataset, reference=right)
     assert all(gate.passed for gate in same.gates)
