@@ -63,17 +63,19 @@ def test_damage_to_our_files_never_goes_unnoticed(exported: dict[str, Any], tmp_
 def test_damage_to_foreign_files_never_crashes(tmp_path: Path, photos: Path) -> None:
     files = [FOREIGN / name for name in ("int8_keras.tflite", "static_qdq.onnx", "float_keras.tflite")]
     found = outcomes(files, 24, tmp_path, photos)
-    for name in ("check", "predict", "bench", "golden"):
-        assert found[name, "clear error"] == 24
-    assert found["inspect", "clear error"] >= 8
+    # What damage leaves whole is run, as any file of another tool.
+    for name in ("inspect", "check", "predict", "bench", "golden"):
+        assert found[name, "clear error"] >= 12, found
 
 
 def test_a_foreign_file_is_told_from_a_damaged_one(photos: Path) -> None:
     for name in ("float_keras.tflite", "static_qdq.onnx"):
-        for argv in list(commands(FOREIGN / name, photos).values())[1:]:
-            done = subprocess.run([sys.executable, "-m", "edgekd", *argv], capture_output=True, text=True)
+        argvs = commands(FOREIGN / name, photos)
+        for command in ("check", "predict", "golden"):
+            done = subprocess.run([sys.executable, "-m", "edgekd", *argvs[command]], capture_output=True, text=True)
             assert done.returncode == 1 and done.stdout == "", done.stderr
-            assert done.stderr.count("\n") == 1 and "has no edgekd record" in done.stderr
+            assert done.stderr.count("\n") == 1 and "which pixel values does it expect? " in done.stderr
+            assert "--pixel-range" in done.stderr
 
 
 def test_every_kind_of_damage_is_seeded_and_changes_the_file() -> None:

@@ -55,7 +55,8 @@ def test_a_cluster_of_its_own_stays_on_this_machine_and_leaves_the_signals_alone
     running = [Path(f"/proc/{process.pid}/cmdline").read_bytes() for process in descendants()]
     # The dashboard's process asks three clouds who runs this machine.
     assert running and not any(b"/dashboard.py" in command for command in running)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    # Ray's own handler ends the process with a code of Ray's.
+    assert not str(getattr(signal.getsignal(signal.SIGTERM), "__module__", "")).startswith("ray")
     assert Path(library._private.worker._global_node.get_session_dir_path()).parent.name.startswith(".ray.p")
 
 

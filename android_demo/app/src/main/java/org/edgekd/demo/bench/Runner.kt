@@ -191,6 +191,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
         val end = start + nanos(settings.seconds)
         var waited = watch?.waitedNanos() ?: 0
         val startBoot = clock.bootNanos()
+        val startTimed = clock.nanos()
         var done = 0
         while (done < settings.minIterations || ((curve != null || done < settings.maxIterations) && clock.nanos() < end)) {
             pace?.let {
@@ -209,7 +210,7 @@ class Runner(private val engine: Engine, private val clock: Clock, private val d
             curve?.add(timing, clock.nanos())
             progress(done)
         }
-        val windowS = listOf(startBoot / 1e9, clock.bootNanos() / 1e9)
+        val windowS = listOf(startBoot / 1e9, (startBoot + clock.nanos() - startTimed) / 1e9)
         return Timings(kept, switchedOut.takeIf { watch != null }, pace, curve, windowS, done)
     }
 
