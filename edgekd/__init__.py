@@ -105,9 +105,9 @@ if TYPE_CHECKING:
     from edgekd.errors import StorageError as StorageError
     from edgekd.errors import UnsupportedOpError as UnsupportedOpError
     from edgekd.errors import UsageError as UsageError
-    from edgekd.evaluation.score import CheckRow as CheckRow
-    from edgekd.evaluation.score import GateResult as GateResult
-    from edgekd.evaluation.score import ParityGates as ParityGates
+    from edgekd.evaluation.gates import ParityGates as ParityGates
+    from edgekd.evaluation.rows import CheckRow as CheckRow
+    from edgekd.evaluation.rows import GateResult as GateResult
     from edgekd.evaluation.score import score as evaluate
     from edgekd.evaluation.score import score as score
     from edgekd.export.exporter import export as export_model
@@ -151,7 +151,7 @@ _HOMES = {
     "BenchResult": ("edgekd.bench.result", "BenchResult"),
     "BenchTarget": ("edgekd.bench.targets", "BenchTarget"),
     "Change": ("edgekd.bench.before_after", "Change"),
-    "CheckRow": ("edgekd.evaluation.score", "CheckRow"),
+    "CheckRow": ("edgekd.evaluation.rows", "CheckRow"),
     "Comparison": ("edgekd.bench.statistics", "Comparison"),
     "DKD": ("edgekd.distill.dkd", "DKD"),
     "DataError": ("edgekd.errors", "DataError"),
@@ -169,7 +169,7 @@ _HOMES = {
     "FileOptions": ("edgekd.foreign.options", "FileOptions"),
     "FitNet": ("edgekd.distill.fitnet", "FitNet"),
     "GateFailed": ("edgekd.errors", "GateFailed"),
-    "GateResult": ("edgekd.evaluation.score", "GateResult"),
+    "GateResult": ("edgekd.evaluation.rows", "GateResult"),
     "Headline": ("edgekd.report.model", "Headline"),
     "Hinton": ("edgekd.distill.hinton", "Hinton"),
     "Inspection": ("edgekd.inspection.inspect_file", "Inspection"),
@@ -181,7 +181,7 @@ _HOMES = {
     "MemoryShortage": ("edgekd.errors", "MemoryShortage"),
     "MissingExtraError": ("edgekd.errors", "MissingExtraError"),
     "ModelError": ("edgekd.errors", "ModelError"),
-    "ParityGates": ("edgekd.evaluation.score", "ParityGates"),
+    "ParityGates": ("edgekd.evaluation.gates", "ParityGates"),
     "Prediction": ("edgekd.runtime.predict", "Prediction"),
     "Preprocessing": ("edgekd.preprocess", "Preprocessing"),
     "QuantizeSection": ("edgekd.quantize.settings", "QuantizeSection"),

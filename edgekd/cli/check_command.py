@@ -10,7 +10,7 @@ import click
 from edgekd.cli.model_options import model_options, open_classifier
 
 if TYPE_CHECKING:
-    from edgekd.evaluation.score import CheckRow
+    from edgekd.evaluation.rows import CheckRow
     from edgekd.formats.artifact import Artifact
 
 
@@ -55,7 +55,8 @@ def command(
         return
     from edgekd.cli.model_options import require_labels
     from edgekd.cli.photos import open_photos, warn_of_training_photos
-    from edgekd.evaluation.score import ParityGates, score
+    from edgekd.evaluation.gates import ParityGates
+    from edgekd.evaluation.score import score
 
     require_labels(opened)
     dataset = open_photos(data, images, strict)

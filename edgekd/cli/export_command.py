@@ -13,7 +13,7 @@ from edgekd.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
-    from edgekd.evaluation.score import CheckRow
+    from edgekd.evaluation.rows import CheckRow
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
     from edgekd.models.rebuild import PhotosAt
@@ -214,7 +214,8 @@ class _Job:
         return artifacts
 
     def _score(self, artifacts: list[Artifact]) -> list[CheckRow]:
-        from edgekd.evaluation.score import ParityGates, score
+        from edgekd.evaluation.gates import ParityGates
+        from edgekd.evaluation.score import score
 
         gates = ParityGates(min_agreement=self.min_agreement)
         float_twin = next((a for a in artifacts if a.precision == "float32" and a.format == "tflite"), None)

@@ -1,10 +1,13 @@
 """Evaluation of exported files and of teachers; imports no TensorFlow.
 
+- ``rows``: what an evaluation gives; ``gates``: what a file must hold
 - ``score``: accuracy of a file, and its agreement with the float student
 - ``label_order``: whether the labels are in the order of the outputs
 - ``teacher_gates``: whether the teacher is good enough to distill from
 """
 
-from edgekd.evaluation.score import CheckRow, GateResult, ParityGates, score
+from edgekd.evaluation.gates import ParityGates
+from edgekd.evaluation.rows import CheckRow, GateResult
+from edgekd.evaluation.score import score
 
 __all__ = ["CheckRow", "GateResult", "ParityGates", "score"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.evaluation.score import GateRecord
+from edgekd.evaluation.rows import GateRecord
 from edgekd.metrics import balanced_accuracy, binomial_p, mcnemar_p
 
 SIGNIFICANCE = 0.05

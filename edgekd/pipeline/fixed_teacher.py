@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
-from edgekd.evaluation.score import CheckRow
+from edgekd.evaluation.rows import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext

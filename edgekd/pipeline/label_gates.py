@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.evaluation.score import GateRecord, label_gate
+from edgekd.evaluation.gates import label_gate
+from edgekd.evaluation.rows import GateRecord
 from edgekd.pipeline.context import RunContext
 from edgekd.teacher.settings import TeacherSection
 

@@ -16,7 +16,7 @@ from edgekd.distill.hinton import Hinton
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import UsageError
-from edgekd.evaluation.score import ParityGates
+from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import BLOCKS
 from edgekd.models.pixel_settings import PixelSettings

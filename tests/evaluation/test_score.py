@@ -12,7 +12,8 @@ from PIL import Image
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import DuplicateSummary
 from edgekd.errors import DataError, GateFailed
-from edgekd.evaluation.score import ParityGates, class_order, score
+from edgekd.evaluation.gates import ParityGates
+from edgekd.evaluation.score import class_order, score
 from edgekd.formats.artifact import Artifact
 from edgekd.runtime import open_runner
 from edgekd.storage import sha256_file

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.evaluation.score import GateRecord, score
+from edgekd.evaluation.rows import GateRecord
+from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_row
