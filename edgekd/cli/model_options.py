@@ -133,11 +133,17 @@ def open_classifier(path: Path, values: Mapping[str, Any]) -> Artifact:
     """A file of any tool as a classifier of photos, tried in a child process first. Raises: EdgekdError."""
     from edgekd.cli.console import note
     from edgekd.foreign.open_model import open_model
+    from edgekd.formats.artifact import has_seal, read_content
     from edgekd.inspection.probe import check_runs
 
     options = read_file_options(values)
-    check_runs(path)
-    opened = open_model(path, options)
+    if has_seal(read_content(path)):
+        # One of ours that has changed is named as that, whatever the change did to it.
+        opened = open_model(path, options)
+        check_runs(path)
+    else:
+        check_runs(path)
+        opened = open_model(path, options)
     if opened.feed is not None:
         low, high = opened.feed.pixels.limits
         names = "" if opened.has_labels else "; its outputs have no names (--classes)"
