@@ -143,6 +143,6 @@ def _death(status: int, stderr: bytes) -> str:
 
 def _message(path: Path, why: str) -> str:
     return (
-        f"{path} is damaged, or not a model for this runtime: {why.rstrip('.')}. Copy it again, or see what can be read of it "
-        f"with: edgekd inspect --no-run {path.name}"
+        f"{path} is damaged, or not a model for this runtime: {why.rstrip('.')}. Copy it again, or see what can be "
+        f"read of it with: edgekd inspect --no-run {path.name}"
     )
