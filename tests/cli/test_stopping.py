@@ -167,5 +167,7 @@ def test_a_benchmark_ends_with_its_agent_and_its_files(
         assert start("-m", "edgekd", "--version", TMPDIR=str(tmp_path / "temporary")).wait(60) == 0
     else:
         assert measuring.returncode == 128 + number
-        assert stderr == f"edgekd: stopped by {number.name}. Run the same command again\n"
+        photos, stopped = stderr.splitlines()
+        assert photos.startswith("note: 2 photos; ")
+        assert stopped == f"edgekd: stopped by {number.name}. Run the same command again"
     assert list((tmp_path / "temporary").iterdir()) == []
