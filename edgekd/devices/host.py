@@ -55,6 +55,7 @@ class HostDevice:
             "address": self.address,
             "board": read.one_fact(_text("/proc/device-tree/model").replace("\0", " ")),
             "cpu_model": read.parse_cpu_model(cpuinfo),
+            "core_models": read.parse_core_models(cpuinfo),
             "machine": platform.machine(),
             "cores": _usable_cores(),
             "cpu_flags": read.parse_cpu_flags(cpuinfo),

@@ -44,6 +44,7 @@ def test_a_pis_reply() -> None:
     assert facts == {
         "board": "Raspberry Pi 5 Model B Rev 1.0",
         "cpu_model": "Cortex-A76",
+        "core_models": {"0": "Cortex-A76"},
         "machine": "aarch64",
         "cores": 4,
         "cpu_flags": [],
