@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,6 +21,8 @@ class BenchPlan(Section):
     Modes: ``back-to-back`` infers without a pause; ``paced`` starts one inference every ``pace_ms``, as a camera app
     does; ``sustained`` is back-to-back for minutes, with a curve of medians per second.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("sample_ms", "end_to_end")
 
     launches: int = Field(default=7, ge=1, le=1000)
     """Fresh processes per model. More launches narrow the intervals: launches differ more than inferences do."""
