@@ -46,6 +46,10 @@ def names_of(lines: list[str]) -> set[str]:
     return {normalized(re.split(r"[\s<>=!~;\[(]", line, maxsplit=1)[0]) for line in lines} - {"edgekd"}
 
 
+# Used where the user has it beside edgekd: it has development releases alone.
+BESIDE = {"tflite_micro"}
+
+
 def imported() -> dict[str, set[Path]]:
     """Every module outside the standard library that the package imports, at load or later, and where."""
     found: dict[str, set[Path]] = {}
@@ -55,7 +59,7 @@ def imported() -> dict[str, set[Path]]:
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names = [node.module]
             for root in (name.partition(".")[0] for name in names):
-                if root not in sys.stdlib_module_names and root != "edgekd":
+                if root not in sys.stdlib_module_names and root not in {"edgekd", *BESIDE}:
                     found.setdefault(root, set()).add(path)
     return found
 

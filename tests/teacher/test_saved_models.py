@@ -147,6 +147,7 @@ def test_a_model_of_tensorflow_1_is_called_that_and_the_way_out_works(
 ) -> None:
     v1, old, images = tf.compat.v1, tmp_path / "old", probe_images((None, 16, 16, 3))
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        v1.set_random_seed(1)
         image = v1.placeholder(tf.float32, [None, 16, 16, 3])
         kernel = v1.get_variable("kernel", [3, 3, 3, 4], use_resource=False)
         weights = v1.get_variable("weights", [4, 3], use_resource=False)
