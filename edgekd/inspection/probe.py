@@ -15,6 +15,7 @@ from typing import Any
 from edgekd import processes
 from edgekd.errors import ArtifactError, UsageError
 from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.formats.artifact import read_content
 from edgekd.text import last_line
 
 Shapes = Mapping[str, Sequence[int]]
@@ -103,21 +104,20 @@ def check_runs(path: Path, *, timeout_s: float = TRIAL_S) -> None:
     A crafted .tflite can crash LiteRT, and this process with it, although its structure is sound. ONNX Runtime checks
     what it loads, so an .onnx is run only where an op of it could run for ever or take all memory.
 
-    Raises: ArtifactError if it crashes, exceeds ``timeout_s``, or is a .tflite that fails.
+    Raises: ArtifactError if it cannot be read, crashes, exceeds ``timeout_s``, or is a .tflite that fails.
     """
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[4:] == tflite_file.IDENTIFIER:
+    content = read_content(path)
+    if content[4:8] == tflite_file.IDENTIFIER:
         failure = probe(path, "tflite", timeout_s=timeout_s).failed
         if failure is not None:
             raise ArtifactError(_message(path, failure))
-    elif head[4:] != ort_file.IDENTIFIER and _is_unbounded(path):
+    elif content[4:8] != ort_file.IDENTIFIER and _is_unbounded(content, str(path)):
         probe(path, "onnx", timeout_s=timeout_s)
 
 
-def _is_unbounded(path: Path) -> bool:
+def _is_unbounded(content: bytes, name: str) -> bool:
     """Whether an .onnx holds an op that is not known to end soon in memory in proportion to what it takes."""
-    return any(node.op not in _BOUNDED for node in onnx_file.read(path.read_bytes(), str(path)).nodes)
+    return any(node.op not in _BOUNDED for node in onnx_file.read(content, name).nodes)
 
 
 def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:
