@@ -18,6 +18,7 @@ from typing import Literal
 
 from edgekd.bench.energy.records import PowerSource, Trace
 from edgekd.errors import UsageError
+from edgekd.storage import read_regular_file
 from edgekd.text import printable
 
 Quantity = Literal["time", "watts", "volts", "amps", "joules"]
@@ -96,7 +97,7 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{path} is larger than any meter's log ({_MOST_BYTES >> 20} MiB)")
-        text = path.read_bytes().decode("utf-8-sig", "replace").replace("\0", "")
+        text = read_regular_file(path, _MOST_BYTES).decode("utf-8-sig", "replace").replace("\0", "")
     except OSError as error:
         raise UsageError(f"--power-log {path}: {error.strerror}") from None
     head = "\n".join(text.splitlines()[:_HEADER_WITHIN])
