@@ -120,7 +120,7 @@ def command(
     from edgekd.cli.photos import open_photos
     from edgekd.data.class_names import read_class_names, reorder_classes
     from edgekd.export.android import assets_folder
-    from edgekd.export.input_model import PixelOptions, load_input_model
+    from edgekd.export.input_model import load_input_model
     from edgekd.extras import require
     from edgekd.storage import require_writable
 
@@ -133,7 +133,7 @@ def command(
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
     require_writable(out)
-    pixels = PixelOptions(**read_pixels(pixel_range, mean, std))
+    pixels = read_pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict)
     loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.foreign.options import FileOptions
+    from edgekd.foreign.options import FileOptions, PixelOptions
     from edgekd.formats.artifact import Artifact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,28 +54,23 @@ def read_file_options(values: Mapping[str, Any]) -> FileOptions:
     fields = {name: values[name] for name in ("input_size", "layout", "channels", "output", "crop")}
     classes = () if values["classes"] is None else read_class_names(values["classes"])
     try:
-        return FileOptions(classes=classes, **pixels, **fields)
+        return FileOptions(classes=classes, **vars(pixels), **fields)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name = str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "pixel-range"
         raise UsageError(f"--{name}: {problem['msg'].removeprefix('Value error, ')}") from None
 
 
-def read_pixels(pixel_range: str | None, mean: str | None, std: str | None) -> dict[str, Any]:
-    """``pixel_range``, ``mean`` and ``std`` as numbers. Raises: UsageError for values that do not go together."""
-    from edgekd.errors import UsageError
+def read_pixels(pixel_range: str | None, mean: str | None, std: str | None) -> PixelOptions:
+    """The pixel options as numbers. Raises: UsageError for values that do not go together."""
+    from edgekd.foreign.options import PixelOptions
 
-    limits = read_numbers("--pixel-range", pixel_range, 2)
-    means, deviations = read_numbers("--mean", mean, 3), read_numbers("--std", std, 3)
-    if (means is None) != (deviations is None):
-        raise UsageError("--mean and --std go together: give both, three numbers each, or neither")
-    if means is not None and limits is None:
-        raise UsageError("--mean and --std need --pixel-range: add 0,1 (torchvision's means) or 0,255")
-    if deviations is not None and min(deviations) <= 0:
-        raise UsageError(f"--std must be above 0, got {','.join(map(str, deviations))}")
-    if limits is not None and limits[0] == limits[1]:
-        raise UsageError("--pixel-range takes two different numbers, what black and white become, such as 0,1")
-    return {"pixel_range": limits, "mean": means, "std": deviations}
+    numbers: dict[str, Any] = {
+        "pixel_range": read_numbers("--pixel-range", pixel_range, 2),
+        "mean": read_numbers("--mean", mean, 3),
+        "std": read_numbers("--std", std, 3),
+    }
+    return PixelOptions(**numbers)
 
 
 def read_numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:

@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgekd.errors import ModelError, UsageError
+from edgekd.foreign.options import PIXEL_HINT, PixelOptions
 from edgekd.models.load import load_model
 from edgekd.models.pixel_evidence import find_pixel_evidence
 from edgekd.models.rebuild import PhotosAt
 from edgekd.quiet import import_keras
-
-Three = tuple[float, float, float]
-_OPTIONS = (
-    "Add --pixel-range 0,1 (or -1,1, or 0,255: what black and white become), and with it --mean and --std where the "
-    "channels were normalized (torchvision's networks: --pixel-range 0,1 --mean 0.485,0.456,0.406 "
-    "--std 0.229,0.224,0.225)"
-)
-
-
-@dataclass(frozen=True)
-class PixelOptions:
-    """What the model takes: black and white become ``pixel_range``, then ``(x - mean) / std`` per channel.
-
-    Raises UsageError for values that do not go together.
-    """
-
-    pixel_range: tuple[float, float] | None = None
-    mean: Three | None = None
-    std: Three | None = None
-
-    def __post_init__(self) -> None:
-        if (self.mean is None) != (self.std is None):
-            raise UsageError("--mean and --std go together: give both, three numbers each, or neither")
-        if self.mean is not None and self.pixel_range is None:
-            raise UsageError("--mean and --std need --pixel-range: add 0,1 (torchvision's means) or 0,255")
-        if self.std is not None and min(self.std) <= 0:
-            raise UsageError(f"--std must be above 0, got {','.join(map(str, self.std))}")
-        if self.pixel_range is not None and self.pixel_range[0] == self.pixel_range[1]:
-            raise UsageError("--pixel-range takes two different numbers, what black and white become, such as 0,1")
-
-    def __call__(self, pixels: Any) -> Any:
-        """Values float [..., 3] that the model takes for pixels 0..255 [..., 3]."""
-        low, high = self.pixel_range or (0.0, 255.0)
-        values = np.asarray(pixels, np.float64) * ((high - low) / 255) + low
-        return values if self.mean is None else (values - np.asarray(self.mean)) / np.asarray(self.std)
 
 
 def load_input_model(
@@ -89,7 +52,7 @@ def prepare_input(model: Any, where: str, *, input_size: int | None = None, pixe
     pixels = pixels or PixelOptions()
     if pixels.pixel_range is None and find_pixel_evidence(model) is None:
         raise ModelError(
-            f"{where}: which pixel values does it take? Its first layers do not show that they are 0..255. {_OPTIONS}"
+            f"{where}: which pixel values does it take? Its first layers do not show that they are 0..255. {PIXEL_HINT}"
         )
     first = affine_layers(pixels) if pixels.pixel_range is not None else []
     if not first and tuple(model.inputs[0].shape[1:3]) == (height, width):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
+
+from edgekd.errors import UsageError
+from edgekd.models.pixel_settings import Three
 from edgekd.teacher.settings import InputSettings
 
 PIXEL_HINT = (
@@ -12,6 +17,34 @@ PIXEL_HINT = (
     "--std 0.229,0.224,0.225)"
 )
 _EXAMPLES = {"layout": "nhwc or nchw", "input_size": "224", "classes": "a,b,c or labels.txt", "output": "NAME"}
+
+
+@dataclass(frozen=True)
+class PixelOptions:
+    """What a network takes: black and white become ``pixel_range``, then ``(x - mean) / std`` per channel.
+
+    Raises UsageError for values that do not go together.
+    """
+
+    pixel_range: tuple[float, float] | None = None
+    mean: Three | None = None
+    std: Three | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise UsageError("--mean and --std go together: give both, three numbers each, or neither")
+        if self.mean is not None and self.pixel_range is None:
+            raise UsageError("--mean and --std need --pixel-range: add 0,1 (torchvision's means) or 0,255")
+        if self.std is not None and min(self.std) <= 0:
+            raise UsageError(f"--std must be above 0, got {','.join(map(str, self.std))}")
+        if self.pixel_range is not None and self.pixel_range[0] == self.pixel_range[1]:
+            raise UsageError("--pixel-range takes two different numbers, what black and white become, such as 0,1")
+
+    def __call__(self, pixels: Any) -> Any:
+        """Values float [..., 3] that the model takes for pixels 0..255 [..., 3]."""
+        low, high = self.pixel_range or (0.0, 255.0)
+        values = np.asarray(pixels, np.float64) * ((high - low) / 255) + low
+        return values if self.mean is None else (values - np.asarray(self.mean)) / np.asarray(self.std)
 
 
 class FileOptions(InputSettings):

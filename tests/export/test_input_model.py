@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekd.errors import ModelError, UsageError
-from edgekd.export.input_model import PixelOptions, load_input_model, prepare_input
+from edgekd.export.input_model import load_input_model, prepare_input
+from edgekd.foreign.options import PixelOptions
 
 
 def network(size: int | None = 16, channels: int = 3) -> Any:
