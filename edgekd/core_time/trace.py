@@ -18,7 +18,6 @@ from edgekd.bench.prepared import PreparedInputs
 from edgekd.core_time.cores import Core
 from edgekd.devices import insncount
 from edgekd.devices.emulated import EmulatedDevice
-from edgekd.errors import DeviceError
 from edgekd.text import last_line
 
 if TYPE_CHECKING:
@@ -84,10 +83,11 @@ def record(device: EmulatedDevice, core: Core, target: BenchTarget, sampling: Sa
         argv = [device.python, f"{folder}/trace_agent.py", f"{folder}/plan.json"]
         done = device.with_plugin(plugin, {VARIABLE: str(control)}).run(argv, timeout_s)
         if done.status != 0:
-            raise DeviceError(
+            raise done.failure(
                 f"{device.address}: {target.name} was not traced: {last_line(done.stderr, most=500)}",
-                address=device.address, argv=argv, status=done.status, stdout=done.stdout, stderr=done.stderr,
-            )  # fmt: skip
+                address=device.address,
+                argv=argv,
+            )
         return read_parts(control, sampling)
 
 

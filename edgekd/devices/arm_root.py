@@ -269,11 +269,8 @@ def _run_or_raise(argv: list[str], what: str) -> None:
     ]
     full = "No space left" in done.stderr
     reason = last_line(errors[-1] if errors else output)
-    raise DeviceError(
+    raise done.failure(
         f"an arm64 root cannot be made: {what} ended with status {done.status}: {reason}"
         + (". Make space on this disk, or set XDG_CACHE_HOME to another one" if full else ""),
         argv=argv,
-        status=done.status,
-        stdout=done.stdout,
-        stderr=done.stderr,
     )

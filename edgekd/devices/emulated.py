@@ -255,14 +255,11 @@ class EmulatedDevice:
 
     def _check_count(self, counter: Path, argv: Sequence[str], done: Completed) -> None:
         if struct.unpack_from("<Q", counter.read_bytes())[0] == 0:
-            raise DeviceError(
+            raise done.failure(
                 f"{self.address}: {self._qemu.name} counted no instruction: {last_line(done.stderr)}. "
                 f"Set it up again: edgekd devices setup {self.address}",
                 address=self.address,
                 argv=argv,
-                status=done.status,
-                stdout=done.stdout,
-                stderr=done.stderr,
             )
 
     @contextlib.contextmanager

@@ -76,14 +76,11 @@ def compile_plugin(folder: Path, qemu: Path, address: str, source: Path = SOURCE
             if done.status != 0:
                 errors = "\n".join(line for line in done.stderr.splitlines() if "error" in line)
                 reason = first_line(errors or done.stderr)
-                raise DeviceError(
+                raise done.failure(
                     f"{address}: {compiler} could not compile {source.name}: {reason}. "
                     "On Debian: apt-get install gcc libc6-dev",
                     address=address,
                     argv=argv,
-                    status=done.status,
-                    stdout=done.stdout,
-                    stderr=done.stderr,
                 )
     except OSError as error:
         raise DeviceError(

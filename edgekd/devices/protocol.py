@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from edgekd.devices.facts import Facts
+from edgekd.errors import DeviceError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Completed:
     status: int
     stdout: str
     stderr: str
+
+    def failure(self, message: str, *, address: str = "", argv: Sequence[str] = ()) -> DeviceError:
+        """The error that says ``message`` and carries what this command, ``argv`` on ``address``, ended with."""
+        return DeviceError(
+            message, address=address, argv=argv, status=self.status, stdout=self.stdout, stderr=self.stderr
+        )
 
 
 @runtime_checkable

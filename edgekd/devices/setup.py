@@ -246,13 +246,10 @@ def _run_or_raise(device: Device, argv: list[str], doing: str) -> Completed:
 
 def _failure(device: Device, argv: list[str], doing: str, done: Completed) -> DeviceError:
     hint = ". Free some space on it" if "No space left" in done.stderr else ""
-    return DeviceError(
+    return done.failure(
         f"{device.address}: cannot {doing}: {last_line(done.stderr)}{hint}",
         address=device.address,
         argv=argv,
-        status=done.status,
-        stdout=done.stdout,
-        stderr=done.stderr,
     )
 
 

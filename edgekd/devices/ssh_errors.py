@@ -44,13 +44,10 @@ def not_started(address: str, argv: Sequence[str], done: Completed, is_python: b
         why = f"its Python has no {name}. Install what measuring needs: edgekd devices setup {address}"
     else:
         return None
-    return DeviceError(
+    return done.failure(
         f"{address}: {why}",
         address=address,
         argv=argv,
-        status=done.status,
-        stdout=done.stdout,
-        stderr=done.stderr,
     )
 
 

@@ -214,13 +214,10 @@ class AndroidApp:
         # am's status is 0 whatever it says in older versions.
         if done.status != 0 or re.search(r"^(?:Error|java\.lang|.*Exception:)", output, re.MULTILINE):
             errors = [line for line in output.splitlines() if re.match(r"Error|.*Exception:", line)]
-            raise DeviceError(
+            raise done.failure(
                 f"{self._device.address}: the demo's benchmark did not start: {explain((errors or [output])[-1])}",
                 address=self._device.address,
                 argv=argv,
-                status=done.status,
-                stdout=done.stdout,
-                stderr=done.stderr,
             )
 
     def _wait(self, remote: str, timeout_s: float) -> Completed:

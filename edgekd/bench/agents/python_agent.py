@@ -89,11 +89,8 @@ def _describe_end(device: Device, argv: Sequence[str], done: Completed) -> Devic
     last = last_line(done.stderr, most=500).replace(python_agent.STAGE, "it was ")
     missing = "No module named" in last or done.status == 127
     hint = f". Set it up: edgekd devices setup {device.address}" if missing and device.address != "host" else ""
-    return DeviceError(
+    return done.failure(
         f"ended with status {done.status}: {last}{hint}",
         address=device.address,
         argv=argv,
-        status=done.status,
-        stdout=done.stdout,
-        stderr=done.stderr,
     )
