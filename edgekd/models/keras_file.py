@@ -79,6 +79,10 @@ def check_keras_file(path: Path) -> KerasFile:
                 f"{path} holds a {_LAMBDA if name == '__lambda__' else name} layer, which is "
                 "Python code, and code from a file is never run. Save the model with a layer class of your own instead"
             )
+        if module == "keras.quantizers":
+            raise ModelError(
+                f"{path} was quantized by Keras ({one_line(name)}). Save the model as it was before model.quantize(...)"
+            )
         if name in _FILES:
             raise ModelError(f"{path} holds a {name} layer, which reads other files. Save the network without it")
         # What users register has the name of a package before its own: "Custom>Blur".

@@ -55,11 +55,13 @@ def load_model(path: str | os.PathLike[str], photos: PhotosAt | None = None) -> 
 def plain_model(model: Any, where: str, photos: PhotosAt | None = None) -> Any:
     """A Keras model in float32 whose input and output are not in lists; one of several inputs as it is.
 
+    Scores [N, 1, 1, C], of a last layer that is a convolution, become [N, C].
+
     Raises ModelError naming ``where``, where it computes something else for ``photos`` in float32.
     """
     if len(getattr(model, "inputs", None) or ()) != 1:
         return model
-    return in_float32(_without_lists(model), where, photos)
+    return in_float32(row_of_scores(_without_lists(model)), where, photos)
 
 
 def import_custom_layers(modules: Sequence[str]) -> None:
@@ -85,6 +87,17 @@ def _without_lists(model: Any) -> Any:
     if len(model.outputs) != 1 or not any(isinstance(x, (list, dict)) for x in (graph.input, graph.output)):
         return model
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+
+
+def row_of_scores(model: Any) -> Any:
+    """A model that gives [N, 1, 1, C] as one that gives [N, C]; any other itself."""
+    import keras
+
+    outputs = list(getattr(model, "outputs", None) or ())
+    shape = tuple(outputs[0].shape) if len(outputs) == 1 else ()
+    if len(shape) < 3 or set(shape[1:-1]) != {1} or shape[-1] is None:
+        return model
+    return keras.Model(model.inputs[0], keras.layers.Reshape((shape[-1],))(outputs[0]), name=model.name)
 
 
 def _check_weights(model: Any, path: Path) -> None:

@@ -14,11 +14,13 @@ from edgekd.models.rebuild import apply_copy, copy_state, functional
 
 TWO_CLASSES = "two_classes"
 """Name of the layer that turns one sigmoid's input into two logits."""
-_LINEAR, _SOFTMAX, _SIGMOID = "linear", "softmax", "sigmoid"
+_LINEAR, _SOFTMAX, _LOG_SOFTMAX, _SIGMOID = "linear", "softmax", "log_softmax", "sigmoid"
 
 
 def logits_model(model: Any, name: str) -> Any:
     """Return ``model`` with a trailing softmax taken off: a layer, an activation, or the end of a model nested in it.
+
+    So is a log-softmax.
 
     One sigmoid, or one logit, becomes two logits, 0 and its own. The weights are shared.
 
@@ -28,7 +30,7 @@ def logits_model(model: Any, name: str) -> Any:
     model = functional(model)
     bare, squash = _without_squash(model, name)
     classes = model.output_shape[-1]
-    if squash == _SOFTMAX:
+    if squash in (_SOFTMAX, _LOG_SOFTMAX):
         if classes == 1:
             raise ModelError(
                 f"{name} applies a softmax to one score, which is then always 1. Save it again with a sigmoid"
@@ -69,6 +71,8 @@ def apply_squash(model: Any, name: str) -> Callable[[npt.NDArray[Any]], npt.NDAr
     _, squash = _without_squash(functional(model), name)
     if squash == _SOFTMAX:
         return _softmax
+    if squash == _LOG_SOFTMAX:
+        return lambda logits: np.log(_softmax(logits))
     if model.output_shape[-1] != 1:
         return lambda logits: logits
     if squash == _SIGMOID:
@@ -101,8 +105,7 @@ def _is_logit(model: Any) -> bool:
         return _is_logit(last)
     if _passes(last):
         return _is_logit(keras.Model(model.inputs, _fed(model)))
-    weighted = isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense))
-    return weighted and _activation(last) in (_LINEAR, "")
+    return isinstance(last, _weighted_layers()) and _activation(last) in (_LINEAR, "")
 
 
 def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
@@ -119,7 +122,7 @@ def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) ->
 
 
 def _without_squash(model: Any, name: str) -> tuple[Any, str]:
-    """The model before its last activation, and which that was: linear, softmax or sigmoid."""
+    """The model before its last activation, and which that was: linear, softmax, log_softmax or sigmoid."""
     import keras
 
     last = functional(_last(model))
@@ -131,12 +134,16 @@ def _without_squash(model: Any, name: str) -> tuple[Any, str]:
     if _passes(last):
         inner, squash = _without_squash(keras.Model(model.inputs, _fed(model), name=model.name), name)
         return (model, squash) if squash == _LINEAR else (inner, squash)
+    if _flattens_scores(last, model):
+        inner, squash = _without_squash(keras.Model(model.inputs, _fed(model), name=model.name), name)
+        row = keras.layers.Reshape(model.output_shape[1:])
+        return (model, squash) if squash == _LINEAR else (keras.Model(inner.inputs, row(inner.output)), squash)
     activation = _squash_of(last)
-    if activation in (_LINEAR, "", "log_softmax"):
+    if activation in (_LINEAR, ""):
         return model, _LINEAR
-    if activation not in (_SOFTMAX, _SIGMOID):
+    if activation not in (_SOFTMAX, _LOG_SOFTMAX, _SIGMOID):
         raise ModelError(f"{name} ends in a {activation!r} activation; a classifier must end in logits or in a softmax")
-    if isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense)):
+    if isinstance(last, _weighted_layers()):
         twin = type(last).from_config({**last.get_config(), "activation": None})
         logits = twin(_fed(model))
         copy_state(last, twin)
@@ -153,15 +160,29 @@ def _passes(last: Any) -> bool:
     return isinstance(last, (keras.layers.Identity, keras.layers.Dropout))
 
 
+def _flattens_scores(last: Any, model: Any) -> bool:
+    """Whether it makes a row [N, C] of scores [N, 1, 1, C], those of a last layer that is a convolution."""
+    import keras
+
+    return isinstance(last, (keras.layers.Flatten, keras.layers.Reshape)) and set(_fed(model).shape[1:-1]) == {1}
+
+
+def _weighted_layers() -> tuple[type, ...]:
+    """The layers that a classifier's scores come from; each may have an activation."""
+    import keras
+
+    return keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Conv2D
+
+
 def _squash_of(last: Any) -> str:
     """The activation that a layer or an op of `keras.ops` ends in."""
     import keras
 
     if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Softmax":
         return _SOFTMAX
-    if isinstance(last, (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Activation)):
+    if isinstance(last, (*_weighted_layers(), keras.layers.Activation)):
         return _activation(last)
-    return _SIGMOID if type(last).__name__ == "Sigmoid" else _LINEAR
+    return {"Sigmoid": _SIGMOID, "LogSoftmax": _LOG_SOFTMAX}.get(type(last).__name__, _LINEAR)
 
 
 def _last(model: Any) -> Any:

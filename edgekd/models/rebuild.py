@@ -7,6 +7,7 @@ any layer may do so. Keras restores them when a file is loaded, and by the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
+from edgekd.text import first_line
 
 TOLERANCE = 1e-4
 """Largest difference of a rebuilt model's outputs, as a share of the largest output."""
@@ -183,7 +185,10 @@ def check_rebuilt(
 
 
 def run_layers(model: Any, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Outputs float32 of ``model`` for images [N, H, W, C] of any size, layer by layer in inference mode."""
+    """Outputs float32 of ``model`` for images [N, H, W, C] of any size, layer by layer in inference mode.
+
+    Raises ModelError where Keras does not run it.
+    """
     import keras
 
     graph, parts = functional(model), []
@@ -196,12 +201,21 @@ def run_layers(model: Any, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
     for start in range(0, len(images), _BATCH):
         batch = keras.ops.convert_to_tensor(np.asarray(images[start : start + _BATCH], np.float32))
-        if hasattr(graph, "_run_through_graph"):
-            outputs = graph._run_through_graph(batch, operation_fn=lambda operation: operation, call_fn=call)
-        else:
-            outputs = graph(batch, training=False)
+        try:
+            if hasattr(graph, "_run_through_graph"):
+                outputs = graph._run_through_graph(batch, operation_fn=lambda operation: operation, call_fn=call)
+            else:
+                outputs = graph(batch, training=False)
+        except Exception as error:  # Keras and its backend raise many kinds.
+            raise ModelError(f"Keras itself does not run {model.name} on an image: {reason_of(error)}") from None
         parts.append(np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(outputs)[0]), np.float32))
     return np.concatenate(parts)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of Keras says, without its words about which call it was."""
+    bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", str(error), re.DOTALL)
+    return first_line(bold[1] if bold else error)
 
 
 def images_for(shape: tuple[int | None, ...], photos: PhotosAt | None) -> npt.NDArray[Any]:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError, ModelError
-from edgekd.models.load import load_model
+from edgekd.models.load import load_model, row_of_scores
 from edgekd.models.logits import logits_model
 from edgekd.models.pixel_evidence import fold_preprocessing
-from edgekd.models.rebuild import in_float32
+from edgekd.models.rebuild import check_rebuilt, copy_model, images_for, in_float32, reason_of
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -70,8 +70,10 @@ def load_float_model(model: Any) -> FloatModel:
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
     _check_weights(model)
-    model = _two_classes(_in_float32(model))
+    model = _two_classes(_unrolled(row_of_scores(_in_float32(model))))
     height, width, classes = _geometry(model)
+    if _last_activation(_functional(model)) == "log_softmax":
+        model = logits_model(model, model.name)
     functional = fold_preprocessing(_functional(model))
     needs_softmax = not _ends_in_softmax(functional, height, width)
     rescaling = _leading_rescaling(functional)
@@ -124,6 +126,35 @@ def _in_float32(model: Any) -> Any:
         return in_float32(model, model.name)
     except ModelError as error:
         raise ExportError(str(error)) from None
+
+
+def _unrolled(model: Any) -> Any:
+    """A model whose recurrent layers go step by step through their input, because files have no loops.
+
+    Raises ExportError where that gives other outputs.
+    """
+    if not _loops(model):
+        return model
+    try:
+        unrolled = copy_model(model, copy=lambda layer: type(layer).from_config(_unroll(layer.get_config())))
+        check_rebuilt(model, unrolled, images_for(model.inputs[0].shape, None), model.name)
+    except (ValueError, TypeError, ModelError) as error:
+        raise ExportError(f"{model.name} has loops that can't be written out: {reason_of(error)}") from None
+    return unrolled
+
+
+def _loops(model: Any) -> list[Any]:
+    import keras
+
+    layers = model._flatten_layers()
+    return [layer for layer in layers if isinstance(layer, keras.layers.RNN) and not getattr(layer, "unroll", False)]
+
+
+def _unroll(config: Any) -> Any:
+    """A layer's config with every ``unroll`` in it set, of layers within it too."""
+    if isinstance(config, dict):
+        return {key: True if key == "unroll" else _unroll(value) for key, value in config.items()}
+    return [_unroll(value) for value in config] if isinstance(config, list) else config
 
 
 def _two_classes(model: Any) -> Any:
@@ -214,7 +245,10 @@ def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
         )
     # Judged by the values, because a layer, an op or a nested model can compute the softmax.
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
-    outputs: NDArray[np.float32] = keras.ops.convert_to_numpy(call(model, pixels))
+    try:
+        outputs: NDArray[np.float32] = keras.ops.convert_to_numpy(call(model, pixels))
+    except Exception as error:  # Keras and its backend raise many kinds.
+        raise ExportError(f"Keras itself does not run {model.name} on an image: {reason_of(error)}") from None
     if not np.isfinite(outputs).all():
         raise ExportError(
             f"{model.name} gives NaN or infinity on pixels 0..255. Look at its weights and its input range"

@@ -97,6 +97,14 @@ def test_a_keras_2_file_is_called_that_and_the_way_out_works(tmp_path: Path, suf
     assert network.run(images) == pytest.approx(np.asarray(model(images)), abs=1e-6)
 
 
+def test_a_file_that_keras_quantized_is_called_that(tmp_path: Path) -> None:
+    model = network()
+    model.quantize("int8")
+    model.save(tmp_path / "small.keras")
+    with pytest.raises(ModelError, match=r"was quantized by Keras .* as it was before model\.quantize"):
+        load_model(tmp_path / "small.keras")
+
+
 def test_a_class_of_another_module_is_not_imported(tmp_path: Path) -> None:
     network().save(tmp_path / "m.keras")
 

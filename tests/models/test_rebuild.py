@@ -170,6 +170,35 @@ def test_one_score_is_two_classes(ending: str) -> None:
     assert difference == pytest.approx(score if "logit" in ending else np.log(score / (1 - score)), abs=1e-3)
 
 
+@pytest.mark.parametrize("ending", ["log_softmax", "log_softmax op", "1x1 convolution", "flattened convolution"])
+def test_other_ways_to_end_in_scores(ending: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    image, layers = keras.Input((16, 16, 3)), keras.layers
+    x = layers.GlobalAveragePooling2D(keepdims="conv" in ending)(layers.Rescaling(1 / 64)(image))
+    if "conv" in ending:
+        x = layers.Conv2D(3, 1, activation="softmax")(x)
+        x = layers.Flatten()(x) if ending.startswith("flattened") else x
+    else:
+        x = layers.Dense(3, activation=None if ending.endswith("op") else "log_softmax")(x)
+        x = keras.ops.log_softmax(x) if ending.endswith("op") else x
+    original = keras.Model(image, x)
+    original.save(tmp_path / "m.keras")
+    model = load_model(tmp_path / "m.keras")
+    logits = logits_model(model, "m")
+    assert model.output_shape == logits.output_shape == (None, 3)
+    rows = run_layers(logits, IMAGES)
+    assert check_rebuilt(model, copy_model(logits), IMAGES, "m", finish=apply_squash(model, "m")) < 1e-6
+    # Neither probabilities nor their logarithms, of which a loss would take a softmax again.
+    assert not np.allclose(rows.sum(axis=1), 1, atol=1e-3) and not np.allclose(np.exp(rows).sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_model_that_keras_does_not_run_is_called_that() -> None:
+    image = keras.Input((16, 16, 3))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    with pytest.raises(ModelError, match=r"^Keras itself does not run \w+ on an image: Input 0 .* incompatible"):
+        run_layers(model, IMAGES[:, :8])
+
+
 def test_other_models_are_refused_by_their_shapes() -> None:
     table = keras.Sequential([keras.Input((10,)), keras.layers.Dense(3)])
     with pytest.raises(ModelError, match=r"m takes \[N, 10\]: edgekd takes models of one image"):

@@ -66,6 +66,23 @@ def test_a_sequential_shows_its_range() -> None:
     assert np.allclose(source.model(pixels), model(pixels), atol=1e-6)
 
 
+def test_recurrent_layers_are_written_out_step_by_step() -> None:
+    import keras
+    from keras import layers
+
+    image = keras.Input((8, 6, 3))
+    steps = layers.Reshape((8, 18))(layers.Rescaling(1 / 255)(image))
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(steps)
+    frames = layers.ConvLSTM2D(2, (1, 2))(layers.Reshape((8, 1, 8, 1))(both))
+    ends = layers.Concatenate()([layers.GRU(4)(both), layers.Flatten()(frames)])
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(ends))
+    source = load_float_model(model)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 6, 3)).astype(np.float32)
+    assert np.allclose(source.model(pixels), model(pixels), atol=1e-6)
+    loops = [layer for layer in source.model._flatten_layers() if isinstance(layer, layers.RNN)]
+    assert loops and all(layer.unroll for layer in loops)
+
+
 def test_models_that_cannot_be_students_are_refused(tmp_path: Path) -> None:
     import keras
     from keras import layers
