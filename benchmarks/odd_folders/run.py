@@ -127,6 +127,8 @@ FOLDERS: dict[str, Maker] = {
     "Latin-1 names": latin1_folder,
     ".jfif, .mpo, .heic": other_suffixes,
     "a pipe, /dev/zero, 40 GB, a broken link": odd_files,
+    "a folder in a folder": folders("set/photos/a", "set/photos/b"),
+    "an archive": lambda root: Writer(root).file("photos.zip", b"PK").root / "photos.zip",
     "photos without folders": lambda root: Writer(root).file("0.png", photo(0)).root,
 }
 CSVS: dict[str, Maker] = {
@@ -142,7 +144,11 @@ CSVS: dict[str, Maker] = {
     "labels with spaces, case": table("filename,label|green/{}.png, g|röt/{}.png,G"),
     "names without suffix": table("filename,label|green/{},g|röt/{},r"),
     "names outside the folder": table("filename,label|../green/{}.png,g|röt/{}.png,r"),
-    "other columns": table("file,class|green/{}.png,g|röt/{}.png,r"),
+    "columns of other names": table("file,class|green/{}.png,g|röt/{}.png,r"),
+    "a numbered column first, as pandas writes": table(",filename,label|{},green/{}.png,g|{},röt/{}.png,r"),
+    "no column of labels": table("filename,g,r|green/{}.png,1,0|röt/{}.png,0,1"),
+    "no names of columns": table("green/0.png,g|green/{}.png,g|röt/{}.png,r"),
+    "a class called nan": table("filename,label|green/{}.png,nan|röt/{}.png,r"),
     "not a text": lambda root: Writer(root).file("photos.csv", b"filename,label\n\x81\x8d\n").root / "photos.csv",
 }
 

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from edgekd.data.csv_columns import columns_of, delimiter_of
 from edgekd.data.csv_names import FileFinder
 from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, require_folder, split_name
 from edgekd.data.names import clean_name
@@ -13,14 +14,13 @@ from edgekd.data.text_file import read_text_file
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
 
-_COLUMNS = ("filename", "label", "split")
-_DELIMITERS = (",", ";", "\t", "|")
 Row = dict[str, str]
 
 
 def list_csv(path: Path, images: Path | None = None) -> Listing:
-    """List the photos of a CSV with the columns filename, label and, if wanted, split.
+    """List the photos of a CSV with the columns filename, label and, if wanted, split; other columns are not read.
 
+    The columns may also have the names that other tools give them, such as image and class.
     It may be UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs. A file is looked for next to the CSV, then
     in ``images``; if that is not given, then in the CSV's folder's subfolder, where there is exactly one. Backslashes,
     absolute names and names of other case or Unicode form are looked for in the same folders. A row with an empty label
@@ -32,7 +32,8 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
     missing: list[str] = []
     repeated: list[str] = []
     contradicting: list[str] = []
-    for number, row in _rows(text, path):
+    rows, ignored = _rows(text, path)
+    for number, row in rows:
         name = _checked_name(row["filename"], path, number)
         label, split = _label_and_split(row, path, number)
         file = finder.find(name)
@@ -55,6 +56,7 @@ def list_csv(path: Path, images: Path | None = None) -> Listing:
             "missing-files", tuple(missing), f"files listed in {path.name} that are not in {finder.searched} (left out)"
         ),
         Finding("renamed-files", tuple(finder.renamed), f"files found under another name than in {path.name} (used)"),
+        Finding("other-columns", ignored, f"columns of {path.name} that are not read"),
         Finding("repeated-rows", tuple(repeated), f"rows of {path.name} that repeat a file (used once)"),
         Finding("conflicting-labels", tuple(contradicting), "files listed with two labels (the first is used)"),
         Finding(
@@ -77,31 +79,26 @@ def _folders(path: Path, images: Path | None) -> list[Path]:
     return [path.parent, *inside] if len(inside) == 1 else [path.parent]
 
 
-def _rows(text: str, path: Path) -> list[tuple[int, Row]]:
-    """Line number and values of every row. Raises DataError."""
+def _rows(text: str, path: Path) -> tuple[list[tuple[int, Row]], tuple[str, ...]]:
+    """Line number and values of every row, and the names of columns that are not read. Raises DataError."""
     start, delimiter = _dialect(text)
-    reader = csv.DictReader(io.StringIO(text[start:], newline=""), restkey="", strict=True, delimiter=delimiter)
+    reader = csv.DictReader(io.StringIO(text[start:], newline=""), strict=True, delimiter=delimiter)
     first_line = text.count("\n", 0, start)
     try:
-        columns = tuple(clean_name(name).lower() for name in reader.fieldnames or ())
-        if not {"filename", "label"} <= set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
-            raise DataError(
-                f"{path} has the columns {', '.join(columns) or '(none)'}. "
-                "Its first line must be filename,label or filename,label,split, separated by commas or semicolons"
-            )
-        reader.fieldnames = list(columns)
+        columns = columns_of(reader.fieldnames or (), str(path))
+        reader.fieldnames = list(columns.names)
         rows = []
         for row in reader:
             number = first_line + reader.line_num
-            if None in row.values() or "" in row:
-                raise DataError(f"{path}, line {number}: not {len(columns)} values. Correct the line")
+            if None in row.values() or None in row:
+                raise DataError(f"{path}, line {number}: not {len(columns.names)} values. Correct the line")
             rows.append((number, {key: value.strip() for key, value in row.items()}))
     except csv.Error as error:
         reason = "a quotation mark is opened and not closed" if "end of data" in str(error) else str(error)
         raise DataError(f"{path} cannot be read as a CSV: {reason}. Correct it") from None
     if not rows:
         raise DataError(f"{path} lists no photos. Add a line per photo: filename,label")
-    return rows
+    return rows, columns.ignored
 
 
 def _dialect(text: str) -> tuple[int, str]:
@@ -109,10 +106,7 @@ def _dialect(text: str) -> tuple[int, str]:
     first = text.split("\n", 1)[0].strip()
     if first.lower().startswith("sep=") and len(first) == 5:
         return text.find("\n") + 1, first[4]
-    for delimiter in _DELIMITERS:
-        if {"filename", "label"} <= {clean_name(name).strip('"').lower() for name in first.split(delimiter)}:
-            return 0, delimiter
-    return 0, ","
+    return 0, delimiter_of(first)
 
 
 def _checked_name(text: str, path: Path, number: int) -> str:

@@ -112,11 +112,12 @@ def _check_classes(root: Path, folders: list[Path], classes: Sequence[str]) -> N
             "or, if these are classes, list the names of all classes (classes in [data])"
         )
     if len(folders) == 1 and doubtful:
-        inner = [path.name for path in _subfolders(folders[0])[0]]
+        deepest = folders[0]
+        while len(inner := _subfolders(deepest)[0]) == 1 and not _has_photos(deepest) and not deepest.is_symlink():
+            deepest = inner[0]
         if len(inner) > 1:
-            raise DataError(
-                f"{root} has one folder, which has folders of its own ({_first_names(inner)}). Give {folders[0]}"
-            )
+            names = _folder_names(inner)
+            raise DataError(f"{root} has one folder, which has folders of its own ({names}). Give {deepest}")
     _check_inner_folders(root, folders, doubtful)
 
 

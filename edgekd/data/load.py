@@ -16,7 +16,7 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.folder import list_class_folders, list_unlabelled
 from edgekd.data.listing import ListedPhoto, Listing, class_order
-from edgekd.data.names import clean_name, explain_unknown, similar_names
+from edgekd.data.names import clean_name, explain_unknown, missing_values, similar_names
 from edgekd.data.reading import Look, look_at_all
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
@@ -27,6 +27,7 @@ PathLike = str | os.PathLike[str]
 # Findings that explain why a class has no photos.
 _REASONS = ("missing-files", "undecodable", "missing-decoder", "other-files")
 _SMALL_GROUP = 50
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _IMAGES_WITHOUT_CSV = "images= says where a CSV's files are, and the source is not a .csv. Leave it out"
 
 
@@ -97,6 +98,7 @@ def load_dataset(
     findings.extend(decode_findings)
     _require_photos(items, order, findings)
     findings.append(Finding("similar-classes", similar_names(order), "classes whose names are hardly different"))
+    findings.append(Finding("missing-labels", missing_values(order), "classes that may be photos without a label"))
     exact = exact_groups([(look.sha256, look.pixels_sha256) for look in looks])
     groups, bits = _group(exact, looks, policy)
     findings.extend(_tightened(items, groups, bits, policy))
@@ -128,7 +130,8 @@ def _list(source: PathLike | Sequence[PathLike], images: Path | None, classes: t
     if suffix == ".npz":
         return list_npz(path)
     if path.is_file():
-        raise UsageError(f"{path} is not a source of photos. Give a folder, a .csv or a .npz")
+        unpack = "Unpack it, and give the folder" if suffix in _ARCHIVES else "Give a folder, a .csv or a .npz"
+        raise UsageError(f"{path} is not a source of photos. {unpack}")
     return list_class_folders(path, classes)
 
 
@@ -166,7 +169,8 @@ def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str
         )
     if len(order) < 2:
         raise DataError(
-            f"the data has {len(order)} classes {list(order)}, and a classifier needs two. Add another class"
+            f"the data has {'one class' if order else 'no classes'} {list(order)}, and a classifier needs two. Add "
+            "another class"
         )
     return order
 

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+_MISSING_VALUES = ("nan", "null", "none", "n/a", "na", "<na>", "nil", "undefined", "#n/a", "?")
 # Byte order marks, and marks of direction or joining that editors and spreadsheets leave in a name.
 _MARKS = dict.fromkeys(map(ord, "\ufeff\u200b\u200e\u200f\u2060"))
 
@@ -52,6 +53,11 @@ def similar_names(names: Iterable[str]) -> tuple[str, ...]:
     for name in sorted(set(names)):
         groups.setdefault(clean_name(name).casefold(), []).append(name)
     return tuple(str(describe_difference(group[0], other)) for group in groups.values() for other in group[1:])
+
+
+def missing_values(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``names`` that tables and programs write where there is no value."""
+    return tuple(repr(name) for name in names if clean_name(name).casefold() in _MISSING_VALUES)
 
 
 def match_names(names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:

@@ -163,7 +163,8 @@ def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], n
     if shares and len(groups) < needed:
         photos = sum(len(members) for members in groups)
         raise SplitError(
-            f"class {name!r} has {photos} photos to split, in {len(groups)} groups of (near) duplicates, and train, "
+            f"class {name!r} has {photos} photo{'s' * (photos > 1)} to split, in {len(groups)} "
+            f"group{'s' * (len(groups) > 1)} of (near) duplicates, and train, "
             f"{' and '.join(shares)} need {needed} groups. Add photos of it, set the share of a "
             "split to 0, or near_duplicates to false if these are different photos"
         )

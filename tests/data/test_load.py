@@ -196,13 +196,13 @@ def test_too_few_photos_and_wrong_sources(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no usable photo of class b"):
         load_dataset(tmp_path / "empty", policy=SplitPolicy())
     make.class_folders(tmp_path / "single", {"a": 5})
-    with pytest.raises(DataError, match=r"1 classes .* needs two"):
+    with pytest.raises(DataError, match=r"the data has one class .* needs two"):
         load_dataset(tmp_path / "single", policy=SplitPolicy())
     with pytest.raises(DataError, match="does not exist"):
         load_dataset(tmp_path / "nowhere", policy=SplitPolicy())
     with pytest.raises(DataError, match="no folders in it"):
         load_dataset(tmp_path / "single/a", policy=SplitPolicy())
-    with pytest.raises(UsageError, match="not a source of photos"):
+    with pytest.raises(UsageError, match=r"not a source of photos\. Unpack it, and give the folder"):
         load_dataset(make.write(tmp_path / "x.zip", b""), policy=SplitPolicy())
     with pytest.raises(UsageError, match="images="):
         load_dataset(tmp_path / "few", images=tmp_path, policy=SplitPolicy())

@@ -77,6 +77,9 @@ def test_one_folder_too_far_out_names_the_one_to_give(tmp_path: Path) -> None:
     of_class(tmp_path, "dataset/a", "dataset/b")
     with pytest.raises(DataError, match=r"has one folder, which has folders of its own \(a, b\). Give .*/dataset"):
         load_dataset(tmp_path)
+    of_class(tmp_path / "deep", "dataset/images/a", "dataset/images/b")
+    with pytest.raises(DataError, match=r"folders of its own \(a, b\)\. Give .*/deep/dataset/images$"):
+        load_dataset(tmp_path / "deep")
 
 
 def test_what_archives_leave_is_no_class(tmp_path: Path) -> None:
@@ -95,6 +98,11 @@ def test_names_that_differ_in_case_only_are_named(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert dataset.classes == ("Clean", "clean", "littered")
     assert "'Clean' and 'clean' differ only in case" in warnings(dataset)["similar-classes"]
+
+
+def test_a_class_that_is_a_missing_value_is_named(tmp_path: Path) -> None:
+    of_class(tmp_path, "clean", "littered", "NaN")
+    assert "may be photos without a label: 1 ('NaN')" in warnings(load_dataset(tmp_path))["missing-labels"]
 
 
 def test_names_of_other_form_are_one_class(tmp_path: Path) -> None:

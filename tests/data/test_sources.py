@@ -115,6 +115,18 @@ def test_csv_with_splits_and_untidy_rows(tmp_path: Path) -> None:
     }
 
 
+def test_csv_columns_of_other_tools(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        make.write(tmp_path / name, b"x")
+    table = ",Image,width,Class,subset\n0,1.png,640,cat,train\n1,2.png,640,dog,valid\n"
+    listing = list_csv(a_csv(tmp_path, table))
+    assert rows(listing) == [("1.png", "cat", "train"), ("2.png", "dog", "val")]
+    assert found(listing) == {"other-columns": ("column 1", "width")}
+    # A column of our own name is the one that is meant.
+    listing = list_csv(a_csv(tmp_path, "filename;class;label\n1.png;animal;cat\n2.png;animal;dog\n"))
+    assert listing.classes == ("cat", "dog") and found(listing) == {"other-columns": ("class",)}
+
+
 def test_csv_images_beside_it_in_the_one_folder_or_where_said(tmp_path: Path) -> None:
     path = a_csv(tmp_path / "data", "filename,label\n1.png,0\n2.png,1\n")
     with pytest.raises(DataError, match=r"none of the 2 files .* Say where they are with images="):
@@ -132,7 +144,11 @@ def test_csv_images_beside_it_in_the_one_folder_or_where_said(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("file,label\na.png,1\n", "has the columns file, label"),
+        ("files,label\na.png,1\n", "has the columns files, label.* must be filename,label"),
+        ("a.png,1\nb.png,2\n", "has the columns a.png, 1. They look like a photo and its label: write filename,label"),
+        ("filename,cat,dog\na.png,1,0\n", "No column is called label. Give each photo one label"),
+        ("file,path,label\na.png,a.png,1\n", "several columns that may be the filename: file, path"),
+        ("filename,label,label\na.png,1,2\n", "several columns that may be the label: label, label"),
         ("filename:label\na.png:1\n", "separated by commas or semicolons"),
         ("filename,label\n", "lists no photos"),
         ("filename,label\na.png\n", "line 2: not 2 values"),
