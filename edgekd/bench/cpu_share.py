@@ -25,8 +25,8 @@ SHARE_LIMIT = 0.80
 WHOLE_SHARE = 0.99
 # An app's own CPU time comes in milliseconds.
 _CLOCK_S = 0.002
-# These compute elsewhere: their process may wait.
-_OFF_CPU = ("gpu", "nnapi")
+# It computes elsewhere: its process may wait.
+_OFF_CPU = ("gpu",)
 
 
 def cpu_share(launch: Launch, mode: Mode) -> float | None:

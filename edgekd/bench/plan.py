@@ -9,7 +9,11 @@ from pydantic import Field, field_validator, model_validator
 from edgekd.section import Section
 
 Mode = Literal["back-to-back", "paced", "sustained"]
-Delegate = Literal["xnnpack", "none", "gpu", "nnapi"]
+Delegate = Literal["xnnpack", "none", "gpu"]
+NNAPI_IS_GONE = (
+    'the delegate "nnapi" is gone: Android deprecated NNAPI in version 15, and LiteRT left it. '
+    'Use "xnnpack", "gpu" or "none"'
+)
 
 # A camera's frame at 30 a second.
 FRAME_MS = 1000 / 30
@@ -55,6 +59,13 @@ class BenchPlan(Section):
     """Seconds after which a launch is ended and counted as failed."""
     seed: int = Field(default=0, ge=0)
     """Seed of the random order of models within each round."""
+
+    @field_validator("delegate", mode="before")
+    @classmethod
+    def _not_nnapi(cls, value: object) -> object:
+        if value == "nnapi":
+            raise ValueError(NNAPI_IS_GONE)
+        return value
 
     @field_validator("affinity")
     @classmethod

@@ -26,6 +26,15 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
     return numbers
 
 
+class _Delegate(click.Choice[str]):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from edgekd.bench.plan import NNAPI_IS_GONE
+
+        if value == "nnapi":
+            self.fail(NNAPI_IS_GONE, param, ctx)
+        return str(super().convert(value, param, ctx))
+
+
 @click.command(
     "bench",
     epilog="The first file is the baseline unless --baseline names another. Exit code 4 where a device failed (the "
@@ -41,7 +50,7 @@ def _numbers(_context: click.Context, option: click.Parameter, value: str | None
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Timed per launch [1; sustained: 120].")
 @click.option("--threads", default="1", callback=_numbers, help="Threads of the runtime; 1,2,4 measures with each [1].")
 @click.option("--affinity", callback=_numbers, help="CPUs to stay on, such as 2,3 [any].")
-@click.option("--delegate", type=click.Choice(["xnnpack", "none", "gpu", "nnapi"]), default="xnnpack", help="[xnnpack]")
+@click.option("--delegate", type=_Delegate(["xnnpack", "none", "gpu"]), default="xnnpack", help="[xnnpack]")
 @click.option("--paced", type=click.FloatRange(0, min_open=True), help="One inference every so many ms (33: a camera).")
 @click.option("--end-to-end", is_flag=True, help="Time photos and camera frames too, from decoding to the answer.")
 @click.option("--sustained", is_flag=True, help="One long launch per file, with its latency by the second.")

@@ -48,8 +48,13 @@ _HELD_ON_VALIDATION_ONLY = (
 @model_options(*PIXEL_OPTIONS)
 @click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="As in training [whole].")
 @click.option(
-    "--output", type=click.Choice(["float32", "uint8"]), default="float32", help="Output dtype of int8 files [float32]."
-)
+    "--output", type=click.Choice(["float32", "uint8"]),
+    help="Output dtype of int8 files [float32; uint8 with --target].",
+)  # fmt: skip
+@click.option(
+    "--target", type=click.Choice(["ethos-u55-128", "ethos-u55-256", "ethos-u65-256", "ethos-u85-256"]),
+    help="Also compile the int8 .tflite for this NPU.",
+)  # fmt: skip
 @click.option("--batch", help="Images at a time, or dynamic [1 in .tflite, dynamic in .onnx].")
 @click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Layout of the .onnx input [nhwc].")
 @click.option("--license", "license_", default="not stated", help="Licence for the files' metadata.")
@@ -62,6 +67,7 @@ _HELD_ON_VALIDATION_ONLY = (
 @click.option(
     "--float-op", "float_ops", multiple=True, help="A layer or kind of op that int8 files keep in float; repeatable."
 )
+@click.option("--per-tensor", is_flag=True, help="One weight scale per tensor in int8 files, as some NPUs ask for.")
 @click.option("--precision", "extra", multiple=True, type=click.Choice(["float16", "dynamic", "int16x8"]),
               help="Also write a .tflite of this precision; repeatable.")  # fmt: skip
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of accuracy that int8 may lose, validation.")
@@ -85,13 +91,15 @@ def command(
     std: str | None,
     classes: str | None,
     crop: str,
-    output: str,
+    output: str | None,
+    target: Any,
     batch: str | None,
     layout: str,
     license_: str,
     calibration: int,
     ranges: str | None,
     float_ops: tuple[str, ...],
+    per_tensor: bool,
     extra: tuple[str, ...],
     max_drop: float | None,
     min_agreement: float | None,
@@ -104,6 +112,9 @@ def command(
     Formats: ort is ONNX Runtime's format; c is the int8 .tflite as C, with an example for TensorFlow Lite for
     Microcontrollers; coreml needs: pip install "edgekd[coreml]".
 
+    --target compiles the int8 .tflite for Arm's Ethos-U with Arm's compiler Vela: pip install "edgekd[ethos-u]". It
+    prints which ops the NPU takes, and Vela's own estimates.
+
     --max-drop guarantees the int8 file: at most so many points of accuracy below the float32 one on validation photos,
     or exit code 3 and no files. It tries other ranges, then the most sensitive ops in float.
 
@@ -114,6 +125,7 @@ def command(
       edgekd export student.keras --int8 --data photos --out out
       edgekd export student.keras --int8 --data photos --out out --format tflite,c
       edgekd export student.keras --int8 --data photos --out out --max-drop 0.5
+      edgekd export student.keras --int8 --data photos --out out --per-tensor --target ethos-u55-128
       edgekd export mobilenet.keras --data photos --out out --pixel-range=-1,1 --classes red,yellow,green
       edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
@@ -129,6 +141,14 @@ def command(
         from edgekd.models.load import import_custom_layers
 
         import_custom_layers(imports)
+    if target is not None:
+        if not int8:
+            raise UsageError("--target needs --int8: an NPU computes in integers")
+        from edgekd.export import ethos_u
+
+        ethos_u.check_installed()
+    # With float probabilities the last op would be left to the CPU.
+    output = output or ("float32" if target is None else "uint8")
     if android is not None:
         # A folder that is not a project is refused before anything is converted.
         assets_folder(android)
@@ -140,11 +160,13 @@ def command(
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = _Job(
         loaded, _stem(model), data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration,
-        _section(int8, ranges, float_ops, extra, max_drop), _options(batch, layout, license_), min_agreement,
-        classes is not None,
+        _section(int8, ranges, float_ops, extra, max_drop, per_tensor), _options(batch, layout, license_),
+        min_agreement, classes is not None,
     )  # fmt: skip
     artifacts = job.run(as_json)
-    # After the gates, so that no app gets a file that failed one.
+    # After the gates, so that no device gets a file that failed one.
+    if target is not None:
+        _to_npu(artifacts, target, out)
     if android is not None:
         _to_android(artifacts, android, "int8" if int8 else "float32")
 
@@ -186,6 +208,7 @@ class _Job:
         from edgekd.cli.check_command import finish
         from edgekd.cli.console import PROGRESS, line
         from edgekd.export.exporter import extra_files, publish
+        from edgekd.quantize.per_tensor import COST
         from edgekd.temporary import owned_folder
 
         existed = self.out.exists()
@@ -194,6 +217,8 @@ class _Job:
         try:
             with owned_folder(self.out, "export") as staging:
                 artifacts = self._export(staging, skipped)
+                for cost in dict.fromkeys(a.provenance[COST] for a in artifacts if COST in a.provenance):
+                    line(f"weight scales: {cost}", to=PROGRESS)
                 rows = self._score(artifacts)
                 failed = [gate for row in rows for gate in row.gates if not gate.passed]
                 if any(gate.wrong_file for gate in failed):
@@ -284,7 +309,8 @@ class _Job:
         return climb_ladder(
             load_float_model(self.model), photos, valid, "accuracy", max_drop,
             min_agreement=least_agreement(self.min_agreement),
-            output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat,
+            output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
+            per_channel=self.section.per_channel,
             say=lambda text: line(text, to=PROGRESS),
         ).require()  # fmt: skip
 
@@ -307,6 +333,17 @@ def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> Non
     line("\n  ".join(["add to the module's build.gradle.kts:", *added.gradle_lines()]), to=PROGRESS)
 
 
+def _to_npu(artifacts: list[Artifact], target: Any, out: Path) -> None:
+    """The int8 .tflite compiled for an NPU, and what its compiler says of it."""
+    from edgekd.cli.console import PROGRESS, line
+    from edgekd.export.ethos_u import compile_for_npu
+
+    int8 = next(a for a in artifacts if a.format == "tflite" and a.precision.startswith("int8"))
+    compiled = compile_for_npu(int8, target, out)
+    line(f"wrote {compiled.path}", to=PROGRESS)
+    line(compiled.describe(), to=PROGRESS)
+
+
 def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
     from pydantic import ValidationError
 
@@ -323,15 +360,23 @@ def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
 
 
 def _section(
-    int8: bool, ranges: str | None, float_ops: tuple[str, ...], extra: tuple[str, ...], max_drop: float | None
+    int8: bool,
+    ranges: str | None,
+    float_ops: tuple[str, ...],
+    extra: tuple[str, ...],
+    max_drop: float | None,
+    per_tensor: bool,
 ) -> QuantizeSection:
     from pydantic import ValidationError
 
     from edgekd.quantize.settings import QuantizeSection
 
-    if not int8 and (ranges or float_ops or max_drop is not None):
-        raise UsageError("--ranges, --float-op and --max-drop need --int8")
-    values = {"float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "best"}
+    if not int8 and (ranges or float_ops or max_drop is not None or per_tensor):
+        raise UsageError("--ranges, --float-op, --per-tensor and --max-drop need --int8")
+    values = {
+        "float_ops": float_ops, "precisions": extra, "max_drop": max_drop, "ranges": ranges or "best",
+        "per_channel": not per_tensor,
+    }  # fmt: skip
     try:
         return QuantizeSection.model_validate(values)
     except ValidationError as error:

@@ -5,8 +5,8 @@
   precision; ``options``: batch, layout, license; ``verify``: comparison with Keras
 - ``convertible``: whether a model can be exported, tried before it is trained
 - ``record``: the record in every file
-- ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``: .tflite
+- ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``, ``tflite_slim``: .tflite
 - ``onnx_float``, ``onnx_int8``, ``emit``, ``onnx_pack``: .onnx and .ort
 - ``c_array``, ``micro_example``, ``micro_ops``: C for microcontrollers
-- ``coreml``: Core ML; ``android``: assets of an Android project
+- ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android``: assets of an Android project
 """

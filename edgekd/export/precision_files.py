@@ -10,7 +10,7 @@ from edgekd.export.c_array import write_c_array
 from edgekd.export.emit.builder import OPSET
 from edgekd.export.job import Checked, Job
 from edgekd.export.verify import ExpectedOutputs, verify
-from edgekd.quantize.best_ranges import convert_int8
+from edgekd.quantize.per_tensor import convert_by_section
 from edgekd.quantize.ptq import (
     Conversion,
     Output,
@@ -69,10 +69,7 @@ def int8_conversion(
     if isinstance(quantize, Conversion):
         return prevent_saturation(quantize) if any_cpu else quantize
     section = quantize or QuantizeSection()
-    return convert_int8(
-        job.float_model, images, output, ranges=section.ranges, validation=validation, float_ops=section.float_ops,
-        any_cpu=any_cpu,
-    )  # fmt: skip
+    return convert_by_section(job.float_model, images, output, section, validation, any_cpu)
 
 
 def make_int8(job: Job, conversion: Conversion, expected: ExpectedOutputs) -> list[Checked]:

@@ -1,7 +1,8 @@
 """File formats, read without a runtime.
 
 - ``artifact``: an exported file, its record and seal
-- ``tflite_file``: .tflite; ``onnx_file`` and ``onnx_wire``: .onnx; ``ort_file``: .ort
+- ``tflite_file``: .tflite; ``sharing_builder``: writes it in fewer bytes; ``onnx_file`` and ``onnx_wire``: .onnx;
+  ``ort_file``: .ort
 - ``pixels``: from photos to what a network is fed
 """
 

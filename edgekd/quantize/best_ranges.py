@@ -56,6 +56,7 @@ def convert_int8(
     validation: NDArray[np.uint8] | None = None,
     float_ops: tuple[str, ...] = (),
     any_cpu: bool = False,
+    per_channel: bool = True,
 ) -> Conversion:
     """``to_int8`` by the method of ``ranges``, or by the best one on ``validation`` and ``calibration`` photos.
 
@@ -65,8 +66,11 @@ def convert_int8(
     Raises: what ``to_int8`` raises; with "best", where every method fails.
     """
     if ranges != "best":
-        return to_int8(float_model, calibration, output, ranges=ranges, float_ops=float_ops, any_cpu=any_cpu)
-    calibrated = calibrate(float_model, calibration)
+        return to_int8(
+            float_model, calibration, output, ranges=ranges, float_ops=float_ops, any_cpu=any_cpu,
+            per_channel=per_channel,
+        )  # fmt: skip
+    calibrated = calibrate(float_model, calibration, per_channel=per_channel)
     photos = calibration if validation is None else np.concatenate([validation, calibration])
     check_images(photos, float_model.height, float_model.width)
     found = candidates(calibrated, photos[:_MOST_PHOTOS], output, float_ops=float_ops, any_cpu=any_cpu)

@@ -27,7 +27,7 @@ class CalibratedModel:
     """A float .tflite (``content``) whose tensors carry ranges, and the images that were used to calibrate it.
 
     ``images`` uint8 [N, H, W, 3]; the graph's input is ``scale * pixel + offset``. ``record`` describes the
-    calibration.
+    calibration. ``per_channel`` is whether weights will get a scale per output channel or one per tensor.
     """
 
     content: bytes
@@ -35,17 +35,18 @@ class CalibratedModel:
     scale: float
     offset: float
     record: dict[str, Any]
+    per_channel: bool = True
 
     def inputs(self) -> Iterator[NDArray[np.float32]]:
         """The graph's inputs float32 [1, H, W, 3], one for each image."""
         yield from _scale_pixels(self.images, self.scale, self.offset)
 
 
-def calibrate(float_model: FloatModel, images: NDArray[np.uint8]) -> CalibratedModel:
+def calibrate(float_model: FloatModel, images: NDArray[np.uint8], *, per_channel: bool = True) -> CalibratedModel:
     """Run the student over real training images, uint8 [N, H, W, 3]; record each tensor's minimum and maximum.
 
     The range of pixels becomes the input's quantization where it can (``FloatModel.pixel_range``), else it stays in the
-    graph behind an input of scale 1.
+    graph behind an input of scale 1. ``per_channel`` is passed on.
 
     Raises: ExportError if the images do not fit or a tensor's range cannot be right; UnsupportedOpError.
     """
@@ -66,7 +67,7 @@ def calibrate(float_model: FloatModel, images: NDArray[np.uint8]) -> CalibratedM
         "calibration_sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
         "calibration_method": "min-max",
     }
-    return CalibratedModel(content, images, scale, offset, record)
+    return CalibratedModel(content, images, scale, offset, record, per_channel)
 
 
 def check_images(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

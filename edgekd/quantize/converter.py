@@ -40,16 +40,24 @@ def convert(model: Any, configure: Configure) -> bytes:
             ) from None
 
 
-def quantize(content: bytes, float_ops: tuple[str, ...] = ()) -> bytes:
+def quantize(content: bytes, float_ops: tuple[str, ...] = (), *, per_channel: bool = True) -> bytes:
     """Quantize a float .tflite whose tensors carry ranges; ops whose outputs are named in ``float_ops`` stay float.
 
-    So do those without an integer form. The graph's input and output stay float32. Raises ExportError.
+    So do those without an integer form. Weights get a scale per output channel, or one per tensor. The graph's input
+    and output stay float32. Raises ExportError.
     """
     with quiet() as read_log:
         from tensorflow.lite.python.convert import mlir_quantize
 
         try:
-            return bytes(mlir_quantize(content, fully_quantize=False, denylisted_nodes=list(float_ops) or None))
+            return bytes(
+                mlir_quantize(
+                    content,
+                    disable_per_channel=not per_channel,
+                    fully_quantize=False,
+                    denylisted_nodes=list(float_ops) or None,
+                )
+            )
         except Exception as error:  # the quantizer raises many kinds
             reason = reason_of(error, read_log)
             raise ExportError(

@@ -179,13 +179,15 @@ def climb_ladder(
     say: Say = lambda _text: None,
     reference: FloatModel | None = None,
     min_agreement: float = 0.0,
+    per_channel: bool = True,
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
     The drop is measured against ``reference`` (default: ``float_model``). With ``any_cpu`` every step is judged as the
     file that an .onnx is made from, see ``saturation``. ``train_qat`` trains and converts the last step.
     A step also fails if its file predicts the reference's class on less than ``min_agreement`` of the photos, those
-    of ``calibration`` included. Ops without an int8 form stay float in every step.
+    of ``calibration`` included. Ops without an int8 form stay float in every step. ``per_channel`` is as in
+    ``to_int8``.
 
     Raises: DataError if there is no validation photo; ExportError.
     """
@@ -199,7 +201,7 @@ def climb_ladder(
         measured.extend(worst)
         say("most sensitive: " + ", ".join(f"{entry.op} ({entry.divergence:.2g} nats)" for entry in worst[:5]))
 
-    calibrated = calibrate(float_model, calibration)
+    calibrated = calibrate(float_model, calibration, per_channel=per_channel)
     float_ops = find_float_ops(calibrated)
     if float_ops:
         say(f"no int8 form, stays float: {', '.join(float_ops)}")

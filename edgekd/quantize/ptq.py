@@ -109,16 +109,17 @@ def to_int8(
     ranges: CalibrationMethod = "min-max",
     float_ops: tuple[str, ...] = (),
     any_cpu: bool = False,
+    per_channel: bool = True,
 ) -> Conversion:
-    """Convert to a .tflite of integers with per-channel weights; ``float_ops`` (see ``OpNames``) stay float.
+    """Convert to a .tflite of integers; ``float_ops`` (see ``OpNames``) stay float.
 
     ``calibration`` is uint8 [N, H, W, 3], real training images. ``any_cpu`` is for a file from which an .onnx is made:
-    see ``saturation``.
+    see ``saturation``. Weights get a scale per output channel or, not ``per_channel``, one per tensor.
 
     Raises: ExportError if calibration images do not fit, an op stays float that was not named or the input's scale is
     wrong; UnsupportedOpError naming an op that is not among TFLite's built-in ones.
     """
-    calibrated = set_ranges(calibrate(float_model, calibration), ranges)
+    calibrated = set_ranges(calibrate(float_model, calibration, per_channel=per_channel), ranges)
     return quantize_int8(calibrated, output, float_ops=float_ops, any_cpu=any_cpu)
 
 
@@ -127,10 +128,14 @@ def quantize_int8(
 ) -> Conversion:
     """The second half of ``to_int8``: quantize a calibrated model. Raises ExportError."""
     float_tensors = OpNames.read(calibrated.content).match(float_ops)
-    content = converter.quantize(calibrated.content, float_tensors)
+    content = converter.quantize(calibrated.content, float_tensors, per_channel=calibrated.per_channel)
     content = set_io_types(content, calibrated.scale, calibrated.offset, uint8_output=output == "uint8")
     check_int8(content, calibrated.scale, calibrated.offset, mixed=bool(float_tensors))
-    record = {**calibrated.record, **({"float_ops": list(float_ops)} if float_tensors else {})}
+    record = {
+        **calibrated.record,
+        **({"float_ops": list(float_ops)} if float_tensors else {}),
+        **({} if calibrated.per_channel else {"weight_scales": "one per tensor"}),
+    }
     conversion = Conversion(content, record, calibrated.content)
     return prevent_saturation(conversion) if any_cpu else conversion
 

@@ -36,7 +36,7 @@ def measure_sensitivities(calibrated: CalibratedModel, progress: Progress | None
     measured = []
     for number, op in enumerate(candidates):
         others = tuple(other.tensor for other in ops if other is not op)
-        alone = run_tflite(converter.quantize(calibrated.content, others), images)
+        alone = run_tflite(converter.quantize(calibrated.content, others, per_channel=calibrated.per_channel), images)
         measured.append(Sensitivity(op, compute_divergence(expected, alone)))
         if progress is not None:
             progress(number + 1, len(candidates))

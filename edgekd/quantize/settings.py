@@ -30,6 +30,11 @@ class QuantizeSection(Section):
 
     Leave it empty for hardware that runs integers only.
     """
+    per_channel: bool = True
+    """One scale per output channel of a layer's weights, or (false) one per tensor, which some NPUs ask for.
+
+    One per tensor is coarser: what it costs in predictions is measured on photos and said.
+    """
     precisions: tuple[Extra, ...] = ()
     """Further .tflite files to write: "float16", "dynamic" (int8 weights, float activations), "int16x8"."""
     max_drop: float | None = Field(None, ge=0, le=100, examples=[0.5])
@@ -49,6 +54,8 @@ class QuantizeSection(Section):
             raise ValueError("max_drop chooses ranges and float_ops itself: leave those out, or leave max_drop out")
         if self.max_drop is None and self.qat is not None and (self.float_ops or self.ranges != "best"):
             raise ValueError("qat trains its own ranges, and every op in int8: leave ranges and float_ops out")
+        if self.qat is not None and not self.per_channel:
+            raise ValueError("qat trains one scale per channel: leave qat out, or per_channel = false")
         return self
 
     @property

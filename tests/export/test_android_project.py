@@ -55,7 +55,10 @@ def test_delegates_are_looked_up_by_name_alone() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (DEMO / "app/src").rglob("*.kt")]
     imported = re.compile(r"^import org\.tensorflow\.lite\.(nnapi|gpu)\b", re.MULTILINE)
     assert not [text for text in sources if imported.search(text)]
-    assert sum('"org.tensorflow.lite.nnapi.NnApiDelegate"' in text for text in sources) == 2
+    assert sum('"org.tensorflow.lite.gpu.GpuDelegate"' in text for text in sources) == 2
+    # Android deprecated it in version 15.
+    main = [path.read_text(encoding="utf-8") for path in (DEMO / "app/src/main").rglob("*.kt")]
+    assert not [text for text in main if "nnapi" in text.lower()]
 
 
 def test_gradle_and_the_one_command_build_the_same_app() -> None:

@@ -14,6 +14,7 @@ from edgekd.quantize.settings import QuantizeSection
         ({"max_drop": 1, "ranges": "mse"}, "max_drop chooses ranges and float_ops itself"),
         ({"max_drop": 1, "float_ops": ["ADD"]}, "max_drop chooses ranges and float_ops itself"),
         ({"qat": {}, "ranges": "mse"}, "qat trains its own ranges"),
+        ({"qat": {}, "per_channel": False}, "qat trains one scale per channel"),
         ({"max_drop": -1}, "greater than or equal to 0"),
         ({"ranges": "entropy"}, "'min-max', 'percentile' or 'mse'"),
         ({"precisions": ["int4"]}, "'float16', 'dynamic' or 'int16x8'"),

@@ -54,7 +54,7 @@ _RUNS = {"aarch64": (183, 40), "armv8l": (40,), "armv7l": (40,), "x86_64": (62, 
 class BenchmarkModelSummary:
     """What one run of the tool says. Times of the timed inferences in microseconds, loading and first in ms.
 
-    ``delegate`` is what really ran: xnnpack, gpu, nnapi or none. ``peak_memory_bytes`` is the whole process's where
+    ``delegate`` is what really ran: xnnpack, gpu or none. ``peak_memory_bytes`` is the whole process's where
     the tool tells it; ``memory_growth_bytes`` what it grew by since its start.
     """
 
@@ -91,8 +91,8 @@ def command(binary: str, model: str, plan: Mapping[str, Any]) -> list[str]:
         "use_xnnpack": _flag(delegate == "xnnpack"),
         _MAY_LACK: "true",
     }
-    if delegate in ("gpu", "nnapi"):
-        flags[f"use_{delegate}"] = "true"
+    if delegate == "gpu":
+        flags["use_gpu"] = "true"
     if plan.get("pace_ms"):
         flags["run_frequency"] = f"{1000 / plan['pace_ms']:g}"
     pinned = [] if plan.get("affinity") is None else ["taskset", f"{sum(1 << cpu for cpu in plan['affinity']):x}"]
@@ -247,11 +247,8 @@ def _numbers(text: str) -> dict[str, float]:
 
 def _delegate(text: str) -> str:
     """Which delegate the tool says really runs the model."""
-    for name in ("GPU", "NNAPI"):
-        if re.search(
-            rf"Explicitly applied {name} delegate, and the model graph will be (?:completely|partially)", text
-        ):
-            return name.lower()
+    if re.search(r"Explicitly applied GPU delegate, and the model graph will be (?:completely|partially)", text):
+        return "gpu"
     if "Though XNNPACK delegate is explicitly applied, the model graph will not be executed" in text:
         return "none"
     if re.search(r"Explicitly applied XNNPACK delegate|Created TensorFlow Lite XNNPACK delegate for CPU", text):

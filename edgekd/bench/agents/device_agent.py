@@ -261,8 +261,8 @@ def load_onnx(plan: dict[str, Any]) -> Callable[..., Model]:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
-    if plan["delegate"] in ("gpu", "nnapi"):
-        raise ValueError(f"delegate {plan['delegate']!r} is TFLite's; ONNX files run on ONNX Runtime's CPU provider")
+    if plan["delegate"] == "gpu":
+        raise ValueError("delegate 'gpu' is TFLite's; ONNX files run on ONNX Runtime's CPU provider")
 
     def ready(shapes: Any = None) -> Model:
         options = onnxruntime.SessionOptions()

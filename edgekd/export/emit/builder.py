@@ -13,6 +13,10 @@ OPSET = 17
 IR_VERSION = 8
 BATCH = "N"
 
+_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+# What the specification of Conv says of an attribute that is left out.
+_CONV_DEFAULTS = {"strides": [1, 1], "dilations": [1, 1], "pads": [0, 0, 0, 0], "group": 1}
+
 # Name, dtype and shape of a graph's input or output.
 Value = tuple[str, str, list[int | str]]
 
@@ -44,16 +48,24 @@ class OnnxBuilder:
         self._nodes.append((op, list(inputs), output, dict(attributes or {})))
         return output
 
+    def _short_names(self) -> dict[str, str]:
+        # In small files names take more bytes than biases. What a person looks for keeps its name: the quantized result
+        # of each layer, and each node that computes.
+        names = [out for op, _, out, _ in self._nodes if op != "QuantizeLinear"]
+        return {name: f"%{np.base_repr(number, 36)}" for number, name in enumerate(names)}
+
     def model(self, image: Value, output: Value, final: str, name: str) -> Any:
         """The onnx.ModelProto from the input ``image`` to the ``output``, which is the value named ``final``."""
         import onnx
         from onnx import helper, numpy_helper
 
-        renamed = {final: output[0]}
-        nodes = [
-            helper.make_node(op, [renamed.get(i, i) for i in inputs], [renamed.get(out, out)], name=out, **attributes)
-            for op, inputs, out, attributes in self._nodes
-        ]
+        renamed = {**self._short_names(), final: output[0]}
+        nodes = []
+        for op, inputs, out, attributes in self._nodes:
+            names = [renamed.get(value, value) for value in (*inputs, out)]
+            # Only what computes is looked for by its node's name.
+            node_name = None if op in _CONVERSIONS else out
+            nodes.append(helper.make_node(op, names[:-1], names[-1:], node_name, **_without_defaults(op, attributes)))
         kinds = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}
         graph = helper.make_graph(
             nodes,
@@ -68,3 +80,8 @@ class OnnxBuilder:
             ir_version=IR_VERSION,
             producer_name="edgekd",
         )
+
+
+def _without_defaults(op: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = _CONV_DEFAULTS if op in ("Conv", "ConvTranspose") else {}
+    return {name: value for name, value in attributes.items() if defaults.get(name) != value}

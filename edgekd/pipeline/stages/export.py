@@ -9,6 +9,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
+from edgekd.quantize.per_tensor import COST
 from edgekd.quantize.ptq import Conversion
 from edgekd.storage import write_json
 
@@ -37,6 +38,7 @@ def run(context: RunContext) -> None:
         from edgekd.models.load import load_model
 
         index: dict[str, Any] = {}
+        costs: list[str] = []
         shipped = shipped_student(context)
         # A fixed teacher keeps its own format.
         models = [entry for entry in _MODELS if entry[0] != "teacher" or not recipe.teacher.is_fixed]
@@ -46,6 +48,8 @@ def run(context: RunContext) -> None:
             model = load_model(context.path / file)
             full = row == shipped.row
             for artifact in _convert(context, model, directory / ("student" if full else stem), row, full=full):
+                if cost := artifact.provenance.get(COST):
+                    costs.append(str(cost))
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
                 # Some ops in float or none: it is the row of the int8 file.
                 precision = artifact.precision.removesuffix("-mixed")
@@ -56,6 +60,8 @@ def run(context: RunContext) -> None:
                     "sha256": artifact.sha256,
                 }
             context.workspace.watcher.progress(number + 1, len(models))
+        for cost in dict.fromkeys(costs):
+            context.workspace.watcher.note(f"weight scales: {cost}")
         write_json(directory / "index.json", index)
 
     context.workspace.stage("export", depends, ("index.json",), work)

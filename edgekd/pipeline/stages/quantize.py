@@ -16,8 +16,8 @@ from edgekd.pipeline.qat_training import sparsify_on_soft_targets, train_qat_on_
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.student_training import student_validation
 from edgekd.preprocess import Preprocessing
-from edgekd.quantize.best_ranges import convert_int8
 from edgekd.quantize.ladder import climb_ladder, least_agreement
+from edgekd.quantize.per_tensor import convert_by_section
 from edgekd.quantize.ptq import Conversion, prevent_saturation
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import read_json, write_bytes, write_json
@@ -82,8 +82,10 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         valid = student_validation(context, student)
         climb = climb_ladder(
             load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
-            output=recipe.export.output, any_cpu=any_cpu, train_qat=qat, say=context.workspace.watcher.note,
+            output=recipe.export.output, any_cpu=any_cpu, train_qat=qat if section.per_channel else None,
+            say=context.workspace.watcher.note,
             reference=load_float_model(dense), min_agreement=least_agreement(recipe.gates.min_agreement),
+            per_channel=section.per_channel,
         )  # fmt: skip
         record["ladder"] = climb.to_json()
         write_json(directory / _RECORD, record)
@@ -91,9 +93,9 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     elif section.qat is not None:
         conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
-        conversion = convert_int8(
-            load_float_model(student), calibration, recipe.export.output, ranges=section.ranges,
-            validation=context.validation(student).images, float_ops=section.float_ops, any_cpu=any_cpu,
+        conversion = convert_by_section(
+            load_float_model(student), calibration, recipe.export.output, section,
+            context.validation(student).images, any_cpu,
         )  # fmt: skip
     return replace(conversion, record=conversion.record | sparsity)
 

@@ -2,7 +2,6 @@ package org.edgekd.classifier
 
 import android.content.res.AssetManager
 import android.graphics.Bitmap
-import android.os.Build
 import org.json.JSONException
 import org.json.JSONObject
 import org.tensorflow.lite.Interpreter
@@ -19,8 +18,8 @@ import java.security.MessageDigest
 /** A model file that cannot be used; the message says what is wrong with it and what to do. */
 class ModelException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
-/** What computes: TensorFlow Lite's plain kernels, XNNPACK's, or a delegate that the app must ship (GPU) or the phone has. */
-enum class Delegate { NONE, XNNPACK, GPU, NNAPI }
+/** What computes: TensorFlow Lite's plain kernels, XNNPACK's, or the delegate for GPUs, which the app must ship. */
+enum class Delegate { NONE, XNNPACK, GPU }
 
 data class Options(val threads: Int = 1, val delegate: Delegate = Delegate.XNNPACK)
 
@@ -96,15 +95,12 @@ class ImageClassifier private constructor(
     }
 
     companion object {
-        private val DELEGATES = mapOf(
-            Delegate.GPU to "org.tensorflow.lite.gpu.GpuDelegate", Delegate.NNAPI to "org.tensorflow.lite.nnapi.NnApiDelegate",
-        )
+        // By name: an app has the library that holds it, or not.
+        private const val GPU_DELEGATE = "org.tensorflow.lite.gpu.GpuDelegate"
 
         /** Checks all of the file's bytes before the runtime sees them. Throws ModelException. */
         fun open(model: ByteBuffer, options: Options = Options()): ImageClassifier {
             require(options.threads >= 1) { "threads must be 1 or more, got ${options.threads}" }
-            // Before Android 8.1 the delegate would quietly leave everything to the plain kernels.
-            if (options.delegate == Delegate.NNAPI && Build.VERSION.SDK_INT < 27) throw ModelException("NNAPI needs Android 8.1 or later. Use XNNPACK.")
             val bytes = direct(model)
             val record = ModelRecord.read(bytes)
             var delegate: Closeable? = null
@@ -112,8 +108,8 @@ class ImageClassifier private constructor(
             try {
                 val settings = Interpreter.Options().setNumThreads(options.threads)
                 settings.setUseXNNPACK(options.delegate == Delegate.XNNPACK)
-                DELEGATES[options.delegate]?.let { name ->
-                    val made = Class.forName(name).getDeclaredConstructor().newInstance() as org.tensorflow.lite.Delegate
+                if (options.delegate == Delegate.GPU) {
+                    val made = Class.forName(GPU_DELEGATE).getDeclaredConstructor().newInstance() as org.tensorflow.lite.Delegate
                     delegate = made as Closeable
                     settings.addDelegate(made)
                 }

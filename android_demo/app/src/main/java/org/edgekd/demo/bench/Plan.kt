@@ -37,7 +37,7 @@ private const val MAX_THREADS = 256
 private const val MAX_SECONDS = 3600.0
 private const val MAX_ITERATIONS = 10_000_000
 private const val MAX_PACE_MS = 60_000.0
-private val DELEGATES = setOf("xnnpack", "none", "gpu", "nnapi")
+private val DELEGATES = setOf("xnnpack", "none", "gpu")
 private val PUSHED_FOLDER = Regex("/data/local/tmp/edgekd-[A-Za-z0-9]{6,18}")
 private val PLAIN_NAME = Regex("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 

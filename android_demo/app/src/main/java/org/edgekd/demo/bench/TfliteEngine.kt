@@ -56,7 +56,7 @@ class TfliteEngine(private val content: () -> ByteBuffer) : Engine {
 
     private companion object {
         // By name: an app has the libraries that hold them, or not.
-        val DELEGATES = mapOf("gpu" to "org.tensorflow.lite.gpu.GpuDelegate", "nnapi" to "org.tensorflow.lite.nnapi.NnApiDelegate")
+        val DELEGATES = mapOf("gpu" to "org.tensorflow.lite.gpu.GpuDelegate")
     }
 }
 
