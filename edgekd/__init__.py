@@ -38,6 +38,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
+    accelerators/ the same answers on GPU and CPU, and a proof about half precision
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
     bench/        the plan, agents on a device, results, statistics, validity, energy
     core_time/    estimated milliseconds of an emulated core
@@ -59,6 +60,12 @@ from typing import TYPE_CHECKING, Any
 from edgekd._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from edgekd.accelerators.half_precision import HalfOp as HalfOp
+    from edgekd.accelerators.half_precision import HalfPrecision as HalfPrecision
+    from edgekd.accelerators.half_precision import prove_half_precision as prove_half_precision
+    from edgekd.accelerators.same_answers import AcceleratorCheck as AcceleratorCheck
+    from edgekd.accelerators.same_answers import Flip as Flip
+    from edgekd.accelerators.same_answers import check_accelerators as check_accelerators
     from edgekd.bench.before_after import Change as Change
     from edgekd.bench.before_after import changes as compare
     from edgekd.bench.harness import measure as measure
@@ -143,6 +150,7 @@ if TYPE_CHECKING:
 
 # Public name: the module that defines it, and its name there.
 _HOMES = {
+    "AcceleratorCheck": ("edgekd.accelerators.same_answers", "AcceleratorCheck"),
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "ArtifactChangedError": ("edgekd.errors", "ArtifactChangedError"),
     "ArtifactError": ("edgekd.errors", "ArtifactError"),
@@ -167,9 +175,12 @@ _HOMES = {
     "ExportError": ("edgekd.errors", "ExportError"),
     "ExportOptions": ("edgekd.export.options", "ExportOptions"),
     "FileOptions": ("edgekd.foreign.options", "FileOptions"),
+    "Flip": ("edgekd.accelerators.same_answers", "Flip"),
     "FitNet": ("edgekd.distill.fitnet", "FitNet"),
     "GateFailed": ("edgekd.errors", "GateFailed"),
     "GateResult": ("edgekd.evaluation.rows", "GateResult"),
+    "HalfOp": ("edgekd.accelerators.half_precision", "HalfOp"),
+    "HalfPrecision": ("edgekd.accelerators.half_precision", "HalfPrecision"),
     "Headline": ("edgekd.report.model", "Headline"),
     "Hinton": ("edgekd.distill.hinton", "Hinton"),
     "Inspection": ("edgekd.inspection.inspect_file", "Inspection"),
@@ -207,6 +218,7 @@ _HOMES = {
     "Watcher": ("edgekd.progress", "Watcher"),
     "Weighted": ("edgekd.distill.table", "Weighted"),
     "Workers": ("edgekd.scale.workers", "Workers"),
+    "check_accelerators": ("edgekd.accelerators.same_answers", "check_accelerators"),
     "compare": ("edgekd.bench.before_after", "changes"),
     "evaluate": ("edgekd.evaluation.score", "score"),
     "export_model": ("edgekd.export.exporter", "export"),
@@ -220,6 +232,7 @@ _HOMES = {
     "open_runner": ("edgekd.runtime.open", "open_runner"),
     "predict": ("edgekd.runtime.predict", "predict"),
     "preprocess_photo": ("edgekd.preprocess", "preprocess"),
+    "prove_half_precision": ("edgekd.accelerators.half_precision", "prove_half_precision"),
     "render": ("edgekd.report.render", "render"),
     "run": ("edgekd.pipeline.run", "run"),
     "score": ("edgekd.evaluation.score", "score"),

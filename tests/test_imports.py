@@ -35,6 +35,7 @@ LAYERS = (
     ("distill",),
     ("quantize",),
     ("evaluation",),
+    ("accelerators",),
     ("export",),
     ("devices",),
     ("bench",),

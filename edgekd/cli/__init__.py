@@ -20,6 +20,7 @@ bench_command, compare_command, devices_command
 report_command              reports, rendered again
 doctor_command              what is installed
 model_options               what another tool's file takes and gives, for every command
+accelerators                ``--accelerator`` of check and bench
 photos                      the photos that a command is given
 ray_option                  ``--ray``
 """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli.accelerators import accelerator_option
 from edgekd.cli.model_options import model_options, shape_option
 
 if TYPE_CHECKING:
+    from edgekd.accelerators.same_answers import AcceleratorCheck
     from edgekd.bench.multi_device import Complete, Outcome
     from edgekd.report.devices_report import DevicePart, DevicesReport
 
@@ -73,6 +76,7 @@ class _Delegate(click.Choice[str]):
     is_flag=True,
     help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
+@accelerator_option
 @shape_option
 @model_options()
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
@@ -98,11 +102,15 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     from edgekd.cli.bench_inputs import choose_agent, energy_of, files_of, photos_of, plan_of
     from edgekd.cli.console import ConsoleWatcher
     from edgekd.devices.table import check_scheme
+    from edgekd.errors import UsageError
     from edgekd.storage import locked, require_writable
 
     addresses = devices or ("host",)
     for address in addresses:
         check_scheme(address)
+    accelerators = options.pop("accelerators")
+    if accelerators and "host" not in addresses:
+        raise UsageError("--accelerator runs files on this machine: add --device host. A phone's GPU: --delegate gpu")
     folder, single = _where(options["out"], addresses)
     complete = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)
@@ -124,7 +132,13 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
             with contextlib.suppress(OSError):  # the folder has other files
                 (folder / ".lock").unlink()
                 folder.rmdir()
-    _finish(outcomes, None if single or options["out"] is None else folder, as_json, kept=options["out"] is not None)
+    checks: list[AcceleratorCheck] = []
+    if accelerators:
+        from edgekd.cli.accelerators import bench_accelerators
+
+        checks = bench_accelerators(files, targets, accelerators)
+    kept_in = None if single or options["out"] is None else folder
+    _finish(outcomes, kept_in, as_json, kept=options["out"] is not None, checks=checks)
 
 
 def _estimates(addresses: tuple[str, ...]) -> Complete:
@@ -152,7 +166,9 @@ def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | N
     return out.parent / f".{out.stem}.bench", out
 
 
-def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: bool) -> None:
+def _finish(
+    outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: bool, checks: Sequence[AcceleratorCheck]
+) -> None:
     """Print the measurements, then raise what failed: a device before a gate."""
     from edgekd.bench.on_device import device_scores
     from edgekd.cli.console import line
@@ -166,7 +182,7 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: b
         from edgekd.report.devices_render import render_devices
 
         page = render_devices(report, folder, folder.resolve().name)
-    _show(report, as_json)
+    _show(report, as_json, checks)
     if folder is not None and not as_json:
         line(f"report: {page}")
     if errors:
@@ -176,6 +192,9 @@ def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: b
     ]
     if different:
         raise GateFailed("\n  ".join(["a device predicts other classes than this machine:", *different]))
+    failed = [check.message for check in checks if not check.passed]
+    if failed:
+        raise GateFailed("\n  ".join(["an accelerator gives other answers than the CPU:", *failed]))
 
 
 def _message(outcome: Outcome, kept: bool) -> str:
@@ -187,14 +206,16 @@ def _message(outcome: Outcome, kept: bool) -> str:
     return f"{message.rstrip('.')}. What was measured is in {outcome.path}; the same command continues there."
 
 
-def _show(report: DevicesReport, as_json: bool) -> None:
+def _show(report: DevicesReport, as_json: bool, checks: Sequence[AcceleratorCheck]) -> None:
+    from edgekd.cli.accelerators import show_accelerators, to_json
     from edgekd.cli.console import line, print_json, table
     from edgekd.report.devices_report import describe_device, device_cells, estimate_remarks, findings, reasons
     from edgekd.report.end_to_end import end_to_end_cells
     from edgekd.report.energy import energy_cells, energy_notes
 
     if as_json:
-        print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed)})
+        more = to_json(checks)
+        print_json({"devices": [_to_json(part) for part in report.parts], "failed": dict(report.failed), **more})
         return
     for part in report.parts:
         cells, whole = device_cells(part), end_to_end_cells(part.end_to_end)
@@ -214,6 +235,9 @@ def _show(report: DevicesReport, as_json: bool) -> None:
             line(f"  {remark}")
         for reason in reasons(part):
             line(f"  ! {reason}")
+    if checks:
+        line("\n", ("The same file on this machine's accelerators", "bold"))
+        show_accelerators(checks)
 
 
 def _claims(part: DevicePart) -> list[str]:

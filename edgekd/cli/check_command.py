@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli.accelerators import accelerator_option
 from edgekd.cli.model_options import model_options, open_classifier
 
 if TYPE_CHECKING:
+    from edgekd.accelerators.half_precision import HalfPrecision
+    from edgekd.accelerators.same_answers import AcceleratorCheck
     from edgekd.evaluation.rows import CheckRow
     from edgekd.formats.artifact import Artifact
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points below the reference [what chance explains].")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Accuracy gate [none].")
 @click.option("--threads", type=click.IntRange(1), default=2, help="Threads of the runtime [2].")
+@accelerator_option
 @model_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
@@ -38,19 +43,23 @@ def command(
     max_drop: float | None,
     min_accuracy: float | None,
     threads: int,
+    accelerators: tuple[str, ...],
     as_json: bool,
     **model: Any,
 ) -> None:
     """Score a file with its own runtime and compare it with its float32 reference.
 
-    Without --data it is opened, its hash and record are verified, and it classifies one grey image.
+    Without --data it is opened, its hash and record are verified, and it classifies one grey image. With --accelerator
+    its answers there are held against the CPU's, and its values against the range of half precision.
 
     \b
     Example:
       edgekd check runs/road/export/student.int8.tflite --data runs/road
+      edgekd check runs/road/export/student.float32.tflite --data runs/road --accelerator gpu
     """
     opened = open_classifier(artifact, model)
     if data is None:
+        _refuse_accelerators(accelerators)
         _smoke(opened, as_json)
         return
     from edgekd.cli.model_options import require_labels
@@ -63,7 +72,21 @@ def command(
     warn_of_training_photos(opened, dataset, split)
     gates = ParityGates(max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy)
     float_file = None if reference is None else _open_reference(reference, opened, model)
-    finish([score(opened, dataset, split, reference=float_file, gates=gates, threads=threads)], as_json)
+    row = score(opened, dataset, split, reference=float_file, gates=gates, threads=threads)
+    if not accelerators:
+        finish([row], as_json)
+        return
+    from edgekd.cli.accelerators import check_on_accelerators
+
+    row, checks, half = check_on_accelerators(row, opened, dataset, split, accelerators)
+    finish([row], as_json, checks, half)
+
+
+def _refuse_accelerators(accelerators: tuple[str, ...]) -> None:
+    from edgekd.errors import UsageError
+
+    if accelerators:
+        raise UsageError(f"--accelerator {','.join(accelerators)} compares answers on photos. Add --data PHOTOS")
 
 
 def _open_reference(path: Path, opened: Artifact, model: dict[str, Any]) -> Artifact:
@@ -74,16 +97,22 @@ def _open_reference(path: Path, opened: Artifact, model: dict[str, Any]) -> Arti
     return open_classifier(path, model if said_for_both else {**dict.fromkeys(model), "crop": "whole"})
 
 
-def finish(rows: list[CheckRow], as_json: bool) -> None:
-    """Print scored files and raise GateFailed where a gate of any failed."""
+def finish(
+    rows: list[CheckRow], as_json: bool, checks: Sequence[AcceleratorCheck] = (), half: HalfPrecision | None = None
+) -> None:
+    """Print scored files, and one's answers on accelerators, and raise GateFailed where a gate of any failed."""
+    from edgekd.cli.accelerators import show_accelerators, to_json
     from edgekd.cli.console import line, print_json, table
     from edgekd.errors import GateFailed
 
     if as_json:
-        print_json([row.to_json() | {"gates": [gate.to_json() for gate in row.gates]} for row in rows])
+        more = to_json(checks, half)
+        print_json([row.to_json() | {"gates": [gate.to_json() for gate in row.gates]} | more for row in rows])
     else:
         header = ("file", "size", "accuracy", "balanced accuracy", "agrees", "largest difference")
         table(header, map(_cells, rows))
+        if checks:
+            show_accelerators(checks)
         for row in rows:
             for gate in row.gates:
                 line(f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.message}")

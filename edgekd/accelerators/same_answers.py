@@ -1,0 +1,248 @@
+"""Whether a file gives the same answers on every accelerator of this machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.accelerators.graph import read_graph
+from edgekd.accelerators.left_ops import OpsLeft, find_left
+from edgekd.accelerators.run_on import TIMEOUT_S, TITLES, Accelerator, AcceleratorRun, check_names, run_on
+from edgekd.accelerators.vulkan import Driver
+from edgekd.errors import UsageError
+from edgekd.foreign.plain import PlainModel
+from edgekd.formats.artifact import Artifact
+from edgekd.inspection.network import INTEGERS_8, Network
+from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
+
+# What half precision (11 bits of a number), or another order of additions, may change of a score.
+_TIE = 2.0**-9
+# Of a file without class scores: the share of an output's range that it may differ by, 6 of half precision's 11 bits.
+_SHARE = 2.0**-6
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them."""
+
+    photo: int
+    cpu: int
+    accelerator: int
+    margin: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether rounding alone decides it on the CPU."""
+        return self.margin <= _TIE
+
+
+@dataclass(frozen=True)
+class AcceleratorCheck:
+    """One file on one accelerator, against the CPU.
+
+    ``largest_difference`` is that of all finite outputs, as real numbers; ``not_finite`` counts the photos with a score
+    that is finite on the CPU alone. ``latency_ms`` is the median, None where the accelerator is not what it is called:
+    a GPU driver that computes on the CPU, emulated half precision. ``right`` counts right answers, where classes
+    are known; ``share`` is the largest difference as a share of its output's range, of files without class scores,
+    which have no flips.
+    """
+
+    file: str
+    accelerator: Accelerator
+    driver: Driver | None
+    accelerated: bool | None
+    left: OpsLeft | None
+    photos: int
+    largest_difference: float
+    flips: tuple[Flip, ...]
+    not_finite: int
+    latency_ms: float | None
+    right: int | None = None
+    share: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it answers as the CPU does, ties aside."""
+        near = self.share is None or self.share <= _SHARE
+        return not self.not_finite and near and all(flip.tied for flip in self.flips)
+
+    @property
+    def where(self) -> str:
+        """The accelerator, a GPU with its driver's name."""
+        return TITLES[self.accelerator] if self.driver is None else f"GPU: {self.driver.name}"
+
+    @property
+    def remark(self) -> str | None:
+        """What else must be known of where it ran."""
+        if self.driver is None or self.driver.kind == "GPU":
+            return None
+        half = "" if self.driver.half_precision else " and has no half precision, about which the ranges decide"
+        return f"{self.driver.name} computes on the CPU{half}: its times are not a GPU's and are not shown"
+
+    @property
+    def message(self) -> str:
+        """The gate's sentence."""
+        where = f"{self.file} on {TITLES[self.accelerator]}"
+        if self.not_finite:
+            return f"{where} gives scores that are not finite for {self.not_finite} of {self.photos} photos"
+        if self.share is not None:
+            return f"{where} differs from the CPU by {self.share:.2g} of an output's range at most, for made inputs"
+        if not self.flips:
+            return f"{where} answers all {self.photos} photos as the CPU does"
+        clear = max(self.flips, key=lambda flip: flip.margin)
+        ties = sum(flip.tied for flip in self.flips)
+        tied = f" ({ties} of them ties that rounding decides)" if ties else ""
+        return (
+            f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
+            f"photo {clear.photo + 1}, where the CPU's score is {clear.margin:.3g} higher"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON."""
+        return asdict(self) | {"passed": self.passed, "message": self.message}
+
+
+def check_accelerators(
+    model: Artifact | PlainModel,
+    images: NDArray[np.uint8] | tuple[NDArray[Any], ...] | None,
+    accelerators: Sequence[str] = ("gpu",),
+    *,
+    labels: Sequence[int] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> tuple[AcceleratorCheck, ...]:
+    """Run a .tflite on accelerators of this machine and compare the answers with the CPU's.
+
+    Args:
+        model: An exported file, or what ``open_model`` gives for another tool's.
+        images: Photos uint8 RGB [N, H, W, 3] of its size; or what each input is fed, [N, *shape]; None: made inputs,
+            for a file that takes no photos.
+        accelerators: "cpu", "gpu", "cpu-fp16" (XNNPACK with half precision forced).
+        labels: Class of each photo by number of the file's output, where known.
+        timeout_s: Seconds that one accelerator may take.
+
+    Returns:
+        One check an accelerator, in the order cpu, gpu, cpu-fp16.
+
+    Raises:
+        DeviceError: This machine has no driver, or it crashed or took too long.
+        ArtifactError: LiteRT refuses the file there.
+        UsageError: It is not a .tflite, or an accelerator has another name.
+
+    Example:
+        >>> import edgekd
+        >>> student = edgekd.Artifact.open("student.float32.tflite")            # doctest: +SKIP
+        >>> edgekd.check_accelerators(student, images, ["gpu"])[0].accelerated  # doctest: +SKIP
+        True
+    """
+    names = check_names(accelerators)
+    if model.format != "tflite":
+        raise UsageError(
+            f"{model.path}: accelerators run by LiteRT's CompiledModel take a .tflite. Leave --accelerator out for it, "
+            "or export a .tflite"
+        )
+    network, inputs = read_graph(model.path), _inputs(model, images)
+    cpu = run_on(model.path, network, inputs, "cpu", timeout_s=timeout_s)
+    runs = [cpu if name == "cpu" else run_on(model.path, network, inputs, name, timeout_s=timeout_s) for name in names]
+    return tuple(_compare(model, network, run, cpu, labels) for run in runs)
+
+
+def _inputs(
+    model: Artifact | PlainModel, images: NDArray[np.uint8] | tuple[NDArray[Any], ...] | None
+) -> tuple[NDArray[Any], ...]:
+    """What each input is fed, [n, *shape]."""
+    if isinstance(images, tuple):
+        return images
+    if isinstance(model, PlainModel):
+        return model.made_inputs(4)
+    if images is None or not len(images):
+        raise UsageError(f"{model.path}: which photos? Give some: --data photos")
+    check_images(images, model)
+    return (np.stack([batch for _, batch in batches(images, model, 1)]),)
+
+
+def _compare(
+    model: Artifact | PlainModel,
+    network: Network,
+    run: AcceleratorRun,
+    cpu: AcceleratorRun,
+    labels: Sequence[int] | None,
+) -> AcceleratorCheck:
+    pairs = list(zip(_real(network, run), _real(network, cpu), strict=True))
+    difference = max(_difference(one, two) for one, two in pairs)
+    ours, theirs = _scores(model, network, run), _scores(model, network, cpu)
+    finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
+    answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
+    is_plain = isinstance(model, PlainModel)
+    differs = (answers != expected) & finite & (not is_plain)
+    flips = tuple(
+        Flip(int(row), int(expected[row]), int(answers[row]), _margin(theirs[row], expected[row], answers[row]))
+        for row in np.flatnonzero(differs)
+    )
+    return AcceleratorCheck(
+        file=model.path.name,
+        accelerator=run.accelerator,
+        driver=run.driver,
+        accelerated=run.accelerated,
+        left=None if run.accelerated is not False else find_left(run.log, len(network.ops)),
+        photos=len(ours),
+        largest_difference=difference,
+        flips=flips,
+        not_finite=int((~finite).sum()),
+        latency_ms=float(np.median(run.latency_ms)) if run.latency_ms and not _is_emulated(run) else None,
+        right=None if labels is None else int((answers[: len(labels)] == np.asarray(labels)).sum()),
+        share=max(_share(one, two) for one, two in pairs) if is_plain else None,
+    )
+
+
+def _is_emulated(run: AcceleratorRun) -> bool:
+    """Whether its time says nothing of the hardware that it stands for."""
+    if run.driver is not None:
+        return run.driver.kind == "software"
+    # XNNPACK emulates half precision on x86.
+    return run.accelerator == "cpu-fp16" and platform.machine().lower() not in ("aarch64", "arm64")
+
+
+def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    both = np.isfinite(first) & np.isfinite(second)
+    return float(np.abs(first[both] - second[both]).max(initial=0.0))
+
+
+def _share(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    finite = second[np.isfinite(second)]
+    span = float(finite.max() - finite.min()) if finite.size else 0.0
+    difference = _difference(first, second)
+    return difference / span if span else float(difference > _SHARE)
+
+
+def _margin(scores: NDArray[np.float64], first: int, second: int) -> float:
+    return float(scores[first] - scores[second])
+
+
+def _real(network: Network, run: AcceleratorRun) -> list[NDArray[np.float64]]:
+    """Every output as real numbers."""
+    outputs = []
+    for key, values in zip(network.outputs, run.outputs, strict=True):
+        value, real = network.values[key], values.astype(np.float64)
+        if value.dtype in INTEGERS_8 and len(value.scales) == 1:
+            zero = int(value.zero_points[0]) if len(value.zero_points) else 0
+            real = (real - zero) * float(value.scales[0])
+        outputs.append(real)
+    return outputs
+
+
+def _scores(model: Artifact | PlainModel, network: Network, run: AcceleratorRun) -> NDArray[np.float64]:
+    """Scores [n, C] of a classifier; of another file its first output, flat."""
+    if isinstance(model, PlainModel):
+        first = _real(network, run)[0]
+        return first.reshape(len(first), -1)
+    values = run.outputs[model.output_index]
+    values = values.reshape(-1, *values.shape[2:])
+    if model.feed is not None:
+        return read_scores(values, model).astype(np.float64)
+    spec = model.outputs[0]
+    return to_probabilities(values, spec.scale or 1.0, spec.zero_point or 0).astype(np.float64)
