@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.data.traffic_lights import traffic_light_folders
-from edgekd.pipeline.sweep.sweep import Sweep, sweep
+from edgekd.pipeline.sweep.records import Sweep
+from edgekd.pipeline.sweep.sweep import sweep
 from edgekd.recipe import Recipe, parse_recipe
 from edgekd.scale.ray_trials import RayTrials
 from edgekd.scale.ray_workers import RayWorkers

@@ -2,6 +2,8 @@
 
 check_students   every student is built before any is trained
 student_run      one student's run, the shared stages linked
-sweep            all of them, the front and the winner
+sweep            all of them
+records          what a sweep gives
+choose           the front and the winner
 pick             the language of ``--pick``
 """

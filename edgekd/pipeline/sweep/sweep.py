@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import compare, summarize
@@ -22,7 +21,9 @@ from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.pipeline.stages import data
 from edgekd.pipeline.sweep.check_students import check_students
+from edgekd.pipeline.sweep.choose import front, pick
 from edgekd.pipeline.sweep.pick import Condition
+from edgekd.pipeline.sweep.records import Sweep, SweptStudent
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
 from edgekd.progress import Watcher, default_watcher
 from edgekd.recipe import Recipe, load_recipe
@@ -30,61 +31,7 @@ from edgekd.scale.workers import Here, Trials, Workers
 from edgekd.storage import locked, read_json, write_json
 from edgekd.students.spec import parse_student
 
-SCHEMA = 1
 _ROW = "int8_tflite"
-
-
-@dataclass(frozen=True)
-class SweptStudent:
-    """A student by its shipped int8 .tflite. ``accuracy`` is of the test split and decides nothing.
-
-    The front and the pick are chosen by ``val_accuracy``.
-
-    Both are the recipe's metric. ``latency`` is over the teacher's, None where its measurement is invalid;
-    ``standing`` is valid, semi-valid or invalid; ``failed_gates`` are names.
-    """
-
-    student: str
-    directory: str
-    parameters: int
-    size_bytes: int
-    val_accuracy: Interval
-    accuracy: Interval
-    latency: Interval | None
-    p50_ms: float | None
-    seconds: float
-    failed_gates: tuple[str, ...]
-    on_front: bool = False
-    standing: str | None = None
-
-    def values(self) -> dict[str, float | None]:
-        """The quantities of ``--pick``."""
-        latency = self.latency.value if self.latency else None
-        return {
-            "size": float(self.size_bytes), "accuracy": self.val_accuracy.value,
-            "latency": latency, "parameters": float(self.parameters),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Every student, smallest file first, the winner if conditions were given and one meets them, and what each cost.
-
-    ``shared_s`` is spent once for all (photos, teacher, soft targets), ``column_s`` is the soft targets' part of it.
-    ``stopped`` are students that were stopped early; they are in no table.
-    """
-
-    metric: str
-    students: tuple[SweptStudent, ...]
-    teacher: Interval
-    shared_s: float
-    column_s: float
-    winner: str | None = None
-    stopped: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The versioned value that sweep.json holds."""
-        return {"schema": SCHEMA, **asdict(self)}
 
 
 def sweep(
@@ -172,26 +119,6 @@ def _full_name(student: str) -> str:
         return str(parse_student(student))
     except UsageError:
         return student
-
-
-def front(students: Sequence[SweptStudent]) -> list[SweptStudent]:
-    """Marked are those that no other beats in both size and validation accuracy; smallest first."""
-    ordered = sorted(students, key=lambda student: (student.size_bytes, -student.val_accuracy.value))
-    best, marked = -1.0, []
-    for student in ordered:
-        marked.append(replace(student, on_front=student.val_accuracy.value > best))
-        best = max(best, student.val_accuracy.value)
-    return marked
-
-
-def pick(students: Sequence[SweptStudent], conditions: Sequence[Condition]) -> SweptStudent | None:
-    """Of those that meet every condition and no gate failed: the best on the validation photos, then the smallest."""
-    fit = [
-        student
-        for student in students
-        if not student.failed_gates and all(condition.holds(student.values()) for condition in conditions)
-    ]
-    return max(fit, key=lambda student: (student.val_accuracy.value, -student.size_bytes), default=None)
 
 
 def _swept_student(spec: str, directory: Path, metric: str) -> SweptStudent:

@@ -4,8 +4,10 @@ import pytest
 
 from edgekd.errors import UsageError
 from edgekd.metrics import Interval
+from edgekd.pipeline.sweep.choose import front, pick
 from edgekd.pipeline.sweep.pick import Condition, parse_pick
-from edgekd.pipeline.sweep.sweep import SweptStudent, front, pick, slug
+from edgekd.pipeline.sweep.records import SweptStudent
+from edgekd.pipeline.sweep.student_run import slug
 
 
 def student(
