@@ -28,7 +28,7 @@ def recipe() -> Recipe:
         },
         "teacher": {"model": "efficientnet-lite0", "input_size": 32},
         "distill": {"schedule": {"epochs": 2, "batch_size": 32}},
-        "export": {"formats": ["tflite"], "calibration": 32},
+        "export": {"formats": ["tflite"], "calibration": 32, "teacher_int8": False},
         "gates": {"min_agreement": 0.0},
         "bench": {"launches": 2, "seconds_per_launch": 0.05, "warmup_max_s": 0.05},
     }

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgekd.bench.result import BenchResult
-from edgekd.bench.statistics import compare, summarize
-from edgekd.bench.validity import validity
-from edgekd.data.dataset import Dataset
 from edgekd.errors import RunError, UsageError
-from edgekd.evaluation.score import score
 from edgekd.extras import require
-from edgekd.metrics import Interval
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.run_files import artifacts_in
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.stage_table import SHARED
 from edgekd.pipeline.stages import data
 from edgekd.pipeline.sweep.check_students import check_students
-from edgekd.pipeline.sweep.choose import front, pick
 from edgekd.pipeline.sweep.pick import Condition
-from edgekd.pipeline.sweep.records import Sweep, SweptStudent
+from edgekd.pipeline.sweep.records import Sweep
 from edgekd.pipeline.sweep.student_run import StudentJob, slug
+from edgekd.pipeline.sweep.summary import ScoredStudent, score_student, summarize
 from edgekd.progress import Watcher, default_watcher
 from edgekd.recipe import Recipe, load_recipe
 from edgekd.scale.workers import Here, Trials, Workers
-from edgekd.storage import locked, read_json, write_json
+from edgekd.storage import locked, write_json
 from edgekd.students.spec import parse_student
-
-_ROW = "int8_tflite"
 
 
 def sweep(
@@ -54,7 +44,9 @@ def sweep(
         recipe: A recipe, or the path of its TOML file.
         students: At least two, each as in a recipe, such as ``cnn:16@64``.
         directory: Where the runs go; runs/NAME-sweep of the current folder where it is not given.
-        conditions: What the student that is picked must meet, by validation accuracy, size and latency.
+        conditions: What the student that is picked must meet, see ``pick``; a device that one names is measured on.
+            Among those that meet all, the validation photos decide or, where they are few, the teacher's answers on
+            photos without labels (``choose.pick_with_teacher``).
         accept_weak_teacher: Continue with a teacher that failed its gates.
         watcher: Receives what happens.
         workers: Compute the soft targets; this process by default.
@@ -65,6 +57,7 @@ def sweep(
 
     Raises:
         UsageError: Students are equal or cannot be trained.
+        DeviceError: A device of a condition can't be measured.
         EdgekdError: The errors of a run.
 
     Example:
@@ -81,7 +74,7 @@ def sweep(
         context = RunContext(work, recipe)
         data.run(context)
         frozen = check_students(context, names)
-        swept: list[SweptStudent] = []
+        swept: list[ScoredStudent] = []
         job = StudentJob(recipe, tuple(frozen.items()), directory.absolute(), accept_weak_teacher)
         stopped = _train_as_trials(job, trials, work, workers or Here()) if trials else set()
         for number, spec in enumerate(frozen):
@@ -90,11 +83,11 @@ def sweep(
             work.watcher.note(f"student {spec}")
             job.take_over(number)
             job.run(number, "report", work.watcher, workers)
-            swept.append(_swept_student(spec, directory / slug(spec), recipe.metric))
+            swept.append(score_student(spec, directory / slug(spec), recipe.metric))
         early = tuple(spec for number, spec in enumerate(frozen) if number in stopped)
         if not swept:
             raise RunError(f"every student was stopped early: {', '.join(early)}. Sweep without --stop-early")
-        result = replace(_summarize(swept, directory / swept[0].directory, recipe.metric, conditions), stopped=early)
+        result = replace(summarize(context, swept, conditions), stopped=early)
         write_json(directory / "sweep.json", result.to_json())
     return result
 
@@ -119,47 +112,3 @@ def _full_name(student: str) -> str:
         return str(parse_student(student))
     except UsageError:
         return student
-
-
-def _swept_student(spec: str, directory: Path, metric: str) -> SweptStudent:
-    check = read_json(directory / "check" / "check.json")
-    row = next(entry for entry in check["rows"] if entry["row"] == _ROW)
-    dataset = Dataset.load(directory / "data" / "dataset.json")
-    validation = score(artifacts_in(directory)[_ROW], dataset, "val")
-    result = BenchResult.load(directory / "bench" / "bench.json")
-    summary = summarize(result.measurement(_ROW))
-    timed, compared = result.baseline == "teacher", compare(result, _ROW)
-    own_s = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
-    return SweptStudent(
-        student=spec,
-        directory=directory.name,
-        parameters=int(row["parameters"]),
-        size_bytes=int(row["size_bytes"]),
-        val_accuracy=getattr(validation, metric),
-        accuracy=Interval(**_interval(row[metric])),
-        latency=compared.ratio if timed and compared.standing != "invalid" else None,
-        standing=compared.standing if timed else validity(result, result.measurement(_ROW)).standing,
-        p50_ms=summary.p50_ms if summary else None,
-        seconds=round(sum(own_s), 1),
-        failed_gates=tuple(gate["name"] for gate in check["gates"] if not gate["passed"] and not gate.get("accepted")),
-    )
-
-
-def _interval(value: Mapping[str, float]) -> dict[str, float]:
-    return {key: float(value[key]) for key in ("value", "low", "high")}
-
-
-def _summarize(swept: list[SweptStudent], first: Path, metric: str, conditions: Sequence[Condition]) -> Sweep:
-    check = read_json(first / "check" / "check.json")
-    teacher = next(entry for entry in check["rows"] if entry["row"] == "teacher")
-    marks = {stage: first / stage / "stage.json" for stage in SHARED}
-    seconds = {stage: float(read_json(mark)["seconds"]) for stage, mark in marks.items() if mark.is_file()}
-    winner = pick(swept, conditions) if conditions else None
-    return Sweep(
-        metric=metric,
-        students=tuple(front(swept)),
-        teacher=Interval(**_interval(teacher[metric])),
-        shared_s=round(sum(seconds.values()), 1),
-        column_s=round(seconds["soft_targets"], 1),
-        winner=winner.student if winner else None,
-    )
