@@ -10,7 +10,17 @@ from edgekd.report.model import DistillationGain
 
 
 def distillation_gain(truth: list[int], from_scratch: list[int], distilled: list[int], metric: str) -> DistillationGain:
-    """Compare two prediction lists photo by photo; the gain's 95 % interval is a seeded, paired bootstrap."""
+    """Compare two prediction lists photo by photo; the gain's 95 % interval is a seeded, paired bootstrap.
+
+    Args:
+        truth: Class numbers of the test photos [N].
+        from_scratch: What the student from labels alone predicts for them [N].
+        distilled: What the distilled student predicts [N].
+        metric: "accuracy", or "balanced_accuracy", whose mean is over classes first.
+
+    Returns:
+        The gain (0 to 1), the photos put right and put wrong, McNemar's p, and all of it in words.
+    """
     labels, scratch, student = (np.asarray(values, np.int64) for values in (truth, from_scratch, distilled))
     gain = paired_gain(labels, scratch, student, balanced=metric == "balanced_accuracy")
     broken, fixed = paired_changes(labels, scratch, student)
