@@ -129,8 +129,8 @@ if TYPE_CHECKING:
     from edgekd.pipeline.label_list import label_photos as label_photos
     from edgekd.pipeline.run import RunOutcome as RunOutcome
     from edgekd.pipeline.run import run as run
-    from edgekd.pipeline.sweep.sweep import Sweep as Sweep
-    from edgekd.pipeline.sweep.sweep import SweptStudent as SweptStudent
+    from edgekd.pipeline.sweep.records import Sweep as Sweep
+    from edgekd.pipeline.sweep.records import SweptStudent as SweptStudent
     from edgekd.pipeline.sweep.sweep import sweep as sweep
     from edgekd.preprocess import Preprocessing as Preprocessing
     from edgekd.preprocess import preprocess as preprocess_photo
@@ -210,8 +210,8 @@ _HOMES = {
     "Standardized": ("edgekd.distill.standardized", "Standardized"),
     "StorageError": ("edgekd.errors", "StorageError"),
     "Summary": ("edgekd.bench.statistics", "Summary"),
-    "Sweep": ("edgekd.pipeline.sweep.sweep", "Sweep"),
-    "SweptStudent": ("edgekd.pipeline.sweep.sweep", "SweptStudent"),
+    "Sweep": ("edgekd.pipeline.sweep.records", "Sweep"),
+    "SweptStudent": ("edgekd.pipeline.sweep.records", "SweptStudent"),
     "UnsupportedOpError": ("edgekd.errors", "UnsupportedOpError"),
     "UsageError": ("edgekd.errors", "UsageError"),
     "Validity": ("edgekd.bench.validity", "Validity"),

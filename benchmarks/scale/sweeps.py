@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.data.traffic_lights import traffic_light_folders
-from edgekd.pipeline.sweep.sweep import Sweep, sweep
+from edgekd.pipeline.sweep.records import Sweep
+from edgekd.pipeline.sweep.sweep import sweep
 from edgekd.recipe import Recipe, parse_recipe
 from edgekd.scale.ray_trials import RayTrials
 from edgekd.scale.ray_workers import RayWorkers
@@ -27,7 +28,7 @@ def recipe() -> Recipe:
         },
         "teacher": {"model": "efficientnet-lite0", "input_size": 32},
         "distill": {"schedule": {"epochs": 2, "batch_size": 32}},
-        "export": {"formats": ["tflite"], "calibration": 32},
+        "export": {"formats": ["tflite"], "calibration": 32, "teacher_int8": False},
         "gates": {"min_agreement": 0.0},
         "bench": {"launches": 2, "seconds_per_launch": 0.05, "warmup_max_s": 0.05},
     }

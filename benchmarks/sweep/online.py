@@ -14,7 +14,7 @@ from edgekd.data.images import images_of
 from edgekd.distill.bind import bind
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import pool_of
-from edgekd.pipeline.sweep.sweep import Sweep
+from edgekd.pipeline.sweep.records import Sweep
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_json

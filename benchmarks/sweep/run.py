@@ -27,7 +27,8 @@ from edgekd.pipeline.sweep.pick import parse_pick
 from edgekd.pipeline.sweep.sweep import sweep
 from edgekd.quiet import import_keras
 from edgekd.recipe import Recipe, parse_recipe
-from edgekd.report.sweep_render import render_sweep, sweep_cells
+from edgekd.report.sweep_render import render_sweep
+from edgekd.report.sweep_text import sweep_cells
 from edgekd.storage import read_json, write_bytes, write_json
 
 STUDENTS = (
@@ -66,7 +67,7 @@ def short_recipe(photos: Path) -> Recipe:
         "data": {"source": str(labelled_folder(photos, 20)), "split": {"val": 0.2, "test": 0.3}, "views": {"views": 1}},
         "teacher": {"model": "efficientnet-lite0", "input_size": 32},
         "distill": {"schedule": {"epochs": 1, "batch_size": 16}},
-        "export": {"formats": ["tflite"], "calibration": 16},
+        "export": {"formats": ["tflite"], "calibration": 16, "teacher_int8": False},
         "gates": {"min_agreement": 0.0},
         "bench": {"launches": 1, "seconds_per_launch": 0.03, "warmup_max_s": 0.03},
     }

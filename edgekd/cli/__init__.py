@@ -3,6 +3,7 @@
 commands                    the table of commands, and the ways one can end
 failures                    every failure as one line
 console                     the way out to the terminal: every text that is not ours is printed as it is
+fitting                     tables in a narrow terminal
 quickstart_command          the main job on embedded photos
 run_command, train_command, distill_command
                             a recipe's stages, up to one of them: recipe_stages is their shared part, run_shared prints

@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,12 +20,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgekd.cli.fitting import cards_of, fit_table, lines_of
 from edgekd.progress import BarWatcher
 from edgekd.text import printable
 
-# A path or a table that is piped somewhere is not to be cut to 80 columns.
+# A path or a table that is piped somewhere is not to be cut to 80 columns, unless COLUMNS says how many there are.
 PROGRESS = Console(stderr=True, highlight=False, soft_wrap=True)
-RESULT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+RESULT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 
 # Our own typography, for terminals whose encoding does not have it.
 _PLAIN = {"\u00a0": " ", "–": "-", "−": "-", "×": "x", "→": "->", "µ": "u", "…": "...", "•": "*", "✓": "+", "✗": "x"}
@@ -56,7 +58,24 @@ def table(
     header: Sequence[str], rows: Iterable[Sequence[Part]], *, title: str | None = None, caption: str = "",
     boxed: bool = False, left: int = 1,
 ) -> None:  # fmt: skip
-    """Print a table of cells, each as it is; the first ``left`` columns stand to the left, the others to the right."""
+    """Print a table of cells, each as it is; the first ``left`` columns stand to the left, the others to the right.
+
+    One without a box is laid out anew where the terminal is too narrow for it, see ``fitting``.
+    """
+    rows = [list(row) for row in rows]
+    if not boxed:
+        texts = [[printable(_words(cell), _MOST_CHARS) for cell in row] for row in rows]
+        fitted = fit_table(header, texts, RESULT.width)
+        if fitted is None or fitted.apart:
+            lines = cards_of(header, texts) if fitted is None else lines_of(fitted, left)
+            for text in [*([title] if title else ()), *lines, *([caption] if caption else ())]:
+                line(text)
+            return
+        header = fitted.header
+        rows = [
+            [_restyled(cell, text) for cell, text in zip(*pair, strict=True)]
+            for pair in zip(rows, fitted.rows, strict=True)
+        ]
     drawn = Table(
         title=title, title_justify="left", caption=_text([caption]) if caption else None, caption_justify="left",
         box=box.SIMPLE_HEAD if boxed else None, pad_edge=False, header_style="dim",
@@ -66,6 +85,14 @@ def table(
     for row in rows:
         drawn.add_row(*(_text([cell]) for cell in row))
     RESULT.print(drawn)
+
+
+def _words(part: Part) -> str:
+    return part if isinstance(part, str) else part[0]
+
+
+def _restyled(part: Part, text: str) -> Part:
+    return text if isinstance(part, str) else (text, part[1])
 
 
 def print_json(value: Any) -> None:

@@ -53,4 +53,6 @@ def command(recipe: Path, photos: str | None, where: str | None, out: Path, ray:
     if as_json:
         print_json(vars(summary))
     else:
-        line(f"{summary.photos:,} photos labelled, {summary.computed:,} of them now: {summary.place}")
+        counts = ", ".join(f"{name} {count:,}" for name, count in summary.classes.items())
+        now = f"{summary.computed:,} of them now{f' ({counts}, by the teacher)' if counts else ''}"
+        line(f"{summary.photos:,} photos labelled, {now}: {summary.place}")

@@ -38,8 +38,9 @@ def run_recipe(
 
 
 def print_place(recipe: Recipe, directory: Path) -> None:
-    """Say which recipe runs where."""
-    line((recipe.name, "bold"), f" in {directory}", to=PROGRESS)
+    """Say which recipe runs where: a relative folder is one of the current one, not of the recipe's."""
+    here = "" if directory.is_absolute() else f", a folder of {Path.cwd()}"
+    line((recipe.name, "bold"), f" in {directory}{here}", to=PROGRESS)
 
 
 def show(directory: Path, as_json: bool) -> None:

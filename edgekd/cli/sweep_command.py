@@ -11,8 +11,9 @@ from edgekd.cli.ray_option import ray_option, trials_of, workers_of
 
 @click.command(
     "sweep",
-    epilog="--pick chooses by the int8 file: size, parameters, latency (over the teacher's) and accuracy (on the "
-    "validation photos). Exit code 3 where no student fits.",
+    epilog="--pick chooses by the int8 file: size, parameters, accuracy (on the validation photos), latency (over the "
+    "teacher's), p50 (p50[ssh:pi@pi5]<=5ms measures there), instructions[emulated:cortex-a76] and agreement (with the "
+    "teacher on photos without labels). Exit code 3 where no student fits.",
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--students", required=True, help="Comma-separated students, each as in a recipe.")
@@ -38,7 +39,8 @@ def command(
     from edgekd.pipeline.sweep.pick import parse_pick
     from edgekd.pipeline.sweep.sweep import sweep
     from edgekd.recipe import load_recipe
-    from edgekd.report.sweep_render import render_sweep, sweep_cells
+    from edgekd.report.sweep_render import render_sweep
+    from edgekd.report.sweep_text import gate_sentences, pick_sentences, step_sentences, sweep_cells
 
     if stop_early and ray is None:
         raise UsageError("--stop-early needs --ray: without it students are trained one after the other")
@@ -59,9 +61,13 @@ def command(
     if as_json:
         print_json(result.to_json())
     else:
-        cells = sweep_cells(result.to_json())
+        value = result.to_json()
+        cells = sweep_cells(value)
         line("\n", (headline, "bold"), "\n")
-        table(cells.header, cells.rows)
+        table(cells.header, cells.rows, left=2)
+        for sentence in (*pick_sentences(value), *gate_sentences(value), *step_sentences(value)):
+            line(sentence)
         line(f"report: {directory / 'report.html'}")
     if conditions and result.winner is None:
-        raise GateFailed(f"no student meets: {wanted}. Loosen it, or sweep others")
+        reasons = [f"{one.student}: {'; '.join(one.left_out)}" for one in result.students]
+        raise GateFailed("\n  ".join([f"no student meets: {wanted}. Loosen it, or sweep others", *reasons]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +69,9 @@ def score(
     reference = None if reference is None else _open(reference)
     samples = _labelled_samples(dataset, split)
     truth = np.array([sample.label for sample in samples], np.int64)
-    probabilities = _probabilities(artifact, dataset, samples, threads, progress)
-    predictions = probabilities.argmax(axis=1)
-    expected = None if reference is None else _probabilities(reference, dataset, samples, threads, None)
+    answers = probabilities(artifact, dataset, samples, threads, progress)
+    predictions = answers.argmax(axis=1)
+    expected = None if reference is None else probabilities(reference, dataset, samples, threads)
     counts = confusion(truth, predictions, len(dataset.classes))
     parameter_count = artifact.provenance.get("parameters")
     result = CheckRow(
@@ -81,9 +82,9 @@ def score(
         predictions=tuple(int(value) for value in predictions),
         accuracy=accuracy(truth, predictions),
         balanced_accuracy=balanced_accuracy(truth, predictions),
-        agreement=None if expected is None else agreement_of_probabilities(probabilities, expected, OUTPUT_STEP),
+        agreement=None if expected is None else agreement_of_probabilities(answers, expected, OUTPUT_STEP),
         agreement_with=None if reference is None else reference.path.name,
-        largest_difference=None if expected is None else float(np.abs(probabilities - expected).max()),
+        largest_difference=None if expected is None else float(np.abs(answers - expected).max()),
         confusion=tuple(tuple(int(value) for value in line) for line in counts),
         gates=(),
     )
@@ -91,7 +92,7 @@ def score(
     gate_results = (
         *judge_integers(result, artifact),
         *judge_floors(result, gates or ParityGates()),
-        *([] if expected is None else judge_twin(result, gates or ParityGates(), truth, probabilities, expected, ids)),
+        *([] if expected is None else judge_twin(result, gates or ParityGates(), truth, answers, expected, ids)),
         *(judge_label_order(result, artifact.labels, dataset.classes, truth, label_advice) if judge_labels else ()),
     )
     return CheckRow(**{**vars(result), "gates": gate_results})
@@ -126,10 +127,10 @@ def _labelled_samples(dataset: Dataset, split: str) -> list[Sample]:
     return samples
 
 
-def _probabilities(
-    artifact: Artifact, dataset: Dataset, samples: list[Sample], threads: int, progress: Progress | None
+def probabilities(
+    artifact: Artifact, dataset: Dataset, samples: Sequence[Sample], threads: int = 2, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    # Columns in the order of the dataset's classes.
+    """What a file gives for photos, float32 [N, C] in the order of the dataset's classes. Raises what `score` does."""
     from edgekd.runtime.open import open_runner
 
     order = class_order(artifact, dataset.classes)

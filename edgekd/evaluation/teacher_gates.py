@@ -23,7 +23,9 @@ def teacher_gates(labels: Labels, teacher: Labels, student: Labels, metric: str 
     is_balanced = metric == "balanced_accuracy"
     accuracy, rival = (_score(labels, predictions, is_balanced) for predictions in (teacher, student))
     chance_gate = _beat_chance(labels, teacher, accuracy, is_balanced)
-    behind = accuracy < rival and behind_p(labels, teacher, student, is_balanced) < SIGNIFICANCE
+    p_value = behind_p(labels, teacher, student, is_balanced) if accuracy < rival else 1.0
+    behind = p_value < SIGNIFICANCE
+    verdict = f": {'' if behind else 'not '}significantly worse (p = {p_value:.2g})" if accuracy < rival else ""
     return [
         chance_gate,
         {
@@ -32,7 +34,7 @@ def teacher_gates(labels: Labels, teacher: Labels, student: Labels, metric: str 
             "bar": rival,
             "passed": not behind,
             "message": f"the teacher has {accuracy:.1%} {metric.replace('_', ' ')} on {len(labels)} validation photos, "
-            f"the student trained on labels alone {rival:.1%}",
+            f"the student trained on labels alone {rival:.1%}{verdict}",
         },
     ]
 

@@ -9,6 +9,7 @@ sweep/              many students of one teacher
 run_files           the exported files that a run directory holds
 fixed_teacher       a teacher that is used for inference only
 soft_target_views   the views that soft targets are computed on
+teacher_int8        the teacher in int8, to compare the student with
 label_gates         whether labels are in the order of the outputs
 shipped             which of the two students ships
 student_training    what the student's training with and without the teacher share

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class LabelSummary:
     """Soft targets of ``photos`` at ``place``; ``failed`` photos could not be read and are listed in ``failed.txt``.
 
     ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them in
-    the teacher.
+    the teacher. ``classes`` counts those photos by the class that the teacher predicts, over all views.
     """
 
     place: str
@@ -47,6 +47,7 @@ class LabelSummary:
     computed: int
     seconds: float
     teacher_s: float
+    classes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,14 @@ def label_photos(
         computed=sum(report["photos"] for report in reports),
         seconds=sum(report["seconds"] for report in reports),
         teacher_s=sum(report["teacher_s"] for report in reports),
+        classes=_count_classes(run, reports),
     )
+
+
+def _count_classes(run: Path, reports: Sequence[PieceRecord]) -> dict[str, int]:
+    names = read_json(run / "teacher" / "summary.json")["classes"]
+    counts = [report["classes"] for report in reports if "classes" in report]
+    return {name: sum(count[number] for count in counts) for number, name in enumerate(names)} if counts else {}
 
 
 class ShardOfList:
@@ -123,7 +131,11 @@ class ShardOfList:
             lines = [f"{number * SHARD + row}\t{names[row]}\t{error}\n" for row, error in sorted(failed.items())]
             self._place.write(f"failed-{number:05d}.txt", "".join(lines).encode())
         self._place.write(shard_name(number), as_file(logits))
-        return {"photos": len(names), "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
+        predicted = logits[~np.isnan(logits).any(axis=(1, 2))].astype(np.float32).mean(axis=1).argmax(axis=1)
+        return {
+            "photos": len(names), "seconds": time.perf_counter() - started, "teacher_s": teacher_s,
+            "classes": np.bincount(predicted, minlength=logits.shape[2]).tolist(),
+        }  # fmt: skip
 
     @property
     def _views(self) -> int:

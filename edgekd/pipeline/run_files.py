@@ -15,6 +15,7 @@ from edgekd.storage import read_json
 
 TITLES = {
     "teacher": "teacher",
+    "teacher_int8": "teacher, int8",
     "labels_only": "student, labels alone",
     "distilled": "student, distilled",
     "int8_tflite": "int8 TFLite",

@@ -3,7 +3,7 @@
 - ``settings``: the recipe's [quantize]; ``precisions``: descriptions of the precisions
 - ``float_model``: prepares a Keras model; ``converter``: runs TensorFlow's converter
 - ``calibration``, ``observed_ranges``, ``calibration_method``, ``histogram``: ranges of activations
-- ``best_ranges``: the method of calibration that agrees most with the float student
+- ``best_ranges``: the method of calibration that agrees most with the float student; ``bias_correction``
 - ``per_tensor``: what one weight scale per tensor costs
 - ``ptq``: post-training quantization and the other conversions; ``io_types``: uint8 inputs and outputs
 - ``saturation``: weights that no CPU's int8 kernels saturate

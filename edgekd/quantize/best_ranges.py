@@ -1,7 +1,8 @@
 """The calibration method of the int8 file that answers most like the float student.
 
 Which method is best depends on the network and the photos: outliers of activations are noise in one and carry the
-answer in another. All of them are made, which takes seconds, and held against the float student's .tflite.
+answer in another. All of them are made, which takes seconds, and held against the float student's .tflite. The best one
+is then made again with corrected biases, and that one is taken where it answers still more like the float student.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
 from edgekd.metrics import OUTPUT_STEP, Agreement, agreement_of_probabilities
+from edgekd.quantize.bias_correction import correct_bias
 from edgekd.quantize.calibration import CalibratedModel, calibrate, check_images
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, CalibrationMethod, Ranges, set_ranges
 from edgekd.quantize.float_model import FloatModel
@@ -30,12 +32,16 @@ _CLEARLY = 0.9
 
 @dataclass(frozen=True)
 class Candidate:
-    """An int8 conversion by one ``method``, its agreement with the float student, and its divergence in nats."""
+    """An int8 conversion by one ``method``, its agreement with the float student, and its divergence in nats.
+
+    ``bias_corrected`` are those whose biases were corrected after it, see ``bias_correction``.
+    """
 
     method: CalibrationMethod
     conversion: Conversion
     agreement: Agreement
     divergence: float
+    bias_corrected: bool = False
 
     def is_better_than(self, other: Candidate) -> bool:
         """Whether it answers more like the float student; between equals a clearly smaller divergence decides."""
@@ -44,7 +50,7 @@ class Candidate:
         return self.divergence < _CLEARLY * other.divergence
 
     def __str__(self) -> str:
-        return f"{self.method} {self.agreement.value:.1%}"
+        return f"{self.method}{' with bias correction' * self.bias_corrected} {self.agreement.value:.1%}"
 
 
 def convert_int8(
@@ -73,11 +79,31 @@ def convert_int8(
     calibrated = calibrate(float_model, calibration, per_channel=per_channel)
     photos = calibration if validation is None else np.concatenate([validation, calibration])
     check_images(photos, float_model.height, float_model.width)
-    found = candidates(calibrated, photos[:_MOST_PHOTOS], output, float_ops=float_ops, any_cpu=any_cpu)
+    compared_on = photos[:_MOST_PHOTOS]
+    found = candidates(calibrated, compared_on, output, float_ops=float_ops, any_cpu=any_cpu)
     best = choose(found)
+    if (corrected := with_bias_correction(best, calibrated, compared_on)) is not None:
+        found.append(corrected)
+        best = choose([best, corrected])
     agreements = ", ".join(map(str, found))
     compared = f"{agreements} of {best.agreement.n} photos answered like the float student"
     return replace(best.conversion, record={**best.conversion.record, "calibration_methods_compared": compared})
+
+
+def with_bias_correction(
+    candidate: Candidate, calibrated: CalibratedModel, photos: NDArray[np.uint8]
+) -> Candidate | None:
+    """The candidate of a calibrated model with corrected biases, compared on the same ``photos``.
+
+    None if it has no biases to correct.
+    """
+    conversion = correct_bias(candidate.conversion, calibrated)
+    if conversion is None:
+        return None
+    expected = run_tflite(calibrated.content, np.concatenate(list(replace(calibrated, images=photos).inputs())))
+    actual = run_tflite(conversion.content, photos)
+    agreement = agreement_of_probabilities(actual, expected, OUTPUT_STEP)
+    return Candidate(candidate.method, conversion, agreement, compute_divergence(expected, actual), True)
 
 
 def choose(found: Sequence[Candidate]) -> Candidate:

@@ -1,8 +1,8 @@
 """Tries int8 conversions in order of cost until one meets the accuracy bound.
 
-The steps: min-max calibration; percentile calibration; calibration by mean squared error; the most sensitive ops kept
-in float; quantization-aware training. Each step is judged by the predictions of its file on validation photos, compared
-with those of the float student's .tflite.
+The steps: min-max calibration; percentile calibration; calibration by mean squared error; the best of these with
+corrected biases; the most sensitive ops kept in float; quantization-aware training. Each step is judged by the
+predictions of its file on validation photos, compared with those of the float student's .tflite.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
 from edgekd.metrics import OUTPUT_STEP, Interval, accuracy, agreement_of_probabilities, balanced_accuracy, mcnemar_p
+from edgekd.quantize.bias_correction import correct_bias
 from edgekd.quantize.calibration import CalibratedModel, calibrate
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, set_ranges
 from edgekd.quantize.float_model import FloatModel
@@ -274,6 +275,8 @@ def ladder(
     # The float graph ignores the ranges, so one run of it serves all methods.
     expected = run_tflite(calibrated.content, np.concatenate(list(calibrated.inputs())))
     base = min(by_method.values(), key=lambda entry: _divergence(expected, entry, float_ops))
+    method = base.record["calibration_method"]
+    yield Rung(f"ranges by {method}, biases corrected", lambda: _corrected(base, output, float_ops, any_cpu))
     ops = measure_sensitivities(base)
     report(ops)
     count = 1
@@ -283,12 +286,19 @@ def ladder(
         def keep_float(sensitive: tuple[str, ...] = sensitive) -> Conversion:
             return quantize_int8(base, output, float_ops=(*float_ops, *sensitive), any_cpu=any_cpu)
 
-        method = base.record["calibration_method"]
         yield Rung(f"ranges by {method}, {count} op{'s' * (count > 1)} of {len(ops)} in float", keep_float)
         count *= 2
     if train_qat is not None:
         train = train_qat
         yield Rung("quantization-aware training", lambda: prevent_saturation(train()) if any_cpu else train())
+
+
+def _corrected(base: CalibratedModel, output: Output, float_ops: tuple[str, ...], any_cpu: bool) -> Conversion:
+    """The int8 file of a calibrated model with corrected biases. Raises ExportError where it has none to correct."""
+    corrected = correct_bias(quantize_int8(base, output, float_ops=float_ops, any_cpu=any_cpu), base)
+    if corrected is None:
+        raise ExportError("no layer has a bias in integers")
+    return corrected
 
 
 def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel, float_ops: tuple[str, ...]) -> float:

@@ -168,13 +168,13 @@ def _rewrite(model: Any, graph: TfliteGraph, layer: _Layer, real: Floats | None,
 
 def _replace(model: Any, op: TfliteOp, position: int, data: NDArray[Any], growth: Floats) -> None:
     """Replace an op's constant, with a larger scale."""
-    tensor = _unshare_constant(model, model.subgraphs[0].operators[op.index], position)
+    tensor = unshare_constant(model, model.subgraphs[0].operators[op.index], position)
     tensor.quantization = copy.copy(tensor.quantization)
     tensor.quantization.scale = (np.asarray(tensor.quantization.scale, np.float64) * growth).astype(np.float32)
     model.buffers[tensor.buffer].data = np.frombuffer(data.tobytes(), np.uint8)
 
 
-def _unshare_constant(model: Any, operator: Any, position: int) -> Any:
+def unshare_constant(model: Any, operator: Any, position: int) -> Any:
     """The tensor at an op's input, copied where another op reads it, its buffer where another tensor has it."""
     graph, index = model.subgraphs[0], int(operator.inputs[position])
     if sum(list(other.inputs).count(index) for other in graph.operators) > 1:

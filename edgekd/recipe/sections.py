@@ -159,6 +159,8 @@ class DistillSection(Section):
 class ExportSection(ExportOptions):
     """The files to write."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("teacher_int8",)
+
     batch: Literal["dynamic", 1] | None = Field(None, examples=[1])
     """Images per inference: 1 or "dynamic". Unset, a .tflite takes 1 and an .onnx any number.
 
@@ -172,6 +174,12 @@ class ExportSection(ExportOptions):
     """Type of the int8 files' output probabilities. "uint8" suits hardware that runs integers only."""
     calibration: int = Field(200, ge=8)
     """Training views from which calibration takes the ranges of int8 activations."""
+    teacher_int8: bool = True
+    """Also convert a Keras teacher to int8, as the row that the student is compared with like for like.
+
+    It is converted as the student is: post-training, with the same calibration photos and the best ranges. That takes
+    some ten to thirty seconds, and its share of the timing; a sweep does it once.
+    """
 
 
 class Recipe(Section):
@@ -183,7 +191,10 @@ class Recipe(Section):
     LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize", "imports")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
-    """Name of the run, and of its folder in runs/: letters, digits and any of "._@-", a letter or digit first."""
+    """Name of the run, and of its folder: letters, digits and any of "._@-", a letter or digit first.
+
+    The folder is made in runs/ of the folder where the command is called; --out names another.
+    """
     seed: int = Field(0, ge=0)
     """Random seed of views, initial weights and the order of photos. The split has its own, data.split.seed."""
     seeds: int = Field(1, ge=1, le=30)

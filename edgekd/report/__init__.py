@@ -2,9 +2,10 @@
 
 render              a run directory's report: report.json, report.md, report.html, plots/
 collect, rows       reading a run directory, into the types of model
-sweep_render        a sweep's report
+sweep_render        a sweep's report, from sweep_text
 devices_render      the report over several devices, from devices_report
 headline            the one line
+front               steps from a file to the next larger one that is better
 end_to_end          from a photo or a frame to the answer, beside the inference alone
 sentences, format   sentences and numbers
 table               tables as cells of text

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from edgekd import storage
 from edgekd.bench.result import BenchResult
+from edgekd.bench.statistics import Comparison
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
 from edgekd.report.distillation_gain import distillation_gain
-from edgekd.report.headline import TEACHER, headline, shipped
+from edgekd.report.front import front_steps
+from edgekd.report.headline import TEACHER, TEACHER_INT8, headline, shipped
 from edgekd.report.model import (
     Bench,
     Confusion,
@@ -76,6 +78,7 @@ def collect(run_dir: Path) -> Report:
             gates,
             teacher_timed=result is None or result.baseline == TEACHER,
             shipped_reason=str(((check or {}).get("shipped") or {}).get("reason", "")),
+            over_int8=_over_int8(result),
         ),
         provenance=_read(run_dir / "run.json", _provenance) or _unknown(run_dir),
         metric=metric,
@@ -94,7 +97,16 @@ def collect(run_dir: Path) -> Report:
         misclassified=_read(run_dir / "check/check.json", lambda value: _misclassified(value, rows)) or (),
         bench=None if result is None else _bench(result),
         ladder=_read(run_dir / "quantize/quantize.json", ladder_of),
+        steps=_read(run_dir / "check/check.json", front_steps) or (),
     )
+
+
+def _over_int8(result: BenchResult | None) -> Comparison | None:
+    """The latency of the int8 student over that of the teacher in int8; None where one was not timed."""
+    timed = {entry.name for entry in result.measurements if entry.launches} if result else set()
+    if result is None or not {"int8_tflite", TEACHER_INT8} <= timed:
+        return None
+    return result.ratio("int8_tflite", over=TEACHER_INT8)
 
 
 def _read(path: Path, parse: Callable[[Json], T]) -> T | None:

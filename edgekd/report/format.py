@@ -131,6 +131,11 @@ def points(difference: float) -> str:
     return f"{difference * 100:+.1f}".replace("-", "−")
 
 
+def gain(difference: Interval) -> str:
+    """``+0.8 points (−0.3 to +1.9)``."""
+    return f"{points(difference.value)} points ({points(difference.low)} to {points(difference.high)})"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds, or minutes and seconds from two minutes on."""
     if seconds is None:

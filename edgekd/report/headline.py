@@ -8,9 +8,9 @@ from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison
 from edgekd.report import format as fmt
 from edgekd.report.end_to_end import differing, inference_claim
-from edgekd.report.model import Gate, Headline, Row
+from edgekd.report.model import Gate, Headline, Int8Teacher, Row
 
-TEACHER = "teacher"
+TEACHER, TEACHER_INT8 = "teacher", "teacher_int8"
 _SHIPPED = ("int8_tflite", "int8_onnx", "float32_tflite", "distilled")
 
 
@@ -21,11 +21,18 @@ def shipped(rows: Sequence[Row]) -> Row | None:
 
 
 def headline(
-    rows: Sequence[Row], metric: str, gates: Sequence[Gate], *, teacher_timed: bool = True, shipped_reason: str = ""
+    rows: Sequence[Row],
+    metric: str,
+    gates: Sequence[Gate],
+    *,
+    teacher_timed: bool = True,
+    shipped_reason: str = "",
+    over_int8: Comparison | None = None,
 ) -> Headline:
     """Compose the line from what the run has so far; latencies are ratios to the teacher only if it was timed.
 
-    ``shipped_reason`` says why the student from labels alone ships, where it does.
+    ``shipped_reason`` says why the student from labels alone ships, where it does. ``over_int8`` is the shipped file's
+    latency over that of the teacher in int8.
     """
     failed = tuple(gate.name for gate in gates if not gate.passed)
     teacher, row = next((row for row in rows if row.row == TEACHER), None), shipped(rows)
@@ -45,6 +52,8 @@ def headline(
         parts.append(interval + against)
     start = f"{' and '.join(claims)} than the teacher: " if claims else ""
     text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
+    like = _int8_teacher(row, next((row for row in rows if row.row == TEACHER_INT8), None), metric, over_int8)
+    text += "" if like is None else _like_for_like(like, over_int8)
     if shipped_reason:
         text += f"; {shipped_reason}"
     return Headline(
@@ -60,7 +69,28 @@ def headline(
         teacher_score=teacher_score,
         failed_gates=failed,
         end_to_end=tuple(differing(comparison, row.end_to_end)),
+        int8_teacher=like,
     )
+
+
+def _int8_teacher(row: Row, teacher: Row | None, metric: str, compared: Comparison | None) -> Int8Teacher | None:
+    """The shipped int8 file against the teacher in int8; None where one of them is something else."""
+    smaller = _smaller(row, teacher) if row.row.startswith("int8") else None
+    if teacher is None or teacher.size_bytes is None or smaller is None:
+        return None
+    valid = compared if compared and compared.standing != "invalid" else None
+    return Int8Teacher(
+        teacher.size_bytes, teacher.score(metric), smaller,
+        faster=valid.speedup if valid else None, verdict=valid.verdict if valid else None,
+        standing=compared.standing if compared else None,
+    )  # fmt: skip
+
+
+def _like_for_like(like: Int8Teacher, compared: Comparison | None) -> str:
+    score = f", {fmt.percent(like.score.value)}" if like.score else ""
+    claims = [_size_claim(like.smaller), _inference_claim(compared if like.faster else None)]
+    text = " and ".join(claim for claim in claims if claim)
+    return f"; like for like {text} than the teacher in int8 ({fmt.size(like.size_bytes)}{score})"
 
 
 def _smaller(row: Row, teacher: Row | None) -> float | None:

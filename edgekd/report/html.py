@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.metrics import Interval
@@ -16,12 +16,15 @@ from edgekd.report import format as fmt
 from edgekd.report import sentences
 from edgekd.report import table as tables
 from edgekd.report.end_to_end import CAPTION, end_to_end_table, way_to_answer
+from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.headline import TEACHER
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
 
 _HERE = Path(__file__).parent
+# A cell of more characters is a sentence.
+_NUMBERS_CHARS = 40
 
 
 def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) -> str:
@@ -40,6 +43,8 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
+        "steps": step_sentences(report),
+        "step_caption": step_caption(report),
         "sentences": sentences,
     }
     return page("report.html", plots, values)
@@ -50,9 +55,19 @@ def page(template: str, plots: Sequence[Plot], values: Mapping[str, Any]) -> str
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["parts"] = _parts
     css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
     figures = {plot.name: _figure(plot) for plot in plots}
     return environment.get_template(template).render({**values, "css": css, "plots": figures})
+
+
+def _parts(cell: str) -> Markup:
+    """A cell whose number and interval each stay on one line, but not both on the same; a sentence wraps anywhere."""
+    if len(cell) > _NUMBERS_CHARS:
+        return escape(cell)
+    head, bracket, rest = cell.partition(" (")
+    pieces = [head, f"({rest}"] if bracket else [head]
+    return Markup(" ").join(Markup('<span class="part">{}</span>').format(piece) for piece in pieces)
 
 
 def tiles(report: Report) -> list[dict[str, str]]:
@@ -62,6 +77,8 @@ def tiles(report: Report) -> list[dict[str, str]]:
     if line.smaller is not None and teacher is not None:
         smaller = line.smaller >= 1
         sizes = f"{fmt.size(teacher.size_bytes)} → {fmt.size(line.size_bytes)}"
+        if line.int8_teacher is not None:
+            sizes += f"; teacher in int8 {fmt.size(line.int8_teacher.size_bytes)}"
         value = fmt.factor(line.smaller if smaller else 1 / line.smaller)
         cards.append(_tile(value, "smaller" if smaller else "larger", sizes, good=smaller))
     if line.faster is not None:

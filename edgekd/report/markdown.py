@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edgekd.report import sentences
 from edgekd.report import table as tables
 from edgekd.report.end_to_end import CAPTION, end_to_end_table
+from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
@@ -26,6 +27,8 @@ def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified
         "## Files",
         cells_table(tables.main_cells(report)) if report.rows else "Nothing has been checked or measured yet.",
         tables.caption(report),
+        "\n".join(f"- {escaped(step)}" for step in step_sentences(report)),
+        step_caption(report),
         *_distillation(report),
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
         *_ladder(report),

@@ -54,11 +54,37 @@ class Row:
     comparison: Comparison | None
     precision: str | None = None
     gzip_bytes: int | None = None
+    note: str = ""
     end_to_end: tuple[EndToEndLine, ...] = ()
 
     def score(self, metric: str) -> Interval | None:
         """The row's ``accuracy`` or ``balanced_accuracy``."""
         return self.balanced_accuracy if metric == "balanced_accuracy" else self.accuracy
+
+
+@dataclass(frozen=True)
+class Int8Teacher:
+    """The teacher in int8, and the shipped file against it: factors, and the verdict on the latencies.
+
+    ``faster`` is None where it was not timed, or not validly.
+    """
+
+    size_bytes: int
+    score: Interval | None
+    smaller: float
+    faster: Interval | None = None
+    verdict: str | None = None
+    standing: str | None = None
+
+
+@dataclass(frozen=True)
+class FrontStep:
+    """From one file to the next larger one that scores higher: bytes more, and the gain on the same test photos."""
+
+    row: str
+    next_row: str
+    more_bytes: int
+    gain: Interval
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,7 @@ class Headline:
     teacher_score: Interval | None = None
     failed_gates: tuple[str, ...] = ()
     end_to_end: tuple[EndToEndLine, ...] = ()
+    int8_teacher: Int8Teacher | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -255,6 +282,7 @@ class Report:
     misclassified: tuple[MisclassifiedPhoto, ...]
     bench: Bench | None
     ladder: Ladder | None = None
+    steps: tuple[FrontStep, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""

@@ -113,7 +113,8 @@ def against_size(report: Report) -> Figure | None:
         for row in report.rows
         if (score := row.score(report.metric)) and (size := row.size_bytes)
     ]
-    return scatter(points, "size of the file", report.metric, size_tick) if points else None
+    ringed = _place_of(report, points)
+    return scatter(points, "size of the file", report.metric, size_tick, ringed) if points else None
 
 
 def against_latency(report: Report) -> Figure | None:
@@ -129,8 +130,14 @@ def against_latency(report: Report) -> Figure | None:
     if len(points) < 2:
         return None
     return scatter(
-        points, f"latency, {report.baseline_title} = 1", report.metric, lambda value: fmt.significant(value, 1)
-    )
+        points, f"latency, {report.baseline_title} = 1", report.metric, lambda value: fmt.significant(value, 1),
+        _place_of(report, points),
+    )  # fmt: skip
+
+
+def _place_of(report: Report, points: Sequence[_Entry]) -> int | None:
+    """The place of the file that ships."""
+    return next((place for place, (row, *_) in enumerate(points) if row == report.headline.row), None)
 
 
 def _title_of(row: Row, comparison: Comparison) -> str:
@@ -215,10 +222,13 @@ def _label_line_ends(axes: Axes, report: Report, drawn: Sequence[Curve], last: i
         )  # fmt: skip
 
 
-def scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str]) -> Figure:
+def scatter(
+    points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str], ringed: int | None = None
+) -> Figure:
     """Points with error bars: row for its style, title, x on a logarithmic axis, and a score.
 
-    A few have their names beside them; many have numbers, and the names stand beside the axes.
+    A few have their names beside them; many have numbers, and the names stand beside the axes. The point of the number
+    ``ringed`` gets a ring.
     """
     numbered = len(points) > _NAMED_MAX
     figure, axes = _axes((_SIZE[0] + 1.6, _SIZE[1])) if numbered else _axes()
@@ -232,6 +242,8 @@ def scatter(points: Sequence[_Entry], label: str, metric: str, tick: Callable[[f
             [x.value], [y.value], label=f"{text}  {title}", xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker,
             color=colour, ecolor=colour, elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
         )  # fmt: skip
+        if index == ringed:
+            axes.plot([x.value], [y.value], "o", markersize=15, mfc="none", mec=colour, mew=1.6, zorder=2)
         marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), text, colour))
     log_ticks(axes, tick)
     axes.grid(axis="both")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.ratio import student_t
-from edgekd.metrics import Interval, accuracy, balanced_accuracy
+from edgekd.metrics import Interval, accuracy, balanced_accuracy, paired_gain
 from edgekd.report import format as fmt
 from edgekd.report.model import SeedRow, Seeds
 
@@ -27,6 +27,8 @@ _RESAMPLES = 2000
 _CHUNK = 200
 _Z95 = 1.959963984540054
 _FEW = 3
+# An interval of a share that is wider than this says nothing.
+_WIDEST_SHARE = 1.0
 Predictions = Sequence[Sequence[int]]
 
 
@@ -72,7 +74,12 @@ def compare_seeds(
     gain = recovered = None
     if from_scratch is not None:
         difference = score["distilled"] - score["from_scratch"]
-        gain = _difference(difference)
+        # Of one seed it is the difference that the gain of distillation is told by, with the one interval.
+        gain = (
+            _difference(difference)
+            if len(seeds) > 1
+            else paired_gain(labels, students["from_scratch"][0], students["distilled"][0], balanced=balanced)
+        )
         if teacher is not None:
             recovered = share_recovered(difference, score["teacher"] - score["from_scratch"])
     rows = tuple(
@@ -182,9 +189,8 @@ def _sentences(seeds: Seeds) -> list[str]:
         ]
     else:
         sentences = [
-            f"{over}: from scratch {fmt.score(seeds.from_scratch)}, {distilled} {name}, a difference of "
-            f"{fmt.points(seeds.gain.value)} points ({fmt.points(seeds.gain.low)} to {fmt.points(seeds.gain.high)}), "
-            f"paired by {'seed and ' if count > 1 else ''}photo."
+            f"{over}: from scratch {fmt.score(seeds.from_scratch)}, {distilled} {name}"
+            + (f", a difference of {fmt.gain(seeds.gain)}, paired by seed and photo." if count > 1 else ".")
         ]
     sentences += [_agreement_sentence(seeds), _recovered_sentence(seeds)]
     if count == 1:
@@ -217,6 +223,11 @@ def _recovered_sentence(seeds: Seeds) -> str:
         )
         return f"Share of the teacher's lead that was recovered, (S_kd − S)/(T − S): {fmt.DASH}, as its lead {why}."
     interval = seeds.recovered_interval
+    if interval.high - interval.low > _WIDEST_SHARE:
+        return (
+            f"What share of the teacher's lead distillation recovered, (S_kd − S)/(T − S), can't be told: the lead is "
+            f"{lead * 100:.1f} points, and {seeds.n:,} photos leave more than the whole of it open."
+        )
     part, low, high = (f"{x * 100:.0f}".replace("-", "−") for x in (seeds.recovered, interval.low, interval.high))
     return (
         f"Distillation recovered {part}{fmt.NBSP}% of the {lead * 100:.1f} points that the teacher is ahead, "

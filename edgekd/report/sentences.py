@@ -41,7 +41,8 @@ def reasons(report: Report) -> tuple[str, ...]:
 def gain_sentence(report: Report) -> str:
     """The gain of distillation; empty where there is no student from scratch."""
     if report.distillation_gain is not None:
-        return report.distillation_gain.text
+        several = report.seeds is not None and len(report.seeds.rows) > 1
+        return ("Of the first seed, which ships: " if several else "") + report.distillation_gain.text
     alone = report.seeds is not None and report.seeds.from_scratch is None
     return "" if alone else "The two students have not been compared yet."
 

@@ -24,6 +24,7 @@ ROW_STYLE = {
     "distilled": ("#0072b2", "D"),
     "int8_tflite": ("#00845c", "o"),
     "int8_onnx": ("#b04f87", "v"),
+    "teacher_int8": ("#7d5a3c", "X"),
 }
 _PAGE |= {colour: f"var(--row-{row})" for row, (colour, _) in ROW_STYLE.items()}
 _MORE = ("#d55e00", "#5b5bd6", "#8a7a00")

@@ -117,6 +117,7 @@ def caption(report: Report) -> str:
     if any(row.comparison and row.comparison.standing != "valid" for row in report.rows):
         sentences.append(f"Of latencies, {fmt.STANDING_LEGEND}: the reasons are given under Latency.")
     sentences += [f"{row.title} gzipped: {fmt.size(row.gzip_bytes)}." for row in report.rows if row.gzip_bytes]
+    sentences += [f"{row.title}: {row.note.rstrip('.')}." for row in report.rows if row.note]
     sentences += precision_sentences(tuple(row.precision for row in report.rows))
     return " ".join(sentences)
 

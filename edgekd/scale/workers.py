@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 
 class PieceRecord(TypedDict):
-    """What a finished piece of work reports: its photos, its seconds, and how many of these the teacher computed."""
+    """What a finished piece of work reports: its photos, its seconds, and how many of these the teacher computed.
+
+    ``classes`` counts the photos by the class that the teacher predicts, where the work counts them.
+    """
 
     photos: int
     seconds: float
     teacher_s: float
+    classes: NotRequired[list[int]]
 
 
 Work = Callable[[int], PieceRecord]

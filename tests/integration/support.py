@@ -56,6 +56,9 @@ model = "{student}"
 epochs = {epochs}
 batch_size = 16
 
+[export]
+teacher_int8 = {teacher_int8}
+
 [gates]
 # A test of the path, not of the accuracy: a student of 800 steps less flips a photo or two of 40.
 min_agreement = 0.8
@@ -74,9 +77,11 @@ class Project:
 
     folder: Path
 
-    def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 16) -> Path:
+    def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 16, teacher_int8: bool = False) -> Path:
+        """Write a recipe; the teacher is converted to int8 where that is looked at, since it takes its time."""
         path = self.folder / f"{name}.toml"
-        path.write_text(RECIPE.format(name=name, student=student, epochs=epochs), encoding="utf-8")
+        values = {"name": name, "student": student, "epochs": epochs, "teacher_int8": str(teacher_int8).lower()}
+        path.write_text(RECIPE.format(**values), encoding="utf-8")
         return path
 
     def edgekd(self, *arguments: str | Path, without_tensorflow: bool = False) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import pytest
 from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
-from edgekd.report.sweep_render import sweep_cells
+from edgekd.report.sweep_text import sweep_cells
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in, teacher_targets, timed_rows
 
-_BENCH_PHOTOS = 16
+BENCH_PHOTOS = 16
 
 
 def run(context: RunContext) -> None:
@@ -26,7 +26,7 @@ def run(context: RunContext) -> None:
     }
 
     def work(directory: Path, _key: str) -> None:
-        samples = dataset.split("test")[:_BENCH_PHOTOS]
+        samples = dataset.split("test")[:BENCH_PHOTOS]
         files = artifacts_in(context.path)
         raw = raw_photos_of(dataset, samples) if recipe.bench.end_to_end else None
         photos = Photos(lambda preprocessing: images_of(dataset, samples, preprocessing), raw=raw)

@@ -16,6 +16,8 @@ from edgekd.pipeline.fixed_teacher import fixed_teacher_row
 from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.pipeline.shipped import shipped_student
+from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
+from edgekd.pipeline.teacher_int8 import missing_row
 from edgekd.storage import digest, read_json, write_json
 
 _FLOATS = ("teacher", "labels_only", "distilled")
@@ -60,21 +62,26 @@ def run(context: RunContext) -> None:
         shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
-            reference = None if row in _FLOATS else files[shipped.row]
+            workspace.watcher.progress(number, len(present))
+            reference = None if row in _FLOATS else files["teacher" if row == TEACHER_INT8 else shipped.row]
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"],
                            # Of what ships; the teacher's gate has a message of its own.
-                           judge_labels=row == shipped.row or row not in _FLOATS,
+                           judge_labels=row == shipped.row or row not in (*_FLOATS, TEACHER_INT8),
                            label_advice=student_advice(recipe.teacher))  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
                  "precision": files[row].precision, **_gzip_size(files[row]),
                  "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
+            if row == TEACHER_INT8:
+                # It is there to compare with, and does not ship.
+                continue
             gates += [gate.to_json() for gate in result.gates]
             if row == "teacher":
                 gates += _teacher_gate(context, result.predictions)
-            workspace.watcher.progress(number + 1, len(present))
+                rows += [missing] if (missing := missing_row(context.path)) else []
+        workspace.watcher.progress(len(present), len(present))
         write_json(
             directory / "check.json",
             {

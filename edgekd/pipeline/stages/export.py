@@ -9,6 +9,8 @@ from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
+from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
+from edgekd.pipeline.teacher_int8 import export_teacher_int8
 from edgekd.quantize.per_tensor import COST
 from edgekd.quantize.ptq import Conversion
 from edgekd.storage import write_json
@@ -23,7 +25,7 @@ _MODELS = (
 
 
 def run(context: RunContext) -> None:
-    """Convert the three models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
+    """Convert the models; writes ``export/`` and ``export/index.json``, row name to file and parameters."""
     recipe, hashes = context.recipe, context.workspace.hashes
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
@@ -53,12 +55,11 @@ def run(context: RunContext) -> None:
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")
                 # Some ops in float or none: it is the row of the int8 file.
                 precision = artifact.precision.removesuffix("-mixed")
-                index[row if plain else f"{precision}_{artifact.format}"] = {
-                    "file": artifact.path.name,
-                    "precision": artifact.precision,
-                    "parameters": model.count_params(),
-                    "sha256": artifact.sha256,
-                }
+                index[row if plain else f"{precision}_{artifact.format}"] = _entry(artifact, model)
+            if row == "teacher" and recipe.export.teacher_int8:
+                int8 = export_teacher_int8(context, model, directory, _provenance(context))
+                if int8 is not None:
+                    index[TEACHER_INT8] = _entry(int8, model)
             context.workspace.watcher.progress(number + 1, len(models))
         for cost in dict.fromkeys(costs):
             context.workspace.watcher.note(f"weight scales: {cost}")
@@ -67,6 +68,23 @@ def run(context: RunContext) -> None:
     context.workspace.stage("export", depends, ("index.json",), work)
     if reason := shipped_student(context).reason:
         context.workspace.watcher.note(reason)
+
+
+def _entry(artifact: Artifact, model: Any) -> dict[str, Any]:
+    return {
+        "file": artifact.path.name,
+        "precision": artifact.precision,
+        "parameters": model.count_params(),
+        "sha256": artifact.sha256,
+    }
+
+
+def _provenance(context: RunContext) -> dict[str, str]:
+    recipe = context.recipe
+    return {
+        "run": recipe.name, "recipe": recipe.digest(), "photos": context.dataset.digest(),
+        "calibration_seed": str(recipe.seed),
+    }  # fmt: skip
 
 
 def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: bool) -> list[Artifact]:
@@ -85,8 +103,5 @@ def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: b
         calibration=calibration_images(context, preprocessing),
         validation=validation, output=recipe.export.output,
         quantize=quantize, options=recipe.export,
-        provenance={
-            "run": recipe.name, "recipe": recipe.digest(), "photos": photos.digest(), "model": row,
-            "calibration_seed": str(recipe.seed),
-        },
+        provenance={**_provenance(context), "model": row},
     )  # fmt: skip

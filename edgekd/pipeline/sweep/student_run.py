@@ -39,7 +39,9 @@ class StudentJob:
         spec, freeze_blocks = self.students[number]
         folder = self.directory / slug(spec)
         section = self.recipe.student.model_copy(update={"model": spec, "freeze_blocks": freeze_blocks})
-        recipe = self.recipe.model_copy(update={"student": section, "name": slug(spec)})
+        # All have one teacher, so its int8 file is made and timed once.
+        export = self.recipe.export.model_copy(update={"teacher_int8": self.recipe.export.teacher_int8 and not number})
+        recipe = self.recipe.model_copy(update={"student": section, "name": slug(spec), "export": export})
         try:
             run(
                 recipe, folder, until=until, accept_weak_teacher=self.accept_weak_teacher, watcher=watcher,
