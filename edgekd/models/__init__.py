@@ -11,7 +11,7 @@ pixel_settings       the keys of a recipe that say so where they do not
 on_pixels            the user's model as one of pixels 0..255 at a fixed size, to logits
 blocks               the blocks of a network, by the names of its layers
 applications         networks of ``keras.applications``
-efficientnet_lite    EfficientNet-Lite0 with ImageNet weights
+efficientnet_lite    EfficientNet-Lite0, -Lite1 and -Lite2 with ImageNet weights
 torch_checkpoint     the tensors of a PyTorch checkpoint, read without torch
 """
 

@@ -36,7 +36,7 @@ def fixed_teacher_stage(context: RunContext) -> None:
     recipe, dataset, watcher = context.recipe, context.dataset, context.workspace.watcher
     section = recipe.teacher
     depends = {
-        "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
+        "teacher": section.training_facts(),
         "files": fingerprint(section),
         "photos": dataset.digest(),
         "crop": recipe.data.crop,

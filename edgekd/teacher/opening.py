@@ -44,8 +44,9 @@ def fingerprint(section: TeacherSection) -> list[str]:
             hashes.append(hashlib.sha256(read_with_weights(path)).hexdigest() if whole else sha256_file(path))
         else:
             raise ModelError(
-                f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
-                "the path, relative to the recipe, of a .keras, .h5, .onnx or .tflite file or of a SavedModel"
+                f"{path} does not exist. [teacher] model is efficientnet-lite0 (-lite1, -lite2), keras:NAME (of "
+                "keras.applications), or the path, relative to the recipe, of a .keras, .h5, .onnx or "
+                ".tflite file or of a SavedModel"
             )
     return hashes
 

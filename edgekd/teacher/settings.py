@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.models.pixel_settings import PixelSettings
 from edgekd.training.schedule import Schedule
 
-Kind = Literal["lite0", "application", "keras", "onnx", "tflite", "savedmodel"]
-LITE0 = "efficientnet-lite0"
+Kind = Literal["lite", "application", "keras", "onnx", "tflite", "savedmodel"]
 _APPLICATION = "keras:"
 _SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".tflite": "tflite"}
-_TRAINABLE = ("lite0", "application", "keras")
+_TRAINABLE = ("lite", "application", "keras")
+_BUILT_IN = ("lite", "application")
 _DEFAULT_SIZE = 224
 _TO_ONNX = (
     "a PyTorch file is a pickle, or weights without their network, and is not opened. Export the network once, in "
@@ -35,8 +36,8 @@ def kind_of(model: str) -> Kind:
 
     Raises ValueError for formats that are never opened, saying how to convert them.
     """
-    if model == LITE0:
-        return "lite0"
+    if model in VARIANTS:
+        return "lite"
     if model.startswith(_APPLICATION):
         return "application"
     suffix = PurePath(model).suffix.lower()
@@ -77,8 +78,8 @@ class InputSettings(PixelSettings):
     input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
     """Side of the teacher's square input, in pixels.
 
-    efficientnet-lite0 and keras:NAME take 224 unless set, and at least 32. Other files state their size; set it for one
-    that leaves it open.
+    Unset, keras:NAME and efficientnet-lite0 take 224, -lite1 240 and -lite2 260; 32 is the least. Other files state
+    their size; set it for one that leaves it open.
     """
     classes: tuple[str, ...] = Field((), json_schema_extra=_or_text)
     """Names of the outputs in their order, or the path of a text file with one name per line.
@@ -114,7 +115,7 @@ class TeacherFile(InputSettings):
     @field_validator("model")
     @classmethod
     def _is_a_file(cls, value: str) -> str:
-        if kind_of(value) in ("lite0", "application"):
+        if kind_of(value) in _BUILT_IN:
             raise ValueError(
                 "an average is of trained files. Train this one with a separate recipe, then use its "
                 "runs/NAME/teacher/teacher.keras"
@@ -134,13 +135,16 @@ def _file_or_average(value: Any) -> str:
 class TeacherSection(InputSettings):
     """The network that the student learns from: one model, or several files whose predictions are averaged."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("mirror",)
+
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
         Annotated[str, Tag("file")] | Annotated[tuple[TeacherFile, ...], Tag("average")],
         Discriminator(_file_or_average),
     ] = Field(LITE0, json_schema_extra=_or_paths)
-    """"efficientnet-lite0", "keras:NAME" (of keras.applications), the path of a .keras, .h5, .onnx or .tflite file or
-    of a SavedModel directory, or a list of such files to average.
+    """"efficientnet-lite0", the larger "efficientnet-lite1" and "efficientnet-lite2" (their weights come with
+    edgekd[teachers]), "keras:NAME" (of keras.applications), the path of a .keras, .h5, .onnx or .tflite file or of a
+    SavedModel directory, or a list of such files to average.
 
     Members of a list are paths, or tables with a model of their own; what they leave out is taken from [teacher]. A
     PyTorch model is exported to .onnx first.
@@ -153,10 +157,19 @@ class TeacherSection(InputSettings):
     """Train a new head for the data's classes on the labelled photos. Only Keras models can; for other files it is
     false.
     """
-    fine_tune_blocks: int = Field(0, ge=0)
-    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone."""
+    fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
+
+    "auto" trains the last third of the blocks and then all of them, each kept only if it does better on the validation
+    photos; with fewer than 100 of these, by three-fold cross-validation over training and validation photos.
+    """
     fine_tune: FineTuneSchedule = FineTuneSchedule()
     """Schedule of that training."""
+    mirror: bool = False
+    """Average the teacher's answer for a view with that for its mirror image, where data.views.flip is true.
+
+    It takes twice the time of the teacher.
+    """
     accept_weak: bool = False
     """Continue with a teacher that failed its gates: no better than chance, or worse than a student without it."""
 
@@ -170,8 +183,8 @@ class TeacherSection(InputSettings):
             return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
         defaults: dict[str, Any] = {"train": kind in _TRAINABLE}
-        if kind in ("lite0", "application"):
-            defaults["input_size"] = _DEFAULT_SIZE
+        if kind in _BUILT_IN:
+            defaults["input_size"] = VARIANTS[model].input_size if kind == "lite" else _DEFAULT_SIZE
         return {**defaults, **fields}
 
     @model_validator(mode="after")
@@ -187,13 +200,17 @@ class TeacherSection(InputSettings):
             )
         if self.fine_tune_blocks and not self.train:
             raise ValueError(f"fine_tune_blocks = {self.fine_tune_blocks} needs train = true, a Keras model's")
-        if kind in ("lite0", "application"):
+        if kind in _BUILT_IN:
             if self.input_size is None or self.input_size < 32:
                 raise ValueError(f"input_size of {name} must be at least 32 pixels, got {self.input_size}")
             stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(self, key)]
             if stray:
                 raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
         return self
+
+    def training_facts(self) -> dict[str, Any]:
+        """What decides the trained teacher, for the key of its stage."""
+        return self.model_dump(mode="json", exclude={"accept_weak", "mirror"})
 
     @property
     def is_fixed(self) -> bool:
@@ -211,7 +228,7 @@ class TeacherSection(InputSettings):
         """The files that it is made of; of efficientnet-lite0 and keras:NAME, none."""
         if isinstance(self.model, tuple):
             return self.model
-        if kind_of(self.model) in ("lite0", "application"):
+        if kind_of(self.model) in _BUILT_IN:
             return ()
         return (TeacherFile(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
 

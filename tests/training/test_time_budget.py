@@ -10,6 +10,7 @@ import pytest
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Validation
+from edgekd.training.schedule import StudentSchedule
 from edgekd.training.time_budget import Pace, describe_duration, measure_pace
 
 LABELS = np.array([0, 1, 2, 0], np.int64)
@@ -46,3 +47,11 @@ def test_what_fits_a_time() -> None:
 )
 def test_durations_have_no_more_digits_than_a_prediction(seconds: float, text: str) -> None:
     assert describe_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("photos", "epochs"), [(200, 100), (1_400, 69), (60_000, 20)])
+def test_fewer_photos_are_seen_more_often(photos: int, epochs: int) -> None:
+    schedule = StudentSchedule(epochs="auto", batch_size=32)
+    assert schedule.patient_epochs(photos) == epochs <= schedule.most_epochs
+    assert StudentSchedule(epochs=7).patient_epochs(photos) == 7
+    assert schedule.with_epochs(epochs).epochs == epochs
