@@ -1,5 +1,6 @@
 """Networks that teachers and students share: building, loading and rebuilding Keras models.
 
+named                networks by their names: the built-in ones and those of keras.applications
 load                 a .keras file as a model
 logits               a classifier without its trailing softmax or sigmoid; a copy of a model on another input
 rebuild              an independent copy of a model, compared with the original

@@ -24,7 +24,7 @@ _BATCH_IMAGES, _BATCH_PHOTOS = 256, 16
 def load_finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teacher:
     """The teacher of a run whose teacher stage is done, as it gives soft targets: with mirror images or without."""
     is_fixed = recipe.teacher.is_fixed
-    teacher = open_teacher_of(recipe, dataset) if is_fixed else open_teacher(run / "teacher" / "teacher.keras")
+    teacher = open_teacher_of(recipe, dataset, run) if is_fixed else open_teacher(run / "teacher" / "teacher.keras")
     return with_mirror_images(teacher, recipe.teacher.average) if recipe.mirrors_views else teacher
 
 

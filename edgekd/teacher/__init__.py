@@ -15,6 +15,7 @@ average              several teachers as one; one teacher and its answer for the
 transfer, head       training: a linear head on pooled features, then the last blocks
 staged               training in stages, each kept only where held-out photos gain
 cross_validation     the same where there are few validation photos
+self_training        the head learns from the teacher's own confident answers
 """
 
 from edgekd.teacher.average import AverageTeacher

@@ -32,9 +32,14 @@ def open_fixed_teacher(
 
 
 def fingerprint(section: TeacherSection) -> list[str]:
-    """Hash of every file of ``[teacher]``, without opening it. Raises ModelError where one is missing."""
+    """Hash of every file of ``[teacher]``, without opening it; of networks that are yet to be trained, none.
+
+    Raises ModelError where one is missing.
+    """
     hashes = []
     for file in section.members():
+        if file.is_trained:
+            continue
         path = Path(file.model)
         if path.is_dir():
             hashes.append(folder_hash(path))

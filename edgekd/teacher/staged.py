@@ -107,7 +107,7 @@ class StageTrainer:
 
     def tidy(self) -> None:
         """Remove what was there to be resumed from."""
-        for path in self.directory.glob("checkpoint-*.npz"):
+        for path in self.directory.glob("checkpoint*.npz"):
             path.unlink()
 
 

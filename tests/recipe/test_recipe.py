@@ -211,6 +211,20 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
     assert load_recipe(tmp_path / "resolved.toml") == recipe
 
 
+def test_built_in_members_of_an_average_are_trained(tmp_path: Path) -> None:
+    text = (
+        FIXED + 'classes = ["cat", "dog"]\nmodel = ["a.onnx", "efficientnet-lite0", {model = "efficientnet-lite2"}]\n'
+    )
+    teacher = load_recipe(write(tmp_path, text)).teacher
+    assert teacher.train and teacher.is_fixed
+    assert [(one.model, one.input_size) for one in teacher.trained_members] == [
+        ("efficientnet-lite0", 224), ("efficientnet-lite2", 260),
+    ]  # fmt: skip
+    assert [one.classes for one in teacher.members()] == [("cat", "dog"), (), ()]
+    with pytest.raises(RecipeError, match="needs a teacher that already knows the classes"):
+        load_recipe(write(tmp_path, text + '[distill]\nlabels = "none"\n'))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -223,7 +237,11 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
             'model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n',
             r"'teacher\.model\.1\.chanels'; .*'teacher\.model\.channels'",
         ),
-        ('model = ["a.onnx", "efficientnet-lite0"]\n', r"teacher\.model\.1\.model: an average is of trained files"),
+        ('model = ["a.onnx", "efficientnet-lite0"]\ntrain = false\n', r"train = false: efficientnet-lite0 knows other"),
+        (
+            'model = ["a.onnx", {model = "efficientnet-lite0", pixel_range = [0, 1]}]\n',
+            r"pixel_range: for a teacher's file; efficientnet-lite0 has them already",
+        ),
         ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 has them already"),
         ("model = []\n", r"names no teacher"),
     ],

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ModelError
-from edgekd.models import applications, efficientnet_lite
+from edgekd.models import efficientnet_lite
 from edgekd.models.load import load_model
 from edgekd.models.logits import TWO_CLASSES
+from edgekd.models.named import build_named
 from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
@@ -27,7 +28,8 @@ from edgekd.training.replicas import on_every_gpu
 def check(recipe: Recipe) -> None:
     """Find a built-in network's missing weights before the photos are read. Raises MissingExtraError, ModelError."""
     section = recipe.teacher
-    names = {section.model} if isinstance(section.model, str) and section.weights != "none" else set()
+    names = {section.model} if isinstance(section.model, str) else {one.model for one in section.trained_members}
+    names = names if section.weights != "none" else set()
     if parse_student(recipe.student.model).kind == "slice" and recipe.cut_network is not None:
         names.add(recipe.cut_network)
     for name in sorted(names & efficientnet_lite.VARIANTS.keys()):
@@ -78,8 +80,7 @@ def run(context: RunContext) -> None:
             "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
             "val_predictions": predictions.tolist(),
             "seconds": round(time.monotonic() - started, 3),
-            "history": training.epochs,
-            "stages": training.stages,
+            **training.facts(),
         }
         write_json(directory / "summary.json", summary)
         context.workspace.watcher.note(describe_score(summary["val_score"], training.stages))
@@ -98,12 +99,7 @@ def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: Pho
         (file,) = section.members()
         return _with_new_head(file, classes, photos) if section.train else adopt(file, classes, photos)
     assert section.input_size is not None
-    if kind == "lite":
-        return efficientnet_lite.build(
-            section.input_size, len(classes), pretrained=section.weights != "none", name=section.model
-        )
-    name = section.model.removeprefix("keras:")
-    return applications.build(name, section.input_size, len(classes), section.weights)
+    return build_named(section.model, section.input_size, len(classes), section.weights)
 
 
 def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
