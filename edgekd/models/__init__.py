@@ -1,5 +1,6 @@
 """Networks that teachers and students share: building, loading and rebuilding Keras models.
 
+named                networks by their names: the built-in ones and those of keras.applications
 load                 a .keras file as a model
 logits               a classifier without its trailing softmax or sigmoid; a copy of a model on another input
 rebuild              an independent copy of a model, compared with the original
@@ -11,7 +12,7 @@ pixel_settings       the keys of a recipe that say so where they do not
 on_pixels            the user's model as one of pixels 0..255 at a fixed size, to logits
 blocks               the blocks of a network, by the names of its layers
 applications         networks of ``keras.applications``
-efficientnet_lite    EfficientNet-Lite0 with ImageNet weights
+efficientnet_lite    EfficientNet-Lite0, -Lite1 and -Lite2 with ImageNet weights
 torch_checkpoint     the tensors of a PyTorch checkpoint, read without torch
 """
 

@@ -7,6 +7,8 @@ run                 a recipe's stages, up to any of them
 stages/             a stage a file, named as its folder in the run's directory
 sweep/              many students of one teacher
 run_files           the exported files that a run directory holds
+teacher_training    a teacher trained on the labelled photos
+trained_members     members of an average that are trained first
 fixed_teacher       a teacher that is used for inference only
 soft_target_views   the views that soft targets are computed on
 teacher_int8        the teacher in int8, to compare the student with

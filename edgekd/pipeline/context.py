@@ -148,9 +148,16 @@ def view_settings(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
     return {"views": facts_of(views), "crop": recipe.data.crop, "seed": recipe.seed}
 
 
-def teacher_identity(run: Path) -> dict[str, Any]:
+def teacher_identity(recipe: Recipe, run: Path) -> dict[str, Any]:
     """What decides a teacher's logits: the classes in their order, and the teacher, by all that it was made from."""
     teacher = run / "teacher"
     return {
         "classes": read_json(teacher / "summary.json")["classes"], "teacher": read_json(teacher / "stage.json")["key"],
+        # None, not False: a store from before there was a choice has no such entry.
+        "mirror": recipe.mirrors_views or None,
     }  # fmt: skip
+
+
+def mirror_facts(recipe: Recipe) -> dict[str, Any]:
+    """What averaging over mirror images adds to the key of soft targets: nothing where there is none."""
+    return {"mirror": True} if recipe.mirrors_views else {}

@@ -15,6 +15,8 @@ from edgekd.evaluation.rows import CheckRow
 from edgekd.metrics import accuracy, balanced_accuracy, confusion
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.teacher_training import describe_score
+from edgekd.pipeline.trained_members import train_members, with_trained_files
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
@@ -35,9 +37,11 @@ def fixed_teacher_stage(context: RunContext) -> None:
     """
     recipe, dataset, watcher = context.recipe, context.dataset, context.workspace.watcher
     section = recipe.teacher
+    trained = {"trained": train_members(context)} if section.trained_members else {}
     depends = {
-        "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
-        "files": fingerprint(section),
+        "teacher": section.training_facts(),
+        "files": fingerprint(with_trained_files(recipe, dataset, context.path)),
+        **trained,
         "photos": dataset.digest(),
         "crop": recipe.data.crop,
     }
@@ -45,7 +49,7 @@ def fixed_teacher_stage(context: RunContext) -> None:
     def work(directory: Path, _key: str) -> None:
         for stale in directory.glob("teacher.*"):
             stale.unlink()
-        teacher = open_teacher_of(recipe, dataset)
+        teacher = open_teacher_of(recipe, dataset, context.path)
         labels = dataset.labels("val")
         logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
         members = describe_teacher(teacher)
@@ -70,13 +74,18 @@ def fixed_teacher_stage(context: RunContext) -> None:
         if obstacle is not None:
             watcher.note(f"the teacher will not be timed, because {obstacle}")
         write_json(directory / "summary.json", summary)
+        watcher.note(describe_score(summary["val_score"]))
 
     context.workspace.stage("teacher", depends, ("summary.json",), work)
 
 
-def open_teacher_of(recipe: Recipe, dataset: Dataset) -> Teacher:
-    """The recipe's own files as a teacher of the data's classes. Raises ModelError, ArtifactError."""
-    return open_fixed_teacher(recipe.teacher, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
+def open_teacher_of(recipe: Recipe, dataset: Dataset, run: Path) -> Teacher:
+    """The recipe's own files, and those that ``run`` trained, as a teacher of the data's classes.
+
+    Raises ModelError, ArtifactError.
+    """
+    section = with_trained_files(recipe, dataset, run)
+    return open_fixed_teacher(section, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
 
 
 def some_photos(recipe: Recipe, dataset: Dataset) -> PhotosAt:
@@ -119,7 +128,9 @@ def fixed_teacher_row(context: RunContext) -> dict[str, Any]:
     summary = read_json(context.path / "teacher" / "summary.json")
     samples = dataset.split("test")
     truth = np.asarray(dataset.labels("test"))
-    predictions = logits_over(open_teacher_of(recipe, dataset), dataset, samples, recipe.data.crop).argmax(axis=1)
+    predictions = logits_over(
+        open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop
+    ).argmax(axis=1)
     counts = confusion(truth, predictions, len(dataset.classes))
     row = CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],

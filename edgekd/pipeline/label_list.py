@@ -16,7 +16,7 @@ import numpy as np
 from edgekd._version import __version__
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UsageError
-from edgekd.pipeline.context import teacher_identity, view_settings
+from edgekd.pipeline.context import mirror_facts, teacher_identity, view_settings
 from edgekd.pipeline.soft_target_views import load_finished_teacher, photos_per_batch
 from edgekd.preprocess import Preprocessing
 from edgekd.progress import Progress
@@ -88,7 +88,7 @@ def label_photos(
     with locked(place.folder) if isinstance(place, LocalPlace) else nullcontext():
         facts = store_list(place, source, SHARD)
         job = ListJob(recipe, run.absolute(), source, str(place), facts.photos)
-        about = {"list": source, "names": facts.sha256, **view_settings(recipe), **teacher_identity(run)}
+        about = {"list": source, "names": facts.sha256, **view_settings(recipe), **teacher_identity(recipe, run)}
         reports = fill_soft_targets(
             place, job, photos=facts.photos, views=policy.views, key=_key(recipe, run, facts),
             workers=workers, progress=progress, finish=lambda: {**_failures(place), "about": about},
@@ -170,4 +170,5 @@ def _failures(place: Place) -> dict[str, Any]:
 def _key(recipe: Recipe, run: Path, facts: ListFacts) -> str:
     """Hash of all that decides the soft targets: teacher, views, and the names in their order."""
     teacher = read_json(run / "teacher" / "stage.json")["outputs"]
-    return digest({"edgekd": __version__, "teacher": teacher, **view_settings(recipe), "photos": facts.sha256})
+    settings = {**view_settings(recipe), **mirror_facts(recipe)}
+    return digest({"edgekd": __version__, "teacher": teacher, **settings, "photos": facts.sha256})

@@ -14,6 +14,7 @@ from edgekd.pipeline.fixed_teacher import open_teacher_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.soft_targets.compute import RenderedShard, ViewsAt
+from edgekd.teacher.average import with_mirror_images
 from edgekd.teacher.keras_teacher import open_teacher
 from edgekd.teacher.protocol import Teacher
 
@@ -21,10 +22,10 @@ _BATCH_IMAGES, _BATCH_PHOTOS = 256, 16
 
 
 def load_finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teacher:
-    """The teacher of a run whose teacher stage is done."""
-    if recipe.teacher.is_fixed:
-        return open_teacher_of(recipe, dataset)
-    return open_teacher(run / "teacher" / "teacher.keras")
+    """The teacher of a run whose teacher stage is done, as it gives soft targets: with mirror images or without."""
+    is_fixed = recipe.teacher.is_fixed
+    teacher = open_teacher_of(recipe, dataset, run) if is_fixed else open_teacher(run / "teacher" / "teacher.keras")
+    return with_mirror_images(teacher, recipe.teacher.average) if recipe.mirrors_views else teacher
 
 
 def views_at(recipe: Recipe, dataset: Dataset, samples: Sequence[Sample]) -> ViewsAt:

@@ -10,18 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from edgekd.data.settings import facts_of
 from edgekd.distill.bind import BoundObjective
+from edgekd.errors import RunError
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
 from edgekd.progress import EpochWatcher
 from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, StoredPhotos, extra_stores
 from edgekd.soft_targets.store import SoftTargets
-from edgekd.storage import read_json, replacing, write_json
+from edgekd.storage import digest, read_json, replacing, write_json
 from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
 from edgekd.training.joined_order import ExtendedLabels
 from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.order import Numbers
 from edgekd.training.replicas import on_every_gpu
+from edgekd.training.time_budget import describe_duration, measure_pace
 
 
 def seed_folder(stage: str, seed: int, repeat: int) -> str:
@@ -55,7 +58,7 @@ def train_student(
     schedule, seed = recipe.distill.schedule, recipe.seed + repeat
     start, folder = seed_folder("start", recipe.seed, repeat), seed_folder(stage, recipe.seed, repeat)
     depends = {
-        "start": context.workspace.hashes[start], "schedule": schedule.model_dump(mode="json"),
+        "start": context.workspace.hashes[start], "schedule": facts_of(schedule),
         **context.view_facts(), **depends, **context.epoch_choice(), **draw_facts(context, repeat),
     }  # fmt: skip
 
@@ -64,8 +67,9 @@ def train_student(
         make_deterministic(seed)
         student = load_model(context.path / start / "student.keras")
         lesson, validation = lesson_for(student), student_validation(context, student)
+        epochs = planned_epochs(context, student, lesson, validation, start)
         history = train(
-            student, lesson.loss, lesson.stream, validation, schedule,
+            student, lesson.loss, lesson.stream, validation, schedule.with_epochs(epochs),
             steps_per_epoch=schedule.steps_per_epoch(lesson.photos),
             checkpoint=directory / "checkpoint.npz", key=key, tapped=lesson.loss.tapped,
             progress=watcher.progress,
@@ -79,6 +83,36 @@ def train_student(
         (directory / "checkpoint.npz").unlink(missing_ok=True)
 
     return context.workspace.stage(folder, depends, ("student.keras", "history.json"), work)
+
+
+def planned_epochs(context: RunContext, student: Any, lesson: Lesson, validation: Validation, start: str) -> int:
+    """How many epochs a seed's student is trained for: the recipe's number, or what its photos and minutes allow.
+
+    The first training of the seed measures its steps. Its plan lies in the stage ``start``, where both begin, for the
+    other one and for one that resumes. Raises RunError where not even one epoch fits the minutes.
+    """
+    schedule = context.recipe.distill.schedule
+    epochs = schedule.patient_epochs(len(context.pool.samples))
+    if schedule.minutes is None:
+        return epochs
+    path = context.path / start / "plan.json"
+    key = digest([context.workspace.hashes[start], facts_of(schedule)])
+    plan = read_json(path) if path.is_file() else {}
+    if plan.get("key") != key:
+        pace = measure_pace(student, lesson.loss, lesson.stream, validation, tapped=lesson.loss.tapped)
+        steps = schedule.steps_per_epoch(lesson.photos)
+        fitting = min(epochs, pace.epochs_within(60 * schedule.minutes, steps))
+        if not fitting:
+            raise RunError(
+                f"an epoch of this student takes {describe_duration(pace.seconds(1, steps))}, and "
+                f"distill.schedule.minutes is {schedule.minutes:g}. Allow more minutes, or take a smaller student"
+            )
+        plan = {"key": key, "epochs": fitting, "step_s": pace.step_s, "judge_s": pace.judge_s}
+        write_json(path, plan)
+        context.workspace.watcher.note(
+            f"student: {fitting} epochs of {steps} steps, {describe_duration(pace.seconds(fitting, steps))} a training"
+        )
+    return int(plan["epochs"])
 
 
 def distillation_photos(context: RunContext) -> int:

@@ -106,7 +106,7 @@ def _anchored_teacher(teacher: TeacherSection, folder: Path) -> TeacherSection:
         return str((folder / Path(model).expanduser()).resolve())
 
     if isinstance(teacher.model, tuple):
-        members = tuple(m.model_copy(update={"model": absolute(m.model)}) for m in teacher.model)
+        members = tuple(m if m.is_trained else m.model_copy(update={"model": absolute(m.model)}) for m in teacher.model)
         return teacher.model_copy(update={"model": members})
     return teacher.model_copy(update={"model": absolute(teacher.model)}) if teacher.members() else teacher
 

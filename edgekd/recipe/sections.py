@@ -18,14 +18,14 @@ from edgekd.distill.table import FEATURE_NAMES, Objective, terms_of
 from edgekd.errors import UsageError
 from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
-from edgekd.models.efficientnet_lite import BLOCKS
+from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.models.pixel_settings import PixelSettings
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
-from edgekd.teacher.settings import LITE0, TeacherSection
-from edgekd.training.schedule import Schedule
+from edgekd.teacher.settings import TeacherSection
+from edgekd.training.schedule import StudentSchedule
 
 
 class DataSection(Section):
@@ -80,10 +80,12 @@ class StudentSection(PixelSettings):
     Python module and calls the function, so it runs the module's code: read a recipe from someone else before you run
     it. A network of your own whose first layers do not show which pixel values it takes needs pixel_range.
     """
-    cut_from: Literal["teacher", "efficientnet-lite0"] | None = Field(None, examples=["efficientnet-lite0"])
-    """The network that a slice is cut from: "teacher", or "efficientnet-lite0", the built-in pretrained one.
+    cut_from: Literal["teacher", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] | None = Field(
+        None, examples=["efficientnet-lite0"]
+    )
+    """The network that a slice is cut from: "teacher", or a built-in pretrained one.
 
-    Unset, it is the teacher where that is a Keras model, and else the built-in network.
+    Unset, it is the teacher where that is a Keras model, and else efficientnet-lite0.
     """
     freeze_blocks: int = Field(0, ge=0)
     """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
@@ -125,7 +127,7 @@ class DistillSection(Section):
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
     """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
-    schedule: Schedule = Schedule()
+    schedule: StudentSchedule = StudentSchedule()
     """How long and how fast the students are trained, with and without the teacher."""
     labels: Literal["all", "none"] = "all"
     """Whether labels take part: with "none", only the teacher's predictions train the student and choose its epoch.
@@ -252,24 +254,33 @@ class Recipe(Section):
         return self
 
     @property
-    def cuts_lite0(self) -> bool:
-        """Whether a slice is cut from the built-in pretrained network instead of the teacher."""
+    def mirrors_views(self) -> bool:
+        """Whether the teacher's soft targets are averages over a view and its mirror image."""
+        return self.teacher.mirror and self.data.views.flip
+
+    @property
+    def cut_network(self) -> str | None:
+        """Name of the built-in pretrained network that a slice is cut from; None where it is the teacher."""
         source = self.student.cut_from
-        return source == LITE0 or (source is None and self.teacher.is_fixed)
+        if source is None:
+            return LITE0 if self.teacher.is_fixed else None
+        return None if source == "teacher" else source
 
     @model_validator(mode="after")
     def _student_can_be_sliced(self) -> Recipe:
         spec = parse_student(self.student.model)
         if spec.kind != "slice":
             return self
-        if self.teacher.is_fixed and not self.cuts_lite0:
+        if self.teacher.is_fixed and self.cut_network is None:
             raise ValueError(
                 f"student.cut_from: {self.teacher.name} is not a Keras model that can be cut. Leave cut_from out, or "
                 f'set it to "{LITE0}"'
             )
-        if (self.cuts_lite0 or self.teacher.model == LITE0) and spec.argument.isdigit():
-            if int(spec.argument) > BLOCKS:
-                raise ValueError(f"student.model: {LITE0} has {BLOCKS} blocks: slice:1 to slice:{BLOCKS}, not {spec}")
+        name = self.cut_network or self.teacher.model
+        if isinstance(name, str) and name in VARIANTS and spec.argument.isdigit():
+            blocks = VARIANTS[name].blocks
+            if int(spec.argument) > blocks:
+                raise ValueError(f"student.model: {name} has {blocks} blocks: slice:1 to slice:{blocks}, not {spec}")
             if wrong := [number for number in spec.without if not 0 < number <= int(spec.argument)]:
                 raise ValueError(f"student.model: {spec} has no block {wrong[0]} that could be left out")
         return self

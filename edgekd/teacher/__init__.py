@@ -11,8 +11,11 @@ saved_model_file     the serving function of a SavedModel and its variables, rea
 saved_model_ops      the ops that a SavedModel may consist of
 graph_facts          what the graph of a file says about its outputs, pixels and weights
 pixels               from pixel values 0..255 to what a network is fed
-average              several teachers as one
+average              several teachers as one; one teacher and its answer for the mirror image
 transfer, head       training: a linear head on pooled features, then the last blocks
+staged               training in stages, each kept only where held-out photos gain
+cross_validation     the same where there are few validation photos
+self_training        the head learns from the teacher's own confident answers
 """
 
 from edgekd.teacher.average import AverageTeacher

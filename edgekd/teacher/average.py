@@ -31,7 +31,7 @@ class AverageTeacher:
         """Raises ModelError where there are no members, or their numbers of classes differ."""
         if not members or len({member.num_classes for member in members}) > 1:
             raise ModelError("an average needs one teacher or more, all with the same number of classes")
-        self.members, self._average = tuple(members), average
+        self.members, self.average = tuple(members), average
 
     @property
     def num_classes(self) -> int:
@@ -46,7 +46,7 @@ class AverageTeacher:
     @property
     def key(self) -> str:
         """Hash of the members and of how they are averaged."""
-        return digest([[member.key for member in self.members], self._average])
+        return digest([[member.key for member in self.members], self.average])
 
     def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
         """Logits float32 [N, C] of images uint8 [N, H, W, 3], resized for every member of another size.
@@ -57,11 +57,50 @@ class AverageTeacher:
 
     def combine(self, logits: Sequence[Logits]) -> Logits:
         """Log-probabilities [N, C] of the average, from the members' logits, each [N, C]."""
-        stacked = np.stack([_log_softmax(np.asarray(rows, np.float64)) for rows in logits])
-        if self._average == "logits":
-            return _log_softmax(stacked.mean(axis=0)).astype(np.float32)
-        total: npt.NDArray[np.float64] = np.logaddexp.reduce(stacked, axis=0) - np.log(len(stacked))
-        return total.astype(np.float32)
+        return average_logits(logits, self.average)
+
+
+class MirroredTeacher:
+    """The average of a teacher's answers for a photo and for its mirror image, where left and right mean nothing."""
+
+    def __init__(self, teacher: Teacher, average: Average = "probabilities") -> None:
+        self._teacher, self._average = teacher, average
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self._teacher.num_classes
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self._teacher.input_size
+
+    @property
+    def key(self) -> str:
+        """Hash of the teacher and of how its two answers are averaged."""
+        return digest([self._teacher.key, "mirrored", self._average])
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
+        """Log-probabilities float32 [N, C] of images uint8 [N, H, W, 3]."""
+        mirrored = np.ascontiguousarray(images[:, :, ::-1])
+        return average_logits([self._teacher.logits(images), self._teacher.logits(mirrored)], self._average)
+
+
+def with_mirror_images(teacher: Teacher, average: Average = "probabilities") -> Teacher:
+    """The teacher, or each member of an average, answering for a photo and its mirror image."""
+    if isinstance(teacher, AverageTeacher):
+        return AverageTeacher([MirroredTeacher(member, average) for member in teacher.members], teacher.average)
+    return MirroredTeacher(teacher, average)
+
+
+def average_logits(logits: Sequence[Logits], average: Average) -> Logits:
+    """Log-probabilities float32 [N, C] of the average of several answers, each logits [N, C]."""
+    stacked = np.stack([_log_softmax(np.asarray(rows, np.float64)) for rows in logits])
+    if average == "logits":
+        return _log_softmax(stacked.mean(axis=0)).astype(np.float32)
+    total: npt.NDArray[np.float64] = np.logaddexp.reduce(stacked, axis=0) - np.log(len(stacked))
+    return total.astype(np.float32)
 
 
 def members_of(teacher: Teacher) -> tuple[Teacher, ...]:

@@ -32,9 +32,14 @@ def open_fixed_teacher(
 
 
 def fingerprint(section: TeacherSection) -> list[str]:
-    """Hash of every file of ``[teacher]``, without opening it. Raises ModelError where one is missing."""
+    """Hash of every file of ``[teacher]``, without opening it; of networks that are yet to be trained, none.
+
+    Raises ModelError where one is missing.
+    """
     hashes = []
     for file in section.members():
+        if file.is_trained:
+            continue
         path = Path(file.model)
         if path.is_dir():
             hashes.append(folder_hash(path))
@@ -44,8 +49,9 @@ def fingerprint(section: TeacherSection) -> list[str]:
             hashes.append(hashlib.sha256(read_with_weights(path)).hexdigest() if whole else sha256_file(path))
         else:
             raise ModelError(
-                f"{path} does not exist. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or "
-                "the path, relative to the recipe, of a .keras, .h5, .onnx or .tflite file or of a SavedModel"
+                f"{path} does not exist. [teacher] model is efficientnet-lite0 (-lite1, -lite2), keras:NAME (of "
+                "keras.applications), or the path, relative to the recipe, of a .keras, .h5, .onnx or "
+                ".tflite file or of a SavedModel"
             )
     return hashes
 

@@ -86,8 +86,8 @@ def _read_graph(path: Path) -> Any:
     if not file.is_file():
         what = "has no saved_model.pb in it" if path.is_dir() else "does not exist"
         raise ModelError(
-            f"{path} {what}. [teacher] model is efficientnet-lite0, keras:NAME (of keras.applications), or the path of "
-            "a .keras, .h5, .onnx or .tflite file or of a SavedModel directory"
+            f"{path} {what}. [teacher] model is efficientnet-lite0 (-lite1, -lite2), keras:NAME (of "
+            "keras.applications), or the path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory"
         )
     if file.stat().st_size > _LARGEST_GRAPH:
         raise ModelError(f"{file} has more than {_LARGEST_GRAPH >> 30} GiB. It is not opened")

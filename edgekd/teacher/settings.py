@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from edgekd.data.settings import facts_of
+from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.models.pixel_settings import PixelSettings
 from edgekd.training.schedule import Schedule
 
-Kind = Literal["lite0", "application", "keras", "onnx", "tflite", "savedmodel"]
-LITE0 = "efficientnet-lite0"
+Kind = Literal["lite", "application", "keras", "onnx", "tflite", "savedmodel"]
 _APPLICATION = "keras:"
 _SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".tflite": "tflite"}
-_TRAINABLE = ("lite0", "application", "keras")
+_TRAINABLE = ("lite", "application", "keras")
+_BUILT_IN = ("lite", "application")
 _DEFAULT_SIZE = 224
 _TO_ONNX = (
     "a PyTorch file is a pickle, or weights without their network, and is not opened. Export the network once, in "
@@ -35,8 +37,8 @@ def kind_of(model: str) -> Kind:
 
     Raises ValueError for formats that are never opened, saying how to convert them.
     """
-    if model == LITE0:
-        return "lite0"
+    if model in VARIANTS:
+        return "lite"
     if model.startswith(_APPLICATION):
         return "application"
     suffix = PurePath(model).suffix.lower()
@@ -77,8 +79,8 @@ class InputSettings(PixelSettings):
     input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
     """Side of the teacher's square input, in pixels.
 
-    efficientnet-lite0 and keras:NAME take 224 unless set, and at least 32. Other files state their size; set it for one
-    that leaves it open.
+    Unset, keras:NAME and efficientnet-lite0 take 224, -lite1 240 and -lite2 260; 32 is the least. Other files state
+    their size; set it for one that leaves it open.
     """
     classes: tuple[str, ...] = Field((), json_schema_extra=_or_text)
     """Names of the outputs in their order, or the path of a text file with one name per line.
@@ -106,20 +108,27 @@ class InputSettings(PixelSettings):
 
 
 class TeacherFile(InputSettings):
-    """One trained classifier: a .keras, .h5, .onnx or .tflite file, or a SavedModel directory."""
+    """A member of an average: a file of a trained classifier, or a built-in network that is trained on the labels."""
 
     model: str
-    """Path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory, relative to the recipe."""
+    """Path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory, relative to the recipe, which is used
+    as it is; or the name of a built-in network or "keras:NAME", which is trained on the labelled photos first.
+    """
 
-    @field_validator("model")
+    @model_validator(mode="before")
     @classmethod
-    def _is_a_file(cls, value: str) -> str:
-        if kind_of(value) in ("lite0", "application"):
-            raise ValueError(
-                "an average is of trained files. Train this one with a separate recipe, then use its "
-                "runs/NAME/teacher/teacher.keras"
-            )
-        return value
+    def _complete(cls, fields: Any) -> Any:
+        return {**_default_size(fields["model"]), **fields} if _names_model(fields) else fields
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> TeacherFile:
+        _check_built_in(self, self.model)
+        return self
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a built-in network, which is trained on the labels first."""
+        return self.kind in _BUILT_IN
 
     @property
     def kind(self) -> Kind:
@@ -127,22 +136,48 @@ class TeacherFile(InputSettings):
         return kind_of(self.model)
 
 
+def _names_model(fields: Any) -> bool:
+    return isinstance(fields, dict) and isinstance(fields.get("model"), str)
+
+
+def _default_size(model: str) -> dict[str, int]:
+    """The input size of a built-in network; nothing for a file."""
+    if model in VARIANTS:
+        return {"input_size": VARIANTS[model].input_size}
+    return {"input_size": _DEFAULT_SIZE} if kind_of(model) in _BUILT_IN else {}
+
+
+def _check_built_in(settings: InputSettings, name: str) -> None:
+    """Raises ValueError where a built-in network is told what it knows, or is too small."""
+    if kind_of(name) not in _BUILT_IN:
+        return
+    if settings.input_size is None or settings.input_size < 32:
+        raise ValueError(f"input_size of {name} must be at least 32 pixels, got {settings.input_size}")
+    stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(settings, key)]
+    if stray:
+        raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
+
+
 def _file_or_average(value: Any) -> str:
     return "file" if isinstance(value, str) else "average"
 
 
 class TeacherSection(InputSettings):
-    """The network that the student learns from: one model, or several files whose predictions are averaged."""
+    """The network that the student learns from: one model, or several whose predictions are averaged."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train")
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
         Annotated[str, Tag("file")] | Annotated[tuple[TeacherFile, ...], Tag("average")],
         Discriminator(_file_or_average),
     ] = Field(LITE0, json_schema_extra=_or_paths)
-    """"efficientnet-lite0", "keras:NAME" (of keras.applications), the path of a .keras, .h5, .onnx or .tflite file or
-    of a SavedModel directory, or a list of such files to average.
+    """"efficientnet-lite0", the larger "efficientnet-lite1" and "efficientnet-lite2" (their weights come with
+    edgekd[teachers]), "keras:NAME" (of keras.applications), the path of a .keras, .h5, .onnx or .tflite file or of a
+    SavedModel directory, or a list of these to average.
 
-    Members of a list are paths, or tables with a model of their own; what they leave out is taken from [teacher]. A
+    Members of a list are texts, or tables with a model of their own; what they leave out is taken from [teacher].
+    Files are used as they are, built-in networks are trained on the labels first. A
     PyTorch model is exported to .onnx first.
     """
     average: Literal["probabilities", "logits"] = "probabilities"
@@ -153,10 +188,26 @@ class TeacherSection(InputSettings):
     """Train a new head for the data's classes on the labelled photos. Only Keras models can; for other files it is
     false.
     """
-    fine_tune_blocks: int = Field(0, ge=0)
-    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone."""
+    fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
+
+    "auto" trains the last third of the blocks and then all of them, each kept only if it does better on the validation
+    photos; with fewer than 100 of these, by three-fold cross-validation over training and validation photos.
+    """
     fine_tune: FineTuneSchedule = FineTuneSchedule()
     """Schedule of that training."""
+    self_train: Literal["auto", "off"] = "off"
+    """With "auto", the teacher's head is also fitted to the teacher's own answers for photos without labels, where it
+    gives an answer at least 70 %, and kept if it does better on the validation photos; with fewer than 100 of these, by
+    three-fold cross-validation over training and validation photos.
+
+    The network is run once over the photos of data.unlabelled, 5,000 at most.
+    """
+    mirror: bool = False
+    """Average the teacher's answer for a view with that for its mirror image, where data.views.flip is true.
+
+    It takes twice the time of the teacher.
+    """
     accept_weak: bool = False
     """Continue with a teacher that failed its gates: no better than chance, or worse than a student without it."""
 
@@ -170,8 +221,8 @@ class TeacherSection(InputSettings):
             return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
         defaults: dict[str, Any] = {"train": kind in _TRAINABLE}
-        if kind in ("lite0", "application"):
-            defaults["input_size"] = _DEFAULT_SIZE
+        if isinstance(model, str):
+            defaults.update(_default_size(model))
         return {**defaults, **fields}
 
     @model_validator(mode="after")
@@ -180,20 +231,24 @@ class TeacherSection(InputSettings):
             raise ValueError("model = [] names no teacher")
         name = "an average of files" if isinstance(self.model, tuple) else self.model
         kind = None if isinstance(self.model, tuple) else kind_of(self.model)
-        if self.train and kind not in _TRAINABLE:
+        if self.train and kind not in _TRAINABLE and not self.trained_members:
             raise ValueError(
                 f"train = true: {name} is a fixed teacher (inference only); leave train out. To train a network for "
                 f'these classes, give it as a .keras file, or take model = "{LITE0}" or "keras:NAME"'
             )
+        if self.trained_members and not self.train:
+            raise ValueError(f"train = false: {self.trained_members[0].model} knows other classes; leave train out")
         if self.fine_tune_blocks and not self.train:
             raise ValueError(f"fine_tune_blocks = {self.fine_tune_blocks} needs train = true, a Keras model's")
-        if kind in ("lite0", "application"):
-            if self.input_size is None or self.input_size < 32:
-                raise ValueError(f"input_size of {name} must be at least 32 pixels, got {self.input_size}")
-            stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(self, key)]
-            if stray:
-                raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
+        if self.self_train == "auto" and not self.train:
+            raise ValueError('self_train = "auto" needs train = true, a Keras model\'s')
+        if isinstance(self.model, str):
+            _check_built_in(self, self.model)
         return self
+
+    def training_facts(self) -> dict[str, Any]:
+        """What decides the trained teacher, for the key of its stage."""
+        return {key: value for key, value in facts_of(self).items() if key not in ("accept_weak", "mirror")}
 
     @property
     def is_fixed(self) -> bool:
@@ -207,11 +262,16 @@ class TeacherSection(InputSettings):
             return PurePath(self.model).name if self.members() else self.model
         return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
 
+    @property
+    def trained_members(self) -> tuple[TeacherFile, ...]:
+        """The members of an average that are trained on the labels before they are averaged."""
+        return tuple(member for member in self.model if member.is_trained) if isinstance(self.model, tuple) else ()
+
     def members(self) -> tuple[TeacherFile, ...]:
         """The files that it is made of; of efficientnet-lite0 and keras:NAME, none."""
         if isinstance(self.model, tuple):
             return self.model
-        if kind_of(self.model) in ("lite0", "application"):
+        if kind_of(self.model) in _BUILT_IN:
             return ()
         return (TeacherFile(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
 
@@ -225,9 +285,16 @@ def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
             members.append(model)
             continue
         member_values = {"model": model} if isinstance(model, str) else dict(model)
-        taken = dict(shared)
-        if any(key in member_values for key in _PIXEL_KEYS):
-            taken = {key: value for key, value in shared.items() if key not in _PIXEL_KEYS}
-        members.append({**taken, **member_values})
+        members.append({**_taken_over(shared, member_values), **member_values})
     rest = {key: value for key, value in fields.items() if key not in shared}
-    return {"train": False, **rest, "model": members}
+    train = any(_names_model(member) and kind_of(member["model"]) in _BUILT_IN for member in members)
+    return {"train": train, **rest, "model": members}
+
+
+def _taken_over(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
+    """What of [teacher] a member takes over."""
+    if _names_model(member) and kind_of(member["model"]) in _BUILT_IN:
+        return {key: value for key, value in shared.items() if key == "input_size"}
+    if any(key in member for key in _PIXEL_KEYS):
+        return {key: value for key, value in shared.items() if key not in _PIXEL_KEYS}
+    return dict(shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,20 +41,28 @@ def features_of(model: Any) -> Any:
     return keras.Model(model.inputs, last.input, name=f"{model.name}_features")
 
 
-def probe(model: Any, views: LabelledViews, validation: Validation, progress: Progress | None = None) -> float:
+def probe(
+    model: Any,
+    views: LabelledViews,
+    validation: Validation,
+    progress: Progress | None = None,
+    *,
+    photos: npt.NDArray[np.int64] | None = None,
+) -> float:
     """Fit the last layer of ``model`` in place on pooled features of all views; returns the penalty chosen.
 
-    The penalty is chosen on the validation photos; nothing else is.
+    The penalty is chosen on the validation photos; nothing else is. ``photos`` are the numbers of those to learn from;
+    all of them by default.
     """
-    extractor = features_of(model)
-    count, parts = len(views.labels), []
+    extractor, parts = features_of(model), []
+    chosen = np.arange(len(views.labels)) if photos is None else photos
     for number in range(views.source.views):
-        images = views.source.gather(np.arange(count), np.full(count, number))
+        images = views.source.gather(chosen, np.full(len(chosen), number))
         parts.append(logits_of(extractor, images))
         if progress:
             progress(number + 1, views.source.views)
     held_out = logits_of(extractor, validation.images)
-    labels = np.tile(views.labels, views.source.views)
+    labels = np.tile(views.labels[chosen], views.source.views)
     head = fit_head(np.concatenate(parts), labels, (held_out, validation.labels), model.output_shape[-1])
     last = model.layers[-1]
     last.set_weights([head.kernel, head.bias] if last.use_bias else [head.kernel])
@@ -71,19 +80,21 @@ def fine_tune(
     checkpoint: Path,
     key: str,
     progress: Progress | None = None,
+    photos: npt.NDArray[np.int64] | None = None,
+    predicted: Callable[[float], None] | None = None,
 ) -> History:
-    """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels.
+    """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels of ``photos`` (all).
 
-    Everything before them is frozen, and BatchNorm everywhere. Raises ModelError where it has fewer blocks.
+    Everything before them is frozen, and BatchNorm everywhere. ``predicted`` is as in `training.loop.train`. Raises
+    ModelError where it has fewer blocks.
     """
     blocks = blocks_of(model)
     if last_blocks > len(blocks):
         raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
     freeze_through(model, blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None)
-    stream = BatchStream(
-        views.source, np.arange(len(views.labels)), views.labels, None, batch_size=schedule.batch_size, seed=seed
-    )
-    steps = schedule.steps_per_epoch(len(views.labels))
+    chosen = np.arange(len(views.labels)) if photos is None else photos
+    stream = BatchStream(views.source, chosen, views.labels, None, batch_size=schedule.batch_size, seed=seed)
+    steps = schedule.steps_per_epoch(len(chosen))
     return train(
         model,
         LabelsOnly(),
@@ -94,4 +105,5 @@ def fine_tune(
         checkpoint=checkpoint,
         key=key,
         progress=progress,
+        predicted=predicted,
     )

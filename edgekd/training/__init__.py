@@ -7,6 +7,7 @@ order            the order of a pass, computed on demand
 joined_order     the order and the labels where soft-labelled photos follow the pool's
 labels           cross-entropy with the labels
 checkpoint       the state of a training as one file
+time_budget      a step measured, a training predicted, and what fits a time
 replicas         training on all GPUs of a machine
 """
 

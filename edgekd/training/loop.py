@@ -29,6 +29,10 @@ NOT_DECAYED = ("gamma", "beta", "bias")
 """Parts of the names of weights that weight decay leaves alone."""
 
 
+Metric = Literal["accuracy", "balanced_accuracy"]
+_PACE_STEPS = 4
+
+
 class Loss(Protocol):
     """What training minimizes: labels int32 [B] (-1: none), student and teacher logits [B, C], to losses [B].
 
@@ -56,7 +60,7 @@ class Validation:
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    metric: Metric = "accuracy"
 
 
 def _nothing() -> None:
@@ -120,6 +124,7 @@ def train(
     tapped: Any = None,
     progress: Progress | None = None,
     epoch_done: Callable[[dict[str, float]], None] | None = None,
+    predicted: Callable[[float], None] | None = None,
     handling: Handling | None = None,
 ) -> History:
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
@@ -129,7 +134,8 @@ def train(
     ``handling`` is for models of another Keras. Called in `replicas.on_every_gpu`, every GPU takes a part of a batch.
 
     After every epoch the whole state goes to ``checkpoint``, and ``epoch_done`` gets the epoch's entry of the history;
-    a later call with the same ``key`` goes on from there and ends in the same weights.
+    a later call with the same ``key`` goes on from there and ends in the same weights. ``predicted`` gets the seconds
+    that the steps still to come will take, once a few have been measured.
 
     Raises ModelError where the loss stops being a number.
     """
@@ -148,6 +154,7 @@ def train(
         _judge(state, model, learner, {}, validation, handling.choose_from)
     step_fn = step_function(learner, loss, optimizer)
     total = schedule.epochs * steps_per_epoch
+    first = state.epoch * steps_per_epoch
     with synchronize_norms(learner):
         for epoch in range(state.epoch, schedule.epochs):
             started, waited, losses = time.perf_counter(), 0.0, []
@@ -156,8 +163,14 @@ def train(
                 waited += time.perf_counter() - requested_at
                 optimizer.learning_rate.assign(schedule.rate(epoch * steps_per_epoch + step, total))
                 losses.append(float(step_fn(batch)))
+                done = epoch * steps_per_epoch + step + 1
+                if predicted and done - first == 1:
+                    # In the first step TensorFlow traces the function.
+                    measured_from = time.perf_counter()
+                elif predicted and done - first == _PACE_STEPS:
+                    predicted((time.perf_counter() - measured_from) / (_PACE_STEPS - 1) * (total - done))
                 if progress:
-                    progress(epoch * steps_per_epoch + step + 1, total)
+                    progress(done, total)
                 requested_at = time.perf_counter()
             handling.settle()
             _finish_epoch(state, model, learner, optimizer, losses, validation, handling.choose_from)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,3 +40,44 @@ class Schedule(Section):
             return self.learning_rate * (step + 1) / warmup
         share = (step - warmup) / max(1, total_steps - warmup)
         return 0.5 * self.learning_rate * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+class StudentSchedule(Schedule):
+    """A budget of optimizer steps: warm-up, then a cosine to zero.
+
+    ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
+    student trained on the labels alone gets the same number of steps, except for those that stored soft targets add.
+    Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("minutes",)
+    STEPS: ClassVar[int] = 3_000
+    LEAST_EPOCHS: ClassVar[int] = 20
+    MOST_EPOCHS: ClassVar[int] = 100
+
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = 20  # type: ignore[assignment]
+    """Passes over the training photos, labelled and unlabelled. Each pass shows the next stored view of every photo.
+
+    "auto" takes as many as make 3,000 steps, at least 20 and at most 100.
+    """
+    minutes: float | None = Field(None, gt=0, examples=[10])
+    """Minutes that each training of a student may take. A few steps are measured, and fewer epochs are trained where
+    all would take longer.
+    """
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs, or the most that "auto" stands for."""
+        return self.MOST_EPOCHS if self.epochs == "auto" else self.epochs
+
+    def patient_epochs(self, photos: int) -> int:
+        """Epochs over ``photos`` photos where no time is set."""
+        if self.epochs != "auto":
+            return self.epochs
+        wanted = math.ceil(self.STEPS / self.steps_per_epoch(photos))
+        return min(self.MOST_EPOCHS, max(self.LEAST_EPOCHS, wanted))
+
+    def with_epochs(self, epochs: int) -> Schedule:
+        """The same schedule of a fixed number of epochs."""
+        values: dict[str, Any] = self.model_dump(exclude={"epochs", "minutes"})
+        return Schedule(epochs=epochs, **values)

@@ -68,7 +68,7 @@ def test_a_key_of_another_objective(tmp_path: Path) -> None:
 def test_what_resembles_nothing_gets_the_valid_keys(tmp_path: Path) -> None:
     assert message(tmp_path, MINIMAL + "[distill.schedule]\nxyzzy = 1\n") == (
         "unknown key 'distill.schedule.xyzzy'; valid here: "
-        "epochs, batch_size, learning_rate, weight_decay, warmup_share"
+        "epochs, batch_size, learning_rate, weight_decay, warmup_share, minutes"
     )
     assert suggest("xyzzy") == []
 

@@ -211,6 +211,20 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
     assert load_recipe(tmp_path / "resolved.toml") == recipe
 
 
+def test_built_in_members_of_an_average_are_trained(tmp_path: Path) -> None:
+    text = (
+        FIXED + 'classes = ["cat", "dog"]\nmodel = ["a.onnx", "efficientnet-lite0", {model = "efficientnet-lite2"}]\n'
+    )
+    teacher = load_recipe(write(tmp_path, text)).teacher
+    assert teacher.train and teacher.is_fixed
+    assert [(one.model, one.input_size) for one in teacher.trained_members] == [
+        ("efficientnet-lite0", 224), ("efficientnet-lite2", 260),
+    ]  # fmt: skip
+    assert [one.classes for one in teacher.members()] == [("cat", "dog"), (), ()]
+    with pytest.raises(RecipeError, match="needs a teacher that already knows the classes"):
+        load_recipe(write(tmp_path, text + '[distill]\nlabels = "none"\n'))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -223,7 +237,11 @@ def test_members_of_an_average_take_what_they_do_not_say(tmp_path: Path) -> None
             'model = ["a.onnx", {model = "b.onnx", chanels = "bgr"}]\n',
             r"'teacher\.model\.1\.chanels'; .*'teacher\.model\.channels'",
         ),
-        ('model = ["a.onnx", "efficientnet-lite0"]\n', r"teacher\.model\.1\.model: an average is of trained files"),
+        ('model = ["a.onnx", "efficientnet-lite0"]\ntrain = false\n', r"train = false: efficientnet-lite0 knows other"),
+        (
+            'model = ["a.onnx", {model = "efficientnet-lite0", pixel_range = [0, 1]}]\n',
+            r"pixel_range: for a teacher's file; efficientnet-lite0 has them already",
+        ),
         ("pixel_range = [0, 1]\n", r"pixel_range: for a teacher's file; efficientnet-lite0 has them already"),
         ("model = []\n", r"names no teacher"),
     ],
@@ -235,9 +253,10 @@ def test_teachers_that_cannot_be_meant(tmp_path: Path, text: str, message: str) 
 
 def test_a_slice_is_of_the_teacher_or_the_built_in_network(tmp_path: Path) -> None:
     foreign = MINIMAL + '[teacher]\nmodel = "t.onnx"\n'
-    assert load_recipe(write(tmp_path, foreign)).cuts_lite0
-    assert not load_recipe(write(tmp_path, MINIMAL)).cuts_lite0
-    assert load_recipe(write(tmp_path, MINIMAL + '[student]\ncut_from = "efficientnet-lite0"\n')).cuts_lite0
+    assert load_recipe(write(tmp_path, foreign)).cut_network == "efficientnet-lite0"
+    assert load_recipe(write(tmp_path, MINIMAL)).cut_network is None
+    for name in ("efficientnet-lite0", "efficientnet-lite2"):
+        assert load_recipe(write(tmp_path, MINIMAL + f'[student]\ncut_from = "{name}"\n')).cut_network == name
     with pytest.raises(RecipeError, match=r"t\.onnx is not a Keras model that can be cut\. Leave cut_from out"):
         load_recipe(write(tmp_path, foreign + '[student]\ncut_from = "teacher"\n'))
 
@@ -254,3 +273,10 @@ def test_a_slice_that_the_built_in_network_does_not_have(tmp_path: Path, student
         load_recipe(write(tmp_path, MINIMAL + f'[student]\nmodel = "{student}"\n'))
     # Another teacher may have more.
     load_recipe(write(tmp_path, MINIMAL + f'[teacher]\nmodel = "t.keras"\n[student]\nmodel = "{student}"\n'))
+
+
+def test_the_larger_networks_have_their_own_size_and_blocks(tmp_path: Path) -> None:
+    lite2 = MINIMAL + '[teacher]\nmodel = "efficientnet-lite2"\n[student]\nmodel = "slice:%d"\n'
+    assert load_recipe(write(tmp_path, lite2 % 21)).teacher.input_size == 260
+    with pytest.raises(RecipeError, match="efficientnet-lite2 has 21 blocks: slice:1 to slice:21, not slice:22"):
+        load_recipe(write(tmp_path, lite2 % 22))

@@ -10,7 +10,7 @@ import pytest
 
 from edgekd.errors import ModelError
 from edgekd.soft_targets.compute import compute_soft_targets
-from edgekd.teacher.average import AverageTeacher
+from edgekd.teacher.average import AverageTeacher, with_mirror_images
 
 
 class Fixed:
@@ -83,3 +83,30 @@ def test_keys_and_nothing_to_average() -> None:
     assert len(keys) == 3
     with pytest.raises(ModelError, match="an average needs one teacher or more"):
         AverageTeacher([])
+
+
+class LeftSide:
+    """Its first logit is log 3 where the left column is bright, else 0; the second is 0."""
+
+    num_classes, input_size, key = 2, (8, 8), "left"
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        bright = images[:, :, 0].mean(axis=(1, 2)) > 100
+        return np.stack([bright * np.log(3), np.zeros(len(images))], axis=1).astype(np.float32)
+
+
+def test_a_view_and_its_mirror_image_are_averaged() -> None:
+    image = np.zeros((1, 8, 8, 3), np.uint8)
+    image[:, :, 0] = 200
+    teacher = with_mirror_images(LeftSide())
+    # Probabilities 3/4 and 1/4, and 1/2 and 1/2.
+    assert np.exp(teacher.logits(image)[0]) == pytest.approx([5 / 8, 3 / 8])
+    assert teacher.logits(image) == pytest.approx(teacher.logits(image[:, :, ::-1]))
+    assert teacher.key != LeftSide.key
+
+
+def test_members_of_an_average_each_see_the_mirror_image() -> None:
+    image = np.zeros((1, 8, 8, 3), np.uint8)
+    image[:, :, 0] = 200
+    teacher = with_mirror_images(AverageTeacher([LeftSide(), Fixed(UNDECIDED)]))
+    assert np.exp(teacher.logits(image)[0]) == pytest.approx([9 / 16, 7 / 16])

@@ -40,7 +40,7 @@ def run(context: RunContext) -> None:
         shutil.rmtree(context.path / "extra_targets", ignore_errors=True)
         return
     watcher = context.workspace.watcher
-    wanted = {**view_settings(context.recipe), **teacher_identity(context.path)}
+    wanted = {**view_settings(context.recipe), **teacher_identity(context.recipe, context.path)}
     stores = [_open_checked(where, wanted) for where in context.recipe.data.soft_labelled]
 
     def work(directory: Path, _key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.context import RunContext, mirror_facts
 from edgekd.pipeline.soft_target_views import load_finished_teacher, views_at
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
@@ -41,5 +41,5 @@ def run(context: RunContext) -> None:
             workers=workspace.workers, progress=workspace.watcher.progress,
         )  # fmt: skip
 
-    depends = {"teacher": workspace.hashes["teacher"], **context.view_facts()}
+    depends = {"teacher": workspace.hashes["teacher"], **context.view_facts(), **mirror_facts(context.recipe)}
     workspace.stage("soft_targets", depends, ("manifest.json",), work)

@@ -71,15 +71,16 @@ def _may_not_convert(context: RunContext, spec: StudentSpec) -> bool:
     """Whether a student is of ops that were not tried before: the user's own, or a slice of another teacher."""
     if spec.kind == "cnn":
         return False
-    builtin = context.recipe.cuts_lite0 or context.recipe.teacher.model == "efficientnet-lite0"
-    return spec.kind != "slice" or not builtin
+    name = context.recipe.cut_network or context.recipe.teacher.model
+    return spec.kind != "slice" or name not in efficientnet_lite.VARIANTS
 
 
 def network_to_cut(recipe: Recipe, spec: StudentSpec) -> Any | None:
     """The built-in pretrained network where the recipe cuts its slice from that; None where it is the teacher."""
-    if spec.kind != "slice" or not recipe.cuts_lite0:
+    name = recipe.cut_network
+    if spec.kind != "slice" or name is None:
         return None
-    return efficientnet_lite.build(spec.input_size or recipe.teacher.input_size or _CUT_SIZE)
+    return efficientnet_lite.build(spec.input_size or recipe.teacher.input_size or _CUT_SIZE, name=name)
 
 
 def _teacher_of(context: RunContext) -> Any:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from edgekd.data.views_live import open_views
 from edgekd.errors import ModelError
-from edgekd.models import applications, efficientnet_lite
+from edgekd.models import efficientnet_lite
 from edgekd.models.load import load_model
 from edgekd.models.logits import TWO_CLASSES
+from edgekd.models.named import build_named
 from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
+from edgekd.pipeline.teacher_training import Training, describe_score, train_teacher
+from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json
+from edgekd.students.spec import parse_student
 from edgekd.teacher.keras_teacher import adopt, load_bare_network
 from edgekd.teacher.opening import fingerprint
 from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of
-from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import evaluate, logits_of, make_deterministic
 from edgekd.training.replicas import on_every_gpu
+
+
+def check(recipe: Recipe) -> None:
+    """Find a built-in network's missing weights before the photos are read. Raises MissingExtraError, ModelError."""
+    section = recipe.teacher
+    names = {section.model} if isinstance(section.model, str) else {one.model for one in section.trained_members}
+    names = names if section.weights != "none" else set()
+    if parse_student(recipe.student.model).kind == "slice" and recipe.cut_network is not None:
+        names.add(recipe.cut_network)
+    for name in sorted(names & efficientnet_lite.VARIANTS.keys()):
+        efficientnet_lite.weights_path(name)
 
 
 def run(context: RunContext) -> None:
@@ -35,7 +47,7 @@ def run(context: RunContext) -> None:
         fixed_teacher_stage(context)
         return
     depends = {
-        "teacher": section.model_dump(mode="json", exclude={"accept_weak"}),
+        "teacher": section.training_facts(),
         "files": fingerprint(section),
         **context.view_facts(plain=True),
         **(context.epoch_choice() if section.train else {}),
@@ -47,7 +59,7 @@ def run(context: RunContext) -> None:
         make_deterministic(recipe.seed)
         photos = some_photos(recipe, dataset)
         model = build_teacher(section, dataset.classes, photos)
-        history = _train(context, model, directory, key) if section.train else []
+        training = train_teacher(context, model, directory, key) if section.train else Training()
         preprocessing, validation = context.preprocessing(model), context.validation(model)
         with replacing(directory / "teacher.keras") as temporary:
             model.save(temporary)
@@ -68,9 +80,10 @@ def run(context: RunContext) -> None:
             "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
             "val_predictions": predictions.tolist(),
             "seconds": round(time.monotonic() - started, 3),
-            "history": history,
+            **training.facts(),
         }
         write_json(directory / "summary.json", summary)
+        context.workspace.watcher.note(describe_score(summary["val_score"], training.stages))
 
     context.workspace.stage("teacher", depends, ("teacher.keras", "summary.json"), work)
 
@@ -86,10 +99,7 @@ def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: Pho
         (file,) = section.members()
         return _with_new_head(file, classes, photos) if section.train else adopt(file, classes, photos)
     assert section.input_size is not None
-    if kind == "lite0":
-        return efficientnet_lite.build(section.input_size, len(classes), pretrained=section.weights != "none")
-    name = section.model.removeprefix("keras:")
-    return applications.build(name, section.input_size, len(classes), section.weights)
+    return build_named(section.model, section.input_size, len(classes), section.weights)
 
 
 def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
@@ -106,28 +116,3 @@ def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt
         )
     logits = keras.layers.Dense(len(classes), kernel_initializer="zeros", name="logits")(last.input)
     return keras.Model(whole.inputs, logits, name="teacher")
-
-
-def _train(context: RunContext, model: Any, directory: Path, key: str) -> list[dict[str, float]]:
-    """Fit the head, then fine-tune the last blocks where the recipe says so; returns the epochs."""
-    recipe, pool, progress = context.recipe, context.pool, context.workspace.watcher.progress
-    labelled = pool.labelled
-    samples = tuple(pool.samples[i] for i in labelled)
-    rendered = directory / "views"
-    policy = recipe.data.views.plain()
-    source = open_views(
-        rendered, context.dataset, samples, context.preprocessing(model), policy, recipe.seed, progress=progress
-    )
-    views = LabelledViews(source, pool.labels[labelled])
-    validation = context.validation(model)
-    probe(model, views, validation, progress)
-    history: list[dict[str, float]] = []
-    section = recipe.teacher
-    if section.fine_tune_blocks:
-        history = fine_tune(
-            model, views, validation, section.fine_tune, last_blocks=section.fine_tune_blocks, seed=recipe.seed,
-            checkpoint=directory / "checkpoint.npz", key=key, progress=progress,
-        ).epochs  # fmt: skip
-        (directory / "checkpoint.npz").unlink(missing_ok=True)
-    shutil.rmtree(rendered, ignore_errors=True)
-    return history

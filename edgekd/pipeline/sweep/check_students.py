@@ -11,8 +11,9 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.settings import facts_of
 from edgekd.errors import EdgekdError, ModelError, UsageError
 from edgekd.models.blocks import blocks_of
+from edgekd.models.named import build_named
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.fixed_teacher import open_teacher_of, some_photos
+from edgekd.pipeline.fixed_teacher import some_photos
 from edgekd.pipeline.stages.start import network_to_cut
 from edgekd.pipeline.stages.teacher import build_teacher
 from edgekd.recipe import Recipe
@@ -20,7 +21,7 @@ from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.narrow import narrowable_blocks
 from edgekd.students.spec import parse_student
-from edgekd.teacher.opening import describe_teacher, fingerprint
+from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 
 
 def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
@@ -95,8 +96,25 @@ def _untrained_teacher(recipe: Recipe, dataset: Dataset) -> Any:
     """The teacher's layers, or the facts of one that can't be sliced."""
     section = recipe.teacher
     if section.is_fixed:
-        teacher = open_teacher_of(recipe, dataset)
-        parameters = sum(int(member["parameters"]) for member in describe_teacher(teacher))
-        return FixedTeacher(section.name, int(teacher.input_size[0]), parameters)
+        return _untrained_average(recipe, dataset)
     layers = section if section.members() else section.model_copy(update={"weights": "none"})
     return build_teacher(layers, dataset.classes, some_photos(recipe, dataset))
+
+
+def _untrained_average(recipe: Recipe, dataset: Dataset) -> FixedTeacher:
+    """The facts of a teacher of files, and of networks that are yet to be trained."""
+    section, classes = recipe.teacher, dataset.classes
+    files = tuple(member for member in section.members() if not member.is_trained)
+    sizes, parameters = list[int](), 0
+    if files:
+        model = files if isinstance(section.model, tuple) else section.model
+        teacher = open_fixed_teacher(
+            section.model_copy(update={"model": model}), classes, some_photos(recipe, dataset), recipe.data.crop
+        )
+        sizes.append(int(teacher.input_size[0]))
+        parameters = sum(int(member["parameters"]) for member in describe_teacher(teacher))
+    for member in section.trained_members:
+        assert member.input_size is not None
+        sizes.append(member.input_size)
+        parameters += build_named(member.model, member.input_size, len(classes), "none").count_params()
+    return FixedTeacher(section.name, max(sizes), parameters)

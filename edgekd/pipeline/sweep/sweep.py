@@ -100,7 +100,7 @@ def _train_as_trials(job: StudentJob, trials: Trials, work: Workspace, workers: 
     for number in range(1, count):
         job.take_over(number)
     work.watcher.note(f"{count} students are trained as trials of Ray Tune")
-    stopped = trials.all(job, count, epochs=job.recipe.distill.schedule.epochs, folder=job.directory)
+    stopped = trials.all(job, count, epochs=job.recipe.distill.schedule.most_epochs, folder=job.directory)
     for number in sorted(stopped):
         work.watcher.note(f"student {job.students[number][0]} was stopped early")
     return stopped

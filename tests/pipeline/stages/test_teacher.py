@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgekd.data.images import images_of
 from edgekd.models.load import load_model
 from edgekd.models.rebuild import run_layers
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.fixed_teacher import logits_over
+from edgekd.pipeline.soft_target_views import load_finished_teacher
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import stages_until
 from edgekd.recipe import load_recipe
@@ -95,3 +98,23 @@ def test_the_file_that_is_kept_is_the_one_that_is_evaluated(
         light = 1 / (1 + np.exp(-scores[:, 0])) if ending == "logit" else scores[:, -1]
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         assert powers[:, 1] / powers.sum(axis=1) == pytest.approx(light, abs=1e-5)
+
+
+def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images: np.ndarray) -> None:
+    network(images, "softmax").save(tmp_path / "t.keras")
+    text = TEXT % ("t.keras", "true")
+    members = '[{model = "efficientnet-lite0", input_size = 32}, "t.keras"]'
+    text = text.replace('model = "t.keras"', f'model = {members}\nweights = "none"')
+    (tmp_path / "r.toml").write_text(text, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "r.toml")
+    context = RunContext(Workspace(tmp_path / "run"), recipe)
+    for stage in stages_until("teacher"):
+        stage.run(context)
+    summary = read_json(tmp_path / "run" / "teacher" / "summary.json")
+    assert [member["file"] for member in summary["members"]] == ["efficientnet-lite0.keras", "t.keras"]
+    teacher = load_finished_teacher(recipe, tmp_path / "run", context.dataset)
+    photos = logits_over(teacher, context.dataset, context.dataset.split("val"), "whole")
+    assert photos.argmax(axis=1).tolist() == summary["val_predictions"]
+    member = load_model(tmp_path / "run" / "teacher" / "member-1" / "efficientnet-lite0.keras")
+    seen = images_of(context.dataset, context.dataset.split("val"), context.preprocessing_at((32, 32)))
+    assert teacher.members[0].logits(seen) == pytest.approx(logits_of(member, seen), abs=1e-4)

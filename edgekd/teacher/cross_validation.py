@@ -1,0 +1,98 @@
+"""Which stages of a teacher's training pay, where there are few validation photos: by cross-validation over all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.teacher.staged import (
+    Epochs,
+    Judgement,
+    Labels,
+    Logits,
+    Numbers,
+    StageRecord,
+    StageTrainer,
+    judge,
+    record_of,
+    stages_of,
+)
+from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
+from edgekd.training.loop import Metric, Validation, logits_of
+
+SMALL_VALIDATION = 100
+"""With fewer validation photos, a stage is judged by cross-validation over training and validation photos."""
+FOLDS = 3
+
+
+def train_cross_validated(
+    model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, groups: npt.NDArray[np.int64]
+) -> tuple[list[StageRecord], Epochs]:
+    """Choose stages by cross-validation over all photos of the trainer's views, then train those on ``photos``.
+
+    Args:
+        model: The network, trained in place.
+        trainer: Its views are of the training and the validation photos.
+        photos: Numbers of the training photos among the views.
+        validation: The validation photos, on which the penalty of the head is chosen.
+        groups: The group of duplicates of every photo of the views; a group is in one fold.
+
+    Returns:
+        A record a stage, and the epochs of the last fine-tune.
+    """
+    start, labels, stages = copy_values(model.variables), trainer.views.labels, stages_of(model)
+    folds = assign_folds(labels, groups, trainer.seed)
+    logits = np.zeros((len(stages), len(labels), model.output_shape[-1]), np.float32)
+    for number in range(FOLDS):
+        logits[:, folds == number] = _fold_logits(model, trainer, folds, number, validation.metric)
+        assign(model.variables, start)
+    records: list[StageRecord] = []
+    best: Judgement | None = None
+    for stage, rows in zip(stages, logits, strict=True):
+        judged = judge(rows, labels, validation.metric)
+        kept = judged.beats(best)
+        best = judged if kept else best
+        records.append(record_of(stage, judged, len(labels), kept, cross_validated=True))
+    epochs = Epochs()
+    for stage, record in zip(stages, records, strict=True):
+        if record["kept"]:
+            epochs = trainer.fit(model, stage, photos, validation)
+    return records, epochs
+
+
+def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """The fold [N] of every photo: groups stay together, and each class is spread over the folds."""
+    rng, folds = np.random.default_rng([seed, FOLDS]), np.empty(len(labels), np.int64)
+    sizes = np.zeros((FOLDS, int(labels.max()) + 1), np.int64)
+    names, firsts = np.unique(groups, return_index=True)
+    for group in names[np.argsort(labels[firsts] + rng.random(len(names)), kind="stable")]:
+        members = np.flatnonzero(groups == group)
+        label = labels[members[0]]
+        fold = int(np.lexsort((sizes.sum(axis=1), sizes[:, label]))[0])
+        folds[members] = fold
+        sizes[fold, label] += len(members)
+    return folds
+
+
+def _fold_logits(
+    model: Any, trainer: StageTrainer, folds: npt.NDArray[np.int64], number: int, metric: Metric
+) -> Logits:
+    """Logits [S, M, C] of every stage for the photos of a fold, trained on those of the others."""
+    part = f"fold {number + 1} of {FOLDS}"
+    path = trainer.directory / f"checkpoint-fold-{number + 1}.npz"
+    known = load_state(path, trainer.key)
+    if known is not None:
+        return np.asarray(known.best[0])
+    held_out, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
+    # View 0 is the photo as a model sees it, not augmented.
+    images = trainer.views.source.gather(held_out, np.zeros(len(held_out), np.int64))
+    validation, rows = Validation(images, trainer.views.labels[held_out], metric), []
+    for stage in stages_of(model):
+        trainer.fit(model, stage, others, validation, part)
+        rows.append(logits_of(model, images))
+    save_state(path, TrainingState(trainer.key, best=[np.stack(rows)]))
+    for stage in stages_of(model):
+        trainer.checkpoint(stage, part).unlink(missing_ok=True)
+    return np.stack(rows)

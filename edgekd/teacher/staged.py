@@ -1,0 +1,166 @@
+"""Training a teacher in stages: its head, then its last blocks, then all of it, each kept only if held-out photos gain.
+
+A fine-tune takes the weights of its last epoch: choosing the best of many epochs by the photos that then judge the
+stage would flatter it against the head, which has no epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.metrics import balanced_accuracy
+from edgekd.models.blocks import blocks_of
+from edgekd.progress import Progress
+from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.training.checkpoint import assign, copy_values
+from edgekd.training.loop import Metric, Validation, evaluate, logits_of
+from edgekd.training.schedule import Schedule
+from edgekd.training.time_budget import describe_duration
+
+Logits = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int64]
+Epochs = list[dict[str, float]]
+
+_LAST_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """A part of a network that is trained: the last ``blocks`` of it and its head; with 0 the head alone."""
+
+    name: str
+    blocks: int
+
+
+class StageRecord(TypedDict):
+    """What a stage scored on the photos that judged it, and whether its weights stay.
+
+    ``score`` is the recipe's metric and ``loss`` the mean cross-entropy in nats over ``n`` photos.
+    """
+
+    name: str
+    blocks: int
+    score: float
+    loss: float
+    n: int
+    cross_validated: bool
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The score and the mean cross-entropy, in nats, of logits on held-out photos."""
+
+    score: float
+    loss: float
+
+    def beats(self, other: Judgement | None) -> bool:
+        """Whether it has the higher score or, at the same one, the lower cross-entropy."""
+        return other is None or (self.score, -self.loss) > (other.score, -other.loss)
+
+
+@dataclass(frozen=True)
+class StageTrainer:
+    """Trains stages of a model on views of labelled photos.
+
+    ``directory`` holds a checkpoint of every fine-tune until ``tidy``: killed, a later call with the same ``key`` goes
+    on from there. ``note`` is called with sentences for a person, ``progress`` with steps.
+    """
+
+    views: LabelledViews
+    schedule: Schedule
+    seed: int
+    directory: Path
+    key: str
+    note: Callable[[str], None]
+    progress: Progress | None = None
+
+    def fit(self, model: Any, stage: TrainingStage, photos: Numbers, validation: Validation, part: str = "") -> Epochs:
+        """Train one stage of ``model`` in place on ``photos`` (their numbers among the views); returns the epochs.
+
+        The penalty of a head is chosen on ``validation``; nothing else is. ``part`` sets checkpoints apart.
+        """
+        if stage.blocks == 0:
+            probe(model, self.views, validation, self.progress, photos=photos)
+            return []
+
+        def say_duration(seconds: float) -> None:
+            where = f" for {part}" if part else ""
+            self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)}")
+
+        nothing = Validation(validation.images[:0], validation.labels[:0], validation.metric)
+        return fine_tune(
+            model, self.views, nothing, self.schedule, last_blocks=stage.blocks, seed=self.seed, photos=photos,
+            checkpoint=self.checkpoint(stage, part), key=self.key, progress=self.progress, predicted=say_duration,
+        ).epochs  # fmt: skip
+
+    def checkpoint(self, stage: TrainingStage, part: str = "") -> Path:
+        """Where the state of a stage's fine-tune is."""
+        return self.directory / f"checkpoint-{'-'.join([*part.split(), str(stage.blocks)])}.npz"
+
+    def tidy(self) -> None:
+        """Remove what was there to be resumed from."""
+        for path in self.directory.glob("checkpoint*.npz"):
+            path.unlink()
+
+
+def stages_of(model: Any) -> tuple[TrainingStage, ...]:
+    """The head, the last third of the blocks, and all of them; of a network without blocks, the head."""
+    count = len(blocks_of(model))
+    last = round(_LAST_SHARE * count)
+    stages = [TrainingStage("the head", 0)]
+    if last:
+        stages.append(TrainingStage(f"the last {last} blocks" if last > 1 else "the last block", last))
+    if count > last:
+        stages.append(TrainingStage(f"all {count} blocks" if count > 1 else "its block", count))
+    return tuple(stages)
+
+
+def judge(logits: Logits, labels: Labels, metric: Metric) -> Judgement:
+    """Score and cross-entropy of logits [N, C] against labels [N]."""
+    accuracy, loss = evaluate(logits, labels)
+    if metric == "balanced_accuracy":
+        return Judgement(balanced_accuracy(labels, logits.argmax(axis=1)).value, loss)
+    return Judgement(accuracy, loss)
+
+
+def train_stages(
+    model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation
+) -> tuple[list[StageRecord], Epochs]:
+    """Train the stages on ``photos``, one after the other, in place, and end with the weights of the last one kept.
+
+    Each begins with the weights of the best so far, and is kept where it beats them on ``validation``.
+
+    Returns:
+        A record a stage, and the epochs of the fine-tune that was kept.
+    """
+    records: list[StageRecord] = []
+    best: Judgement | None = None
+    weights, best_epochs = copy_values(model.variables), Epochs()
+    for stage in stages_of(model):
+        epochs = trainer.fit(model, stage, photos, validation)
+        judged = judge(logits_of(model, validation.images), validation.labels, validation.metric)
+        kept = judged.beats(best)
+        records.append(record_of(stage, judged, len(validation.labels), kept))
+        if kept:
+            best, weights, best_epochs = judged, copy_values(model.variables), epochs
+        else:
+            assign(model.variables, weights)
+    return records, best_epochs
+
+
+def record_of(
+    stage: TrainingStage, judged: Judgement, count: int, kept: bool, *, cross_validated: bool = False
+) -> StageRecord:
+    """The record of a stage that was judged on ``count`` photos."""
+    return {
+        "name": stage.name, "blocks": stage.blocks, "score": judged.score, "loss": judged.loss, "n": count,
+        "cross_validated": cross_validated, "kept": kept,
+    }  # fmt: skip
