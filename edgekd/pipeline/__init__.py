@@ -6,6 +6,7 @@ context             what the stages of a run share
 run                 a recipe's stages, up to any of them
 stages/             a stage a file, named as its folder in the run's directory
 sweep/              many students of one teacher
+search/             the best student within a budget
 run_files           the exported files that a run directory holds
 fixed_teacher       a teacher that is used for inference only
 soft_target_views   the views that soft targets are computed on

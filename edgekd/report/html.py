@@ -20,6 +20,7 @@ from edgekd.report.headline import TEACHER
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
+from edgekd.report.search import HEADER, search_rows, search_sentence
 
 _HERE = Path(__file__).parent
 
@@ -40,6 +41,8 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
+        "search": tables.Cells(HEADER if report.search else (), search_rows(report.search)),
+        "search_sentence": search_sentence(report.search),
         "sentences": sentences,
     }
     return page("report.html", plots, values)
