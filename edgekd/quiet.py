@@ -25,9 +25,11 @@ def import_keras() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet():
         import keras
-        import tensorflow  # noqa: F401
+        import tensorflow
 
         keras.ops.zeros(1)  # The first op starts the devices, which has its own messages.
+    # Each of many models is traced once, which TensorFlow takes for one that is traced again and again.
+    tensorflow.get_logger().addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
 
 @contextlib.contextmanager

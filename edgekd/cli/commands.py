@@ -14,6 +14,7 @@ from edgekd._version import __version__
 COMMANDS = (
     ("quickstart", "quickstart", "Do the main job on embedded traffic-light photos and end in a report."),
     ("init", "init", "Look at PHOTOS and write a recipe for them, with the reason for each choice."),
+    ("fit", "fit", "From photos and a budget to the best small model: look at PHOTOS, search, train, measure."),
     ("run", "run", "From a recipe's photos to a checked and measured int8 model."),
     ("train", "train", "Run a recipe up to its teacher."),
     ("distill", "distill", "Run a recipe up to its distilled student and the same student without the teacher."),

@@ -34,7 +34,7 @@ def command(photos: Path, unlabelled: Path | None, images: Path | None, out: Pat
     from edgekd.recipe.proposal import propose
     from edgekd.storage import require_writable, write_text
 
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", photos.absolute().stem).strip(".-") or "photos"
+    name = recipe_name(photos)
     path = Path(f"{name}.toml") if out is None else out
     if path.exists() and not force:
         raise UsageError(f"{path} exists. Name another file with --out, or replace it with --force")
@@ -45,7 +45,7 @@ def command(photos: Path, unlabelled: Path | None, images: Path | None, out: Pat
         note(warning.message)
     proposal = propose(dataset)
     places = {"source": photos, "images": images, "unlabelled": unlabelled}
-    text = proposal.to_toml(name, {key: _from(path, place) for key, place in places.items() if place is not None})
+    text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
     # What is written loads.
     parse_recipe(tomllib.loads(text), path)
     write_text(path, text)
@@ -57,7 +57,12 @@ def command(photos: Path, unlabelled: Path | None, images: Path | None, out: Pat
     line(f"next: edgekd run {path}", to=PROGRESS)
 
 
-def _from(recipe: Path, place: Path) -> str:
+def recipe_name(photos: Path) -> str:
+    """What a recipe for these photos is called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", photos.absolute().stem).strip(".-") or "photos"
+
+
+def place_from(recipe: Path, place: Path) -> str:
     """A path as the recipe in that file has it: relative where it is below the recipe's folder, else absolute."""
     absolute, folder = place.absolute(), recipe.parent.absolute()
     text = str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from edgekd.errors import ExportError, ModelError, UnsupportedOpError
 from edgekd.export.exporter import export
+from edgekd.export.options import ExportOptions
 from edgekd.export.verify import stand_in_images
+from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
+from edgekd.quantize.ptq import Output
 from edgekd.quantize.settings import QuantizeSection
 
 
@@ -54,6 +57,41 @@ def check_convertible(
             )  # fmt: skip
     except (ExportError, UnsupportedOpError) as error:
         raise ModelError(f"the student can't be exported, which is tried before it is trained: {error}") from None
+
+
+def convert_untrained(
+    model: Any,
+    folder: Path,
+    stem: str,
+    *,
+    labels: tuple[str, ...],
+    preprocessing: Preprocessing,
+    options: ExportOptions,
+    output: Output,
+    provenance: Mapping[str, str],
+) -> Artifact:
+    """Convert an untrained model to an int8 .tflite, which costs what the trained one's costs.
+
+    Args:
+        model: As of ``check_convertible``.
+        folder: Folder to write to.
+        stem: First part of the file's name.
+        labels: Class names in the order of the outputs.
+        preprocessing: How photos become the model's input.
+        options: Those of the file that will ship.
+        output: Output dtype of that file.
+        provenance: Facts that will be stored in it.
+
+    Raises:
+        ExportError: The model can't be converted.
+    """
+    with _with_random_constants(model):
+        (artifact,) = export(
+            model, folder, stem, labels=labels, preprocessing=preprocessing, precisions=("int8",), formats=("tflite",),
+            calibration=stand_in_images(preprocessing.height, preprocessing.width),
+            quantize=QuantizeSection(ranges="min-max"), options=options, output=output, provenance=provenance,
+        )  # fmt: skip
+    return artifact
 
 
 def _classes(model: Any) -> int:

@@ -167,7 +167,7 @@ def _flattens_scores(last: Any, model: Any) -> bool:
     return isinstance(last, (keras.layers.Flatten, keras.layers.Reshape)) and set(_fed(model).shape[1:-1]) == {1}
 
 
-def _weighted_layers() -> tuple[type, ...]:
+def _weighted_layers() -> tuple[Any, ...]:
     """The layers that a classifier's scores come from; each may have an activation."""
     import keras
 

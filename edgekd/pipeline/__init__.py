@@ -6,6 +6,7 @@ context             what the stages of a run share
 run                 a recipe's stages, up to any of them
 stages/             a stage a file, named as its folder in the run's directory
 sweep/              many students of one teacher
+search/             the best student within a budget
 run_files           the exported files that a run directory holds
 teacher_training    a teacher trained on the labelled photos
 trained_members     members of an average that are trained first

@@ -82,7 +82,7 @@ def run(
         for stage in stages:
             stage.check(recipe)
         for stage in stages:
-            stage.run(context)
+            context = stage.run(context)
     gates = read_json(directory / "check" / "check.json")["gates"] if _includes(stages, "check") else []
     return RunOutcome(directory, tuple(gate for gate in gates if not gate["passed"] and not gate.get("accepted")))
 

@@ -25,6 +25,10 @@ def _uses_labels(recipe: Recipe) -> bool:
     return recipe.distill.labels == "all"
 
 
+def _chooses_student(recipe: Recipe) -> bool:
+    return recipe.student.is_auto
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage: its ``name`` is that of its module and of its folder in the run's directory.
@@ -44,9 +48,12 @@ class Stage:
         if check is not None:
             check(recipe)
 
-    def run(self, context: RunContext) -> None:
-        """Do the stage, or skip it where nothing that it depends on has changed. Raises the stage's errors."""
-        self._module().run(context)
+    def run(self, context: RunContext) -> RunContext:
+        """Do the stage, or skip it where nothing that it depends on has changed; gives the context of the later ones.
+
+        It is another one where the stage decides something of the recipe. Raises the stage's errors.
+        """
+        return self._module().run(context) or context
 
     def _module(self) -> Any:
         return importlib.import_module(f"edgekd.pipeline.stages.{self.name}")
@@ -56,7 +63,9 @@ STAGES = (
     Stage("data", shared=True),
     Stage("teacher", needs=("data",), shared=True),
     Stage("extra_targets", needs=("teacher",), shared=True),
-    Stage("start", needs=("teacher",)),
+    # It computes the soft targets first: candidates learn from them.
+    Stage("search", needs=("teacher",), when=_chooses_student),
+    Stage("start", needs=("teacher", "search")),
     Stage("scratch", needs=("start",), when=_uses_labels),
     # A weak teacher is refused before its answers are paid for.
     Stage("teacher_gates", needs=("teacher", "scratch")),

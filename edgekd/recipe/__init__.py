@@ -4,6 +4,7 @@ sections      the tables and their keys, described    load         from a file o
 keys          every key, read from the sections       mistakes     what is wrong, and which key was meant
 template      a commented recipe to start from        describe     one key in words, and the reference of all
 proposal      a recipe for photos that were looked at
+budget        what the student may cost
 json_schema   what editors complete and check with
 """
 

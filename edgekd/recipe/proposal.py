@@ -17,6 +17,7 @@ import numpy as np
 from edgekd.data.dataset import Dataset
 from edgekd.data.splitting import Candidate, SplitPolicy, assign
 from edgekd.metrics import wilson
+from edgekd.recipe.budget import Budget, amount
 from edgekd.text import one_line
 
 # A class this many times as large as another makes accuracy a matter of the large one.
@@ -93,8 +94,10 @@ def _comment(text: str) -> list[str]:
     return textwrap.wrap(one_line(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def propose(dataset: Dataset) -> Proposal:
+def propose(dataset: Dataset, budget: Budget | None = None) -> Proposal:
     """Propose a recipe for photos that were loaded with their own splits alone (``SplitPolicy(val=0, test=0)``).
+
+    With a ``budget`` its student is looked for.
 
     Raises: SplitError where a class has too few photos; DataError where a photo is gone.
     """
@@ -103,7 +106,7 @@ def propose(dataset: Dataset) -> Proposal:
     splits = _count_splits(dataset, policy)
     sides = _short_sides(dataset)
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
-    choices = [_metric(dataset, labelled), *split_choices, _views(pool), *_networks(sides)]
+    choices = [_metric(dataset, labelled), *split_choices, _views(pool), *_networks(sides, budget)]
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
 
@@ -168,18 +171,35 @@ def _views(pool: int) -> Choice:
     )  # fmt: skip
 
 
-def _networks(sides: list[int]) -> list[Choice]:
+def _networks(sides: list[int], budget: Budget | None) -> list[Choice]:
     low, high = _TEACHER_SIZES
     side = int(median(sides))
     size = min(high, max(low, side // _SIZE_STEP * _SIZE_STEP))
     about = f"photos have a shorter side of about {side:,} px"
-    student = min(size, _STUDENT_MOST)
     return [
         Choice("teacher", "model", "efficientnet-lite0", "pretrained on ImageNet; its weights come with edgekd[train]"),
         Choice(
             "teacher", "input_size", size,
             f"{about}: {'its full size' if size == high else 'more pixels would be made up'}",
         ),
+        *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget)),
+    ]  # fmt: skip
+
+
+def _student_within(budget: Budget) -> list[Choice]:
+    limits = budget.model_dump(exclude_none=True)
+    reasons = {"minutes": "for the whole run: the search and the trainings are made to fit", "device": "measured there"}
+    return [
+        Choice("student", "model", "auto", "the best that the budget allows, looked for once there is a teacher"),
+        *(
+            Choice("student.budget", key, value, reasons.get(key) or amount(key.removeprefix("max_"), float(value)))
+            for key, value in limits.items()
+        ),
+    ]
+
+
+def _named_student(student: int) -> list[Choice]:
+    return [
         Choice(
             "student", "model", f"slice:12-8-11x0.35@{student}",
             "the teacher's first 12 blocks without two of them, with 35 % of the channels: about 290 kB in int8. Other "

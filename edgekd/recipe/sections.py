@@ -21,9 +21,10 @@ from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.models.pixel_settings import PixelSettings
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.recipe.budget import Budget
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
-from edgekd.students.spec import parse_student
+from edgekd.students.spec import AUTO, parse_student
 from edgekd.teacher.settings import TeacherSection
 from edgekd.training.schedule import StudentSchedule
 
@@ -69,16 +70,17 @@ class StudentSection(PixelSettings):
     ``pixel_range``, ``mean`` and ``std`` are those of a network of the user's own.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("pixel_range", "mean", "std", "cut_from")
+    LATER: ClassVar[tuple[str, ...]] = ("pixel_range", "mean", "std", "cut_from", "budget")
 
     model: str = "slice:8"
     """The student: "slice:8@160" (the teacher's first 8 blocks at 160 px), "cnn:16@96" (a small CNN of width 16 at 96
-    px), the path of a .keras or .h5 file, or "module:function".
+    px), the path of a .keras or .h5 file, "module:function", or "auto" (the best that [student.budget] allows).
 
     Without @SIZE, the input size is the teacher's, or a file's own; "FILE.keras@64" is for a file that takes any size.
-    A slice may leave out blocks and keep a share of channels: "slice:12-8-11x0.35@128". "module:function" imports that
-    Python module and calls the function, so it runs the module's code: read a recipe from someone else before you run
-    it. A network of your own whose first layers do not show which pixel values it takes needs pixel_range.
+    A slice may leave out blocks and keep a share of channels: "slice:12-8-11x0.35@128", or a share for each block:
+    "slice:12-8-11x0.5/0.35/0.2@128", the last one for all that follow. "module:function" imports that Python module and
+    calls the function, so it runs the module's code: read a recipe from someone else before you run it. A network of
+    your own whose first layers do not show which pixel values it takes needs pixel_range.
     """
     cut_from: Literal["teacher", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] | None = Field(
         None, examples=["efficientnet-lite0"]
@@ -91,6 +93,8 @@ class StudentSection(PixelSettings):
     """First blocks of a slice that keep the teacher's weights: training is faster and overfits less on few photos."""
     allow_larger: bool = False
     """Accept a student that is not smaller than its teacher."""
+    budget: Budget | None = None
+    """What the student's int8 file may cost; "auto" needs it."""
 
     @field_validator("model")
     @classmethod
@@ -100,9 +104,23 @@ class StudentSection(PixelSettings):
         except UsageError as error:
             raise ValueError(str(error)) from None
 
+    @property
+    def is_auto(self) -> bool:
+        """Whether the student is looked for."""
+        return self.model == AUTO
+
+    @model_validator(mode="after")
+    def _auto_has_a_budget(self) -> StudentSection:
+        if self.is_auto:
+            if self.budget is None or not self.budget.limits():
+                raise ValueError('model = "auto" needs a limit in [student.budget], such as max_size = "150KB"')
+            if self.freeze_blocks:
+                raise ValueError('freeze_blocks is for a slice that is named; leave it out with model = "auto"')
+        return self
+
     @model_validator(mode="after")
     def _pixels_are_of_an_own_network(self) -> StudentSection:
-        if self.pixel_range is not None and parse_student(self.model).kind in ("slice", "cnn"):
+        if self.pixel_range is not None and parse_student(self.model).kind in ("slice", "cnn", "auto"):
             raise ValueError(
                 f"pixel_range is for a network of your own (a file, or module:function); {self.model} needs none"
             )

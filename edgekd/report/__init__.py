@@ -14,6 +14,7 @@ plots, devices_plots
                     figures, in one style, with labels that cover nothing
 distillation_gain   the student with and without its teacher
 seeds               the same over several seeds
+search              how the student of a budget was found
 quantization        how the int8 file was converted
 energy, energy_plot joules of an inference, in the report over devices
 misclassified       thumbnails of the photos that the shipped file misclassifies

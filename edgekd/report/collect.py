@@ -33,6 +33,7 @@ from edgekd.report.model import (
 )
 from edgekd.report.quantization import ladder_of
 from edgekd.report.rows import rows_of
+from edgekd.report.search import search_of
 from edgekd.report.seeds import compare_seeds
 
 Json = dict[str, Any]
@@ -98,6 +99,7 @@ def collect(run_dir: Path) -> Report:
         bench=None if result is None else _bench(result),
         ladder=_read(run_dir / "quantize/quantize.json", ladder_of),
         steps=_read(run_dir / "check/check.json", front_steps) or (),
+        search=_read(run_dir / "search/search.json", search_of),
     )
 
 

@@ -21,6 +21,7 @@ from edgekd.report.headline import TEACHER
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
+from edgekd.report.search import HEADER, search_rows, search_sentence
 
 _HERE = Path(__file__).parent
 # A cell of more characters is a sentence.
@@ -45,6 +46,8 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "ladder": tables.ladder_cells(report),
         "steps": step_sentences(report),
         "step_caption": step_caption(report),
+        "search": tables.Cells(HEADER if report.search else (), search_rows(report.search)),
+        "search_sentence": search_sentence(report.search),
         "sentences": sentences,
     }
     return page("report.html", plots, values)

@@ -11,6 +11,7 @@ from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.misclassified import Misclassified
 from edgekd.report.model import Report
 from edgekd.report.plots import Plot
+from edgekd.report.search import HEADER, search_rows, search_sentence
 
 
 def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified) -> str:
@@ -31,6 +32,7 @@ def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified
         step_caption(report),
         *_distillation(report),
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
+        *_search(report),
         *_ladder(report),
         *_misclassified(report, misclassified),
         *_latency(report),
@@ -62,6 +64,13 @@ def _distillation(report: Report) -> list[str]:
         escaped(report.labels_used),
         sentences.teacher_sentence(report),
     ]
+
+
+def _search(report: Report) -> list[str]:
+    if report.search is None:
+        return []
+    cells = tables.Cells(HEADER, search_rows(report.search))
+    return ["## How the student was found", escaped(search_sentence(report.search)), cells_table(cells)]
 
 
 def _ladder(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison, Summary
 from edgekd.metrics import Interval
 from edgekd.report.quantization import Ladder
+from edgekd.report.search import SearchResult
 
 # 2: the field's words for keys (distillation_gain, seeds, misclassified, from_scratch, distilled, predicted).
 SCHEMA = 2
@@ -283,6 +284,7 @@ class Report:
     bench: Bench | None
     ladder: Ladder | None = None
     steps: tuple[FrontStep, ...] = ()
+    search: SearchResult | None = None
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""

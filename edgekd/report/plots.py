@@ -19,6 +19,7 @@ from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.labels import Point, place_labels
 from edgekd.report.model import Confusion, Curve, Report, Row, errors_by_class
+from edgekd.report.search import against_work
 
 _SIZE = (5.2, 3.7)
 # More names than this would lie over each other.
@@ -56,6 +57,12 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
             f"{metric.capitalize()} against latency",
             f"Test {metric} of each file against its latency over the teacher's.",
             against_latency,
+        ),
+        (
+            "search",
+            "Candidates",
+            "Score of each candidate of the search against its work; the chosen one is marked.",
+            lambda of: against_work(of.search),
         ),
         ("confusion", "Confusion", "How often each true class was predicted as each class.", confusion),
     )

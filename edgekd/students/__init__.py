@@ -6,6 +6,8 @@ cnn            small depthwise-separable networks
 slice          the first blocks of a teacher, with their weights
 narrow         fewer channels within each block of a slice
 bottleneck     inverted residual blocks in the graph of a model
+cost           what slices cost, by shapes alone
+survival       how much of each block is lost with fewer channels
 """
 
 from edgekd.students.build import FixedTeacher, build_student

@@ -43,6 +43,7 @@ def build_student(
     allow_larger: bool = False,
     photos: PhotosAt | None = None,
     pixels: PixelSettings | None = None,
+    shapes_only: bool = False,
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
@@ -50,7 +51,8 @@ def build_student(
     network ``cut_from``. ``photos``
     are training photos, needed by a slice that keeps a share of its channels. ``pixels`` says which values a network
     of the user's own takes, where its first layers do not show it. A student that has as many parameters or more is
-    refused unless ``allow_larger``.
+    refused unless ``allow_larger``. With ``shapes_only`` a narrowed slice needs no photos and has weights that mean
+    nothing: it is to be measured, not trained.
 
     Raises ModelError naming what does not fit and what to change.
     """
@@ -65,7 +67,8 @@ def build_student(
         images = None if photos is None else photos((size, size))
         student = teacher_slice.build(
             teacher if cut_from is None else cut_from, spec.argument, size, classes,
-            freeze_blocks=freeze_blocks, without=spec.without, narrowing=_narrowing(spec, images), photos=images,
+            freeze_blocks=freeze_blocks, without=spec.without,
+            narrowing=_narrowing(spec, images, shapes_only), photos=images,
         )  # fmt: skip
     elif freeze_blocks:
         raise ModelError(f"freeze_blocks is for slices, whose first blocks are trained already; the student is {spec}")
@@ -117,10 +120,12 @@ def _size_of(spec: StudentSpec, sides: tuple[int | None, int | None], size: int 
     return height or size or 0, width or size or 0
 
 
-def _narrowing(spec: StudentSpec, images: npt.NDArray[np.uint8] | None) -> teacher_slice.Narrowing | None:
-    if spec.keep == 1:
+def _narrowing(
+    spec: StudentSpec, images: npt.NDArray[np.uint8] | None, shapes_only: bool
+) -> teacher_slice.Narrowing | None:
+    if not spec.keep:
         return None
-    if images is None:
+    if images is None and not shapes_only:
         raise ModelError(f"the student {spec} keeps the channels that matter on photos, and there are no photos")
     return teacher_slice.Narrowing(spec.keep, images)
 

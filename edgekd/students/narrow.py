@@ -20,10 +20,11 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.models.rebuild import apply_copy, copy_state, input_like
 from edgekd.students.bottleneck import Bottleneck, bottlenecks_of
+from edgekd.students.spec import share_of
 
 # Kernels of every runtime take channels by eights.
 _STEP = 8
-_RIDGE = 1e-6
+RIDGE = 1e-6
 _BATCH = 32
 _PIXELS = 128
 
@@ -69,22 +70,47 @@ def narrowable_blocks(model: Any) -> list[Bottleneck]:
     return blocks
 
 
-def narrow(model: Any, whole: Any, keep: float, images: npt.NDArray[np.uint8]) -> Any:
-    """``model`` with the share ``keep`` of each block's hidden channels, in multiples of 8.
+def hidden_channels(model: Any, block: Bottleneck) -> int:
+    """How many channels a block has between its expansion and its projection."""
+    return int(model.get_layer(block.depthwise[0]).input.shape[-1])
 
+
+def width_at(hidden: int, share: float) -> int:
+    """How many of the hidden channels a share of them is: a multiple of 8, where there are as many."""
+    return min(hidden, max(_STEP, round(hidden * share / _STEP) * _STEP))
+
+
+def widths(blocks: Sequence[Bottleneck], model: Any, keep: Sequence[float]) -> list[int]:
+    """How many hidden channels each block keeps. Raises ModelError where there are more shares than blocks."""
+    if len(keep) > len(blocks):
+        raise ModelError(
+            f"{len(keep)} shares of channels are given, and {len(blocks)} blocks of {model.name} can be narrowed. Give "
+            "as many or fewer; the last one holds for all that follow"
+        )
+    return [width_at(hidden_channels(model, block), share_of(keep, n)) for n, block in enumerate(blocks)]
+
+
+def narrow(model: Any, whole: Any, keep: Sequence[float], images: npt.NDArray[np.uint8] | None) -> Any:
+    """``model`` with the shares ``keep`` of its blocks' hidden channels, in multiples of 8.
+
+    ``keep`` has a share for each block in order, and the last one holds for all that follow.
     ``whole`` says what each block ought to give: the model itself, or one with more blocks and the same names.
-    ``images`` uint8 [N, H, W, 3] are real photos of the input size; a few hundred are enough. Layers keep their names.
-    Raises ModelError where the model has no inverted residual block.
+    ``images`` uint8 [N, H, W, 3] are real photos of the input size; a few hundred are enough. With None, the model only
+    has the right shapes, to see what it costs. Layers keep their names.
+    Raises ModelError where the model has no inverted residual block, or fewer than there are shares.
     """
-    narrowed = model
-    for block in narrowable_blocks(model):
-        layer = model.get_layer(block.depthwise[0])
-        hidden = int(layer.input.shape[-1])
-        width = min(hidden, max(_STEP, round(hidden * keep / _STEP) * _STEP))
-        if width == hidden:
+    narrowed, blocks = model, narrowable_blocks(model)
+    for number, (block, width) in enumerate(zip(blocks, widths(blocks, model, keep), strict=True)):
+        if width == hidden_channels(model, block):
             continue
-        gram, target = _moments(whole, narrowed, block, images)
-        channels, solution = eliminate(gram, target, width)
+        if images is None:
+            outputs = int(model.get_layer(block.project[0]).filters)
+            # Different in every block: a converter stores equal weights once.
+            solution = np.random.default_rng(number).normal(0, 0.05, (width + 1, outputs))
+            channels = np.arange(width)
+        else:
+            gram, target = _moments(whole, narrowed, block, images)
+            channels, solution = eliminate(gram, target, width)
         narrowed = _rebuild(narrowed, _Cut(block, channels, solution))
     return narrowed
 
@@ -98,7 +124,7 @@ def eliminate(gram: Floats, target: Floats, keep_count: int) -> tuple[npt.NDArra
     rank.
     """
     count = len(gram) - 1
-    inverse = np.linalg.inv(gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
+    inverse = np.linalg.inv(gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
     weights = inverse @ target
     alive = np.ones(count, bool)
     for _ in range(count - keep_count):

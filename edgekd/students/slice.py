@@ -20,10 +20,13 @@ _CHECKED = 16
 
 @dataclass(frozen=True, eq=False)
 class Narrowing:
-    """The share of each block's hidden channels to ``keep``, and the photos uint8 [N, H, W, 3] that choose them."""
+    """The shares of the blocks' hidden channels to ``keep`` (as in a `StudentSpec`), and the photos that choose them.
 
-    keep: float
-    images: npt.NDArray[np.uint8]
+    ``images`` are uint8 [N, H, W, 3]; with None the slice only has the right shapes.
+    """
+
+    keep: tuple[float, ...]
+    images: npt.NDArray[np.uint8] | None
 
 
 def build(

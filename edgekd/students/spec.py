@@ -1,43 +1,64 @@
-"""Which student: a short text such as ``slice:8@160``, ``slice:12x0.35``, ``cnn:16@96`` or ``mine.keras``."""
+"""Which student: a short text such as ``slice:8@160``, ``slice:12x0.35``, ``cnn:16@96``, ``mine.keras`` or ``auto``."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from edgekd.errors import UsageError
 
-Kind = Literal["slice", "cnn", "keras", "function"]
+AUTO = "auto"
+Kind = Literal["slice", "cnn", "keras", "function", "auto"]
 _FORMS = (
-    "slice:BLOCKS[@SIZE], slice:LAYER[@SIZE], cnn:WIDTH[@SIZE], FILE.keras or package.module:function[@SIZE]; a slice "
-    "may leave out blocks and keep a share of channels, as in slice:12-8-11x0.35"
+    "slice:BLOCKS[@SIZE], slice:LAYER[@SIZE], cnn:WIDTH[@SIZE], FILE.keras, package.module:function[@SIZE] or auto; a "
+    "slice may leave out blocks and keep a share of channels, as in slice:12-8-11x0.35 or, block by block, "
+    "slice:12-8-11x0.5/0.35/0.2"
 )
-_SLICE = re.compile(r"(?P<cut>\d+|[A-Za-z_]\w*?)(?P<without>(?:-\d+)*)(?:x(?P<keep>0\.\d+))?")
+_SHARE = r"(?:0\.\d+|1)"
+_SLICE = re.compile(rf"(?P<cut>\d+|[A-Za-z_]\w*?)(?P<without>(?:-\d+)*)(?:x(?P<keep>{_SHARE}(?:/{_SHARE})*))?")
 
 
 @dataclass(frozen=True)
 class StudentSpec:
     """``kind`` and its ``argument``; ``input_size`` in pixels, None for the teacher's (or the file's own).
 
-    Of a slice, ``without`` are the blocks that are left out (counted from 1), and ``keep`` is the share of the hidden
-    channels that stay in the others.
+    Of a slice, ``without`` are the blocks that are left out (counted from 1). ``keep`` are the shares of the hidden
+    channels that stay in the other blocks that have any, in their order; the last one holds for all that follow. Empty,
+    every channel stays.
     """
 
     kind: Kind
     argument: str
     input_size: int | None
     without: tuple[int, ...] = ()
-    keep: float = 1.0
+    keep: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         head = f"{self.kind}:{self.argument}" if self.kind in ("slice", "cnn") else self.argument
-        head += "".join(f"-{number}" for number in self.without) + (f"x{self.keep:g}" if self.keep < 1 else "")
+        shares = "/".join(f"{share:g}" for share in self.keep)
+        head += "".join(f"-{number}" for number in self.without) + (f"x{shares}" if shares else "")
         return head if self.input_size is None else f"{head}@{self.input_size}"
+
+
+def share_of(keep: Sequence[float], block: int) -> float:
+    """The share of hidden channels that the block of that number (from 0) keeps: ``keep`` is that of `StudentSpec`."""
+    return keep[min(block, len(keep) - 1)] if keep else 1.0
+
+
+def shortest(keep: Sequence[float]) -> tuple[float, ...]:
+    """Shares written with no more entries than needed: the last one holds for all that follow."""
+    count = len(keep)
+    while count > 1 and keep[count - 2] == keep[-1]:
+        count -= 1
+    return () if list(keep[:count]) == [1] else tuple(keep[:count])
 
 
 def parse_student(text: str) -> StudentSpec:
     """Read a student's text. Raises UsageError saying which forms there are."""
+    if text.strip() == AUTO:
+        return StudentSpec("auto", AUTO, None)
     match = re.fullmatch(r"(.+?)(?:@(\d+))?", text.strip())
     if not match:
         raise UsageError(f"a student is {_FORMS}; got {text!r}")
@@ -66,7 +87,7 @@ def _slice(text: str, argument: str, size: int | None) -> StudentSpec:
             "to leave out and a share of channels may follow, as in slice:12-8-11x0.35"
         )
     without = tuple(int(number) for number in match["without"].split("-")[1:])
-    keep = float(match["keep"] or 1)
-    if keep < 0.01:
-        raise UsageError(f"student {text!r}: the share of channels is 0.01 to 0.99, got {match['keep']}")
-    return StudentSpec("slice", match["cut"], size, tuple(sorted(set(without))), keep)
+    keep = [float(share) for share in (match["keep"] or "1").split("/")]
+    if min(keep) < 0.01:
+        raise UsageError(f"student {text!r}: the share of channels is 0.01 to 0.99, got {min(keep):g}")
+    return StudentSpec("slice", match["cut"], size, tuple(sorted(set(without))), shortest(keep))

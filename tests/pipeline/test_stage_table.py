@@ -26,7 +26,7 @@ def test_a_shared_stage_needs_shared_ones_alone() -> None:
         ("teacher", ["data", "teacher"]),
         ("soft_targets", ["data", "teacher", "extra_targets", "soft_targets"]),
         ("column", ["data", "teacher", "extra_targets", "soft_targets"]),
-        ("scratch", ["data", "teacher", "start", "scratch"]),
+        ("scratch", ["data", "teacher", "search", "start", "scratch"]),
         ("report", list(NAMES)),
     ],
 )

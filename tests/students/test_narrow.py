@@ -39,10 +39,12 @@ def pooled(model: Any, images: Any) -> Any:
 @pytest.mark.parametrize(
     ("text", "spec"),
     [
-        ("slice:12x0.35@128", StudentSpec("slice", "12", 128, (), 0.35)),
-        ("slice:12-8-11x0.1", StudentSpec("slice", "12", None, (8, 11), 0.1)),
+        ("slice:12x0.35@128", StudentSpec("slice", "12", 128, (), (0.35,))),
+        ("slice:12-8-11x0.1", StudentSpec("slice", "12", None, (8, 11), (0.1,))),
         ("slice:12-8", StudentSpec("slice", "12", None, (8,))),
-        ("slice:block08_depthwise_relux0.5@96", StudentSpec("slice", "block08_depthwise_relu", 96, (), 0.5)),
+        ("slice:block08_depthwise_relux0.5@96", StudentSpec("slice", "block08_depthwise_relu", 96, (), (0.5,))),
+        ("slice:12-8x1/0.5/0.25@96", StudentSpec("slice", "12", 96, (8,), (1.0, 0.5, 0.25))),
+        ("auto", StudentSpec("auto", "auto", None)),
     ],
 )
 def test_texts_are_read_and_written_back(text: str, spec: StudentSpec) -> None:
@@ -50,7 +52,10 @@ def test_texts_are_read_and_written_back(text: str, spec: StudentSpec) -> None:
     assert str(spec) == text
 
 
-@pytest.mark.parametrize("text", ["slice:12x1.5", "slice:12x0", "slice:12x0.001", "slice:12--8", "slice:12-x0.5"])
+@pytest.mark.parametrize(
+    "text",
+    ["slice:12x1.5", "slice:12x0", "slice:12x0.001", "slice:12--8", "slice:12-x0.5", "slice:12x0.5/", "slice:12x0.5/2"],
+)
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"slice:12-8-11x0.35|0.01 to 0.99"):
         parse_student(text)
@@ -97,19 +102,33 @@ def test_blocks_of_other_networks(name: str) -> None:
 
 def test_a_narrowed_slice_is_smaller_and_close(teacher: Any, photos: Any) -> None:
     whole = body(teacher, "block04_add")
-    half = narrow(whole, whole, 0.5, photos)
+    half = narrow(whole, whole, [0.5], photos)
     assert half.get_layer("block03_expand_conv").filters == 72
     expected, blocks = pooled(whole, photos), pooled(half, photos)
     error = ((blocks - expected) ** 2).mean() / expected.var()
     assert 0 < error < 0.2
     # The same channels without the projection solved for are much further off.
-    naive = narrow(whole, whole, 0.5, photos[:1])
+    naive = narrow(whole, whole, [0.5], photos[:1])
     assert ((pooled(naive, photos) - expected) ** 2).mean() / expected.var() > error
+
+
+def test_each_block_may_keep_its_own_share(teacher: Any, photos: Any) -> None:
+    student = build_student(parse_student("slice:6-3x0.5/1/0.25@64"), teacher, 3, photos=lambda _: photos)
+    widths = {block.expand[0]: student.get_layer(block.expand[0]).filters for block in bottlenecks_of(student)}
+    # Of 96, 144, 144 (left out), 240 and 240; the last share holds for the last two.
+    assert list(widths.values()) == [48, 144, 64, 64]
+    with pytest.raises(ModelError, match="5 shares of channels are given, and 4 blocks"):
+        build_student(parse_student("slice:6-3x0.5/1/0.25/0.3/0.2@64"), teacher, 3, photos=lambda _: photos)
+
+
+def test_equal_shares_at_the_end_are_written_once() -> None:
+    assert str(parse_student("slice:6x0.5/0.25/0.25")) == "slice:6x0.5/0.25"
+    assert str(parse_student("slice:6x1/1")) == "slice:6"
 
 
 def test_all_channels_are_the_whole(teacher: Any, photos: Any) -> None:
     whole = body(teacher, "block04_add")
-    assert pooled(narrow(whole, whole, 0.99, photos), photos) == pytest.approx(pooled(whole, photos), abs=0.2)
+    assert pooled(narrow(whole, whole, [0.99], photos), photos) == pytest.approx(pooled(whole, photos), abs=0.2)
 
 
 def test_left_out_blocks_pass_on_what_they_get(teacher: Any, photos: Any) -> None:
@@ -130,7 +149,7 @@ def test_what_cannot_be_left_out_is_said(teacher: Any) -> None:
 def test_no_blocks_no_narrowing(photos: Any) -> None:
     plain = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(8, 3)])
     with pytest.raises(ModelError, match="no inverted residual blocks"):
-        narrow(keras.Model(plain.inputs, plain.outputs[0]), plain, 0.5, photos)
+        narrow(keras.Model(plain.inputs, plain.outputs[0]), plain, [0.5], photos)
 
 
 def test_a_student_needs_photos_for_it(teacher: Any, photos: Any) -> None:

@@ -3,6 +3,7 @@
     data            the photos: read, checked, grouped and split
     teacher         a network that knows the user's classes
     extra_targets   stored soft targets of further photos
+    search          which student, where the recipe says "auto"
     start           the student before any training
     scratch         the student trained on labels alone
     teacher_gates   whether the teacher is worth learning from

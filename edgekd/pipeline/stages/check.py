@@ -15,6 +15,7 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_row
 from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
+from edgekd.pipeline.search.measure import budget_gates
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
 from edgekd.pipeline.teacher_int8 import missing_row
@@ -51,6 +52,8 @@ def run(context: RunContext) -> None:
         "photos": dataset.digest(),
         "teacher": digest(read_json(context.path / "teacher" / "gates.json")),
     }
+    if recipe.student.budget is not None:
+        depends["budget"] = recipe.student.budget.limits() | {"device": recipe.student.budget.where}
 
     def work(directory: Path, _key: str) -> None:
         index, files = read_json(context.path / "export" / "index.json"), artifacts_in(context.path)
@@ -82,6 +85,7 @@ def run(context: RunContext) -> None:
                 gates += _teacher_gate(context, result.predictions)
                 rows += [missing] if (missing := missing_row(context.path)) else []
         workspace.watcher.progress(len(present), len(present))
+        gates += budget_gates(context, files["int8_tflite"], index["int8_tflite"]["parameters"], directory)
         write_json(
             directory / "check.json",
             {

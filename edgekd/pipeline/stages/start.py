@@ -49,9 +49,9 @@ def run(context: RunContext, repeat: int = 0) -> None:
     def work(directory: Path, _key: str) -> None:
         make_deterministic(recipe.seed + repeat)
         student = build_student(
-            spec, _teacher_of(context), len(context.dataset.classes), cut_from=network_to_cut(recipe, spec),
+            spec, teacher_of(context), len(context.dataset.classes), cut_from=network_to_cut(recipe, spec),
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
-            photos=lambda size: _some_photos(context, size), pixels=section,
+            photos=lambda size: narrowing_photos(context, size), pixels=section,
         )  # fmt: skip
         if repeat == 0 and _may_not_convert(context, spec):
             # Now, not after both trainings.
@@ -83,7 +83,7 @@ def network_to_cut(recipe: Recipe, spec: StudentSpec) -> Any | None:
     return efficientnet_lite.build(spec.input_size or recipe.teacher.input_size or _CUT_SIZE, name=name)
 
 
-def _teacher_of(context: RunContext) -> Any:
+def teacher_of(context: RunContext) -> Any:
     """The teacher as its student's builder takes it."""
     if not context.recipe.teacher.is_fixed:
         return load_model(context.path / "teacher" / "teacher.keras")
@@ -91,9 +91,9 @@ def _teacher_of(context: RunContext) -> Any:
     return FixedTeacher(summary["name"], int(summary["input"][0]), int(summary["parameters"]))
 
 
-def _some_photos(context: RunContext, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Training photos uint8 [N, H, W, 3], with labels and without, not augmented."""
-    samples = some_of(context.pool.samples, _NARROW_PHOTOS, context.recipe.seed)
+def narrowing_photos(context: RunContext, size: tuple[int, int], count: int = _NARROW_PHOTOS) -> npt.NDArray[np.uint8]:
+    """Training photos uint8 [N, H, W, 3], with labels and without, not augmented, at most ``count``."""
+    samples = some_of(context.pool.samples, count, context.recipe.seed)
     return images_of(context.dataset, samples, context.preprocessing_at(size))
 
 

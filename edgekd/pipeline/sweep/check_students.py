@@ -19,7 +19,7 @@ from edgekd.pipeline.stages.teacher import build_teacher
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
-from edgekd.students.narrow import narrowable_blocks
+from edgekd.students.narrow import narrowable_blocks, widths
 from edgekd.students.spec import parse_student
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 
@@ -70,14 +70,14 @@ def _try_student(text: str, teacher: Any, classes: int, recipe: Recipe) -> tuple
     spec, section = parse_student(text), recipe.student
     if spec.kind == "keras" and not Path(spec.argument).is_file():
         raise ModelError("the file does not exist")
-    narrow = spec.keep < 1
+    narrow = bool(spec.keep)
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
     student = build_student(
-        replace(spec, keep=1.0), teacher, classes, cut_from=network_to_cut(recipe, spec),
+        replace(spec, keep=()), teacher, classes, cut_from=network_to_cut(recipe, spec),
         allow_larger=section.allow_larger or narrow, pixels=section,
     )  # fmt: skip
     if narrow:
-        narrowable_blocks(student)
+        widths(narrowable_blocks(student), student, spec.keep)
     # As a recipe names it, so that a run of its own has the same keys.
     named = replace(spec, argument=str(Path(spec.argument).resolve())) if spec.kind == "keras" else spec
     return str(named), len(blocks_of(student)) if spec.kind == "slice" else 0

@@ -1,0 +1,110 @@
+"""``edgekd fit``."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekd.cli.init_command import place_from, recipe_name
+
+if TYPE_CHECKING:
+    from edgekd.recipe import Recipe
+
+_LIMITS = (
+    ("--max-size", "150KB", "Most bytes of the int8 .tflite."),
+    ("--max-parameters", "100K", "Most parameters."),
+    ("--max-macs", "20M", "Most multiply-accumulates for one photo."),
+    ("--max-latency", "5ms", "Most milliseconds for one photo on --device."),
+    ("--max-instructions", "30M", "Most executed instructions for one photo on an emulated --device."),
+    ("--max-arena", "200KB", "Most bytes for activations."),
+)
+
+
+def _limits(command: Any) -> Any:
+    for option, example, text in reversed(_LIMITS):
+        command = click.option(option, metavar="AMOUNT", help=f"{text} For example {example}.")(command)
+    return command
+
+
+@click.command(
+    "fit",
+    epilog="At least one limit is needed. Exit code 3 where nothing is within the budget, or another gate failed. "
+    "After a kill, run it again: what was done is not done again.",
+)
+@click.argument("photos", type=click.Path(path_type=Path))
+@click.option("--unlabelled", type=click.Path(path_type=Path), help="Folder of further photos without labels.")
+@click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are, if not beside it.")
+@_limits
+@click.option("--device", help="Where latency or instructions are measured [host, or emulated:cortex-a76].")
+@click.option("--minutes", type=float, help="Most minutes for everything.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def command(
+    photos: Path, unlabelled: Path | None, images: Path | None, device: str | None, minutes: float | None, out: Path,
+    as_json: bool, **limits: str | None,
+) -> None:  # fmt: skip
+    """From photos and a budget to the best small model: look at PHOTOS, search, train, measure.
+
+    PHOTOS is a folder with a folder per class, a CSV (filename, label) or an .npz. The recipe is written into the run's
+    directory as fit.toml, with the reason for each choice.
+
+    \b
+    Example:
+      edgekd fit photos --unlabelled more-photos --max-size 150KB --minutes 40
+    """
+    from edgekd.cli.run_shared import run_recipe
+
+    places = {"source": photos, "images": images, "unlabelled": unlabelled}
+    recipe = _propose(places, out, {**limits, "device": device, "minutes": minutes})
+    run_recipe(recipe, out, "report", False, as_json)
+
+
+def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) -> Recipe:
+    """The recipe for these photos and limits, written as fit.toml into the run's directory and read from there."""
+    from pydantic import ValidationError
+
+    from edgekd.cli.console import PROGRESS, line, note
+    from edgekd.data.load import load_dataset
+    from edgekd.data.splitting import SplitPolicy
+    from edgekd.errors import UsageError
+    from edgekd.recipe import parse_recipe
+    from edgekd.recipe.budget import Budget
+    from edgekd.recipe.proposal import propose
+    from edgekd.storage import require_writable, write_text
+
+    try:
+        budget = Budget(**{key: value for key, value in limits.items() if value is not None})
+    except ValidationError as error:
+        raise UsageError("; ".join(_sentence(problem) for problem in error.errors())) from None
+    if not budget.limits():
+        raise UsageError("give at least one limit, such as --max-size 150KB")
+    source = places["source"]
+    assert source is not None
+    name = recipe_name(source)
+    path = out / name / "fit.toml"
+    require_writable(out)
+    dataset = load_dataset(
+        source, images=places["images"], unlabelled=places["unlabelled"], policy=SplitPolicy(val=0, test=0)
+    )
+    note(dataset.summary_line())
+    for warning in dataset.warnings:
+        note(warning.message)
+    proposal = propose(dataset, budget)
+    text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
+    recipe = parse_recipe(tomllib.loads(text), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    for choice in proposal.choices:
+        line(f"{f'{choice.table}.' if choice.table else ''}{choice.assignment}: {choice.reason}", to=PROGRESS)
+    line(f"wrote {path}", to=PROGRESS)
+    return recipe
+
+
+def _sentence(problem: Any) -> str:
+    """A problem with a limit, by its option."""
+    place = ".".join(map(str, problem["loc"])).replace("_", "-")
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"--{place}: {message}" if place else message

@@ -1,0 +1,264 @@
+"""The search itself: shapes, survival, heads on features, short trainings; each look is at fewer candidates."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekd.errors import GateFailed
+from edgekd.models.blocks import blocks_of
+from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.search.candidates import Design, Losses, ends_of_stages
+from edgekd.pipeline.search.costing import Costing, best_first, chance_of
+from edgekd.pipeline.search.predict import excess
+from edgekd.pipeline.search.quality import ProbePhotos, probe_photos, whole_quality
+from edgekd.pipeline.search.record import Record
+from edgekd.pipeline.search.source import Source, build, open_source
+from edgekd.pipeline.search.timing import Clock
+from edgekd.pipeline.search.trial import TrialPhotos, probe_student, train_briefly, trial_photos
+from edgekd.pipeline.stages.start import narrowing_photos
+from edgekd.recipe.budget import amount
+from edgekd.students.cost import NetworkShape, at_size, shape_of
+from edgekd.students.survival import block_losses
+
+# Candidates whose features are probed, those that are trained, and the photos by which blocks are compared.
+_PROBED, _TRAINED, _SURVIVAL_PHOTOS = 8, 4, 96
+_SURVIVAL_SIZE = 128
+# Steps of a first short training, as a share of a full one and at most; those of the last one are as many times more.
+_SHARE_OF_STEPS, _MOST_STEPS, _LONGER = 0.125, 120, 2.5
+# Of its time the search gives this share to what comes before the trainings.
+_LOOKING_SHARE = 0.5
+# Judging and saving every epoch, beside the steps themselves.
+_OVERHEAD = 1.2
+
+
+@dataclass
+class Candidate:
+    """What is known of one candidate: its design, measured costs, scores, and the seconds of its steps."""
+
+    design: Design
+    costs: dict[str, float] = field(default_factory=dict)
+    probe: float | None = None
+    trials: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        """The score of its last training; before one, of the head on its features."""
+        return self.trials[-1]["score"] if self.trials else self.probe or 0.0
+
+    def to_json(self, limits: Iterable[str]) -> dict[str, Any]:
+        """As search.json has it; in words are the costs that the budget limits."""
+        return {
+            "student": self.design.student, "size": self.design.size, "costs": self.costs,
+            "costs_text": ", ".join(amount(name, self.costs[name]) for name in limits),
+            "survives": round(self.design.survives, 4), "probe": self.probe, "trials": self.trials,
+        }  # fmt: skip
+
+
+class Search:
+    """One search, in ``directory``; what it computes goes to ``record`` at once."""
+
+    def __init__(self, context: RunContext, directory: Path, record: Record, clock: Clock) -> None:
+        self._context, self._directory, self._record, self._clock = context, directory, record, clock
+        self._say = context.workspace.watcher.note
+        self._source: Source = open_source(context)
+        self._costing = Costing(context, self._source, record, directory)
+        self._shapes: dict[int, NetworkShape] = {}
+        self._losses: Losses = {}
+        self._considered: list[Design] = []
+
+    def run(self) -> dict[str, Any]:
+        """Look for the student; gives what search.json holds. Raises GateFailed where nothing is within the budget."""
+        photos, judged = probe_photos(self._context), trial_photos(self._context)
+        candidates = self._candidates(photos)
+        if not candidates:
+            self._fail()
+        self._probe(candidates, photos)
+        trained = self._train(candidates, judged)
+        winner = max(trained, key=lambda one: (len(one.trials), one.score))
+        return self._result(winner, candidates, photos, judged)
+
+    def _candidates(self, photos: ProbePhotos) -> list[Candidate]:
+        """Those within the measured budget, the most promising first."""
+        designs: list[Design] = []
+        if self._source.network is not None:
+            self._look_at_shapes()
+            self._costing.measure_pilots(self._shapes, self._losses)
+            self._considered = self._costing.all_designs(self._shapes, self._losses)
+            quality = self._qualities(photos) if self._considered else {}
+            ordered = best_first(self._considered, quality, chance_of(photos.labels, photos.metric))
+            designs = self._verified(ordered)
+        if not designs:
+            designs = self._costing.cnn_designs()
+            self._considered += designs
+        return [Candidate(design, self._costing.measure(design)) for design in designs]
+
+    def _look_at_shapes(self) -> None:
+        context, network = self._context, self._source.network
+        self._shapes = {size: shape_of(network, size) for size in self._source.sizes}
+        size = min(self._source.sizes, key=lambda one: abs(one - _SURVIVAL_SIZE))
+        images = narrowing_photos(context, (size, size), _SURVIVAL_PHOTOS)
+        by_layer = block_losses(at_size(network, size), images)
+        names = {number: block.name for number, block in enumerate(blocks_of(network), 1)}
+        self._losses = {
+            number: losses
+            for number, name in names.items()
+            for layer, losses in by_layer.items()
+            if layer.startswith(f"{name}_")
+        }
+
+    def _qualities(self, photos: ProbePhotos) -> dict[tuple[int, int], float]:
+        """What a linear head scores behind each number of blocks at each size, of the whole network."""
+        qualities: dict[tuple[int, int], float] = {}
+        sizes = {design.size for design in self._considered}
+        for number, size in enumerate(sorted(sizes)):
+            cuts = ends_of_stages(self._shapes[size])
+            look = functools.partial(whole_quality, self._context, self._source.network, size, cuts, photos)
+            scores = self._record.once(f"whole at {size}", look)
+            qualities |= {(size, int(cut)): float(score) for cut, score in scores.items()}
+            self._context.workspace.watcher.progress(number + 1, len(sizes))
+        return qualities
+
+    def _verified(self, ordered: Sequence[Design]) -> list[Design]:
+        designs: dict[str, Design] = {}
+        for design in ordered[: 2 * _PROBED]:
+            if len(designs) == _PROBED or (len(designs) > 2 and not self._has_time("verify", design, 0.5)):
+                break
+            found = self._costing.verified(design, self._shapes, self._losses)
+            if found is not None:
+                designs.setdefault(found.student, found)
+        return list(designs.values())
+
+    def _has_time(self, what: str, design: Design, share: float) -> bool:
+        """Whether the search has used less than this share of its time; decided once, so that a resumed one agrees."""
+        clock = self._clock
+
+        def decide() -> bool:
+            left = clock.search_left_s()
+            return left == float("inf") or clock.elapsed_s() < share * (clock.elapsed_s() + left)
+
+        return bool(self._record.once(f"time to {what} {design.student}", decide))
+
+    def _probe(self, candidates: list[Candidate], photos: ProbePhotos) -> None:
+        """Score the features of slices; a small CNN has none before it is trained."""
+        slices = [one for one in candidates if one.design.cut]
+        for number, one in enumerate(slices):
+            if number >= 2 and not self._has_time("probe", one.design, _LOOKING_SHARE):
+                break
+            look = functools.partial(self._look_at, one, photos)
+            one.probe = float(self._record.once(f"probe of {one.design.student}", look))
+            self._context.workspace.watcher.progress(number + 1, len(slices))
+
+    def _look_at(self, one: Candidate, photos: ProbePhotos) -> float:
+        return probe_student(self._context, build(self._context, self._source, one.design.student), photos)
+
+    def _train(self, candidates: list[Candidate], judged: TrialPhotos) -> list[Candidate]:
+        """Short trainings of the best few, and longer ones of the better half of them."""
+        schedule = self._context.recipe.distill.schedule
+        photos = len(self._context.pool.samples)
+        full = schedule.patient_epochs(photos) * schedule.steps_per_epoch(photos)
+        steps = max(4, min(_MOST_STEPS, round(_SHARE_OF_STEPS * full)))
+        known = [one for one in candidates if one.probe is not None or not one.design.cut]
+        left = sorted(known, key=lambda one: one.score, reverse=True)[:_TRAINED]
+        for steps_now in (steps, round(_LONGER * steps)):
+            done = [one for one in left if self._try(one, judged, steps_now)]
+            if not done:
+                break
+            left = sorted(done, key=lambda one: one.score, reverse=True)[: max(1, len(done) // 2)]
+            if len(left) == 1:
+                break
+        trained = [one for one in known if one.trials]
+        return trained or left[:1]
+
+    def _try(self, one: Candidate, judged: TrialPhotos, steps: int) -> bool:
+        """Train a candidate anew for so many steps, where there is time."""
+        per_step = one.trials[-1]["seconds"] / one.trials[-1]["steps"] if one.trials else 0.0
+        name = f"{steps} steps of {one.design.student}"
+        fits = self._record.once(f"time for {name}", lambda: self._clock.search_left_s() > per_step * steps)
+        if not fits:
+            return False
+
+        def train() -> dict[str, float]:
+            started = time.monotonic()
+            student = build(self._context, self._source, one.design.student)
+            if one.design.cut:
+                probe_student(self._context, student, probe_photos(self._context))
+            built_s = time.monotonic() - started
+            outcome = train_briefly(self._context, student, judged, steps, self._directory)
+            return {
+                "steps": steps, "score": outcome.score, "seconds": round(outcome.seconds, 2),
+                "step_s": round(outcome.step_s, 5), "view_s": round(outcome.view_s, 5), "built_s": round(built_s, 1),
+            }  # fmt: skip
+
+        one.trials.append(self._record.once(name, train))
+        return True
+
+    def _result(
+        self, winner: Candidate, candidates: list[Candidate], photos: ProbePhotos, judged: TrialPhotos
+    ) -> dict[str, Any]:
+        costing = self._costing
+        epochs = self._epochs(winner)
+        near = sum(1 for one in candidates if one.trials)
+        costs = ", ".join(amount(name, winner.costs[name]) for name in costing.budget.limits())
+        how = f"the best of {near} short trainings" if near else "the best head on its features"
+        return {
+            "schema": 1,
+            "student": winner.design.student,
+            "cut_from": self._source.cut_from if winner.design.cut else None,
+            "epochs": epochs,
+            "reason": f"{how}, by {judged.described if near else photos.described}; it costs {costs}",
+            "limits": costing.budget.limits(),
+            "device": costing.budget.where,
+            "metric": photos.metric,
+            "considered": [
+                {
+                    "student": one.student, "survives": round(one.survives, 4),
+                    "predicted": costing.predictor.values(one.cost),
+                }
+                for one in self._considered
+            ],
+            "candidates": [one.to_json(costing.budget.limits()) for one in candidates],
+            "seconds": round(self._clock.elapsed_s(), 1),
+        }  # fmt: skip
+
+    def _epochs(self, winner: Candidate) -> int:
+        """Epochs of the full training that the time allows, said before they are trained."""
+        recipe, clock = self._context.recipe, self._clock
+        schedule, photos = recipe.distill.schedule, len(self._context.pool.samples)
+        most = schedule.patient_epochs(photos)
+        if clock.minutes is None or not winner.trials:
+            return most
+        trainings = recipe.seeds * (1 if self._context.label_free else 2)
+        step_s = winner.trials[-1]["step_s"]
+        epoch_s = schedule.steps_per_epoch(photos) * step_s * trainings * _OVERHEAD
+        # The start: every view of its size, and a student that is narrowed on three times as many photos.
+        views_s = max(trial["view_s"] for trial in winner.trials) * photos * recipe.data.views.views
+        start_s = views_s + 3 * recipe.seeds * winner.trials[0]["built_s"]
+
+        def decide() -> int:
+            return max(1, min(most, int((clock.training_s() - start_s) / max(epoch_s, 1e-6))))
+
+        epochs = int(self._record.once("epochs", decide))
+        self._say(
+            f"{winner.design.student} takes {1000 * step_s:.0f} ms a step here: {epochs} of {most} epochs, "
+            f"about {(start_s + epochs * epoch_s) / 60:.1f} minutes for its start and {trainings} "
+            f"training{'s' * (trainings > 1)}"
+        )
+        return epochs
+
+    def _fail(self) -> None:
+        """Nothing is within the budget: name the nearest. Raises GateFailed."""
+        costing = self._costing
+        design, values = costing.nearest(self._shapes, self._losses)
+        parts = [
+            f"{amount(name, values[name])} (at most {amount(name, limit)})"
+            for name, limit in costing.budget.limits().items()
+        ]
+        raise GateFailed(
+            f"no student is within the budget. The nearest is {design.student}: {', '.join(parts)}, "
+            f"{excess(values, costing.limits):.2g} times what is allowed. Raise the limits of [student.budget]"
+        )

@@ -1,0 +1,98 @@
+"""What an int8 .tflite costs: its bytes, MACs and arena, its latency or instructions on a device; and its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekd.bench.harness import measure
+from edgekd.bench.plan import BenchPlan
+from edgekd.bench.statistics import summarize
+from edgekd.bench.targets import BenchTarget
+from edgekd.data.images import images_of
+from edgekd.devices.table import open_device
+from edgekd.errors import DeviceError
+from edgekd.evaluation.rows import GateRecord, GateResult
+from edgekd.formats.artifact import Artifact
+from edgekd.inspection.inspect_file import inspect_file
+from edgekd.inspection.macs import macs
+from edgekd.inspection.memory import plan_activations
+from edgekd.pipeline.context import RunContext
+from edgekd.recipe.budget import EMULATED, Budget, amount
+
+_PHOTOS = 8
+_ON_DEVICE = ("latency", "instructions")
+# Instructions are counted, so that one launch says all.
+_TIMED = BenchPlan(launches=5, seconds_per_launch=0.5)
+_COUNTED = BenchPlan(launches=1, seconds_per_launch=0.01, min_iterations=2, warmup_min_iterations=1, warmup_max_s=0)
+
+
+def file_costs(artifact: Artifact) -> dict[str, float]:
+    """Bytes, MACs and arena of a file, by the names of `recipe.budget.QUANTITIES`."""
+    network = inspect_file(artifact.path, run=False).network
+    arena = plan_activations(network)
+    costs = {
+        "size": float(artifact.path.stat().st_size),
+        "macs": float(sum(macs(network, op) or 0 for op in network.ops)),
+    }
+    return costs if arena is None else {**costs, "arena": float(arena)}
+
+
+def device_costs(
+    artifacts: Mapping[str, Artifact], budget: Budget, images: Mapping[str, npt.NDArray[np.uint8]], folder: Path
+) -> dict[str, dict[str, float]]:
+    """Latency or instructions of files on the budget's device, by file; empty where the budget asks for neither.
+
+    Args:
+        artifacts: Files by name.
+        budget: Says which, and where.
+        images: Photos uint8 [N, H, W, 3] of each file's input size.
+        folder: Where the raw measurement is written, as ``device.json``.
+
+    Raises: DeviceError where the device fails.
+    """
+    name = next((name for name in _ON_DEVICE if name in budget.limits()), None)
+    if name is None or not artifacts:
+        return {key: {} for key in artifacts}
+    plan = _COUNTED if budget.where.startswith(EMULATED) else _TIMED
+    targets = [BenchTarget(key, one.path, "tflite", images[key]) for key, one in artifacts.items()]
+    result = measure(targets, targets[0].name, plan, open_device(budget.where), save_to=folder / "device.json")
+    costs = {}
+    for key in artifacts:
+        summary = summarize(result.measurement(key))
+        value = None if summary is None else summary.p50_ms if name == "latency" else summary.instructions
+        if value is None:
+            raise DeviceError(f"{budget.where} gave no {name} of {key}", address=budget.where)
+        costs[key] = {name: float(value)}
+    return costs
+
+
+def needs_file(limits: Collection[str]) -> bool:
+    """Whether a limit is about something that only a converted file shows."""
+    return bool(set(limits) - {"parameters", "macs"})
+
+
+def budget_gates(context: RunContext, artifact: Artifact, parameters: int, folder: Path) -> list[GateRecord]:
+    """A gate for each limit of ``[student.budget]`` on the int8 .tflite; none without a budget.
+
+    Raises: DeviceError where the budget's device fails.
+    """
+    budget = context.recipe.student.budget
+    if budget is None:
+        return []
+    images = images_of(context.dataset, context.dataset.split("test")[:_PHOTOS], artifact.preprocessing)
+    name = "int8_tflite"
+    values = {"parameters": float(parameters), **file_costs(artifact)}
+    values |= device_costs({name: artifact}, budget, {name: images}, folder)[name]
+    gates = []
+    for quantity, limit in budget.limits().items():
+        value = values[quantity]
+        where = f" on {budget.where}" if quantity in ("latency", "instructions") else ""
+        text = f"{amount(quantity, value)}{where}, {amount(quantity, limit)} allowed"
+        if value > limit:
+            text += ". Lower the limit a little to leave room, or raise it"
+        gates.append(GateResult(f"{name}: budget of {quantity}", value, limit, value <= limit, text).to_json())
+    return gates

@@ -1,0 +1,80 @@
+"""How long a run has taken, and how long what is left of it will take: so that ``minutes`` is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd.errors import EdgekdError
+from edgekd.recipe import Recipe
+from edgekd.storage import read_json
+
+_BEFORE = ("data", "teacher", "extra_targets", "soft_targets")
+# Measured on two cores: what a launch of a file takes beside its inferences and warm-up, the conversions, the score of
+# every file over 1,000 photos, and the start of the process with its libraries.
+_LAUNCH_S, _CONVERT_S, _CHECK_S, _START_S = 2.5, 75.0, 30.0, 15.0
+_TIMED_FILES = 4
+# Of what is left for the search and the trainings, the search gets this share.
+_SEARCH_SHARE = 0.4
+
+
+def seconds_before(run: Path) -> float:
+    """Seconds that the finished stages before the search took."""
+    total = _START_S
+    for stage in _BEFORE:
+        path = run / stage / "stage.json"
+        try:
+            total += float(read_json(path)["seconds"]) if path.is_file() else 0.0
+        except (EdgekdError, KeyError, TypeError, ValueError):
+            continue
+    return total
+
+
+def seconds_after(recipe: Recipe) -> float:
+    """Predicted seconds of what follows the trainings: conversion, check and measurement."""
+    plan = recipe.bench
+    bench = _TIMED_FILES * plan.launches * (plan.seconds_per_launch + min(1.0, plan.warmup_max_s) + _LAUNCH_S)
+    on_device = 15.0 if recipe.student.budget and set(recipe.student.budget.limits()) & {"latency"} else 0.0
+    return _CONVERT_S + _CHECK_S + bench + on_device
+
+
+@dataclass
+class Clock:
+    """The time of one search. ``minutes`` None: as long as it takes."""
+
+    minutes: float | None
+    spent_s: float
+    after_s: float
+    earlier_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+
+    def elapsed_s(self) -> float:
+        """Seconds that the search has taken, with those of earlier attempts that were killed."""
+        return self.earlier_s + time.monotonic() - self._started
+
+    @property
+    def left_s(self) -> float:
+        """Seconds for search and trainings, from the beginning of the search; infinite without a bound."""
+        return float("inf") if self.minutes is None else 60 * self.minutes - self.spent_s - self.after_s
+
+    def search_left_s(self) -> float:
+        """Seconds that the search may still take."""
+        return max(0.0, _SEARCH_SHARE * self.left_s - self.elapsed_s()) if self.minutes is not None else float("inf")
+
+    def training_s(self) -> float:
+        """Seconds that are left for the trainings now."""
+        return max(0.0, self.left_s - self.elapsed_s())
+
+    def describe(self) -> str:
+        """What is left, in a sentence."""
+        if self.minutes is None:
+            return "no bound on the time"
+        search = max(0.0, _SEARCH_SHARE * self.left_s)
+        return (
+            f"of {self.minutes:g} minutes {self.spent_s / 60:.1f} are spent; the search may take {search / 60:.1f}, "
+            f"the trainings {max(0.0, self.left_s - search) / 60:.1f}, and conversion, check and measurement need "
+            f"about {self.after_s / 60:.1f}"
+        )

@@ -1,0 +1,130 @@
+"""The search's arithmetic: designs that fill a budget, costs that are predicted, what is recorded, the time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.pipeline.search.candidates import designs_at, ends_of_stages, rank, smallest_at
+from edgekd.pipeline.search.costing import best_first, chance_of
+from edgekd.pipeline.search.predict import Measured, Predictor, excess
+from edgekd.pipeline.search.quality import expected_score
+from edgekd.pipeline.search.record import Record
+from edgekd.pipeline.search.timing import Clock
+from edgekd.students.cost import Cost, Layer, NetworkShape, Part
+
+
+def layer(inputs: int, outputs: int, places: int = 64) -> Layer:
+    return Layer("conv", 1, inputs, outputs, places, places, False)
+
+
+def block(number: int, channels: int, outputs: int, hidden: int, *, skipped: bool) -> Part:
+    narrowed = ((layer(channels, hidden), "out"), (layer(hidden, outputs), "in"))
+    return Part(number, (), narrowed, hidden=hidden, skipped=skipped, outputs=outputs)
+
+
+# Two stages of two blocks each; the second block of a stage can be left out.
+SHAPE = NetworkShape(
+    64,
+    (
+        Part(0, (layer(3, 16),), outputs=16),
+        block(1, 16, 24, 96, skipped=False),
+        block(2, 24, 24, 144, skipped=True),
+        block(3, 24, 40, 144, skipped=False),
+        block(4, 40, 40, 240, skipped=True),
+    ),
+)
+# Every second block says little.
+LOSSES = {
+    number: (0.02 if number % 2 == 0 else 0.5) * np.linspace(1, 0, hidden + 1) ** 2
+    for number, hidden in ((1, 96), (2, 144), (3, 144), (4, 240))
+}
+
+
+def test_a_budget_is_filled_and_goes_where_it_matters() -> None:
+    whole = SHAPE.cost(4, 3).parameters
+    for share in (0.3, 0.5, 0.8):
+        predictor = Predictor({"parameters": share * whole})
+        designs = designs_at(SHAPE, 4, 3, LOSSES, predictor.price, predictor.fits)
+        best = max(designs, key=lambda design: design.survives)
+        assert all(design.cost.parameters <= share * whole for design in designs)
+        # The best one is at least as good as one share for all, and uses most of the budget.
+        assert best.survives >= max(design.survives for design in designs)
+        assert best.cost.parameters > 0.8 * share * whole
+    assert len({design.student for design in designs}) == len(designs)
+
+
+def test_a_block_that_says_little_is_left_out_first() -> None:
+    predictor = Predictor({"parameters": 0.25 * SHAPE.cost(4, 3).parameters})
+    designs = designs_at(SHAPE, 4, 3, LOSSES, predictor.price, predictor.fits)
+    best = max(designs, key=lambda design: design.survives)
+    assert best.student.startswith("slice:3-2")
+
+
+def test_nothing_fits_a_tiny_budget_and_the_smallest_is_known() -> None:
+    predictor = Predictor({"parameters": 10})
+    assert designs_at(SHAPE, 4, 3, LOSSES, predictor.price, predictor.fits) == []
+    smallest = smallest_at(SHAPE, 4, 3, LOSSES)
+    assert smallest.student == "slice:3-2x0.03@64"
+    assert excess({"parameters": smallest.cost.parameters}, {"parameters": 10}) > 1
+
+
+def test_slices_end_where_the_shape_changes() -> None:
+    assert ends_of_stages(SHAPE) == [2, 4]
+
+
+def test_measured_files_make_the_prediction_exact() -> None:
+    costs = [Cost(weights=w, channels=c, ops=o) for w, c, o in ((1000, 50, 10), (9000, 90, 14), (40_000, 300, 40))]
+    rest = [1.2 * (17 * one.channels + 370 * one.ops + 800) for one in costs]
+    measured = [Measured(one, {"size": one.weights + beside}) for one, beside in zip(costs, rest, strict=True)]
+    other = Cost(weights=20_000, channels=150, ops=25)
+    before, after = Predictor({"size": 1e5}), Predictor({"size": 1e5}, measured)
+    assert after.values(other)["size"] == pytest.approx(20_000 + 1.2 * (17 * 150 + 370 * 25 + 800))
+    assert before.values(other)["size"] == pytest.approx(20_000 + 17 * 150 + 370 * 25 + 800)
+    # Latency can't be predicted before one is measured, and then follows the work.
+    assert Predictor({"latency": 5}).values(other) == {}
+    slow = Predictor({"latency": 5}, [Measured(Cost(macs=m), {"latency": m / 1e6 + 1}) for m in (10**6, 10**7)])
+    assert slow.values(Cost(macs=5 * 10**6))["latency"] == pytest.approx(6)
+
+
+def test_different_kinds_are_looked_at_first() -> None:
+    predictor = Predictor({"parameters": 0.3 * SHAPE.cost(4, 3).parameters})
+    designs = [
+        design for cut in (2, 4) for design in designs_at(SHAPE, cut, 3, LOSSES, predictor.price, predictor.fits)
+    ]
+    ordered = best_first(designs, {(64, 2): 0.6, (64, 4): 0.9}, 0.3)
+    assert len(ordered) == len(designs)
+    kinds = {design.cut for design in designs}
+    assert {design.cut for design in ordered[: len(kinds)]} == kinds
+    assert rank(ordered[0], 0.9, 0.3) <= 0.9
+
+
+def test_scores_and_chance() -> None:
+    labels = np.array([0, 0, 0, 1])
+    assert chance_of(labels, "accuracy") == 0.75
+    assert chance_of(labels, "balanced_accuracy") == 0.5
+    logits = np.log(np.array([[0.8, 0.2]] * 3 + [[0.5, 0.5]], np.float32))
+    assert expected_score(logits, labels, "accuracy") == pytest.approx((3 * 0.8 + 0.5) / 4)
+    assert expected_score(logits, labels, "balanced_accuracy") == pytest.approx((0.8 + 0.5) / 2)
+
+
+def test_a_killed_search_finds_its_results_and_its_time(tmp_path: Path) -> None:
+    record = Record(tmp_path / "state.json", "key")
+    assert record.once("a", lambda: 1) == 1
+    again = Record(tmp_path / "state.json", "key")
+    assert again.once("a", lambda: pytest.fail("computed twice")) == 1
+    assert Record(tmp_path / "state.json", "another").once("a", lambda: 2) == 2
+    (tmp_path / "state.json").write_text("{broken")
+    assert Record(tmp_path / "state.json", "key").once("a", lambda: 3) == 3
+
+
+def test_the_time_is_divided() -> None:
+    clock = Clock(minutes=20, spent_s=300, after_s=180, earlier_s=60)
+    assert clock.left_s == 720
+    assert clock.search_left_s() == pytest.approx(0.4 * 720 - 60, abs=1)
+    assert clock.training_s() == pytest.approx(660, abs=1)
+    assert "of 20 minutes 5.0 are spent" in clock.describe()
+    assert Clock(minutes=None, spent_s=0, after_s=0).search_left_s() == float("inf")
+    assert Clock(minutes=5, spent_s=300, after_s=180).training_s() == 0
