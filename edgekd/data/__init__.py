@@ -4,6 +4,7 @@ load            from a source of any kind to a `Dataset`
 dataset         photos with labels and splits, and the hash that names them
 listing         what a source lists before a photo is opened; names of splits, order of classes
 folder, csv_file, arrays    the three kinds of source
+csv_columns     which columns are the file, the label and the split
 csv_names       the files that a CSV means, where its names were written on another machine
 names           how names of classes and photos are compared, and what an invisible difference is
 text_file       text files in the encodings that people's tools write

@@ -17,6 +17,7 @@ class QuantizeSection(Section):
     """How the trained student becomes an int8 file. An int8 .tflite is always written."""
 
     FORMER: ClassVar[dict[str, str]] = {"aware": "qat"}
+    LATER: ClassVar[tuple[str, ...]] = ("per_channel",)
 
     ranges: Ranges = "best"
     """How calibration sets the range of an activation that 256 int8 values cover.
