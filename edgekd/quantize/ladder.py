@@ -151,13 +151,14 @@ class Climb:
             best = min(self.steps, key=self._shortfall)
             agreement = f" and predicts its class on {self.min_agreement:.1%} of them" if self.min_agreement else ""
             sensitive = ", ".join(str(entry.op) for entry in self.sensitivities[:3])
+            side = "above" if best.drop_points < 0 else "below"
             by_hand = f"float_ops: {sensitive}" if sensitive else "float_ops"
             raise GateFailed(
                 f"no int8 file is within {self.max_drop:g} points of the float student's {self.float_score.value:.1%} "
-                f"on {self.photos} validation photos{agreement}; the nearest, {best.name}, is {best.drop_points:.2f} "
-                f"points below and agrees on {best.agreement or 0.0:.1%}. Allow more (max_drop, min_agreement), "
-                "use more photos to calibrate and to judge with, add the precision int16x8, keep more ops in float by "
-                f"hand ({by_hand}), or choose another student\n  "
+                f"on {self.photos} validation photos{agreement}; the nearest, {best.name}, is "
+                f"{abs(best.drop_points):.2f} points {side} and agrees on {best.agreement or 0.0:.1%}. Allow more "
+                "(max_drop, min_agreement), use more photos to calibrate and to judge with, add the precision int16x8, "
+                f"keep more ops in float by hand ({by_hand}), or choose another student\n  "
                 + "\n  ".join([*map(str, self.steps), *self.failures])
             )
         return self.conversion
