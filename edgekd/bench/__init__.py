@@ -12,6 +12,7 @@ phone_state    what a phone's battery and screen say against one
 before_after   two results of one device                    on_device    accuracy where the file runs
 cpu_share      whether a launch had the CPU to itself
 agents/        what launches a model on a device            energy/      joules of an inference
+by_op/         what each op of a file takes
 """
 
 from __future__ import annotations

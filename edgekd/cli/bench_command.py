@@ -77,6 +77,7 @@ class _Delegate(click.Choice[str]):
     help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
 @accelerator_option
+@click.option("--profile", "by_op", is_flag=True, help="Time by op instead: what takes the time, files side by side.")
 @shape_option
 @model_options()
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
@@ -95,6 +96,7 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
       edgekd bench teacher.float32.tflite student.int8.tflite --data photos
       edgekd bench mobilenet.onnx student.int8.tflite --data photos --pixel-range=-1,1
       edgekd bench detector.tflite speech.onnx
+      edgekd bench student.float32.onnx student.int8.onnx --data photos --profile
     """
     import contextlib
 
@@ -111,6 +113,16 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
     accelerators = options.pop("accelerators")
     if accelerators and "host" not in addresses:
         raise UsageError("--accelerator runs files on this machine: add --device host. A phone's GPU: --delegate gpu")
+    by_op = options.pop("by_op")
+    if by_op and accelerators:
+        raise UsageError("--profile is of this machine's CPU: leave --accelerator out")
+    if by_op:
+        from edgekd.cli.bench_profile import check_profile, print_profiles
+
+        check_profile(options, addresses, estimates=options["estimate_time"])
+        files = files_of(artifacts, options["baseline"], options)
+        print_profiles(photos_of(artifacts, files, {**options, "check": 0, "photos": 1}), options, as_json)
+        return
     folder, single = _where(options["out"], addresses)
     complete = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
 from edgekd.formats import tflite_file
@@ -55,7 +56,9 @@ def _same_tensor(before: TfliteTensor, after: TfliteTensor) -> bool:
     names = ("name", "type", "shape", "axis", "signature", "size_bytes")
     if any(getattr(before, name) != getattr(after, name) for name in names):
         return False
-    values = [(before.scales, after.scales), (before.zero_points, after.zero_points)]
+    values: list[tuple[NDArray[Any], NDArray[Any]]] = [
+        (before.scales, after.scales), (before.zero_points, after.zero_points)
+    ]  # fmt: skip
     if (before.data is None) != (after.data is None):
         return False
     if before.data is not None and after.data is not None:
@@ -67,7 +70,7 @@ def _same_tensor(before: TfliteTensor, after: TfliteTensor) -> bool:
 def _same_op(before: TfliteOp, after: TfliteOp) -> bool:
     if (before.name, before.inputs, before.outputs) != (after.name, after.inputs, after.outputs):
         return False
-    return _plain(before.options) == _plain(after.options)
+    return bool(_plain(before.options) == _plain(after.options))
 
 
 def _plain(value: Any) -> Any:

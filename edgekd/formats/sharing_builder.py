@@ -40,7 +40,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         little = x.astype(x.dtype.newbyteorder("<"), copy=False)
         data = little.tobytes()
         self.StartVector(x.itemsize, x.size, _DATA_ALIGNMENT if x.itemsize == 1 else x.itemsize)
-        self.head -= len(data)
+        self.head = int(self.Head()) - len(data)
         self.Bytes[self.head : self.head + len(data)] = data
         return self.EndVector()
 
