@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,13 @@ I0000 00:00:1795892205.604786    4528 delegate_kernel.cc:984] Initializing WebGP
 @pytest.fixture(scope="module")
 def gpu(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A Vulkan driver, which a machine without a GPU has by Chromium."""
-    try:
-        vulkan.choose_driver(tmp_path_factory.mktemp("driver"))
-    except vulkan.NoDriverError as error:
-        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patched:
+        for name in vulkan.DRIVER_VARIABLES:
+            patched.setenv(name, os.environ.get(name, ""))
+        try:
+            vulkan.choose_driver(tmp_path_factory.mktemp("driver"))
+        except vulkan.NoDriverError as error:
+            pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("gpu")
