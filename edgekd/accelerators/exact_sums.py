@@ -47,14 +47,14 @@ def _weighted(network: Network, op: Op, tensors: Mapping[str, Tensor]) -> tuple[
         return None
     bias = _operand(network, op.inputs[2], tensors) if len(op.inputs) > 2 and op.inputs[2] else None
     add = np.float32(0) if bias is None else bias.reshape(-1)
-    total = _apply(op, source, weights)
-    absolute = _apply(op, np.abs(source), np.abs(weights))
+    total = add_products(op, source, weights)
+    absolute = add_products(op, np.abs(source), np.abs(weights))
     if total is None or absolute is None:
         return None
     return _largest(absolute + np.abs(add)), _largest(total + add)
 
 
-def _apply(op: Op, source: Tensor, weights: Tensor) -> Tensor | None:
+def add_products(op: Op, source: Tensor, weights: Tensor) -> Tensor | None:
     """The op's products added up, channels last."""
     if op.kind in ("dense", "matmul"):
         transposed = op.type == "FULLY_CONNECTED" or bool(op.attributes.get("transB", 0))
@@ -86,7 +86,8 @@ def _convolve(op: Op, image: Tensor, kernel: Tensor, groups: int) -> Tensor:
     windows = windows[:, :: steps[0], :: steps[1], :, :: spacing[0], :: spacing[1]]
     width, outputs = kernel.shape[2], kernel.shape[3] // groups
     if width == 1 and groups == image.shape[3]:
-        return np.asarray(np.einsum("nxychw,hwcm->nxycm", windows, kernel.reshape(rows, columns, groups, outputs)))
+        total = np.einsum("nxychw,hwcm->nxycm", windows, kernel.reshape(rows, columns, groups, outputs))
+        return np.asarray(total.reshape(*total.shape[:3], -1))
     parts = []
     for group in range(groups):
         mine = windows[:, :, :, group * width : (group + 1) * width]

@@ -223,14 +223,15 @@ def _warning(op: HalfOp, photos: int) -> str:
             "file, or scale that layer's weights down and the next one's up"
         )
     if op.verdict == "unknown":
-        return f"not known in half precision: nothing is known of {op.title}. Give photos to measure it on"
+        why = "there is no rule for it" if photos else "what it takes is not known. Give photos to measure it on"
+        return f"not known in half precision: nothing bounds the sums of {op.title}: {why}"
     if op.measured is not None:
         on_photos = f": on {photos} photos its partial sums may reach {_number(op.measured)}"
         largest = "" if op.largest is None else f" and its results {_number(op.largest)}"
         return f"may overflow in half precision: {op.title}{on_photos}{largest}, of {_number(HALF_MAX)} at most"
     return (
-        f"may overflow in half precision: {op.title} can reach {_number(op.limit)} of {_number(HALF_MAX)} for some "
-        "input. Give photos to measure it on"
+        f"may overflow in half precision: intervals bound the sums of {op.title} by {_number(op.limit)} alone, and "
+        f"{_number(HALF_MAX)} is the largest number. Give photos to measure it on"
     )
 
 

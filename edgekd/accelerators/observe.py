@@ -51,9 +51,6 @@ class Observed:
         if op.index in self.sums:
             partial, complete = self.sums[op.index]
             largest = max(complete, largest or 0.0)
-        elif partial is None:
-            # Of an op without a rule: its results, if it adds nothing up.
-            partial = largest
         return SeenSums(partial, largest)
 
 

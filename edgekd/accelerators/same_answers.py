@@ -81,8 +81,8 @@ class AcceleratorCheck:
         """What else must be known of where it ran."""
         if self.driver is None or self.driver.kind == "GPU":
             return None
-        half = "" if self.driver.half_precision else " and has no half precision, about which the ranges decide"
-        return f"{self.driver.name} computes on the CPU{half}: its times are not a GPU's and are not shown"
+        half = "" if self.driver.half_precision else " and has no half precision, on which the ranges decide"
+        return f"{self.driver.name} computes on the CPU{half}: its answers count; its times, not a GPU's, are not shown"
 
     @property
     def message(self) -> str:

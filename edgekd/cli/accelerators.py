@@ -49,9 +49,13 @@ def check_on_accelerators(
     from edgekd.data.images import images_of, some_of
 
     samples = some_of(dataset.split(split), _PHOTOS, 0)
-    note(f"on accelerators: {len(samples)} photos of the {split} split")
     images = images_of(dataset, samples, opened.preprocessing)
-    checks = check_accelerators(opened, images, accelerators)
+    if opened.format == "tflite":
+        note(f"on accelerators: {len(samples)} photos of the {split} split")
+        checks = check_accelerators(opened, images, accelerators)
+    else:
+        note(f"{opened.path.name}: accelerators run a .tflite; of this file half precision alone is looked at")
+        checks = ()
     half = [prove_half_precision(opened, images)] if set(accelerators) - {"cpu"} else []
     gates = (*map(_gate, checks), *map(_half_gate, half))
     return replace(row, gates=(*row.gates, *gates)), list(checks), half[0] if half else None
@@ -123,7 +127,5 @@ def _cells(check: AcceleratorCheck) -> tuple[str, ...]:
 
 def to_json(checks: Sequence[AcceleratorCheck], half: HalfPrecision | None = None) -> dict[str, Any]:
     """What was found, as JSON; nothing where no accelerator was asked for."""
-    if not checks:
-        return {}
-    found: dict[str, Any] = {"accelerators": [check.to_json() for check in checks]}
+    found: dict[str, Any] = {"accelerators": [check.to_json() for check in checks]} if checks else {}
     return found if half is None else found | {"half_precision": half.to_json()}

@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekd.accelerators import sums
+from edgekd.accelerators.exact_sums import add_products
 from edgekd.accelerators.graph import read_graph
 from edgekd.accelerators.half_precision import inputs_of, propagate, prove_half_precision
 from edgekd.accelerators.observe import observe
 from edgekd.accelerators.ranges import HALF_MAX, Range, of, times
 from edgekd.formats import tflite_file
 from edgekd.inspection.network import Network, Op, Value
+from edgekd.runtime.litert import open_interpreter
 
 Images = NDArray[np.uint8]
 
@@ -67,6 +69,29 @@ def test_intervals_hold_every_measured_value_and_sum(exported: dict[str, Any], i
         partial = seen.of(network, op).partial
         assert partial is None or limits[op.index] is None or partial <= limits[op.index] * 1.0001
     assert sum(limit is None for limit in limits) == 0
+
+
+def test_sums_of_products_are_those_of_litert(exported: dict[str, Any], images: Images) -> None:
+    artifact = exported["float32.tflite"]
+    network = read_graph(artifact.path)
+    interpreter = open_interpreter(artifact.path, xnnpack=False, preserve_all_tensors=True)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images[:1])
+    interpreter.invoke()
+    compared = set()
+    for op in network.ops:
+        if op.kind not in ("conv", "depthwise", "dense"):
+            continue
+        weights, bias = (network.constant(key) for key in op.inputs[1:3])
+        assert weights is not None
+        assert bias is not None
+        total = add_products(op, interpreter.get_tensor(int(op.inputs[0])), weights.real().astype(np.float32))
+        result = total + bias.real().reshape(-1)
+        if op.attributes["fusedActivationFunction"] == 3:
+            result = result.clip(0, 6)
+        expected = interpreter.get_tensor(int(op.outputs[0]))
+        np.testing.assert_allclose(result.reshape(expected.shape), expected, atol=2e-4, err_msg=op.name)
+        compared.add((op.type, op.attributes.get("strideH")))
+    assert compared >= {("CONV_2D", 2), ("CONV_2D", 1), ("DEPTHWISE_CONV_2D", 2), ("DEPTHWISE_CONV_2D", 1)}
 
 
 @pytest.mark.parametrize("name", ["float32.tflite", "int8.tflite", "float32.onnx"])

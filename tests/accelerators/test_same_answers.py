@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,13 @@ I0000 00:00:1795892205.604786    4528 delegate_kernel.cc:984] Initializing WebGP
 @pytest.fixture(scope="module")
 def gpu(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A Vulkan driver, which a machine without a GPU has by Chromium."""
-    try:
-        vulkan.choose_driver(tmp_path_factory.mktemp("driver"))
-    except vulkan.NoDriverError as error:
-        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patched:
+        for name in vulkan.DRIVER_VARIABLES:
+            patched.setenv(name, os.environ.get(name, ""))
+        try:
+            vulkan.choose_driver(tmp_path_factory.mktemp("driver"))
+        except vulkan.NoDriverError as error:
+            pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("gpu")
@@ -133,6 +138,20 @@ def test_what_a_machine_lacks_is_said_with_what_to_install(
     monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
     monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
     with pytest.raises(DeviceError, match=r"Vulkan (driver that VK_DRIVER_FILES|loader)"):
+        check_accelerators(exported["float32.tflite"], images[:1], ["gpu"])
+
+
+def test_a_driver_that_crashes_ends_its_child_alone(
+    exported: dict[str, Any], images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: None
+) -> None:
+    source, library = tmp_path / "driver.c", tmp_path / "libdriver.so"
+    source.write_text("#include <stdlib.h>\n__attribute__((constructor)) static void crash(void) { abort(); }\n")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    icd = {"file_format_version": "1.0.0", "ICD": {"library_path": str(library), "api_version": "1.1.0"}}
+    (tmp_path / "icd.json").write_text(json.dumps(icd))
+    for name in vulkan.DRIVER_VARIABLES:
+        monkeypatch.setenv(name, str(tmp_path / "icd.json"))
+    with pytest.raises(DeviceError, match="looking for a Vulkan driver ended its process by SIGABRT"):
         check_accelerators(exported["float32.tflite"], images[:1], ["gpu"])
 
 
