@@ -65,7 +65,7 @@ def test_the_report_says_who_was_left_out_and_why(sweep: dict[str, Any], tmp_pat
     assert step_sentences(sweep)[1].replace("\u00a0", " ").endswith("for 1.25 ms more +0.8 points (−0.3 to +1.9).")
     cells = sweep_cells(sweep)
     assert cells.header[1] == "verdict" and [row[1] for row in cells.rows] == ["picked", "left out", "left out, front"]
-    assert cells.header[7:9] == ("ssh:pi@pi5", "agreement") and cells.rows[0][7:9] == ("3.20\u00a0ms", "95.0\u00a0%")
+    assert cells.header[7:9] == ("on ssh:pi@pi5", "agreement") and cells.rows[0][7:9] == ("3.20\u00a0ms", "95.0\u00a0%")
 
 
 def test_a_sweep_from_before_is_still_rendered(sweep: dict[str, Any], tmp_path: Path) -> None:
