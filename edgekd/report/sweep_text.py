@@ -12,7 +12,7 @@ from edgekd.report.table import Cells
 
 def sweep_cells(sweep: Mapping[str, Any]) -> Cells:
     """A student a row, smallest file first; intervals are of 95 %."""
-    name, devices = fmt.metric_name(sweep["metric"]), _devices(sweep)
+    name, devices = fmt.metric_name(sweep["metric"]), [f"on {address}" for address in _devices(sweep)]
     header = ("student", "verdict", "size", f"{name}, validation", f"{name}, test (95{fmt.NBSP}%)",
               f"latency ratio (95{fmt.NBSP}%)", "p50", *devices, *(("agreement",) if _has_agreement(sweep) else ()),
               "parameters")  # fmt: skip
@@ -111,7 +111,7 @@ def _verdict(student: Mapping[str, Any], winner: str | None) -> str:
     if student["student"] == winner:
         return "picked"
     marks = ["left out"] if student.get("left_out") else ["gate failed"] if student["failed_gates"] else []
-    return ", ".join([*marks, *(["front"] if student["on_front"] else [])])
+    return ", ".join([*marks, *(["front"] if student["on_front"] else [])]) or fmt.DASH
 
 
 def gate_sentences(sweep: Mapping[str, Any]) -> tuple[str, ...]:

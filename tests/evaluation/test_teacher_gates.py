@@ -28,6 +28,8 @@ def test_a_photo_or_two_worse_than_the_student_is_no_proof() -> None:
     teacher = LABELS.copy()
     teacher[:2] = 1
     assert passed(teacher, LABELS) == [True, True]
+    assert teacher_gates(LABELS, teacher, LABELS)[1]["message"].endswith("100.0%: not significantly worse (p = 0.5)")
+    assert "worse" not in teacher_gates(LABELS, LABELS, teacher)[1]["message"]
 
 
 def test_eight_photos_worse_is() -> None:
@@ -35,6 +37,7 @@ def test_eight_photos_worse_is() -> None:
     teacher[:8] = 1
     # 8 discordant photos, all against the teacher: exact McNemar p = 2 / 2**8 < 0.05.
     assert passed(teacher, LABELS)[1] is False
+    assert ": significantly worse (p = 0.0078)" in teacher_gates(LABELS, teacher, LABELS)[1]["message"]
 
 
 def test_balanced_accuracy_is_judged_by_its_own_chance() -> None:

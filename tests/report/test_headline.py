@@ -35,6 +35,27 @@ def test_the_one_line() -> None:
     )
 
 
+def test_like_for_like_against_the_teacher_in_int8() -> None:
+    rows = (
+        row("teacher", 7_416_000, 0.98), row("teacher_int8", 1_854_000, 0.975),
+        row("int8_tflite", 412_000, 0.971, against(0.11, "faster")),
+    )  # fmt: skip
+    found = headline(rows, "accuracy", (), over_int8=against(0.25, "faster"))
+    text = found.text.replace("\u00a0", " ")
+    assert text.endswith(
+        "against the teacher's 98.0 %; like for like 4.5x smaller and 4.0x faster (3.9–4.1) than the teacher in int8 "
+        "(1.85 MB, 97.5 %)"
+    )
+    assert found.int8_teacher is not None and found.int8_teacher.smaller == pytest.approx(4.5)
+    # An invalid measurement gives no number, and a teacher that could not be converted no claim.
+    invalid = replace(against(0.25, "faster"), standing="invalid")
+    unsure = headline(rows, "accuracy", (), over_int8=invalid)
+    assert "like for like 4.5x smaller than the teacher in int8" in unsure.text.replace("\u00a0", " ")
+    assert unsure.int8_teacher is not None and unsure.int8_teacher.faster is None
+    missing = (rows[0], row("teacher_int8", None, None), rows[2])
+    assert "like for like" not in headline(missing, "accuracy", ()).text
+
+
 @pytest.mark.parametrize(
     ("comparison", "size_bytes", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgekd.report.distillation_gain import distillation_gain
 from edgekd.report.seeds import _Draws, compare_seeds, half_width, share_recovered
 
 TRUTH = [0] * 100
@@ -95,6 +96,23 @@ def test_intervals_over_seeds_and_photos_cover() -> None:
         share = found.recovered_interval
         recovered += share is None or share.low <= 0.5 <= share.high
     assert inside >= 0.9 * rounds and recovered >= 0.9 * rounds
+
+
+def test_one_difference_has_one_interval() -> None:
+    gain = distillation_gain(TRUTH, answers(60), answers(80), "accuracy").gain
+    found = compare_seeds(TRUTH, None, [answers(60)], [answers(80)], seeds=[0], metric="accuracy")
+    assert found.gain == gain
+
+
+def test_a_share_that_the_photos_leave_open_is_not_told() -> None:
+    # The teacher is 8 points ahead beyond doubt, and half of the photos change sides between the students.
+    truth = [0] * 100
+    scratch, distilled = [0] * 70 + [1] * 30, [1] * 24 + [0] * 76
+    found = compare_seeds(truth, answers(78), [scratch], [distilled], seeds=[0], metric="accuracy")
+    interval = found.recovered_interval
+    assert interval is not None and interval.high - interval.low > 1
+    text = " ".join(found.sentences)
+    assert "can't be told: the lead is 8.0 points" in text and "recovered 7" not in text
 
 
 def test_a_lead_that_is_none_or_within_chance_has_no_share() -> None:
