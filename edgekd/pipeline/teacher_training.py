@@ -16,6 +16,7 @@ from edgekd.data.dataset import Sample
 from edgekd.data.images import images_of, some_of
 from edgekd.data.views_live import open_views
 from edgekd.pipeline.context import RunContext
+from edgekd.recipe import Recipe
 from edgekd.teacher.cross_validation import SMALL_VALIDATION, train_cross_validated
 from edgekd.teacher.self_training import SelfTrainingRecord, self_train
 from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, train_stages
@@ -25,6 +26,8 @@ from edgekd.training.time_budget import describe_duration
 
 # Of a larger pool, as many photos: what a head learns from more is little, and each is run through the network.
 _MOST_POOL = 5_000
+# Of the minutes of a whole run, a stage of fine-tuning gets at most this share.
+_BUDGET_SHARE = 0.1
 _BATCH = 64
 
 
@@ -56,7 +59,14 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     views = _labelled_views(context, model, directory, with_validation=few)
     photos, groups = np.arange(len(context.pool.labelled)), _groups(context) if few else None
     trainer = StageTrainer(
-        views, section.fine_tune, context.recipe.seed, directory, key, watcher.note, watcher.progress
+        views,
+        section.fine_tune,
+        context.recipe.seed,
+        directory,
+        key,
+        watcher.note,
+        watcher.progress,
+        _most_seconds(context.recipe),
     )
     stages: list[StageRecord] = []
     if section.fine_tune_blocks == "auto":
@@ -77,6 +87,14 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     trainer.tidy()
     shutil.rmtree(directory / "views", ignore_errors=True)
     return Training(epochs, stages, own)
+
+
+def _most_seconds(recipe: Recipe) -> float | None:
+    """Seconds that a stage of fine-tuning may take; None for any."""
+    minutes, budget = recipe.teacher.fine_tune.minutes, recipe.student.budget
+    if minutes is None and budget is not None and budget.minutes is not None:
+        minutes = _BUDGET_SHARE * budget.minutes
+    return None if minutes is None else 60 * minutes
 
 
 def describe_score(score: Mapping[str, Any], stages: Sequence[StageRecord] = ()) -> str:

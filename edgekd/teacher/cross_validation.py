@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from edgekd.teacher.staged import (
     Logits,
     Numbers,
     StageRecord,
+    StageTooLong,
     StageTrainer,
+    TrainingStage,
     judge,
     record_of,
     stages_of,
@@ -25,6 +28,8 @@ from edgekd.training.loop import Metric, Validation, logits_of
 SMALL_VALIDATION = 100
 """With fewer validation photos, a stage is judged by cross-validation over training and validation photos."""
 FOLDS = 3
+# Every fold trains on two thirds of the photos, and the stage that is kept once more on all.
+_FITS = FOLDS + FOLDS / (FOLDS - 1)
 
 
 def train_cross_validated(
@@ -42,16 +47,22 @@ def train_cross_validated(
     Returns:
         A record a stage, and the epochs of the last fine-tune.
     """
-    start, labels, stages = copy_values(model.variables), trainer.views.labels, stages_of(model)
+    start, labels = copy_values(model.variables), trainer.views.labels
     folds = assign_folds(labels, groups, trainer.seed)
-    logits = np.zeros((len(stages), len(labels), model.output_shape[-1]), np.float32)
+    rows: list[list[Logits]] = []
     for number in range(FOLDS):
-        logits[:, folds == number] = _fold_logits(model, trainer, folds, number, validation.metric)
+        most = len(rows[0]) if rows else len(stages_of(model))
+        rows.append(_fold_logits(model, trainer, folds, number, validation.metric, stages_of(model)[:most]))
         assign(model.variables, start)
+    # A stage that one fold had no time for is judged in none.
+    stages = stages_of(model)[: min(len(row) for row in rows)]
+    logits = np.zeros((len(stages), len(labels), model.output_shape[-1]), np.float32)
+    for number, row in enumerate(rows):
+        logits[:, folds == number] = row[: len(stages)]
     records: list[StageRecord] = []
     best: Judgement | None = None
-    for stage, rows in zip(stages, logits, strict=True):
-        judged = judge(rows, labels, validation.metric)
+    for stage, answers in zip(stages, logits, strict=True):
+        judged = judge(answers, labels, validation.metric)
         kept = judged.beats(best)
         best = judged if kept else best
         records.append(record_of(stage, judged, len(labels), kept, cross_validated=True))
@@ -77,22 +88,34 @@ def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> np
 
 
 def _fold_logits(
-    model: Any, trainer: StageTrainer, folds: npt.NDArray[np.int64], number: int, metric: Metric
-) -> Logits:
-    """Logits [S, M, C] of every stage for the photos of a fold, trained on those of the others."""
+    model: Any,
+    trainer: StageTrainer,
+    folds: npt.NDArray[np.int64],
+    number: int,
+    metric: Metric,
+    stages: Sequence[TrainingStage],
+) -> list[Logits]:
+    """Logits [M, C] of every stage for the photos of a fold, trained on those of the others.
+
+    The stages end before the first that would take too long.
+    """
     part = f"fold {number + 1} of {FOLDS}"
     path = trainer.directory / f"checkpoint-fold-{number + 1}.npz"
     known = load_state(path, trainer.key)
     if known is not None:
-        return np.asarray(known.best[0])
+        return list(known.best)
     held_out, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
     # View 0 is the photo as a model sees it, not augmented.
     images = trainer.views.source.gather(held_out, np.zeros(len(held_out), np.int64))
-    validation, rows = Validation(images, trainer.views.labels[held_out], metric), []
-    for stage in stages_of(model):
-        trainer.fit(model, stage, others, validation, part)
+    validation = Validation(images, trainer.views.labels[held_out], metric)
+    rows: list[Logits] = []
+    for stage in stages:
+        try:
+            trainer.fit(model, stage, others, validation, part, _FITS)
+        except StageTooLong:
+            break
         rows.append(logits_of(model, images))
-    save_state(path, TrainingState(trainer.key, best=[np.stack(rows)]))
-    for stage in stages_of(model):
+    save_state(path, TrainingState(trainer.key, best=rows))
+    for stage in stages:
         trainer.checkpoint(stage, part).unlink(missing_ok=True)
-    return np.stack(rows)
+    return rows

@@ -54,6 +54,10 @@ class StageRecord(TypedDict):
     kept: bool
 
 
+class StageTooLong(Exception):
+    """A stage whose fine-tune is predicted to take longer than it may."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """The score and the mean cross-entropy, in nats, of logits on held-out photos."""
@@ -71,7 +75,8 @@ class StageTrainer:
     """Trains stages of a model on views of labelled photos.
 
     ``directory`` holds a checkpoint of every fine-tune until ``tidy``: killed, a later call with the same ``key`` goes
-    on from there. ``note`` is called with sentences for a person, ``progress`` with steps.
+    on from there. ``note`` is called with sentences for a person, ``progress`` with steps. A stage that is predicted to
+    take more than ``most_s`` seconds is left out.
     """
 
     views: LabelledViews
@@ -81,11 +86,15 @@ class StageTrainer:
     key: str
     note: Callable[[str], None]
     progress: Progress | None = None
+    most_s: float | None = None
 
-    def fit(self, model: Any, stage: TrainingStage, photos: Numbers, validation: Validation, part: str = "") -> Epochs:
+    def fit(
+        self, model: Any, stage: TrainingStage, photos: Numbers, validation: Validation, part: str = "", fits: float = 1
+    ) -> Epochs:
         """Train one stage of ``model`` in place on ``photos`` (their numbers among the views); returns the epochs.
 
-        The penalty of a head is chosen on ``validation``; nothing else is. ``part`` sets checkpoints apart.
+        The penalty of a head is chosen on ``validation``; nothing else is. ``part`` sets checkpoints apart;
+        all fits of the stage take ``fits`` times as long as this one. Raises StageTooLong.
         """
         if stage.blocks == 0:
             probe(model, self.views, validation, self.progress, photos=photos)
@@ -93,6 +102,12 @@ class StageTrainer:
 
         def say_duration(seconds: float) -> None:
             where = f" for {part}" if part else ""
+            if self.most_s is not None and seconds * fits > self.most_s:
+                self.note(
+                    f"teacher: fine-tuning {stage.name} would take {describe_duration(seconds * fits)}, more than the "
+                    f"{self.most_s / 60:.1f} minutes that it may: it is left out"
+                )
+                raise StageTooLong(stage.name)
             self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)}")
 
         nothing = Validation(validation.images[:0], validation.labels[:0], validation.metric)
@@ -145,7 +160,11 @@ def train_stages(
     best: Judgement | None = None
     weights, best_epochs = copy_values(model.variables), Epochs()
     for stage in stages_of(model):
-        epochs = trainer.fit(model, stage, photos, validation)
+        try:
+            epochs = trainer.fit(model, stage, photos, validation)
+        except StageTooLong:
+            assign(model.variables, weights)
+            continue
         judged = judge(logits_of(model, validation.images), validation.labels, validation.metric)
         kept = judged.beats(best)
         records.append(record_of(stage, judged, len(validation.labels), kept))

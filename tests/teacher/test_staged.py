@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,15 @@ def test_what_tells_the_photos_apart_is_kept_and_a_killed_training_ends_the_same
     assert records_again == records and same(weights(resumed), weights(model))
     # The stage that was done is not trained again.
     assert [note.split(" takes ")[0] for note in again] == ["teacher: fine-tuning all 2 blocks"]
+
+
+def test_a_stage_that_would_take_too_long_is_left_out(tmp_path: Path) -> None:
+    notes: list[str] = []
+    model = build_network()
+    hurried = replace(trainer_in(tmp_path, notes), most_s=1e-6)
+    records, epochs = train_cross_validated(model, hurried, TRAIN, VALIDATION, np.arange(24))
+    assert [record["name"] for record in records] == ["the head"] and epochs == []
+    assert len(notes) == 1 and "more than the 0.0 minutes that it may: it is left out" in notes[0]
 
 
 def test_few_photos_are_cross_validated_and_finished_folds_stay(tmp_path: Path) -> None:
