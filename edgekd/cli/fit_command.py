@@ -92,7 +92,7 @@ def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) 
     note(dataset.summary_line())
     for warning in dataset.warnings:
         note(warning.message)
-    proposal = propose(dataset, budget)
+    proposal = propose(dataset, budget, _view_seconds)
     text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
     recipe = parse_recipe(tomllib.loads(text), path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +101,15 @@ def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) 
         line(f"{f'{choice.table}.' if choice.table else ''}{choice.assignment}: {choice.reason}", to=PROGRESS)
     line(f"wrote {path}", to=PROGRESS)
     return recipe
+
+
+def _view_seconds(input_size: int) -> float:
+    """How long the built-in teacher takes for a view here."""
+    from edgekd.extras import require
+    from edgekd.pipeline.search.timing import seconds_per_view
+
+    require("train", "running a recipe")
+    return seconds_per_view(input_size)
 
 
 def _sentence(problem: Any) -> str:

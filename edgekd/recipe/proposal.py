@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -31,6 +31,8 @@ _SIZES_READ = 64
 _SIZE_STEP = 32
 _TEACHER_SIZES = (96, 224)
 _STUDENT_MOST = 128
+# Of the minutes that a run may take, the teacher's answers get this share.
+_LABELLING_SHARE = 0.2
 _SMALL_POOL, _LARGE_POOL = 500, 5_000
 _WIDTH = 110
 _PLACES = {
@@ -94,10 +96,13 @@ def _comment(text: str) -> list[str]:
     return textwrap.wrap(one_line(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def propose(dataset: Dataset, budget: Budget | None = None) -> Proposal:
+def propose(
+    dataset: Dataset, budget: Budget | None = None, view_seconds: Callable[[int], float] | None = None
+) -> Proposal:
     """Propose a recipe for photos that were loaded with their own splits alone (``SplitPolicy(val=0, test=0)``).
 
-    With a ``budget`` its student is looked for.
+    With a ``budget`` its student is looked for. ``view_seconds`` measures how long the teacher takes for a view at an
+    input size, so that a budget of minutes is kept.
 
     Raises: SplitError where a class has too few photos; DataError where a photo is gone.
     """
@@ -106,7 +111,9 @@ def propose(dataset: Dataset, budget: Budget | None = None) -> Proposal:
     splits = _count_splits(dataset, policy)
     sides = _short_sides(dataset)
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
-    choices = [_metric(dataset, labelled), *split_choices, _views(pool), *_networks(sides, budget)]
+    seconds = view_seconds(_teacher_size(sides)) if budget and budget.minutes and view_seconds else None
+    views = _views(pool) if seconds is None else _views_within(_views(pool), pool, seconds, budget)
+    choices = [_metric(dataset, labelled), *split_choices, views, *_networks(sides, budget)]
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
 
@@ -171,10 +178,26 @@ def _views(pool: int) -> Choice:
     )  # fmt: skip
 
 
-def _networks(sides: list[int], budget: Budget | None) -> list[Choice]:
+def _views_within(wanted: Choice, pool: int, view_s: float, budget: Budget | None) -> Choice:
+    """As many views as the teacher can label in its share of the minutes."""
+    assert budget is not None and budget.minutes is not None
+    most = max(1, int(_LABELLING_SHARE * 60 * budget.minutes / (view_s * pool)))
+    views = min(int(wanted.value), most)
+    text = (
+        f"the teacher takes {1000 * view_s:.0f} ms for a view here, about {view_s * pool * views / 60:.1f} minutes for "
+        f"{pool:,} photos"
+    )
+    text += f"; more than {views} would take too much of {budget.minutes:g} minutes" if views < wanted.value else ""
+    return Choice(wanted.table, wanted.key, views, f"{wanted.reason.rstrip('.')}; {text}")
+
+
+def _teacher_size(sides: list[int]) -> int:
     low, high = _TEACHER_SIZES
-    side = int(median(sides))
-    size = min(high, max(low, side // _SIZE_STEP * _SIZE_STEP))
+    return min(high, max(low, int(median(sides)) // _SIZE_STEP * _SIZE_STEP))
+
+
+def _networks(sides: list[int], budget: Budget | None) -> list[Choice]:
+    side, size, high = int(median(sides)), _teacher_size(sides), _TEACHER_SIZES[1]
     about = f"photos have a shorter side of about {side:,} px"
     return [
         Choice("teacher", "model", "efficientnet-lite0", "pretrained on ImageNet; its weights come with edgekd[train]"),

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgekd.errors import EdgekdError
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json
@@ -15,8 +17,25 @@ _BEFORE = ("data", "teacher", "extra_targets", "soft_targets")
 # every file over 1,000 photos, and the start of the process with its libraries.
 _LAUNCH_S, _CONVERT_S, _CHECK_S, _START_S = 2.5, 75.0, 30.0, 15.0
 _TIMED_FILES = 4
+# Reading a photo and rendering a view of it.
+_RENDER_S = 0.004
 # Of what is left for the search and the trainings, the search gets this share.
 _SEARCH_SHARE = 0.4
+
+
+def seconds_per_view(input_size: int) -> float:
+    """What the built-in teacher takes to label a view on this machine: measured on two batches."""
+    from edgekd.models import efficientnet_lite
+    from edgekd.quiet import import_keras
+    from edgekd.training.loop import logits_of
+
+    import_keras()
+    network = efficientnet_lite.build(input_size, 2, pretrained=False)
+    images = np.zeros((32, input_size, input_size, 3), np.uint8)
+    logits_of(network, images)
+    started = time.monotonic()
+    logits_of(network, images)
+    return (time.monotonic() - started) / len(images) + _RENDER_S
 
 
 def seconds_before(run: Path) -> float:

@@ -1,0 +1,252 @@
+"""The student that a budget finds, beside students made by hand: from labels alone, and distilled.
+
+    python benchmarks/budget/run.py --work DIR --task flowers=PHOTOS,POOL --task road=PHOTOS
+
+Each task is a folder of labelled photos (or a CSV) and, after a comma, a folder of photos without labels. Its recipe is
+what ``edgekd init`` proposes. For every seed the teacher and its soft targets are made once; then each arm is a run:
+``auto`` at every size of --sizes (KB of the int8 file), and the students of --students. Reported are the int8 file that
+ships, both students in float, and the minutes of what each arm did. A kill loses at most one stage. --short takes one
+small task, one budget and one student.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from common import Parser, machine, run_script, write_results
+from small_inputs import labelled_folder
+
+import edgekd
+from edgekd.data.load import load_dataset
+from edgekd.data.splitting import SplitPolicy
+from edgekd.errors import GateFailed
+from edgekd.pipeline.stage_table import SHARED
+from edgekd.recipe import Recipe, parse_recipe
+from edgekd.recipe.proposal import propose
+from edgekd.storage import digest, read_json
+
+STUDENTS = "slice:8@128,cnn:16@96,slice:12-8-11x0.35@128"
+SHORT: dict[str, Any] = {
+    "data": {"split": {"val": 0.2, "test": 0.3}, "views": {"views": 1}},
+    "teacher": {"model": "efficientnet-lite0", "input_size": 32},
+    "distill": {"schedule": {"epochs": 1, "batch_size": 16}},
+    "export": {"formats": ["tflite"], "calibration": 16},
+}
+# A limit that needs no file to be converted.
+SHORT_LIMIT = {"max_parameters": 5_000}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labelled ``photos``, and a folder of further ones without labels."""
+
+    name: str
+    photos: Path
+    pool: Path | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is run: a ``name`` for the table, and the student's table of the recipe; ``limit`` in bytes for auto."""
+
+    name: str
+    student: dict[str, Any]
+    limit: int | None
+
+
+def task_of(text: str) -> Task:
+    """NAME=FOLDER[,POOL]."""
+    name, _, places = text.partition("=")
+    photos, _, pool = places.partition(",")
+    return Task(name, Path(photos).resolve(), Path(pool).resolve() if pool else None)
+
+
+def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
+    """Every budget, and every student made by hand."""
+    auto = [
+        Arm(f"auto, {size} KB", {"model": "auto", "budget": {"max_size": size * 1000}}, size * 1000) for size in sizes
+    ]
+    return [*auto, *(Arm(student, {"model": student}, None) for student in students)]
+
+
+def recipe_of(task: Task, seed: int, student: dict[str, Any], *, short: bool) -> Recipe:
+    """The recipe that ``edgekd init`` proposes for the task, with another seed and student."""
+    places = {"source": str(task.photos), **({"unlabelled": str(task.pool)} if task.pool else {})}
+    if short:
+        table: dict[str, Any] = {**SHORT, "data": {**SHORT["data"], **places}}
+    else:
+        dataset = load_dataset(task.photos, unlabelled=task.pool, policy=SplitPolicy(val=0, test=0))
+        table = tomllib.loads(propose(dataset).to_toml(task.name, places))
+    table["data"].setdefault("split", {})["seed"] = seed
+    table |= {"name": task.name, "seed": seed, "student": student}
+    table["teacher"]["accept_weak"] = True
+    return parse_recipe(table, task.photos.parent / "recipe.toml")
+
+
+def run_arm(task: Task, seed: int, arm: Arm, work: Path, *, short: bool) -> dict[str, Any]:
+    """One arm's run up to its check, on the teacher and soft targets of its task and seed."""
+    base = work / f"{task.name}-{seed}"
+    recipe = recipe_of(task, seed, arm.student, short=short)
+    edgekd.run(recipe_of(task, seed, {"model": "cnn:4@32"}, short=short), base / "shared", until="soft_targets")
+    folder = base / digest(arm.student)[:12]
+    for stage in SHARED:
+        if (base / "shared" / stage / "stage.json").is_file() and not (folder / stage).is_dir():
+            shutil.copytree(base / "shared" / stage, folder / stage)
+    row = {"task": task.name, "seed": seed, "arm": arm.name, "limit": arm.limit}
+    try:
+        failed = edgekd.run(recipe, folder, until="check").failed_gates
+    except GateFailed as error:
+        return {**row, "student": None, "error": str(error)}
+    return {**row, **numbers(folder, arm), "failed_gates": [gate["name"] for gate in failed]}
+
+
+def numbers(folder: Path, arm: Arm) -> dict[str, Any]:
+    """What a run's check says, and the minutes of what was not shared."""
+    check, facts = read_json(folder / "check" / "check.json"), read_json(folder / "run.json")
+    rows = {row["row"]: row for row in check["rows"]}
+    own = [path for path in folder.glob("*/stage.json") if path.parent.name not in SHARED]
+    metric = check["metric"]
+    return {
+        "student": facts.get("student", {}).get("student", arm.student["model"]),
+        "size_bytes": rows["int8_tflite"]["size_bytes"],
+        "metric": metric,
+        **{name: rows[name][metric]["value"] for name in ("int8_tflite", "labels_only", "distilled", "teacher")},
+        "shipped": check["shipped"]["row"],
+        "n": check["n"],
+        "minutes": sum(read_json(path)["seconds"] for path in own) / 60,
+    }
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean."""
+    return float(np.mean(values))
+
+
+def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each task and arm the means over its seeds."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["task"], row["arm"]), []).append(row)
+    lines = []
+    for (task, arm), all_of in found.items():
+        done = [row for row in all_of if row["student"]]
+        line: dict[str, Any] = {"task": task, "arm": arm, "limit": all_of[0]["limit"], "runs": len(all_of)}
+        line["none_fits"] = len(all_of) - len(done)
+        if done:
+            keys = ("size_bytes", "int8_tflite", "labels_only", "distilled", "teacher", "minutes")
+            line |= {key: mean([row[key] for row in done]) for key in keys}
+            line["students"] = sorted({str(row["student"]) for row in done})
+            line["failed"] = sum(bool(row["failed_gates"]) for row in done)
+            line["gap_recovered"] = recovered(line)
+        lines.append(line)
+    return lines
+
+
+def recovered(line: dict[str, Any]) -> float | None:
+    """Of the gap between labels alone and the teacher, the share that the int8 file recovers; None below 3 points."""
+    gap = line["teacher"] - line["labels_only"]
+    return (line["int8_tflite"] - line["labels_only"]) / gap if gap > 0.03 else None
+
+
+def against_hand(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For every budget the mean over tasks of auto, and of the best by hand among those that are as small."""
+    lines = []
+    for limit in sorted({line["limit"] for line in summary if line["limit"]}):
+        auto, hand = [], []
+        for line in summary:
+            if line["limit"] != limit or "int8_tflite" not in line:
+                continue
+            others = [
+                other["int8_tflite"]
+                for other in summary
+                if other["task"] == line["task"] and other["limit"] is None and other["size_bytes"] <= limit
+            ]
+            if others:
+                auto.append(line["int8_tflite"])
+                hand.append(max(others))
+        values = {"tasks": len(auto), "auto": mean(auto) if auto else None, "hand": mean(hand) if hand else None}
+        lines.append({"limit": limit, **values})
+    return lines
+
+
+def percent(value: float | None) -> str:
+    """A share in percent."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The page of the results."""
+    lines = [
+        "# Students within a budget", "",
+        f"Means over {results['seeds']} seeds; test photos judged and decided nothing. Minutes are of what the arm did "
+        "after the teacher and its soft targets.", "",
+        "| task | arm | bytes | int8 | labels alone | distilled | teacher | gap recovered | gates failed | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for line in results["summary"]:
+        if "int8_tflite" not in line:
+            lines.append(f"| {line['task']} | {line['arm']} | nothing is within the budget | | | | | | | |")
+            continue
+        values = " | ".join(percent(line[key]) for key in ("int8_tflite", "labels_only", "distilled", "teacher"))
+        lines.append(
+            f"| {line['task']} | {line['arm']} | {line['size_bytes']:,.0f} | {values} | "
+            f"{percent(line['gap_recovered'])} | {line['failed']} of {line['runs']} | {line['minutes']:.1f} |"
+        )
+    lines += ["", "| at most | tasks | auto | best by hand |", "|---|---|---|---|"]
+    for line in results["against_hand"]:
+        lines.append(
+            f"| {line['limit']:,} bytes | {line['tasks']} | {percent(line['auto'])} | {percent(line['hand'])} |"
+        )
+    lines += ["", "What `auto` chose:", ""]
+    lines += [
+        f"- {line['task']}, {line['arm']}: {', '.join(f'`{name}`' for name in line['students'])}"
+        for line in results["summary"]
+        if line["limit"] and "students" in line
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run every arm of every task and seed, and write ``results/``."""
+    parser = Parser(__file__, __doc__, work="the runs")
+    parser.add_argument("--task", action="append", default=[], help="NAME=FOLDER[,POOL]; may be repeated")
+    parser.add_argument("--sizes", default="50,100,200,400", help="KB of the int8 file [50,100,200,400]")
+    parser.add_argument("--students", default=STUDENTS, help=f"students made by hand [{STUDENTS}]")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each [3]")
+    arguments = parser.parse()
+    tasks = [task_of(text) for text in arguments.task]
+    arms = arms_of([int(size) for size in arguments.sizes.split(",")], arguments.students.split(","))
+    seeds = arguments.seeds
+    if arguments.short:
+        tasks, seeds = [Task("lights", labelled_folder(arguments.work / "photos", 20), None)], 1
+        arms = [
+            Arm("auto", {"model": "auto", "budget": SHORT_LIMIT}, None),
+            Arm("cnn:2@32", {"model": "cnn:2@32"}, None),
+        ]
+    elif not tasks:
+        parser.error("needs --task NAME=FOLDER[,POOL]")
+    rows = []
+    for task in tasks:
+        for seed in range(seeds):
+            for arm in arms:
+                rows.append(run_arm(task, seed, arm, arguments.work, short=arguments.short))
+                print(f"{task.name}, seed {seed}, {arm.name}: {rows[-1]}", flush=True)
+    summary = summary_of(rows)
+    results = {
+        "schema": 1, "seeds": seeds, "rows": rows, "summary": summary, "against_hand": against_hand(summary),
+        "machine": machine(),
+    }  # fmt: skip
+    write_results(arguments.out, "budget", results, markdown(results))
+
+
+if __name__ == "__main__":
+    run_script(main)
