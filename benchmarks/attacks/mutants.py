@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mutations import mutate
+from mutations import KINDS, mutate
 from onnx_edits import edited_onnx, endless_onnx
 from room import CLASSES, Outcome, Room
 from table_edits import edited_tables
@@ -104,7 +104,7 @@ def other_files(room: Room, count: int) -> Outcome:
         generator = np.random.default_rng([SEED, index])
         content = sources[kind].read_bytes()
         structured = kind == "keras" and index % 8 < 4
-        mutant = _edited_config(content, generator) if structured else mutate(content, index, SEED)[1]
+        mutant = _edited_config(content, generator) if structured else _damaged(content, index)
         path = folder / f"o{index:04d}.{kind}"
         path.write_bytes(mutant)
         jobs.append({"id": f"{kind} {path.name}", "argv": _other_words(room, kind, path)})
@@ -113,6 +113,12 @@ def other_files(room: Room, count: int) -> Outcome:
     outcome = judge_all(room, jobs, folder)
     outcome.remark = f"{', '.join(f'.{kind}' for kind in sources)}; and an archive of each kind that unpacks to 40 GB"
     return outcome
+
+
+def _damaged(content: bytes, index: int) -> bytes:
+    """The damage of that index, of all kinds but the last one, which edits the tables of exported files."""
+    turn, kind = divmod(index, len(KINDS) - 1)
+    return mutate(content, turn * len(KINDS) + kind, SEED)[1]
 
 
 def judge_all(room: Room, jobs: list[dict[str, Any]], folder: Path) -> Outcome:

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgekd import processes
 from edgekd.errors import ArtifactError, UsageError
-from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.formats import ort_file, tflite_file
 from edgekd.formats.artifact import read_content
 from edgekd.text import last_line
 
@@ -22,15 +22,6 @@ Shapes = Mapping[str, Sequence[int]]
 TIMEOUT_S = 300.0
 # Of one inference, before a file is used.
 TRIAL_S = 60.0
-# What classifiers are mostly made of; not among them: loops, and ops whose constants say how large a result is.
-_BOUNDED = frozenset((
-    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv",
-    "DequantizeLinear", "Div", "Dropout", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gemm", "GlobalAveragePool",
-    "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax",
-    "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Pow", "PRelu", "QuantizeLinear", "ReduceMax", "ReduceMean",
-    "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
-    "Sum", "Tanh", "Transpose", "Unsqueeze",
-))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,19 +62,7 @@ def probe(
     Raises: RefusedError if the runtime does not load it; ArtifactError if it crashes or exceeds ``timeout_s``;
         UsageError for shapes that do not fit.
     """
-    argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), "run" if run else "read"]
-    argv.append(json.dumps({name: list(shape) for name, shape in (shapes or {}).items()}))
-    ended = processes.run(argv, timeout_s, env={**os.environ, "TMPDIR": tempfile.gettempdir()})
-    doing, result = _parse_progress(ended.stdout)
-    if ended.killed is not None:
-        why = f"took more than {timeout_s:g} s" if ended.killed == "late" else "wrote output without end"
-        raise ArtifactError(_message(path, f"{doing} {why} and was stopped"))
-    if result is None:
-        raise ArtifactError(_message(path, f"{doing} {_death(ended.status, ended.stderr)}"))
-    if "misfit" in result:
-        raise UsageError(f"{path}: {result['misfit']}")
-    if "refused" in result:
-        raise RefusedError(_message(path, str(result["refused"])), str(result["refused"]))
+    result = _child(path, kind, "run" if run else "read", timeout_s, shapes or {})
     delegated = result.get("delegated")
     return Probe(
         ran=run,
@@ -98,26 +77,40 @@ def probe(
     )
 
 
-def check_runs(path: Path, *, timeout_s: float = TRIAL_S) -> None:
-    """Run a file once on zeros in a child process, before it is opened in this one; other formats are not run.
+def _child(path: Path, kind: str, mode: str, timeout_s: float, shapes: Shapes) -> dict[str, Any]:
+    """What the child process says of a file. Raises as ``probe`` does."""
+    argv = [sys.executable, "-m", "edgekd.inspection.probe_child", kind, str(path.absolute()), mode]
+    argv.append(json.dumps({name: list(shape) for name, shape in shapes.items()}))
+    ended = processes.run(argv, timeout_s, env={**os.environ, "TMPDIR": tempfile.gettempdir()})
+    doing, result = _parse_progress(ended.stdout)
+    if ended.killed is not None:
+        why = f"took more than {timeout_s:g} s" if ended.killed == "late" else "wrote output without end"
+        raise ArtifactError(_message(path, f"{doing} {why} and was stopped"))
+    if result is None:
+        raise ArtifactError(_message(path, f"{doing} {_death(ended.status, ended.stderr)}"))
+    if "misfit" in result:
+        raise UsageError(f"{path}: {result['misfit']}")
+    if "refused" in result:
+        raise RefusedError(_message(path, str(result["refused"])), str(result["refused"]))
+    return result
 
-    A crafted .tflite can crash LiteRT, and this process with it, although its structure is sound. ONNX Runtime checks
-    what it loads, so an .onnx is run only where an op of it could run for ever or take all memory.
+
+def check_runs(path: Path, *, timeout_s: float = TRIAL_S) -> None:
+    """Run a file on zeros in a child process, before it is opened in this one; an .ort is not run.
+
+    A crafted file can crash LiteRT or ONNX Runtime, and this process with it, although its structure is sound; or run
+    for ever, or take all memory. It is run by one thread and by two, because some crash by one of them alone.
 
     Raises: ArtifactError if it cannot be read, crashes, exceeds ``timeout_s``, or is a .tflite that fails.
     """
     content = read_content(path)
     if content[4:8] == tflite_file.IDENTIFIER:
-        failure = probe(path, "tflite", timeout_s=timeout_s).failed
-        if failure is not None:
-            raise ArtifactError(_message(path, failure))
-    elif content[4:8] != ort_file.IDENTIFIER and _is_unbounded(content, str(path)):
-        probe(path, "onnx", timeout_s=timeout_s)
-
-
-def _is_unbounded(content: bytes, name: str) -> bool:
-    """Whether an .onnx holds an op that is not known to end soon in memory in proportion to what it takes."""
-    return any(node.op not in _BOUNDED for node in onnx_file.read(content, name).nodes)
+        result = _child(path, "tflite", "try", timeout_s, {})
+        if "failed" in result:
+            raise ArtifactError(_message(path, str(result["failed"])))
+    elif content[4:8] != ort_file.IDENTIFIER:
+        # What does not run on zeros of a guessed size may run on photos of its own.
+        _child(path, "onnx", "try", timeout_s, {})
 
 
 def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:

@@ -1,4 +1,6 @@
-"""Child process of ``probe``: ``python -m edgekd.inspection.probe_child FORMAT PATH RUN SHAPES``.
+"""Child process of ``probe``: ``python -m edgekd.inspection.probe_child FORMAT PATH MODE SHAPES``.
+
+MODE is "run", "read" (only infer an .onnx file's shapes) or "try" (only run it, by one thread and by two).
 
 A foreign file with a valid structure may still crash a runtime, so this process may die. Every line
 on stdout is JSON: {"doing": ...} before each step, and {"done": {...}} at the end. SHAPES is a JSON object of the
@@ -23,7 +25,7 @@ _MEMORY_BYTES = 12 << 30
 
 def main(arguments: list[str]) -> int:
     """Probe one file; a runtime that refuses it is a result, not an error."""
-    kind, path, run = arguments[0], Path(arguments[1]), arguments[2] == "run"
+    kind, path, mode = arguments[0], Path(arguments[1]), arguments[2]
     given = json.loads(arguments[3]) if len(arguments) > 3 else {}
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
@@ -37,21 +39,23 @@ def main(arguments: list[str]) -> int:
         output.flush()
 
     if kind == "tflite":
-        result = _tflite(path, given, say) if run else {}
+        result = {} if mode == "read" else _tflite(path, given, say)
+        if mode == "try" and not {"misfit", "refused", "failed"} & set(result):
+            result = _tflite(path, given, say, threads=2)
     else:
-        from edgekd.inspection.probe_onnx import probe_onnx
+        from edgekd.inspection.probe_onnx import probe_onnx, try_onnx
 
-        result = probe_onnx(path, run, given, say)
+        result = try_onnx(path, say) if mode == "try" else probe_onnx(path, mode == "run", given, say)
     say({"done": result})
     return 0
 
 
-def _tflite(path: Path, given: dict[str, Shape], say: Say) -> dict[str, Any]:
+def _tflite(path: Path, given: dict[str, Shape], say: Say, threads: int = 1) -> dict[str, Any]:
     from ai_edge_litert.interpreter import Interpreter
 
     say({"doing": "loading it into LiteRT"})
     try:
-        interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
+        interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
         details = interpreter.get_input_details()
         say({"doing": "allocating its tensors in LiteRT"})
         free = {entry["name"]: _signature(entry) for entry in details}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import tempfile
 from pathlib import Path
@@ -49,6 +51,25 @@ def probe_onnx(path: Path, run: bool, given: dict[str, Shape], say: Say) -> dict
         result["types"] = _types(path, result["shapes"])
     result["types"] |= _measured(path, result["types"], result["shapes"])
     return result
+
+
+def try_onnx(path: Path, say: Say) -> dict[str, Any]:
+    """Load the file and run it on zeros, by one thread and by two."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    for threads in (1, 2):
+        say({"doing": "loading it into ONNX Runtime"})
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # An error is told by whoever opens it, and runs it on photos of the right size.
+        with contextlib.suppress(Exception):
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            say({"doing": "running it in ONNX Runtime"})
+            free = {value.name: list(value.shape) for value in session.get_inputs()}
+            run_first(free, {}, functools.partial(_run, session))
+    return {}
 
 
 def _measured(path: Path, types: dict[str, Any], shapes: dict[str, Shape]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
 from edgekd.quiet import quiet
 from edgekd.runtime.runner import batches, check_images, put_rows, read_scores, to_probabilities
+from edgekd.text import first_line
 
 _BATCH = 16
 
@@ -68,21 +69,30 @@ class LitertRunner:
         return self._artifact
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]. Raises UsageError."""
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]. Raises UsageError, ArtifactError."""
         check_images(images, self._artifact)
         spec = self._artifact.outputs[0]
         rows = np.zeros((len(images), len(self._artifact.labels)), np.float32)
         for part, batch in batches(images, self._artifact, _BATCH):
-            self._resize(batch.shape)
-            self._interpreter.set_tensor(self._input, batch)
-            self._interpreter.invoke()
-            values = self._interpreter.get_tensor(self._output)
+            values = self._invoke(batch)
             if self._artifact.feed is not None:
                 probabilities = read_scores(values, self._artifact)
             else:
                 probabilities = to_probabilities(values, spec.scale or 1.0, spec.zero_point or 0)
             put_rows(rows, part, probabilities, self._artifact)
         return rows
+
+    def _invoke(self, batch: NDArray[Any]) -> NDArray[Any]:
+        try:
+            self._resize(batch.shape)
+            self._interpreter.set_tensor(self._input, batch)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise ArtifactError(
+                f"LiteRT does not run {self._artifact.path} on a photo: {first_line(error)}. Export it again"
+            ) from None
+        values: NDArray[Any] = self._interpreter.get_tensor(self._output)
+        return values
 
     def _resize(self, shape: tuple[int, ...]) -> None:
         # Only a dimension that the file calls free is ever changed: strict refuses others.

@@ -53,9 +53,9 @@ def check_specs(artifact: Artifact) -> None:
             f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, "
             f"{', '.join(map(str, size))}]. Export it again"
         )
-    if isinstance(image.shape[0], int) and image.shape[0] > LARGEST_BATCH:
+    if isinstance(image.shape[0], int) and not 1 <= image.shape[0] <= LARGEST_BATCH:
         raise ArtifactError(
-            f"{artifact.path} takes {image.shape[0]:,} images at once, of which {LARGEST_BATCH:,} are the most. "
+            f"{artifact.path} takes {image.shape[0]:,} images at once; 1 to {LARGEST_BATCH:,} are possible. "
             "Export it with a batch of 1"
         )
     if len(scores.shape) != 2 or scores.shape[1] != len(artifact.labels) or scores.dtype not in ("float32", "uint8"):

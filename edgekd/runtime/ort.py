@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekd.errors import ArtifactError
 from edgekd.formats.artifact import Artifact
 from edgekd.runtime.runner import batches, check_images, put_rows, read_scores, to_probabilities
+from edgekd.text import first_line
 
 # On by default since 1.31; it must be off before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -62,11 +63,16 @@ class OrtRunner:
         return self._artifact
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]. Raises UsageError."""
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]. Raises UsageError, ArtifactError."""
         check_images(images, self._artifact)
         rows = np.zeros((len(images), len(self._artifact.labels)), np.float32)
         for part, batch in batches(images, self._artifact, _BATCH):
-            values = self._session.run([self._artifact.outputs[0].name], {self._artifact.inputs[0].name: batch})[0]
+            try:
+                values = self._session.run([self._artifact.outputs[0].name], {self._artifact.inputs[0].name: batch})[0]
+            except Exception as error:  # its own exception types share no base but this
+                raise ArtifactError(
+                    f"ONNX Runtime does not run {self._artifact.path} on a photo: {first_line(error)}. Export it again"
+                ) from None
             if self._artifact.feed is not None:
                 probabilities = read_scores(values, self._artifact)
             else:

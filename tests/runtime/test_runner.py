@@ -72,11 +72,25 @@ def test_running_imports_neither_tensorflow_nor_keras(exported: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("name", ["int8.tflite", "float32.onnx"])
-def test_a_batch_that_fills_the_memory_is_refused(exported: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(("batch", "said"), [(1 << 20, "1,048,576"), (0, "0")])
+def test_a_batch_of_none_or_that_fills_the_memory_is_refused(
+    exported: dict[str, Any], name: str, batch: int, said: str
+) -> None:
     image = exported[name].inputs[0]
-    crafted = replace(exported[name], inputs=(replace(image, shape=(1 << 20, *image.shape[1:])),))
-    with pytest.raises(ArtifactError, match="takes 1,048,576 images at once, of which 1,024 are the most"):
+    crafted = replace(exported[name], inputs=(replace(image, shape=(batch, *image.shape[1:])),))
+    with pytest.raises(ArtifactError, match=f"takes {said} images at once; 1 to 1,024 are possible"):
         open_runner(crafted)
+
+
+@pytest.mark.parametrize("name", ["int8.tflite", "float32.onnx"])
+def test_a_file_that_fails_on_a_photo_is_one_error(exported: dict[str, Any], name: str) -> None:
+    runner: Any = open_runner(exported[name])
+    # A file's own record may say another batch than its graph takes, as a crafted one does.
+    image = exported[name].inputs[0]
+    lies = replace(exported[name], inputs=(replace(image, shape=(3, *image.shape[1:])),), layout="nchw")
+    runner._artifact = lies
+    with pytest.raises(ArtifactError, match=rf"does not run .*tiny\.{name} on a photo: .*Export it again"):
+        runner.run(np.zeros((3, 48, 48, 3), np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(1, 24), (1,), (0, 3), (8, 8, 3)])
