@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit.aligned import added_channels
 from edgekd.export.emit.builder import OnnxBuilder
 from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, names_of
 
@@ -37,6 +38,8 @@ class Context:
         self.where = where
         self.onnx = OnnxBuilder()
         self._names: dict[int, str] = {}
+        # Channels of zeros behind those that a tensor has in the .tflite.
+        self.added = added_channels(graph)
         # Spatial zero padding (top, bottom, left, right) not emitted yet, by its output tensor.
         self.pending_pads: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
 
@@ -180,28 +183,40 @@ class Context:
             limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
         return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{activation.lower()}")
 
-    def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...], axis: int = 0) -> str:
-        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``."""
+    def weights(
+        self,
+        index: int,
+        order: tuple[int, ...],
+        shape: tuple[int, ...],
+        axis: int = 0,
+        added: tuple[int, int] = (0, 0),
+    ) -> str:
+        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``.
+
+        Zeros are ``added`` behind the first two axes.
+        """
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = np.ascontiguousarray(tensor.data.transpose(order)).reshape(shape)
+        if any(added):
+            data = np.pad(data, [(0, added[0]), (0, added[1]), *((0, 0) for _ in shape[2:])])
         if self.is_float(index):
             return self.onnx.constant(data)
-        scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
+        scales = _grow(tensor.scales, added[axis]) if len(tensor.scales) > 1 else tensor.scales[0]
         inputs = [self.onnx.constant(value) for value in (data, np.asarray(scales, np.float32))]
         # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
         inputs.append(self.onnx.constant(np.zeros(np.shape(scales), np.int8), shared=False))
         return self._dequantize_constant(inputs, self.name(index), axis if np.ndim(scales) else None)
 
-    def bias(self, index: int) -> str:
-        """A float view of a constant int32 bias."""
+    def bias(self, index: int, added: int = 0) -> str:
+        """A float view of a constant int32 bias, with zeros ``added`` behind it."""
         tensor = self.tensor(index)
         assert tensor.data is not None
         if self.is_float(index):
             return self.onnx.constant(tensor.data)
-        scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
+        scales = np.asarray(_grow(tensor.scales, added) if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
         # int32 has no zero point in ONNX: written out, they took as much as the biases.
-        inputs = [self.onnx.constant(value) for value in (tensor.data, scales)]
+        inputs = [self.onnx.constant(value) for value in (np.pad(tensor.data, (0, added)), scales)]
         return self._dequantize_constant(inputs, self.name(index), 0 if scales.ndim else None)
 
     def name(self, index: int) -> str:
@@ -216,6 +231,11 @@ class Context:
 def of_photo(shape: Sequence[int]) -> tuple[int, ...]:
     """A TFLite tensor's shape without the batch, which is an axis 0 of size 1."""
     return tuple(shape[1:] if shape and shape[0] == 1 else shape)
+
+
+def _grow(scales: NDArray[np.float32], added: int) -> NDArray[np.float32]:
+    # Zeros are zeros by any scale.
+    return np.pad(scales, (0, added), mode="edge")
 
 
 def _quantize_bound(bound: float, scale: np.float32, zero_point: int) -> int:
