@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from edgekd.export.emit import grouped_columns
 from edgekd.export.emit.context import Context
 from edgekd.export.emit.layout import (
     check_single_image,
@@ -154,6 +155,9 @@ def _convolve(context: Context, op: TfliteOp, weights: str, kernel: tuple[int, i
         "group": groups,
         "pads": pads(context, op, kernel, strides, dilations),
     }
+    if op.name == "CONV_2D" and grouped_columns.fits(context, op, attributes["pads"], strides, dilations):
+        grouped_columns.emit(context, op, attributes["pads"], strides[0])
+        return
     # A PAD that only this op reads is not emitted: it is part of the pads above.
     source = context.pending_pads.get(op.inputs[0], (op.inputs[0], ()))[0]
     inputs = [context.real(op, source), weights]
