@@ -18,7 +18,7 @@ check_command, predict_command, inspect_command
                             an exported file: scored, run on photos, looked into
 golden_command              vectors that a port is tested against
 bench_command, compare_command, devices_command
-                            measurements: bench_inputs says what is measured
+                            measurements: bench_inputs says what is measured, bench_profile times ops
 report_command              reports, rendered again
 doctor_command              what is installed
 model_options               what another tool's file takes and gives, for every command

@@ -15,7 +15,7 @@ from edgekd.export.emit import (
     tables,
 )
 from edgekd.export.emit.builder import BATCH
-from edgekd.export.emit.context import Context
+from edgekd.export.emit.context import Context, Photo
 from edgekd.export.onnx_pack import pack
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
@@ -104,6 +104,7 @@ def from_tflite(content: bytes, record: Record, *, name: str, batch: Batch = "dy
     image = INPUT_NAME
     if not channels_first:
         image = context.onnx.node("Transpose", [INPUT_NAME], "image_nchw", {"perm": [0, 3, 1, 2]})
+        context.photo = Photo(INPUT_NAME, image)
     context.bind(source.index, image)
     for op in graph.ops:
         emit = EMITTERS.get(op.name)

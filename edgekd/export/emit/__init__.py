@@ -3,4 +3,5 @@
 - ``builder``: collects ONNX nodes; ``context``: the state of one translation; ``layout``: the order of axes
 - ``elementwise``, ``tables``, ``hard_swish``: functions of values; ``linear``, ``pooling``: sums over them
 - ``moving``, ``slicing``, ``padding``, ``joining``: the values themselves
+- ``aligned``, ``grouped_columns``: forms that ONNX Runtime has fast kernels for
 """

@@ -48,6 +48,16 @@ class OnnxBuilder:
         self._nodes.append((op, list(inputs), output, dict(attributes or {})))
         return output
 
+    def _drop_unused(self, final: str) -> set[str]:
+        # What an emitter wrote before another found a shorter way.
+        used, kept = {final}, []
+        for node in reversed(self._nodes):
+            if node[2] in used:
+                kept.append(node)
+                used.update(node[1])
+        self._nodes = kept[::-1]
+        return used
+
     def _short_names(self) -> dict[str, str]:
         # In small files names take more bytes than biases. What a person looks for keeps its name: the quantized result
         # of each layer, and each node that computes.
@@ -59,6 +69,7 @@ class OnnxBuilder:
         import onnx
         from onnx import helper, numpy_helper
 
+        used = self._drop_unused(final)
         renamed = {**self._short_names(), final: output[0]}
         nodes = []
         for op, inputs, out, attributes in self._nodes:
@@ -72,7 +83,7 @@ class OnnxBuilder:
             name,
             [helper.make_tensor_value_info(image[0], kinds[image[1]], image[2])],
             [helper.make_tensor_value_info(output[0], kinds[output[1]], output[2])],
-            [numpy_helper.from_array(value, constant) for constant, value in self._values],
+            [numpy_helper.from_array(value, constant) for constant, value in self._values if constant in used],
         )
         return helper.make_model(
             graph,

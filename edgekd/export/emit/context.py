@@ -7,12 +7,13 @@ the order of their axes. The inputs and outputs of float ops stay float.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import UnsupportedOpError
+from edgekd.export.emit.aligned import added_channels
 from edgekd.export.emit.builder import OnnxBuilder
 from edgekd.formats.tflite_file import TfliteGraph, TfliteOp, TfliteTensor, names_of
 
@@ -29,14 +30,24 @@ _BOUNDS: dict[str, tuple[float, float] | None] = {
 }
 
 
+class Photo(NamedTuple):
+    """The graph's input as it comes, and its ONNX value with channels first."""
+
+    nhwc: str
+    nchw: str
+
+
 class Context:
-    """The state of one translation."""
+    """The state of one translation; ``photo`` is the input where its channels come last."""
 
     def __init__(self, graph: TfliteGraph, where: str) -> None:
         self.graph = graph
         self.where = where
         self.onnx = OnnxBuilder()
         self._names: dict[int, str] = {}
+        self.photo: Photo | None = None
+        # Channels of zeros behind those that a tensor has in the .tflite.
+        self.added = added_channels(graph)
         # Spatial zero padding (top, bottom, left, right) not emitted yet, by its output tensor.
         self.pending_pads: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
 
@@ -180,28 +191,46 @@ class Context:
             limits = [self.onnx.constant(np.array(limit, np.uint8)) for limit in (low, high)]
         return self.onnx.node("Clip", [name, *limits], f"{self.name(op.outputs[0])}_{activation.lower()}")
 
-    def weights(self, index: int, order: tuple[int, ...], shape: tuple[int, ...], axis: int = 0) -> str:
-        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``."""
+    def weights(
+        self,
+        index: int,
+        order: tuple[int, ...],
+        shape: tuple[int, ...],
+        axis: int = 0,
+        added: tuple[int, int] = (0, 0),
+    ) -> str:
+        """A float view of constant int8 weights, transposed by ``order`` to ``shape``, quantized along ``axis``.
+
+        Zeros are ``added`` behind the first two axes.
+        """
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = np.ascontiguousarray(tensor.data.transpose(order)).reshape(shape)
+        if any(added):
+            data = np.pad(data, [(0, added[0]), (0, added[1]), *((0, 0) for _ in shape[2:])])
         if self.is_float(index):
             return self.onnx.constant(data)
-        scales = tensor.scales if len(tensor.scales) > 1 else tensor.scales[0]
-        inputs = [self.onnx.constant(value) for value in (data, np.asarray(scales, np.float32))]
+        return self.int8_constant(index, data, added=added[axis], axis=axis)
+
+    def int8_constant(
+        self, index: int, data: NDArray[np.int8], repeats: int = 1, *, added: int = 0, axis: int = 0
+    ) -> str:
+        """A float view of int8 ``data`` with a tensor's scales: ``repeats`` times, then ``added`` more."""
+        scales = _scales(self.tensor(index), repeats, added)
+        inputs = [self.onnx.constant(value) for value in (data, scales)]
         # With session.x64quantprecision, ONNX Runtime rewrites a weight's zero point and fails where two share it.
         inputs.append(self.onnx.constant(np.zeros(np.shape(scales), np.int8), shared=False))
         return self._dequantize_constant(inputs, self.name(index), axis if np.ndim(scales) else None)
 
-    def bias(self, index: int) -> str:
-        """A float view of a constant int32 bias."""
+    def bias(self, index: int, added: int = 0, repeats: int = 1) -> str:
+        """A float view of a constant int32 bias, ``repeats`` times, with zeros ``added`` behind it."""
         tensor = self.tensor(index)
         assert tensor.data is not None
         if self.is_float(index):
             return self.onnx.constant(tensor.data)
-        scales = np.asarray(tensor.scales if len(tensor.scales) > 1 else tensor.scales[0], np.float32)
+        scales, data = _scales(tensor, repeats, added), np.pad(np.tile(tensor.data, repeats), (0, added))
         # int32 has no zero point in ONNX: written out, they took as much as the biases.
-        inputs = [self.onnx.constant(value) for value in (tensor.data, scales)]
+        inputs = [self.onnx.constant(value) for value in (data, scales)]
         return self._dequantize_constant(inputs, self.name(index), 0 if scales.ndim else None)
 
     def name(self, index: int) -> str:
@@ -216,6 +245,13 @@ class Context:
 def of_photo(shape: Sequence[int]) -> tuple[int, ...]:
     """A TFLite tensor's shape without the batch, which is an axis 0 of size 1."""
     return tuple(shape[1:] if shape and shape[0] == 1 else shape)
+
+
+def _scales(tensor: TfliteTensor, repeats: int, added: int) -> NDArray[np.float32]:
+    if len(tensor.scales) == 1:
+        return np.asarray(tensor.scales[0], np.float32)
+    # Zeros are zeros by any scale.
+    return np.pad(np.tile(tensor.scales, repeats), (0, added), mode="edge").astype(np.float32)
 
 
 def _quantize_bound(bound: float, scale: np.float32, zero_point: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from edgekd.export.emit import grouped_columns
 from edgekd.export.emit.context import Context
 from edgekd.export.emit.layout import (
     check_single_image,
@@ -28,7 +29,8 @@ def conv(context: Context, op: TfliteOp) -> None:
     channels = context.tensor(op.inputs[0]).shape[3]
     if channels % inputs:
         raise context.unsupported(op, f"{channels} channels do not divide into groups of {inputs}")
-    weights = context.weights(op.inputs[1], (0, 3, 1, 2), (output, inputs, height, width))
+    added = (context.added.get(op.outputs[0], 0), context.added.get(op.inputs[0], 0))
+    weights = context.weights(op.inputs[1], (0, 3, 1, 2), (output, inputs, height, width), added=added)
     _convolve(context, op, weights, (height, width), channels // inputs)
 
 
@@ -36,8 +38,9 @@ def depthwise_conv(context: Context, op: TfliteOp) -> None:
     """DEPTHWISE_CONV_2D: weights [1, kh, kw, C * multiplier], one group per channel."""
     _, height, width, output = context.tensor(op.inputs[1]).shape
     check_single_image(context, op, op.inputs[0])
-    weights = context.weights(op.inputs[1], (3, 0, 1, 2), (output, 1, height, width))
-    _convolve(context, op, weights, (height, width), context.tensor(op.inputs[0]).shape[3])
+    added = context.added.get(op.inputs[0], 0)
+    weights = context.weights(op.inputs[1], (3, 0, 1, 2), (output, 1, height, width), added=(added, 0))
+    _convolve(context, op, weights, (height, width), context.tensor(op.inputs[0]).shape[3] + added)
 
 
 def transpose_conv(context: Context, op: TfliteOp) -> None:
@@ -152,10 +155,13 @@ def _convolve(context: Context, op: TfliteOp, weights: str, kernel: tuple[int, i
         "group": groups,
         "pads": pads(context, op, kernel, strides, dilations),
     }
+    if op.name == "CONV_2D" and grouped_columns.fits(context, op, attributes["pads"], strides, dilations):
+        grouped_columns.emit(context, op, attributes["pads"], strides[0])
+        return
     # A PAD that only this op reads is not emitted: it is part of the pads above.
     source = context.pending_pads.get(op.inputs[0], (op.inputs[0], ()))[0]
     inputs = [context.real(op, source), weights]
     if len(op.inputs) > 2 and op.inputs[2] >= 0:
-        inputs.append(context.bias(op.inputs[2]))
+        inputs.append(context.bias(op.inputs[2], context.added.get(op.outputs[0], 0)))
     real = context.onnx.node("Conv", inputs, f"{context.name(op.outputs[0])}_conv", attributes)
     context.quantize(op, real, context.fused_activation(op))
