@@ -184,6 +184,7 @@ def render_devices(results: dict[str, Any]) -> str:
         "# Another tool's file, a teacher and a student on every device",
         "",
         "Milliseconds of a simulated phone or Pi mean nothing: their answers do. An emulated core counts instructions.",
+        "Times are invalid where other programs took the CPU, and are then not to be compared.",
         "",
         "| device | file | inputs | p50, or instructions | of the first file's | same answers as this machine |",
         "|---|---|---|---|---|---|",
@@ -194,7 +195,9 @@ def render_devices(results: dict[str, Any]) -> str:
             same = "–" if score is None else f"{score['n'] - score['differing']} of {score['n']}"
             ratio = "1" if name == part["baseline"] else "–" if estimate is None else f"{estimate:.3g}"
             device = DEVICES.get(part["device"].split(":")[0], part["device"])
-            lines.append(f"| {device} | {name} | {file['inputs']} | {central(file['summary'])} | {ratio} | {same} |")
+            standing = file["validity"]["standing"]
+            value = central(file["summary"]) + ("" if standing == "valid" else f" ({standing})")
+            lines.append(f"| {device} | {name} | {file['inputs']} | {value} | {ratio} | {same} |")
     lines += [f"\n{address}: {message}" for address, message in results["failed"].items()]
     return "\n".join(lines) + "\n"
 
