@@ -2,17 +2,19 @@
 whether it is so.
 
     python benchmarks/any_file/run.py --files DIR
-    python benchmarks/any_file/run.py --files-on-devices FILE... --data PHOTOS --device ADDRESS
+    python benchmarks/any_file/run.py --files-on-devices FILE... --data PHOTOS --device ADDRESS --work DIR
 
 DIR holds the files, such as those of wheels and npm packages. MACs are held against a counter that knows nothing of
 edgekd (``_counter.py``) and what runs against the runtimes themselves. An error that ``inspect`` names is false where
 the runtime runs the file. With ``--device`` the files of ``--files-on-devices`` (another tool's, a teacher, a student)
-are measured side by side on each device. --short takes three small files.
+are measured side by side on each device: ``pi`` and ``phone`` are the simulators of the tests, which need their Debian
+packages and root. --short takes three small files.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -24,11 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from click.testing import CliRunner
 from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
+from simulated import started
 
 from edgekd.cli import group
 from edgekd.errors import EdgekdError, GateFailed
 
 COUNTER = Path(__file__).with_name("_counter.py")
+DEVICES = {"adb": "a simulated phone (adb)", "ssh": "a simulated Raspberry Pi 5 (ssh)"}
 SMALL = ("float_keras.tflite", "tf2onnx_float.onnx", "flex.tflite")
 
 
@@ -37,7 +41,8 @@ def main() -> None:
     parser = Parser(__file__, __doc__)
     parser.add_argument("--files", type=Path, help="folder of .tflite and .onnx files [--short: three small ones]")
     parser.add_argument("--files-on-devices", type=Path, nargs="*", default=[], help="files to time on each device")
-    parser.add_argument("--device", action="append", default=[], help="address of a device; repeatable")
+    parser.add_argument("--device", action="append", default=[], help="address of a device, pi or phone; repeatable")
+    parser.add_argument("--work", type=Path, help="folder for the simulated devices [a temporary one]")
     parser.add_argument("--data", type=Path, help="photos for the devices")
     parser.add_argument(
         "--bench-option", action="append", default=[], help="further option of bench: --pixel-range=-1,1"
@@ -45,15 +50,15 @@ def main() -> None:
     arguments = parser.parse()
     if not (arguments.short or arguments.files or arguments.files_on_devices):
         parser.error("needs --files, or --files-on-devices. To see whether the script works, use --short alone")
-    started = time.monotonic()
+    began = time.monotonic()
     results = {"schema": 1, "machine": machine("cpu_model", "cores", "os", "runtimes")}
     if arguments.files or arguments.short:
         results["rows"] = [try_file(path) for path in files_of(arguments)]
-        results["seconds"] = round(time.monotonic() - started)
+        results["seconds"] = round(time.monotonic() - began)
         write_results(arguments.out, "any_file", results, render(results))
     if arguments.files_on_devices:
         results = {"schema": 1, "machine": results["machine"], **on_devices(arguments)}
-        results["seconds"] = round(time.monotonic() - started)
+        results["seconds"] = round(time.monotonic() - began)
         write_results(arguments.out, "devices", results, render_devices(results))
 
 
@@ -107,12 +112,15 @@ def time_of(text: str) -> dict[str, Any] | None:
 
 def on_devices(arguments: argparse.Namespace) -> dict[str, Any]:
     """The files side by side on each device, as bench's JSON has them."""
-    folder = temporary_folder()
-    options = [word for address in arguments.device for word in ("--device", address)]
-    status, text, error = call(
-        "bench", *map(str, arguments.files_on_devices), "--data", str(arguments.data), *options,
-        *arguments.bench_option, "--launches", "3", "--seconds", "0.3", "--out", str(folder), "--json",
-    )  # fmt: skip
+    folder, work = temporary_folder(), arguments.work or temporary_folder()
+    work.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as devices:
+        addresses = [devices.enter_context(started(name, work)) for name in arguments.device]
+        options = [word for address in addresses for word in ("--device", address)]
+        status, text, error = call(
+            "bench", *map(str, arguments.files_on_devices), "--data", str(arguments.data), *options,
+            *arguments.bench_option, "--out", str(folder), "--json",
+        )  # fmt: skip
     measured = json.loads(text) if text.strip() else {"devices": [], "failed": {}}
     return {"status": status, "error": error.strip().splitlines()[-1:] if status else [], **measured}
 
@@ -161,25 +169,35 @@ def _bench(row: dict[str, Any]) -> str:
     return f"{row['bench']['p50_ms']:.3g} ms ({row['bench']['inputs']} inputs)"
 
 
+def central(summary: dict[str, Any] | None) -> str:
+    """Milliseconds, or what an emulated core executes."""
+    if summary is None:
+        return "–"
+    if summary["instructions"] is not None:
+        return f"{summary['instructions'] / 1e6:,.1f} million instructions"
+    return f"{summary['p50_ms']:.3g} ms"
+
+
 def render_devices(results: dict[str, Any]) -> str:
     """The files on each device, as Markdown."""
     lines = [
         "# Another tool's file, a teacher and a student on every device",
         "",
-        "Milliseconds of a simulated phone mean nothing: its answers do. The emulated core counts instructions.",
+        "Milliseconds of a simulated phone or Pi mean nothing: their answers do. An emulated core counts instructions.",
+        "Times are invalid where other programs took the CPU, and are then not to be compared.",
         "",
-        "| device | file | inputs | p50, or instructions | same answers as this machine |",
-        "|---|---|---|---|---|",
+        "| device | file | inputs | p50, or instructions | of the first file's | same answers as this machine |",
+        "|---|---|---|---|---|---|",
     ]
     for part in results["devices"]:
         for name, file in part["files"].items():
-            summary, score = file["summary"], file["device_score"]
-            value = "–" if summary is None else f"{summary['p50_ms']:.3g} ms"
-            if summary and summary.get("instructions"):
-                value = f"{summary['instructions']} instructions"
+            score, estimate = file["device_score"], file["comparison"]["estimate"]
             same = "–" if score is None else f"{score['n'] - score['differing']} of {score['n']}"
-            device = part["device"] if not part["device"].startswith("adb:") else "adb: a simulated phone"
-            lines.append(f"| {device} | {name} | {file['inputs']} | {value} | {same} |")
+            ratio = "1" if name == part["baseline"] else "–" if estimate is None else f"{estimate:.3g}"
+            device = DEVICES.get(part["device"].split(":")[0], part["device"])
+            standing = file["validity"]["standing"]
+            value = central(file["summary"]) + ("" if standing == "valid" else f" ({standing})")
+            lines.append(f"| {device} | {name} | {file['inputs']} | {value} | {ratio} | {same} |")
     lines += [f"\n{address}: {message}" for address, message in results["failed"].items()]
     return "\n".join(lines) + "\n"
 

@@ -11,12 +11,10 @@ again, so that a killed run can be continued. The machine should be otherwise id
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from common import Parser, machine, run_script, write_results
+from simulated import SIMULATED, started
 from small_inputs import small_run
 
 from edgekd.bench import BenchPlan, BenchResult, BenchTarget, measure
@@ -44,7 +43,6 @@ from edgekd.preprocess import Preprocessing, decode, preprocess, resize
 from edgekd.report import format as fmt
 from edgekd.storage import read_json, write_json
 
-SIMULATED = ("pi", "phone")
 Size = tuple[int, int]
 
 
@@ -128,11 +126,11 @@ def measure_on(device: str, run: Path, photos: list[Path], plan: BenchPlan, work
     """The run's teacher and its int8 student on one device, started for it where it is a simulated one."""
     targets = [target_of(run, "teacher", "teacher", photos), target_of(run, "int8_tflite", "student", photos)]
     partial = out.with_suffix(".partial.json")
-    started = time.monotonic()
-    with STARTED[device](work) as address:
+    began = time.monotonic()
+    with started(device, work) as address:
         measure(targets, "teacher", plan, open_device(address), save_to=partial)
     partial.replace(out)
-    print(f"{device}, {out.stem}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    print(f"{device}, {out.stem}: {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 def target_of(run: Path, row: str, name: str, photos: list[Path]) -> BenchTarget:
@@ -141,50 +139,6 @@ def target_of(run: Path, row: str, name: str, photos: list[Path]) -> BenchTarget
     size = artifact.preprocessing
     images = np.stack([preprocess(path, None, size) for path in photos])
     return BenchTarget(name, artifact.path, artifact.format, images, raw=RawPhotosOf(photos)(size))
-
-
-@contextlib.contextmanager
-def host(work: Path) -> Iterator[str]:
-    """This machine."""
-    yield "host"
-
-
-@contextlib.contextmanager
-def pi(work: Path) -> Iterator[str]:
-    """A real sshd whose logins land in an arm64 root under qemu."""
-    from simulators.pi import Pi
-
-    from edgekd.devices.arm_root import make_root
-
-    root = make_root(Path(os.environ.get("EDGEKD_ARM_ROOT", work / "arm-root")))
-    state = work / f"pi-{time.time_ns()}"
-    state.mkdir()
-    machine_ = Pi(root, state)
-    os.environ["EDGEKD_SSH_CONFIG"], os.environ["XDG_STATE_HOME"] = str(machine_.config), str(state / "state")
-    try:
-        yield machine_.address
-    finally:
-        machine_.kill_sshd()
-
-
-@contextlib.contextmanager
-def phone(work: Path) -> Iterator[str]:
-    """AOSP's adbd with Android's shell and a Python, under qemu."""
-    from simulators.phone import Phone, adb_server, made_root
-
-    for name in ("phones", "adb"):
-        (work / name).mkdir(exist_ok=True)
-    with adb_server(work / "adb") as port:
-        os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
-        machine_ = Phone(made_root(work / "phones"), work / f"phone-{time.time_ns()}", python=True)
-        machine_.attach()
-        try:
-            yield machine_.address
-        finally:
-            machine_.close()
-
-
-STARTED: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = {"host": host, "pi": pi, "phone": phone}
 
 
 def compare_paths(name: str, photos: list[Path], passes: int) -> list[dict[str, Any]]:

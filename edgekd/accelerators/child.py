@@ -1,8 +1,9 @@
 """Child process of ``run_on``: ``python -m edgekd.accelerators.child REQUEST``. A driver may crash it.
 
 REQUEST is a JSON object: ``model``, ``accelerator``, ``folder`` (with input0.npy ..., one input a row, and where
-output0.npy ... are written) and ``order``, the graph's tensors that are its inputs and outputs. Every line on stdout is
-JSON: {"doing": ...} before each step, and {"done": {...}} at the end.
+output0.npy ... are written), ``order``, the graph's tensors that are its inputs and outputs, and ``budget_s``, the
+seconds after which no further input is run. Every line on stdout is JSON: {"doing": ...} before each step, and
+{"done": {...}} at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
         # Of the CPU, whose delegates are no accelerators to it, LiteRT says False.
         result["accelerated"] = bool(model.is_fully_accelerated()) if request["accelerator"] == "gpu" else None
         say({"doing": "running it"})
-        result["latency_ms"] = _run(model, request["order"], folder)
+        result["latency_ms"] = _run(model, request["order"], folder, request["budget_s"])
     except Exception as error:  # LiteRT raises several kinds
         say({"done": {**result, "refused": one_line(error, 400)}})
         return 0
@@ -79,8 +80,8 @@ def _compile(path: str, accelerator: str) -> Any:
     return CompiledModel.from_file(path, options=Options(HardwareAccelerator.CPU, cpu_options=cpu))
 
 
-def _run(model: Any, order: dict[str, list[int]], folder: Path) -> list[float]:
-    """Write the outputs of all inputs, and return the milliseconds of every inference after the first."""
+def _run(model: Any, order: dict[str, list[int]], folder: Path, budget_s: float) -> list[float]:
+    """Write the outputs of as many inputs as the time allows; the milliseconds of every inference after the first."""
     key = model.get_signature_by_index(0)["key"]
     details = model.get_input_tensor_details(key), model.get_output_tensor_details(key)
     names = [_names(found, wanted) for found, wanted in zip(details, (order["inputs"], order["outputs"]), strict=True)]
@@ -90,7 +91,10 @@ def _run(model: Any, order: dict[str, list[int]], folder: Path) -> list[float]:
     results: list[list[NDArray[Any]]] = [[] for _ in outputs]
     times: list[float] = []
     by_name = dict(zip(names[0], inputs, strict=True)), dict(zip(names[1], outputs, strict=True))
+    end = time.monotonic() + budget_s
     for row in range(len(fed[0])):
+        if row and time.monotonic() > end:
+            break
         for buffer, values in zip(inputs, fed, strict=True):
             buffer.write(np.ascontiguousarray(values[row]))
         start = time.perf_counter()

@@ -144,7 +144,7 @@ def propagate(network: Network, inputs: Mapping[str, Range]) -> tuple[dict[str, 
         limits.append(None if computed is None else computed.largest)
         for key in op.outputs:
             result = None if computed is None else activated(op, computed.result)
-            kept = stored(network.values[key], result)
+            kept = stored(network, key, result)
             if kept is not None and np.isfinite(kept.largest):
                 ranges[key] = kept
     return ranges, limits
@@ -157,7 +157,7 @@ def inputs_of(network: Network, model: Artifact | PlainModel) -> dict[str, Range
     for key in network.inputs:
         value = network.values[key]
         known = _of_photos(feed) if feed is not None and len(network.inputs) == 1 else None
-        kept = stored(value, known) or _of_type(value)
+        kept = stored(network, key, known) or _of_type(value)
         if kept is not None:
             ranges[key] = kept
     return ranges

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgekd.accelerators import elementwise, sums
 from edgekd.accelerators.ranges import Range, fit, of, times, union
 from edgekd.accelerators.sums import Sums, alone
-from edgekd.inspection.network import INTEGERS_8, Network, Op, Value
+from edgekd.inspection.network import INTEGERS_8, Network, Op
 
 Sources = Sequence[Range]
 Rule = Callable[[Network, Op, Sources], Sums | None]
@@ -50,21 +51,29 @@ def activated(op: Op, result: Range) -> Range:
     return result if name is None else result.clipped(*elementwise.LIMITS[name])
 
 
-def stored(value: Value, result: Range | None) -> Range | None:
+def stored(network: Network, key: str, result: Range | None) -> Range | None:
     """As the tensor holds it: a quantized one holds nothing outside of its scale; by as many channels as it has."""
+    value = network.values[key]
     if value.dtype in INTEGERS_8 and len(value.scales) == 1:
         limits = np.iinfo(value.dtype)
         zero = int(value.zero_points[0]) if len(value.zero_points) else 0
         low, high = ((end - zero) * float(value.scales[0]) for end in (limits.min, limits.max))
         result = of(low, high) if result is None else result.clipped(low, high)
-    if result is None or len(result) == 1 or value.shape is None:
+    if result is None or len(result) == 1:
         return result
-    return result if len(result) in _channels(value) else result.whole()
+    channels = _channels(network, key)
+    # A flattened image has its channels many times over.
+    flat = channels is not None and len(value.shape or ()) == 2 and channels % len(result) == 0
+    return result if channels is None or channels == len(result) or flat else result.whole()
 
 
-def _channels(value: Value) -> tuple[int, ...]:
-    shape = value.shape or ()
-    return tuple(size for size in (*shape[1:2], *shape[-1:]) if isinstance(size, int))
+def _channels(network: Network, key: str) -> int | None:
+    """How many channels a tensor has: along its last axis, of an .onnx with three or more axes along its second."""
+    shape = network.values[key].shape
+    if not shape:
+        return None
+    size = shape[1] if network.format == "onnx" and len(shape) >= 3 else shape[-1]
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _source(network: Network, op: Op, key: str, ranges: Mapping[str, Range]) -> Range | None:
@@ -78,25 +87,36 @@ def _source(network: Network, op: Op, key: str, ranges: Mapping[str, Range]) -> 
 
 def _weighted(network: Network, op: Op, sources: Sources) -> Sums | None:
     source = sources[_place(op)]
-    known = sums.weighted_sums(network, op, source)
+    # A matrix product's columns are along the last axis, which of an .onnx are the channels of matrices alone.
+    other_axis = network.format == "onnx" and op.kind in ("dense", "matmul") and _rank(network, op.inputs[0]) != 2
+    known = sums.weighted_sums(network, op, source.whole() if other_axis else source)
     if known is None and op.kind == "matmul" and np.isfinite(sources[1].largest):
-        return sums.product_sums(network, op, sources[0], sources[1])
-    return known
+        known = sums.product_sums(network, op, sources[0], sources[1])
+    return replace(known, result=known.result.whole()) if known is not None and other_axis else known
+
+
+def _rank(network: Network, key: str) -> int | None:
+    shape = network.values[key].shape
+    return None if shape is None else len(shape)
 
 
 def _moves(network: Network, op: Op, sources: Sources) -> Sums:
-    output = network.values[op.outputs[0]] if op.outputs else None
     source = union(sources) if op.type == "PACK" else sources[_place(op)]
-    if output is None or len(source) not in _channels(output) or op.type in _SHUFFLES:
-        # A flattened image keeps its channels: the layer after it sees them again.
-        flat = op.type in ("RESHAPE", "Reshape", "Flatten") and output is not None and len(output.shape or ()) == 2
-        source = source if flat and _is_multiple(output, source) else source.whole()
-    return alone(source)
+    keeps = op.type not in _SHUFFLES and _channels(network, op.outputs[0]) == len(source)
+    if keeps and op.type == "Reshape":
+        before, after = (network.values[key].sizes for key in (op.inputs[0], op.outputs[0]))
+        keeps = before is not None and after is not None and before[0] == after[0]
+    return alone(source if keeps or _is_flattened(network, op, source) else source.whole())
 
 
-def _is_multiple(output: Value | None, source: Range) -> bool:
-    last = (output.shape or (0,))[-1] if output is not None else 0
-    return isinstance(last, int) and last > 0 and last % len(source) == 0
+def _is_flattened(network: Network, op: Op, source: Range) -> bool:
+    """Whether it makes a row of an image: the layer after it sees the channels again."""
+    if op.type not in ("RESHAPE", "Reshape", "Flatten"):
+        return False
+    before, after = (network.values[key].sizes for key in (op.inputs[0], op.outputs[0]))
+    if before is None or after is None or len(after) != 2 or len(before) < 3 or after[1] != math.prod(before[1:]):
+        return False
+    return before[1 if network.format == "onnx" else -1] == len(source)
 
 
 def _pads(network: Network, op: Op, sources: Sources) -> Sums:
@@ -134,8 +154,19 @@ def _reduces(network: Network, op: Op, sources: Sources) -> Sums | None:
         count = None
     if count is None:
         return None
-    source = sources[0] if after is None or len(sources[0]) in after else sources[0].whole()
-    return sums.added_up(source, count, divided)
+    return sums.added_up(sources[0] if _keeps_channels(network, op) else sources[0].whole(), count, divided)
+
+
+def _keeps_channels(network: Network, op: Op) -> bool:
+    """Whether a reduction is known to leave the channels' axis alone."""
+    if op.type in ("AVERAGE_POOL_2D", "AveragePool", "GlobalAveragePool"):
+        return True
+    rank, constant = _rank(network, op.inputs[0]), network.constant(op.inputs[1]) if len(op.inputs) > 1 else None
+    given = op.attributes.get("axes") if constant is None else constant.data
+    if rank is None or given is None:
+        return False
+    channel = 1 if network.format == "onnx" and rank >= 3 else rank - 1
+    return channel not in {int(axis) % rank for axis in np.asarray(given).reshape(-1)}
 
 
 def _window(op: Op) -> int | None:
@@ -152,7 +183,8 @@ def _joins(network: Network, op: Op, sources: Sources) -> Sums:
     channel = 1 if network.format == "onnx" and rank >= 3 else rank - 1
     joined = Range(np.concatenate([one.low for one in sources]), np.concatenate([one.high for one in sources]))
     is_channel = rank > 0 and (axis + rank if axis < 0 else axis) == channel
-    return alone(joined if is_channel and len(joined) in _channels(output) else union(sources))
+    whole = is_channel and len(joined) == _channels(network, op.outputs[0])
+    return alone(joined if whole else union(sources))
 
 
 def _normalizes(network: Network, op: Op, sources: Sources) -> Sums | None:
@@ -169,7 +201,8 @@ def _normalizes(network: Network, op: Op, sources: Sources) -> Sums | None:
 
 _SHUFFLES = frozenset((
     "TRANSPOSE", "Transpose", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "DepthToSpace", "SpaceToDepth", "STRIDED_SLICE",
-    "SLICE", "Slice", "GATHER", "Gather", "REVERSE_V2", "TILE", "Tile", "BROADCAST_TO", "Expand", "PACK",
+    "SLICE", "Slice", "GATHER", "Gather", "REVERSE_V2", "TILE", "Tile", "BROADCAST_TO", "Expand", "PACK", "UNPACK",
+    "REDUCE_MAX", "REDUCE_MIN", "ReduceMax", "ReduceMin",
 ))  # fmt: skip
 _TABLE: dict[Rule, tuple[str, ...]] = {
     _weighted: (
@@ -178,8 +211,8 @@ _TABLE: dict[Rule, tuple[str, ...]] = {
     ),
     _moves: (
         *_SHUFFLES, "RESHAPE", "Reshape", "Flatten", "SQUEEZE", "Squeeze", "EXPAND_DIMS", "Unsqueeze", "Identity",
-        "Dropout", "MAX_POOL_2D", "MaxPool", "GlobalMaxPool", "REDUCE_MAX", "ReduceMax", "REDUCE_MIN", "ReduceMin",
-        "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SPLIT", "SPLIT_V", "Split", "UNPACK",
+        "Dropout", "MAX_POOL_2D", "MaxPool", "GlobalMaxPool", "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR", "SPLIT", "SPLIT_V", "Split",
     ),
     _pads: ("PAD", "PADV2", "MIRROR_PAD", "Pad"),
     _dequantizes: ("QUANTIZE", "DEQUANTIZE", "CAST", "Cast", "QuantizeLinear", "DequantizeLinear"),

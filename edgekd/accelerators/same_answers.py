@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,7 @@ def check_accelerators(
             for a file that takes no photos.
         accelerators: "cpu", "gpu", "cpu-fp16" (XNNPACK with half precision forced).
         labels: Class of each photo by number of the file's output, where known.
-        timeout_s: Seconds that one accelerator may take.
+        timeout_s: Seconds that one accelerator may take; in fewer than half of them it starts no further photo.
 
     Returns:
         One check an accelerator, in the order cpu, gpu, cpu-fp16.
@@ -148,7 +148,8 @@ def check_accelerators(
     network, inputs = read_graph(model.path), _inputs(model, images)
     cpu = run_on(model.path, network, inputs, "cpu", timeout_s=timeout_s)
     runs = [cpu if name == "cpu" else run_on(model.path, network, inputs, name, timeout_s=timeout_s) for name in names]
-    return tuple(_compare(model, network, run, cpu, labels) for run in runs)
+    photos_n = len(images) if isinstance(images, np.ndarray) else None
+    return tuple(_compare(model, network, run, cpu, labels, photos_n) for run in runs)
 
 
 def _inputs(
@@ -171,10 +172,14 @@ def _compare(
     run: AcceleratorRun,
     cpu: AcceleratorRun,
     labels: Sequence[int] | None,
+    photos_n: int | None,
 ) -> AcceleratorCheck:
+    compared = min(len(run.outputs[0]), len(cpu.outputs[0]))
+    run, cpu = (replace(one, outputs=tuple(output[:compared] for output in one.outputs)) for one in (run, cpu))
     pairs = list(zip(_real(network, run), _real(network, cpu), strict=True))
     difference = max(_difference(one, two) for one, two in pairs)
-    ours, theirs = _scores(model, network, run), _scores(model, network, cpu)
+    # A file of a fixed batch is filled up with its last photo.
+    ours, theirs = (_scores(model, network, one)[:photos_n] for one in (run, cpu))
     finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
     answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
     is_plain = isinstance(model, PlainModel)
@@ -194,7 +199,7 @@ def _compare(
         flips=flips,
         not_finite=int((~finite).sum()),
         latency_ms=float(np.median(run.latency_ms)) if run.latency_ms and not _is_emulated(run) else None,
-        right=None if labels is None else int((answers[: len(labels)] == np.asarray(labels)).sum()),
+        right=None if labels is None else int((answers == np.asarray(labels)[: len(answers)]).sum()),
         share=max(_share(one, two) for one, two in pairs) if is_plain else None,
     )
 

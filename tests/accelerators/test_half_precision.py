@@ -71,6 +71,18 @@ def test_intervals_hold_every_measured_value_and_sum(exported: dict[str, Any], i
     assert sum(limit is None for limit in limits) == 0
 
 
+@pytest.mark.parametrize(("shape", "kept"), [((1, 2, 4), 4), ((1, 8), 4), ((1, 4, 2), 1), ((4, 2), 1)])
+def test_a_reshape_keeps_the_ranges_of_channels_only_where_they_stay_channels(
+    shape: tuple[int, ...], kept: int
+) -> None:
+    values = {"x": Value("x", "x", "float32", (1, 1, 2, 4)), "y": Value("y", "y", "float32", shape)}
+    op = Op(0, "RESHAPE", "r", "other", ("x",), ("y",), "float32")
+    network = Network("tflite", values, (op,), ("x",), ("y",))
+    ranges, _ = propagate(network, {"x": Range(np.zeros(4), np.arange(1.0, 5.0))})
+    assert len(ranges["y"]) == kept
+    assert ranges["y"].high.max() >= 4
+
+
 def test_sums_of_products_are_those_of_litert(exported: dict[str, Any], images: Images) -> None:
     artifact = exported["float32.tflite"]
     network = read_graph(artifact.path)

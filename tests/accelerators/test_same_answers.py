@@ -106,6 +106,16 @@ def test_a_block_that_overflows_is_named_and_its_answers_in_half_precision_are_n
     assert "not finite for 8 of 8 photos" in forced.message
 
 
+def test_a_file_of_a_fixed_batch_counts_the_photos_that_were_given() -> None:
+    options = FileOptions(pixel_range=(0, 255))
+    file = open_model(Path(__file__).parents[1] / "golden" / "foreign" / "batch4.tflite", options)
+    size = file.preprocessing.height
+    (cpu,) = check_accelerators(file, smooth_images(6, size), ["cpu"], labels=[0] * 6)
+    assert (cpu.photos, cpu.flips, cpu.largest_difference) == (6, (), 0.0)
+    assert cpu.right is not None
+    assert cpu.right <= 6
+
+
 def test_the_log_of_litert_is_read() -> None:
     left = find_left(LOG, 400)
     assert (left.taken, left.ops) == (159, 388)
