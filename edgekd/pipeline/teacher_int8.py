@@ -49,7 +49,7 @@ def export_teacher_int8(
 
 def _some(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At most so many that a large teacher takes seconds, spread over all, which may be in the order of classes."""
-    return images[np.linspace(0, len(images) - 1, min(len(images), _MOST_PHOTOS)).astype(int)]
+    return np.asarray(images[np.linspace(0, len(images) - 1, min(len(images), _MOST_PHOTOS)).astype(int)])
 
 
 def missing_row(run: Path) -> dict[str, Any] | None:
