@@ -70,8 +70,9 @@ def convert(model: Any, calibration: Any, judged: tuple[Any, Any], *, is_small: 
     """The first int8 conversion within the bound and the ladder's step that made it. Raises GateFailed."""
     from edgekd.quantize.calibration import calibrate
     from edgekd.quantize.float_model import load_float_model
-    from edgekd.quantize.ladder import Judge, climb, ladder
+    from edgekd.quantize.ladder import Judge, climb
     from edgekd.quantize.ptq import find_float_ops, to_float32
+    from edgekd.quantize.rungs import ladder
 
     float_model = load_float_model(model)
     judge = Judge.from_float_file(to_float32(float_model).content, *judged, "accuracy", _MIN_AGREEMENT, calibration)

@@ -36,7 +36,7 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
 
     from edgekd.bench.before_after import changes
     from edgekd.bench.result import BenchResult
-    from edgekd.cli.console import print_json, table
+    from edgekd.cli.console import line, print_json, table
 
     earlier = BenchResult.load(before)
     compared = changes(earlier, BenchResult.load(after))
@@ -44,6 +44,9 @@ def command(before: Path, after: Path, max_slowdown: float | None, as_json: bool
         print_json([asdict(change) for change in compared])
     else:
         table(("file", "bytes", "after / before (95 %)", "verdict"), map(_cells, compared), left=4)
+        for change in compared:
+            for reason in change.comparison.reasons:
+                line(f"  {change.name}: {reason}")
     if max_slowdown is not None:
         _judge(compared, max_slowdown, "more instructions" if earlier.unit == "instructions" else "slower")
 
@@ -77,5 +80,5 @@ def _cells(change: Change) -> tuple[str, ...]:
         change.name,
         "same" if change.same_file else "changed",
         fmt.comparison(comparison) + (", by the baseline" if change.by_baseline else ""),
-        "; ".join([fmt.verdict(comparison), *comparison.reasons]),
+        fmt.verdict(comparison),
     )

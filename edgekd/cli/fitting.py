@@ -36,8 +36,9 @@ def fit_table(header: Sequence[str], rows: Rows, width: int) -> Fitted | None:
     whole = Fitted(tuple(header), tuple(map(tuple, rows)), False)
     if table_width(whole.header, whole.rows) <= width:
         return whole
-    heads = [name.replace(" ", "\n") for name in header]
     broken = [[row[0], *(_before_interval(cell) for cell in row[1:])] for row in rows]
+    columns = zip(*broken, strict=True) if broken else [()] * len(header)
+    heads = [_narrow(name, _column_width(cells)) for name, cells in zip(header, columns, strict=True)]
     if (laid := _wrap_sentences(heads, broken, width)) is not None:
         return Fitted(*laid, False)
     rest = _wrap_sentences(heads[1:], [row[1:] for row in broken], width - _INDENT)
@@ -84,6 +85,11 @@ def table_width(header: Sequence[str], rows: Rows) -> int:
     """The columns of text that a table takes."""
     columns = list(zip(header, *rows, strict=True))
     return sum(map(_column_width, columns)) + _GAP * (len(columns) - 1)
+
+
+def _narrow(name: str, width: int) -> str:
+    """A header as wide as its cells, or as its longest word."""
+    return _wrap(name, max(width, *(_cells_of(word) for word in name.split(" "))))
 
 
 def _before_interval(cell: str) -> str:

@@ -7,7 +7,7 @@
 - ``per_tensor``: what one weight scale per tensor costs
 - ``ptq``: post-training quantization and the other conversions; ``io_types``: uint8 inputs and outputs
 - ``saturation``: weights that no CPU's int8 kernels saturate
-- ``ladder``, ``ladder_step``, ``sensitivity``, ``op_names``: int8 within an accuracy bound
+- ``ladder``, ``rungs``, ``ladder_step``, ``sensitivity``, ``op_names``: int8 within an accuracy bound
 - ``bridge``, ``bridge_layers``, ``tfmot``: a Keras 3 model in tf_keras, which TFMOT needs
 - ``qat``, ``placement``, ``fake_quantize``, ``qat_convert``, ``logit_loss``, ``tf_keras_training``: QAT
 - ``sparsity``, ``keep_clusters``, ``weight_facts``: pruning and clustering

@@ -1,8 +1,8 @@
 """The calibration method of the int8 file that answers most like the float student.
 
 Which method is best depends on the network and the photos: outliers of activations are noise in one and carry the
-answer in another. All of them are made, which takes seconds, and held against the float student's .tflite. The best one
-is then made again with corrected biases, and that one is taken where it answers still more like the float student.
+answer in another. All of them are made, which takes seconds, with and without corrected biases, and held against the
+float student's .tflite.
 """
 
 from __future__ import annotations
@@ -81,29 +81,33 @@ def convert_int8(
     check_images(photos, float_model.height, float_model.width)
     compared_on = photos[:_MOST_PHOTOS]
     found = candidates(calibrated, compared_on, output, float_ops=float_ops, any_cpu=any_cpu)
+    expected = _expected(calibrated, compared_on)
+    corrected = [with_bias_correction(candidate, calibrated, compared_on, expected) for candidate in found]
+    found += [candidate for candidate in corrected if candidate is not None]
     best = choose(found)
-    if (corrected := with_bias_correction(best, calibrated, compared_on)) is not None:
-        found.append(corrected)
-        best = choose([best, corrected])
     agreements = ", ".join(map(str, found))
     compared = f"{agreements} of {best.agreement.n} photos answered like the float student"
     return replace(best.conversion, record={**best.conversion.record, "calibration_methods_compared": compared})
 
 
 def with_bias_correction(
-    candidate: Candidate, calibrated: CalibratedModel, photos: NDArray[np.uint8]
+    candidate: Candidate, calibrated: CalibratedModel, photos: NDArray[np.uint8], expected: NDArray[np.float32]
 ) -> Candidate | None:
-    """The candidate of a calibrated model with corrected biases, compared on the same ``photos``.
+    """The candidate of a calibrated model with corrected biases, compared with what the float model gives for photos.
 
-    None if it has no biases to correct.
+    ``photos`` are uint8 [N, H, W, 3], ``expected`` [N, C]. None if it has no biases to correct.
     """
     conversion = correct_bias(candidate.conversion, calibrated)
     if conversion is None:
         return None
-    expected = run_tflite(calibrated.content, np.concatenate(list(replace(calibrated, images=photos).inputs())))
     actual = run_tflite(conversion.content, photos)
     agreement = agreement_of_probabilities(actual, expected, OUTPUT_STEP)
     return Candidate(candidate.method, conversion, agreement, compute_divergence(expected, actual), True)
+
+
+def _expected(calibrated: CalibratedModel, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The float model's probabilities [N, C] for photos."""
+    return run_tflite(calibrated.content, np.concatenate(list(replace(calibrated, images=photos).inputs())))
 
 
 def choose(found: Sequence[Candidate]) -> Candidate:
@@ -128,8 +132,7 @@ def candidates(
     Methods that fail are left out. Raises the first ExportError if all fail.
     """
     histograms = compute_histograms(calibrated)
-    inputs = np.concatenate(list(replace(calibrated, images=photos).inputs()))
-    expected = run_tflite(calibrated.content, inputs)
+    expected = _expected(calibrated, photos)
     found: list[Candidate] = []
     errors: list[ExportError] = []
     for method in CALIBRATION_METHODS:

@@ -42,7 +42,9 @@ def correct_bias(conversion: Conversion, calibrated: CalibratedModel) -> Convers
     layers, others = _layers(graph), _layers(real)
     if [graph.tensors[op.inputs[1]].shape for op in layers] != [real.tensors[op.inputs[1]].shape for op in others]:
         return None
-    images = calibrated.images[:_MOST_PHOTOS]
+    # Spread over all of them, because they may be in the order of their classes.
+    count = len(calibrated.images)
+    images = calibrated.images[np.linspace(0, count - 1, min(count, _MOST_PHOTOS)).astype(int)]
     pairs = [(other.inputs[0], graph.tensors[op.inputs[0]]) for op, other in zip(layers, others, strict=True)]
     means = _input_means(calibrated.content, replace(calibrated, images=images).inputs(), pairs)
     model, changed = tflite_file.parse(conversion.content, "the int8 conversion"), 0

@@ -23,9 +23,9 @@ class QuantizeSection(Section):
     """How calibration sets the range of an activation that 256 int8 values cover.
 
     "min-max" covers every value seen; "percentile" leaves out the outermost 0.01 %; "mse" minimizes the mean squared
-    error of the quantized values. The last two cut outliers off and give the rest finer steps. "best" makes all three
-    and takes the one that agrees most with the float student on validation and calibration photos, with corrected
-    biases where it then agrees still more.
+    error of the quantized values. The last two cut outliers off and give the rest finer steps. "best" makes all three,
+    each with and without corrected biases, and takes the one that agrees most with the float student on validation and
+    calibration photos.
     """
     float_ops: tuple[str, ...] = ()
     """Ops that stay float32 in the int8 file: by kind ("HARD_SWISH"), layer ("stem_conv") or "KIND:layer".

@@ -197,8 +197,8 @@ class ExportSection(ExportOptions):
     teacher_int8: bool = True
     """Also convert a Keras teacher to int8, as the row that the student is compared with like for like.
 
-    It is converted as the student is: post-training, with the same calibration photos and the best ranges. That takes
-    some ten to thirty seconds, and its share of the timing; a sweep does it once.
+    It is converted after its training, with at most 64 of the same calibration photos and the best ranges. That takes
+    some ten to forty seconds, and its share of the timing; a sweep does it once.
     """
 
 

@@ -1,7 +1,8 @@
 """Reports: what a run, a sweep or a measurement holds, as HTML, Markdown and JSON. They decide nothing.
 
 render              a run directory's report: report.json, report.md, report.html, plots/
-collect, rows       reading a run directory, into the types of model
+collect, rows, training
+                    reading a run directory, into the types of model
 sweep_render        a sweep's report, from sweep_text
 devices_render      the report over several devices, from devices_report
 headline            the one line
@@ -10,7 +11,7 @@ end_to_end          from a photo or a frame to the answer, beside the inference 
 sentences, format   sentences and numbers
 table               tables as cells of text
 html, markdown      the two renderings
-plots, devices_plots
+plots, scatter, devices_plots
                     figures, in one style, with labels that cover nothing
 distillation_gain   the student with and without its teacher
 seeds               the same over several seeds

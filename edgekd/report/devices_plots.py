@@ -13,7 +13,8 @@ from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.devices_report import DevicePart, DevicesReport
 from edgekd.report.energy_plot import energy
-from edgekd.report.plots import Plot, draw_each, log_ticks
+from edgekd.report.plots import Plot, draw_each
+from edgekd.report.scatter import log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
 

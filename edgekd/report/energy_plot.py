@@ -10,7 +10,7 @@ from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.devices_report import DevicesReport
 from edgekd.report.energy import EnergyLine, energy_lines
-from edgekd.report.plots import log_ticks
+from edgekd.report.scatter import log_ticks
 
 _ROWS = tuple(style.ROW_STYLE)
 

@@ -65,10 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Int8Teacher:
-    """The teacher in int8, and the shipped file against it: factors, and the verdict on the latencies.
-
-    ``faster`` is None where it was not timed, or not validly.
-    """
+    """The teacher in int8, and the shipped file against it; ``faster`` is None where it was not validly timed."""
 
     size_bytes: int
     score: Interval | None
@@ -91,7 +88,6 @@ class FrontStep:
 @dataclass(frozen=True)
 class Headline:
     """The one line, and its numbers. ``smaller`` and ``faster`` are factors against the teacher.
-
     ``standing`` is that of ``faster``, which is None where the measurement is invalid. ``end_to_end`` is of photos and
     frames whose ratio differs from that of the inference alone by more than a tenth.
     """
@@ -138,7 +134,6 @@ class SeedRow:
 @dataclass(frozen=True)
 class Seeds:
     """The students over all seeds, ``from_scratch`` and ``distilled``, on ``n`` test photos; shares of 1.
-
     ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead beyond doubt.
     """
 
@@ -225,12 +220,10 @@ class Confusion:
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
 
-
-def errors_by_class(confusion: Confusion) -> list[int]:
-    """Wrong predictions of each class's photos, and wrong predictions as that class, together."""
-    counts = confusion.counts
-    predicted = [sum(column) for column in zip(*counts, strict=True)]
-    return [sum(line) + predicted[k] - 2 * line[k] for k, line in enumerate(counts)]
+    def errors_by_class(self) -> list[int]:
+        """Wrong predictions of each class's photos, and wrong predictions as that class, together."""
+        predicted = [sum(column) for column in zip(*self.counts, strict=True)]
+        return [sum(line) + predicted[k] - 2 * line[k] for k, line in enumerate(self.counts)]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -17,18 +16,13 @@ from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import style
-from edgekd.report.labels import Point, place_labels
-from edgekd.report.model import Confusion, Curve, Report, Row, errors_by_class
+from edgekd.report.model import Confusion, Curve, Report, Row
+from edgekd.report.scatter import Entry, percent_axis, plot_axes, scatter, size_tick
 from edgekd.report.search import against_work
 
-_SIZE = (5.2, 3.7)
-# More names than this would lie over each other.
-_NAMED_MAX = 5
 _CONFUSION_MAX = 12
 # The report that a drawing is of.
 Of = TypeVar("Of")
-# Row, title, x and accuracy.
-_Entry = tuple[str, str, Interval, Interval]
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def curves(report: Report) -> Figure | None:
     drawn = [curve for curve in report.curves if curve.epochs]
     if not drawn:
         return None
-    figure, axes = _axes()
+    figure, axes = plot_axes()
     for curve in drawn:
         _draw_curve(axes, curve)
     lowest = min(min(curve.val_score) for curve in drawn)
@@ -109,7 +103,7 @@ def curves(report: Report) -> Figure | None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"validation {fmt.metric_name(drawn[0].metric)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _percent_axis(axes)
+    percent_axis(axes)
     return figure
 
 
@@ -142,7 +136,7 @@ def against_latency(report: Report) -> Figure | None:
     )  # fmt: skip
 
 
-def _place_of(report: Report, points: Sequence[_Entry]) -> int | None:
+def _place_of(report: Report, points: Sequence[Entry]) -> int | None:
     """The place of the file that ships."""
     return next((place for place, (row, *_) in enumerate(points) if row == report.headline.row), None)
 
@@ -158,7 +152,7 @@ def confusion(report: Report) -> Figure | None:
     classes = worst_classes(report.confusion, _CONFUSION_MAX)
     names = [_short(report.confusion.classes[index]) for index in classes]
     side = 1.7 + 0.62 * max(len(classes), 3)
-    figure, axes = _axes((side + 0.5, side))
+    figure, axes = plot_axes((side + 0.5, side))
     for place, truth in enumerate(classes):
         line = report.confusion.counts[truth]
         for across, predicted in enumerate(classes):
@@ -183,7 +177,7 @@ def worst_classes(confusion: Confusion, limit: int) -> list[int]:
     count = len(confusion.classes)
     if count <= limit:
         return list(range(count))
-    errors = errors_by_class(confusion)
+    errors = confusion.errors_by_class()
     return sorted(sorted(range(count), key=lambda k: (-errors[k], k))[:limit])
 
 
@@ -191,12 +185,6 @@ def _teacher_score(report: Report, metric: str) -> Interval | None:
     """The teacher's validation score, if it is of the same metric as the curves."""
     teacher = report.teacher
     return teacher.val_score if teacher is not None and teacher.metric == metric else None
-
-
-def _axes(size: tuple[float, float] = _SIZE) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
 
 
 def _draw_curve(axes: Axes, curve: Curve) -> None:
@@ -227,97 +215,6 @@ def _label_line_ends(axes: Axes, report: Report, drawn: Sequence[Curve], last: i
             f" {text}", (1.01, height - surplus), xycoords=("axes fraction", "data"), va="center", color=colour,
             fontsize=9, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
-
-
-def scatter(
-    points: Sequence[_Entry], label: str, metric: str, tick: Callable[[float], str], ringed: int | None = None
-) -> Figure:
-    """Points with error bars: row for its style, title, x on a logarithmic axis, and a score.
-
-    A few have their names beside them; many have numbers, and the names stand beside the axes. The point of the number
-    ``ringed`` gets a ring.
-    """
-    numbered = len(points) > _NAMED_MAX
-    figure, axes = _axes((_SIZE[0] + 1.6, _SIZE[1])) if numbered else _axes()
-    axes.set_xscale("log")
-    _limits(axes, points)
-    marks = []
-    for index, (row, title, x, y) in enumerate(_dodged(axes, points)):
-        colour, marker = style.row_style(row, index)
-        text = str(index + 1) if numbered else title
-        axes.errorbar(
-            [x.value], [y.value], label=f"{text}  {title}", xerr=_both_ways(x), yerr=_both_ways(y), fmt=marker,
-            color=colour, ecolor=colour, elinewidth=1.3, markersize=7.5, mec=style.PAPER, mew=0.8, zorder=3,
-        )  # fmt: skip
-        if index == ringed:
-            axes.plot([x.value], [y.value], "o", markersize=15, mfc="none", mec=colour, mew=1.6, zorder=2)
-        marks.append(Point(x.value, y.value, (x.low, x.high), (y.low, y.high), text, colour))
-    log_ticks(axes, tick)
-    axes.grid(axis="both")
-    axes.set_xlabel(f"{label} (logarithmic)")
-    axes.set_ylabel(f"test {fmt.metric_name(metric)}")
-    _percent_axis(axes)
-    if numbered:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
-    # Constrained layout moves the axes at the first drawing; labels are placed in its final pixels.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    place_labels(axes, marks)
-    return figure
-
-
-def _dodged(axes: Axes, points: Sequence[_Entry]) -> list[_Entry]:
-    """Points at the same x, moved apart by a hundredth of the axis each, so that no error bar hides another."""
-    low, high = axes.get_xlim()
-    step = (high / low) ** 0.011
-    moved: list[_Entry] = []
-    for row, title, x, y in points:
-        before = sum(abs(math.log(x.value / other.value)) < math.log(step) for _, _, other, _ in points[: len(moved)])
-        shift = step**before
-        moved.append((row, title, Interval(x.value * shift, x.low * shift, x.high * shift), y))
-    return moved
-
-
-def _both_ways(interval: Interval) -> list[list[float]]:
-    return [[interval.value - interval.low], [interval.high - interval.value]]
-
-
-def _limits(axes: Axes, points: Sequence[_Entry]) -> None:
-    left, right = min(x.low for _, _, x, _ in points), max(x.high for _, _, x, _ in points)
-    low, high = min(y.low for *_, y in points), max(y.high for *_, y in points)
-    # A fifth on either side, where labels find room.
-    room = max(1.35, (right / left) ** 0.2)
-    axes.set_xlim(left / room, right * room)
-    pad = max(0.12 * (high - low), 0.01)
-    axes.set_ylim(low - pad, high + pad)
-
-
-def log_ticks(axes: Axes, text: Callable[[float], str], axis: Literal["x", "y"] = "x") -> None:
-    """1, 2 and 5 of each decade; fewer where that would crowd."""
-    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        ticks = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) <= 7:
-            break
-    put = axes.set_xticks if axis == "x" else axes.set_yticks
-    put(ticks, [text(tick) for tick in ticks])
-    put([], minor=True)
-
-
-def size_tick(size_bytes: float) -> str:
-    """Bytes on an axis."""
-    unit, value = next((u, size_bytes / s) for u, s in (("MB", 1e6), ("kB", 1e3), ("B", 1.0)) if size_bytes >= s)
-    return f"{value:g} {unit}"
-
-
-def _percent_axis(axes: Axes) -> None:
-    low, high = axes.get_ylim()
-    ticks = [tick for tick in axes.get_yticks() if low <= tick <= min(high, 1.0001)]
-    digits = 0 if all(abs(tick * 100 - round(tick * 100)) < 1e-6 for tick in ticks) else 1
-    axes.set_yticks(ticks, [f"{tick * 100:.{digits}f} %" for tick in ticks])
-    axes.set_ylim(low, high)
 
 
 def _cell(axes: Axes, x: int, y: int, count: int, total: int, right: bool) -> None:

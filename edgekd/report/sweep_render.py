@@ -15,7 +15,8 @@ from edgekd.report import format as fmt
 from edgekd.report import style
 from edgekd.report.html import page
 from edgekd.report.markdown import cells_table, escaped
-from edgekd.report.plots import Plot, as_plot, scatter, size_tick
+from edgekd.report.plots import Plot, as_plot
+from edgekd.report.scatter import scatter, size_tick
 from edgekd.report.sweep_text import (
     as_interval,
     cost_sentence,

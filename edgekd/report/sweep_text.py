@@ -41,11 +41,16 @@ def cost_sentence(sweep: Mapping[str, Any]) -> str:
     students = sum(student["seconds"] for student in sweep["students"])
     shared, soft_targets = fmt.duration(sweep["shared_s"]), fmt.duration(sweep["column_s"])
     stopped = sweep.get("stopped") or ()
+    beside = "; ".join(
+        f"{one['title']} {fmt.size(one['size_bytes'])}, {fmt.score(as_interval(one['accuracy']))}"
+        for one in sweep.get("references") or ()
+    )
+    held = f"Held against, on the test photos: {beside}. " if beside else ""
     early = f" Stopped early: {', '.join(stopped)}." if stopped else ""
     doubtful = any((student.get("standing") or "valid") != "valid" for student in sweep["students"])
     marks = f" Of latencies, {fmt.STANDING_LEGEND}." if doubtful else ""
     return (
-        f"Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
+        f"{held}Photos, teacher and soft targets took {shared}, once ({soft_targets} of it the soft targets); the "
         f"{len(sweep['students'])} students {fmt.duration(students)}. The front is decided on the validation photos; "
         f"the test photos decide nothing.{early}{marks}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekd.report import format as fmt
-from edgekd.report.model import Report, Row, errors_by_class
+from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
 
 # More classes than this are too many rows for a page: the first few are shown, the others folded.
@@ -97,7 +97,7 @@ def _classes_by_weight(report: Report) -> list[str]:
     if report.confusion is None:
         train = report.data.splits.get("train", {})
         return sorted(classes, key=lambda name: train.get(name, 0))
-    errors = dict(zip(report.confusion.classes, errors_by_class(report.confusion), strict=True))
+    errors = dict(zip(report.confusion.classes, report.confusion.errors_by_class(), strict=True))
     return sorted(classes, key=lambda name: -errors.get(name, 0))
 
 

@@ -46,7 +46,7 @@ def finished(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The run directory of a whole run, which no test may change."""
 
     def make(_: Path) -> None:
-        done = project.edgekd("run", project.recipe("whole", teacher_int8=True), "--out", "runs")
+        done = project.edgekd("run", project.recipe("whole"), "--out", "runs")
         assert done.returncode == 0, done.stderr
 
     shared(tmp_path_factory, "finished", make)
@@ -65,7 +65,7 @@ def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.Tem
     names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
     (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
     (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
-    small = project.recipe("litter", teacher_int8=True).read_text(encoding="utf-8").replace('"more"', '"more-photos"')
+    small = project.recipe("litter").read_text(encoding="utf-8").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")
     return here
 

@@ -25,15 +25,9 @@ EXPORTED = ("student.int8.tflite", "student.int8.onnx", "student.float32.tflite"
 def test_a_run_ends_in_files_that_are_checked_measured_and_reported(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text())
     rows = {row["row"]: row for row in json.loads((finished / "check" / "check.json").read_text())["rows"]}
-    assert list(rows) == ["teacher", "teacher_int8", "labels_only", "distilled", "int8_tflite", "int8_onnx"]
+    assert list(rows) == ["teacher", "labels_only", "distilled", "int8_tflite", "int8_onnx"]
     assert rows["int8_tflite"]["size_bytes"] < 0.1 * rows["teacher"]["size_bytes"]
     assert rows["teacher"]["accuracy"]["value"] > 0.5
-    # Like for like: the teacher's weights in int8 take a quarter, and the headline says both ratios.
-    assert 0.2 < rows["teacher_int8"]["size_bytes"] / rows["teacher"]["size_bytes"] < 0.4
-    assert rows["teacher_int8"]["agreement"]["with"] == "teacher.float32.tflite"
-    assert "smaller than the teacher in int8" in report["headline"]["text"].partition("like for like")[2]
-    assert report["headline"]["int8_teacher"]["smaller"] > 1
-    assert not any(gate["name"].startswith("teacher_int8") for gate in report["gates"])
     assert {row["row"] for row in report["rows"]} >= set(rows)
     html = (finished / "report.html").read_text()
     assert "http://" not in html.replace("http://www.w3.org", "") and "https://" not in html

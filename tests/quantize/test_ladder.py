@@ -7,9 +7,10 @@ import pytest
 
 from edgekd.errors import DataError, GateFailed, ModelError
 from edgekd.formats import tflite_file
-from edgekd.quantize.ladder import Judge, Rung, climb, climb_ladder, ladder
+from edgekd.quantize.ladder import Judge, climb, climb_ladder
 from edgekd.quantize.op_names import OpNames
 from edgekd.quantize.ptq import quantize_int8, to_float32
+from edgekd.quantize.rungs import Rung, ladder
 from edgekd.quantize.sensitivity import compute_divergence, measure_sensitivities
 
 

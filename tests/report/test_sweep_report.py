@@ -41,6 +41,10 @@ def sweep() -> dict[str, Any]:
         "column_s": 20.0, "winner": students[0]["student"], "stopped": [],
         "pick": {"conditions": ["size<=300KB", "p50[ssh:pi@pi5]<=5ms"], "by": "accuracy", "rule": "Picked by photos."},
         "steps": [step, {**step, "of": "latency", "cost": 1.25}],
+        "references": [
+            {"row": "teacher_int8", "title": "teacher, int8", "size_bytes": 3_650_000,
+             "accuracy": students[2]["accuracy"]}
+        ],
     }  # fmt: skip
 
 
@@ -63,6 +67,7 @@ def test_the_report_says_who_was_left_out_and_why(sweep: dict[str, Any], tmp_pat
         and "for 40.0\u00a0kB more +0.8 points (−0.3 to +1.9)" in markdown
     )
     assert step_sentences(sweep)[1].replace("\u00a0", " ").endswith("for 1.25 ms more +0.8 points (−0.3 to +1.9).")
+    assert "Held against, on the test photos: teacher, int8 3.65\u00a0MB, 95.0\u00a0% (90.0–98.0)." in markdown
     cells = sweep_cells(sweep)
     assert cells.header[1] == "verdict" and [row[1] for row in cells.rows] == ["picked", "left out", "left out, front"]
     assert cells.header[7:9] == ("on ssh:pi@pi5", "agreement") and cells.rows[0][7:9] == ("3.20\u00a0ms", "95.0\u00a0%")
@@ -70,7 +75,7 @@ def test_the_report_says_who_was_left_out_and_why(sweep: dict[str, Any], tmp_pat
 
 def test_a_sweep_from_before_is_still_rendered(sweep: dict[str, Any], tmp_path: Path) -> None:
     later = {"devices", "agreement", "left_out"}
-    old = {key: value for key, value in sweep.items() if key not in ("pick", "steps")}
+    old = {key: value for key, value in sweep.items() if key not in ("pick", "steps", "references")}
     old["students"] = [{k: v for k, v in one.items() if k not in later} for one in sweep["students"]]
     storage.write_json(tmp_path / "sweep.json", json.loads(json.dumps(old)))
     render_sweep(tmp_path)

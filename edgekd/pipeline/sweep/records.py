@@ -90,11 +90,22 @@ class FrontStep:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What a user has without a student: the teacher as it is, or in int8; ``accuracy`` is of the test photos."""
+
+    row: str
+    title: str
+    size_bytes: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Every student, smallest file first, the winner if conditions were given and one meets them, and what each cost.
 
     ``shared_s`` is spent once for all (photos, teacher, soft targets), ``column_s`` is the soft targets' part of it.
-    ``stopped`` are students that were stopped early; they are in no table. ``steps`` go along the fronts.
+    ``stopped`` are students that were stopped early; they are in no table. ``steps`` go along the fronts,
+    ``references`` are what the students are held against.
     """
 
     metric: str
@@ -106,6 +117,7 @@ class Sweep:
     stopped: tuple[str, ...] = ()
     pick: Pick | None = None
     steps: tuple[FrontStep, ...] = ()
+    references: tuple[Reference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The versioned value that sweep.json holds."""

@@ -35,7 +35,7 @@ from edgekd.pipeline.sweep.choose import (
 from edgekd.pipeline.sweep.on_devices import add_costs, measure_on
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.pool_answers import pool_answers, pool_size
-from edgekd.pipeline.sweep.records import Sweep, SweptStudent
+from edgekd.pipeline.sweep.records import Reference, Sweep, SweptStudent
 from edgekd.storage import read_json
 
 _ROW = "int8_tflite"
@@ -102,6 +102,11 @@ def summarize(context: RunContext, swept: Sequence[ScoredStudent], conditions: S
         winner=winner.student if winner else None,
         pick=chosen,
         steps=steps_of(students, test, metric),
+        references=tuple(
+            Reference(str(row["row"]), str(row["title"]), int(row["size_bytes"]), Interval(**_interval(row[metric])))
+            for row in check["rows"]
+            if row["row"] in ("teacher", "teacher_int8") and row["size_bytes"]
+        ),
     )
 
 
