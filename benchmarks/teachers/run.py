@@ -36,7 +36,7 @@ from edgekd.pipeline.soft_target_views import load_finished_teacher
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.recipe import parse_recipe
 from edgekd.storage import read_json
-from edgekd.teacher.average import AverageTeacher, members_of, with_mirror_images
+from edgekd.teacher.average import average_logits, members_of, with_mirror_images
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import logits_of
 
@@ -88,29 +88,46 @@ def train(arguments: argparse.Namespace, setting: Setting, name: str, teacher: d
     return recipe
 
 
-def judge(name: str, teacher: Teacher, dataset: Dataset, seconds: float) -> Judged:
-    """A teacher's answers."""
-    val, test = (logits_over(teacher, dataset, dataset.split(part), "whole").argmax(axis=1) for part in ("val", "test"))
-    return Judged(name, val, test, seconds)
+@dataclass(frozen=True)
+class Answers:
+    """A teacher's logits [N, C] for the validation and for the test photos."""
+
+    val: npt.NDArray[np.float32]
+    test: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, teacher: Teacher, dataset: Dataset) -> Answers:
+        """Run it over both."""
+        return cls(*(logits_over(teacher, dataset, dataset.split(part), "whole") for part in ("val", "test")))
+
+    def judged(self, name: str, seconds: float) -> Judged:
+        """The row of these answers."""
+        return Judged(name, self.val.argmax(axis=1), self.test.argmax(axis=1), seconds)
+
+
+def mean(parts: Sequence[Answers]) -> Answers:
+    """The average of several teachers' answers."""
+    val, test = ([getattr(part, name) for part in parts] for name in ("val", "test"))
+    return Answers(average_logits(val, "probabilities"), average_logits(test, "probabilities"))
 
 
 def judge_members(arguments: argparse.Namespace, run: str, recipe: edgekd.Recipe, suffix: str) -> list[Judged]:
     """The members of a run's average, their averages, and what mirror images add."""
     dataset = Dataset.load(arguments.work / run / "data" / "dataset.json")
-    whole = load_finished_teacher(recipe, arguments.work / run, dataset)
-    folders = sorted((arguments.work / run / "teacher").glob("member-*"))
-    seconds = [float(read_json(folder / "summary.json")["seconds"]) for folder in folders]
-    names = [str(read_json(folder / "summary.json")["name"]).removeprefix("efficientnet-") for folder in folders]
-    members, rows = members_of(whole), []
-    for count in (1, 2, len(members)) if len(members) > 2 else (1, len(members)):
-        for chosen in itertools.combinations(range(len(members)), count):
-            if count > 1 and 0 not in chosen:
-                continue
-            part = AverageTeacher([members[i] for i in chosen]) if count > 1 else members[chosen[0]]
-            title, spent = " + ".join(names[i] for i in chosen) + suffix, sum(seconds[i] for i in chosen)
-            rows.append(judge(title, part, dataset, spent))
-            rows.append(judge(f"{title}, mirrored", with_mirror_images(part), dataset, spent))
-    return list({row.name: row for row in rows}.values())
+    members = members_of(load_finished_teacher(recipe, arguments.work / run, dataset))
+    summaries = [
+        read_json(folder / "summary.json") for folder in sorted((arguments.work / run / "teacher").glob("member-*"))
+    ]
+    plain = [Answers.of(member, dataset) for member in members]
+    mirrored = [Answers.of(with_mirror_images(member), dataset) for member in members]
+    rows, everyone = [], range(len(members))
+    for count in range(1, len(members) + 1):
+        for chosen in itertools.combinations(everyone, count):
+            title = " + ".join(summaries[i]["name"].removeprefix("efficientnet-") for i in chosen) + suffix
+            seconds = sum(float(summaries[i]["seconds"]) for i in chosen)
+            rows.append(mean([plain[i] for i in chosen]).judged(title, seconds))
+            rows.append(mean([mirrored[i] for i in chosen]).judged(f"{title}, mirrored", seconds))
+    return rows
 
 
 def daisies(photos: Path) -> list[dict[str, Any]]:
@@ -198,7 +215,8 @@ def main() -> None:
     dataset = Dataset.load(arguments.work / "staged" / "data" / "dataset.json")
     seconds = float(read_json(arguments.work / "staged" / "teacher" / "summary.json")["seconds"])
     teacher = load_finished_teacher(staged, arguments.work / "staged", dataset)
-    rows.append(judge(f"{names[0].removeprefix('efficientnet-')}, in stages", teacher, dataset, seconds))
+    title = f"{names[0].removeprefix('efficientnet-')}, in stages"
+    rows.append(Answers.of(teacher, dataset).judged(title, seconds))
     val, test = dataset.labels("val"), dataset.labels("test")
     results = {
         "schema": 1,
