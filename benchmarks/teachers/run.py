@@ -1,11 +1,12 @@
 """What makes a better teacher of few labels: a larger network, fine-tuning, its own answers, mirror images, an average?
 
-    python benchmarks/teachers/run.py --photos DIR --work DIR
+    python benchmarks/teachers/run.py --photos DIR --work DIR [--stages]
 
 DIR of photos has a folder a class; 40 labels a class are kept, and the other photos that are not of the test split are
 the pool without labels. Teachers are trained as a run trains them, and judged on the test photos, which chose nothing.
 Where there is a class "daisy", the networks' ImageNet answers for its photos are counted too: ImageNet has that class.
---short takes few traffic lights and one network of 32 pixels.
+--stages adds the first network fine-tuned in stages, which takes longer than all the rest. --short takes few traffic
+lights and one network of 32 pixels.
 """
 
 from __future__ import annotations
@@ -51,14 +52,29 @@ class Setting:
     """The sizes of one form of this script."""
 
     networks: tuple[str, ...]
+    answering: tuple[str, ...]
     input_size: int
     views: int
     labelled_per_class: int
     staged: dict[str, Any]
 
 
-FULL = Setting(tuple(efficientnet_lite.VARIANTS), 160, 4, 40, {"fine_tune_blocks": "auto"})
-SHORT = Setting(("efficientnet-lite0",), 32, 1, 4, {"fine_tune_blocks": 1, "fine_tune": {"epochs": 1, "batch_size": 4}})
+FULL = Setting(
+    tuple(efficientnet_lite.VARIANTS),
+    ("efficientnet-lite0", "efficientnet-lite2"),
+    160,
+    4,
+    40,
+    {"fine_tune_blocks": "auto"},
+)
+SHORT = Setting(
+    ("efficientnet-lite0",),
+    ("efficientnet-lite0",),
+    32,
+    1,
+    4,
+    {"fine_tune_blocks": 1, "fine_tune": {"epochs": 1, "batch_size": 4}},
+)
 
 
 @dataclass(frozen=True)
@@ -202,6 +218,7 @@ def decisions(work: Path, runs: Sequence[str]) -> list[str]:
 def main() -> None:
     parser = Parser(__file__, __doc__, work="the runs")
     parser.input("--photos", help="folder of class folders")
+    parser.add_argument("--stages", action="store_true", help="also fine-tune the first network in stages")
     arguments = parser.parse()
     setting, started = SHORT if arguments.short else FULL, time.monotonic()
     if arguments.photos is None:
@@ -209,14 +226,15 @@ def main() -> None:
     names = list(setting.networks)
     heads = train(arguments, setting, "heads", {"model": names})
     rows = judge_members(arguments, "heads", heads, ", head")
-    own = train(arguments, setting, "own", {"model": names, "self_train": "auto"})
+    own = train(arguments, setting, "own", {"model": list(setting.answering), "self_train": "auto"})
     rows += judge_members(arguments, "own", own, ", own answers")
-    staged = train(arguments, setting, "staged", {"model": names[0], **setting.staged})
-    dataset = Dataset.load(arguments.work / "staged" / "data" / "dataset.json")
-    seconds = float(read_json(arguments.work / "staged" / "teacher" / "summary.json")["seconds"])
-    teacher = load_finished_teacher(staged, arguments.work / "staged", dataset)
-    title = f"{names[0].removeprefix('efficientnet-')}, in stages"
-    rows.append(Answers.of(teacher, dataset).judged(title, seconds))
+    dataset = Dataset.load(arguments.work / "heads" / "data" / "dataset.json")
+    if arguments.stages or arguments.short:
+        staged = train(arguments, setting, "staged", {"model": names[0], **setting.staged})
+        seconds = float(read_json(arguments.work / "staged" / "teacher" / "summary.json")["seconds"])
+        teacher = load_finished_teacher(staged, arguments.work / "staged", dataset)
+        title = f"{names[0].removeprefix('efficientnet-')}, in stages"
+        rows.append(Answers.of(teacher, dataset).judged(title, seconds))
     val, test = dataset.labels("val"), dataset.labels("test")
     results = {
         "schema": 1,
