@@ -49,32 +49,17 @@ are of a machine with other work on it: they say which teacher costs more, not h
 
 @dataclass(frozen=True)
 class Setting:
-    """The sizes of one form of this script."""
+    """The sizes of one form: which networks get a head, and which learn from their own answers as well."""
 
-    networks: tuple[str, ...]
+    heads: tuple[str, ...]
     answering: tuple[str, ...]
     input_size: int
     views: int
     labelled_per_class: int
-    staged: dict[str, Any]
 
 
-FULL = Setting(
-    tuple(efficientnet_lite.VARIANTS),
-    ("efficientnet-lite0", "efficientnet-lite2"),
-    160,
-    4,
-    40,
-    {"fine_tune_blocks": "auto"},
-)
-SHORT = Setting(
-    ("efficientnet-lite0",),
-    ("efficientnet-lite0",),
-    32,
-    1,
-    4,
-    {"fine_tune_blocks": 1, "fine_tune": {"epochs": 1, "batch_size": 4}},
-)
+FULL = Setting(tuple(efficientnet_lite.VARIANTS), ("efficientnet-lite0", "efficientnet-lite2"), 160, 4, 40)
+SHORT = Setting((), ("efficientnet-lite0",), 32, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -215,6 +200,17 @@ def decisions(work: Path, runs: Sequence[str]) -> list[str]:
     return found
 
 
+def judge_staged(arguments: argparse.Namespace, setting: Setting) -> Judged:
+    """The first network, fine-tuned in stages."""
+    name = setting.answering[0]
+    staged = train(arguments, setting, "staged", {"model": name, "fine_tune_blocks": "auto"})
+    run = arguments.work / "staged"
+    dataset = Dataset.load(run / "data" / "dataset.json")
+    teacher = load_finished_teacher(staged, run, dataset)
+    seconds = float(read_json(run / "teacher" / "summary.json")["seconds"])
+    return Answers.of(teacher, dataset).judged(f"{name.removeprefix('efficientnet-')}, in stages", seconds)
+
+
 def main() -> None:
     parser = Parser(__file__, __doc__, work="the runs")
     parser.input("--photos", help="folder of class folders")
@@ -223,22 +219,20 @@ def main() -> None:
     setting, started = SHORT if arguments.short else FULL, time.monotonic()
     if arguments.photos is None:
         arguments.photos = labelled_folder(arguments.work / "photos", 12)
-    names = list(setting.networks)
-    heads = train(arguments, setting, "heads", {"model": names})
-    rows = judge_members(arguments, "heads", heads, ", head")
-    own = train(arguments, setting, "own", {"model": list(setting.answering), "self_train": "auto"})
-    rows += judge_members(arguments, "own", own, ", own answers")
-    dataset = Dataset.load(arguments.work / "heads" / "data" / "dataset.json")
-    if arguments.stages or arguments.short:
-        staged = train(arguments, setting, "staged", {"model": names[0], **setting.staged})
-        seconds = float(read_json(arguments.work / "staged" / "teacher" / "summary.json")["seconds"])
-        teacher = load_finished_teacher(staged, arguments.work / "staged", dataset)
-        title = f"{names[0].removeprefix('efficientnet-')}, in stages"
-        rows.append(Answers.of(teacher, dataset).judged(title, seconds))
+    rows: list[Judged] = []
+    for run, networks, extra, suffix in (
+        ("heads", setting.heads, {}, ", head"), ("own", setting.answering, {"self_train": "auto"}, ", own answers"),
+    ):  # fmt: skip
+        if networks:
+            recipe = train(arguments, setting, run, {"model": list(networks), **extra})
+            rows += judge_members(arguments, run, recipe, suffix)
+    if arguments.stages:
+        rows.append(judge_staged(arguments, setting))
+    dataset = Dataset.load(arguments.work / "own" / "data" / "dataset.json")
     val, test = dataset.labels("val"), dataset.labels("test")
     results = {
         "schema": 1,
-        "setting": f"input of {setting.input_size} px, {setting.views} views",
+        "setting": f"input of {setting.input_size} px, {setting.views} view{'' if setting.views == 1 else 's'}",
         "photos": {name: len(dataset.split(name)) for name in ("train", "val", "test", "unlabelled")},
         "rows": [table_row(row, rows[0], val, test) for row in rows],
         "daisies": daisies(arguments.photos),
