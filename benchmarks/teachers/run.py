@@ -1,11 +1,12 @@
 """What makes a better teacher of few labels: a larger network, fine-tuning, its own answers, mirror images, an average?
 
-    python benchmarks/teachers/run.py --photos DIR --work DIR
+    python benchmarks/teachers/run.py --photos DIR --work DIR [--stages]
 
 DIR of photos has a folder a class; 40 labels a class are kept, and the other photos that are not of the test split are
 the pool without labels. Teachers are trained as a run trains them, and judged on the test photos, which chose nothing.
 Where there is a class "daisy", the networks' ImageNet answers for its photos are counted too: ImageNet has that class.
---short takes few traffic lights and one network of 32 pixels.
+--stages adds the first network fine-tuned in stages, which takes longer than all the rest. --short takes few traffic
+lights and one network of 32 pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from edgekd.pipeline.soft_target_views import load_finished_teacher
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.recipe import parse_recipe
 from edgekd.storage import read_json
-from edgekd.teacher.average import AverageTeacher, members_of, with_mirror_images
+from edgekd.teacher.average import average_logits, members_of, with_mirror_images
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.loop import logits_of
 
@@ -48,17 +49,17 @@ are of a machine with other work on it: they say which teacher costs more, not h
 
 @dataclass(frozen=True)
 class Setting:
-    """The sizes of one form of this script."""
+    """The sizes of one form: which networks get a head, and which learn from their own answers as well."""
 
-    networks: tuple[str, ...]
+    heads: tuple[str, ...]
+    answering: tuple[str, ...]
     input_size: int
     views: int
     labelled_per_class: int
-    staged: dict[str, Any]
 
 
-FULL = Setting(tuple(efficientnet_lite.VARIANTS), 160, 4, 40, {"fine_tune_blocks": "auto"})
-SHORT = Setting(("efficientnet-lite0",), 32, 1, 4, {"fine_tune_blocks": 1, "fine_tune": {"epochs": 1, "batch_size": 4}})
+FULL = Setting(tuple(efficientnet_lite.VARIANTS), ("efficientnet-lite0", "efficientnet-lite2"), 160, 4, 40)
+SHORT = Setting((), ("efficientnet-lite0",), 32, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -88,29 +89,46 @@ def train(arguments: argparse.Namespace, setting: Setting, name: str, teacher: d
     return recipe
 
 
-def judge(name: str, teacher: Teacher, dataset: Dataset, seconds: float) -> Judged:
-    """A teacher's answers."""
-    val, test = (logits_over(teacher, dataset, dataset.split(part), "whole").argmax(axis=1) for part in ("val", "test"))
-    return Judged(name, val, test, seconds)
+@dataclass(frozen=True)
+class Answers:
+    """A teacher's logits [N, C] for the validation and for the test photos."""
+
+    val: npt.NDArray[np.float32]
+    test: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, teacher: Teacher, dataset: Dataset) -> Answers:
+        """Run it over both."""
+        return cls(*(logits_over(teacher, dataset, dataset.split(part), "whole") for part in ("val", "test")))
+
+    def judged(self, name: str, seconds: float) -> Judged:
+        """The row of these answers."""
+        return Judged(name, self.val.argmax(axis=1), self.test.argmax(axis=1), seconds)
+
+
+def mean(parts: Sequence[Answers]) -> Answers:
+    """The average of several teachers' answers."""
+    val, test = ([getattr(part, name) for part in parts] for name in ("val", "test"))
+    return Answers(average_logits(val, "probabilities"), average_logits(test, "probabilities"))
 
 
 def judge_members(arguments: argparse.Namespace, run: str, recipe: edgekd.Recipe, suffix: str) -> list[Judged]:
     """The members of a run's average, their averages, and what mirror images add."""
     dataset = Dataset.load(arguments.work / run / "data" / "dataset.json")
-    whole = load_finished_teacher(recipe, arguments.work / run, dataset)
-    folders = sorted((arguments.work / run / "teacher").glob("member-*"))
-    seconds = [float(read_json(folder / "summary.json")["seconds"]) for folder in folders]
-    names = [str(read_json(folder / "summary.json")["name"]).removeprefix("efficientnet-") for folder in folders]
-    members, rows = members_of(whole), []
-    for count in (1, 2, len(members)) if len(members) > 2 else (1, len(members)):
-        for chosen in itertools.combinations(range(len(members)), count):
-            if count > 1 and 0 not in chosen:
-                continue
-            part = AverageTeacher([members[i] for i in chosen]) if count > 1 else members[chosen[0]]
-            title, spent = " + ".join(names[i] for i in chosen) + suffix, sum(seconds[i] for i in chosen)
-            rows.append(judge(title, part, dataset, spent))
-            rows.append(judge(f"{title}, mirrored", with_mirror_images(part), dataset, spent))
-    return list({row.name: row for row in rows}.values())
+    members = members_of(load_finished_teacher(recipe, arguments.work / run, dataset))
+    summaries = [
+        read_json(folder / "summary.json") for folder in sorted((arguments.work / run / "teacher").glob("member-*"))
+    ]
+    plain = [Answers.of(member, dataset) for member in members]
+    mirrored = [Answers.of(with_mirror_images(member), dataset) for member in members]
+    rows, everyone = [], range(len(members))
+    for count in range(1, len(members) + 1):
+        for chosen in itertools.combinations(everyone, count):
+            title = " + ".join(summaries[i]["name"].removeprefix("efficientnet-") for i in chosen) + suffix
+            seconds = sum(float(summaries[i]["seconds"]) for i in chosen)
+            rows.append(mean([plain[i] for i in chosen]).judged(title, seconds))
+            rows.append(mean([mirrored[i] for i in chosen]).judged(f"{title}, mirrored", seconds))
+    return rows
 
 
 def daisies(photos: Path) -> list[dict[str, Any]]:
@@ -182,27 +200,39 @@ def decisions(work: Path, runs: Sequence[str]) -> list[str]:
     return found
 
 
+def judge_staged(arguments: argparse.Namespace, setting: Setting) -> Judged:
+    """The first network, fine-tuned in stages."""
+    name = setting.answering[0]
+    staged = train(arguments, setting, "staged", {"model": name, "fine_tune_blocks": "auto"})
+    run = arguments.work / "staged"
+    dataset = Dataset.load(run / "data" / "dataset.json")
+    teacher = load_finished_teacher(staged, run, dataset)
+    seconds = float(read_json(run / "teacher" / "summary.json")["seconds"])
+    return Answers.of(teacher, dataset).judged(f"{name.removeprefix('efficientnet-')}, in stages", seconds)
+
+
 def main() -> None:
     parser = Parser(__file__, __doc__, work="the runs")
     parser.input("--photos", help="folder of class folders")
+    parser.add_argument("--stages", action="store_true", help="also fine-tune the first network in stages")
     arguments = parser.parse()
     setting, started = SHORT if arguments.short else FULL, time.monotonic()
     if arguments.photos is None:
         arguments.photos = labelled_folder(arguments.work / "photos", 12)
-    names = list(setting.networks)
-    heads = train(arguments, setting, "heads", {"model": names})
-    rows = judge_members(arguments, "heads", heads, ", head")
-    own = train(arguments, setting, "own", {"model": names, "self_train": "auto"})
-    rows += judge_members(arguments, "own", own, ", own answers")
-    staged = train(arguments, setting, "staged", {"model": names[0], **setting.staged})
-    dataset = Dataset.load(arguments.work / "staged" / "data" / "dataset.json")
-    seconds = float(read_json(arguments.work / "staged" / "teacher" / "summary.json")["seconds"])
-    teacher = load_finished_teacher(staged, arguments.work / "staged", dataset)
-    rows.append(judge(f"{names[0].removeprefix('efficientnet-')}, in stages", teacher, dataset, seconds))
+    rows: list[Judged] = []
+    for run, networks, extra, suffix in (
+        ("heads", setting.heads, {}, ", head"), ("own", setting.answering, {"self_train": "auto"}, ", own answers"),
+    ):  # fmt: skip
+        if networks:
+            recipe = train(arguments, setting, run, {"model": list(networks), **extra})
+            rows += judge_members(arguments, run, recipe, suffix)
+    if arguments.stages:
+        rows.append(judge_staged(arguments, setting))
+    dataset = Dataset.load(arguments.work / "own" / "data" / "dataset.json")
     val, test = dataset.labels("val"), dataset.labels("test")
     results = {
         "schema": 1,
-        "setting": f"input of {setting.input_size} px, {setting.views} views",
+        "setting": f"input of {setting.input_size} px, {setting.views} view{'' if setting.views == 1 else 's'}",
         "photos": {name: len(dataset.split(name)) for name in ("train", "val", "test", "unlabelled")},
         "rows": [table_row(row, rows[0], val, test) for row in rows],
         "daisies": daisies(arguments.photos),

@@ -113,7 +113,12 @@ def propose(
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
     seconds = view_seconds(_teacher_size(sides)) if budget and budget.minutes and view_seconds else None
     views = _views(pool) if seconds is None else _views_within(_views(pool), pool, seconds, budget)
-    choices = [_metric(dataset, labelled), *split_choices, views, *_networks(sides, budget)]
+    choices = [
+        _metric(dataset, labelled),
+        *split_choices,
+        views,
+        *_networks(sides, splits.get("unlabelled", 0), budget),
+    ]
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
 
@@ -196,17 +201,39 @@ def _teacher_size(sides: list[int]) -> int:
     return min(high, max(low, int(median(sides)) // _SIZE_STEP * _SIZE_STEP))
 
 
-def _networks(sides: list[int], budget: Budget | None) -> list[Choice]:
+def _networks(sides: list[int], unlabelled: int, budget: Budget | None) -> list[Choice]:
     side, size, high = int(median(sides)), _teacher_size(sides), _TEACHER_SIZES[1]
     about = f"photos have a shorter side of about {side:,} px"
     return [
-        Choice("teacher", "model", "efficientnet-lite0", "pretrained on ImageNet; its weights come with edgekd[train]"),
+        Choice(
+            "teacher", "model", "efficientnet-lite0",
+            'pretrained on ImageNet; its weights come with edgekd[train]. Larger, with edgekd[teachers]: '
+            '"efficientnet-lite2", or both averaged: ["efficientnet-lite0", "efficientnet-lite2"]',
+        ),
         Choice(
             "teacher", "input_size", size,
             f"{about}: {'its full size' if size == high else 'more pixels would be made up'}",
         ),
+        *_teacher_training(unlabelled),
         *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget)),
     ]  # fmt: skip
+
+
+def _teacher_training(unlabelled: int) -> list[Choice]:
+    choices = [
+        Choice(
+            "teacher", "fine_tune_blocks", 0,
+            'its head alone is trained, which is fast. "auto" also trains its last blocks, then all, each kept only '
+            "where held-out photos gain: for photos unlike ImageNet's, and minutes to spare",
+        )
+    ]  # fmt: skip
+    if unlabelled:
+        reason = (
+            f"it may learn from its own confident answers for the {unlabelled:,} photos without labels, where held-out "
+            "photos gain"
+        )
+        choices.append(Choice("teacher", "self_train", "auto", reason))
+    return choices
 
 
 def _student_within(budget: Budget) -> list[Choice]:

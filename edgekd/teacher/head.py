@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ def fit_head(
     labels: npt.NDArray[np.int64],
     validation: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
     classes: int,
+    penalties: Sequence[float] = PENALTIES,
 ) -> LinearHead:
     """Multinomial logistic regression on standardized features [N, D], classes weighted alike, by L-BFGS.
 
-    The penalty is the one of the lowest cross-entropy on ``validation`` (features [M, D], labels [M]), which takes no
-    other part.
+    The penalty is the one of ``penalties`` with the lowest cross-entropy on ``validation`` (features [M, D], labels
+    [M]), which takes no other part.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
@@ -43,7 +45,7 @@ def fit_head(
     weights /= weights.sum()
     start = np.zeros((x.shape[1] + 1) * classes)
     best: tuple[float, LinearHead] | None = None
-    for penalty in sorted(_PENALTIES, reverse=True):
+    for penalty in sorted(penalties, reverse=True):
         solution = minimize(
             _loss_and_gradient,
             start,

@@ -6,7 +6,7 @@ with a threshold on the confidence, Lee, "Pseudo-Label" (ICML 2013 workshop).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.teacher.cross_validation import FOLDS, assign_folds
-from edgekd.teacher.head import LinearHead, fit_head
+from edgekd.teacher.head import PENALTIES, LinearHead, fit_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
 from edgekd.teacher.transfer import LabelledViews, features_of
 from edgekd.training.batches import top_probability
@@ -52,24 +52,21 @@ class _Rows:
     pool: Features
     classes: int
 
-    def fit(self, photos: npt.NDArray[np.int64], held_out: tuple[Features, Labels]) -> LinearHead:
-        """A head fitted to the labels of ``photos``."""
-        return self._fit(photos, self.pool[:0], np.zeros(0, np.int64), held_out)
-
-    def fit_confident(
-        self, photos: npt.NDArray[np.int64], answers: Logits, held_out: tuple[Features, Labels]
+    def fit(
+        self,
+        photos: npt.NDArray[np.int64],
+        held_out: tuple[Features, Labels],
+        answers: Logits | None = None,
+        penalties: Sequence[float] = PENALTIES,
     ) -> LinearHead:
-        """One fitted also to what ``answers`` [P, C] are sure of in the pool."""
-        sure = top_probability(answers) >= AT_LEAST
-        return self._fit(photos, self.pool[sure], answers[sure].argmax(axis=1), held_out)
-
-    def _fit(
-        self, photos: npt.NDArray[np.int64], more: Features, more_labels: Labels, held_out: tuple[Features, Labels]
-    ) -> LinearHead:
-        views = self.views[photos]
+        """A head fitted to the labels of ``photos`` and to what ``answers`` [P, C] are sure of in the pool."""
+        views, more, more_labels = self.views[photos], self.pool[:0], np.zeros(0, np.int64)
+        if answers is not None:
+            sure = top_probability(answers) >= AT_LEAST
+            more, more_labels = self.pool[sure], answers[sure].argmax(axis=1)
         features = np.concatenate([views.reshape(-1, views.shape[-1]), more])
         labels = np.concatenate([np.repeat(self.labels[photos], views.shape[1]), more_labels])
-        return fit_head(features, labels, held_out, self.classes)
+        return fit_head(features, labels, held_out, self.classes, penalties)
 
 
 def self_train(
@@ -107,13 +104,13 @@ def self_train(
     kernel, *bias = last.get_weights()
     current = LinearHead(kernel, bias[0] if bias else np.zeros(classes, np.float32), 0.0)
     answers = current.logits(of_pool)
-    again = rows.fit_confident(photos, answers, held_out)
+    again = rows.fit(photos, held_out, answers)
     if groups is None:
         labels = validation.labels
         before, after = (judge(head.logits(held_out[0]), labels, validation.metric) for head in (current, again))
     else:
         labels = views.labels
-        before, after = _cross_validated(rows, groups, seed, validation.metric)
+        before, after = _cross_validated(rows, groups, seed, validation.metric, again.penalty)
     kept = after.beats(before)
     if kept:
         last.set_weights([again.kernel, again.bias] if bias else [again.kernel])
@@ -125,17 +122,17 @@ def self_train(
 
 
 def _cross_validated(
-    rows: _Rows, groups: npt.NDArray[np.int64], seed: int, metric: Metric
+    rows: _Rows, groups: npt.NDArray[np.int64], seed: int, metric: Metric, penalty: float
 ) -> tuple[Judgement, Judgement]:
-    """How heads do on photos that they were not fitted to, without the pool and with it."""
+    """How heads of one penalty do on photos that they were not fitted to, without the pool and with it."""
     folds = assign_folds(rows.labels, groups, seed)
     logits = np.zeros((2, len(folds), rows.classes), np.float32)
     for number in range(FOLDS):
         others, here = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
         # View 0 is the photo as a model sees it, not augmented.
         held_out = rows.views[here, 0], rows.labels[here]
-        plain = rows.fit(others, held_out)
-        again = rows.fit_confident(others, plain.logits(rows.pool), held_out)
+        plain = rows.fit(others, held_out, penalties=(penalty,))
+        again = rows.fit(others, held_out, plain.logits(rows.pool), (penalty,))
         for row, head in enumerate((plain, again)):
             logits[row, here] = head.logits(held_out[0])
     before, after = (judge(rows_of, rows.labels, metric) for rows_of in logits)

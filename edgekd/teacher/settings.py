@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from edgekd.data.settings import facts_of
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.models.pixel_settings import PixelSettings
-from edgekd.training.schedule import Schedule
+from edgekd.training.schedule import FineTuneSchedule
 
 Kind = Literal["lite", "application", "keras", "onnx", "tflite", "savedmodel"]
 _APPLICATION = "keras:"
@@ -57,23 +57,6 @@ def _or_paths(schema: dict[str, Any]) -> None:
     """In a file, the members of a list may be paths instead of tables."""
     members = schema["oneOf"][1]
     members["items"] = {"anyOf": [{"type": "string"}, members["items"]]}
-
-
-class FineTuneSchedule(Schedule):
-    """How the teacher's last blocks are fine-tuned; used only with fine_tune_blocks above 0."""
-
-    LATER: ClassVar[tuple[str, ...]] = ("minutes",)
-
-    epochs: int = Field(30, ge=1)
-    """Passes over the labelled training photos."""
-    batch_size: int = Field(16, ge=2)
-    """Photos in an optimizer step. At least 2, because BatchNorm needs more than one."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
-    minutes: float | None = Field(None, gt=0, examples=[10])
-    """Most minutes that the last third of the blocks, and then all of them, may each take where fine_tune_blocks =
-    "auto"; what is predicted to take longer is left out. Unset, a tenth of student.budget.minutes, if that is set.
-    """
 
 
 class InputSettings(PixelSettings):

@@ -81,3 +81,20 @@ class StudentSchedule(Schedule):
         """The same schedule of a fixed number of epochs."""
         values: dict[str, Any] = self.model_dump(exclude={"epochs", "minutes"})
         return Schedule(epochs=epochs, **values)
+
+
+class FineTuneSchedule(Schedule):
+    """How the teacher's last blocks are fine-tuned; used only with fine_tune_blocks above 0."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("minutes",)
+
+    epochs: int = Field(30, ge=1)
+    """Passes over the labelled training photos."""
+    batch_size: int = Field(16, ge=2)
+    """Photos in an optimizer step. At least 2, because BatchNorm needs more than one."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
+    minutes: float | None = Field(None, gt=0, examples=[10])
+    """Most minutes that the last third of the blocks, and then all of them, may each take where fine_tune_blocks =
+    "auto"; what is predicted to take longer is left out. Unset, a tenth of student.budget.minutes, if that is set.
+    """

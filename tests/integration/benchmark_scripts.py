@@ -16,7 +16,7 @@ SCRIPTS = sorted(
     for path in BENCHMARKS.glob("*/[!_]*.py")
     if "__main__" in path.read_text(encoding="utf-8")
 )
-_TRAINING = ("kd_quality", "kd_speed", "quantization", "quickstart", "road", "sweep")
+_TRAINING = ("kd_quality", "kd_speed", "quantization", "quickstart", "road", "sweep", "teachers")
 # Every script is in one of the three, each of which a test file of its own runs.
 ANDROID = [script for script in SCRIPTS if script.startswith("android_")]
 TRAINING = [script for script in SCRIPTS if script.startswith(_TRAINING)]

@@ -41,6 +41,7 @@ def test_the_recipe_follows_from_the_photos(tmp_path: Path, monkeypatch: pytest.
     assert (recipe.name, recipe.metric) == ("roads", "balanced_accuracy")
     # Few labels: a larger test split. Photos of 110 px: no teacher of 224.
     assert recipe.data.split.test == 0.25 and recipe.teacher.input_size == 96
+    assert recipe.teacher.self_train == "auto" and recipe.teacher.fine_tune_blocks == 0
     assert tomllib.loads(text)["data"] | {"split": 0, "views": 0} == {
         "source": "roads", "unlabelled": "more", "split": 0, "views": 0
     }  # fmt: skip
@@ -53,6 +54,8 @@ def test_splits_of_the_data_stay_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert init("split", "--out", "own.toml").exit_code == 0
     table = tomllib.loads((tmp_path / "own.toml").read_text())
     assert set(table["data"]["split"]) == {"val"}
+    # There is no pool whose photos could be answered.
+    assert "self_train" not in table["teacher"]
     assert "splits: train 14, val 4, test 8" in (tmp_path / "own.toml").read_text()
 
 
