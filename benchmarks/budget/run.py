@@ -257,7 +257,6 @@ def main() -> None:
         tasks, seeds = [Task("lights", labelled_folder(arguments.work / "photos", 20), None)], 1
         arms = [
             Arm("auto", {"model": "auto", "budget": SHORT_LIMIT}, None),
-            Arm("cnn:2@32", {"model": "cnn:2@32"}, None),
         ]
     elif not tasks:
         parser.error("needs --task NAME=FOLDER[,POOL]")
