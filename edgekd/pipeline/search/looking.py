@@ -269,5 +269,5 @@ class Search:
         ]
         raise GateFailed(
             f"no student is within the budget. The nearest is {design.student}: {', '.join(parts)}, "
-            f"{excess(values, costing.limits):.2g} times what is allowed. Raise the limits of [student.budget]"
+            f"{excess(values, costing.budget.limits()):.2g} times what is allowed. Raise the limits of [student.budget]"
         )
