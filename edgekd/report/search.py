@@ -36,7 +36,6 @@ class SearchResult:
     reason: str
     considered: int
     candidates: tuple[SearchCandidate, ...]
-    epochs: int
     seconds: float
 
 
@@ -52,8 +51,7 @@ def search_of(value: dict[str, Any]) -> SearchResult:
         for one in value["candidates"]
     )  # fmt: skip
     return SearchResult(
-        student, str(value["reason"]), len(value["considered"]), candidates, int(value["epochs"]),
-        float(value["seconds"]),
+        student, str(value["reason"]), len(value["considered"]), candidates, float(value["seconds"]),
     )  # fmt: skip
 
 
@@ -64,8 +62,8 @@ def search_sentence(search: SearchResult | None) -> str:
     trained = sum(1 for one in search.candidates if one.trials)
     return (
         f"Of {search.considered} designs that fill the budget, {len(search.candidates)} were measured and {trained} "
-        f"trained briefly, in {fmt.duration(search.seconds)}. {search.student} was then trained in full for "
-        f"{search.epochs} epochs: {search.reason}. Scores are the mean probability of the right class, which says more "
+        f"trained briefly, in {fmt.duration(search.seconds)}. {search.student} was then trained in full: "
+        f"{search.reason}. Scores are the mean probability of the right class, which says more "
         "than accuracy where photos are few; no test photo took part."
     )
 

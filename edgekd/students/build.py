@@ -56,6 +56,8 @@ def build_student(
 
     Raises ModelError naming what does not fit and what to change.
     """
+    if spec.kind == "auto":
+        raise ModelError('the student "auto" is found by a run of a recipe with [student.budget]: edgekd run RECIPE')
     is_fixed = isinstance(teacher, FixedTeacher)
     size = spec.input_size or int(teacher.input_size if is_fixed else teacher.input_shape[1])
     if spec.kind == "slice":

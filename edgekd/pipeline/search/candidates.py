@@ -112,9 +112,12 @@ def _allocations(choices: Sequence[Sequence[_Choice]]) -> list[tuple[float, ...]
 
 
 def _design(shape: NetworkShape, cut: int, classes: int, shares: Mapping[int, float], losses: Losses) -> Design:
-    while shares.get(cut) == 0:
+    while cut > 1 and shares.get(cut) == 0:
         # A last block that is left out is not there.
         cut -= 1
+    if shares.get(cut) == 0:
+        # Something must be left.
+        shares = {**shares, cut: SHARES[0]}
     parts = {part.number: part for part in shape.narrowable(cut)}
     shares = {number: share for number, share in shares.items() if number <= cut}
     widths = {number: width_at(parts[number].hidden, share) if share else 0 for number, share in shares.items()}

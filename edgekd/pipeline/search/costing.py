@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,10 @@ _TRIES = 4
 
 
 class Costing:
-    """The budget of one search: predicts what designs cost, and measures those that matter."""
+    """The budget of one search: predicts what designs cost, and measures those that matter.
+
+    ``conversion_s`` are the seconds that the last conversion took; None before the first.
+    """
 
     def __init__(self, context: RunContext, source: Source, record: Record, directory: Path) -> None:
         budget = context.recipe.student.budget
@@ -50,6 +55,7 @@ class Costing:
             self.limits["size"] -= _SIZE_MARGIN
         self._classes = len(context.dataset.classes)
         self._measured: dict[str, Measured] = {}
+        self.conversion_s: float | None = None
 
     @property
     def predictor(self) -> Predictor:
@@ -125,6 +131,7 @@ class Costing:
         most = self._source.most_parameters
         return lambda cost: cost.parameters < most and predictor.fits(cost)
 
+    @functools.cache  # noqa: B019  as long as the search
     def _cnn(self, width: int, size: int) -> Design:
         return Design(f"cnn:{width}@{size}", size, 0, cnn_cost(cnn.build(width, size, self._classes)), 1.0)
 
@@ -135,7 +142,7 @@ class Costing:
             return values
         recipe, context = self._context.recipe, self._context
         student = build(context, self._source, design.student, shapes_only=True)
-        folder = self._directory / "files" / digest(design.student)[:12]
+        folder, started = self._directory / "files" / digest(design.student)[:12], time.monotonic()
         try:
             artifact = convert_untrained(
                 student, folder, "student", labels=context.dataset.classes,
@@ -145,6 +152,7 @@ class Costing:
                     "model": "labels_only", "calibration_seed": str(recipe.seed),
                 },
             )  # fmt: skip
+            self.conversion_s = time.monotonic() - started
             values |= file_costs(artifact) | {"parameters": float(student.count_params())}
             images = images_at(context, context.pool.samples[:_BENCH_PHOTOS], design.size)
             return values | device_costs({"student": artifact}, self.budget, {"student": images}, folder)["student"]

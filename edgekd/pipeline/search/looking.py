@@ -18,7 +18,7 @@ from edgekd.pipeline.search.predict import excess
 from edgekd.pipeline.search.quality import ProbePhotos, probe_photos, whole_quality
 from edgekd.pipeline.search.record import Record
 from edgekd.pipeline.search.source import Source, build, open_source
-from edgekd.pipeline.search.timing import Clock
+from edgekd.pipeline.search.timing import Clock, seconds_after
 from edgekd.pipeline.search.trial import TrialPhotos, probe_student, train_briefly, trial_photos
 from edgekd.pipeline.stages.start import narrowing_photos
 from edgekd.recipe.budget import amount
@@ -31,7 +31,7 @@ _SURVIVAL_SIZE = 128
 # Steps of a first short training, as a share of a full one and at most; those of the last one are as many times more.
 _SHARE_OF_STEPS, _MOST_STEPS, _LONGER = 0.125, 120, 2.5
 # Of its time the search gives this share to what comes before the trainings.
-_LOOKING_SHARE = 0.5
+_LOOKING_SHARE, _SIZES_SHARE = 0.5, 0.25
 # Judging and saving every epoch, beside the steps themselves.
 _OVERHEAD = 1.2
 
@@ -88,6 +88,7 @@ class Search:
         if self._source.network is not None:
             self._look_at_shapes()
             self._costing.measure_pilots(self._shapes, self._losses)
+            self._clock.after_s = float(self._record.once("seconds afterwards", self._seconds_afterwards))
             self._considered = self._costing.all_designs(self._shapes, self._losses)
             quality = self._qualities(photos) if self._considered else {}
             ordered = best_first(self._considered, quality, chance_of(photos.labels, photos.metric))
@@ -96,6 +97,10 @@ class Search:
             designs = self._costing.cnn_designs()
             self._considered += designs
         return [Candidate(design, self._costing.measure(design)) for design in designs]
+
+    def _seconds_afterwards(self) -> float:
+        """What follows the trainings, predicted from how long a conversion takes on this machine now."""
+        return seconds_after(self._context.recipe, self._costing.conversion_s)
 
     def _look_at_shapes(self) -> None:
         context, network = self._context, self._source.network
@@ -114,9 +119,14 @@ class Search:
     def _qualities(self, photos: ProbePhotos) -> dict[tuple[int, int], float]:
         """What a linear head scores behind each number of blocks at each size, of the whole network."""
         qualities: dict[tuple[int, int], float] = {}
-        sizes = {design.size for design in self._considered}
-        for number, size in enumerate(sorted(sizes)):
+        sizes = sorted({design.size for design in self._considered}, key=lambda one: abs(one - _SURVIVAL_SIZE))
+        for number, size in enumerate(sizes):
             cuts = ends_of_stages(self._shapes[size])
+            if number and not self._has_time(f"look at {size} px", _SIZES_SHARE):
+                # As the nearest size that was looked at.
+                near = min({known for known, _ in qualities}, key=lambda known: abs(known - size))
+                qualities |= {(size, cut): qualities[near, cut] for cut in cuts}
+                continue
             look = functools.partial(whole_quality, self._context, self._source.network, size, cuts, photos)
             scores = self._record.once(f"whole at {size}", look)
             qualities |= {(size, int(cut)): float(score) for cut, score in scores.items()}
@@ -126,14 +136,14 @@ class Search:
     def _verified(self, ordered: Sequence[Design]) -> list[Design]:
         designs: dict[str, Design] = {}
         for design in ordered[: 2 * _PROBED]:
-            if len(designs) == _PROBED or (len(designs) > 2 and not self._has_time("verify", design, 0.5)):
+            if len(designs) == _PROBED or (designs and not self._has_time(f"verify {design.student}", _LOOKING_SHARE)):
                 break
             found = self._costing.verified(design, self._shapes, self._losses)
             if found is not None:
                 designs.setdefault(found.student, found)
         return list(designs.values())
 
-    def _has_time(self, what: str, design: Design, share: float) -> bool:
+    def _has_time(self, what: str, share: float) -> bool:
         """Whether the search has used less than this share of its time; decided once, so that a resumed one agrees."""
         clock = self._clock
 
@@ -141,13 +151,13 @@ class Search:
             left = clock.search_left_s()
             return left == float("inf") or clock.elapsed_s() < share * (clock.elapsed_s() + left)
 
-        return bool(self._record.once(f"time to {what} {design.student}", decide))
+        return bool(self._record.once(f"time to {what}", decide))
 
     def _probe(self, candidates: list[Candidate], photos: ProbePhotos) -> None:
         """Score the features of slices; a small CNN has none before it is trained."""
         slices = [one for one in candidates if one.design.cut]
         for number, one in enumerate(slices):
-            if number >= 2 and not self._has_time("probe", one.design, _LOOKING_SHARE):
+            if number and not self._has_time(f"probe {one.design.student}", _LOOKING_SHARE):
                 break
             look = functools.partial(self._look_at, one, photos)
             one.probe = float(self._record.once(f"probe of {one.design.student}", look))
@@ -201,7 +211,7 @@ class Search:
         self, winner: Candidate, candidates: list[Candidate], photos: ProbePhotos, judged: TrialPhotos
     ) -> dict[str, Any]:
         costing = self._costing
-        epochs = self._epochs(winner)
+        minutes_each = self._minutes_each(winner)
         near = sum(1 for one in candidates if one.trials)
         costs = ", ".join(amount(name, winner.costs[name]) for name in costing.budget.limits())
         how = f"the best of {near} short trainings" if near else "the best head on its features"
@@ -209,7 +219,7 @@ class Search:
             "schema": 1,
             "student": winner.design.student,
             "cut_from": self._source.cut_from if winner.design.cut else None,
-            "epochs": epochs,
+            "minutes_each": minutes_each,
             "reason": f"{how}, by {judged.described if near else photos.described}; it costs {costs}",
             "limits": costing.budget.limits(),
             "device": costing.budget.where,
@@ -225,30 +235,29 @@ class Search:
             "seconds": round(self._clock.elapsed_s(), 1),
         }  # fmt: skip
 
-    def _epochs(self, winner: Candidate) -> int:
-        """Epochs of the full training that the time allows, said before they are trained."""
+    def _minutes_each(self, winner: Candidate) -> float | None:
+        """Minutes for each training of the winner, so that the whole run keeps its time; None without a bound."""
         recipe, clock = self._context.recipe, self._clock
-        schedule, photos = recipe.distill.schedule, len(self._context.pool.samples)
-        most = schedule.patient_epochs(photos)
-        if clock.minutes is None or not winner.trials:
-            return most
-        trainings = recipe.seeds * (1 if self._context.label_free else 2)
-        step_s = winner.trials[-1]["step_s"]
-        epoch_s = schedule.steps_per_epoch(photos) * step_s * trainings * _OVERHEAD
-        # The start: every view of its size, and a student that is narrowed on three times as many photos.
-        views_s = max(trial["view_s"] for trial in winner.trials) * photos * recipe.data.views.views
-        start_s = views_s + 3 * recipe.seeds * winner.trials[0]["built_s"]
+        if clock.minutes is None:
+            return None
+        photos, trainings = len(self._context.pool.samples), recipe.seeds * (1 if self._context.label_free else 2)
+        start_s = epoch_s = 0.0
+        if winner.trials:
+            # The start: every view of its size, and a student that is narrowed on three times as many photos.
+            views_s = max(trial["view_s"] for trial in winner.trials) * photos * recipe.data.views.views
+            start_s = views_s + 3 * recipe.seeds * winner.trials[0]["built_s"]
+            epoch_s = recipe.distill.schedule.steps_per_epoch(photos) * winner.trials[-1]["step_s"] * _OVERHEAD
 
-        def decide() -> int:
-            return max(1, min(most, int((clock.training_s() - start_s) / max(epoch_s, 1e-6))))
+        def decide() -> float:
+            # One epoch at least: less is no training.
+            return round(max((clock.training_s() - start_s) / trainings, 2 * epoch_s, 6.0) / 60, 2)
 
-        epochs = int(self._record.once("epochs", decide))
+        minutes = float(self._record.once("minutes of each training", decide))
         self._say(
-            f"{winner.design.student} takes {1000 * step_s:.0f} ms a step here: {epochs} of {most} epochs, "
-            f"about {(start_s + epochs * epoch_s) / 60:.1f} minutes for its start and {trainings} "
-            f"training{'s' * (trainings > 1)}"
+            f"{winner.design.student}: about {start_s / 60:.1f} minutes for its start, {minutes:g} for each of "
+            f"{trainings} training{'s' * (trainings > 1)}"
         )
-        return epochs
+        return minutes
 
     def _fail(self) -> None:
         """Nothing is within the budget: name the nearest. Raises GateFailed."""
@@ -260,5 +269,5 @@ class Search:
         ]
         raise GateFailed(
             f"no student is within the budget. The nearest is {design.student}: {', '.join(parts)}, "
-            f"{excess(values, costing.limits):.2g} times what is allowed. Raise the limits of [student.budget]"
+            f"{excess(values, costing.budget.limits()):.2g} times what is allowed. Raise the limits of [student.budget]"
         )

@@ -13,10 +13,12 @@ from edgekd.recipe import Recipe
 from edgekd.storage import read_json
 
 _BEFORE = ("data", "teacher", "extra_targets", "soft_targets")
-# Measured on two cores: what a launch of a file takes beside its inferences and warm-up, the conversions, the score of
-# every file over 1,000 photos, and the start of the process with its libraries.
-_LAUNCH_S, _CONVERT_S, _CHECK_S, _START_S = 2.5, 75.0, 30.0, 15.0
+# Measured on two cores: what a launch takes beside its inferences and warm-up, a conversion to int8, the score
+# file over 1,000 photos, and the start of the process with its libraries.
+_LAUNCH_S, _CONVERT_S, _CHECK_S, _START_S = 2.5, 4.0, 30.0, 15.0
 _TIMED_FILES = 4
+# An export takes as long as so many conversions: every kind of ranges, the other formats, and their checks.
+_CONVERSIONS = 35
 # Reading a photo and rendering a view of it.
 _RENDER_S = 0.004
 # Of what is left for the search and the trainings, the search gets this share.
@@ -50,12 +52,12 @@ def seconds_before(run: Path) -> float:
     return total
 
 
-def seconds_after(recipe: Recipe) -> float:
-    """Predicted seconds of what follows the trainings: conversion, check and measurement."""
+def seconds_after(recipe: Recipe, conversion_s: float | None = None) -> float:
+    """Predicted seconds of what follows the trainings: conversions (each of ``conversion_s``), check, measurement."""
     plan = recipe.bench
     bench = _TIMED_FILES * plan.launches * (plan.seconds_per_launch + min(1.0, plan.warmup_max_s) + _LAUNCH_S)
     on_device = 15.0 if recipe.student.budget and set(recipe.student.budget.limits()) & {"latency"} else 0.0
-    return _CONVERT_S + _CHECK_S + bench + on_device
+    return _CONVERSIONS * (conversion_s or _CONVERT_S) + _CHECK_S + bench + on_device
 
 
 @dataclass

@@ -56,18 +56,19 @@ def run(context: RunContext) -> RunContext:
     result = read_json(directory / RECORD)
     workspace.watcher.note(f"student {result['student']}: {result['reason']}")
     facts = read_json(context.path / "run.json")
-    write_json(
-        context.path / "run.json", {**facts, "student": {key: result[key] for key in ("student", "reason", "epochs")}}
-    )
+    write_json(context.path / "run.json", {**facts, "student": {key: result[key] for key in ("student", "reason")}})
     return replace(context, recipe=chosen_recipe(recipe, result))
 
 
 def chosen_recipe(recipe: Recipe, result: dict[str, Any]) -> Recipe:
-    """The recipe with the student that was chosen, and as many epochs as the time allows."""
+    """The recipe with the student that was chosen, and the minutes that are left for each of its trainings."""
     student: dict[str, Any] = {"model": result["student"]}
     if result["cut_from"] is not None:
         student["cut_from"] = result["cut_from"]
-    schedule = recipe.distill.schedule.model_copy(update={"epochs": result["epochs"]})
+    schedule = recipe.distill.schedule
+    if result["minutes_each"] is not None:
+        least = min(result["minutes_each"], schedule.minutes or float("inf"))
+        schedule = schedule.model_copy(update={"minutes": least})
     return recipe.model_copy(
         update={
             "student": recipe.student.model_copy(update=student),

@@ -68,6 +68,10 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
 def _try_student(text: str, teacher: Any, classes: int, recipe: Recipe) -> tuple[str, int]:
     """A student's name and the number of blocks that it has of the teacher. Raises UsageError, ModelError."""
     spec, section = parse_student(text), recipe.student
+    if spec.kind == "auto":
+        if section.budget is None or not section.budget.limits():
+            raise UsageError('it needs a limit in the recipe\'s [student.budget], such as max_size = "150KB"')
+        return text, 0
     if spec.kind == "keras" and not Path(spec.argument).is_file():
         raise ModelError("the file does not exist")
     narrow = bool(spec.keep)

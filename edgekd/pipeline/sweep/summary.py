@@ -37,6 +37,7 @@ from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.pool_answers import pool_answers, pool_size
 from edgekd.pipeline.sweep.records import Reference, Sweep, SweptStudent
 from edgekd.storage import read_json
+from edgekd.students.spec import AUTO
 
 _ROW = "int8_tflite"
 
@@ -61,7 +62,7 @@ def score_student(spec: str, directory: Path, metric: str) -> ScoredStudent:
     timed, compared = result.baseline == "teacher", compare(result, _ROW)
     own_s = [read_json(path)["seconds"] for path in directory.glob("*/stage.json") if path.parent.name not in SHARED]
     student = SweptStudent(
-        student=spec,
+        student=_full_name(spec, directory),
         directory=directory.name,
         parameters=int(row["parameters"]),
         size_bytes=int(row["size_bytes"]),
@@ -74,6 +75,13 @@ def score_student(spec: str, directory: Path, metric: str) -> ScoredStudent:
         failed_gates=tuple(gate["name"] for gate in check["gates"] if not gate["passed"] and not gate.get("accepted")),
     )
     return ScoredStudent(student, np.array(validation.predictions, np.int64), np.array(row["predictions"], np.int64))
+
+
+def _full_name(spec: str, directory: Path) -> str:
+    """A student by its text; of one that was looked for, with the one that was found."""
+    if spec != AUTO:
+        return spec
+    return f"{AUTO}: {read_json(directory / 'run.json')['student']['student']}"
 
 
 def summarize(context: RunContext, swept: Sequence[ScoredStudent], conditions: Sequence[Condition]) -> Sweep:

@@ -71,6 +71,11 @@ def test_nothing_fits_a_tiny_budget_and_the_smallest_is_known() -> None:
     assert excess({"parameters": smallest.cost.parameters}, {"parameters": 10}) > 1
 
 
+def test_of_blocks_that_could_all_be_left_out_one_stays() -> None:
+    shape = NetworkShape(32, (Part(0, (layer(3, 8),), outputs=8), block(1, 8, 8, 32, skipped=True)))
+    assert smallest_at(shape, 1, 3, {1: np.linspace(1, 0, 33)}).student == "slice:1x0.03@32"
+
+
 def test_slices_end_where_the_shape_changes() -> None:
     assert ends_of_stages(SHAPE) == [2, 4]
 

@@ -54,16 +54,16 @@ def test_one_error_lists_every_student_that_cannot_be_trained(tmp_path: Path) ->
     (tmp_path / "broken.keras").write_text("not a model")
     good = "cnn:4@32"
     bad = ("slize:3", "slice:99@32", "slice:2-1@32", "slice:stem_rely@32", "nowhere.keras", f"{tmp_path}/broken.keras",
-           "slice:1x0.5@32", "no_such_module:build")  # fmt: skip
+           "slice:1x0.5@32", "no_such_module:build", "auto")  # fmt: skip
     with pytest.raises(UsageError) as caught:
         check_students(context(tmp_path, 0), (good, *bad))
     lines = str(caught.value).splitlines()
-    assert lines[0] == "8 of 9 students can't be trained; nothing has been trained yet:"
+    assert lines[0] == "9 of 10 students can't be trained; nothing has been trained yet:"
     assert good not in str(caught.value)
     for text, told in zip(bad, (
         "a student is slice:BLOCKS", "has 16 blocks", "can't be left out", "did you mean 'stem_relu'",
         "the file does not exist", "broken.keras", "no inverted residual blocks",
-        "Is its module on PYTHONPATH",
+        "Is its module on PYTHONPATH", "it needs a limit in the recipe's [student.budget]",
     ), strict=True):  # fmt: skip
         assert any(line.startswith(f"{text}: ") and told in line for line in lines), (text, told)
 
