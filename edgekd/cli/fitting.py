@@ -30,7 +30,7 @@ def fit_table(header: Sequence[str], rows: Rows, width: int) -> Fitted | None:
     First headers are broken at spaces, cells before their interval and sentences where they must be; then the first
     cells go on lines of their own.
 
-    >>> fit_table(("file", "score"), [("a.tflite", "97.4 % (94.5–98.8)")], 20).rows
+    >>> fit_table(("file", "score"), [("a.tflite", "97.4 % (94.5–98.8)")], 24).rows
     (('a.tflite', '97.4 %\\n(94.5–98.8)'),)
     """
     whole = Fitted(tuple(header), tuple(map(tuple, rows)), False)
