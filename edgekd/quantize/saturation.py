@@ -27,6 +27,7 @@ LARGEST_PAIR = 128
 # Two weights that add up to no more than this, as reals, do not add up to more than LARGEST_PAIR once rounded.
 _PAIR_BEFORE_ROUNDING = LARGEST_PAIR - 1
 _HALF_A_STEP = 0.501
+_RGB = 3
 
 Floats = NDArray[np.float64]
 
@@ -91,13 +92,17 @@ def narrow_weights(
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """A layer that runs as a matrix product: its weights [O, K] in the order in which MLAS packs them along K."""
+    """A layer that runs as a matrix product: its weights [O, K] in the order in which MLAS packs them along K.
+
+    ``lines`` is the height of its filter where it may read a photo, else 0.
+    """
 
     op: TfliteOp
     rows: NDArray[Any]
     scales: Floats
     # Axes that bring the tensor to [O, ...] and back.
     to_rows: tuple[int, ...]
+    lines: int = 0
 
     def tensor_of(self, rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """Rows [O, K] in the file's layout."""
@@ -118,7 +123,8 @@ def _layers(graph: TfliteGraph) -> Iterator[_Layer]:
             order = (3, 0, 1, 2)
         if weights.data is not None:
             rows = weights.data.transpose(order).reshape(weights.shape[order[0]], -1)
-            yield _Layer(op, rows, weights.scales.astype(np.float64), order)
+            lines = weights.shape[1] if op.name == "CONV_2D" and weights.shape[3] == _RGB else 0
+            yield _Layer(op, rows, weights.scales.astype(np.float64), order, lines)
 
 
 def _float_rows(layers: list[_Layer], content: bytes | None) -> list[Floats | None]:
@@ -144,10 +150,25 @@ def _largest_pairs(rows: NDArray[Any]) -> Floats:
     return np.asarray(np.maximum(pairs.clip(min=0).sum(2), (-pairs).clip(min=0).sum(2)).max(axis=1, initial=0))
 
 
+def _pairs_in_any_order(layer: _Layer, rows: NDArray[Any]) -> Floats:
+    """``_largest_pairs``; of a layer on a photo, whichever of two neighbours in a line of its filter are paired.
+
+    An .onnx has such a layer on groups of columns, where pairs do not run on from one line of the filter to the next.
+    """
+    largest = _largest_pairs(rows)
+    if layer.lines:
+        lines = rows.reshape(len(rows), layer.lines, -1)
+        for before in (0, 1):
+            even = np.pad(lines, [(0, 0), (0, 0), (before, (lines.shape[2] + before) % 2)])
+            largest = np.maximum(largest, _largest_pairs(even.reshape(len(rows), -1)))
+    return largest
+
+
 def _factors(layer: _Layer, real: Floats | None) -> Floats:
     """By how much each channel's scale must grow; 1 where nothing can saturate."""
-    growth = _largest_pairs(layer.rows if real is None else real) / _PAIR_BEFORE_ROUNDING
-    factors = np.where(saturating_channels(layer.rows), growth.clip(min=1), 1.0)
+    growth = _pairs_in_any_order(layer, layer.rows if real is None else real) / _PAIR_BEFORE_ROUNDING
+    saturating = _pairs_in_any_order(layer, layer.rows) > LARGEST_PAIR
+    factors = np.where(saturating, growth.clip(min=1), 1.0)
     # One scale for all rows has one factor.
     return factors if len(layer.scales) > 1 else np.full_like(factors, factors.max())
 

@@ -26,7 +26,8 @@ def added_channels(graph: TfliteGraph) -> dict[int, int]:
         source, target = op.inputs[0], op.outputs[0]
         channels = graph.tensors[source].shape[-1]
         extra = -channels % _MULTIPLE
-        if not extra or channels < _LEAST_CHANNELS or graph.tensors[target].shape[-1] != channels:
+        # Of an odd number of channels, the pairs that ``quantize.saturation`` made safe would be others.
+        if not extra or extra % 2 or channels < _LEAST_CHANNELS or graph.tensors[target].shape[-1] != channels:
             continue
         readers = [other for other in graph.ops if target in other.inputs]
         maker = makers.get(source)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgekd.export.emit.context import Context
 from edgekd.export.emit.layout import shape_constant
 from edgekd.formats.tflite_file import TfliteOp
+from edgekd.quantize.saturation import saturating_channels
 
 _COLUMNS, _STRIDE, _RGB = 4, 2, 3
 # Of a group of columns.
@@ -38,6 +39,7 @@ def fits(context: Context, op: TfliteOp, pads: list[int], strides: tuple[int, in
         and image.shape[2] % _COLUMNS == 0
         and context.tensor(op.outputs[0]).shape[2] == image.shape[2] // _STRIDE
         and pads[1] < _COLUMNS
+        and _is_as_safe(weights.data, pads[1])
     )
 
 
@@ -68,6 +70,14 @@ def emit(context: Context, op: TfliteOp, pads: list[int], row_stride: int) -> No
     shape = shape_constant(context, [0, rows, width // _STRIDE, outputs])
     value = context.onnx.node("Reshape", [value, shape], f"{name}_rows")
     context.bind(op.outputs[0], context.onnx.node("Transpose", [value], f"{name}_nchw", {"perm": [0, 3, 1, 2]}))
+
+
+def _is_as_safe(data: NDArray[Any], left: int) -> bool:
+    """Whether the new neighbours saturate no CPU's kernels where the old ones did not."""
+    grouped, _ = group_weights(data, left)
+    in_order = grouped.transpose(0, 2, 3, 1).reshape(len(grouped), -1)
+    old = saturating_channels(data.reshape(len(data), -1))
+    return not (saturating_channels(in_order) & ~np.tile(old, _OUTPUTS)).any()
 
 
 def group_weights(data: NDArray[Any], left: int) -> tuple[NDArray[Any], int]:
