@@ -19,6 +19,8 @@ from edgekd.cli import commands
 LINES = (
     "init {x} --out {out}",
     "init {photos} --unlabelled {x} --out {out}",
+    "fit {x} --max-size 150KB --out {out}",
+    "fit {photos} --unlabelled {x} --max-size {x} --out {out}",
     "run {x} --out {out}",
     "train {x} --out {out}",
     "distill {x} --out {out} --until nothing",

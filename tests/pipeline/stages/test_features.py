@@ -71,7 +71,8 @@ def run_until_distilled(folder: Path, store_features_mb: int) -> RunContext:
     recipe = load_recipe(folder / "r.toml")
     context = RunContext(Workspace(folder / f"run{store_features_mb}", Noting()), recipe, accept_weak_teacher=True)
     for stage in stages_until("distill"):
-        stage.run(context)
+        if stage.when(recipe):
+            stage.run(context)
     return context
 
 
