@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name
-from edgekd.errors import DataError, MemoryShortage
+from edgekd.errors import DataError, EdgekdError, MemoryShortage
 from edgekd.memory import find_bomb, free_memory
 from edgekd.storage import require_regular_file
 from edgekd.text import one_line
@@ -87,7 +87,9 @@ def _load(path: Path, mtime_ns: int, size_bytes: int) -> tuple[tuple[_Part, ...]
         raise MemoryShortage(
             f"there is not enough memory to read {path}. Give its photos as files in folders"
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except EdgekdError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy's reader of headers raise many kinds on a damaged file.
         raise DataError(f"{path} cannot be read as a .npz of plain arrays: {error}") from None
     classes = tuple(str(name) for name in arrays["classes"].tolist()) if "classes" in arrays else None
     if "images" in arrays and "labels" in arrays:

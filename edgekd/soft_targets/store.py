@@ -24,6 +24,7 @@ from edgekd.errors import RunError
 from edgekd.progress import Progress
 from edgekd.scale.place import LocalPlace, Place, fetch_files, open_place
 from edgekd.storage import read_json
+from edgekd.text import first_line
 
 SHARD = 256
 """Photos in a shard: the unit that is written whole, and the most that a worker repeats after a kill."""
@@ -45,9 +46,7 @@ class SoftTargets:
             if not path.is_file() or path.stat().st_size < size:
                 raise RunError(f"{directory} holds fewer logits than its manifest says. Delete it to compute it again")
         # A process may have 65,530 maps, which are the shards of 16 million photos.
-        self._shard = functools.lru_cache(_MOST_MAPS)(
-            lambda number: np.load(paths[number], mmap_mode="r", allow_pickle=False)
-        )
+        self._shard = functools.lru_cache(_MOST_MAPS)(lambda number: _open_shard(paths[number]))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -63,6 +62,14 @@ class SoftTargets:
     def readable(self, number: int) -> npt.NDArray[np.int64]:
         """Places in a shard of the photos that could be read, int64."""
         return np.flatnonzero(~np.isnan(self._shard(number)).any(axis=(1, 2)))
+
+
+def _open_shard(path: Path) -> npt.NDArray[np.float16]:
+    try:
+        logits: npt.NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy's reader of headers raises many kinds on a damaged file.
+        raise RunError(f"{path} is damaged ({first_line(error)}). Delete its folder to compute it again") from None
+    return logits
 
 
 def open_soft_targets(where: str, cache: Path, progress: Progress | None = None) -> SoftTargets:

@@ -57,7 +57,7 @@ def load_state(path: Path, key: str) -> TrainingState | None:
             if facts["key"] != key:
                 return None
             lists = {name: _load_list(archive, name) for name in _LISTS}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile and NumPy's reader of headers raise many kinds on a damaged file.
         raise RunError(f"{path} is damaged ({error}). Delete it to train from the start.") from None
     state = TrainingState(key)
     for name, value in {**facts, **lists}.items():

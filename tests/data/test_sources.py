@@ -283,6 +283,24 @@ def test_npz_that_unpacks_to_more_than_photos_or_the_memory(tmp_path: Path, monk
         list_npz(path)
 
 
+@pytest.mark.parametrize("damage", ["header", "stream"])
+def test_npz_damaged_inside(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "photos.npz"
+    rng = np.random.default_rng(0)
+    save = np.savez if damage == "header" else np.savez_compressed
+    save(path, images=rng.integers(0, 256, (9, 8, 8), dtype=np.uint8), labels=np.zeros(9, int))
+    content = bytearray(path.read_bytes())
+    if damage == "header":
+        # A bracket that is never closed, which is a TokenError of Python's own.
+        place = content.index(b"}", content.index(b"{'descr'"))
+        content[place : place + 1] = b"("
+    else:
+        content[150:400] = bytes(range(250))
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"photos\.npz cannot be read as a \.npz of plain arrays"):
+        list_npz(path)
+
+
 def test_npz_that_is_none(tmp_path: Path) -> None:
     for content in (b"", b"PK\3\4 no zip", b"\x80\4N."):
         with pytest.raises(DataError, match=r"cannot be read as a \.npz"):

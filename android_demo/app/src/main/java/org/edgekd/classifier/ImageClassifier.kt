@@ -133,7 +133,7 @@ class ImageClassifier private constructor(
         private fun refused(options: Options, error: Throwable): ModelException {
             val reason = (error.cause ?: error).let { it.message ?: it.toString() }
             return ModelException(
-                if (options.delegate !in DELEGATES) "TensorFlow Lite does not run this model: $reason"
+                if (options.delegate != Delegate.GPU) "TensorFlow Lite does not run this model: $reason"
                 else "${options.delegate} is not available here: $reason. Use XNNPACK, or add its library to the app.",
                 error,
             )
