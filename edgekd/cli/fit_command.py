@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from edgekd.cli.init_command import place_from, recipe_name
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
 
+_MEASURED = "measured.json"
 _LIMITS = (
     ("--max-size", "150KB", "Most bytes of the int8 .tflite."),
     ("--max-parameters", "100K", "Most parameters."),
@@ -92,7 +95,7 @@ def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) 
     note(dataset.summary_line())
     for warning in dataset.warnings:
         note(warning.message)
-    proposal = propose(dataset, budget, _view_seconds)
+    proposal = propose(dataset, budget, functools.partial(_view_seconds, path.parent / _MEASURED))
     text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
     recipe = parse_recipe(tomllib.loads(text), path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +106,21 @@ def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) 
     return recipe
 
 
-def _view_seconds(input_size: int) -> float:
-    """How long the built-in teacher takes for a view here."""
+def _view_seconds(file: Path, input_size: int) -> float:
+    """How long the built-in teacher takes for a view here; measured once, so that a repeated command goes on."""
+    from edgekd.errors import EdgekdError
     from edgekd.extras import require
     from edgekd.pipeline.search.timing import seconds_per_view
+    from edgekd.storage import read_json, write_json
 
+    key = f"view_s at {input_size}"
+    with contextlib.suppress(EdgekdError, KeyError, TypeError, ValueError):
+        return float(read_json(file)[key])
     require("train", "running a recipe")
-    return seconds_per_view(input_size)
+    seconds = seconds_per_view(input_size)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, {key: seconds})
+    return seconds
 
 
 def _sentence(problem: Any) -> str:
