@@ -54,9 +54,11 @@ def test_it_answers_as_litert_does(
     assert done.returncode == 0, done.stderr
     found = np.array(json.loads(done.stdout.splitlines()[-1]))
     # The same reference kernels in LiteRT, but for a tie now and then, of which a steep head makes a few steps.
-    apart = np.abs(found - by_reference_kernels(artifact, images)).max(axis=1)
+    reference = by_reference_kernels(artifact, images)
+    apart = np.abs(found - reference).max(axis=1)
     assert (apart <= 1 / 256).mean() >= 0.9 and apart.max() <= 4 / 256
-    # Those of every day round some sums the other way, and a steep head makes several steps of one.
+    # Those of every day round some sums the other way, and a steep head makes several steps of one: as far as LiteRT's
+    # own two kinds of kernels are apart.
     wanted = open_runner(artifact).run(images)
     assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() >= 0.95
-    assert np.abs(found - wanted).max() <= 16 / 256
+    assert np.abs(found - wanted).max() <= np.abs(reference - wanted).max() + 4 / 256
