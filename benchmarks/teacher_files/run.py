@@ -192,7 +192,9 @@ def compare_probabilities(teacher: Teacher, recipe: Any, directory: Path) -> dic
 
     dataset = Dataset.load(directory / "data" / "dataset.json")
     samples = dataset.split("test")
-    logits = logits_over(open_teacher_of(recipe, dataset), dataset, samples, recipe.data.crop).astype(np.float64)
+    logits = logits_over(open_teacher_of(recipe, dataset, directory), dataset, samples, recipe.data.crop).astype(
+        np.float64
+    )
     ours = np.exp(logits - logits.max(axis=1, keepdims=True))
     ours /= ours.sum(axis=1, keepdims=True)
     theirs = teacher.probabilities(images_of(dataset, samples, _PREPROCESSING))[:, : len(teacher.classes)]

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
+from reference_kernels import by_reference_kernels
 from squeeze_excite import SIZE as BLOCK_SIZE
 from squeeze_excite import Layers, write
 from tflite_graph import TfliteBuilder
@@ -27,6 +28,7 @@ from edgekd.errors import DeviceError, GateFailed, UsageError
 from edgekd.foreign.open_model import open_model
 from edgekd.foreign.options import FileOptions
 from edgekd.foreign.plain import PlainModel, open_any, with_made_inputs
+from edgekd.runtime import open_runner
 
 Images = NDArray[np.uint8]
 
@@ -55,7 +57,10 @@ def gpu(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.usefixtures("gpu")
 def test_a_float_and_an_int8_student_answer_on_the_gpu_as_on_the_cpu(exported: dict[str, Any], images: Images) -> None:
-    largest = {"float32.tflite": 1e-5, "int8.tflite": 2 / 256}
+    # A GPU rounds the layers of an int8 file in its own way too: as far from XNNPACK as LiteRT's reference kernels are.
+    rows = open_runner(exported["int8.tflite"]).run(images[:3])
+    kernels = float(np.abs(by_reference_kernels(exported["int8.tflite"], images[:3]) - rows).max())
+    largest = {"float32.tflite": 1e-5, "int8.tflite": kernels + 2 / 256}
     for name, bound in largest.items():
         (check,) = check_accelerators(exported[name], images[:3], ["gpu"])
         assert check.accelerated, check.left

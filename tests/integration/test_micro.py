@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reference_kernels import by_reference_kernels
 
 from edgekd.export.c_array import arena_estimate_bytes
 from edgekd.formats import tflite_file
@@ -26,21 +27,6 @@ def python() -> str:
     if not found:
         pytest.skip(f"{VARIABLE} does not name a Python with tflite-micro")
     return found
-
-
-def by_reference_kernels(artifact: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=artifact.content(), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-    )
-    interpreter.allocate_tensors()
-    rows = []
-    for image in images:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    return np.stack(rows)
 
 
 def test_it_answers_as_litert_does(
