@@ -7,6 +7,7 @@ exception was lost, and ends the process itself where nothing else does.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -70,6 +72,8 @@ def install() -> None:
     numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in numbers:
         signal.signal(number, _handle)
+    # Registered first, so that it runs last: what comes after that finds the work done.
+    atexit.register(_ignore, numbers)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     sys.unraisablehook = _ignore_stopped
     threading.Thread(target=_watch, args=(reader, frozenset(numbers)), daemon=True, name="edgekd-signals").start()
@@ -100,6 +104,12 @@ def end(code: int) -> NoReturn:
 def remove_at_the_end(folder: Path | None) -> None:
     """Name the folder of temporary files, to be removed even where nothing but the watching thread still runs."""
     _State.folder = folder
+
+
+def _ignore(numbers: Sequence[int]) -> None:
+    """Ignore signals: Python would take its handlers away now, and a command that is done would end as if killed."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from edgekd.text import one_line
 
 _FULL_BYTES = 1 << 20
 _VARIABLE = "EDGEKD_TRACEBACK"
+_NO_THREAD = "can't start new thread"
 _LOOP = "Symlink loop from "
 _ADVICE = {
     errno.ENOSPC: "Free some space there, or give another folder",
@@ -55,7 +56,9 @@ def _describe(error: Exception) -> str:
     if isinstance(error, RuntimeError) and str(error).startswith(_LOOP):
         # What pathlib raises before Python 3.13 in place of the system's own error.
         return f"{one_line(str(error).removeprefix(_LOOP))} is a link to itself. Check the path"
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    if isinstance(error, RuntimeError) and str(error).startswith(_NO_THREAD):
+        return f"no more threads can be started{_free_memory()}. Close other programs, or raise ulimit -u and ulimit -v"
+    if _is_memory_shortage(error):
         return (
             f"not enough memory{_free_memory()}. Close other programs, or use a smaller input size, batch or number of "
             "views"
@@ -67,6 +70,13 @@ def _describe(error: Exception) -> str:
         f"unexpected {name}: {one_line(error)}{_place(error)}. This is an error in edgekd: report it with the output "
         f"of the same command after: export {_VARIABLE}=1"
     )
+
+
+def _is_memory_shortage(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return True
+    # What Python says of a library that failed without an error of its own, as extensions do that get no memory.
+    return isinstance(error, SystemError) and "without exception set" in str(error)
 
 
 def _describe_os_error(error: OSError) -> str:

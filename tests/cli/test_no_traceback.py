@@ -183,6 +183,8 @@ def test_a_place_that_cannot_be_written_to_is_found_before_the_work(
         (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied. Check its rights"),
         (MemoryError(), "not enough memory ("),
         (RuntimeError("Symlink loop from '/a/b'"), "'/a/b' is a link to itself. Check the path"),
+        (RuntimeError("can't start new thread"), "no more threads can be started"),
+        (SystemError("error return without exception set"), "not enough memory"),
         (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "cannot be read or written as UTF-8"),
         (KeyError("x"), "unexpected KeyError: 'x' (at test"),
     ],

@@ -171,3 +171,20 @@ def test_a_benchmark_ends_with_its_agent_and_its_files(
         assert photos.startswith("note: 2 photos; ")
         assert stopped == f"edgekd: stopped by {number.name}. Run the same command again"
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_command_that_is_done_ends_as_such(tmp_path: Path) -> None:
+    # At the very end of a process Python takes handlers away; a module that is torn down then gets the signal.
+    script = tmp_path / "last.py"
+    script.write_text(
+        "import os, signal\n"
+        "from edgekd import stopping\n"
+        "class Last:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "stopping.install()\n"
+        "last = Last()\n"
+        "last.itself = last.__del__\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
