@@ -55,7 +55,7 @@ def _named(room: Room, command: str, name: bytes, folder: Path) -> list[str]:
             return [command, "--data", f"./{photos.name}", *extra, "--", f"./{model.name}"]
         case "export":
             keras = folder / f"{text}.keras"
-            shutil.copy(room.finished_run() / "student" / "student.keras", keras)
+            shutil.copy(room.finished_run() / "distill" / "student.keras", keras)
             photos = _classes(folder / "photos", text)
             return [command, "--int8", "--data", f"./{photos.name}", "--out", f"./{text}", "--", f"./{keras.name}"]
         case "report":

@@ -170,6 +170,6 @@ def _words(room: Room, name: str, folder: Path) -> list[str]:
         values |= {"file": room.file(), "other": room.file("float32.tflite")}
     if any(text in line for text in ("{run", "{keras}", "{bench}")):
         run = room.finished_run()
-        values |= {"run": run, "run_parent": run.parent, "keras": run / "student" / "student.keras"}
+        values |= {"run": run, "run_parent": run.parent, "keras": run / "distill" / "student.keras"}
         values["bench"] = run / "bench" / "bench.json"
     return [word.format(**values) for word in line.split(" ")]

@@ -77,7 +77,8 @@ def test_our_int8_file_is_shown_with_all_that_it_carries(exported: dict[str, Any
     taken = told["xnnpack"]
     assert taken["macs_share"] == 1.0 and {left.split()[0] for left in taken["left"]} == {"QUANTIZE", "SOFTMAX"}
     onnx_told = to_json(inspect_file(exported["int8.onnx"].path))
-    assert onnx_told["totals"]["macs"] == told["totals"]["macs"]
+    # It has channels of zeros besides, which ONNX Runtime's fast kernels ask for and compute.
+    assert 1 <= onnx_told["totals"]["macs"] / told["totals"]["macs"] < 1.2
     assert onnx_told["inputs"][0]["scale"] == 1 / 128
     assert onnx_told["onnxruntime_ops"]["QLinearConv"] == sum(
         row["count"] for row in onnx_told["ops"] if row["type"] == "Conv"
