@@ -12,6 +12,8 @@ from edgekd.formats.onnx_wire import OnnxTensor
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Shape, Value, kind_of
 
 _DYNAMIC = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+# Ops that only move values.
+_MOVES = ("Transpose", "Reshape")
 # Weights' scale and zero point among the inputs of the ops that carry their own.
 _OWN_SCALES = {"QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5), "QGemm": (3, 4, 5)}
 
@@ -84,11 +86,14 @@ def _constant_nodes(graph: OnnxGraph) -> dict[str, OnnxTensor]:
 
 
 def _add_scale_behind(value: Value, graph: OnnxGraph, values: Mapping[str, Value]) -> Value:
-    # A channels-last input is transposed before it is dequantized; it has the scale of the transposed value.
-    after = [node for node in graph.nodes if value.name in node.inputs]
-    if len(value.scales) or len(after) != 1 or after[0].op != "Transpose" or not after[0].outputs:
-        return value
-    behind = values[after[0].outputs[0]]
+    # An input may be transposed and reshaped before it is dequantized; it has the scale of what comes of that.
+    behind, seen = value, set[str]()
+    while not len(behind.scales) and behind.key not in seen:
+        seen.add(behind.key)
+        after = [node for node in graph.nodes if behind.key in node.inputs]
+        if len(after) != 1 or after[0].op not in _MOVES or not after[0].outputs or after[0].outputs[0] not in values:
+            return value
+        behind = values[after[0].outputs[0]]
     return replace(value, scales=behind.scales, zero_points=behind.zero_points) if len(behind.scales) == 1 else value
 
 
