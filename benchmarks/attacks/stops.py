@@ -27,7 +27,7 @@ LINES = {
     "label": "label {cameras}/cameras.toml --out {out}/runs",
     "label a list": "label {cameras}/cameras.toml --out {run_parent} --photos {cameras}/list.txt --to {out}/labels",
     "sweep": "sweep {cameras}/cameras.toml --students cnn:4@32,cnn:5@32 --out {out}/runs --accept-weak-teacher",
-    "export": "export {keras} --int8 --data {photos} --out {out}/files",
+    "export": "export {keras} --int8 --data {run} --out {out}/files",
     "check": "check {file} --data {photos}",
     "predict": "predict {file} {photo}",
     "inspect": "inspect {file}",
