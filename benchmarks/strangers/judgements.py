@@ -201,7 +201,7 @@ def judge_list_output(trial: Trial) -> list[Step]:
 
 def judge_label_dictionary(trial: Trial) -> list[Step]:
     model = trial.model("onnx/o7_dictorder.onnx")
-    reply = trial.edgekd("inspect", model, "--no-layers")
+    reply = trial.edgekd("inspect", model, "--all")
     line = next((text.strip() for text in reply.stdout.splitlines() if text.startswith("labels")), reply.message)
     shown = Step(reply.command, reply.exit_code, line, bool(re.search("green, red, yellow", line)))
     keys = {"model": str(model), "train": False, "pixel_range": [0, 255]}
@@ -209,7 +209,7 @@ def judge_label_dictionary(trial: Trial) -> list[Step]:
 
 
 def judge_free_dimensions(trial: Trial) -> list[Step]:
-    reply = trial.edgekd("inspect", trial.model("onnx/o4_alldyn.onnx"), "--no-layers", "--strict")
+    reply = trial.edgekd("inspect", trial.model("onnx/o4_alldyn.onnx"), "--all", "--strict")
     found = [text.strip() for text in reply.stdout.splitlines() if text.startswith("error")]
     ran = "runs           yes" in reply.stdout
     happened = "; ".join(found) or ("runs" if ran else reply.message)
