@@ -80,8 +80,8 @@ def convert_int8(
     photos = calibration if validation is None else np.concatenate([validation, calibration])
     check_images(photos, float_model.height, float_model.width)
     compared_on = photos[:_MOST_PHOTOS]
-    found = candidates(calibrated, compared_on, output, float_ops=float_ops, any_cpu=any_cpu)
     expected = _expected(calibrated, compared_on)
+    found = candidates(calibrated, compared_on, output, float_ops=float_ops, any_cpu=any_cpu, expected=expected)
     corrected = [with_bias_correction(candidate, calibrated, compared_on, expected) for candidate in found]
     found += [candidate for candidate in corrected if candidate is not None]
     best = choose(found)
@@ -100,9 +100,21 @@ def with_bias_correction(
     conversion = correct_bias(candidate.conversion, calibrated)
     if conversion is None:
         return None
+    return _compare(candidate.method, conversion, photos, expected, bias_corrected=True)
+
+
+def _compare(
+    method: CalibrationMethod,
+    conversion: Conversion,
+    photos: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    *,
+    bias_corrected: bool = False,
+) -> Candidate:
+    """A conversion, held against what the float model gives for photos."""
     actual = run_tflite(conversion.content, photos)
     agreement = agreement_of_probabilities(actual, expected, OUTPUT_STEP)
-    return Candidate(candidate.method, conversion, agreement, compute_divergence(expected, actual), True)
+    return Candidate(method, conversion, agreement, compute_divergence(expected, actual), bias_corrected)
 
 
 def _expected(calibrated: CalibratedModel, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -126,13 +138,15 @@ def candidates(
     *,
     float_ops: tuple[str, ...] = (),
     any_cpu: bool = False,
+    expected: NDArray[np.float32] | None = None,
 ) -> list[Candidate]:
     """Convert by every method, and compare each with the float model on ``photos`` uint8 [N, H, W, 3].
 
-    Methods that fail are left out. Raises the first ExportError if all fail.
+    ``expected`` [N, C] is what the float model gives for them, where that is known already. Methods that fail are left
+    out. Raises the first ExportError if all fail.
     """
     histograms = compute_histograms(calibrated)
-    expected = _expected(calibrated, photos)
+    expected = _expected(calibrated, photos) if expected is None else expected
     found: list[Candidate] = []
     errors: list[ExportError] = []
     for method in CALIBRATION_METHODS:
@@ -140,12 +154,9 @@ def candidates(
             conversion = quantize_int8(
                 set_ranges(calibrated, method, histograms), output, float_ops=float_ops, any_cpu=any_cpu
             )
-            actual = run_tflite(conversion.content, photos)
+            found.append(_compare(method, conversion, photos, expected))
         except ExportError as error:
             errors.append(error)
-            continue
-        agreement = agreement_of_probabilities(actual, expected, OUTPUT_STEP)
-        found.append(Candidate(method, conversion, agreement, compute_divergence(expected, actual)))
     if not found:
         raise errors[0]
     return found

@@ -1,4 +1,4 @@
-"""The steps of the ladder, from the cheapest int8 conversion to the dearest; each is made when it is reached."""
+"""The steps of the ladder, from the cheapest int8 conversion to the most expensive; each is made when it is reached."""
 
 from __future__ import annotations
 
