@@ -175,6 +175,18 @@ def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
     return line
 
 
+def signal_name(status: int) -> str:
+    """The signal that ended a process, by the negative ``status`` that Python gives it.
+
+    >>> signal_name(-11)
+    'SIGSEGV'
+    """
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
 def decode(content: bytes) -> str:
     """Output as text, undecodable bytes replaced."""
     return content.decode("utf-8", errors="replace")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -122,7 +121,7 @@ def _result(path: Path, accelerator: Accelerator, ended: processes.Ended, log: s
     if ended.killed is not None:
         raise DeviceError(f"{where}: {doing} took more than {timeout_s:g} s and was stopped. Try fewer photos")
     if result is None:
-        how = f"by {_signal(ended.status)}" if ended.status < 0 else f": {last_line(log)}"
+        how = f"by {processes.signal_name(ended.status)}" if ended.status < 0 else f": {last_line(log)}"
         raise DeviceError(f"{where}: {doing} ended its process {how}. Update the driver, or leave this one out")
     if "no_driver" in result:
         raise DeviceError(f"{accelerator}: {result['no_driver']}")
@@ -138,10 +137,3 @@ def _reason(log: str) -> str:
     """LiteRT's own reason, which it prints and does not raise."""
     errors = re.findall(r"^(?:ERROR|E\d*)[: ]+(.*)$", log, re.MULTILINE)
     return f" ({last_line(errors[-1])})" if errors else ""
-
-
-def _signal(status: int) -> str:
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"

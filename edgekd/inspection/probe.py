@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -126,12 +125,8 @@ def _parse_progress(stdout: bytes) -> tuple[str, dict[str, Any] | None]:
 
 def _death(status: int, stderr: bytes) -> str:
     if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        return f"ended its process by {name}"
-    return f"failed: {last_line(stderr.decode('utf-8', 'replace'))}"
+        return f"ended its process by {processes.signal_name(status)}"
+    return f"failed: {last_line(processes.decode(stderr))}"
 
 
 def _message(path: Path, why: str) -> str:
