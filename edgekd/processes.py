@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import os
 import select
 import selectors
@@ -13,10 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 # More than any command that edgekd runs has to say, and far below any machine's memory.
 OUTPUT_LIMIT_BYTES = 64 << 20
@@ -173,6 +174,21 @@ def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
             break
         line += content
     return line
+
+
+def line_writer() -> Callable[[dict[str, Any]], None]:
+    """For a child process whose parent reads lines of JSON: what writes a value as one of them.
+
+    From here on only these lines reach this process's stdout: what a runtime prints goes to stderr.
+    """
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def write(value: dict[str, Any]) -> None:
+        output.write(json.dumps(value) + "\n")
+        output.flush()
+
+    return write
 
 
 def signal_name(status: int) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.accelerators.vulkan import NoDriverError, choose_driver
+from edgekd.processes import line_writer
 from edgekd.text import one_line
 
 # Source: TFLITE_XNNPACK_DELEGATE_FLAG_QS8, _QU8 and _FORCE_FP16 of xnnpack_delegate.h.
@@ -33,13 +34,7 @@ def main(arguments: list[str]) -> int:
     """Run one file on one accelerator; what refuses it is a result."""
     request = json.loads(arguments[0])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(value: dict[str, Any]) -> None:
-        output.write(json.dumps(value) + "\n")
-        output.flush()
-
+    say = line_writer()
     folder = Path(request["folder"])
     result: dict[str, Any] = {}
     if request["accelerator"] == "gpu":
@@ -62,7 +57,6 @@ def main(arguments: list[str]) -> int:
         return 0
     say({"done": result})
     # A driver's threads may crash a process that ends in order.
-    output.close()
     sys.stderr.flush()
     os._exit(0)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgekd.accelerators.exact_sums import exact_sums
 from edgekd.inspection.network import INTEGERS_8, Network, Op, Value
+from edgekd.processes import line_writer
 from edgekd.text import one_line
 
 Read = Callable[[str], NDArray[Any] | None]
@@ -30,8 +31,7 @@ def main(arguments: list[str]) -> int:
 
     request = json.loads(arguments[0])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    say = line_writer()
     path = Path(request["model"])
     network = read_graph(path, run=False)
     ops = {op.index: op for op in network.ops if op.index in set(request["ops"])}
@@ -48,14 +48,13 @@ def main(arguments: list[str]) -> int:
                 if known is not None:
                     sums[index] = [max(pair) for pair in zip(known, sums.get(index, known), strict=True)]
     except Exception as error:  # the runtimes' own exception types share no base but this
-        output.write(json.dumps({"failed": one_line(error, 400)}) + "\n")
+        say({"failed": one_line(error, 400)})
         return 0
     # One array of all channels: a tensor's name may be anything.
     if not ops:
         np.save(request["out"], np.concatenate([*seen.ranges.values(), np.zeros((2, 0))], axis=1))
     lengths = [[key, ends.shape[1]] for key, ends in seen.ranges.items()]
-    output.write(json.dumps({"sums": sums, "channels": lengths}) + "\n")
-    output.flush()
+    say({"sums": sums, "channels": lengths})
     return 0
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import sys
 from pathlib import Path
 from typing import Any
 
 from edgekd.inspection.probe_shapes import Say, Shape, ShapeError, is_size, run_first
+from edgekd.processes import line_writer
 from edgekd.text import one_line
 
 _MEMORY_BYTES = 12 << 30
@@ -30,14 +30,7 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    # What a runtime prints must not mix with the JSON lines.
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(value: dict[str, Any]) -> None:
-        output.write(json.dumps(value) + "\n")
-        output.flush()
-
+    say = line_writer()
     if kind == "tflite":
         result = {} if mode == "read" else _tflite(path, given, say)
         if mode == "try" and not {"misfit", "refused", "failed"} & set(result):

@@ -75,7 +75,7 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
         else:
             stages, epochs = train_cross_validated(model, trainer, photos, validation, groups)
     else:
-        epochs = _train_as_told(model, trainer, photos, validation, section.fine_tune_blocks)
+        epochs = _train_blocks(model, trainer, photos, validation, section.fine_tune_blocks)
     own = None
     if with_pool:
         head_alone = not epochs
@@ -129,7 +129,7 @@ def _describe_self_training(record: SelfTrainingRecord) -> str:
     )
 
 
-def _train_as_told(model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, blocks: int) -> Epochs:
+def _train_blocks(model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, blocks: int) -> Epochs:
     """The head, then as many blocks as the recipe names; the best epoch counts."""
     probe(model, trainer.views, validation, trainer.progress, photos=photos)
     if not blocks:

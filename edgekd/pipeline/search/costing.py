@@ -161,18 +161,18 @@ class Costing:
 
 
 def best_first(designs: Sequence[Design], quality: Mapping[tuple[int, int], float], chance: float) -> list[Design]:
-    """Designs by what they promise, different kinds first: no more than two of a size and number of blocks."""
+    """Designs by what they promise: first the best of each size and number of blocks, then the others."""
 
     def promise(design: Design) -> float:
         ends = [cut for size, cut in quality if size == design.size and cut >= design.cut]
         return rank(design, quality[design.size, min(ends)], chance)
 
-    kinds: dict[tuple[int, int], int] = {}
+    kinds = set[tuple[int, int]]()
     first, rest = list[Design](), list[Design]()
     for design in sorted(designs, key=promise, reverse=True):
         kind = design.size, design.cut
-        kinds[kind] = kinds.get(kind, 0) + 1
-        (first if kinds[kind] <= 1 else rest).append(design)
+        (rest if kind in kinds else first).append(design)
+        kinds.add(kind)
     return [*first, *rest]
 
 
