@@ -13,15 +13,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgekd.extras import require
+from edgekd.memory import require_address_space
+
+# Below it TensorFlow aborts the process while it is loaded.
+_TENSORFLOW_BYTES = 3 << 30
 
 
 @functools.cache
 def import_keras() -> None:
     """Import keras on TensorFlow, without the messages of either.
 
-    Raises: MissingExtraError: ``edgekd[train]`` is not installed.
+    Raises: MissingExtraError: ``edgekd[train]`` is not installed. MemoryShortage.
     """
     require("train", "a Keras model")
+    require_address_space(_TENSORFLOW_BYTES, "TensorFlow")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet():
         import keras

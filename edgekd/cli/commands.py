@@ -41,6 +41,8 @@ COMMANDS = (
     ("doctor", "doctor", "Show what is installed, what is missing and what this machine is."),
 )
 _MODULES = {name: module for name, module, _ in COMMANDS}
+# Below it NumPy's and SciPy's libraries hang while they are loaded.
+_LEAST_BYTES = 512 << 20
 # Names of earlier versions, which still work and are listed nowhere.
 _OLD_NAMES = {"teach": "label"}
 
@@ -102,8 +104,10 @@ def _run(arguments: list[str] | None) -> int:
     from edgekd import stopping
     from edgekd.cli.console import print_error
     from edgekd.cli.failures import describe_failure, show_tracebacks
+    from edgekd.memory import require_address_space
 
     try:
+        require_address_space(_LEAST_BYTES, "edgekd")
         return group.main(arguments, prog_name="edgekd", standalone_mode=False) or 0
     except click.ClickException as error:
         _print_usage(error)
