@@ -17,6 +17,7 @@ from edgekd.data.listing import SPLITS
 from edgekd.data.reading import read_photo
 from edgekd.data.warnings import DataWarning
 from edgekd.errors import DataError, UsageError
+from edgekd.task import Task
 from edgekd.text import one_line
 
 _VERSION = 1
@@ -27,7 +28,9 @@ _MOST_CLASSES = 12
 class Sample:
     """One photo. ``id`` is its name in the source, ``sha256`` of its file's bytes or, in a .npz, of its pixels.
 
-    ``label`` is None exactly where ``split`` is "unlabelled"; duplicates share a ``group``.
+    With one label a photo, ``label`` is None exactly where ``split`` is "unlabelled". With tags, ``label`` is always
+    None, and ``tags`` (numbers of classes in ascending order, empty for a photo that has none) is None exactly there.
+    Duplicates share a ``group``.
     """
 
     id: str
@@ -37,6 +40,7 @@ class Sample:
     label: int | None
     split: str
     group: int
+    tags: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Dataset:
         samples: One `Sample` a photo.
         warnings: What is unusual about the photos.
         duplicates: Counts of the groups of (near) duplicates; a group is never split.
+        task: "single-label", or "multi-label" where photos have tags.
+        none_class: The class of photos that show none of the others, where there are such photos.
 
     Example:
         >>> sample = Sample("clean/a.jpg", Path("clean/a.jpg"), None, "0" * 64, 0, "train", 0)
@@ -60,6 +66,8 @@ class Dataset:
     samples: tuple[Sample, ...]
     warnings: tuple[DataWarning, ...]
     duplicates: DuplicateSummary
+    task: Task = "single-label"
+    none_class: str | None = None
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train", "val", "test" or "unlabelled". Raises UsageError."""
@@ -69,7 +77,27 @@ class Dataset:
 
     def labels(self, split: str) -> NDArray[np.int64]:
         """Class numbers [N] of a split's samples, in their order; -1 for unlabelled ones. Raises UsageError."""
+        if self.task == "multi-label":
+            raise UsageError("these photos have tags, not one label each: ask for targets")
         return np.array([-1 if s.label is None else s.label for s in self.split(split)], np.int64)
+
+    def targets(self, split: str) -> NDArray[np.int8]:
+        """Tags [N, C] of a split's samples, 1 where a photo has the tag; a row of -1 for an unlabelled photo.
+
+        Raises: UsageError where photos have one label each.
+        """
+        if self.task != "multi-label":
+            raise UsageError("these photos have one label each, not tags: ask for labels")
+        samples = self.split(split)
+        table = np.zeros((len(samples), len(self.classes)), np.int8)
+        for row, sample in zip(table, samples, strict=True):
+            row[:] = -1 if sample.tags is None else 0
+            row[list(sample.tags or ())] = 1
+        return table
+
+    def truth(self, split: str) -> NDArray[np.integer]:
+        """What is known of a split's samples: ``labels`` [N] or, where photos have tags, ``targets`` [N, C]."""
+        return self.targets(split) if self.task == "multi-label" else self.labels(split)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Photos by split and class name, for a table; unlabelled ones under the name ""."""

@@ -11,13 +11,17 @@ from edgekd._version import __version__
 from edgekd.errors import ExportError
 from edgekd.export.options import Layout
 from edgekd.formats.artifact import BLANK_SEAL, SCHEMA
+from edgekd.formats.decision import Decision
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import digest
 
 
 @dataclass(frozen=True)
 class Record:
-    """Labels in the order of the outputs, preprocessing, precision, range and provenance of one file."""
+    """Labels in the order of the outputs, preprocessing, precision, range and provenance of one file.
+
+    ``decision`` is how an answer follows from the probabilities; None stands for the most probable class.
+    """
 
     labels: tuple[str, ...]
     preprocessing: Preprocessing
@@ -27,6 +31,7 @@ class Record:
     layout: Layout = "nhwc"
     license: str = "not stated"
     version: str = "1"
+    decision: Decision | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -60,6 +65,7 @@ class Record:
             "license": self.license,
             "version": self.version,
             "provenance": dict(self.provenance),
+            **({} if self.decision is None else {"decision": self.decision.as_json()}),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
 from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.formats.decision import Decision
 from edgekd.formats.pixels import Feed, Layout
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_json, read_regular_file, write_json
@@ -50,7 +51,8 @@ class Artifact:
 
     ``parity`` is the result of its checks, from the sidecar ``<file>.json``; None without a sidecar. The other tool's
     file has a ``feed``, from photos to what it takes; ``scores`` is what it gives, in the output ``output_index``
-    ("sigmoid" and "logit": one number for two classes), and ``has_labels`` whether its outputs have names.
+    ("sigmoid" and "logit": one number for two classes), and ``has_labels`` whether its outputs have names. ``decision``
+    is how an answer follows from the probabilities.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Artifact:
     scores: ScoreKind = "probabilities"
     output_index: int = 0
     has_labels: bool = True
+    decision: Decision = field(default_factory=Decision)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Artifact:
@@ -89,19 +92,23 @@ class Artifact:
             )
         record, inputs, outputs, kind = _describe(content, str(path))
         try:
+            labels = tuple(str(label) for label in record["labels"])
+            decision = Decision.from_json(record.get("decision"), labels)
             return cls(
                 path=path,
                 format=kind,
                 precision=str(record["precision"]),
                 inputs=inputs,
                 outputs=outputs,
-                labels=tuple(str(label) for label in record["labels"]),
+                labels=labels,
                 preprocessing=Preprocessing.model_validate(record["preprocessing"]),
                 provenance={**record["provenance"], "range_in_graph": record["range_in_graph"]},
                 sha256=sha256,
                 size_bytes=len(content),
                 parity=None if sidecar is None else sidecar["parity"],
                 layout="nchw" if record.get("layout") == "nchw" else "nhwc",
+                scores="independent" if decision.task == "multi-label" else "probabilities",
+                decision=decision,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} has an invalid record ({error}). Export it again") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ from edgekd.quantize.ptq import Conversion, Output, find_float_ops, to_float32
 from edgekd.quantize.run_tflite import run_tflite
 from edgekd.quantize.rungs import Rung, ladder
 from edgekd.quantize.sensitivity import Sensitivity
+from edgekd.task import Metric
 
-Metric = Literal["accuracy", "balanced_accuracy"]
 Say = Callable[[str], None]
 # Agreement with the float student that a guarantee includes where no other is set.
 _MIN_AGREEMENT = 0.98

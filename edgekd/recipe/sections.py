@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,13 +21,14 @@ from edgekd.recipe.student_sections import DistillSection, StudentSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
 from edgekd.students.spec import parse_student
+from edgekd.task import METRICS, Metric, Task
 from edgekd.teacher.settings import TeacherSection
 
 
 class DataSection(Section):
     """The photos. Paths are relative to the recipe."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled", "classes")
+    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled", "classes", "task", "none")
     FORMER: ClassVar[dict[str, str]] = {"taught": "soft_labelled"}
 
     source: Path | tuple[Path, ...] = Field(examples=["photos"])
@@ -42,6 +43,14 @@ class DataSection(Section):
 
     By default the classes are the names that the source has, in text order ("10" before "2").
     """
+    task: Task = "single-label"
+    """Whether a photo shows one class ("single-label"), or any number of tags ("multi-label").
+
+    Tags are read from a .csv with the columns filename and labels ("wet|littered") or with a column of 0 and 1 for each
+    tag, or from class folders: a photo that lies in several has all their tags.
+    """
+    none: Path | None = Field(None, examples=["other-photos"])
+    """Folder of photos that show none of the classes, or no tag. They are split as the others are."""
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
@@ -85,13 +94,34 @@ class ExportSection(ExportOptions):
     """
 
 
+class DecideSection(Section):
+    """The rule that is written into the files, by which every app turns probabilities into an answer."""
+
+    calibrate: Literal["auto"] | bool = "auto"
+    """Scale each file's scores so that its probabilities are as often right as they say, fitted on validation photos.
+
+    It never changes the most probable class. "auto": where photos have tags, or where reject is in use.
+    """
+    reject: Literal["auto"] | bool = "auto"
+    """Answer "none of these" where the best probability is below a threshold, chosen on validation photos.
+
+    "auto": where data.none names photos that show none of the classes.
+    """
+    keep: float = Field(0.95, gt=0, lt=1)
+    """Share of the validation photos of the classes that the threshold of reject must keep."""
+    thresholds: Literal["f1"] | float = Field("f1", examples=[0.5])
+    """Least probability of a tag, where photos have tags: "f1" for each tag's best F1 on validation photos, or one
+    number for all.
+    """
+
+
 class Recipe(Section):
     """One run, from photos to a measured int8 model. The digest covers everything but the name and the paths of photos.
 
     ``LATER`` keys leave the digest unchanged while they have their defaults.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize", "imports")
+    LATER: ClassVar[tuple[str, ...]] = ("seeds", "quantize", "imports", "decide")
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
     """Name of the run, and of its folder: letters, digits and any of "._@-", a letter or digit first.
@@ -105,8 +135,11 @@ class Recipe(Section):
 
     With several, the report has means and intervals over them.
     """
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
-    """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes."""
+    metric: Metric = "accuracy"
+    """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes.
+
+    For tags it is "mean_average_precision", the default there, or "macro_f1".
+    """
     imports: tuple[str, ...] = ()
     """Python modules that register custom Keras layers, imported before a model is loaded. This runs their code: read a
     recipe from someone else before you run it.
@@ -123,10 +156,30 @@ class Recipe(Section):
     """How the student becomes an int8 file."""
     export: ExportSection = ExportSection()
     """The files to write."""
+    decide: DecideSection = DecideSection()
+    """How an answer follows from probabilities."""
     gates: ParityGates = ParityGates()
     """What the files must reach on the test photos."""
     bench: BenchPlan = BenchPlan()
     """How latency is measured."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metric_of_tags(cls, table: Any) -> Any:
+        data = table.get("data") if isinstance(table, dict) else None
+        task = data.get("task") if isinstance(data, dict) else getattr(data, "task", None)
+        if not isinstance(task, str) or task not in METRICS or "metric" in table:
+            return table
+        return {**table, "metric": METRICS[task][0]}
+
+    @model_validator(mode="after")
+    def _metric_fits_the_task(self) -> Recipe:
+        if self.metric not in METRICS[self.data.task]:
+            raise ValueError(
+                f"metric: {self.metric} does not judge {self.data.task} photos. Set it to "
+                f"{' or '.join(METRICS[self.data.task])}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _label_free(self) -> Recipe:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.task import Metric
 from edgekd.teacher.staged import (
     Epochs,
     Judgement,
@@ -23,7 +24,7 @@ from edgekd.teacher.staged import (
     stages_of,
 )
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
-from edgekd.training.loop import Metric, Validation, logits_of
+from edgekd.training.loop import Validation, logits_of
 
 SMALL_VALIDATION = 100
 """With fewer validation photos, a stage is judged by cross-validation over training and validation photos."""

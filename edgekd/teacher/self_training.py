@@ -13,12 +13,13 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.task import Metric
 from edgekd.teacher.cross_validation import FOLDS, assign_folds
 from edgekd.teacher.head import PENALTIES, LinearHead, fit_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
 from edgekd.teacher.transfer import LabelledViews, features_of
 from edgekd.training.batches import top_probability
-from edgekd.training.loop import Metric, Validation, logits_of
+from edgekd.training.loop import Validation, logits_of
 
 AT_LEAST = 0.7
 """Probability from which on an answer counts as confident."""

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from edgekd.metrics import balanced_accuracy
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
+from edgekd.task import Metric
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.checkpoint import assign, copy_values
-from edgekd.training.loop import Metric, Validation, evaluate, logits_of
+from edgekd.training.loop import Validation, evaluate, logits_of
 from edgekd.training.schedule import Schedule
 from edgekd.training.time_budget import describe_duration
 

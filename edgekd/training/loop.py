@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from edgekd.errors import ModelError
 from edgekd.metrics import balanced_accuracy
 from edgekd.progress import Progress
 from edgekd.quiet import import_keras
+from edgekd.task import Metric
 from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
 from edgekd.training.replicas import gather_outputs, parts_of, replicas, run_on_each, synchronize_norms
@@ -29,7 +30,6 @@ NOT_DECAYED = ("gamma", "beta", "bias")
 """Parts of the names of weights that weight decay leaves alone."""
 
 
-Metric = Literal["accuracy", "balanced_accuracy"]
 _PACE_STEPS = 4
 
 
