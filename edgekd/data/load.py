@@ -14,11 +14,12 @@ from edgekd.data.arrays import list_npz
 from edgekd.data.csv_file import list_csv
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
+from edgekd.data.few_labels import keep_few_labels
 from edgekd.data.folder import list_class_folders, list_unlabelled
 from edgekd.data.listing import ListedPhoto, Listing, class_order
 from edgekd.data.names import clean_name, explain_unknown, missing_values, similar_names
 from edgekd.data.reading import Look, look_at_all
-from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
+from edgekd.data.splitting import Candidate, SplitPolicy, assign, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
 from edgekd.errors import DataError, UsageError
 from edgekd.progress import Progress, report_to
