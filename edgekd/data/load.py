@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from edgekd.data.arrays import list_npz
-from edgekd.data.csv_file import list_csv
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.few_labels import keep_few_labels
-from edgekd.data.folder import list_class_folders, list_unlabelled
-from edgekd.data.listing import ListedPhoto, Listing, class_order
+from edgekd.data.folder import list_unlabelled
+from edgekd.data.listing import ListedPhoto, Listing
 from edgekd.data.names import clean_name, explain_unknown, missing_values, similar_names
 from edgekd.data.reading import Look, look_at_all
+from edgekd.data.sources import PathLike, list_source, require_unique
 from edgekd.data.splitting import Candidate, SplitPolicy, assign, overlapping
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
-from edgekd.errors import DataError, UsageError
+from edgekd.errors import DataError
 from edgekd.progress import Progress, report_to
 
-PathLike = str | os.PathLike[str]
 # Findings that explain why a class has no photos.
 _REASONS = ("missing-files", "undecodable", "missing-decoder", "other-files")
 _SMALL_GROUP = 50
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_IMAGES_WITHOUT_CSV = "images= says where a CSV's files are, and the source is not a .csv. Leave it out"
 
 
 def load_dataset(
@@ -85,14 +79,14 @@ def load_dataset(
     policy = SplitPolicy() if policy is None else policy
     images = None if images is None else Path(images)
     wanted = None if classes is None else tuple(classes)
-    listing = _list(source, images, wanted)
+    listing = list_source(source, images, wanted)
     items = list(listing.items)
     findings = list(listing.findings)
     if unlabelled is not None:
         more = list_unlabelled(Path(unlabelled))
         items.extend(more.items)
         findings.extend(more.findings)
-    _require_unique(items)
+    require_unique(items)
     order = _class_order(listing, wanted)
     with report_to(progress, "photos") as report:
         items, looks, decode_findings = _decode_all(items, report)
@@ -115,46 +109,6 @@ def load_dataset(
     findings.append(removed)
     duplicates = summarize([item.id for item in items], exact, groups, bits)
     return Dataset(order, samples, tuple(finding.warning for finding in merge(findings)), duplicates)
-
-
-def _list(source: PathLike | Sequence[PathLike], images: Path | None, classes: tuple[str, ...] | None) -> Listing:
-    if not isinstance(source, (str, os.PathLike)):
-        if images is not None:
-            raise UsageError(_IMAGES_WITHOUT_CSV)
-        return _list_pool(tuple(Path(folder) for folder in source), classes)
-    path = Path(source)
-    suffix = path.suffix.lower()
-    if images is not None and suffix != ".csv":
-        raise UsageError(_IMAGES_WITHOUT_CSV)
-    if suffix == ".csv":
-        return list_csv(path, images)
-    if suffix == ".npz":
-        return list_npz(path)
-    if path.is_file():
-        unpack = "Unpack it, and give the folder" if suffix in _ARCHIVES else "Give a folder, a .csv or a .npz"
-        raise UsageError(f"{path} is not a source of photos. {unpack}")
-    return list_class_folders(path, classes)
-
-
-def _list_pool(folders: tuple[Path, ...], classes: tuple[str, ...] | None) -> Listing:
-    if not folders or len({folder.name for folder in folders}) < len(folders):
-        raise UsageError(f"several source folders must have distinct names, got {[folder.name for folder in folders]}")
-    listings = [list_class_folders(folder, classes) for folder in folders]
-    items = [
-        replace(item, id=f"{folder.name}/{item.id}")
-        for folder, listing in zip(folders, listings, strict=True)
-        for item in listing.items
-    ]
-    classes = class_order(name for listing in listings for name in listing.classes)
-    return Listing(tuple(items), classes, tuple(finding for listing in listings for finding in listing.findings))
-
-
-def _require_unique(items: Sequence[ListedPhoto]) -> None:
-    twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"two photos are called {twice[0]}: the unlabelled folder repeats part of the data. Give one of them"
-        )
 
 
 def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str, ...]:
