@@ -12,7 +12,6 @@ csv_names       the files that a CSV means, where its names were written on anot
 names           how names of classes and photos are compared, and what an invisible difference is
 text_file       text files in the encodings that people's tools write
 reading         from a listed photo to pixels and hashes
-join_tags       a photo in several class folders
 duplicates      equal photos and photos that look alike
 near_pairs      groups of photos near in hash and colour, without comparing every pair
 splitting       train, val and test: stratified, seeded, duplicates on one side

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.few_labels import keep_few_labels
-from edgekd.data.join_tags import join_tags, one_tag_each
 from edgekd.data.listing import ListedPhoto, Listing
 from edgekd.data.names import clean_name, explain_unknown, missing_values, similar_names
 from edgekd.data.reading import Look, look_at_all
@@ -99,7 +99,7 @@ def load_dataset(
         items, looks, decode_findings = _decode_all(items, report)
     findings.extend(decode_findings)
     if listing.by_folder:
-        items, looks, joined = join_tags(items, looks)
+        items, looks, joined = _join_tags(items, looks)
         findings.append(joined)
     _require_photos(items, order, findings)
     findings.append(Finding("similar-classes", similar_names(order), "classes whose names are hardly different"))
@@ -109,7 +109,7 @@ def load_dataset(
     findings.extend(_tightened(items, groups, bits, policy))
     findings.extend(_group_findings(items, exact, groups))
     if task == "multi-label":
-        findings.append(one_tag_each(items))
+        findings.append(_one_tag_each(items))
     if strict:
         refuse(merge(findings))
     photos = [_candidate(item, look, group, order) for item, look, group in zip(items, looks, groups, strict=True)]
@@ -166,6 +166,35 @@ def _decode_all(items: list[ListedPhoto], progress: Progress) -> tuple[list[List
     findings.append(Finding("undecodable", tuple(broken), "photos that cannot be decoded (left out)"))
     usable = [(item, look) for item, look in zip(items, looks, strict=True) if look.error is None]
     return [item for item, _ in usable], [look for _, look in usable], findings
+
+
+def _join_tags(items: Sequence[ListedPhoto], looks: Sequence[Look]) -> tuple[list[ListedPhoto], list[Look], Finding]:
+    """Join tagged photos of the same bytes in the same split: the first one's name, the tags of all."""
+    places: dict[tuple[str, str | None], int] = {}
+    joined: list[ListedPhoto] = []
+    kept_looks: list[Look] = []
+    names: list[str] = []
+    for item, look in zip(items, looks, strict=True):
+        key = (look.sha256, item.split)
+        if item.tags and key in places:
+            first = joined[places[key]]
+            joined[places[key]] = replace(first, tags=tuple(sorted({*(first.tags or ()), *item.tags})))
+            names.append(f"{first.id} = {item.id}")
+            continue
+        if item.tags:
+            places[key] = len(joined)
+        joined.append(item)
+        kept_looks.append(look)
+    text = "photos that lie in several class folders (each is one photo with all tags)"
+    return joined, kept_looks, Finding("joined-tags", tuple(names), text)
+
+
+def _one_tag_each(items: Sequence[ListedPhoto]) -> Finding:
+    """The finding for photos none of which has several tags: they may have been meant to have one label each."""
+    tagged = tuple(item.id for item in items if item.tags)
+    several = any(len(item.tags or ()) > 1 for item in items)
+    text = 'photos with one tag each, and none with several: for one label a photo, task is "single-label"'
+    return Finding("one-tag-each", () if several else tagged, text)
 
 
 def _require_photos(items: Sequence[ListedPhoto], order: Sequence[str], findings: Sequence[Finding]) -> None:
