@@ -24,6 +24,7 @@ from edgekd.teacher.staged import (
     stages_of,
 )
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
+from edgekd.training.labels import are_tags
 from edgekd.training.loop import Validation, logits_of
 
 SMALL_VALIDATION = 100
@@ -75,8 +76,10 @@ def train_cross_validated(
 
 
 def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """The fold [N] of every photo: groups stay together, and each class is spread over the folds."""
+    """The fold [N] of every photo: groups stay together, and each class, or set of tags, is spread over the folds."""
     rng, folds = np.random.default_rng([seed, FOLDS]), np.empty(len(labels), np.int64)
+    if are_tags(labels):
+        labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     sizes = np.zeros((FOLDS, int(labels.max()) + 1), np.int64)
     names, firsts = np.unique(groups, return_index=True)
     for group in names[np.argsort(labels[firsts] + rng.random(len(names)), kind="stable")]:
