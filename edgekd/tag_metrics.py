@@ -39,7 +39,7 @@ def average_precision(targets: Targets, probabilities: Probabilities) -> Floats:
 
     Photos with the same probability are taken together, as scikit-learn does it. Raises UsageError.
     """
-    truth, scores = _pair(targets, probabilities)
+    truth, scores = paired_arrays(targets, probabilities)
     return np.asarray(_average_precisions(truth, scores, np.ones((1, len(truth))))[0])
 
 
@@ -76,7 +76,7 @@ def mean_average_precision(targets: Targets, probabilities: Probabilities) -> In
     The interval of one tag is Wilson's, of a share of the photos that have it: K. Boyd, K. Eng, C. Page, ECML PKDD
     (2013), with Wilson's instead of the simple binomial one.
     """
-    truth, scores = _pair(targets, probabilities)
+    truth, scores = paired_arrays(targets, probabilities)
     intervals = [
         # Rounding must not make all right a little more than that.
         None if np.isnan(value) else wilson(min(value * count, count), count)
@@ -132,8 +132,8 @@ def paired_tag_gain(
 
     Both are probabilities [N, C]; ``other_thresholds`` are those of ``other``, by default the same. Raises UsageError.
     """
-    truth, first = _pair(targets, reference)
-    _, second = _pair(targets, other)
+    truth, first = paired_arrays(targets, reference)
+    _, second = paired_arrays(targets, other)
     theirs = thresholds if other_thresholds is None else other_thresholds
     tags, other_tags = decide_tags(first, thresholds), decide_tags(second, theirs)
 
@@ -142,7 +142,7 @@ def paired_tag_gain(
             pair = (_average_precisions(truth, scores, weights) for scores in (first, second))
         else:
             pair = (_f1_scores(truth, decided, weights) for decided in (tags, other_tags))
-        before, after = map(_means, pair)
+        before, after = map(means_over_tags, pair)
         return after - before
 
     value = float(gain(np.ones((1, len(truth))))[0])
@@ -260,14 +260,15 @@ def _mean(values: Floats) -> float:
     return float(np.nanmean(values))
 
 
-def _means(values: Floats) -> Floats:
+def means_over_tags(values: Floats) -> Floats:
     """Means over tags [B]; NaN where there is none at all."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1))
 
 
-def _pair(targets: Targets, probabilities: Probabilities) -> tuple[NDArray[np.bool_], Floats]:
+def paired_arrays(targets: Targets, probabilities: Probabilities) -> tuple[NDArray[np.bool_], Floats]:
+    """Both as arrays [N, C]. Raises UsageError where their shapes differ, or a photo has no labels."""
     truth, scores = np.asarray(targets), np.asarray(probabilities, np.float64)
     if truth.ndim != 2 or truth.shape != scores.shape or not truth.size:
         raise UsageError(
@@ -279,5 +280,5 @@ def _pair(targets: Targets, probabilities: Probabilities) -> tuple[NDArray[np.bo
 
 
 def _pair_tags(targets: Targets, predicted: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    truth, tags = _pair(targets, np.asarray(predicted, np.float64))
+    truth, tags = paired_arrays(targets, np.asarray(predicted, np.float64))
     return truth, tags > 0
