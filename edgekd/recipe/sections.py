@@ -192,6 +192,13 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _gates_fit_the_task(self) -> Recipe:
+        if wrong := self.gates.floors_of_other_tasks(self.data.task):
+            right = " or ".join(f"gates.min_{metric}" for metric in METRICS[self.data.task])
+            raise ValueError(f"gates.{wrong[0]} does not judge {self.data.task} photos. Set {right} instead")
+        return self
+
+    @model_validator(mode="after")
     def _label_free(self) -> Recipe:
         if self.distill.labels == "none" and self.teacher.train:
             raise ValueError(
