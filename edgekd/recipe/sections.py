@@ -12,7 +12,7 @@ from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.objective import FeatureObjective
-from edgekd.distill.table import terms_of
+from edgekd.distill.table import terms_of, why_not_tags
 from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
@@ -50,7 +50,10 @@ class DataSection(Section):
     tag, or from class folders: a photo that lies in several has all their tags.
     """
     none: Path | None = Field(None, examples=["other-photos"])
-    """Folder of photos that show none of the classes, or no tag. They are split as the others are."""
+    """Folder of photos that show none of the classes, or no tag. They are split as the others are.
+
+    With one label a photo they are a last class, "none of these"; a class that the data itself calls so is the same.
+    """
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
@@ -182,6 +185,13 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _objective_fits_the_task(self) -> Recipe:
+        reason = why_not_tags(self.distill.objective) if self.data.task == "multi-label" else None
+        if reason is not None:
+            raise ValueError(f"distill.objective: {reason}")
+        return self
+
+    @model_validator(mode="after")
     def _gates_fit_the_task(self) -> Recipe:
         if wrong := self.gates.floors_of_other_tasks(self.data.task):
             right = " or ".join(f"gates.min_{metric}" for metric in METRICS[self.data.task])
@@ -250,7 +260,7 @@ class Recipe(Section):
         """Hex SHA-256 of all settings but the name and the paths of photos."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled", *DataSection.FORMER):
+        for path in ("source", "images", "unlabelled", "none", *DataSection.FORMER):
             facts["data"].pop(path, None)
         return digest(facts)
 
