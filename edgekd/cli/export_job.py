@@ -135,8 +135,9 @@ class ExportJob:
         from edgekd.quantize.float_model import load_float_model
         from edgekd.quantize.ladder import climb_ladder, least_agreement
         from edgekd.quantize.qat import QatSettings
+        from edgekd.task import METRICS
 
-        valid = self._validation(preprocessing), self.dataset.labels("val")
+        valid = self._validation(preprocessing), self.dataset.truth("val")
 
         def qat() -> Conversion:
             checkpoint = scratch / ".qat.npz"
@@ -153,7 +154,7 @@ class ExportJob:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model), photos, valid, "accuracy", max_drop,
+            load_float_model(self.model), photos, valid, METRICS[self.dataset.task][0], max_drop,
             min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
             per_channel=self.section.per_channel,

@@ -27,6 +27,7 @@ from edgekd.quantize.calibration import check_images
 from edgekd.quantize.float_model import FloatModel, load_float_model
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.task import Task
 from edgekd.temporary import owned_folder
 
 DEFAULT_PRECISIONS = ("float32", "int8")
@@ -53,6 +54,7 @@ def export(
     provenance: Mapping[str, str] | None = None,
     options: ExportOptions | None = None,
     skipped: list[str] | None = None,
+    task: Task | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every requested precision and format.
 
@@ -76,6 +78,8 @@ def export(
         options: Batch, layout, license and version of the files.
         skipped: If given, files other than .tflite that can't be made are left out, and the reasons are appended here;
             otherwise nothing is written if any file can't be made.
+        task: "single-label", or "multi-label" for tags, of which each gets a sigmoid; by default a model that ends in
+            two or more sigmoids is of tags.
 
     Returns:
         The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
@@ -97,7 +101,7 @@ def export(
         raise UsageError("the c format is made from the int8 .tflite: request int8 too, or leave out c")
     if "coreml" in formats:
         coreml.check_installed()
-    float_model = load_float_model(model)
+    float_model = load_float_model(model, task)
     _check_labels(float_model, labels, preprocessing)
     images = stand_in_images(float_model.height, float_model.width) if calibration is None else calibration
     check_images(images, float_model.height, float_model.width)

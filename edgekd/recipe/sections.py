@@ -12,7 +12,7 @@ from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.objective import FeatureObjective
-from edgekd.distill.table import terms_of
+from edgekd.distill.table import terms_of, why_not_tags
 from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
@@ -182,6 +182,20 @@ class Recipe(Section):
                 f"metric: {self.metric} does not judge {self.data.task} photos. Set it to "
                 f"{' or '.join(METRICS[self.data.task])}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_the_task(self) -> Recipe:
+        reason = why_not_tags(self.distill.objective) if self.data.task == "multi-label" else None
+        if reason is not None:
+            raise ValueError(f"distill.objective: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit_the_task(self) -> Recipe:
+        if wrong := self.gates.floors_of_other_tasks(self.data.task):
+            right = " or ".join(f"gates.min_{metric}" for metric in METRICS[self.data.task])
+            raise ValueError(f"gates.{wrong[0]} does not judge {self.data.task} photos. Set {right} instead")
         return self
 
     @model_validator(mode="after")

@@ -102,6 +102,6 @@ def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: b
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration_images(context, preprocessing),
         validation=validation, output=recipe.export.output,
-        quantize=quantize, options=recipe.export,
+        quantize=quantize, options=recipe.export, task=photos.task,
         provenance={**_provenance(context), "model": row},
     )  # fmt: skip
