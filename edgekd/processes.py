@@ -103,7 +103,7 @@ def collect(
     limit_bytes: int = OUTPUT_LIMIT_BYTES,
     grace_s: float = 0.0,
 ) -> Ended:
-    """Read what a process that ``start`` started writes, until it ends; its group is killed if it does not by itself.
+    """Read what a process that ``start`` started writes, until it ends; then what is left of its group is killed.
 
     Of a process that was collected before, the status alone is returned.
 
@@ -118,16 +118,17 @@ def collect(
     """
     stdout, stderr = io.BytesIO(), io.BytesIO()
     reader = _Reader(process, sink or stdout, stderr, limit_bytes)
+    # Its number may be another process's by now.
+    collected = process.returncode is not None and not reader.has_pipes
     killed: Killed | None = None
-    finished = False
     try:
         killed = reader.read(timeout_s)
         if killed == "late" and grace_s and process.stdin is not None:
             _close(process.stdin)
             reader.read(grace_s)
-        finished = killed is None
     finally:
-        if not finished:
+        # Also where it ended by itself: a wrapper script may leave children behind. A daemon has its own group.
+        if not collected:
             kill_group(process)
         process.wait()
         try:
@@ -221,6 +222,11 @@ class _Reader:
             if pipe is not None and not pipe.closed:
                 self._selector.register(pipe, selectors.EVENT_READ, sink)
                 self._left[pipe.fileno()] = limit_bytes
+
+    @property
+    def has_pipes(self) -> bool:
+        """Whether there is a pipe that was not closed yet."""
+        return bool(self._left)
 
     def read(self, timeout_s: float) -> Killed | None:
         """Copy until the pipes and the process have ended, the time is up, or a pipe has brought too much."""

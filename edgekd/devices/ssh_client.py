@@ -150,6 +150,9 @@ class SshClient:
             status = processes.wait(process, _WHOLE_CONNECT_TIMEOUT_S)
             messages.seek(0)
             stderr = processes.decode(messages.read(1 << 16))
+        if status != 0 or not socket.exists():
+            # A connection that stays needs its proxy, which is in this group; without one nobody needs any of it.
+            processes.kill_group(process)
         if status is None:
             raise DeviceNotFound(
                 f"{self.address}: no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s. "
