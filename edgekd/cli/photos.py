@@ -32,8 +32,8 @@ def open_photos(
         images: Folder of a CSV's photos.
         strict: Make findings about the photos errors.
         none: Folder of photos that show none of the classes.
-        task: How to read the source; by default one label a photo, or as the file's ``decision`` has it.
-        decision: That of the file which the photos are for. They must fit it.
+        task: How to read the source; by default as it looks.
+        decision: That of the file which the photos are for. They are read by its task, and must fit it.
 
     Raises: UsageError where the photos do not fit the file; what `load_dataset` raises.
     """
@@ -46,7 +46,7 @@ def open_photos(
         dataset = Dataset.load(saved)
     else:
         dataset = load_dataset(
-            data, images=images, none=none, task=task or "single-label", policy=SplitPolicy(), strict=strict
+            data, images=images, none=none, task=task or task_of(data), policy=SplitPolicy(), strict=strict
         )
     note(dataset.summary_line())
     if not saved.is_file():
@@ -54,7 +54,9 @@ def open_photos(
             note(warning.message)
     if task not in (None, dataset.task):
         kinds = {"single-label": "one label each", "multi-label": "tags"}
-        raise UsageError(f"the file is for photos with {kinds[task]}, and those of {data} have {kinds[dataset.task]}")
+        raise UsageError(
+            f"photos with {kinds[task]} are needed, and those of {data} have {kinds[dataset.task]}. Give others"
+        )
     if decision is not None and decision.none_label is not None and dataset.none_class is None:
         raise UsageError(
             f"the file knows photos of {decision.none_label!r}, and {data} has none. Add a folder of some with --none, "

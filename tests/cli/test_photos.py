@@ -43,7 +43,7 @@ def test_photos_are_read_as_the_file_answers(folder: Path) -> None:
     (folder / "run/data").mkdir(parents=True)
     tags.save(folder / "run/data/dataset.json")
     assert open_photos(folder / "run", None, False, decision=TAGS).digest() == tags.digest()
-    with pytest.raises(UsageError, match=r"for photos with one label each, and those of .*run have tags"):
+    with pytest.raises(UsageError, match=r"photos with one label each are needed, and those of .*run have tags"):
         open_photos(folder / "run", None, False, decision=CLASSES)
 
 
