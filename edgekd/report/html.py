@@ -44,10 +44,11 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) ->
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
+        "tags": tables.tag_cells(report),
         "steps": step_sentences(report),
         "step_caption": step_caption(report),
         "search": tables.Cells(HEADER if report.search else (), search_rows(report.search)),
-        "search_sentence": search_sentence(report.search),
+        "search_sentence": search_sentence(report.search, report.metric),
         "sentences": sentences,
     }
     return page("report.html", plots, values)

@@ -34,6 +34,7 @@ def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
         *_search(report),
         *_ladder(report),
+        *_tags(report),
         *_misclassified(report, misclassified),
         *_latency(report),
         *_data(report),
@@ -70,7 +71,7 @@ def _search(report: Report) -> list[str]:
     if report.search is None:
         return []
     cells = tables.Cells(HEADER, search_rows(report.search))
-    return ["## How the student was found", escaped(search_sentence(report.search)), cells_table(cells)]
+    return ["## How the student was found", escaped(search_sentence(report.search, report.metric)), cells_table(cells)]
 
 
 def _ladder(report: Report) -> list[str]:
@@ -81,17 +82,20 @@ def _ladder(report: Report) -> list[str]:
 
 
 def _misclassified(report: Report, misclassified: Misclassified) -> list[str]:
-    if report.confusion is None:
+    total = escaped(sentences.misclassified_sentence(report))
+    if not total:
         return []
-    total = (
-        f"{escaped(report.confusion.title)} misclassifies {len(report.misclassified)} of {report.test_n:,} test photos."
-    )
-    sheet = (
-        "![Misclassified photos: true class, then predicted class.](plots/misclassified.png)"
-        if misclassified.thumbnails
-        else ""
-    )
-    return ["## Misclassified photos", f"{total} {escaped(misclassified.note)}".strip(), sheet]
+    alt = "Misclassified photos: true class, then predicted class."
+    if report.tags is not None:
+        alt = "Photos with their tags, then which of these are missing and which are extra."
+    sheet = f"![{alt}](plots/misclassified.png)" if misclassified.thumbnails else ""
+    title = "## Photos with wrong tags" if report.tags else "## Misclassified photos"
+    return [title, f"{total} {escaped(misclassified.note)}".strip(), sheet]
+
+
+def _tags(report: Report) -> list[str]:
+    cells = tables.tag_cells(report)
+    return ["## Tags", escaped(sentences.tags_sentence(report)), cells_table(cells)] if cells.rows else []
 
 
 def _latency(report: Report) -> list[str]:
