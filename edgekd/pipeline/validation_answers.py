@@ -18,7 +18,7 @@ _DIGITS = 6
 
 
 def answers_of(logits: npt.NDArray[np.float32], task: Task) -> Answers:
-    """What logits [N, C] answer."""
+    """What logits [N, C] answer: class numbers int64 [N], or of tags each one's probability float64 [N, C]."""
     return tag_probabilities(logits) if task == "multi-label" else logits.argmax(axis=1)
 
 
