@@ -37,6 +37,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     soft_targets/ stored logits: computing, joining
     students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
+    decisions/    temperature, rejection and thresholds of a file, and its last op
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
     accelerators/ the same answers on GPU and CPU, and a proof about half precision
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup

@@ -34,6 +34,7 @@ LAYERS = (
     ("students",),
     ("distill",),
     ("quantize",),
+    ("decisions",),
     ("evaluation",),
     ("accelerators",),
     ("export",),

@@ -11,6 +11,7 @@ from pydantic import Field
 from edgekd.evaluation.label_order import EXPORT_AGAIN, check_label_order
 from edgekd.evaluation.rows import CheckRow, GateResult
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.metrics import OUTPUT_STEP, loss_p, paired_changes, same_answers, wilson
 from edgekd.section import Section
 
@@ -81,8 +82,9 @@ def judge_integers(result: CheckRow, artifact: Artifact) -> tuple[GateResult, ..
     if artifact.precision != "int8" or artifact.feed is not None:
         return ()
     float_ops = artifact.float_ops()
+    whole = "every op" if artifact.decision == Decision() else "every op before the probabilities"
     text = (
-        f"float ops left in {result.artifact}: {'; '.join(float_ops)}" if float_ops else "every op computes in integers"
+        f"float ops left in {result.artifact}: {'; '.join(float_ops)}" if float_ops else f"{whole} computes in integers"
     )
     return (GateResult(f"{result.row}: integers only", float(len(float_ops)), 0.0, not float_ops, text),)
 

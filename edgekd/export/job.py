@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd._version import __version__
+from edgekd.decisions.fit import FileDecision
 from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.export import onnx_pack
 from edgekd.export.options import Batch, ExportOptions, Layout, needs_onnx
@@ -26,7 +27,7 @@ Checked = tuple[Artifact, ParityRecord]
 class Job:
     """One export: a model, what is stored in its files, and the temporary ``directory`` that they are written to.
 
-    ``skipped`` collects why files are left out, where that is allowed.
+    ``skipped`` collects why files are left out, where that is allowed. ``decisions`` are what was fitted, by precision.
     """
 
     float_model: FloatModel
@@ -39,6 +40,7 @@ class Job:
     options: ExportOptions
     formats: tuple[str, ...]
     skipped: list[str] | None
+    decisions: Mapping[str, FileDecision] = field(default_factory=dict)
 
     @property
     def wants_onnx(self) -> bool:
@@ -65,8 +67,12 @@ class Job:
         }
         return Record(
             self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
-            layout, self.options.license, self.options.version,
+            layout, self.options.license, self.options.version, self.fitted(precision).decision_or_none,
         )  # fmt: skip
+
+    def fitted(self, precision: str) -> FileDecision:
+        """What was fitted for the files of a precision; nothing by default."""
+        return self.decisions.get(precision.removesuffix("-mixed"), FileDecision())
 
     def write(self, precision: str, kind: str, content: bytes) -> Artifact:
         """Write a file and open it."""
