@@ -163,6 +163,23 @@ class Recipe(Section):
     bench: BenchPlan = BenchPlan()
     """How latency is measured."""
 
+    @property
+    def rejects(self) -> bool:
+        """Whether answers below a threshold are none of these."""
+        auto = self.data.none is not None and self.data.task == "single-label"
+        return auto if self.decide.reject == "auto" else self.decide.reject
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a temperature is fitted for each file."""
+        auto = self.data.task == "multi-label" or self.rejects
+        return auto if self.decide.calibrate == "auto" else self.decide.calibrate
+
+    @property
+    def decides(self) -> bool:
+        """Whether files hold more than the most probable class as their answer."""
+        return self.data.task == "multi-label" or self.data.none is not None or self.calibrates or self.rejects
+
     @model_validator(mode="before")
     @classmethod
     def _metric_of_tags(cls, table: Any) -> Any:
@@ -178,6 +195,14 @@ class Recipe(Section):
             raise ValueError(
                 f"metric: {self.metric} does not judge {self.data.task} photos. Set it to "
                 f"{' or '.join(METRICS[self.data.task])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rejection_fits_the_task(self) -> Recipe:
+        if self.decide.reject is True and self.data.task == "multi-label":
+            raise ValueError(
+                "decide.reject: a photo with tags shows none of these where no tag reaches its threshold. Leave it out"
             )
         return self
 
