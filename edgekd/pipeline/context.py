@@ -20,7 +20,7 @@ from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json
-from edgekd.training.batches import UNLABELLED
+from edgekd.training.batches import has_label
 from edgekd.training.joined_order import RepeatedOrder
 from edgekd.training.loop import Validation
 from edgekd.training.order import Numbers
@@ -28,15 +28,19 @@ from edgekd.training.order import Numbers
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos that training may look at, labelled ones first; ``labels`` int64 [N], -1 where there is none."""
+    """The photos that training may look at, labelled ones first.
+
+    ``labels`` is int64 [N], -1 where there is none; where photos have tags, int8 [N, C], rows of -1 where there are
+    none.
+    """
 
     samples: tuple[Sample, ...]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     @property
     def labelled(self) -> npt.NDArray[np.int64]:
         """Numbers of the labelled photos."""
-        return np.flatnonzero(self.labels != UNLABELLED)
+        return np.flatnonzero(has_label(self.labels))
 
     def distillation_order(self, labelled_share: float | None, extra: int = 0) -> Numbers:
         """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share.
@@ -48,7 +52,7 @@ class Pool:
         if labelled_share is not None and len(labelled):
             wanted = round(labelled_share / (1 - labelled_share) * (count - len(labelled) + extra))
             if wanted > len(labelled):
-                repeated, rest = wanted, np.flatnonzero(self.labels == UNLABELLED)
+                repeated, rest = wanted, np.flatnonzero(~has_label(self.labels))
         if extra:
             return RepeatedOrder(labelled, repeated, rest, range(count, count + extra))
         return np.concatenate([np.resize(labelled, repeated), rest])
@@ -134,12 +138,12 @@ def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
         if not dataset.split(split):
             raise DataError(f"the {split} split has no labelled photo. Set its share in [data.split], or add photos")
     if label_free:
-        everyone = [replace(sample, label=None) for sample in (*labelled, *unlabelled)]
+        everyone = tuple(replace(sample, label=None, tags=None) for sample in (*labelled, *unlabelled))
         if not everyone:
             raise DataError("there is no photo to train on. Add a folder as data.unlabelled, or photos to the data")
-        return Pool(tuple(everyone), np.full(len(everyone), UNLABELLED))
-    labels = [s.label if s.label is not None else UNLABELLED for s in labelled] + [UNLABELLED] * len(unlabelled)
-    return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
+        return Pool(everyone, dataset.truth_of(everyone))
+    samples = (*labelled, *unlabelled)
+    return Pool(samples, dataset.truth_of(samples))
 
 
 def view_settings(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:

@@ -50,7 +50,10 @@ class DataSection(Section):
     tag, or from class folders: a photo that lies in several has all their tags.
     """
     none: Path | None = Field(None, examples=["other-photos"])
-    """Folder of photos that show none of the classes, or no tag. They are split as the others are."""
+    """Folder of photos that show none of the classes, or no tag. They are split as the others are.
+
+    With one label a photo they are a last class, "none of these"; a class that the data itself calls so is the same.
+    """
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
@@ -268,7 +271,7 @@ class Recipe(Section):
         """Hex SHA-256 of all settings but the name and the paths of photos."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled", *DataSection.FORMER):
+        for path in ("source", "images", "unlabelled", "none", *DataSection.FORMER):
             facts["data"].pop(path, None)
         return digest(facts)
 

@@ -51,9 +51,10 @@ class StoredLogits(Protocol):
 class Batch:
     """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C].
 
-    Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
-    weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
-    known has none at all: its label would be wrong for the other part. ``sure`` float32 [B] is then the
+    Where photos have tags, ``labels`` is int32 [B, C] of 0 and 1, with a row of -1 where none are known.
+    Where views show two photos, ``second`` (as ``labels``) are the other photos' labels and ``share`` float32 [B] is
+    the weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is
+    not known has none at all: its label would be wrong for the other part. ``sure`` float32 [B] is then the
     teacher's certainty of the photos as they are, each counted by its share: no teacher is certain of a mixture.
     ``features`` are the teacher's, float32 [B, ...] each, where an objective asks for them.
     """
@@ -128,13 +129,14 @@ class BatchStream:
     def _labels_of(
         self, photos: npt.NDArray[np.int64], mixes: Mixes | None
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None]:
-        """Labels [B], and of mixed views the partners' labels."""
+        """Labels [B] or tags [B, C], and of mixed views the partners' ones."""
         labels = self._labels[photos].astype(np.int32)
         if mixes is None:
             return labels, None
         partners, _ = mixes
-        second = np.where(partners < 0, labels, self._labels[partners]).astype(np.int32)
-        unknown = (labels == UNLABELLED) | (second == UNLABELLED)
+        alone = (partners < 0).reshape(-1, *(1,) * (labels.ndim - 1))
+        second = np.where(alone, labels, self._labels[partners]).astype(np.int32)
+        unknown = ~(has_label(labels) & has_label(second))
         labels[unknown], second[unknown] = UNLABELLED, UNLABELLED
         return labels, second
 
@@ -171,6 +173,11 @@ class BatchStream:
                 del self._orders[min(self._orders)]
             self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._photos))
         return self._orders[number]
+
+
+def has_label(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which photos [N] have a label, of labels [N] or tags [N, C]: those that are not -1, or a row of -1."""
+    return np.asarray((labels if labels.ndim == 1 else labels[:, 0]) != UNLABELLED)
 
 
 def top_probability(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
