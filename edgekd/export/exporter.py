@@ -29,6 +29,7 @@ from edgekd.quantize.calibration import check_images
 from edgekd.quantize.float_model import FloatModel, divide_keras_logits, load_float_model
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.task import Task
 from edgekd.temporary import owned_folder
 
 DEFAULT_PRECISIONS = ("float32", "int8")
@@ -56,6 +57,7 @@ def export(
     options: ExportOptions | None = None,
     skipped: list[str] | None = None,
     decisions: Mapping[str, FileDecision] | None = None,
+    task: Task | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every requested precision and format.
 
@@ -80,6 +82,8 @@ def export(
         skipped: If given, files other than .tflite that can't be made are left out, and the reasons are appended here;
             otherwise nothing is written if any file can't be made.
         decisions: What ``decisions.fit`` fitted for the files of each precision; "float32" also for Core ML.
+        task: "single-label", or "multi-label" for tags, of which each gets a sigmoid; by default a model that ends in
+            two or more sigmoids is of tags.
 
     Returns:
         The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
@@ -101,7 +105,7 @@ def export(
         raise UsageError("the c format is made from the int8 .tflite: request int8 too, or leave out c")
     if "coreml" in formats:
         coreml.check_installed()
-    float_model = load_float_model(model)
+    float_model = load_float_model(model, task)
     _check_labels(float_model, labels, preprocessing)
     images = stand_in_images(float_model.height, float_model.width) if calibration is None else calibration
     check_images(images, float_model.height, float_model.width)
@@ -120,7 +124,10 @@ def export(
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
             fitted = job.fitted("float32")
-            record = replace(job.record("float16", {"converter": coreml.converter()}), decision=fitted.decision_or_none)
+            record = replace(
+                job.record("float16", {"converter": coreml.converter()}),
+                decision=fitted.decision_or_none or job.decision,
+            )
             coreml.write_mlpackage(divide_keras_logits(float_model, fitted.temperature), record, path)
         artifacts = [_publish(artifact, out) for artifact in files]
         _publish_rest(job.directory, out)

@@ -15,13 +15,13 @@ from edgekd.data.images import images_of
 from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
-from edgekd.metrics import accuracy, balanced_accuracy
 from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.validation_answers import Answers, score_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json
-from edgekd.training.batches import has_label
 from edgekd.training.joined_order import RepeatedOrder
+from edgekd.training.labels import has_label
 from edgekd.training.loop import Validation
 from edgekd.training.order import Numbers
 
@@ -104,7 +104,7 @@ class RunContext:
     def validation(self, model: Any) -> Validation:
         """The validation photos at a model's input size, by which the recipe's metric chooses the epoch."""
         images = images_of(self.dataset, self.dataset.split("val"), self.preprocessing(model))
-        return Validation(images, self.dataset.labels("val"), self.recipe.metric)
+        return Validation(images, self.dataset.truth("val"), self.recipe.metric)
 
     def views(self, model: Any, folder: str = "views") -> TrainingViews:
         """Every view of every training photo at a model's size, rendered once or, where that is too much, live."""
@@ -123,12 +123,12 @@ class RunContext:
         by_accuracy = self.recipe.metric == "accuracy" or self.label_free
         return {} if by_accuracy else {"metric": self.recipe.metric}
 
-    def validation_score(self, predictions: npt.NDArray[np.int64]) -> dict[str, Any]:
+    def validation_score(self, answers: Answers) -> dict[str, Any]:
         """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
-        labels, metric = self.dataset.labels("val"), self.recipe.metric
-        score = balanced_accuracy if metric == "balanced_accuracy" else accuracy
-        values = score(labels, predictions).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
-        return {"metric": metric, **values, "n": len(labels)}
+        truth, metric = self.dataset.truth("val"), self.recipe.metric
+        nothing = dict.fromkeys(("value", "low", "high"))
+        values = score_of(truth, answers, metric).as_json() if len(truth) else nothing
+        return {"metric": metric, **values, "n": len(truth)}
 
 
 def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:

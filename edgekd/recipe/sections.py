@@ -12,7 +12,7 @@ from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.objective import FeatureObjective
-from edgekd.distill.table import terms_of
+from edgekd.distill.table import terms_of, why_not_tags
 from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
@@ -207,6 +207,13 @@ class Recipe(Section):
             raise ValueError(
                 "decide.reject: a photo with tags shows none of these where no tag reaches its threshold. Leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_the_task(self) -> Recipe:
+        reason = why_not_tags(self.distill.objective) if self.data.task == "multi-label" else None
+        if reason is not None:
+            raise ValueError(f"distill.objective: {reason}")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.training.labels import are_tags, has_label
 from edgekd.training.order import Numbers, permute
 
 UNLABELLED = -1
@@ -111,7 +112,8 @@ class BatchStream:
         images = self._source.gather(photos, views)
         if mixes is None:
             return Batch(images, labels, teacher, features=features)
-        return Batch(images, labels, teacher, second, mixes[1], features, self._sure(photos, teacher, mixes))
+        sure = self._sure(photos, teacher, mixes, tag_certainty if are_tags(labels) else top_probability)
+        return Batch(images, labels, teacher, second, mixes[1], features, sure)
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop``, the next ones made in a thread while one is used.
@@ -141,17 +143,21 @@ class BatchStream:
         return labels, second
 
     def _sure(
-        self, photos: npt.NDArray[np.int64], teacher: npt.NDArray[np.float32], mixes: Mixes
+        self,
+        photos: npt.NDArray[np.int64],
+        teacher: npt.NDArray[np.float32],
+        mixes: Mixes,
+        certainty: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
     ) -> npt.NDArray[np.float32]:
-        """The teacher's certainty [B]; of mixed views by its logits for view 0, the photo itself, of both photos."""
+        """The teacher's ``certainty`` [B]; of mixed views by its logits for view 0, the whole photo, of both photos."""
         if self._teacher is None:
             return np.ones(len(photos), np.float32)
         partners, share = mixes
-        sure, mixed = top_probability(teacher), np.flatnonzero(partners >= 0)
+        sure, mixed = certainty(teacher), np.flatnonzero(partners >= 0)
         if len(mixed):
             whole = np.zeros(len(mixed), np.int64)
             first, second = (
-                top_probability(np.asarray(self._teacher[those, whole], np.float32))
+                certainty(np.asarray(self._teacher[those, whole], np.float32))
                 for those in (photos[mixed], partners[mixed])
             )
             sure[mixed] = share[mixed] * first + (1 - share[mixed]) * second
@@ -175,11 +181,11 @@ class BatchStream:
         return self._orders[number]
 
 
-def has_label(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which photos [N] have a label, of labels [N] or tags [N, C]: those that are not -1, or a row of -1."""
-    return np.asarray((labels if labels.ndim == 1 else labels[:, 0]) != UNLABELLED)
-
-
 def top_probability(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Probability of the most likely class [B], of logits [B, C]."""
     return np.asarray(1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1), np.float32)
+
+
+def tag_certainty(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The share of a photo's tags that is likely to be right [B], of logits [B, C]: the mean of max(p, 1 - p)."""
+    return np.asarray((1 / (1 + np.exp(-np.abs(logits)))).mean(axis=1), np.float32)

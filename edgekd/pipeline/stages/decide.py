@@ -112,7 +112,7 @@ def _conversions(
     """How to make the .tflite of each precision that the export writes."""
     from edgekd.quantize.float_model import load_float_model
 
-    float_model, int8 = load_float_model(student), quantized_student(context)
+    float_model, int8 = load_float_model(student, context.dataset.task), quantized_student(context)
     assert isinstance(int8, Conversion)  # the stage before made it
     makers: dict[str, Callable[[], Conversion]] = {
         "float32": lambda: to_float32(float_model),

@@ -104,6 +104,6 @@ def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: b
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration_images(context, preprocessing),
         validation=validation, output=recipe.export.output,
-        quantize=quantize, options=recipe.export,
+        quantize=quantize, options=recipe.export, task=photos.task,
         provenance={**_provenance(context), "model": row}, decisions=fitted_decisions(context) if full else None,
     )  # fmt: skip

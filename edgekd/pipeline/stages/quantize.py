@@ -63,7 +63,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     from edgekd.models.load import load_model
     from edgekd.quantize.float_model import load_float_model
 
-    recipe, section = context.recipe, context.recipe.quantize
+    recipe, section, task = context.recipe, context.recipe.quantize, context.recipe.data.task
     dense = student = load_model(context.path / shipped_student(context).stage / "student.keras")
     sparsity: dict[str, Any] = {}
     if section.sparsity is not None:
@@ -83,10 +83,10 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     if section.max_drop is not None:
         valid = student_validation(context, student)
         climb = climb_ladder(
-            load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
+            load_float_model(student, task), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, train_qat=qat if section.per_channel else None,
             say=context.workspace.watcher.note,
-            reference=load_float_model(dense), min_agreement=least_agreement(recipe.gates.min_agreement),
+            reference=load_float_model(dense, task), min_agreement=least_agreement(recipe.gates.min_agreement),
             per_channel=section.per_channel,
         )  # fmt: skip
         record["ladder"] = climb.to_json()
@@ -96,7 +96,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
         conversion = convert_by_section(
-            load_float_model(student), calibration, recipe.export.output, section,
+            load_float_model(student, task), calibration, recipe.export.output, section,
             context.validation(student).images, any_cpu,
         )  # fmt: skip
     return replace(conversion, record=conversion.record | sparsity)
