@@ -25,7 +25,9 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
-    metrics, quiet, task            intervals; silent libraries; one label a photo, or tags
+    quiet, task                     silent libraries; one label a photo, or tags
+    metrics, tag_metrics            intervals of what is said of labels, and of tags
+    tag_randomization, scoring      a test of two models' tags; how models of either task are judged
     scale/        executors for independent tasks (in-process or Ray), and where their files are
     data/         reading photos and labels, duplicates, splits, seeded views
     formats/      exported files, read without a runtime

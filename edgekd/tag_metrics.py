@@ -94,7 +94,7 @@ def f1_by_tag(targets: Targets, predicted: NDArray[np.bool_]) -> list[Interval |
     truth, tags = _pair_tags(targets, predicted)
     both, either = (truth & tags).sum(axis=0), (truth | tags).sum(axis=0)
     return [
-        None if not has_photos else _f1_of_share(wilson(int(hits), int(count)))
+        None if not has_photos else f1_of_share(wilson(int(hits), int(count)))
         for has_photos, hits, count in zip(truth.sum(axis=0), both, either, strict=True)
     ]
 
@@ -249,7 +249,8 @@ def _correlations(draws: Floats) -> Floats:
     return np.asarray(correlations)
 
 
-def _f1_of_share(share: Interval) -> Interval:
+def f1_of_share(share: Interval) -> Interval:
+    """F1 of the share of photos that have a tag and get it, among those that have it or get it."""
     value, low, high = (2 * x / (1 + x) for x in (share.value, share.low, share.high))
     return Interval(value, low, high)
 

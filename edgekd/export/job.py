@@ -70,7 +70,8 @@ class Job:
         }
         return Record(
             self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
-            layout, self.options.license, self.options.version, self.fitted(precision).decision_or_none or self.decision,
+            layout, self.options.license, self.options.version,
+            self.fitted(precision).decision_or_none or self.decision,
         )  # fmt: skip
 
     def fitted(self, precision: str) -> FileDecision:

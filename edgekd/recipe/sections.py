@@ -17,6 +17,7 @@ from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.recipe.decide_section import DecideSection
 from edgekd.recipe.student_sections import DistillSection, StudentSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
@@ -94,27 +95,6 @@ class ExportSection(ExportOptions):
 
     It is converted after its training, with at most 64 of the same calibration photos and the best ranges. That takes
     some ten to forty seconds, and its share of the timing; a sweep does it once.
-    """
-
-
-class DecideSection(Section):
-    """The rule that is written into the files, by which every app turns probabilities into an answer."""
-
-    calibrate: Literal["auto"] | bool = "auto"
-    """Scale each file's scores so that its probabilities are as often right as they say, fitted on validation photos.
-
-    It never changes the most probable class. "auto": where photos have tags, or where reject is in use.
-    """
-    reject: Literal["auto"] | bool = "auto"
-    """Answer "none of these" where the best probability is below a threshold, chosen on validation photos.
-
-    "auto": where data.none names photos that show none of the classes.
-    """
-    keep: float = Field(0.95, gt=0, lt=1)
-    """Share of the validation photos of the classes that the threshold of reject must keep."""
-    thresholds: Literal["f1"] | float = Field("f1", examples=[0.5])
-    """Least probability of a tag, where photos have tags: "f1" for each tag's best F1 on validation photos, or one
-    number for all.
     """
 
 
@@ -214,6 +194,13 @@ class Recipe(Section):
         reason = why_not_tags(self.distill.objective) if self.data.task == "multi-label" else None
         if reason is not None:
             raise ValueError(f"distill.objective: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit_the_task(self) -> Recipe:
+        if wrong := self.gates.floors_of_other_tasks(self.data.task):
+            right = " or ".join(f"gates.min_{metric}" for metric in METRICS[self.data.task])
+            raise ValueError(f"gates.{wrong[0]} does not judge {self.data.task} photos. Set {right} instead")
         return self
 
     @model_validator(mode="after")
