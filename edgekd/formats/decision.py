@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -51,6 +51,38 @@ class Decision:
         top = int(row.argmax())
         is_rejected = self.reject_below is not None and row[top] < self.reject_below
         return Answer(() if is_rejected or labels[top] == self.none_label else (labels[top],))
+
+    def has_rule_of(self, other: Decision) -> bool:
+        """Whether the same probabilities give the same answers by both, however they were calibrated."""
+        return replace(self, calibration=None) == replace(other, calibration=None)
+
+    def distance_to(self, answer: Answer, probabilities: NDArray[np.floating], labels: Sequence[str]) -> float:
+        """How far probabilities [C] of ``labels`` stand from giving ``answer``; near ties are near 0.
+
+        With tags it is the largest distance between a probability that is on the other side and its threshold; with
+        one label, what the probability of the answer lacks to the largest one, or to ``reject_below``. 0 where they
+        give it or stand exactly at it, infinite where no probabilities would.
+        """
+        row = np.asarray(probabilities, np.float64)
+        if self.task == "multi-label":
+            wrong = set(self.decide(row, labels).labels) ^ set(answer.labels)
+            if not wrong <= set(labels):
+                return math.inf
+            gaps = [
+                abs(p - least) for label, p, least in zip(labels, row, self.thresholds, strict=True) if label in wrong
+            ]
+            return float(np.max(gaps, initial=0.0))
+        top = float(row.max())
+        if answer.is_none:
+            ways = [] if self.reject_below is None else [top - self.reject_below]
+            if self.none_label is not None:
+                ways.append(top - row[labels.index(self.none_label)])
+            return max(0.0, float(np.min(ways, initial=math.inf)))
+        if len(answer.labels) > 1 or answer.labels[0] not in labels or answer.labels[0] == self.none_label:
+            return math.inf
+        probability = float(row[labels.index(answer.labels[0])])
+        least = probability if self.reject_below is None else self.reject_below
+        return float(np.max([top - probability, least - probability, 0.0]))
 
     def as_json(self) -> dict[str, Any]:
         """The rule as the record holds it; keys without a value are left out."""
