@@ -57,11 +57,10 @@ class Decision:
         return replace(self, calibration=None) == replace(other, calibration=None)
 
     def distance_to(self, answer: Answer, probabilities: NDArray[np.floating], labels: Sequence[str]) -> float:
-        """How far probabilities [C] of ``labels`` stand from giving ``answer``; near ties are near 0.
+        """By how much a probability [C] of ``labels`` would have to change at least for ``answer`` to follow.
 
-        With tags it is the largest distance between a probability that is on the other side and its threshold; with
-        one label, what the probability of the answer lacks to the largest one, or to ``reject_below``. 0 where they
-        give it or stand exactly at it, infinite where no probabilities would.
+        That is to a threshold, or half the way to another label, where both may change. 0 where they give the answer or
+        stand exactly at it, infinite where none would.
         """
         row = np.asarray(probabilities, np.float64)
         if self.task == "multi-label":
@@ -76,13 +75,13 @@ class Decision:
         if answer.is_none:
             ways = [] if self.reject_below is None else [top - self.reject_below]
             if self.none_label is not None:
-                ways.append(top - row[labels.index(self.none_label)])
+                ways.append((top - row[labels.index(self.none_label)]) / 2)
             return max(0.0, float(np.min(ways, initial=math.inf)))
         if len(answer.labels) > 1 or answer.labels[0] not in labels or answer.labels[0] == self.none_label:
             return math.inf
         probability = float(row[labels.index(answer.labels[0])])
         least = probability if self.reject_below is None else self.reject_below
-        return float(np.max([top - probability, least - probability, 0.0]))
+        return float(np.max([(top - probability) / 2, least - probability, 0.0]))
 
     def as_json(self) -> dict[str, Any]:
         """The rule as the record holds it; keys without a value are left out."""
@@ -121,3 +120,12 @@ class Decision:
             none_label,
             value.get("calibration"),
         )
+
+
+def least_float32(threshold: float) -> np.float32:
+    """The smallest float32 that is at least ``threshold``.
+
+    A probability, which is a float32, is below one exactly where it is below the other.
+    """
+    nearest = np.float32(threshold)
+    return nearest if float(nearest) >= threshold else np.nextafter(nearest, np.float32(np.inf))

@@ -55,7 +55,7 @@ TAGS = Decision("multi-label", (0.5, 0.25, 0.75))
         (TAGS, (0.49, 0.3, 0.1), ("dry", "wet"), 0.01),
         (TAGS, (0.49, 0.3, 0.9), ("dry", "wet"), 0.15),
         (TAGS, (0.1, 0.1, 0.1), ("snow",), np.inf),
-        (Decision(), (0.5, 0.48, 0.02), ("wet",), 0.02),
+        (Decision(), (0.5, 0.48, 0.02), ("wet",), 0.01),
         (Decision(), (0.5, 0.48, 0.02), (), np.inf),
         (Decision(), (0.5, 0.48, 0.02), ("dry", "wet"), np.inf),
         (Decision(reject_below=0.6), (0.61, 0.39, 0.0), (), 0.01),
