@@ -10,6 +10,7 @@ from edgekd.bench.statistics import Comparison
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
 from edgekd.evaluation.tag_scores import answers_in, truth_in
+from edgekd.report.decisions import decisions_of
 from edgekd.report.distillation_gain import distillation_gain
 from edgekd.report.front import front_steps
 from edgekd.report.gains import DistillationGain, Seeds
@@ -87,6 +88,7 @@ def collect(run_dir: Path) -> Report:
         ladder=read(run_dir / "quantize/quantize.json", ladder_of),
         steps=read(run_dir / "check/check.json", front_steps) or (),
         search=read(run_dir / "search/search.json", search_of),
+        decisions=read(run_dir / "decide/summary.json", decisions_of),
         tags=read(run_dir / "check/check.json", lambda value: _tags(value, rows)),
     )
 

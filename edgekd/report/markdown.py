@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekd.report import sentences
 from edgekd.report import table as tables
+from edgekd.report.decisions import calibration_caption, decision_sentences
 from edgekd.report.end_to_end import CAPTION, end_to_end_table
 from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.misclassified import Misclassified
@@ -35,6 +36,7 @@ def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified
         *_search(report),
         *_ladder(report),
         *_tags(report),
+        *_decisions(report),
         *_misclassified(report, misclassified),
         *_latency(report),
         *_data(report),
@@ -91,6 +93,18 @@ def _misclassified(report: Report, misclassified: Misclassified) -> list[str]:
     sheet = f"![{alt}](plots/misclassified.png)" if misclassified.thumbnails else ""
     title = "## Photos with wrong tags" if report.tags else "## Misclassified photos"
     return [title, f"{total} {escaped(misclassified.note)}".strip(), sheet]
+
+
+def _decisions(report: Report) -> list[str]:
+    decisions, cells = report.decisions or (), tables.calibration_cells(report)
+    if not decisions:
+        return []
+    return [
+        "## How sure the files are",
+        "\n".join(f"- {escaped(sentence)}" for sentence in decision_sentences(decisions)),
+        cells_table(cells) if cells.rows else "",
+        calibration_caption(decisions),
+    ]
 
 
 def _tags(report: Report) -> list[str]:

@@ -10,14 +10,15 @@ from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison, Summary
 from edgekd.evaluation.tag_scores import TagScore
 from edgekd.metrics import Interval
+from edgekd.report.decisions import FileDecisions
 from edgekd.report.gains import DistillationGain, FrontStep, Seeds
 from edgekd.report.quantization import Ladder
 from edgekd.report.search import SearchResult
 
 # 2: the field's words for keys (distillation_gain, seeds, misclassified, from_scratch, distilled, predicted).
 SCHEMA = 2
-# Keys of tags, in the report, its rows and its data.
-_OF_TAGS = {"tags", "mean_average_precision", "macro_f1", "exact_match", "photos"}
+# Keys of tags and of decisions, in the report, its rows and its data: left out of a run that has none.
+_LATER = {"tags", "mean_average_precision", "macro_f1", "exact_match", "photos", "decisions"}
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,7 @@ class Report:
     steps: tuple[FrontStep, ...] = ()
     search: SearchResult | None = None
     tags: TagTable | None = None
+    decisions: tuple[FileDecisions, ...] | None = None
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
@@ -269,11 +271,10 @@ class Report:
         return row.title if row else "teacher"
 
     def to_json(self) -> dict[str, Any]:
-        """The versioned value that report.json holds; what is of tags alone is left out where there are none."""
+        """The versioned value that report.json holds."""
         value = {"schema": SCHEMA, **asdict(self)}
-        if self.tags is None:
-            for part in (value, value["data"] or {}, *value["rows"]):
-                for name in _OF_TAGS & part.keys():
-                    if part[name] is None:
-                        del part[name]
+        for part in (value, value["data"] or {}, *value["rows"]):
+            for name in _LATER & part.keys():
+                if part[name] is None:
+                    del part[name]
         return value

@@ -16,6 +16,7 @@ from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import style
+from edgekd.report.decisions import rejection_plot
 from edgekd.report.model import Confusion, Curve, Report, Row
 from edgekd.report.scatter import Entry, percent_axis, plot_axes, scatter, size_tick
 from edgekd.report.search import against_work
@@ -61,6 +62,12 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
             lambda of: against_work(of.search),
         ),
         ("confusion", "Confusion", "How often each true class was predicted as each class.", confusion),
+        (
+            "rejection",
+            "Rejected photos",
+            "Share of photos of the classes and of none of them that each threshold rejects.",
+            lambda of: rejection_plot(of.decisions or ()),
+        ),
         ("tags", "F1 by tag", "F1 of each tag with its 95 % interval.", lambda of: tag_bars(of.tags)),
     )
     return draw_each(drawings, report)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekd.report import format as fmt
+from edgekd.report.decisions import HEADER as CALIBRATION_HEADER
+from edgekd.report.decisions import calibration_rows
 from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
 from edgekd.report.tags import HEADER, tag_rows
@@ -68,6 +70,12 @@ def _pair(from_scratch: float | None, distilled: float) -> tuple[str, ...]:
 def tag_cells(report: Report) -> Cells:
     """Every tag with its scores and counts; empty where photos have one label each."""
     return Cells(HEADER if report.tags else (), tag_rows(report.tags))
+
+
+def calibration_cells(report: Report) -> Cells:
+    """The calibration of every file, before and after; empty where none was fitted."""
+    rows = calibration_rows(report.decisions or ())
+    return Cells(CALIBRATION_HEADER if rows else (), rows)
 
 
 def ladder_cells(report: Report) -> Cells:
