@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edgekd.preprocess import Preprocessing
     from edgekd.quantize.ptq import Conversion
     from edgekd.quantize.settings import QuantizeSection
-    from edgekd.task import Task
 
 # Chooses the training photos that calibrate.
 _SEED = 0
@@ -116,13 +115,8 @@ class ExportJob:
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped, task=self._task,
+            skipped=skipped, task=self.dataset.task,
         )  # fmt: skip
-
-    @property
-    def _task(self) -> Task | None:
-        """That of photos with tags; otherwise the model's end decides, and the photos must fit it."""
-        return "multi-label" if self.dataset.task == "multi-label" else None
 
     @property
     def _compares_ranges(self) -> bool:
@@ -160,7 +154,7 @@ class ExportJob:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model, self._task), photos, valid, METRICS[self.dataset.task][0], max_drop,
+            load_float_model(self.model, self.dataset.task), photos, valid, METRICS[self.dataset.task][0], max_drop,
             min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
             per_channel=self.section.per_channel,
