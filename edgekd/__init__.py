@@ -39,6 +39,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     soft_targets/ stored logits: computing, joining
     students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
+    decisions/    temperature, rejection and thresholds of a file, and its last op
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
     accelerators/ the same answers on GPU and CPU, and a proof about half precision
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
@@ -124,6 +125,8 @@ if TYPE_CHECKING:
     from edgekd.foreign.open_model import open_model as open_model
     from edgekd.foreign.options import FileOptions as FileOptions
     from edgekd.formats.artifact import Artifact as Artifact
+    from edgekd.formats.decision import Answer as Answer
+    from edgekd.formats.decision import Decision as Decision
     from edgekd.inspection.inspect_file import Inspection as Inspection
     from edgekd.inspection.inspect_file import inspect_file as inspect
     from edgekd.metrics import Interval as Interval
@@ -153,6 +156,7 @@ if TYPE_CHECKING:
 # Public name: the module that defines it, and its name there.
 _HOMES = {
     "AcceleratorCheck": ("edgekd.accelerators.same_answers", "AcceleratorCheck"),
+    "Answer": ("edgekd.formats.decision", "Answer"),
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "ArtifactChangedError": ("edgekd.errors", "ArtifactChangedError"),
     "ArtifactError": ("edgekd.errors", "ArtifactError"),
@@ -167,6 +171,7 @@ _HOMES = {
     "DataError": ("edgekd.errors", "DataError"),
     "DataWarning": ("edgekd.data.warnings", "DataWarning"),
     "Dataset": ("edgekd.data.dataset", "Dataset"),
+    "Decision": ("edgekd.formats.decision", "Decision"),
     "DecodeError": ("edgekd.errors", "DecodeError"),
     "Device": ("edgekd.devices.protocol", "Device"),
     "DeviceError": ("edgekd.errors", "DeviceError"),

@@ -35,6 +35,7 @@ LAYERS = (
     ("students",),
     ("distill",),
     ("quantize",),
+    ("decisions",),
     ("evaluation",),
     ("accelerators",),
     ("export",),

@@ -144,7 +144,7 @@ def finish(
         table(("file", "size", *scores, "agrees", "largest difference"), map(_cells, rows))
         for row in rows:
             if row.tags is not None:
-                table(("tag", "threshold", "F1", "right", "too many", "missed"), map(_tag_cells, row.tags.by_tag))
+                table(("tag", "threshold", "F1", "right", "extra", "missed"), map(_tag_cells, row.tags.by_tag))
         if checks:
             show_accelerators(checks)
         for row in rows:

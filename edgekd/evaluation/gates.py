@@ -12,9 +12,10 @@ from edgekd.evaluation.label_order import EXPORT_AGAIN, LabelOrder, check_label_
 from edgekd.evaluation.rows import CheckRow, GateResult
 from edgekd.evaluation.tag_order import TagOrder, check_tag_order
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.scoring import Answers, Truth, has_tags
 from edgekd.section import Section
-from edgekd.task import METRICS, Metric, Task
+from edgekd.task import METRICS, Metric, Task, metric_name
 
 
 class ParityGates(Section):
@@ -108,8 +109,9 @@ def judge_integers(result: CheckRow, artifact: Artifact) -> tuple[GateResult, ..
     if artifact.precision != "int8" or artifact.feed is not None:
         return ()
     float_ops = artifact.float_ops()
+    whole = "every op" if artifact.decision == Decision() else "every op before the probabilities"
     text = (
-        f"float ops left in {result.artifact}: {'; '.join(float_ops)}" if float_ops else "every op computes in integers"
+        f"float ops left in {result.artifact}: {'; '.join(float_ops)}" if float_ops else f"{whole} computes in integers"
     )
     return (GateResult(f"{result.row}: integers only", float(len(float_ops)), 0.0, not float_ops, text),)
 
@@ -121,7 +123,7 @@ def judge_floors(result: CheckRow, gates: ParityGates) -> tuple[GateResult, ...]
         raise UsageError(f"{', '.join(wrong)} does not judge {result.task} photos. Set {right} instead")
     results = []
     for metric, floor in gates.floors().items():
-        name, interval = metric.replace("_", " ").replace("f1", "F1"), result.score(metric)
+        name, interval = metric_name(metric), result.score(metric)
         text = f"{name} {interval.value:.1%} [{interval.low:.1%}, {interval.high:.1%}], {floor:.1%} required"
         results.append(GateResult(f"{result.row}: {name}", interval.value, floor, interval.value >= floor, text))
     return tuple(results)

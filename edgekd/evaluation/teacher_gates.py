@@ -9,7 +9,7 @@ from edgekd.evaluation.rows import GateRecord
 from edgekd.metrics import balanced_accuracy, binomial_p, mcnemar_p
 from edgekd.scoring import Answers, Truth, difference_p, has_tags, score
 from edgekd.tag_metrics import mean_average_precision
-from edgekd.task import Metric
+from edgekd.task import Metric, metric_name
 
 SIGNIFICANCE = 0.05
 _DRAWS, _CHUNK = 20_000, 1_000
@@ -54,7 +54,7 @@ def _tag_gates(truth: Truth, teacher: Answers, student: Answers, metric: Metric)
 
 def _not_worse(value: float, rival: float, p_value: float, metric: Metric, count: int) -> GateRecord:
     """The gate against the student from labels alone, whose score is the bar."""
-    behind, name = p_value < SIGNIFICANCE, metric.replace("_", " ").replace("f1", "F1")
+    behind, name = p_value < SIGNIFICANCE, metric_name(metric)
     verdict = f": {'' if behind else 'not '}significantly worse (p = {p_value:.2g})" if value < rival else ""
     return {
         "name": "teacher is not worse than the student without it",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd._version import __version__
+from edgekd.decisions.fit import FileDecision
 from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.export import onnx_pack
 from edgekd.export.options import Batch, ExportOptions, Layout, needs_onnx
@@ -29,7 +30,7 @@ _THRESHOLD = 0.5
 class Job:
     """One export: a model, what is stored in its files, and the temporary ``directory`` that they are written to.
 
-    ``skipped`` collects why files are left out, where that is allowed.
+    ``skipped`` collects why files are left out, where that is allowed. ``decisions`` are what was fitted, by precision.
     """
 
     float_model: FloatModel
@@ -42,6 +43,7 @@ class Job:
     options: ExportOptions
     formats: tuple[str, ...]
     skipped: list[str] | None
+    decisions: Mapping[str, FileDecision] = field(default_factory=dict)
 
     @property
     def wants_onnx(self) -> bool:
@@ -68,8 +70,13 @@ class Job:
         }
         return Record(
             self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
-            layout, self.options.license, self.options.version, self.decision,
+            layout, self.options.license, self.options.version,
+            self.fitted(precision).decision_or_none or self.decision,
         )  # fmt: skip
+
+    def fitted(self, precision: str) -> FileDecision:
+        """What was fitted for the files of a precision; nothing by default."""
+        return self.decisions.get(precision.removesuffix("-mixed"), FileDecision())
 
     @property
     def decision(self) -> Decision | None:

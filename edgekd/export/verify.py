@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.decisions.fit import FileDecision
+from edgekd.decisions.temperature import with_temperature
 from edgekd.errors import ExportError
 from edgekd.formats.artifact import Artifact
 from edgekd.metrics import OUTPUT_STEP, Agreement, agreement
@@ -57,6 +59,13 @@ class ExpectedOutputs:
 
     images: NDArray[np.uint8]
     keras: Probabilities
+
+    def with_decision(self, fitted: FileDecision) -> ExpectedOutputs:
+        """What is expected of a file whose logits are divided by the temperature that was fitted for it."""
+        if fitted.temperature == 1.0:
+            return self
+        tags = fitted.decision.task == "multi-label"
+        return ExpectedOutputs(self.images, with_temperature(self.keras, fitted.temperature, tags=tags))
 
 
 def compute_expected(model: Any, images: NDArray[np.uint8]) -> ExpectedOutputs:

@@ -9,6 +9,7 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.validation_answers import read_answers
 from edgekd.scoring import loss_p, score
 from edgekd.storage import read_json
+from edgekd.task import metric_name
 
 # Chance explains a lead on the validation photos with less than this probability.
 _SURE = 0.05
@@ -45,7 +46,7 @@ def shipped_student(context: RunContext) -> Shipped:
     p_value = loss_p(metric, truth, scratch, distilled)
     if p_value >= _SURE:
         return _DISTILLED
-    name = metric.replace("_", " ").replace("f1", "F1")
+    name = metric_name(metric)
     better, worse = (score(metric, truth, answers).value for answers in (scratch, distilled))
     return Shipped(
         "labels_only",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,6 +104,23 @@ def load_float_model(model: Any, task: Task | None = None) -> FloatModel:
         pixel_range = rescaling[0]
         core = _wrap(keras.Model(rescaling[1], graph.output), height, width, ending)
     return FloatModel(full_model, core, pixel_range, height, width, classes, model.count_params(), task)
+
+
+def divide_keras_logits(float_model: FloatModel, temperature: float) -> FloatModel:
+    """The same with logits divided by ``temperature`` in ``model``; unchanged where that is 1. Raises ExportError."""
+    import keras
+
+    if temperature == 1.0:
+        return float_model
+    try:
+        bare = logits_model(float_model.model, float_model.model.name, float_model.task)
+    except ModelError as error:
+        raise ExportError(f"the temperature can't be written into the model: {error}") from None
+    scaled = keras.layers.Rescaling(1 / temperature, name="calibrated_logits")(bare.output)
+    squash = "sigmoid" if float_model.task == "multi-label" else "softmax"
+    return replace(
+        float_model, model=keras.Model(bare.inputs, keras.layers.Activation(squash, name=OUTPUT_NAME)(scaled))
+    )
 
 
 def fixed_batch(model: Any, dtype: str) -> Any:

@@ -17,6 +17,7 @@ from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.recipe.decide_section import DecideSection
 from edgekd.recipe.student_sections import DistillSection, StudentSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
@@ -97,27 +98,6 @@ class ExportSection(ExportOptions):
     """
 
 
-class DecideSection(Section):
-    """The rule that is written into the files, by which every app turns probabilities into an answer."""
-
-    calibrate: Literal["auto"] | bool = "auto"
-    """Scale each file's scores so that its probabilities are as often right as they say, fitted on validation photos.
-
-    It never changes the most probable class. "auto": where photos have tags, or where reject is in use.
-    """
-    reject: Literal["auto"] | bool = "auto"
-    """Answer "none of these" where the best probability is below a threshold, chosen on validation photos.
-
-    "auto": where data.none names photos that show none of the classes.
-    """
-    keep: float = Field(0.95, gt=0, lt=1)
-    """Share of the validation photos of the classes that the threshold of reject must keep."""
-    thresholds: Literal["f1"] | float = Field("f1", examples=[0.5])
-    """Least probability of a tag, where photos have tags: "f1" for each tag's best F1 on validation photos, or one
-    number for all.
-    """
-
-
 class Recipe(Section):
     """One run, from photos to a measured int8 model. The digest covers everything but the name and the paths of photos.
 
@@ -166,6 +146,23 @@ class Recipe(Section):
     bench: BenchPlan = BenchPlan()
     """How latency is measured."""
 
+    @property
+    def rejects(self) -> bool:
+        """Whether answers below a threshold are none of these."""
+        auto = self.data.none is not None and self.data.task == "single-label"
+        return auto if self.decide.reject == "auto" else self.decide.reject
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a temperature is fitted for each file."""
+        auto = self.data.task == "multi-label" or self.rejects
+        return auto if self.decide.calibrate == "auto" else self.decide.calibrate
+
+    @property
+    def decides(self) -> bool:
+        """Whether files hold more than the most probable class as their answer."""
+        return self.data.task == "multi-label" or self.data.none is not None or self.calibrates or self.rejects
+
     @model_validator(mode="before")
     @classmethod
     def _metric_of_tags(cls, table: Any) -> Any:
@@ -181,6 +178,14 @@ class Recipe(Section):
             raise ValueError(
                 f"metric: {self.metric} does not judge {self.data.task} photos. Set it to "
                 f"{' or '.join(METRICS[self.data.task])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rejection_fits_the_task(self) -> Recipe:
+        if self.decide.reject is True and self.data.task == "multi-label":
+            raise ValueError(
+                "decide.reject: a photo with tags shows none of these where no tag reaches its threshold. Leave it out"
             )
         return self
 

@@ -26,7 +26,9 @@ _FILE, _RECORD = "student.tflite", "quantize.json"
 
 
 def run(context: RunContext) -> None:
-    """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training; writes ``quantize/``.
+    """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training, or a stage reads it.
+
+    It writes ``quantize/``.
 
     Raises GateFailed where no step of the ladder keeps ``max_drop``; what each gave is in ``quantize.json`` then too.
     """
@@ -113,7 +115,7 @@ def calibration_images(context: RunContext, preprocessing: Preprocessing) -> npt
 def quantized_student(context: RunContext) -> QuantizeSection | Conversion:
     """What the export makes int8 of: this stage's file where there is one, else the settings."""
     section = context.recipe.quantize
-    if not section.needs_stage:
+    if not section.needs_stage and not context.recipe.decides:
         return section
     directory = context.path / "quantize"
     return Conversion((directory / _FILE).read_bytes(), read_json(directory / _RECORD)["record"])
