@@ -195,12 +195,12 @@ def _compare(
     difference = max(_difference(one, two) for one, two in pairs)
     # A file of a fixed batch is filled up with its last photo.
     ours, theirs = (_scores(model, network, one)[:photos_n] for one in (run, cpu))
-    finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
+    finite = np.asarray(np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1))
     is_plain = isinstance(model, PlainModel)
     if not isinstance(model, PlainModel) and model.decision.task == "multi-label":
         flips = _tag_flips(ours, theirs, finite, np.array(model.decision.thresholds))
     else:
-        flips = _class_flips(ours, theirs, finite & (not is_plain))
+        flips = () if is_plain else _class_flips(ours, theirs, finite)
     return AcceleratorCheck(
         file=model.path.name,
         accelerator=run.accelerator,

@@ -60,7 +60,7 @@ def tags_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(here: Path) -> None:
         project = colour_tags(here)
-        done = project.edgekd("run", "tags.toml", "--out", "runs", "--until", "bench")
+        done = project.edgekd("run", "tags.toml", "--out", "runs")
         assert done.returncode == 0, done.stderr
 
     return shared(tmp_path_factory, "tags", make) / "runs" / "tags"
