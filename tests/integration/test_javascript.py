@@ -15,10 +15,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from decided_files import with_decision
 from support import Project
+
+from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
+from edgekd.runtime.predict import predict
 
 PORT = Path(__file__).parents[1] / "js"
 MODELS = ("student.int8.onnx", "student.float32.onnx")
+# The same with sigmoids and a threshold a tag, and with answers that are refused.
+DECIDED = {
+    "tags.int8.onnx": (MODELS[0], Decision("multi-label", (0.3, 0.5, 0.7))),
+    "reject.float32.onnx": (MODELS[1], Decision(reject_below=0.6)),
+}
 PHOTOS = 20
 INSTALL = "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --prefix tests/js"
 CHROMIUM = (
@@ -29,12 +39,15 @@ CHROMIUM = (
 
 @dataclass(frozen=True)
 class Expected:
-    """What Python says: a directory of vectors with the user's photos in it, and the answers of ``edgekd predict``."""
+    """What Python says: a directory of vectors with the user's photos in it, and the answers of ``edgekd predict``.
+
+    The vectors are those of the file with tags, whose input is that of the others.
+    """
 
     vectors: Path
     models: dict[str, Path]
     manifest: dict[str, Any]
-    predicted: dict[str, dict[str, dict[str, float]]]
+    predicted: dict[str, dict[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +58,24 @@ def expected(project: Project, finished: Path, tmp_path_factory: pytest.TempPath
     for number, photo in enumerate([path for paths in sources for path in paths][:PHOTOS]):
         shutil.copy(photo, here / "photos" / f"{number:02d}.jpg")
     models = {name: finished / "export" / name for name in MODELS}
-    arguments = ("golden", models[MODELS[0]], "--out", here / "golden", "--photos", here / "photos")
+    for name, (source, rule) in DECIDED.items():
+        models[name] = with_decision(Artifact.open(models[source]), here / name, rule).path
+    arguments = ("golden", models["tags.int8.onnx"], "--out", here / "golden", "--photos", here / "photos")
     made = project.edgekd(*arguments, without_tensorflow=True)
     assert made.returncode == 0, made.stderr
     predicted = {}
     photos = sorted((here / "photos").iterdir())
-    for name, path in models.items():
+    for name in MODELS:
+        path = models[name]
         done = project.edgekd("predict", path, *photos, "--json", without_tensorflow=True)
         assert done.returncode == 0, done.stderr
         rows = json.loads(done.stdout)
-        predicted[name] = {f"own-{i:04d}": row["probabilities"] for i, row in enumerate(rows)}
+        predicted[name] = {f"own-{i:04d}": row for i, row in enumerate(rows)}
+    for name in DECIDED:
+        rows = [
+            {"probabilities": one.probabilities, "answer": one.answer.labels} for one in predict(models[name], photos)
+        ]
+        predicted[name] = {f"own-{i:04d}": row for i, row in enumerate(rows)}
     manifest = json.loads((here / "golden" / "manifest.json").read_text())
     return Expected(here / "golden", models, manifest, predicted)
 
@@ -85,14 +106,20 @@ def check(result: dict[str, Any], expected: Expected, unsupported: set[str], ine
     found = {name: row["difference"] for name, row in rows.items() if not row["input"] and not row["unsupported"]}
     assert found.keys() <= inexact.keys() and all(found[name] <= inexact[name] for name in found), found
     assert {name for name, row in rows.items() if row["input"] and not row["pixels"]} == set()
-    tolerance = {MODELS[0]: 1 / 256, MODELS[1]: 1e-4}
+    # The manifest's rule on the manifest's probabilities: equal, without any tolerance.
+    assert {name: row["answer"] for name, row in rows.items()} == {
+        vector["name"]: vector["answer"] for vector in expected.manifest["vectors"]
+    }
     for model, answers in expected.predicted.items():
         assert len(answers) == PHOTOS
         for name, wanted in answers.items():
             given = np.array(result["models"][model][name])
-            values = np.array([wanted[label] for label in expected.manifest["labels"]])
+            values = np.array([wanted["probabilities"][label] for label in expected.manifest["labels"]])
             assert given.argmax() == values.argmax(), (model, name)
-            assert np.abs(given - values).max() <= tolerance[model], (model, name)
+            assert np.abs(given - values).max() <= (1 / 256 if "int8" in model else 1e-4), (model, name)
+            assert result["answers"][model][name] == list(wanted["answer"]), (model, name, given, values)
+    assert {len(one["answer"]) for one in expected.predicted["tags.int8.onnx"].values()} >= {1, 2}
+    assert {len(one["answer"]) for one in expected.predicted["reject.float32.onnx"].values()} == {0, 1}
     equal = Counter(row["kind"] for row in rows.values() if row["input"])
     return {kind: f"{equal[kind]} of {n}" for kind, n in Counter(row["kind"] for row in rows.values()).items()}
 
