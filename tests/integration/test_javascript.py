@@ -22,7 +22,8 @@ from edgekd.formats.artifact import Artifact
 from edgekd.formats.decision import Decision
 from edgekd.runtime.predict import predict
 
-PORT = Path(__file__).parents[1] / "js"
+ROOT = Path(__file__).parents[2]
+PORT = ROOT / "tests" / "js"
 MODELS = ("student.int8.onnx", "student.float32.onnx")
 # The same with sigmoids and a threshold a tag, and with answers that are refused.
 DECIDED = {
@@ -163,7 +164,9 @@ class Page:
     def __init__(self, expected: Expected, packages: Path) -> None:
         self.answered = threading.Event()
         self.result: dict[str, Any] = {}
-        folders = {"ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors}
+        folders = {
+            "ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors, "edgekd": ROOT / "edgekd",
+        }  # fmt: skip
         page = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):

@@ -1,8 +1,8 @@
 // The port held against a directory of golden vectors, and models run on what it makes. Runs anywhere.
-import { decide } from './decision.mjs';
-import { decode } from './decode.mjs';
-import { toInput } from './preprocess.mjs';
-import { readRecord } from './record.mjs';
+import { decide } from '../../edgekd/js/decision.mjs';
+import { decode } from '../../edgekd/js/decode.mjs';
+import { toInput } from '../../edgekd/js/preprocess.mjs';
+import { readRecord } from '../../edgekd/js/record.mjs';
 
 const UNSUPPORTED = /^unsupported: /;
 
