@@ -17,6 +17,7 @@ from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.teacher_training import describe_score
 from edgekd.pipeline.trained_members import train_members, with_trained_files
+from edgekd.pipeline.validation_answers import answers_of, record_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
@@ -24,7 +25,7 @@ from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
-from edgekd.training.loop import evaluate
+from edgekd.training.scores import mean_loss
 
 _SAMPLE_PHOTOS = 32
 _BATCH = 64
@@ -50,9 +51,9 @@ def fixed_teacher_stage(context: RunContext) -> None:
         for stale in directory.glob("teacher.*"):
             stale.unlink()
         teacher = open_teacher_of(recipe, dataset, context.path)
-        labels = dataset.labels("val")
+        labels = dataset.truth("val")
         logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
-        members = describe_teacher(teacher)
+        answers, members = answers_of(logits, recipe.data.task), describe_teacher(teacher)
         obstacle = timing_obstacle(teacher)
         summary = {
             "schema": 1,
@@ -61,9 +62,9 @@ def fixed_teacher_stage(context: RunContext) -> None:
             "input": list(teacher.input_size),
             "parameters": sum(member["parameters"] for member in members),
             "size_bytes": sum(member["size_bytes"] for member in members),
-            "val_score": context.validation_score(logits.argmax(axis=1)),
-            "val_loss": evaluate(logits, labels)[1] if len(labels) else None,
-            "val_predictions": logits.argmax(axis=1).tolist(),
+            "val_score": context.validation_score(answers),
+            "val_loss": mean_loss(logits, labels) if len(labels) else None,
+            **record_of(answers),
             "seconds": None,
             "history": [],
             "members": members,
@@ -85,7 +86,8 @@ def open_teacher_of(recipe: Recipe, dataset: Dataset, run: Path) -> Teacher:
     Raises ModelError, ArtifactError.
     """
     section = with_trained_files(recipe, dataset, run)
-    return open_fixed_teacher(section, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
+    photos, data = some_photos(recipe, dataset), recipe.data
+    return open_fixed_teacher(section, dataset.classes, photos, data.crop, data.task)
 
 
 def some_photos(recipe: Recipe, dataset: Dataset) -> PhotosAt:

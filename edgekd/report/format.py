@@ -146,5 +146,5 @@ def duration(seconds: float | None) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """``balanced_accuracy`` as words."""
-    return metric.replace("_", " ")
+    """``balanced_accuracy`` as words, ``macro_f1`` with a capital."""
+    return metric.replace("_", " ").replace("f1", "F1")

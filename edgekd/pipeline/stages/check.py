@@ -47,7 +47,7 @@ def run(context: RunContext) -> None:
     recipe, dataset, workspace = context.recipe, context.dataset, context.workspace
     depends = {
         "export": workspace.hashes["export"],
-        "gates": recipe.gates.model_dump(mode="json"),
+        "gates": recipe.gates.facts(),
         "metric": recipe.metric,
         "photos": dataset.digest(),
         "teacher": digest(read_json(context.path / "teacher" / "gates.json")),

@@ -61,7 +61,7 @@ def _convert(context: RunContext, stage: str, target: Path) -> Artifact:
     model = load_model(context.path / stage / "student.keras")
     (artifact,) = export(
         model, target.parent, target.name, labels=dataset.classes, preprocessing=context.preprocessing(model),
-        precisions=("float32",), formats=("tflite",), options=recipe.export,
+        precisions=("float32",), formats=("tflite",), options=recipe.export, task=dataset.task,
         provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": stage},
     )  # fmt: skip
     return artifact
