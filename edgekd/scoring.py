@@ -39,13 +39,13 @@ def answers_of(probabilities: NDArray[np.floating], task: Task) -> Answers:
     return np.asarray(probabilities.argmax(axis=1), np.int64)
 
 
-def as_truth(values: Sequence[Any]) -> Truth:
-    """Labels [N] or tags [N, C] that were read from JSON."""
+def as_truth(values: Sequence[Any] | Truth) -> Truth:
+    """Labels [N] or tags [N, C], of an array or of lists."""
     return np.asarray(values, np.int64)
 
 
-def as_answers(values: Sequence[Any], truth: Truth) -> Answers:
-    """Answers that were read from JSON, of the kind of ``truth``."""
+def as_answers(values: Sequence[Any] | Answers, truth: Truth) -> Answers:
+    """Answers of the kind of ``truth``, of an array or of lists."""
     return np.asarray(values, np.float64 if has_tags(truth) else np.int64)
 
 
@@ -96,6 +96,13 @@ def changes(truth: Truth, reference: Answers, other: Answers, thresholds: Thresh
     """How many photos only ``reference`` gets right (lost), and how many only ``other`` (gained)."""
     before, after = (are_right(truth, answers, thresholds) for answers in (reference, other))
     return int((before & ~after).sum()), int((after & ~before).sum())
+
+
+def share_alike(first: Answers, second: Answers, thresholds: Thresholds = 0.5) -> Interval:
+    """Share of photos for which two models give the same class, or exactly the same tags, with Wilson's interval."""
+    if first.ndim == 2:
+        return tag_metrics.exact_match(decide_tags(first, thresholds), decide_tags(second, thresholds))
+    return metrics.accuracy(first, second)
 
 
 def agreement(

@@ -152,6 +152,17 @@ def paired_tag_gain(
     return Interval(value, min(float(low), value), max(float(high), value))
 
 
+def redrawn_scores(metric: Metric, targets: Targets, answers: Probabilities, counts: Floats) -> Floats:
+    """The ``metric`` [B] of answers [N, C] on photos that count ``counts`` [B, N] times; a tag is given from 0.5 on.
+
+    NaN where no photo that counts has a tag. Raises UsageError.
+    """
+    truth, scores = paired_arrays(targets, answers)
+    if metric == "mean_average_precision":
+        return means_over_tags(_average_precisions(truth, scores, counts))
+    return means_over_tags(_f1_scores(truth, decide_tags(scores), counts))
+
+
 def same_tags(
     first: Probabilities, second: Probabilities, step: float = 0.0, thresholds: Thresholds = 0.5,
     other_thresholds: Thresholds | None = None,

@@ -11,11 +11,11 @@ from edgekd.formats.artifact import Artifact
 from edgekd.formats.decision import Decision
 
 
-def with_sigmoids(artifact: Artifact, path: Path, thresholds: tuple[float, ...]) -> Artifact:
-    """A .tflite of single labels as one of tags: both activations of int8 have 256 steps from 0 to 1."""
+def swap_softmax(content: bytes) -> bytes:
+    """A .tflite whose softmax became sigmoids: both activations of int8 have 256 steps from 0 to 1."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = tflite_file.parse(artifact.content(), artifact.path.name)
+    model = tflite_file.parse(content, "the model")
     number = schema.BuiltinOperator.SOFTMAX
     for place, code in enumerate(model.operatorCodes):
         if max(int(code.builtinCode), int(code.deprecatedBuiltinCode)) == number:
@@ -23,6 +23,12 @@ def with_sigmoids(artifact: Artifact, path: Path, thresholds: tuple[float, ...])
             for op in model.subgraphs[0].operators:
                 if op.opcodeIndex == place:
                     op.builtinOptions, op.builtinOptionsType = None, 0
+    return tflite_file.pack(model)
+
+
+def with_sigmoids(artifact: Artifact, path: Path, thresholds: tuple[float, ...]) -> Artifact:
+    """A packed .tflite of single labels as one of tags."""
+    model = tflite_file.parse(swap_softmax(artifact.content()), artifact.path.name)
     facts = dict(artifact.provenance)
     record = Record(
         artifact.labels, artifact.preprocessing, artifact.precision, facts.pop("range_in_graph"), facts,

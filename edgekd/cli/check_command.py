@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="A run, or photos: a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", help="Photos to use [test].")
 @click.option("--reference", type=click.Path(path_type=Path), help="The float32 file that it should agree with.")
@@ -42,6 +43,7 @@ def command(
     artifact: Path,
     data: Path | None,
     images: Path | None,
+    none: Path | None,
     strict: bool,
     split: str,
     reference: Path | None,
@@ -76,7 +78,7 @@ def command(
     from edgekd.evaluation.score import score
 
     require_labels(opened)
-    dataset = open_photos(data, images, strict)
+    dataset = open_photos(data, images, strict, none=none, decision=opened.decision)
     warn_of_training_photos(opened, dataset, split)
     gates = ParityGates(
         max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy,
@@ -142,7 +144,7 @@ def finish(
         table(("file", "size", *scores, "agrees", "largest difference"), map(_cells, rows))
         for row in rows:
             if row.tags is not None:
-                table(("tag", "threshold", "F1", "right", "too many", "missed"), map(_tag_cells, row.tags.by_tag))
+                table(("tag", "threshold", "F1", "right", "extra", "missed"), map(_tag_cells, row.tags.by_tag))
         if checks:
             show_accelerators(checks)
         for row in rows:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edgekd.cli.model_options import PIXEL_OPTIONS, model_options, read_pixels
 from edgekd.errors import UsageError
+from edgekd.task import Task
 
 if TYPE_CHECKING:
     from edgekd.cli.export_job import DecideOptions
@@ -33,6 +34,8 @@ _COMPARED_PHOTOS = 16
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A run, or a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
+@click.option("--task", type=click.Choice(get_args(Task)), help="One label a photo, or tags [as the photos look].")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @model_options(*PIXEL_OPTIONS)
@@ -79,6 +82,8 @@ def command(
     formats: str,
     data: Path,
     images: Path | None,
+    none: Path | None,
+    task: Task | None,
     strict: bool,
     out: Path,
     input_size: int | None,
@@ -158,7 +163,7 @@ def command(
         assets_folder(android)
     require_writable(out)
     pixels = read_pixels(pixel_range, mean, std)
-    dataset = open_photos(data, images, strict)
+    dataset = open_photos(data, images, strict, none=none, task=task)
     loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:
         dataset = reorder_classes(dataset, read_class_names(classes))

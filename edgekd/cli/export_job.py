@@ -130,7 +130,7 @@ class ExportJob:
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped, decisions=decisions,
+            skipped=skipped, decisions=decisions, task=self.dataset.task,
         )  # fmt: skip
 
     def _decide(
@@ -147,7 +147,7 @@ class ExportJob:
         from edgekd.quantize.per_tensor import convert_by_section
         from edgekd.quantize.ptq import Conversion
 
-        float_model, dataset = load_float_model(self.model), self.dataset
+        float_model, dataset = load_float_model(self.model, self.dataset.task), self.dataset
         if options.reject and float_model.task == "multi-label":
             raise UsageError("--reject is for one class a photo: of tags, none is an answer below its threshold")
         if self.int8 and not isinstance(chosen, Conversion):
@@ -185,8 +185,9 @@ class ExportJob:
         from edgekd.quantize.float_model import load_float_model
         from edgekd.quantize.ladder import climb_ladder, least_agreement
         from edgekd.quantize.qat import QatSettings
+        from edgekd.task import METRICS
 
-        valid = self._validation(preprocessing), self.dataset.labels("val")
+        valid = self._validation(preprocessing), self.dataset.truth("val")
 
         def qat() -> Conversion:
             checkpoint = scratch / ".qat.npz"
@@ -203,7 +204,7 @@ class ExportJob:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model), photos, valid, "accuracy", max_drop,
+            load_float_model(self.model, self.dataset.task), photos, valid, METRICS[self.dataset.task][0], max_drop,
             min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
             per_channel=self.section.per_channel,

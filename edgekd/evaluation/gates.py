@@ -15,7 +15,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.formats.decision import Decision
 from edgekd.scoring import Answers, Truth, has_tags
 from edgekd.section import Section
-from edgekd.task import METRICS, Metric, Task
+from edgekd.task import METRICS, Metric, Task, metric_name
 
 
 class ParityGates(Section):
@@ -123,7 +123,7 @@ def judge_floors(result: CheckRow, gates: ParityGates) -> tuple[GateResult, ...]
         raise UsageError(f"{', '.join(wrong)} does not judge {result.task} photos. Set {right} instead")
     results = []
     for metric, floor in gates.floors().items():
-        name, interval = metric.replace("_", " ").replace("f1", "F1"), result.score(metric)
+        name, interval = metric_name(metric), result.score(metric)
         text = f"{name} {interval.value:.1%} [{interval.low:.1%}, {interval.high:.1%}], {floor:.1%} required"
         results.append(GateResult(f"{result.row}: {name}", interval.value, floor, interval.value >= floor, text))
     return tuple(results)

@@ -160,7 +160,7 @@ def check_task(artifact: Artifact, dataset: Dataset) -> None:
     if dataset.task == "single-label" and gives_tags and artifact.feed is None:
         raise GateFailed(
             f"{artifact.path.name} gives tags, any number a photo, and these photos have one label each. Check it with "
-            'photos that have tags: data.task = "multi-label" in the recipe of a run'
+            'photos that have tags: data.task = "multi-label" in the recipe of a run, or --task multi-label'
         )
 
 

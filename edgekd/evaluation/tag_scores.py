@@ -60,6 +60,11 @@ class TagScore:
             true_negatives=self.true_negatives,
         )  # fmt: skip
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TagScore:
+        """Read a tag from such an object. Raises TypeError if it is not one."""
+        return cls(**{**value, "f1": None if value["f1"] is None else Interval(**value["f1"])})
+
 
 @dataclass(frozen=True)
 class TagScores:
@@ -123,13 +128,11 @@ def truth_in(check: Mapping[str, Any]) -> Truth:
     return _flags(check["labels"], len(check["classes"]))
 
 
-def answers_in(row: Mapping[str, Any], metric: str, classes: int) -> Answers | None:
-    """A row's answers in check.json, as ``scoring`` takes them for the ``metric``; None where it has none.
+def answers_in(row: Mapping[str, Any], metric: str, classes: int) -> Answers:
+    """A row's answers in check.json, as ``scoring`` takes them for the ``metric``.
 
     Of tags these are the probabilities or, for F1, which thresholds decide, 1 for a tag that was given.
     """
-    if row.get("predictions") is None:
-        return None
     if row.get("probabilities") is None:
         return np.asarray(row["predictions"], np.int64)
     if metric == "mean_average_precision":

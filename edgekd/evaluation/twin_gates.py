@@ -14,7 +14,7 @@ from edgekd.metrics import OUTPUT_STEP, Agreement, Interval, paired_changes, sam
 from edgekd.metrics import loss_p as label_loss_p
 from edgekd.scoring import Truth, gain, has_tags, loss_p
 from edgekd.tag_metrics import decide_tags, f1_of_share, same_tags
-from edgekd.task import Metric
+from edgekd.task import Metric, metric_name
 
 # A loss that chance explains with less than this probability is one.
 _SIGNIFICANT = 0.05
@@ -86,7 +86,7 @@ def _agreement_gate(result: CheckRow, bar: float | None, twin: Twin) -> GateResu
 
 
 def _tag_loss_gate(result: CheckRow, max_drop: float | None, twin: Twin) -> GateResult:
-    name = twin.metric.replace("_", " ").replace("f1", "F1")
+    name = metric_name(twin.metric)
     expected, answers = twin.expected.astype(np.float64), twin.probabilities.astype(np.float64)
     if twin.metric != "mean_average_precision":
         # Each file decides by its own thresholds.

@@ -16,9 +16,9 @@ from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
 from edgekd.pipeline.stage import Workspace
-from edgekd.pipeline.validation_answers import Answers, score_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
+from edgekd.scoring import Answers, score
 from edgekd.storage import read_json
 from edgekd.training.joined_order import RepeatedOrder
 from edgekd.training.labels import has_label
@@ -127,7 +127,7 @@ class RunContext:
         """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
         truth, metric = self.dataset.truth("val"), self.recipe.metric
         nothing = dict.fromkeys(("value", "low", "high"))
-        values = score_of(truth, answers, metric).as_json() if len(truth) else nothing
+        values = score(metric, truth, answers).as_json() if len(truth) else nothing
         return {"metric": metric, **values, "n": len(truth)}
 
 

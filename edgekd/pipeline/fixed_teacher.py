@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.rows import CheckRow
-from edgekd.metrics import accuracy, balanced_accuracy, confusion
+from edgekd.evaluation.score import judged
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.teacher_training import describe_score
@@ -124,23 +124,18 @@ def timing_obstacle(teacher: Teacher) -> str | None:
     return None
 
 
-def fixed_teacher_row(context: RunContext) -> dict[str, Any]:
+def fixed_teacher_row(context: RunContext) -> CheckRow:
     """The teacher's row of the check: its files run over the test photos."""
     recipe, dataset = context.recipe, context.dataset
     summary = read_json(context.path / "teacher" / "summary.json")
     samples = dataset.split("test")
-    truth = np.asarray(dataset.labels("test"))
-    predictions = logits_over(
-        open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop
-    ).argmax(axis=1)
-    counts = confusion(truth, predictions, len(dataset.classes))
-    row = CheckRow(
+    logits = logits_over(open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop)
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64))) if dataset.task == "multi-label" else logits
+    return CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],
-        predictions=tuple(int(value) for value in predictions), accuracy=accuracy(truth, predictions),
-        balanced_accuracy=balanced_accuracy(truth, predictions), agreement=None, agreement_with=None,
-        largest_difference=None, confusion=tuple(tuple(int(value) for value in line) for line in counts), gates=(),
+        **judged(dataset.truth("test"), probabilities, dataset, (0.5,) * len(dataset.classes)),
+        agreement=None, agreement_with=None, largest_difference=None, gates=(),
     )  # fmt: skip
-    return {**row.to_json(), "artifact": None if summary["file"] is None else f"teacher/{summary['file']}"}
 
 
 def _copy_file(directory: Path, teacher: Teacher) -> str | None:

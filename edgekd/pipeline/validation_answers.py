@@ -10,26 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.metrics import Interval, accuracy, balanced_accuracy
-from edgekd.tag_metrics import tag_score
-from edgekd.task import Metric, Task
+from edgekd.scoring import Answers
+from edgekd.task import Task
 from edgekd.training.scores import tag_probabilities
 
-Answers = npt.NDArray[Any]
-"""Class numbers int64 [N] or, where photos have tags, each tag's probability float64 [N, C]."""
 _DIGITS = 6
 
 
 def answers_of(logits: npt.NDArray[np.float32], task: Task) -> Answers:
-    """What logits [N, C] answer."""
+    """What logits [N, C] answer: class numbers int64 [N], or of tags each one's probability float64 [N, C]."""
     return tag_probabilities(logits) if task == "multi-label" else logits.argmax(axis=1)
-
-
-def score_of(truth: npt.NDArray[np.integer], answers: Answers, metric: Metric) -> Interval:
-    """The metric of answers against labels [N] or tags [N, C]; a tag is given from a probability of 0.5 on."""
-    if answers.ndim == 2:
-        return tag_score(metric, truth, answers)
-    return (balanced_accuracy if metric == "balanced_accuracy" else accuracy)(truth, answers)
 
 
 def record_of(answers: Answers) -> dict[str, Any]:

@@ -127,4 +127,5 @@ def data(value: Json) -> Data:
             for entry in value["warnings"]
         ),
         duplicates=str(value["duplicates"].get("message", "")),
+        photos=value.get("photos"),
     )

@@ -13,6 +13,7 @@ from photo_kinds import write_photos
 from recorded_agent import RecordingAgent
 from sharing import shared
 from support import Project
+from tag_photos import colour_tags
 
 from edgekd.bench import measure
 from edgekd.data.traffic_lights import traffic_light_folders
@@ -51,6 +52,18 @@ def finished(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     shared(tmp_path_factory, "finished", make)
     return project.folder / "runs" / "whole"
+
+
+@pytest.fixture(scope="session")
+def tags_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a whole run with several tags a photo, which no test may change."""
+
+    def make(here: Path) -> None:
+        project = colour_tags(here)
+        done = project.edgekd("run", "tags.toml", "--out", "runs", "--until", "bench")
+        assert done.returncode == 0, done.stderr
+
+    return shared(tmp_path_factory, "tags", make) / "runs" / "tags"
 
 
 @pytest.fixture(scope="module")

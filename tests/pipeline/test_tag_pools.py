@@ -11,6 +11,7 @@ import pytest
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import DuplicateSummary
+from edgekd.data.views_mix import Mixing, MixPolicy
 from edgekd.errors import UsageError
 from edgekd.pipeline.context import pool_of
 from edgekd.training.batches import BatchStream
@@ -76,6 +77,14 @@ def test_a_mixed_view_has_the_tags_of_both_photos_or_none() -> None:
     both = [([1, 1, 0], [1, 1, 0]), ([0, 0, 0], [0, 0, 1]), unknown, unknown]
     for row, photo in enumerate(batch.images[:, 0, 0, 0]):
         assert (batch.labels[row].tolist(), batch.second[row].tolist()) == both[photo]
+
+
+def test_a_tagged_photo_is_mixed_with_tagged_ones_even_with_one_without_a_tag() -> None:
+    samples = tagged().samples[:4]
+    mixing = Mixing(MixPolicy(share=1, mixup=1), 0, samples)
+    assert mixing.facts() == [True, True, True, False]
+    partners = {mix.partner for number in range(1, 30) if (mix := mixing.of(0, number)) is not None}
+    assert partners == {1, 2}
 
 
 def test_tags_in_counts_lines_digests_and_files(tmp_path: Path) -> None:
