@@ -130,7 +130,7 @@ class ExportJob:
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped, task=self.dataset.task, decisions=decisions,
+            skipped=skipped, decisions=decisions, task=self.dataset.task,
         )  # fmt: skip
 
     def _decide(
