@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.errors import UsageError
 from edgekd.metrics import Interval
 
-_RESAMPLES = 1000
+_RESAMPLES = 400
 _MOST_BINS = 15
 # Below this many photos a bin's share of right answers says little.
 _LEAST_IN_BIN = 10

@@ -53,7 +53,8 @@ def choose_threshold(own: NDArray[np.float64], keep: float) -> Rejection:
     # Where none is less sure, halfway to the least probability of a best class.
     below = (must + max(float(lower.max()), 0.0)) / 2 if len(lower) else None
     if below is None:
-        return Rejection(None, wilson(count, count), count, "all validation photos are equally sure")
+        reason = "no validation photo is less sure than those that must be kept"
+        return Rejection(None, wilson(count, count), count, reason)
     return Rejection(below, wilson(int((own >= below).sum()), count), count)
 
 
