@@ -5,7 +5,9 @@
 A set is a folder of class folders, or a CSV and the folder of its photos; the traffic lights of a package are always
 one. Each set is a run without [decide], the same run with it, and a run that is also given photos of the set after it
 as data.none. Every other set is foreign to it: its photos took no part in any choice (of a run with data.none, only
-the sets that it was not given are counted). A kill loses at most one stage. --short takes traffic lights by colour.
+the sets that it was not given are counted). --part tags composes the sets' photos to photos with several tags, and
+--part same-bytes compares the files of a run without any of this by this checkout and by that of --old. A kill loses at
+most one stage. --short takes an untrained student and traffic lights by colour.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
+from same_bytes import compare_checkouts
 from sets import PhotoSet, foreign_images, images_of_split, none_folder, photo_set, recipe_of, traffic_lights
+from short import write_files
 from small_inputs import labelled_folder
+from tags import NOTE as NOTE_OF_TAGS
+from tags import measure_tags, text_of_tags
 
 import edgekd
 from edgekd.decisions.quality import measure_calibration
@@ -49,30 +55,52 @@ def main() -> None:
     parser = Parser(__file__, __doc__, work="the photos and runs")
     parser.input("--set", many=True, help="NAME=SOURCE[,IMAGES] [--short: traffic lights of two kinds]")
     parser.add_argument("--each", type=int, default=200, help="photos of a class, at most [200]")
+    parser.add_argument("--part", choices=["decisions", "tags", "same-bytes"], default="decisions")
+    parser.add_argument("--old", type=Path, help="another checkout of edgekd, for --part same-bytes")
     arguments = parser.parse()
     started = time.time()
     if arguments.short:
-        # Three sets of the same photos: what counts here is that everything is measured.
-        folder = arguments.work / "short"
-        sets = [PhotoSet(name, labelled_folder(folder / name, 8, skip=8 * place)) for place, name in enumerate("abc")]
+        rows = short_rows(arguments.work)
     else:
         sets = [
             traffic_lights(arguments.work, arguments.each),
             *(photo_set(str(text), arguments.work, arguments.each) for text in arguments.set),
         ]
-    rows: list[dict[str, Any]] = []
-    for place, photos in enumerate(sets if not arguments.short else sets[:1]):
-        following = sets[place + 1 :] + sets[:place]
-        for arm in ARMS:
-            folder = make_run(photos, following, arm, arguments.work, short=arguments.short)
-            foreign = following[1:] if arm == "given none" else following
-            rows += [measure(photos, arm, folder, precision, foreign) for precision in PRECISIONS]
-            print(f"{time.time() - started:7.0f} s  {photos.name}, {arm}", flush=True)
+        if arguments.part == "same-bytes":
+            if arguments.old is None:
+                parser.error("--part same-bytes needs --old: another checkout of edgekd")
+            same = compare_checkouts(sets[0], arguments.old, arguments.work)
+            different = ", ".join(same["different"]) or "none"
+            text = f"{len(same['files'])} files of a default run by two checkouts; different: {different}\n"
+            write_results(arguments.out, "same_bytes", {"schema": 1, **same}, text)
+            return
+        if arguments.part == "tags":
+            found = measure_tags(sets, arguments.work)
+            text = f"{text_of_tags(found)}\n\n{NOTE_OF_TAGS}\n"
+            write_results(arguments.out, "tags", {"schema": 1, "machine": machine(), **found}, text)
+            return
+        rows = []
+        for place, photos in enumerate(sets):
+            following = sets[place + 1 :] + sets[:place]
+            for arm in ARMS:
+                folder = make_run(photos, following, arm, arguments.work)
+                foreign = following[1:] if arm == "given none" else following
+                rows += [measure(photos, arm, folder, precision, foreign) for precision in PRECISIONS]
+                print(f"{time.time() - started:7.0f} s  {photos.name}, {arm}", flush=True)
     results = {"schema": 1, "machine": machine(), "keep": KEEP, "rows": rows}
     write_results(arguments.out, "decisions", results, f"{text_of(rows)}\n\n{NOTE}\n")
 
 
-def make_run(photos: PhotoSet, following: Sequence[PhotoSet], arm: str, work: Path, *, short: bool) -> Path:
+def short_rows(work: Path) -> list[dict[str, Any]]:
+    """The rows of an untrained student's files, to which other lights are foreign."""
+    own, other = (PhotoSet(name, labelled_folder(work / name, 10, skip=10 * place)) for place, name in enumerate("ab"))
+    write_files(own, work, ("before", "decided"))
+    return [
+        measure(own, arm, work / arm, precision, [other]) for arm in ("before", "decided") for precision in PRECISIONS
+    ]
+
+
+def make_run(photos: PhotoSet, following: Sequence[PhotoSet], arm: str, work: Path) -> Path:
     """The directory of an arm's run; that with [decide] starts from a copy of the one without."""
     directory = work / "runs" / f"{photos.name}-{arm.replace(' ', '-')}"
     none = none_folder(following[0], work) if arm == "given none" else None
@@ -81,7 +109,7 @@ def make_run(photos: PhotoSet, following: Sequence[PhotoSet], arm: str, work: Pa
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(work / "runs" / f"{photos.name}-before", copy)
         copy.replace(directory)
-    edgekd.run(recipe_of(photos, decide=arm != "before", none=none, short=short), directory, until="export")
+    edgekd.run(recipe_of(photos, decide=arm != "before", none=none), directory, until="export")
     return directory
 
 

@@ -28,14 +28,6 @@ FULL: dict[str, Any] = {
     "export": {"formats": ["tflite"], "teacher_int8": False},
     "gates": {"min_agreement": 0.0},
 }
-SHORT: dict[str, Any] = {
-    **FULL,
-    "data": {"split": {"val": 0.3, "test": 0.3}, "views": {"views": 1}},
-    "teacher": {"model": "efficientnet-lite0", "input_size": 32, "accept_weak": True},
-    "student": {"model": "cnn:2@32"},
-    "distill": {"schedule": {"epochs": 1, "batch_size": 16}},
-    "export": {"formats": ["tflite"], "teacher_int8": False, "calibration": 16},
-}
 DECIDE = {"calibrate": True, "reject": True}
 
 
@@ -96,12 +88,11 @@ def none_folder(photos: PhotoSet, work: Path) -> Path:
     return folder
 
 
-def recipe_of(photos: PhotoSet, *, decide: bool, none: Path | None, short: bool) -> Recipe:
+def recipe_of(photos: PhotoSet, *, decide: bool, none: Path | None) -> Recipe:
     """The recipe of a set; ``none`` is a folder of photos that show none of its classes."""
-    table = SHORT if short else FULL
-    data = {**table["data"], "source": str(photos.folder), **({"none": str(none)} if none else {})}
+    data = {**FULL["data"], "source": str(photos.folder), **({"none": str(none)} if none else {})}
     decision = {"decide": DECIDE} if decide else {}
-    return parse_recipe({**table, "name": photos.name, "data": data, **decision}, photos.folder / "recipe.toml")
+    return parse_recipe({**FULL, "name": photos.name, "data": data, **decision}, photos.folder / "recipe.toml")
 
 
 def images_of_split(dataset: Dataset, split: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
