@@ -131,7 +131,7 @@ class ExportJob:
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped, task=self._task, decisions=decisions,
+            skipped=skipped, task=self._task, decisions=decisions, none_label=self.dataset.none_class,
         )  # fmt: skip
 
     def _decide(
