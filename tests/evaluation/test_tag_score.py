@@ -83,6 +83,15 @@ def test_a_file_of_tags_is_scored_by_its_own_thresholds(files: dict[str, Artifac
     ]
 
 
+def test_other_thresholds_take_the_place_of_the_files(files: dict[str, Artifact], dataset: Dataset) -> None:
+    own = score(files["float32"], dataset)
+    row = score(files["float32"], dataset, reference=files["float32"], thresholds=(0.0, 0.5, 1.0))
+    assert row.tags is not None and row.tags.thresholds == (0.0, 0.5, 1.0)
+    assert row.score("mean_average_precision") == own.score("mean_average_precision")
+    assert row.tags.by_tag[0].true_negatives == 0 and row.tags.by_tag[2].true_positives == 0
+    assert row.agreement is not None and row.agreement.value == 1.0
+
+
 def test_a_row_of_tags_is_read_back_from_json(files: dict[str, Artifact], dataset: Dataset) -> None:
     row = score(files["float32"], dataset)
     record = json.loads(json.dumps(row.to_json()))
