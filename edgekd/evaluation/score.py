@@ -91,7 +91,7 @@ def score(
         artifact=artifact.path.name,
         parameters=parameter_count if parameters is None and isinstance(parameter_count, int) else parameters,
         size_bytes=artifact.size_bytes,
-        **judged(truth, answers, dataset, thresholds or thresholds_of(artifact, dataset)),
+        **score_answers(truth, answers, dataset, thresholds or thresholds_of(artifact, dataset)),
         agreement=None,
         agreement_with=None,
         largest_difference=None,
@@ -119,15 +119,15 @@ def score(
     return replace(result, gates=tuple(gate_results))
 
 
-def judged(
+def score_answers(
     truth: Truth, answers: NDArray[np.floating], dataset: Dataset, thresholds: tuple[float, ...]
 ) -> dict[str, Any]:
     """What a `CheckRow` says of probabilities [N, C] of photos: predictions, scores and counts, by the data's task."""
     if dataset.task == "multi-label":
-        given = decide_tags(answers, thresholds)
+        tags_of_photos = decide_tags(answers, thresholds)
         tags = score_tags(truth, answers, thresholds, dataset.classes)
         nothing = dict.fromkeys(("accuracy", "balanced_accuracy"))
-        return {"predictions": numbers_of(given), **nothing, "confusion": (), "tags": tags}
+        return {"predictions": numbers_of(tags_of_photos), **nothing, "confusion": (), "tags": tags}
     predictions = answers.argmax(axis=1)
     counts = confusion(truth, predictions, len(dataset.classes))
     return {
@@ -171,8 +171,8 @@ def thresholds_of(artifact: Artifact, dataset: Dataset) -> tuple[float, ...]:
     if dataset.task == "single-label":
         return ()
     # Another tool's file says nothing of thresholds.
-    known = artifact.decision.thresholds or (0.5,) * len(artifact.labels)
-    return tuple(known[place] for place in class_order(artifact, dataset.classes))
+    least = artifact.decision.thresholds or (0.5,) * len(artifact.labels)
+    return tuple(least[place] for place in class_order(artifact, dataset.classes))
 
 
 def _open(artifact: Artifact | str | PathLike[str]) -> Artifact:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.rows import CheckRow
-from edgekd.evaluation.score import judged
+from edgekd.evaluation.score import score_answers
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.tag_thresholds import comparable_thresholds
@@ -135,7 +135,7 @@ def fixed_teacher_row(context: RunContext) -> CheckRow:
     thresholds = comparable_thresholds(context, "teacher/summary.json") or (0.5,) * len(dataset.classes)
     return CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],
-        **judged(dataset.truth("test"), probabilities, dataset, thresholds),
+        **score_answers(dataset.truth("test"), probabilities, dataset, thresholds),
         agreement=None, agreement_with=None, largest_difference=None, gates=(),
     )  # fmt: skip
 
