@@ -94,11 +94,11 @@ def _swaps(differ: Flags) -> Iterator[Flags]:
 
 def _f1_scores(truth: Flags, tags: Floats, others: Floats, swapped: Flags) -> Floats:
     """Macro F1 [B] of tags, with the others' where photos are ``swapped`` [B, N]."""
-    own = (~swapped).astype(np.float64)
-    hits = own @ (truth & (tags > 0)) + swapped @ (truth & (others > 0)).astype(np.float64)
-    given = own @ tags + swapped @ others
+    unswapped = (~swapped).astype(np.float64)
+    hits = unswapped @ (truth & (tags > 0)) + swapped @ (truth & (others > 0)).astype(np.float64)
+    predicted = unswapped @ tags + swapped @ others
     have = truth.sum(axis=0)
-    return means_over_tags(np.where(have > 0, 2 * hits / np.maximum(have + given, 1.0), np.nan))
+    return means_over_tags(np.where(have > 0, 2 * hits / np.maximum(have + predicted, 1.0), np.nan))
 
 
 def _ranked_scores(truth: Flags, scores: Floats, others: Floats, swapped: Flags) -> Floats:

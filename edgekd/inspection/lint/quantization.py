@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from edgekd.formats.onnx_file import MOVING_OPS
@@ -11,12 +13,14 @@ from edgekd.inspection.network import FLOATS, INTEGERS_8, Network, Op, Value
 _ACTIVATIONS = ("Relu", "Clip")
 # A step too small for any real range.
 _NO_RANGE = 1e-20
+_MAKE_PROBABILITIES = ("SOFTMAX", "LOGISTIC", "MUL", "Softmax", "Sigmoid", "Mul")
 
 
 def float_ops(subject: Subject) -> str | None:
-    """Float ops in an integer file, except conversions at its edges."""
+    """Float ops in an integer file, except at its edges: conversions, and what makes probabilities of integers."""
     if not subject.is_integer:
         return None
+    end = _float_end(subject.network)
     ops = [
         op
         for op in subject.network.ops
@@ -24,8 +28,16 @@ def float_ops(subject: Subject) -> str | None:
         and op.type not in MOVING_OPS
         and (op.precision.split(" to ")[0] in FLOATS or op.precision.endswith(FLOATS))
         and not _only_constants(subject.network, op)
+        and op not in end
     ]
     return f"computed in float: {name_ops(ops)}" if ops else None
+
+
+def _float_end(network: Network) -> list[Op]:
+    """A softmax or sigmoid at the end, and a product before it, of what was just dequantized."""
+    end = list(itertools.takewhile(lambda op: op.type in _MAKE_PROBABILITIES, reversed(network.ops)))
+    rest = network.ops[: len(network.ops) - len(end)]
+    return end if len(end) <= 2 and rest and rest[-1].kind == "dequantize" else []
 
 
 def float_edges(subject: Subject) -> str | None:
