@@ -36,6 +36,8 @@ class Temperature:
         """What to keep in mind: too few photos, or why nothing was changed."""
         if self.reason is not None:
             return self.reason
+        if min(self.value / _LOWEST, _HIGHEST / self.value) < 1.01:
+            return f"{self.value:.3g} is the bound: the probabilities are further off than a temperature can help"
         few = f"fitted on {self.photos} validation photos, which are few: it may be off by a third"
         return few if self.photos < FEW_PHOTOS else None
 
