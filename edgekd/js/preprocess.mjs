@@ -1,6 +1,9 @@
 // Steps 2 d to 5 of SPECIFICATION.md. Runs anywhere; decodes nothing.
 // An image is { width, height, channels, data }, with data a Uint8Array of rows from the top.
 
+/** The version of the specification: that of a model's record must be the same. */
+export const SPECIFICATION_VERSION = 1;
+
 /** Step 2 d: pixels of 4 channels, the last of them alpha, over white. */
 export function overWhite({ width, height, data }) {
   const out = new Uint8Array(width * height * 3);
