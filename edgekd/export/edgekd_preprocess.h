@@ -61,21 +61,22 @@ typedef struct {
 } edgekd_view;
 
 /* Bytes of a pixel, and which of them is red, green, blue and alpha (-1: none). */
-static const int8_t edgekd_places[9][5] = {{1, 0, 0, 0, -1}, {2, 0, 0, 0, 1}, {3, 0, 1, 2, -1},
-                                           {3, 2, 1, 0, -1}, {4, 0, 1, 2, 3}, {4, 2, 1, 0, 3},
-                                           {4, 0, 1, 2, -1}, {4, 2, 1, 0, -1}, {4, 0, 1, 2, -1}};
+static const int8_t edgekd_layouts[9][5] = {{1, 0, 0, 0, -1}, {2, 0, 0, 0, 1}, {3, 0, 1, 2, -1},
+                                            {3, 2, 1, 0, -1}, {4, 0, 1, 2, 3}, {4, 2, 1, 0, 3},
+                                            {4, 0, 1, 2, -1}, {4, 2, 1, 0, -1}, {4, 0, 1, 2, -1}};
 
 /* Steps 3 and 4. */
-static inline int edgekd_look(const edgekd_image *image, edgekd_input input, edgekd_view *view) {
-  const int turn = image->orientation, swapped = turn >= 5 && turn <= 8;
-  const int flip_x = turn == 2 || turn == 3 || turn == 6 || turn == 7;
-  const int flip_y = turn == 3 || turn == 4 || turn == 7 || turn == 8;
+static inline int edgekd_find_view(const edgekd_image *image, edgekd_input input, edgekd_view *view) {
+  const int32_t exif = image->orientation;
+  const int swapped = exif >= 5 && exif <= 8;
+  const int flip_x = exif == 2 || exif == 3 || exif == 6 || exif == 7;
+  const int flip_y = exif == 3 || exif == 4 || exif == 7 || exif == 8;
   const int32_t width = swapped ? image->height : image->width, height = swapped ? image->width : image->height;
   int64_t box_width = width, box_height = height, left, top;
   ptrdiff_t pixel, most;
   if (!image->pixels || width < 1 || height < 1 || (int64_t)width * height > 100000000) return EDGEKD_BAD_IMAGE;
   if (image->layout < EDGEKD_GREY || image->layout > EDGEKD_CMYK) return EDGEKD_BAD_IMAGE;
-  pixel = edgekd_places[image->layout][0];
+  pixel = edgekd_layouts[image->layout][0];
   most = PTRDIFF_MAX / image->height;
   if (image->stride > most || image->stride < -most || pixel > most / image->width) return EDGEKD_BAD_IMAGE;
   if ((image->stride < 0 ? -image->stride : image->stride) < pixel * image->width) return EDGEKD_BAD_IMAGE;
@@ -102,7 +103,7 @@ static inline int edgekd_look(const edgekd_image *image, edgekd_input input, edg
 
 /* Step 2 b, 2 d and 2 e of a row. */
 static inline void edgekd_read_row(const uint8_t *row, ptrdiff_t right, int32_t width, int32_t layout, uint8_t *rgb) {
-  const int8_t *place = edgekd_places[layout];
+  const int8_t *place = edgekd_layouts[layout];
   for (int32_t x = 0; x < width; ++x) {
     const uint8_t *pixel = row + x * right;
     const uint32_t alpha = place[4] < 0 ? 255u : pixel[place[4]], ink = layout == EDGEKD_CMYK ? 255u - pixel[3] : 0;
@@ -116,7 +117,7 @@ static inline void edgekd_read_row(const uint8_t *row, ptrdiff_t right, int32_t 
 
 /* Step 5 a to d for output i of an axis from n samples to m: taps[0] is the first input, taps[1] the number of weights
    that follow. A product is volatile where a compiler could otherwise fuse it with a sum, which rounds differently. */
-static inline void edgekd_weigh(int32_t n, int32_t m, int32_t i, int32_t *taps) {
+static inline void edgekd_compute_weights(int32_t n, int32_t m, int32_t i, int32_t *taps) {
   const double scale = (double)n / m, support = scale > 1.0 ? scale : 1.0, inverse = 1.0 / support;
   const volatile double center_of_output = (i + 0.5) * scale;
   const double center = center_of_output, low = center - support + 0.5, high = center + support + 0.5;
@@ -133,13 +134,13 @@ static inline void edgekd_weigh(int32_t n, int32_t m, int32_t i, int32_t *taps) 
   }
 }
 
-static inline uint8_t edgekd_round(int32_t sum) { return (uint8_t)(sum >> 22 > 255 ? 255 : sum >> 22); }
+static inline uint8_t edgekd_to_byte(int32_t sum) { return (uint8_t)(sum >> 22 > 255 ? 255 : sum >> 22); }
 
 /* Bytes of scratch that edgekd_preprocess needs for this image and input; 0 where it would refuse them. */
 static inline size_t edgekd_scratch_bytes(const edgekd_image *image, edgekd_input input) {
   edgekd_view view = {NULL, 0, 0, 0, 0};
   uint64_t bytes;
-  if (edgekd_look(image, input, &view) != EDGEKD_OK) return 0;
+  if (edgekd_find_view(image, input, &view) != EDGEKD_OK) return 0;
   bytes = EDGEKD_SCRATCH_BYTES(view.width, view.height, input.width, input.height);
   return bytes > SIZE_MAX ? 0 : (size_t)bytes;
 }
@@ -148,7 +149,7 @@ static inline size_t edgekd_scratch_bytes(const edgekd_image *image, edgekd_inpu
 static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input input, int32_t *scratch,
                                     size_t scratch_bytes, uint8_t *out) {
   edgekd_view view = {NULL, 0, 0, 0, 0};
-  const int status = edgekd_look(image, input, &view);
+  const int status = edgekd_find_view(image, input, &view);
   const size_t needed_bytes = edgekd_scratch_bytes(image, input);
   if (status != EDGEKD_OK) return status;
   if (needed_bytes == 0 || needed_bytes > scratch_bytes) return EDGEKD_SMALL_SCRATCH;
@@ -158,9 +159,11 @@ static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input inpu
   int32_t *across = scratch, *along = across + across_taps * (size_t)input.width, *sums = along + kept_rows + 2;
   uint8_t *kept = (uint8_t *)(sums + row_bytes), *wide = kept + (size_t)kept_rows * row_bytes;
   int32_t next = 0;
-  for (int32_t i = 0; i < input.width; ++i) edgekd_weigh(view.width, input.width, i, across + (size_t)i * across_taps);
+  for (int32_t i = 0; i < input.width; ++i) {
+    edgekd_compute_weights(view.width, input.width, i, across + (size_t)i * across_taps);
+  }
   for (int32_t i = 0; i < input.height; ++i, out += row_bytes) {
-    edgekd_weigh(view.height, input.height, i, along);
+    edgekd_compute_weights(view.height, input.height, i, along);
     for (; next < along[0] + along[1]; ++next) {
       const uint8_t *row = view.start + next * view.down;
       ptrdiff_t right = view.right;
@@ -170,21 +173,21 @@ static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input inpu
         row = wide, right = 3;
       }
       for (const int32_t *taps = across; taps != along; taps += across_taps) {
-        int32_t red = 1 << 21, green = red, blue = red;
+        int32_t red = INT32_C(1) << 21, green = red, blue = red;
         for (int32_t j = 0; j < taps[1]; ++j) {
           const uint8_t *pixel = row + (taps[0] + j) * right;
           red += pixel[0] * taps[2 + j], green += pixel[1] * taps[2 + j], blue += pixel[2] * taps[2 + j];
         }
-        *narrow++ = edgekd_round(red), *narrow++ = edgekd_round(green), *narrow++ = edgekd_round(blue);
+        *narrow++ = edgekd_to_byte(red), *narrow++ = edgekd_to_byte(green), *narrow++ = edgekd_to_byte(blue);
       }
     }
-    for (size_t x = 0; x < row_bytes; ++x) sums[x] = 1 << 21;
+    for (size_t x = 0; x < row_bytes; ++x) sums[x] = INT32_C(1) << 21;
     for (int32_t j = 0; j < along[1]; ++j) {
       const uint8_t *row = kept + (size_t)((along[0] + j) % kept_rows) * row_bytes;
       const int32_t weight = along[2 + j];
       for (size_t x = 0; x < row_bytes; ++x) sums[x] += row[x] * weight;
     }
-    for (size_t x = 0; x < row_bytes; ++x) out[x] = edgekd_round(sums[x]);
+    for (size_t x = 0; x < row_bytes; ++x) out[x] = edgekd_to_byte(sums[x]);
   }
   return EDGEKD_OK;
 }
