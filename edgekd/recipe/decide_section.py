@@ -26,5 +26,5 @@ class DecideSection(Section):
     """Share of the validation photos of the classes that the threshold of reject must keep."""
     thresholds: Literal["f1"] | float = Field("f1", examples=[0.5])
     """Least probability of a tag, where photos have tags: "f1" for each tag's best F1 on validation photos, or one
-    number for all.
+    number for all. With distill.labels = "none", which uses no label, "f1" stands for 0.5.
     """

@@ -155,13 +155,18 @@ class Recipe(Section):
     @property
     def calibrates(self) -> bool:
         """Whether a temperature is fitted for each file."""
-        auto = self.data.task == "multi-label" or self.rejects
+        auto = self._fits_tags or self.rejects
         return auto if self.decide.calibrate == "auto" else self.decide.calibrate
 
     @property
     def decides(self) -> bool:
         """Whether files hold more than the most probable class as their answer."""
-        return self.data.task == "multi-label" or self.data.none is not None or self.calibrates or self.rejects
+        has_none = self.data.none is not None and self.data.task == "single-label"
+        return self._fits_tags or has_none or self.calibrates or self.rejects
+
+    @property
+    def _fits_tags(self) -> bool:
+        return self.data.task == "multi-label" and self.distill.labels == "all"
 
     @model_validator(mode="before")
     @classmethod
