@@ -106,18 +106,16 @@ def float_ops(graph: OnnxGraph) -> tuple[str, ...]:
 
 
 def _float_end(graph: OnnxGraph) -> tuple[OnnxNode, ...]:
-    """A product with a constant and Softmax or Sigmoid behind DequantizeLinear; empty where they are not."""
+    """Softmax or Sigmoid, and a product with a constant before it, behind DequantizeLinear; empty without them."""
     producer = {output: node for node in graph.nodes for output in node.outputs}
-    chain, name = list[OnnxNode](), graph.outputs[0].name
-    while (node := producer.get(name)) is not None:
-        if node.op == _DEQUANTIZE:
-            return tuple(chain)
-        is_first = node.op in ("Softmax", "Sigmoid") and not chain
-        if not is_first and not (node.op == "Mul" and len(chain) == 1 and node.inputs[1] in graph.initializers):
-            return ()
-        chain.append(node)
-        name = node.inputs[0]
-    return ()
+    node = producer.get(graph.outputs[0].name) if graph.outputs else None
+    if node is None or node.op not in ("Softmax", "Sigmoid") or not node.inputs:
+        return ()
+    end: tuple[OnnxNode, ...] = (node,)
+    before = producer.get(node.inputs[0])
+    if before is not None and before.op == "Mul" and len(before.inputs) == 2 and before.inputs[1] in graph.initializers:
+        end, before = (before, *end), producer.get(before.inputs[0])
+    return end if before is not None and before.op == _DEQUANTIZE else ()
 
 
 def float_nodes(graph: OnnxGraph) -> tuple[OnnxNode, ...]:

@@ -156,17 +156,19 @@ def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
 
 def _float_end(graph: TfliteGraph) -> tuple[TfliteOp, ...]:
     """DEQUANTIZE of the last integers, a product with a constant, and SOFTMAX or LOGISTIC; empty without all of it."""
-    chain, tensor = list[TfliteOp](), graph.outputs[0]
-    for op in reversed(graph.ops):
-        if tensor not in op.outputs:
+    chain, wanted = list[TfliteOp](), graph.outputs[:1]
+    for op in reversed(graph.ops[-3:]):
+        if op.outputs != wanted:
             return ()
         chain.append(op)
-        tensor = op.inputs[0]
         if op.name == "DEQUANTIZE":
-            return tuple(chain) if len(chain) > 1 and graph.tensors[tensor].type == "INT8" else ()
+            return tuple(chain) if len(chain) > 1 and graph.tensors[op.inputs[0]].type == "INT8" else ()
         is_first = op.name in ("SOFTMAX", "LOGISTIC") and len(chain) == 1
-        if not is_first and not (op.name == "MUL" and graph.tensors[op.inputs[1]].data is not None):
+        if not is_first and not (
+            op.name == "MUL" and len(op.inputs) == 2 and graph.tensors[op.inputs[1]].data is not None
+        ):
             return ()
+        wanted = op.inputs[:1]
     return ()
 
 
