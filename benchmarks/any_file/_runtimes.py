@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import _android
+import _litert_js
 import numpy as np
 from common import TESTS, temporary_folder
 
@@ -31,6 +33,10 @@ def answers(artifact: Artifact, plain: Path, short: bool) -> dict[str, str]:
     found["MediaPipe"] = _same_by_client("EDGEKD_MEDIAPIPE_PYTHON", _mediapipe, artifact.path, plain, images)
     if importlib.util.find_spec("tensorflow") is not None:
         found["TensorFlow's TFLite"] = _same(_tensorflow, artifact.path, plain, images)
+    found["LiteRT.js"] = _same_by_client("EDGEKD_LITERT_JS", _litert_js_answers, artifact.path, plain, images)
+    found[f"TFLite {_android.VERSION} for Android"] = _same_by_client(
+        "EDGEKD_ANDROID_TFLITE", _android_answers, artifact.path, plain, images
+    )
     return found
 
 
@@ -95,6 +101,14 @@ def _mediapipe(path: Path, images: Any) -> Any:
     paths = "\n".join(str(folder / f"{number}.png") for number in range(len(images)))
     said = json.loads(_client("EDGEKD_MEDIAPIPE_PYTHON", "mediapipe_client.py", path, text=paths))
     return [[answer["scores"][name] for name in sorted(answer["scores"])] for answer in said["answers"]]
+
+
+def _litert_js_answers(path: Path, images: Any) -> Any:
+    return _litert_js.answers(Path(os.environ["EDGEKD_LITERT_JS"]), path, images)
+
+
+def _android_answers(path: Path, images: Any) -> Any:
+    return _android.answers(Path(os.environ["EDGEKD_ANDROID_TFLITE"]), path, images)
 
 
 def _client(variable: str, script: str, *words: Any, text: str = "") -> str:

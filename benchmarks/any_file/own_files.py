@@ -5,8 +5,10 @@ takes, and where the time goes by op.
 
 DIR is what ``edgekd export --int8`` or a run wrote. A plain copy stands for the file before: the same tables, each
 written as often as it is used. ``EDGEKD_MEDIAPIPE_PYTHON``, ``EDGEKD_TFLITE_MICRO_PYTHON`` and ``EDGEKD_VELA_PYTHON``
-name the Python of environments with those; what is missing is left out, and said. --short makes one small export, and
-tries LiteRT alone.
+name the Python of environments with those, ``EDGEKD_LITERT_JS`` a node_modules folder with @litertjs/core (2.5.3 was
+tried, in Chromium), and ``EDGEKD_ANDROID_TFLITE`` a folder with the AARs of org.tensorflow:tensorflow-lite and
+-api 2.16.1, such as Maven's repository (x86_64 Linux with gcc and Java). What is missing is left out, and said. --short
+makes one small export, and tries LiteRT alone.
 """
 
 from __future__ import annotations
