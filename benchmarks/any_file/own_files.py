@@ -1,5 +1,5 @@
 """Our own files: their bytes with and without sharing what is equal, the same answers by every runtime, what an Ethos-U
-takes, and where the time goes by op.
+takes, and where time and instructions go by op.
 
     python benchmarks/any_file/own_files.py --exports DIR...
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ import numpy as np
 from _runtimes import answers
 from common import Parser, machine, run_script, temporary_folder, write_results
 
-from edgekd.bench.by_op.profile import profile
+from edgekd.bench.by_op.count import count_ops
+from edgekd.bench.by_op.profile import FileProfile, profile
 from edgekd.bench.by_op.side_by_side import by_kind, by_layer
 from edgekd.bench.targets import BenchTarget
+from edgekd.devices.table import open_device
 from edgekd.errors import EdgekdError
 from edgekd.export import ethos_u
 from edgekd.export.tflite_metadata import append_labels
@@ -40,6 +43,7 @@ def main() -> None:
     parser = Parser(__file__, __doc__)
     parser.add_argument("--exports", type=Path, nargs="*", default=[], help="folders of exports [--short: a small one]")
     parser.add_argument("--profile", type=Path, help="the export whose ops are timed [the first]")
+    parser.add_argument("--core", help="an emulated core to count their instructions on, such as emulated:cortex-a76")
     arguments = parser.parse()
     if not (arguments.short or arguments.exports):
         parser.error("needs --exports. To see whether the script works, use --short alone")
@@ -49,7 +53,11 @@ def main() -> None:
     results["load"] = round(os.getloadavg()[0], 1)
     results["files"] = [row for folder in folders for row in bytes_of(folder, arguments.short)]
     results["npu"] = [row for folder in folders for row in npu_rows(folder, arguments.short)]
-    results["ops"] = ops_of(arguments.profile or folders[0], 0.02 if arguments.short else 2.0)
+    profiled, seconds = arguments.profile or folders[0], 0.02 if arguments.short else 2.0
+    results["ops"] = ops_of(profiled, lambda target: profile(target, seconds=seconds))
+    if arguments.core:
+        core = open_device(arguments.core)
+        results["instructions"] = {"core": core.address, **ops_of(profiled, lambda target: count_ops(target, core))}
     results["seconds"] = round(time.monotonic() - started)
     write_results(arguments.out, "own_files", results, render(results))
 
@@ -108,20 +116,20 @@ def _scales(artifact: Artifact) -> str:
     return str(artifact.provenance.get("weight_scales", "one per channel"))
 
 
-def ops_of(folder: Path, seconds: float) -> dict[str, Any]:
-    """Where the time of an export's four files goes."""
+def ops_of(folder: Path, measure: Callable[[BenchTarget], FileProfile]) -> dict[str, Any]:
+    """Where the time, or the instructions, of an export's four files go."""
     profiles = []
     for name in ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx"):
         for path in folder.glob(f"*.{name}"):
             artifact = Artifact.open(path)
             size = artifact.preprocessing
             images = np.random.default_rng(0).integers(0, 256, (1, size.height, size.width, 3), dtype=np.uint8)
-            profiles.append(profile(BenchTarget(name, path, artifact.format, images), seconds=seconds))
+            profiles.append(measure(BenchTarget(name, path, artifact.format, images)))
     return {
         "export": folder.name,
-        "files": {entry.name: round(entry.total_us, 1) for entry in profiles},
-        "by_kind": {row.label: row.us for row in by_kind(profiles)},
-        "by_layer": {row.label: row.us for row in by_layer(profiles)},
+        "files": {entry.name: round(entry.total, 1) for entry in profiles},
+        "by_kind": {row.label: row.values for row in by_kind(profiles)},
+        "by_layer": {row.label: row.values for row in by_layer(profiles)},
     }
 
 
@@ -159,18 +167,26 @@ def render(results: dict[str, Any]) -> str:
         )
     costs = {row["export"]: row["cost"] for row in results["npu"] if row.get("cost")}
     lines += ["", *(f"{export}: {cost}." for export, cost in costs.items())]
-    ops = results["ops"]
-    names = list(ops["files"])
-    for title, rows in (("by kind of op", ops["by_kind"]), ("of the heaviest layers", ops["by_layer"])):
-        lines += ["", f"Microseconds {title} ({ops['export']}):", "", f"| | {' | '.join(names)} |"]
-        lines.append(f"|---|{'---:|' * len(names)}")
-        lines += [
-            f"| {label} | {' | '.join('–' if value is None else f'{value:.1f}' for value in values)} |"
-            for label, values in rows.items()
-        ]
-    whole = ", ".join(f"{name} {us:,.0f}" for name, us in ops["files"].items())
+    lines += _op_tables(results["ops"], "Microseconds", "on this machine")
+    whole = ", ".join(f"{name} {us:,.0f}" for name, us in results["ops"]["files"].items())
     lines += ["", f"An inference, one thread, in microseconds: {whole}; load of the machine: {results['load']}.", ""]
+    if counted := results.get("instructions"):
+        lines += _op_tables(counted, "Thousands of instructions", f"on {counted['core']}", 1000)
+        whole = ", ".join(f"{name} {count / 1e6:,.1f}" for name, count in counted["files"].items())
+        lines += ["", f"An inference, in millions of instructions: {whole}.", ""]
     return "\n".join(lines)
+
+
+def _op_tables(ops: dict[str, Any], what: str, where: str, unit: float = 1) -> list[str]:
+    names = list(ops["files"])
+    lines = []
+    for title, rows in (("by kind of op", ops["by_kind"]), ("of the heaviest layers", ops["by_layer"])):
+        lines += ["", f"{what} {where} {title} ({ops['export']}):", "", f"| | {' | '.join(names)} |"]
+        lines.append(f"|---|{'---:|' * len(names)}")
+        for label, values in rows.items():
+            cells = ["–" if value is None else f"{value / unit:,.1f}" for value in values]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -77,7 +77,12 @@ class _Delegate(click.Choice[str]):
     help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
 @accelerator_option
-@click.option("--profile", "by_op", is_flag=True, help="Time by op instead: what takes the time, files side by side.")
+@click.option(
+    "--profile",
+    "by_op",
+    is_flag=True,
+    help="By op instead, files side by side: time on this machine, instructions on emulated cores.",
+)
 @shape_option
 @model_options()
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
@@ -115,13 +120,14 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
         raise UsageError("--accelerator runs files on this machine: add --device host. A phone's GPU: --delegate gpu")
     by_op = options.pop("by_op")
     if by_op and accelerators:
-        raise UsageError("--profile is of this machine's CPU: leave --accelerator out")
+        raise UsageError("--profile is of CPUs: leave --accelerator out")
     if by_op:
         from edgekd.cli.bench_profile import check_profile, print_profiles
 
         check_profile(options, addresses, estimates=options["estimate_time"])
         files = files_of(artifacts, options["baseline"], options)
-        print_profiles(photos_of(artifacts, files, {**options, "check": 0, "photos": 1}), options, as_json)
+        targets = photos_of(artifacts, files, {**options, "check": 0, "photos": 1})
+        print_profiles(targets, addresses, options, as_json)
         return
     folder, single = _where(options["out"], addresses)
     complete = _estimates(addresses) if options.pop("estimate_time") else None
