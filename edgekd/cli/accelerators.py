@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edgekd.accelerators.half_precision import HalfPrecision
-    from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.accelerators.records import AcceleratorCheck
     from edgekd.bench.targets import BenchTarget
     from edgekd.data.dataset import Dataset
     from edgekd.evaluation.rows import CheckRow

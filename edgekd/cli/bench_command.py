@@ -12,7 +12,7 @@ from edgekd.cli.accelerators import accelerator_option
 from edgekd.cli.model_options import model_options, shape_option
 
 if TYPE_CHECKING:
-    from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.accelerators.records import AcceleratorCheck
     from edgekd.bench.multi_device import Complete, Outcome
     from edgekd.report.devices_report import DevicePart, DevicesReport
 

@@ -22,7 +22,8 @@ from tiny_student import smooth_images
 from edgekd.accelerators import vulkan
 from edgekd.accelerators.half_precision import prove_half_precision
 from edgekd.accelerators.left_ops import OpsLeft, adapter_of, find_left
-from edgekd.accelerators.same_answers import AcceleratorCheck, Flip, check_accelerators
+from edgekd.accelerators.records import AcceleratorCheck, Flip
+from edgekd.accelerators.same_answers import check_accelerators
 from edgekd.cli import group
 from edgekd.errors import DeviceError, GateFailed, UsageError
 from edgekd.foreign.open_model import open_model
