@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,10 @@ def ops_of(folder: Path, measure: Callable[[BenchTarget], FileProfile]) -> dict[
             profiles.append(measure(BenchTarget(name, path, artifact.format, images)))
     return {
         "export": folder.name,
-        "files": {entry.name: round(entry.total, 1) for entry in profiles},
-        "by_kind": {row.label: row.values for row in by_kind(profiles)},
-        "by_layer": {row.label: row.values for row in by_layer(profiles)},
+        "files": [entry.name for entry in profiles],
+        "totals": [round(entry.total, 1) for entry in profiles],
+        "by_kind": [asdict(row) for row in by_kind(profiles)],
+        "by_layer": [asdict(row) for row in by_layer(profiles)],
     }
 
 
@@ -168,24 +170,29 @@ def render(results: dict[str, Any]) -> str:
     costs = {row["export"]: row["cost"] for row in results["npu"] if row.get("cost")}
     lines += ["", *(f"{export}: {cost}." for export, cost in costs.items())]
     lines += _op_tables(results["ops"], "Microseconds", "on this machine")
-    whole = ", ".join(f"{name} {us:,.0f}" for name, us in results["ops"]["files"].items())
+    whole = _totals(results["ops"], "{:,.0f}", 1)
     lines += ["", f"An inference, one thread, in microseconds: {whole}; load of the machine: {results['load']}.", ""]
     if counted := results.get("instructions"):
         lines += _op_tables(counted, "Thousands of instructions", f"on {counted['core']}", 1000)
-        whole = ", ".join(f"{name} {count / 1e6:,.1f}" for name, count in counted["files"].items())
+        whole = _totals(counted, "{:,.1f}", 1e6)
         lines += ["", f"An inference, in millions of instructions: {whole}.", ""]
     return "\n".join(lines)
 
 
+def _totals(ops: dict[str, Any], form: str, unit: float) -> str:
+    pairs = zip(ops["files"], ops["totals"], strict=True)
+    return ", ".join(f"{name} {form.format(total / unit)}" for name, total in pairs)
+
+
 def _op_tables(ops: dict[str, Any], what: str, where: str, unit: float = 1) -> list[str]:
-    names = list(ops["files"])
+    names = ops["files"]
     lines = []
     for title, rows in (("by kind of op", ops["by_kind"]), ("of the heaviest layers", ops["by_layer"])):
         lines += ["", f"{what} {where} {title} ({ops['export']}):", "", f"| | {' | '.join(names)} |"]
         lines.append(f"|---|{'---:|' * len(names)}")
-        for label, values in rows.items():
-            cells = ["–" if value is None else f"{value / unit:,.1f}" for value in values]
-            lines.append(f"| {label} | {' | '.join(cells)} |")
+        for row in rows:
+            cells = ["–" if value is None else f"{value / unit:,.1f}" for value in row["values"]]
+            lines.append(f"| {row['label']} | {' | '.join(cells)} |")
     return lines
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ConfigDict
+
 from edgekd.accelerators.left_ops import OpsLeft
 from edgekd.accelerators.run_on import TITLES, Accelerator
 from edgekd.accelerators.vulkan import Driver
 
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 # What half precision (11 bits of a number), or another order of additions, may change of a score.
 _TIE = 2.0**-9
 # Of a file without class scores: the share of an output's range that it may differ by, 6 of half precision's 11 bits.
@@ -17,17 +20,22 @@ SHARE = 2.0**-6
 
 @dataclass(frozen=True)
 class Flip:
-    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them."""
+    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them.
+
+    It is None where the CPU's own scores are not finite.
+    """
+
+    __pydantic_config__ = _STRICT
 
     photo: int
     cpu: int
     accelerator: int
-    margin: float
+    margin: float | None
 
     @property
     def tied(self) -> bool:
         """Whether rounding alone decides it on the CPU."""
-        return self.margin <= _TIE
+        return self.margin is not None and self.margin <= _TIE
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class AcceleratorCheck:
     are known; ``share`` is the largest difference as a share of its output's range, of files without class scores,
     which have no flips.
     """
+
+    __pydantic_config__ = _STRICT
 
     file: str
     accelerator: Accelerator
@@ -83,12 +93,13 @@ class AcceleratorCheck:
             return f"{where} differs from the CPU by {self.share:.2g} of an output's range at most, for made inputs"
         if not self.flips:
             return f"{where} answers all {self.photos} photos as the CPU does"
-        clear = max(self.flips, key=lambda flip: flip.margin)
+        clear = max(self.flips, key=lambda flip: float("inf") if flip.margin is None else flip.margin)
         ties = sum(flip.tied for flip in self.flips)
         tied = f" ({ties} of them ties that rounding decides)" if ties else ""
         return (
             f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
-            f"photo {clear.photo + 1}, where the CPU's score is {clear.margin:.3g} higher"
+            f"photo {clear.photo + 1}, where the CPU's score is "
+            + ("not finite" if clear.margin is None else f"{clear.margin:.3g} higher")
         )
 
     def to_json(self) -> dict[str, Any]:

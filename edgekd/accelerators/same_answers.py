@@ -138,8 +138,9 @@ def _share(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return difference / span if span else float(difference > SHARE)
 
 
-def _margin(scores: NDArray[np.float64], first: int, second: int) -> float:
-    return float(scores[first] - scores[second])
+def _margin(scores: NDArray[np.float64], first: int, second: int) -> float | None:
+    margin = float(scores[first]) - float(scores[second])
+    return margin if np.isfinite(margin) else None
 
 
 def _real(network: Network, run: AcceleratorRun) -> list[NDArray[np.float64]]:
