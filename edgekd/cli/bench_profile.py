@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,7 @@ from edgekd.bench.by_op.count import count_ops
 from edgekd.bench.by_op.profile import FileProfile, profile
 from edgekd.bench.by_op.side_by_side import Row, by_kind, by_layer
 from edgekd.bench.targets import BenchTarget
-from edgekd.cli.console import PROGRESS, line, print_json, table
+from edgekd.cli.console import PROGRESS, ConsoleWatcher, line, print_json, table
 from edgekd.devices.protocol import Device
 from edgekd.errors import UsageError
 
@@ -60,8 +61,14 @@ def _measure(target: BenchTarget, device: Device, options: dict[str, Any]) -> Fi
     if device.address == "host":
         line(f"timing the ops of {target.name}", to=PROGRESS)
         return profile(target, seconds=options["seconds"] or 1.0)
-    line(f"counting the instructions of the ops of {target.name} on {device.address}", to=PROGRESS)
-    return count_ops(target, device, options["timeout"])
+    watcher, stage, start_s = ConsoleWatcher(), f"{target.name} on {device.address}", time.monotonic()
+    watcher.started(stage)
+    try:
+        counted = count_ops(target, device, options["timeout"], watcher.progress)
+        watcher.finished(stage, time.monotonic() - start_s)
+    finally:
+        watcher.stop()
+    return counted
 
 
 def _print_device(profiles: list[FileProfile]) -> None:

@@ -17,6 +17,7 @@ distillation_gain   the student with and without its teacher
 seeds               the same over several seeds
 search              how the student of a budget was found
 quantization        how the int8 file was converted
+accelerators        the same files on GPU and CPU, in the report over devices
 energy, energy_plot joules of an inference, in the report over devices
 misclassified       thumbnails of the photos that the shipped file misclassifies
 """

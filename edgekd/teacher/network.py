@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.errors import ModelError
+from edgekd.errors import ModelError, NotAClassifierError
 from edgekd.formats.artifact import LARGEST_BATCH, LARGEST_MODEL_BYTES
 from edgekd.models.outputs import Ending
 from edgekd.storage import digest, require_regular_file, sha256_file
@@ -66,7 +66,7 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     """Whether channels come first or last. Raises ModelError where the shape fits no RGB image, or either layout."""
     shape = facts.shape
     if len(shape) != 4:
-        raise ModelError(
+        raise NotAClassifierError(
             f"{facts.where} takes {_format_shape(shape)}; an image classifier takes one RGB image, [N, H, W, 3]"
         )
     if (facts.batch or 1) > LARGEST_BATCH:
@@ -87,7 +87,7 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     if len(certain) == 1:
         return certain[0]
     if not possible:
-        raise ModelError(
+        raise NotAClassifierError(
             f"{facts.where} takes {_format_shape(shape)}; an image classifier takes RGB images: 3 channels, "
             "first or last"
         )

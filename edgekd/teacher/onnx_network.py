@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.errors import ModelError
+from edgekd.errors import ModelError, NotAClassifierError
 from edgekd.formats import onnx_file
 from edgekd.formats.artifact import ONNX_RECORD, Artifact
 from edgekd.inspection import description, from_onnx
@@ -124,7 +124,7 @@ def single_image_input(network: Graph, where: str) -> Value:
     values = [network.values[key] for key in network.inputs]
     if len(values) != 1 or values[0].shape is None:
         names = ", ".join(f"{value.name} {list(value.shape or ())}" for value in values)
-        raise ModelError(f"{where} must take one image and nothing else; it takes {names}")
+        raise NotAClassifierError(f"{where} must take one image and nothing else; it takes {names}")
     return values[0]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.bench.agents import device_agent
-from edgekd.bench.by_op.cuts import cut_tflite, non_decreasing
+from edgekd.bench.by_op.cuts import cut_tflite, names_of_ops, non_decreasing
 from edgekd.formats import tflite_file
 
 _WARM_UP = 5
@@ -50,8 +50,8 @@ def _tflite(plan: dict[str, Any]) -> dict[str, Any]:
     totals = totals or [_median_ns(whole, feed, plan["seconds"])]
     cumulated = [*non_decreasing(shares), 1.0]
     ops = [
-        {"name": graph.tensors[op.outputs[0]].name, "kind": op.name, "share": max(0.0, end - begin)}
-        for op, begin, end in zip(graph.ops, [0.0, *cumulated[:-1]], cumulated, strict=True)
+        {"name": name, "kind": kind, "share": max(0.0, end - begin)}
+        for (name, kind), begin, end in zip(names_of_ops(graph), [0.0, *cumulated[:-1]], cumulated, strict=True)
     ]
     return {"runtime": whole.runtime, "total_us": statistics.median(totals) / 1000, "ops": ops}
 

@@ -24,7 +24,9 @@ def cut_tflite(model: Any, count: int) -> bytes:
     graph.operators = model.subgraphs[0].operators[:count]
     later = {int(i) for op in model.subgraphs[0].operators[count:] for i in op.inputs}
     needed = later | {int(i) for i in model.subgraphs[0].outputs}
-    produced = [int(i) for op in graph.operators for i in op.outputs]
+    # A variable's handle is no value that an interpreter could give.
+    handles = {number for number, tensor in enumerate(graph.tensors) if tensor.type in _handle_types()}
+    produced = [int(i) for op in graph.operators for i in op.outputs if i not in handles]
     outputs = [i for i in produced if i in needed] or produced[-1:] or list(graph.inputs)
     graph.outputs = np.array(outputs, np.int32)
     shortened.buffers = _without_later_constants(model, graph)
@@ -57,6 +59,19 @@ def cut_onnx(model: Any, count: int) -> bytes:
     return bytes(shortened.SerializeToString())
 
 
+def names_of_ops(graph: tflite_file.TfliteGraph) -> list[tuple[str, str]]:
+    """(name, kind) of every op of a .tflite: the name of its first result, else of what it reads."""
+    return [
+        (
+            graph.tensors[([*op.outputs, *(i for i in op.inputs if i >= 0)])[0]].name
+            if op.outputs or op.inputs
+            else "",
+            op.name,
+        )
+        for op in graph.ops
+    ]
+
+
 def non_decreasing(values: Sequence[float]) -> list[float]:
     """The nearest values, 0 to 1, that never fall: a cut may seem to take less than a shorter one."""
     # Pools neighbours that fall (pool adjacent violators).
@@ -67,6 +82,12 @@ def non_decreasing(values: Sequence[float]) -> list[float]:
             last = pools.pop()
             pools[-1] += last
     return [float(np.clip(np.mean(pool), 0, 1)) for pool in pools for _ in pool]
+
+
+def _handle_types() -> tuple[int, int]:
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    return TensorType.RESOURCE, TensorType.VARIANT
 
 
 def _without_later_constants(model: Any, graph: Any) -> list[Any]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import TensorType
 from click.testing import CliRunner
 
 from edgekd.bench.by_op.cuts import cut_tflite
@@ -12,6 +14,7 @@ from edgekd.bench.by_op.side_by_side import by_kind, by_layer
 from edgekd.bench.targets import BenchTarget
 from edgekd.errors import DeviceError
 from edgekd.formats import tflite_file
+from tests.tflite_graph import TfliteBuilder
 from tests.tiny_student import SIZE, smooth_images
 
 
@@ -57,6 +60,25 @@ def test_a_cut_file_computes_what_the_whole_one_does_there(exported: dict[str, A
         assert all(np.array_equal(a, b) for a, b in zip(*values, strict=True))
     # The file itself is as it was.
     assert len(model.subgraphs[0].operators) == ops and model.signatureDefs
+
+
+def test_a_file_with_variables_is_cut_too(tmp_path: Path) -> None:
+    build = TfliteBuilder(8, 8)
+    shape = (1, 8, 8, 3)
+    floats = build.op("DEQUANTIZE", [build.pixels], shape, None)
+    handle = build.op("VAR_HANDLE", [], (1,), None, table="VarHandleOptions", container="", sharedName="v")
+    build.op("ASSIGN_VARIABLE", [handle, floats], (1,))
+    read = build.op("READ_VARIABLE", [handle], shape, None)
+    model = tflite_file.parse(build.finish(read, 192, None), "m")
+    graph = model.subgraphs[0]
+    graph.tensors[handle].type = TensorType.RESOURCE
+    # It gives no result.
+    graph.operators[3].outputs = np.array([], np.int32)
+    path = tmp_path / "variables.tflite"
+    path.write_bytes(tflite_file.pack(model))
+    found = profile(BenchTarget("v", path, "tflite", smooth_images(1, 8)), seconds=0.01)
+    assert [op.kind for op in found.ops][1:5] == ["DEQUANTIZE", "VAR_HANDLE", "ASSIGN_VARIABLE", "READ_VARIABLE"]
+    assert [op.name for op in found.ops][2:4] == ["VAR_HANDLE_2_0", "VAR_HANDLE_2_0"]
 
 
 def test_a_file_that_does_not_run_is_named_with_the_reason(exported: dict[str, Any]) -> None:
