@@ -24,6 +24,8 @@ OUTPUT_LIMIT_BYTES = 64 << 20
 _LINE_LIMIT_BYTES = 4096
 # After its group is killed, a process's pipes end at once, but for those that a process outside the group holds.
 _DRAIN_S = 1.0
+# How often a file that a process writes to is looked at.
+_LOOK_S = 0.05
 _HEADER_BYTES = 20
 _TIE = ("--pdeathsig", "KILL", "--")
 
@@ -103,7 +105,7 @@ def collect(
     limit_bytes: int = OUTPUT_LIMIT_BYTES,
     grace_s: float = 0.0,
 ) -> Ended:
-    """Read what a process that ``start`` started writes, until it ends; its group is killed if it does not by itself.
+    """Read what a process that ``start`` started writes, until it ends; then what is left of its group is killed.
 
     Of a process that was collected before, the status alone is returned.
 
@@ -118,16 +120,17 @@ def collect(
     """
     stdout, stderr = io.BytesIO(), io.BytesIO()
     reader = _Reader(process, sink or stdout, stderr, limit_bytes)
+    # Its number may be another process's by now.
+    collected = process.returncode is not None and not reader.has_pipes
     killed: Killed | None = None
-    finished = False
     try:
         killed = reader.read(timeout_s)
         if killed == "late" and grace_s and process.stdin is not None:
             _close(process.stdin)
             reader.read(grace_s)
-        finished = killed is None
     finally:
-        if not finished:
+        # Also where it ended by itself: a wrapper script may leave children behind. A daemon has its own group.
+        if not collected:
             kill_group(process)
         process.wait()
         try:
@@ -139,16 +142,42 @@ def collect(
     return Ended(process.returncode, stdout.getvalue(), stderr.getvalue(), killed)
 
 
-def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """The exit status of a process without pipes; None if it was late, and its group was killed."""
+def wait(
+    process: subprocess.Popen[bytes],
+    timeout_s: float,
+    *,
+    written: IO[bytes] | None = None,
+    limit_bytes: int = OUTPUT_LIMIT_BYTES,
+) -> int | Killed:
+    """The exit status of a process without pipes, or why its group was killed.
+
+    Args:
+        process: It ends within this call.
+        timeout_s: Seconds that it may take.
+        written: The file on the disk that it writes to, where its size has to be watched.
+        limit_bytes: The most that it may write there.
+    """
+    end = time.monotonic() + timeout_s
     try:
-        return process.wait(timeout_s)
-    except BaseException as error:
-        kill_group(process)
-        process.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
-            return None
-        raise
+        while (status := _status(process, end, None if written is None else _LOOK_S)) is None:
+            if time.monotonic() >= end:
+                return "late"
+            if written is not None and os.fstat(written.fileno()).st_size > limit_bytes:
+                return "too much"
+        return status
+    finally:
+        if process.returncode is None:
+            kill_group(process)
+            process.wait()
+
+
+def _status(process: subprocess.Popen[bytes], end: float, most_s: float | None) -> int | None:
+    """The exit status, once the process ends; None at the ``end`` and after ``most_s``."""
+    left_s = max(0.0, end - time.monotonic())
+    try:
+        return process.wait(left_s if most_s is None else min(left_s, most_s))
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -221,6 +250,11 @@ class _Reader:
             if pipe is not None and not pipe.closed:
                 self._selector.register(pipe, selectors.EVENT_READ, sink)
                 self._left[pipe.fileno()] = limit_bytes
+
+    @property
+    def has_pipes(self) -> bool:
+        """Whether there is a pipe that was not closed yet."""
+        return bool(self._left)
 
     def read(self, timeout_s: float) -> Killed | None:
         """Copy until the pipes and the process have ended, the time is up, or a pipe has brought too much."""

@@ -46,6 +46,20 @@ def test_a_late_one_is_killed_with_all_that_it_started(tmp_path: Path, rest: str
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+def test_what_a_wrapper_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    script = f"sleep 300 >/dev/null 2>&1 & echo $! > {tmp_path / 'pid'}; echo done"
+    ended = processes.run(["sh", "-c", script], 60)
+    assert (ended.killed, ended.status, ended.stdout) == (None, 0, b"done\n")
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_file_that_is_written_without_end_stays_small(tmp_path: Path) -> None:
+    with (tmp_path / "messages").open("w+b") as messages:
+        process = processes.start(["yes"], stdout=messages, stderr=subprocess.DEVNULL)
+        assert processes.wait(process, 60, written=messages, limit_bytes=1 << 20) == "too much"
+        assert process.returncode == -signal.SIGKILL
+
+
 def test_one_that_leaves_the_group_and_holds_the_pipes_is_not_waited_for(tmp_path: Path) -> None:
     script = f"setsid sleep 300 & echo $! > {tmp_path / 'pid'}; sleep 300"
     assert processes.run(["sh", "-c", script], 0.5).killed == "late"

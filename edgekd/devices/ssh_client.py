@@ -24,6 +24,8 @@ CONFIG_VARIABLE = "EDGEKD_SSH_CONFIG"
 CONNECT_TIMEOUT_S = 10
 # Jump hosts and slow key exchanges come on top.
 _WHOLE_CONNECT_TIMEOUT_S = 60.0
+# What ssh may write before it is connected: its banner and its reasons.
+_MESSAGES_BYTES = 1 << 20
 _GRACE_S = 10.0
 # A dead link is noticed after three unanswered questions.
 _OPTIONS = (
@@ -147,13 +149,18 @@ class SshClient:
         with tempfile.TemporaryFile() as messages:
             null = subprocess.DEVNULL
             process = processes.start(words, stdout=null, stderr=messages, env=_environment())
-            status = processes.wait(process, _WHOLE_CONNECT_TIMEOUT_S)
+            status = processes.wait(process, _WHOLE_CONNECT_TIMEOUT_S, written=messages, limit_bytes=_MESSAGES_BYTES)
             messages.seek(0)
-            stderr = processes.decode(messages.read(1 << 16))
-        if status is None:
+            stderr = processes.decode(messages.read(_MESSAGES_BYTES))
+        if status != 0 or not socket.exists():
+            # A connection that stays needs its proxy, which is in this group; without one nobody needs any of it.
+            processes.kill_group(process)
+        if isinstance(status, str):
+            what = (
+                f"no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s" if status == "late" else "ssh prints endlessly"
+            )
             raise DeviceNotFound(
-                f"{self.address}: no connection within {_WHOLE_CONNECT_TIMEOUT_S:g} s. "
-                f"Find out why by hand: {self.by_hand}",
+                f"{self.address}: {what}. Find out why by hand: {self.by_hand}",
                 address=self.address,
                 stderr=stderr,
             )

@@ -155,7 +155,8 @@ class Costing:
             self.conversion_s = time.monotonic() - started
             values |= file_costs(artifact) | {"parameters": float(student.count_params())}
             images = images_at(context, context.pool.samples[:_BENCH_PHOTOS], design.size)
-            return values | device_costs({"student": artifact}, self.budget, {"student": images}, folder)["student"]
+            costs = device_costs({"student": artifact}, self.budget, {"student": images}, folder)["student"]
+            return values | {name: cost.value for name, cost in costs.items()}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
