@@ -64,10 +64,6 @@ class ModelError(EdgekdError):
     """A teacher or student that cannot be used as asked."""
 
 
-class NotAClassifierError(ModelError):
-    """A file that takes no RGB photos, or gives no class scores."""
-
-
 class ExportError(EdgekdError):
     """A conversion that would not give the file asked for."""
 

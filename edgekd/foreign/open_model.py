@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.names import clean_name
-from edgekd.errors import ModelError, NotAClassifierError, UsageError
+from edgekd.errors import ModelError, UsageError
 from edgekd.foreign.options import FileOptions
 from edgekd.foreign.read import ForeignFile, read_foreign
 from edgekd.formats.artifact import Artifact, ScoreKind, TensorSpec, has_seal, read_content
@@ -21,7 +21,7 @@ from edgekd.inspection.network import FLOATS, INTEGERS_8, Value
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime.open import open_runner
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, layout_of, size_of
+from edgekd.teacher.network import NetworkFacts, NotAClassifierError, layout_of, size_of
 from edgekd.teacher.onnx_network import scores_output, single_image_input
 from edgekd.teacher.pixels import pixels_of
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.errors import ModelError, NotAClassifierError
+from edgekd.errors import ModelError
 from edgekd.formats.artifact import LARGEST_BATCH, LARGEST_MODEL_BYTES
 from edgekd.models.outputs import Ending
 from edgekd.storage import digest, require_regular_file, sha256_file
@@ -49,6 +49,10 @@ class NetworkFacts:
     def batch(self) -> int | None:
         """Images a call; None where that is free."""
         return _fixed_size(self.shape[0])
+
+
+class NotAClassifierError(ModelError):
+    """A file that takes no RGB photos, or gives no class scores."""
 
 
 class Network(Protocol):

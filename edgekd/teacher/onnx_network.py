@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.errors import ModelError, NotAClassifierError
+from edgekd.errors import ModelError
 from edgekd.formats import onnx_file
 from edgekd.formats.artifact import ONNX_RECORD, Artifact
 from edgekd.inspection import description, from_onnx
@@ -18,7 +18,7 @@ from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.inspection.probe import check_runs
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
+from edgekd.teacher.network import NetworkFacts, NotAClassifierError, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
 from edgekd.text import first_line, one_line
