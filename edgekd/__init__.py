@@ -45,6 +45,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     report/       renders a run, a sweep, or many devices     recipe/      what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
+    js/           preprocess in JavaScript, for browsers and Node
     ../android_demo/      the app; two of its files port preprocess and artifact
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
