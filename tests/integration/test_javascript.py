@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from support import Project
 
-PORT = Path(__file__).parents[1] / "js"
+ROOT = Path(__file__).parents[2]
+PORT = ROOT / "tests" / "js"
 MODELS = ("student.int8.onnx", "student.float32.onnx")
 PHOTOS = 20
 INSTALL = "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --prefix tests/js"
@@ -136,7 +137,9 @@ class Page:
     def __init__(self, expected: Expected, packages: Path) -> None:
         self.answered = threading.Event()
         self.result: dict[str, Any] = {}
-        folders = {"ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors}
+        folders = {
+            "ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors, "edgekd": ROOT / "edgekd",
+        }  # fmt: skip
         page = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):

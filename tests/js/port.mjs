@@ -1,6 +1,6 @@
 // The port held against a directory of golden vectors, and models run on what it makes. Runs anywhere.
-import { decode } from './decode.mjs';
-import { toInput } from './preprocess.mjs';
+import { decode } from '../../edgekd/js/decode.mjs';
+import { toInput } from '../../edgekd/js/preprocess.mjs';
 
 const UNSUPPORTED = /^unsupported: /;
 
