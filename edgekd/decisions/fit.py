@@ -81,7 +81,7 @@ class FileDecision:
         return content if self.is_default else finish_graph(content, self.temperature)
 
     @property
-    def decision_or_none(self) -> Decision | None:
+    def rule_or_none(self) -> Decision | None:
         """The decision for a record; None for the default, which is what a file without one has."""
         return None if self.decision == Decision() else self.decision
 
@@ -110,14 +110,16 @@ def fit_file(
     before = run_tflite(content, validation.images)
     temperature, calibrated, after = _calibrate(content, plan, validation, before)
     summary: dict[str, Any] = {"temperature": None, "calibration": None, "rejection": None, "thresholds": None}
-    tested = [] if test is None or not len(test.images) else [("test", test, run_tflite(calibrated, test.images))]
-    splits = [("validation", validation, after), *tested]
+    test_splits = [] if test is None or not len(test.images) else [("test", test, run_tflite(calibrated, test.images))]
+    splits = [("validation", validation, after), *test_splits]
     if temperature is not None:
         summary["temperature"] = {**vars(temperature), "note": temperature.note}
-        untouched = {"validation": before} | {name: run_tflite(content, one.images) for name, one, _ in tested}
+        rows_before = {"validation": before} | {
+            name: run_tflite(content, images.images) for name, images, _ in test_splits
+        }
         summary["calibration"] = {
             name: {
-                "before": measure_calibration(untouched[name], photos.truth).as_json(),
+                "before": measure_calibration(rows_before[name], photos.truth).as_json(),
                 "after": measure_calibration(rows, photos.truth).as_json(),
             }
             for name, photos, rows in splits
@@ -140,9 +142,9 @@ def _calibrate(
 ) -> tuple[Temperature | None, bytes, NDArray[np.float32]]:
     """The temperature, the .tflite with it, and what that gives for the photos."""
     finished = finish_graph(content, 1.0)
-    same = finished, before if finished == content else run_tflite(finished, photos.images)
+    unscaled = finished, before if finished == content else run_tflite(finished, photos.images)
     if not plan.calibrate:
-        return None, *same
+        return None, *unscaled
     try:
         logits = run_tflite(cut_to_logits(content), photos.images)
         fitted = fit_temperature(logits, photos.truth)
@@ -150,12 +152,12 @@ def _calibrate(
     except ExportError as error:
         if plan.must_calibrate:
             raise
-        return _uncalibrated(len(before), f"not calibrated: {error}"), *same
+        return _uncalibrated(len(before), f"not calibrated: {error}"), *unscaled
     after = run_tflite(calibrated, photos.images)
-    changed = 0 if plan.has_tags else int((same[1].argmax(axis=1) != after.argmax(axis=1)).sum())
+    changed = 0 if plan.has_tags else int((unscaled[1].argmax(axis=1) != after.argmax(axis=1)).sum())
     if changed:
         reason = f"not calibrated: {changed} of {len(after)} answers would change, where two classes become equal"
-        return _uncalibrated(len(before), reason), *same
+        return _uncalibrated(len(before), reason), *unscaled
     return fitted, calibrated, after
 
 
@@ -183,7 +185,7 @@ def _reject(
         pairs[name] = sure[~foreign], sure[foreign]
     chosen = choose_threshold(pairs["validation"][0], plan.keep)
     if chosen.below is not None:
-        chosen = Rejection(between_steps(chosen.below, step), chosen.kept, chosen.photos)
+        chosen = Rejection(between_steps(chosen.below, step), chosen.kept_share, chosen.photos)
     note = chosen.reason
     if note is None and chosen.photos < FEW_PHOTOS:
         note = f"the threshold was chosen on {chosen.photos} validation photos, which are few"

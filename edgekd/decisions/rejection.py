@@ -17,13 +17,13 @@ FEW_PHOTOS = 50
 
 @dataclass(frozen=True)
 class Rejection:
-    """The threshold, and on the photos it was chosen on: the share of the classes' that it keeps, of foreign rejected.
+    """The threshold ``below`` which an answer is none of these, and the share of the classes' own photos that it keeps.
 
     ``below`` is None where no threshold keeps enough, or every one does; ``reason`` then says why.
     """
 
     below: float | None
-    kept: Interval
+    kept_share: Interval
     photos: int
     reason: str | None = None
 
@@ -35,52 +35,59 @@ def certainty(probabilities: NDArray[np.floating], none_class: int | None) -> ND
     return best if none_class is None else np.where(rows.argmax(axis=1) == none_class, -1.0, best)
 
 
-def choose_threshold(own: NDArray[np.float64], keep: float) -> Rejection:
+def choose_threshold(own_scores: NDArray[np.float64], keep: float) -> Rejection:
     """The highest threshold that keeps at least the share ``keep`` of the classes' own photos of ``certainty`` [N].
 
     It lies halfway between two values that occur, so that the last bit of a runtime decides nothing.
     """
-    count = len(own)
+    count = len(own_scores)
     least = int(np.ceil(keep * count - 1e-9))
     if count == 0 or least == 0:
         return Rejection(None, Interval(1.0, 0.0, 1.0), count, "no validation photo to choose a threshold on")
     # The least sure photo that must be kept.
-    must = float(np.sort(own)[::-1][least - 1])
+    must = float(np.sort(own_scores)[::-1][least - 1])
     if must < 0:
-        share = wilson(int((own >= 0).sum()), count)
+        share = wilson(int((own_scores >= 0).sum()), count)
         return Rejection(None, share, count, "the class of foreign photos already takes more than may be lost")
-    lower = own[(own < must)]
+    lower = own_scores[(own_scores < must)]
     # Where none is less sure, halfway to the least probability of a best class.
     below = (must + max(float(lower.max()), 0.0)) / 2 if len(lower) else None
     if below is None:
         reason = "no validation photo is less sure than those that must be kept"
         return Rejection(None, wilson(count, count), count, reason)
-    return Rejection(below, wilson(int((own >= below).sum()), count), count)
+    return Rejection(below, wilson(int((own_scores >= below).sum()), count), count)
 
 
-def shares_at(threshold: float, own: NDArray[np.float64], foreign: NDArray[np.float64]) -> dict[str, Any]:
+def shares_at(threshold: float, own_scores: NDArray[np.float64], foreign_scores: NDArray[np.float64]) -> dict[str, Any]:
     """The share of own photos kept and of foreign ones rejected, with Wilson's intervals; None without such photos."""
     return {
         "threshold": threshold,
-        "own_kept": wilson(int((own >= threshold).sum()), len(own)).as_json() if len(own) else None,
+        "own_kept": wilson(int((own_scores >= threshold).sum()), len(own_scores)).as_json()
+        if len(own_scores)
+        else None,
         "foreign_rejected": (
-            wilson(int((foreign < threshold).sum()), len(foreign)).as_json() if len(foreign) else None
+            wilson(int((foreign_scores < threshold).sum()), len(foreign_scores)).as_json()
+            if len(foreign_scores)
+            else None
         ),
     }
 
 
-def rejection_curve(own: NDArray[np.float64], foreign: NDArray[np.float64]) -> list[dict[str, Any]]:
+def rejection_curve(own_scores: NDArray[np.float64], foreign_scores: NDArray[np.float64]) -> list[dict[str, Any]]:
     """``shares_at`` thresholds from keeping every own photo to keeping half of them."""
-    if not len(own):
+    if not len(own_scores):
         return []
-    levels = np.quantile(own, np.linspace(0, 0.5, _CURVE_POINTS), method="lower")
-    return [shares_at(float(level), own, foreign) for level in sorted({max(float(level), 0.0) for level in levels})]
+    levels = np.quantile(own_scores, np.linspace(0, 0.5, _CURVE_POINTS), method="lower")
+    return [
+        shares_at(float(level), own_scores, foreign_scores)
+        for level in sorted({max(float(level), 0.0) for level in levels})
+    ]
 
 
-def separation(own: NDArray[np.float64], foreign: NDArray[np.float64]) -> float | None:
+def separation(own_scores: NDArray[np.float64], foreign_scores: NDArray[np.float64]) -> float | None:
     """How often an own photo is surer than a foreign one: the area under the curve; None without such photos."""
-    if not len(own) or not len(foreign):
+    if not len(own_scores) or not len(foreign_scores):
         return None
-    order = np.sort(foreign)
-    below, upto = np.searchsorted(order, own, "left"), np.searchsorted(order, own, "right")
+    order = np.sort(foreign_scores)
+    below, upto = np.searchsorted(order, own_scores, "left"), np.searchsorted(order, own_scores, "right")
     return float(((below + upto) / 2).mean() / len(order))

@@ -54,14 +54,14 @@ def fit_temperature(logits: Logits, truth: Truth) -> Temperature:
     rows, true = np.asarray(logits, np.float64), np.asarray(truth)
     if len(rows) < 2 * _FOLDS:
         return Temperature(1.0, len(rows), 0.0, 0.0, f"not calibrated: {len(rows)} validation photos are too few")
-    held = np.empty((len(rows), 2))
+    losses = np.empty((len(rows), 2))
     folds = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
     for fold in range(_FOLDS):
         inside, outside = folds != fold, folds == fold
         value = _fit(rows[inside], true[inside])
-        held[outside, 0] = _losses(rows[outside], true[outside], 1.0)
-        held[outside, 1] = _losses(rows[outside], true[outside], value)
-    before, after = float(held[:, 0].mean()), float(held[:, 1].mean())
+        losses[outside, 0] = _losses(rows[outside], true[outside], 1.0)
+        losses[outside, 1] = _losses(rows[outside], true[outside], value)
+    before, after = float(losses[:, 0].mean()), float(losses[:, 1].mean())
     value = _fit(rows, true)
     if after >= before or _losses(rows, true, value).mean() >= _losses(rows, true, 1.0).mean():
         reason = "not calibrated: no temperature makes validation photos likelier that it was not fitted on"
@@ -88,8 +88,10 @@ def _fit(rows: NDArray[np.float64], true: Truth) -> float:
     from scipy.optimize import minimize_scalar
 
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
-    found = minimize_scalar(lambda log: _smoothed_loss(rows, true, float(np.exp(log))), bounds=bounds, method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(
+        lambda log: _smoothed_loss(rows, true, float(np.exp(log))), bounds=bounds, method="bounded"
+    )
+    return float(np.exp(minimum.x))
 
 
 def _smoothed_loss(rows: NDArray[np.float64], true: Truth, temperature: float) -> float:

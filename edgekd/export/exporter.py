@@ -126,12 +126,12 @@ def export(
         files += [make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
-            fitted = job.fitted("float32")
+            decision = job.file_decision("float32")
             record = replace(
                 job.record("float16", {"converter": coreml.converter()}),
-                decision=fitted.decision_or_none or job.decision,
+                decision=decision.rule_or_none or job.decision,
             )
-            coreml.write_mlpackage(divide_keras_logits(float_model, fitted.temperature), record, path)
+            coreml.write_mlpackage(divide_keras_logits(float_model, decision.temperature), record, path)
         artifacts = [_publish(artifact, out) for artifact in files]
         _publish_rest(job.directory, out)
         return artifacts

@@ -72,10 +72,10 @@ class Job:
         return Record(
             self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
             layout, self.options.license, self.options.version,
-            self.fitted(precision).decision_or_none or self.decision,
+            self.file_decision(precision).rule_or_none or self.decision,
         )  # fmt: skip
 
-    def fitted(self, precision: str) -> FileDecision:
+    def file_decision(self, precision: str) -> FileDecision:
         """What was fitted for the files of a precision; nothing by default."""
         return self.decisions.get(precision.removesuffix("-mixed"), FileDecision())
 

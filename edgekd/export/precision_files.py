@@ -25,12 +25,12 @@ from edgekd.quantize.settings import QuantizeSection
 
 def make_float32(job: Job, expected: ExpectedOutputs) -> list[Checked]:
     """The float32 files. Raises ExportError, UnsupportedOpError."""
-    name, artifacts, fitted = f"{job.stem}.float32", [], job.fitted("float32")
-    expected = expected.with_decision(fitted)
+    name, artifacts, decision = f"{job.stem}.float32", [], job.file_decision("float32")
+    expected = expected.with_decision(decision)
     if "tflite" in job.formats:
         conversion = to_float32(job.float_model)
         record = job.record("float32", conversion.record)
-        calibrated = fitted.finish(conversion.content)
+        calibrated = decision.finish(conversion.content)
         content = tflite_pack.pack(calibrated, record, name=name, batch=job.tflite_batch)
         artifacts.append(job.write("float32", "tflite", content))
     files = [(artifact, verify(artifact, expected)) for artifact in artifacts]
@@ -40,7 +40,7 @@ def make_float32(job: Job, expected: ExpectedOutputs) -> list[Checked]:
 
         def make_onnx() -> list[Checked]:
             content = onnx_float.from_keras(
-                job.float_model, record, name=name, batch=job.onnx_batch, temperature=fitted.temperature
+                job.float_model, record, name=name, batch=job.onnx_batch, temperature=decision.temperature
             )
             return [(artifact, verify(artifact, expected)) for artifact in job.write_onnx("float32", content)]
 
@@ -54,11 +54,11 @@ def make_extra(job: Job, precision: str, images: NDArray[np.uint8], expected: Ex
         conversion = to_int16x8(job.float_model, images)
     else:
         conversion = (to_float16 if precision == "float16" else to_dynamic_range)(job.float_model)
-    record, fitted = job.record(precision, conversion.record), job.fitted(precision)
-    content = fitted.finish(conversion.content)
+    record, decision = job.record(precision, conversion.record), job.file_decision(precision)
+    content = decision.finish(conversion.content)
     content = tflite_pack.pack(content, record, name=f"{job.stem}.{precision}", batch=job.tflite_batch)
     artifact = job.write(precision, "tflite", content)
-    return artifact, verify(artifact, expected.with_decision(fitted))
+    return artifact, verify(artifact, expected.with_decision(decision))
 
 
 def int8_conversion(
@@ -80,9 +80,9 @@ def int8_conversion(
 def make_int8(job: Job, conversion: Conversion, expected: ExpectedOutputs) -> list[Checked]:
     """The int8 files of a conversion. Raises ExportError, UnsupportedOpError."""
     precision = conversion.precision
-    fitted = job.fitted(precision)
-    expected = expected.with_decision(fitted)
-    calibrated = fitted.finish(conversion.content)
+    decision = job.file_decision(precision)
+    expected = expected.with_decision(decision)
+    calibrated = decision.finish(conversion.content)
     name, record = f"{job.stem}.{precision}", job.record(precision, conversion.record)
     files: list[Checked] = []
     content = tflite_pack.pack(calibrated, record, name=name, batch=job.tflite_batch)

@@ -60,12 +60,12 @@ class ExpectedOutputs:
     images: NDArray[np.uint8]
     keras: Probabilities
 
-    def with_decision(self, fitted: FileDecision) -> ExpectedOutputs:
+    def with_decision(self, decision: FileDecision) -> ExpectedOutputs:
         """What is expected of a file whose logits are divided by the temperature that was fitted for it."""
-        if fitted.temperature == 1.0:
+        if decision.temperature == 1.0:
             return self
-        tags = fitted.decision.task == "multi-label"
-        return ExpectedOutputs(self.images, with_temperature(self.keras, fitted.temperature, tags=tags))
+        tags = decision.decision.task == "multi-label"
+        return ExpectedOutputs(self.images, with_temperature(self.keras, decision.temperature, tags=tags))
 
 
 def compute_expected(model: Any, images: NDArray[np.uint8]) -> ExpectedOutputs:

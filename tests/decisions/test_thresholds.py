@@ -12,7 +12,7 @@ def test_the_threshold_lies_halfway_below_the_least_sure_photo_that_is_kept() ->
     own = np.arange(1, 21) / 20
     chosen = choose_threshold(own, 0.9)
     assert chosen.below == pytest.approx((0.10 + 0.15) / 2)
-    assert chosen.kept.value == 0.9 and chosen.kept.low < 0.9 < chosen.kept.high
+    assert chosen.kept_share.value == 0.9 and chosen.kept_share.low < 0.9 < chosen.kept_share.high
     # Equal photos are kept together, so that more than was asked for may be.
     assert choose_threshold(np.repeat([0.2, 0.3, 0.8], 10), 0.5).below == pytest.approx(0.25)
 
@@ -24,7 +24,7 @@ def test_what_the_none_class_takes_counts_as_lost() -> None:
     assert certainty(rows, None).tolist() == [0.7, 0.7, 0.6, 0.5]
     assert choose_threshold(sure, 0.75).below == pytest.approx(0.25)
     none = choose_threshold(sure, 0.95)
-    assert none.below is None and "already takes more" in str(none.reason) and none.kept.value == 0.75
+    assert none.below is None and "already takes more" in str(none.reason) and none.kept_share.value == 0.75
 
 
 def test_no_photos_and_equal_photos_give_no_threshold() -> None:
