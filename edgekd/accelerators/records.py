@@ -22,8 +22,9 @@ SHARE = 2.0**-6
 class Flip:
     """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them.
 
-    It is None where the CPU's own scores are not finite. Of a file of tags the classes are the tag that differs most
-    clearly and, of the one that does not give it, -1; ``margin`` is the distance of the CPU's score from its threshold.
+    Of a file of tags it is the tag that differs most clearly, as the answer of the one that gives it and -1 as that of
+    the other; ``margin`` is the distance of the CPU's score from the tag's threshold. It is None where the CPU's own
+    scores are not finite.
     """
 
     __pydantic_config__ = _STRICT
@@ -102,17 +103,14 @@ class AcceleratorCheck:
         clear = max(self.flips, key=lambda flip: float("inf") if flip.margin is None else flip.margin)
         ties = sum(flip.tied for flip in self.flips)
         tied = f" ({ties} of them ties that rounding decides)" if ties else ""
+        score = "CPU's score is not finite" if clear.margin is None else f"CPU's score is {clear.margin:.3g} higher"
+        if clear.is_of_tag and clear.margin is not None:
+            score = f"CPU's score of a tag is {clear.margin:.3g} from its threshold"
         return (
             f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
-            f"photo {clear.photo + 1}, where the CPU's score is {_describe_margin(clear)}"
+            f"photo {clear.photo + 1}, where the {score}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON."""
         return asdict(self) | {"passed": self.passed, "message": self.message}
-
-
-def _describe_margin(flip: Flip) -> str:
-    if flip.margin is None:
-        return "not finite"
-    return f"{flip.margin:.3g} {'from the threshold of a tag' if flip.is_of_tag else 'higher'}"

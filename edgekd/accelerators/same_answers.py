@@ -138,7 +138,8 @@ def _tag_flips(
         tag = int(distances[row].argmax())
         is_given = bool(decide_tags(theirs[row, tag], thresholds[tag]))
         margin = float(distances[row, tag])
-        flips.append(Flip(int(row), *((tag, -1) if is_given else (-1, tag)), margin if np.isfinite(margin) else None))
+        pair = (tag, -1) if is_given else (-1, tag)
+        flips.append(Flip(int(row), *pair, margin if np.isfinite(margin) else None))
     return tuple(flips)
 
 
