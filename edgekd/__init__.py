@@ -123,6 +123,8 @@ if TYPE_CHECKING:
     from edgekd.foreign.open_model import open_model as open_model
     from edgekd.foreign.options import FileOptions as FileOptions
     from edgekd.formats.artifact import Artifact as Artifact
+    from edgekd.formats.decision import Answer as Answer
+    from edgekd.formats.decision import Decision as Decision
     from edgekd.inspection.inspect_file import Inspection as Inspection
     from edgekd.inspection.inspect_file import inspect_file as inspect
     from edgekd.metrics import Interval as Interval
@@ -152,6 +154,7 @@ if TYPE_CHECKING:
 # Public name: the module that defines it, and its name there.
 _HOMES = {
     "AcceleratorCheck": ("edgekd.accelerators.same_answers", "AcceleratorCheck"),
+    "Answer": ("edgekd.formats.decision", "Answer"),
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "ArtifactChangedError": ("edgekd.errors", "ArtifactChangedError"),
     "ArtifactError": ("edgekd.errors", "ArtifactError"),
@@ -166,6 +169,7 @@ _HOMES = {
     "DataError": ("edgekd.errors", "DataError"),
     "DataWarning": ("edgekd.data.warnings", "DataWarning"),
     "Dataset": ("edgekd.data.dataset", "Dataset"),
+    "Decision": ("edgekd.formats.decision", "Decision"),
     "DecodeError": ("edgekd.errors", "DecodeError"),
     "Device": ("edgekd.devices.protocol", "Device"),
     "DeviceError": ("edgekd.errors", "DeviceError"),

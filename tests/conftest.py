@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decided_files import with_decision
 from numpy.typing import NDArray
 from sharing import shared
 from simulators.arm import arm_root  # noqa: F401  a fixture
@@ -16,6 +17,8 @@ from simulators.object_store import running_store, store  # noqa: F401  fixtures
 from simulators.phone import adb_server_port, boot_phone, phone, phone_root, phones, refused_serial  # noqa: F401
 from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images
+
+from edgekd.formats.decision import Decision
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads that wait for others by spinning would take the time of pytest's other processes.
@@ -107,6 +110,21 @@ def exported(student: Any, images: NDArray[np.uint8], tmp_path_factory: pytest.T
     folder = shared(tmp_path_factory, "exported", make)
     files = [path for path in sorted(folder.iterdir()) if path.suffix in (".tflite", ".onnx")]
     return {f"{one.precision}.{one.format}": one for one in map(Artifact.open, files)}
+
+
+@pytest.fixture(scope="session")
+def decided(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The four artifacts with tags, "tags.<precision>.<format>", and with answers that are refused, "reject.…"."""
+    folder = tmp_path_factory.mktemp("decided")
+    rules = {
+        "tags": Decision("multi-label", (0.5, 0.6, 0.85), calibration={"method": "by hand"}),
+        "reject": Decision(reject_below=0.6, none_label=LABELS[1]),
+    }
+    return {
+        f"{kind}.{name}": with_decision(one, folder / f"{kind}.{name}", rule)
+        for kind, rule in rules.items()
+        for name, one in exported.items()
+    }
 
 
 @pytest.fixture

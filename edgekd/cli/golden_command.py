@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Write golden vectors that a port of the preprocessing is tested against, or check them.
 
-    Each vector is a photo's file, its pixels, the input tensor and the probabilities. SPECIFICATION.md, which is
-    written beside them, says how one becomes the other.
+    Each vector is a photo's file, its pixels, the input tensor, the probabilities and the answer. SPECIFICATION.md,
+    which is written beside them, says how one becomes the other.
 
     \b
     Example:
@@ -79,8 +79,7 @@ def _check(artifact: Artifact, folder: Path, as_json: bool) -> None:
     else:
         _show(result)
     if not result.passed:
-        probabilities = result.probabilities_differ if result.probabilities_judged else ()
-        names = sorted({*result.pixels_differ, *result.input_differs, *probabilities})
+        names = result.failed
         raise GateFailed(
             f"{len(names)} of {result.count} vectors in {folder} differ from those of {artifact.path} on this machine: "
             f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}. If the model has changed, make them again"
@@ -100,3 +99,6 @@ def _show(result: GoldenCheck) -> None:
     within = f"{result.count - len(result.probabilities_differ)} of {result.count} within {result.tolerance:g}"
     note = "" if result.probabilities_judged else "; not a gate here, because the vectors are of another precision"
     line(f"probabilities: {within}, largest difference {result.largest_difference:g}{note}")
+    others = "precision" if not result.probabilities_judged else "rule"
+    note = "" if result.answers_judged else f"; not a gate here, because the vectors are of another {others}"
+    line(f"answers: {result.count - len(result.answers_differ)} of {result.count} equal or near ties{note}")

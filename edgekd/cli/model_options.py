@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
+
+from edgekd.task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,12 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "channels": click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the channels [rgb]."),
     "output": click.option("--output", help="Name of the output with the class scores, where there are several."),
     "crop": click.option("--crop", type=click.Choice(["whole", "center"]), default="whole", help="[whole]"),
+    "task": click.option(
+        "--task", type=click.Choice(get_args(Task)), help="Whether the file gives one class or any number of tags."
+    ),
+    "threshold": click.option(
+        "--threshold", help="Probability from which a tag is given: one number, or one a class [0.5]."
+    ),
 }
 PIXEL_OPTIONS = ("input_size", "pixel_range", "mean", "std", "classes")
 
@@ -51,7 +59,8 @@ def read_file_options(values: Mapping[str, Any]) -> FileOptions:
     from edgekd.foreign.options import FileOptions
 
     pixels = read_pixels(values["pixel_range"], values["mean"], values["std"])
-    fields = {name: values[name] for name in ("input_size", "layout", "channels", "output", "crop")}
+    fields = {name: values[name] for name in ("input_size", "layout", "channels", "output", "crop", "task")}
+    fields["threshold"] = read_thresholds(values["threshold"])
     classes = () if values["classes"] is None else read_class_names(values["classes"])
     try:
         return FileOptions(classes=classes, **vars(pixels), **fields)
@@ -87,6 +96,21 @@ def read_numbers(option: str, text: str | None, count: int) -> tuple[float, ...]
         numbers *= 3
     if len(numbers) != count:
         raise UsageError(f"{option} takes {count} numbers separated by commas, got {text!r}")
+    return numbers
+
+
+def read_thresholds(text: str | None) -> tuple[float, ...]:
+    """Probabilities separated by commas; empty without any. Raises: UsageError."""
+    from edgekd.errors import UsageError
+
+    if text is None:
+        return ()
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(0 <= number <= 1 for number in numbers):
+        raise UsageError(f"--threshold takes probabilities from 0 to 1, one or one a class, got {text!r}")
     return numbers
 
 

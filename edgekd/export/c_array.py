@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.errors import UnsupportedOpError, UsageError
+from edgekd.export.c_decision import declaration, definition
 from edgekd.export.micro_example import example
 from edgekd.export.micro_ops import RESOLVER_METHODS
 from edgekd.formats import tflite_file
@@ -129,7 +130,7 @@ extern const unsigned char {array.name}[];
 extern const size_t {array.name}_len;
 /* UTF-8, in the order of the outputs. */
 extern const char *const {array.name}_labels[{upper}_CLASSES];
-
+{declaration(array.name, artifact)}
 #ifdef __cplusplus
 }}
 #endif
@@ -163,7 +164,7 @@ const size_t {array.name}_len = sizeof {array.name};
 const char *const {array.name}_labels[{array.name.upper()}_CLASSES] = {{
 {labels}
 }};
-"""
+{definition(array.name, artifact)}"""
 
 
 def _comment(array: CArray, artifact: Artifact) -> str:

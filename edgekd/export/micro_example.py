@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgekd.export.c_decision import example_lines
 from edgekd.formats.artifact import Artifact
 
 _TEMPLATE = """// Classifies one image by TensorFlow Lite for Microcontrollers (https://github.com/tensorflow/tflite-micro).
@@ -42,12 +43,7 @@ int main() {{
   if (interpreter.Invoke() != kTfLiteOk) return 1;
 
   const {type}* scores = interpreter.output(0)->data.{field};
-  int best = 0;
-  for (int i = 1; i < {upper}_CLASSES; ++i) {{
-    if (scores[i] > scores[best]) best = i;
-  }}
-  std::printf("%s (arena used: %u bytes)\\n", {name}_labels[best],
-              static_cast<unsigned>(interpreter.arena_used_bytes()));
+{answer}
   return 0;
 }}
 """
@@ -64,4 +60,5 @@ def example(name: str, header: str, methods: tuple[str, ...], artifact: Artifact
         adds="\n".join(f"  if (resolver.{method}() != kTfLiteOk) return 1;" for method in methods),
         type="uint8_t" if quantized else "float",
         field="uint8" if quantized else "f",
+        answer=example_lines(name, artifact),
     )

@@ -16,6 +16,7 @@ from edgekd.errors import ModelError, UsageError
 from edgekd.foreign.options import FileOptions
 from edgekd.foreign.read import ForeignFile, read_foreign
 from edgekd.formats.artifact import Artifact, ScoreKind, TensorSpec, has_seal, read_content
+from edgekd.formats.decision import Decision
 from edgekd.formats.pixels import Feed
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Value
 from edgekd.preprocess import Preprocessing
@@ -29,7 +30,12 @@ _ENDINGS: dict[str, ScoreKind] = {
     "softmax": "probabilities", "softmax twice": "probabilities", "log_softmax": "logits", "logits": "logits",
     "sigmoid": "independent",
 }  # fmt: skip
+_CHOICES: dict[ScoreKind, str] = {
+    "probabilities": "its scores sum to 1", "logits": "it gives logits of a softmax",
+    "sigmoid": "one probability of two classes", "logit": "one logit of two classes",
+}  # fmt: skip
 _SUM_TOLERANCE = 1e-2
+_TAG_THRESHOLD = 0.5
 
 
 def open_model(path: str | os.PathLike[str], options: FileOptions | None = None) -> Artifact:
@@ -94,7 +100,9 @@ def classifier_of(file: ForeignFile, options: FileOptions) -> Artifact:
     kind = _kind(facts.ending, rows)
     count = 2 if kind in ("sigmoid", "logit") else rows.shape[1]
     labels = options.classes or file.description.labels
-    return replace(artifact, scores=kind, labels=_labels(labels, count, options, where), has_labels=labels is not None)
+    names = _labels(labels, count, options, where)
+    decision = _decision(kind, count, options, where)
+    return replace(artifact, scores=kind, labels=names, has_labels=labels is not None, decision=decision)
 
 
 def _facts(file: ForeignFile, image: Value, output: Value) -> NetworkFacts:
@@ -164,6 +172,21 @@ def _kind(ending: str, rows: NDArray[np.float32]) -> ScoreKind:
     if single:
         return "logit" if kind == "logits" else "sigmoid"
     return kind
+
+
+def _decision(kind: ScoreKind, count: int, options: FileOptions, where: str) -> Decision:
+    """One class, or the tags that the options ask for. Raises UsageError where the scores are not a tag's each."""
+    if options.task != "multi-label":
+        return Decision()
+    if kind != "independent":
+        raise UsageError(
+            f"{where} chooses one of {count} classes ({_CHOICES[kind]}), so tags do not follow from its scores. Leave "
+            "out --task multi-label, or give a file that ends in a sigmoid for each tag"
+        )
+    least = options.threshold or (_TAG_THRESHOLD,)
+    if len(least) not in (1, count):
+        raise UsageError(f"--threshold takes one number, or one for each of the {count} tags, got {len(least)}")
+    return Decision("multi-label", least * count if len(least) == 1 else least)
 
 
 def _labels(labels: tuple[str, ...] | None, count: int, options: FileOptions, where: str) -> tuple[str, ...]:

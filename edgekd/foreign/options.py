@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from edgekd.errors import UsageError
 from edgekd.models.pixel_settings import Three
+from edgekd.task import Task
 from edgekd.teacher.settings import InputSettings
 
 PIXEL_HINT = (
@@ -52,6 +54,16 @@ class FileOptions(InputSettings):
 
     crop: Literal["whole", "center"] = "whole"
     """The part of a photo that the model is shown."""
+    task: Task | None = None
+    """What its answer is: one class (the default), or any number of tags, for scores that are independent."""
+    threshold: tuple[float, ...] = ()
+    """From which probability a tag is given: one number, or one a class; unset, 0.5."""
+
+    @model_validator(mode="after")
+    def _threshold_is_of_tags(self) -> FileOptions:
+        if self.threshold and self.task != "multi-label":
+            raise UsageError("--threshold is the probability from which a tag is given. Add --task multi-label")
+        return self
 
     @property
     def stated(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -52,6 +52,37 @@ class Decision:
         is_rejected = self.reject_below is not None and row[top] < self.reject_below
         return Answer(() if is_rejected or labels[top] == self.none_label else (labels[top],))
 
+    def has_rule_of(self, other: Decision) -> bool:
+        """Whether the same probabilities give the same answers by both, however they were calibrated."""
+        return replace(self, calibration=None) == replace(other, calibration=None)
+
+    def distance_to(self, answer: Answer, probabilities: NDArray[np.floating], labels: Sequence[str]) -> float:
+        """By how much a probability [C] of ``labels`` would have to change at least for ``answer`` to follow.
+
+        That is to a threshold, or half the way to another label, where both may change. 0 where they give the answer or
+        stand exactly at it, infinite where none would.
+        """
+        row = np.asarray(probabilities, np.float64)
+        if self.task == "multi-label":
+            wrong = set(self.decide(row, labels).labels) ^ set(answer.labels)
+            if not wrong <= set(labels):
+                return math.inf
+            gaps = [
+                abs(p - least) for label, p, least in zip(labels, row, self.thresholds, strict=True) if label in wrong
+            ]
+            return float(np.max(gaps, initial=0.0))
+        top = float(row.max())
+        if answer.is_none:
+            ways = [] if self.reject_below is None else [top - self.reject_below]
+            if self.none_label is not None:
+                ways.append((top - row[labels.index(self.none_label)]) / 2)
+            return max(0.0, float(np.min(ways, initial=math.inf)))
+        if len(answer.labels) > 1 or answer.labels[0] not in labels or answer.labels[0] == self.none_label:
+            return math.inf
+        probability = float(row[labels.index(answer.labels[0])])
+        least = probability if self.reject_below is None else self.reject_below
+        return float(np.max([(top - probability) / 2, least - probability, 0.0]))
+
     def as_json(self) -> dict[str, Any]:
         """The rule as the record holds it; keys without a value are left out."""
         value: dict[str, Any] = {"task": self.task}
@@ -89,3 +120,12 @@ class Decision:
             none_label,
             value.get("calibration"),
         )
+
+
+def least_float32(threshold: float) -> np.float32:
+    """The smallest float32 that is at least ``threshold``.
+
+    A probability, which is a float32, is below one exactly where it is below the other.
+    """
+    nearest = np.float32(threshold)
+    return nearest if float(nearest) >= threshold else np.nextafter(nearest, np.float32(np.inf))

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekd.errors import DataError, UsageError
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Answer
 from edgekd.golden.make import runtime_name
 from edgekd.golden.manifest import GoldenManifest, GoldenVector, read_file, read_manifest, read_probabilities
 from edgekd.preprocess import decode, resize
@@ -25,7 +26,8 @@ class GoldenCheck:
     """How many of ``count`` vectors were equal; the names of those that were not.
 
     ``probabilities_judged`` is False for a file of another precision than that of the vectors: its differences are
-    counted and measured, but do not fail the check.
+    counted and measured, but do not fail the check. Near ties, no further than ``tolerance`` from the other answer, are
+    not among ``answers_differ``; ``answers_judged`` is also False for a file that decides by another rule.
     """
 
     count: int
@@ -36,12 +38,20 @@ class GoldenCheck:
     largest_difference: float
     tolerance: float
     probabilities_judged: bool
+    answers_differ: tuple[str, ...] = ()
+    answers_judged: bool = True
 
     @property
     def passed(self) -> bool:
-        """Every input equal, and every probability within the tolerance where it is judged."""
-        probabilities_differ = self.probabilities_differ if self.probabilities_judged else ()
-        return not (self.pixels_differ or self.input_differs or probabilities_differ)
+        """Every input equal, and every probability within the tolerance and every answer where they are judged."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the vectors that fail the check, sorted."""
+        probabilities = self.probabilities_differ if self.probabilities_judged else ()
+        answers = self.answers_differ if self.answers_judged else ()
+        return tuple(sorted({*self.pixels_differ, *self.input_differs, *probabilities, *answers}))
 
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
@@ -80,9 +90,10 @@ def check_golden(
     runner = open_runner(artifact)
     rows = []
     for number, vector in enumerate(manifest.vectors):
-        rows.append((vector.name, _compare(runner, folder, vector)))
+        rows.append((vector.name, _compare(runner, folder, vector, manifest.answer_of(vector))))
         if progress:
             progress(number + 1, len(manifest.vectors))
+    same_precision = artifact.precision == manifest.artifact.precision
     return GoldenCheck(
         count=len(rows),
         pixels_differ=tuple(name for name, row in rows if not row.pixels),
@@ -91,7 +102,9 @@ def check_golden(
         top_differs=tuple(name for name, row in rows if not row.top),
         largest_difference=max(row.difference for _, row in rows),
         tolerance=tolerance,
-        probabilities_judged=artifact.precision == manifest.artifact.precision,
+        probabilities_judged=same_precision,
+        answers_differ=tuple(name for name, row in rows if not row.distance <= tolerance),
+        answers_judged=same_precision and artifact.decision.has_rule_of(manifest.rule),
     )
 
 
@@ -101,9 +114,10 @@ class _Row:
     input: bool
     top: bool
     difference: float
+    distance: float
 
 
-def _compare(runner: Runner, folder: Path, vector: GoldenVector) -> _Row:
+def _compare(runner: Runner, folder: Path, vector: GoldenVector, answer: Answer) -> _Row:
     artifact = runner.artifact
     pixels = decode(read_file(folder, vector.photo), vector.photo.file).pixels
     image = resize(pixels, artifact.preprocessing)
@@ -115,6 +129,7 @@ def _compare(runner: Runner, folder: Path, vector: GoldenVector) -> _Row:
         input=hashlib.sha256(image.tobytes()).hexdigest() == vector.input.sha256,
         top=int(row.argmax()) == vector.top,
         difference=float(np.abs(row - expected).max()),
+        distance=artifact.decision.distance_to(answer, row, artifact.labels),
     )
 
 

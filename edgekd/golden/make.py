@@ -180,6 +180,7 @@ def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
         input=_write(folder, f"inputs/{source.name}.rgb", image.tobytes()),
         probabilities=_write(folder, f"probabilities/{source.name}.f32", row.astype(PROBABILITY).tobytes()),
         top=int(row.argmax()),
+        answer=runner.artifact.decision.decide(row, runner.artifact.labels).labels,
     )
 
 
@@ -194,7 +195,7 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
     text = _write(folder, SPECIFICATION, specification().encode())
     exact, quantized = artifact.precision == "int8" and artifact.feed is None, artifact.precision not in _FLOATS
     return GoldenManifest(
-        schema=1,
+        schema=2,
         artifact=GoldenArtifact(
             file=artifact.path.name,
             format=artifact.format,
@@ -212,6 +213,7 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
         ),
         vectors=tuple(vectors),
         feed=None if artifact.feed is None else _feed(artifact.feed),
+        decision=artifact.decision.as_json(),
     )
 
 

@@ -1,14 +1,19 @@
 """Golden vectors: a directory that any port of the preprocessing is tested against, photo by photo.
 
-The layout, schema 1. ``manifest.json`` lists everything else, with sizes in bytes and SHA-256:
+The layout, schema 2. ``manifest.json`` lists everything else, with sizes in bytes and SHA-256:
 
 - ``specification``: the file SPECIFICATION.md, and the version that it says.
 - ``artifact``: file name, format, precision and SHA-256 of the model, and the runtime that answered.
 - ``labels`` in the order of the probabilities, and ``preprocessing``: height, width, crop, resize, version.
+- ``decision``: how an answer follows from the probabilities, each compared as a 64-bit float. ``task`` single-label:
+  the first of the most probable labels is the answer; none of these where it is ``none_label``, or where its
+  probability is below ``reject_below``; both keys may be absent. ``task`` multi-label: every label whose probability is
+  at least its number in ``thresholds``, of which there are as many as labels.
 - ``tolerance``: how far a probability may be off: ``same_runtime``, and ``other_runtime`` for any other format,
   version or processor. 1/256 is one quantum of a file that answers in integers. ``other_kernels``, for an int8 .tflite
   alone: what a runtime without XNNPACK may be off, whose kernels round every layer otherwise. It is twice what XNNPACK
-  and TFLite's own kernels differ by on these photos. A class may change where its lead over the other is no more.
+  and TFLite's own kernels differ by on these photos. A class may change where its lead over the other is no more, and
+  a tag, or none of these, where the probability is no further from its threshold.
 - ``feed``, for another tool's model alone: what becomes of the input tensor's pixels before they are fed. Pixel x of a
   channel is ``scale * x + shift`` in float32, in the order of ``channels``; where ``quantum`` is not null the input
   holds ``round(value / quantum) + zero_point``, clipped to ``dtype``; ``layout`` nchw puts channels first.
@@ -20,11 +25,15 @@ The layout, schema 1. ``manifest.json`` lists everything else, with sizes in byt
     and ``height``. ``file`` is null where it would be larger than 64 KiB: compare the SHA-256.
   - ``input``: the input tensor after steps 4 and 5, height x width x 3 bytes.
   - ``probabilities``: one little-endian float32 a label; ``top`` is the index of the largest.
+  - ``answer``: the labels that ``decision`` gives for them, in the order of ``labels``. Empty: none of these.
 
-A port is right if every input tensor is equal byte for byte; ``pixels`` says whether the decoder or the resize is to
-blame where one is not. A format that a port does not read (a browser reads no TIFF) is best counted and named.
-Decoders that come with a platform like to turn the photo, to convert it by its colour profile, to premultiply alpha,
-to keep 8 of 16 bits by another rule and to enlarge chroma unsmoothed: each has a vector here that shows it.
+A directory of schema 1 has neither ``decision`` nor ``answer``: the label of ``top`` is the answer.
+
+A port is right if every input tensor is equal byte for byte, and every answer but those of near ties; ``pixels`` says
+whether the decoder or the resize is to blame where one is not. A format that a port does not read (a browser reads no
+TIFF) is best counted and named. Decoders that come with a platform like to turn the photo, to convert it by its colour
+profile, to premultiply alpha, to keep 8 of 16 bits by another rule and to enlarge chroma unsmoothed: each has a vector
+here that shows it.
 """
 
 from __future__ import annotations
@@ -33,13 +42,14 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgekd.errors import DataError
+from edgekd.formats.decision import Answer, Decision
 from edgekd.preprocess import Preprocessing
 from edgekd.storage import read_regular_file
 
@@ -92,6 +102,7 @@ class GoldenVector(_Record):
     input: GoldenFile
     probabilities: GoldenFile
     top: int = Field(ge=0)
+    answer: tuple[str, ...] | None = None
 
     def files(self) -> Iterator[GoldenFile]:
         """Every file of this vector that is in the directory."""
@@ -145,7 +156,7 @@ class SpecificationFile(GoldenFile):
 class GoldenManifest(_Record):
     """Everything that is in a directory of golden vectors."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[1, 2] = Field(alias="schema")
     artifact: GoldenArtifact
     labels: tuple[str, ...] = Field(min_length=1)
     preprocessing: Preprocessing
@@ -153,6 +164,30 @@ class GoldenManifest(_Record):
     tolerance: Tolerance
     vectors: tuple[GoldenVector, ...] = Field(min_length=1)
     feed: GoldenFeed | None = None
+    decision: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _answers_follow(self) -> GoldenManifest:
+        has_answers = {vector.answer is not None for vector in self.vectors}
+        if {self.decision is not None, *has_answers} != {self.schema_ == 2}:
+            raise ValueError("schema 2 has a decision, and an answer in each vector; schema 1 has neither")
+        unknown = {label for vector in self.vectors for label in vector.answer or ()} - set(self.labels)
+        if unknown:
+            raise ValueError(f"an answer has {sorted(unknown)[0]!r}, which is not one of the labels")
+        try:
+            Decision.from_json(self.decision, self.labels)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"decision is not a rule: {error}") from None
+        return self
+
+    @property
+    def rule(self) -> Decision:
+        """How answers follow from probabilities; in schema 1 it is the most probable label."""
+        return Decision.from_json(self.decision, self.labels)
+
+    def answer_of(self, vector: GoldenVector) -> Answer:
+        """What the model said of one photo. Raises IndexError where ``top`` is not one of the labels."""
+        return Answer((self.labels[vector.top],) if vector.answer is None else vector.answer)
 
     def files(self) -> Iterator[GoldenFile]:
         """Every file of the directory but the manifest."""
@@ -168,10 +203,10 @@ def read_manifest(folder: str | os.PathLike[str]) -> GoldenManifest:
         folder: A directory that ``make_golden`` wrote.
 
     Returns:
-        Its record: the model, the labels, the preprocessing, the tolerances and the vectors.
+        Its record: the model, the labels, the preprocessing, the decision, the tolerances and the vectors.
 
     Raises:
-        DataError: It is missing, or is not a manifest of schema 1.
+        DataError: It is missing, or is not a manifest of schema 1 or 2.
 
     Example:
         >>> len(read_manifest("golden").vectors)  # doctest: +SKIP
@@ -189,7 +224,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> GoldenManifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(
-            f"{path} is not a manifest of golden vectors of schema 1: {where}: {first['msg']}. Make the vectors again"
+            f"{path} is not a manifest of golden vectors of schema 1 or 2: {where}: {first['msg']}. "
+            "Make the vectors again"
         ) from None
 
 

@@ -33,6 +33,7 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
         "inputs": [tensor(network.values[key]) for key in network.inputs],
         "outputs": [tensor(network.values[key]) for key in network.outputs],
         "labels": None if description.labels is None else list(description.labels),
+        "decision": None if description.decision is None else description.decision.as_json(),
         "described_by": description.source,
         "preprocessing": description.preprocessing,
         "provenance": description.provenance,

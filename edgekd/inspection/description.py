@@ -14,6 +14,8 @@ from typing import Any
 import flatbuffers
 from flatbuffers import number_types
 
+from edgekd.formats.decision import Decision
+
 _MAX_LABELS_BYTES = 4 << 20
 _LABEL_FILES = (2, 3)  # TENSOR_AXIS_LABELS and TENSOR_VALUE_LABELS
 _NORMALIZATION = 1
@@ -36,7 +38,10 @@ class Normalization:
 
 @dataclass(frozen=True)
 class Description:
-    """``source`` of labels and preprocessing is "edgekd record", "TFLite metadata", "metadata_props" or None."""
+    """``source`` of labels and preprocessing is "edgekd record", "TFLite metadata", "metadata_props" or None.
+
+    ``decision`` is that of the record, None for another tool's file.
+    """
 
     labels: tuple[str, ...] | None = None
     source: str | None = None
@@ -44,18 +49,21 @@ class Description:
     provenance: dict[str, Any] = field(default_factory=dict)
     normalization: Normalization | None = None
     has_metadata: bool = False
+    decision: Decision | None = None
 
 
 def describe_record(record: Mapping[str, Any], normalization: Normalization | None) -> Description:
-    """Read the record that edgekd writes into its files."""
-    labels = record.get("labels")
+    """Read the record that edgekd writes into its files. Raises KeyError, TypeError, ValueError."""
+    named = record.get("labels")
+    labels = tuple(str(label) for label in named) if isinstance(named, list) else None
     return Description(
-        labels=tuple(str(label) for label in labels) if isinstance(labels, list) else None,
+        labels=labels,
         source="edgekd record",
         preprocessing={**_table(record.get("preprocessing")), "range_in_graph": record.get("range_in_graph")},
         provenance={"made by": "edgekd", "precision": record.get("precision"), **_table(record.get("provenance"))},
         normalization=normalization,
         has_metadata=True,
+        decision=Decision.from_json(record.get("decision"), labels or ()),
     )
 
 

@@ -16,7 +16,7 @@ from edgekd import processes
 from edgekd.errors import ArtifactError
 from edgekd.formats import artifact, onnx_file, ort_file, tflite_file
 from edgekd.inspection import description, from_onnx, from_tflite, micro_child, xnnpack
-from edgekd.inspection.description import Description
+from edgekd.inspection.description import Description, Normalization
 from edgekd.inspection.ending import parameters_of
 from edgekd.inspection.lint.finding import Finding, Subject
 from edgekd.inspection.lint.rules import lint
@@ -101,7 +101,7 @@ def _tflite(path: Path, content: bytes, run: bool, shapes: Shapes | None) -> Ins
     record = graph.metadata.get(artifact.TFLITE_RECORD)
     ours = _check_ours(path, content, record is not None)
     if ours and record is not None:
-        about = description.describe_record(_record(path, record), about.normalization)
+        about = _describe_record(path, record, about.normalization)
     network = from_tflite.network(graph)
     result = _probe(path, "tflite", network, run, shapes) if run else Probe()
     if result.sizes:
@@ -122,7 +122,7 @@ def _onnx(path: Path, content: bytes, run: bool, shapes: Shapes | None) -> Inspe
     record = graph.metadata.get(artifact.ONNX_RECORD)
     ours = _check_ours(path, content, record is not None)
     if ours and record is not None:
-        about = description.describe_record(_record(path, record.encode()), None)
+        about = _describe_record(path, record.encode(), None)
     else:
         about = description.describe_onnx(graph.metadata, graph.producer)
     result = _probe(path, "onnx", from_onnx.network(graph), run, shapes)
@@ -222,6 +222,13 @@ def _check_ours(path: Path, content: bytes, has_record: bool) -> bool:
         return False
     artifact.check_seal(content, str(path))
     return True
+
+
+def _describe_record(path: Path, text: bytes, normalization: Normalization | None) -> Description:
+    try:
+        return description.describe_record(_record(path, text), normalization)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} has an invalid record ({error}). Export it again") from None
 
 
 def _record(path: Path, text: bytes) -> dict[str, Any]:

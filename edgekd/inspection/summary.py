@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from edgekd.formats.decision import Decision
 from edgekd.inspection.inspect_file import Inspection
 from edgekd.inspection.lint.inputs import pixel_limits
 from edgekd.inspection.lint.labels import is_classifier
@@ -92,7 +93,22 @@ def _classes(inspection: Inspection) -> list[str]:
         return []
     sizes = [size for size in (inspection.network.values[inspection.network.outputs[0]].shape or ())[1:] if size != 1]
     count = sizes[0] if sizes else 2
-    return [f"{count:,} classes" if isinstance(count, int) and count > 0 else "classes"]
+    decision = inspection.description.decision or Decision()
+    name = "tags" if decision.task == "multi-label" else "classes"
+    named = f"{count:,} {name}" if isinstance(count, int) and count > 0 else name
+    rule = describe_rule(decision)
+    return [f"{named} ({rule})" if rule else named]
+
+
+def describe_rule(decision: Decision) -> str:
+    """When a file gives a tag, or no class; empty where it always gives its most probable class."""
+    if decision.task == "multi-label":
+        low, high = min(decision.thresholds), max(decision.thresholds)
+        return f"each given from {low:.4g}" if low == high else f"each given from its own {low:.4g} to {high:.4g}"
+    rules = [] if decision.reject_below is None else [f"none of them below {decision.reject_below:.4g}"]
+    if decision.none_label is not None:
+        rules.append(f'"{decision.none_label}" is none of the others')
+    return ", ".join(rules)
 
 
 def _work(macs: int, unknown: list[str], network: Network) -> str:

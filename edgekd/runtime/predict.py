@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekd.errors import DecodeError
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Answer
 from edgekd.photo_input import shrink
 from edgekd.photo_pixels import open_photo
 from edgekd.preprocess import MAX_BYTES
@@ -22,9 +23,11 @@ PathText = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class that a file predicts for one photo; ``notes`` say what was unusual about the photo's file.
+    """What a file predicts for one photo; ``notes`` say what was unusual about the photo's file.
 
-    ``probability`` is that of ``label``, ``probabilities`` are those of all labels (0 to 1).
+    ``label`` is the most probable class and ``probability`` its own; ``probabilities`` are those of all labels (0 to
+    1). ``answer`` is what follows from them by the file's own decision: the label, tags, or none of these. An app acts
+    by it.
     """
 
     path: Path
@@ -32,6 +35,7 @@ class Prediction:
     probability: float
     probabilities: dict[str, float] = field(repr=False)
     notes: tuple[str, ...] = ()
+    answer: Answer = field(kw_only=True)
 
 
 def predict(
@@ -52,8 +56,8 @@ def predict(
         ArtifactError: The file cannot be opened or was changed.
 
     Example:
-        >>> predict("student.int8.tflite", "photo.jpg")[0].label  # doctest: +SKIP
-        'red'
+        >>> predict("student.int8.tflite", "photo.jpg")[0].answer.labels  # doctest: +SKIP
+        ('red',)
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
     photos = [paths] if isinstance(paths, (str, os.PathLike)) else paths
@@ -68,5 +72,8 @@ def predict(
         row = runner.run(shrink(photo, opened.preprocessing)[np.newaxis])[0]
         best = int(row.argmax())
         by_label = {label: float(value) for label, value in zip(opened.labels, row, strict=True)}
-        predictions.append(Prediction(path, opened.labels[best], float(row[best]), by_label, photo.notes))
+        answer = opened.decision.decide(row, opened.labels)
+        predictions.append(
+            Prediction(path, opened.labels[best], float(row[best]), by_label, photo.notes, answer=answer)
+        )
     return predictions

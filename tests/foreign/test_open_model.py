@@ -9,11 +9,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 import edgekd
+from edgekd.cli.model_options import read_thresholds
 from edgekd.errors import ArtifactError, ModelError, UsageError
 from edgekd.foreign import FileOptions, PlainModel, open_any, open_model
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.formats.pixels import Feed, Pixels, of_mean_std
 from edgekd.golden import check_golden, make_golden
 from edgekd.golden.manifest import read_manifest
@@ -154,3 +157,33 @@ def test_a_quantized_file_that_takes_bytes_is_fed_as_ours_are() -> None:
     assert google.takes_bytes and Feed(Pixels(), "uint8").takes_bytes and Feed(Pixels(), "float32").takes_bytes
     assert not Feed(of_mean_std(127.5, 127.5, ""), "float32").takes_bytes
     assert not Feed(Pixels(bgr=True), "uint8").takes_bytes and not Feed(Pixels(), "int8").takes_bytes
+
+
+def test_the_scores_of_a_sigmoid_each_are_tags_where_that_is_said(tmp_path: Path) -> None:
+    path = classifier(tmp_path / "m.onnx", ("Sigmoid", ["logits"], "scores"))
+    assert open_model(path, UNIT).decision == Decision()
+    tags = UNIT.model_copy(update={"task": "multi-label"})
+    assert open_model(path, tags).decision == Decision("multi-label", (0.5, 0.5, 0.5))
+    opened = open_model(path, tags.model_copy(update={"threshold": (0.4, 0.5, 0.6)}))
+    Image.new("RGB", (8, 8), (200, 90, 20)).save(tmp_path / "photo.png")
+    (one,) = edgekd.predict(opened, tmp_path / "photo.png")
+    assert one.answer.labels == tuple(
+        label for label, least in zip(opened.labels, (0.4, 0.5, 0.6), strict=True) if one.probabilities[label] >= least
+    )
+    make_golden(opened, tmp_path / "golden")
+    assert (
+        read_manifest(tmp_path / "golden").rule == opened.decision and check_golden(opened, tmp_path / "golden").passed
+    )
+
+
+def test_tags_do_not_follow_from_a_choice(tmp_path: Path) -> None:
+    tags = UNIT.model_copy(update={"task": "multi-label"})
+    with pytest.raises(UsageError, match=r"chooses one of 3 classes \(its scores sum to 1\), so tags do not follow"):
+        open_model(classifier(tmp_path / "m.onnx", SOFTMAX), tags)
+    with pytest.raises(UsageError, match="Add --task multi-label"):
+        FileOptions(threshold=(0.5,))
+    path = classifier(tmp_path / "s.onnx", ("Sigmoid", ["logits"], "scores"))
+    with pytest.raises(UsageError, match="one number, or one for each of the 3 tags, got 2"):
+        open_model(path, tags.model_copy(update={"threshold": (0.4, 0.5)}))
+    with pytest.raises(UsageError, match="probabilities from 0 to 1"):
+        read_thresholds("0.5;0.6")

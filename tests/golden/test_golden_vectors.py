@@ -59,7 +59,7 @@ def test_every_vector_is_what_the_definition_gives(exported: dict[str, Artifact]
     artifact = exported["int8.tflite"]
     manifest = json.loads((made / "manifest.json").read_text())
     runner = open_runner(artifact)
-    assert manifest["schema"] == 1 and manifest["labels"] == list(artifact.labels)
+    assert manifest["schema"] == 2 and manifest["labels"] == list(artifact.labels)
     assert manifest["artifact"]["sha256"] == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
     kernels = manifest["tolerance"].pop("other_kernels")
     assert manifest["tolerance"] == {"other_runtime": 1 / 256, "same_runtime": 0.0}
@@ -184,6 +184,49 @@ def test_a_damaged_directory_is_an_error_that_names_the_file(exported: dict[str,
         check_golden(artifact, spoiled / "inputs")
 
 
+def read_as_schema_1(folder: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["schema"] = 1
+        del manifest["decision"]
+        for vector in manifest["vectors"]:
+            del vector["answer"]
+
+    edit(folder, change)
+
+
+def test_vectors_without_answers_are_read_as_before(
+    exported: dict[str, Artifact], decided: dict[str, Artifact], spoiled: Path
+) -> None:
+    read_as_schema_1(spoiled)
+    result = check_golden(exported["int8.tflite"], spoiled)
+    assert result.passed and result.answers_judged and not result.answers_differ
+    manifest = read_manifest(spoiled)
+    assert [manifest.answer_of(one).labels for one in manifest.vectors[:2]] == [
+        (manifest.labels[one.top],) for one in manifest.vectors[:2]
+    ]
+    # The same probabilities, of which this file refuses some: it decides by another rule, and that is said.
+    other = check_golden(decided["reject.int8.tflite"], spoiled)
+    assert other.passed and other.answers_differ and not other.answers_judged
+
+
+@pytest.mark.parametrize("kind", ["tags", "reject"])
+def test_answers_are_written_and_checked(decided: dict[str, Artifact], tmp_path: Path, kind: str) -> None:
+    artifact = decided[f"{kind}.int8.tflite"]
+    manifest = make_golden(artifact, tmp_path / "golden")
+    written = json.loads((tmp_path / "golden/manifest.json").read_text())
+    assert written["decision"] == artifact.decision.as_json()
+    assert len({tuple(vector["answer"]) for vector in written["vectors"]}) >= 3
+    assert any(vector["answer"] == [] for vector in written["vectors"])
+    for name in ("int8.tflite", "int8.onnx"):
+        result = check_golden(decided[f"{kind}.{name}"], tmp_path / "golden")
+        assert result.passed and result.answers_judged and result.answers_differ == ()
+    first = manifest.vectors[0]
+    others = [label for label in artifact.labels if label not in (first.answer or ())]
+    edit(tmp_path / "golden", lambda m: m["vectors"][0].update(answer=others[-1:]))
+    wrong = check_golden(artifact, tmp_path / "golden")
+    assert not wrong.passed and wrong.failed == wrong.answers_differ == (first.name,)
+
+
 @pytest.mark.parametrize("file", ["/etc/passwd", "../x", "a/../../x", "a\\..\\x"])
 def test_a_manifest_stays_inside_its_directory(spoiled: Path, file: str) -> None:
     edit(spoiled, lambda manifest: manifest["vectors"][0]["photo"].update(file=file))
@@ -194,11 +237,16 @@ def test_a_manifest_stays_inside_its_directory(spoiled: Path, file: str) -> None
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(schema=2),
+        lambda m: m.update(schema=3),
+        lambda m: m.update(schema=1),
         lambda m: m.update(extra=1),
         lambda m: m.pop("labels"),
         lambda m: m["vectors"].clear(),
         lambda m: m["vectors"][0]["input"].update(sha256="x"),
+        lambda m: m["vectors"][0].pop("answer"),
+        lambda m: m["vectors"][0].update(answer=["snow"]),
+        lambda m: m["decision"].pop("task"),
+        lambda m: m["decision"].update(task="multi-label", thresholds=[0.5]),
     ],
 )
 def test_a_foreign_manifest_is_refused(spoiled: Path, change: Callable[[dict[str, Any]], None]) -> None:

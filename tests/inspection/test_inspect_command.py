@@ -13,6 +13,7 @@ KEYS = {
     "schema", "file", "format", "size_bytes", "sha256", "made_by_edgekd", "versions", "subgraphs", "inputs", "outputs",
     "labels", "described_by", "preprocessing", "provenance", "ops", "layers", "totals", "xnnpack", "onnxruntime_ops",
     "ran", "findings", "summary", "parameters", "activation_bytes", "micro_arena_bytes", "heaviest",
+    "decision",
 }  # fmt: skip
 
 

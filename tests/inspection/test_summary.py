@@ -11,10 +11,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from subjects import FOREIGN, inspected
 
+from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.inspection import inspect_file, to_json
 from edgekd.inspection.memory import plan_activations
 from edgekd.inspection.network import Network, Op, Value
-from edgekd.inspection.summary import summarize
+from edgekd.inspection.summary import describe_rule, summarize
 
 
 def chain(*types: str) -> Network:
@@ -83,3 +85,14 @@ def test_branches_loops_and_recurrent_layers_are_counted(tmp_path: Path) -> None
     assert counts == {"If": 4 * 8, "LSTM": 5 * (12 * 2 + 12 * 3), "Einsum": 4 * 6}
     assert inspection.parameters == 4 * 2 + 4 * 8 + 12 * 2 + 12 * 3 + 4 * 6
     assert inspection.ran and not [f for f in inspection.findings if f.severity == "error"]
+
+
+def test_the_sentence_says_how_the_file_decides(decided: dict[str, Artifact], exported: dict[str, Artifact]) -> None:
+    said = {name: summarize(inspect_file(one.path, run=False)) for name, one in {**decided, **exported}.items()}
+    assert ", 3 tags (each given from its own 0.5 to 0.85), " in said["tags.int8.tflite"]
+    assert ", 3 tags (each given from its own 0.5 to 0.85), " in said["tags.float32.onnx"]
+    rule = ', 3 classes (none of them below 0.6, "kerb & gutter" is none of the others), '
+    assert rule in said["reject.int8.tflite"] and ", 3 classes, " in said["int8.tflite"]
+    assert describe_rule(Decision("multi-label", (0.5, 0.5))) == "each given from 0.5"
+    told = to_json(inspect_file(decided["tags.int8.onnx"].path, run=False))["decision"]
+    assert told == decided["tags.int8.onnx"].decision.as_json()

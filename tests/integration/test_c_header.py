@@ -7,9 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekd.export.c_array import CArray, write_c_array
+from edgekd.formats.decision import least_float32
 
 CHECK = r"""
 #include <stdint.h>
@@ -93,20 +95,72 @@ def test_the_compiled_bytes_are_the_files(
 
 
 def test_the_example_compiles_as_cpp_against_the_interface_it_uses(made: CArray, tmp_path: Path) -> None:
+    assert run_example(made, tmp_path) == f"kerb & gutter (arena used: {made.arena_bytes} bytes)\n"
+
+
+def run_example(made: CArray, folder: Path) -> str:
+    """What the example prints that was written to a folder, compiled against the stand-in of its library."""
     cpp, gcc = compiler("g++"), compiler("gcc")
     text = made.example.read_text()
     methods = {line.split("resolver.")[1].split("(")[0] for line in text.splitlines() if "resolver.Add" in line}
-    micro = tmp_path / "tensorflow/lite/micro"
-    micro.mkdir(parents=True)
+    micro = folder / "tensorflow/lite/micro"
+    micro.mkdir(parents=True, exist_ok=True)
     for name, content in STUBS.items():
         adds = "".join(f"TfLiteStatus {method}() {{ ++added; return kTfLiteOk; }}\n" for method in sorted(methods))
         (micro / name).write_text(content.replace("METHODS", adds))
-    (tmp_path / "tensorflow/lite/schema").mkdir()
-    (tmp_path / "tensorflow/lite/schema/schema_generated.h").write_text("")
-    subprocess.run([gcc, "-std=c11", "-c", str(made.source), "-o", "model.o"], cwd=tmp_path, check=True, timeout=120)
+    (folder / "tensorflow/lite/schema").mkdir(exist_ok=True)
+    (folder / "tensorflow/lite/schema/schema_generated.h").write_text("")
+    subprocess.run([gcc, "-std=c11", "-c", str(made.source), "-o", "model.o"], cwd=folder, check=True, timeout=120)
     subprocess.run(
         [cpp, "-std=c++17", *WARNINGS, "-I", ".", str(made.example), "model.o", "-o", "example"],
-        cwd=tmp_path, check=True, timeout=120,
+        cwd=folder, check=True, timeout=120,
     )  # fmt: skip
-    done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == f"kerb & gutter (arena used: {made.arena_bytes} bytes)\n"
+    return subprocess.run([str(folder / "example")], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+DECIDE = r"""
+#include <stdio.h>
+#include "{name}.h"
+
+int main(void) {{
+  float row[{upper}_CLASSES];
+  while (fread(row, sizeof row, 1, stdin) == 1) {{
+    int answer[{upper}_CLASSES];
+    const int count = {name}_decide(row, answer);
+    for (int i = 0; i < count; ++i) printf("%d ", answer[i]);
+    printf("\n");
+  }}
+  return 0;
+}}
+"""
+
+
+@pytest.mark.parametrize("kind", ["tags", "reject"])
+def test_the_compiled_decision_is_the_files(decided: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    artifact = decided[f"{kind}.int8.tflite"]
+    made = write_c_array(artifact, tmp_path)
+    (tmp_path / "decide.c").write_text(DECIDE.format(name=made.name, upper=made.name.upper()))
+    argv = [compiler("gcc"), "-std=c11", *WARNINGS, "decide.c", made.source.name, "-o", "decide"]
+    subprocess.run(argv, cwd=tmp_path, check=True, timeout=120)
+    rows = np.random.default_rng(0).uniform(size=(500, len(artifact.labels))).astype(np.float32)
+    # At the thresholds themselves and next to them, and ties.
+    zero, one = np.float32(0), np.float32(1)
+    for number, least in enumerate(artifact.decision.thresholds or (0.6, 0.6, 0.6)):
+        edge = least_float32(least)
+        rows[3 * number : 3 * number + 3, number] = edge, np.nextafter(edge, zero), np.nextafter(edge, one)
+    rows[9] = 0.7
+    done = subprocess.run([str(tmp_path / "decide")], input=rows.tobytes(), capture_output=True, check=True, timeout=60)
+    answers = [tuple(artifact.labels[int(word)] for word in line.split()) for line in done.stdout.decode().splitlines()]
+    assert answers == [artifact.decision.decide(row, artifact.labels).labels for row in rows]
+    assert () in answers and len(set(answers)) >= 3
+
+
+def test_a_file_without_a_rule_is_written_as_before(made: CArray) -> None:
+    assert "decide" not in made.header.read_text() + made.source.read_text() + made.example.read_text()
+
+
+def test_the_example_says_the_answer(decided: dict[str, Any], tmp_path: Path) -> None:
+    """The interpreter of the stand-in gives 0, 1, 0."""
+    for kind, said in (("tags", "kerb & gutter"), ("reject", "none of these")):
+        made = write_c_array(decided[f"{kind}.int8.tflite"], tmp_path)
+        assert run_example(made, tmp_path) == f"{said} (arena used: {made.arena_bytes} bytes)\n"
