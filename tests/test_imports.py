@@ -41,6 +41,7 @@ LAYERS = (
     ("bench",),
     ("core_time",),
     ("report",),
+    ("demo",),
     ("recipe",),
     ("pipeline", "doctor"),
     ("cli", "__main__"),
