@@ -25,7 +25,9 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
-    metrics, quiet, task            intervals; silent libraries; one label a photo, or tags
+    quiet, task                     silent libraries; one label a photo, or tags
+    metrics, tag_metrics            intervals of what is said of labels, and of tags
+    tag_randomization, scoring      a test of two models' tags; how models of either task are judged
     scale/        executors for independent tasks (in-process or Ray), and where their files are
     data/         reading photos and labels, duplicates, splits, seeded views
     formats/      exported files, read without a runtime
@@ -37,6 +39,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     soft_targets/ stored logits: computing, joining
     students/     cnn, slice, the user's                      distill/     objectives, a file each, and their binding
     quantize/     float to integers: calibration, PTQ, QAT, the ladder of conversions, sparsity
+    decisions/    temperature, rejection and thresholds of a file, and its last op
     evaluation/   accuracy of any file, the teacher's gates   export/      writing .tflite, .onnx, .ort, C, Core ML
     accelerators/ the same answers on GPU and CPU, and a proof about half precision
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
@@ -46,8 +49,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     recipe/       what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
-    js/           preprocess in JavaScript, for browsers and Node
-    ../android_demo/      the app; two of its files port preprocess and artifact
+    js/           preprocess and decision in JavaScript, for browsers and Node
+    ../android_demo/      the app; two of its files port preprocess, artifact and decision
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
 quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``

@@ -54,7 +54,7 @@ def accuracy(truth: Labels, predicted: Labels) -> Interval:
     return wilson(int((right == true_labels).sum()), len(right))
 
 
-def wilson(successes: int, n: int) -> Interval:
+def wilson(successes: float, n: float) -> Interval:
     """``successes / n`` with Wilson's score interval."""
     share, z2 = successes / n, _Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)

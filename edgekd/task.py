@@ -14,5 +14,12 @@ METRICS: dict[Task, tuple[Metric, ...]] = {
     "single-label": ("accuracy", "balanced_accuracy"),
     "multi-label": ("mean_average_precision", "macro_f1"),
 }
+
+
+def metric_name(metric: str) -> str:
+    """``balanced_accuracy`` as words, ``macro_f1`` with a capital."""
+    return metric.replace("_", " ").replace("f1", "F1")
+
+
 # The class of photos that show none of the others, and what an answer without a class is called.
 NONE_LABEL = "none of these"

@@ -18,7 +18,8 @@ ROOT = Path(edgekd.__file__).parent
 # Each layer may import itself and what stands before it.
 LAYERS = (
     ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
-    ("storage", "processes", "quiet", "metrics", "progress", "section", "task"),
+    ("storage", "processes", "quiet", "progress", "section", "task"),
+    ("metrics", "tag_metrics", "tag_randomization", "scoring"),
     ("photo_formats", "photo_pixels", "photo_input", "preprocess"),
     ("scale",),
     ("data",),
@@ -34,6 +35,7 @@ LAYERS = (
     ("students",),
     ("distill",),
     ("quantize",),
+    ("decisions",),
     ("evaluation",),
     ("accelerators",),
     ("export",),

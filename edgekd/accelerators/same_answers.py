@@ -19,6 +19,7 @@ from edgekd.foreign.plain import PlainModel
 from edgekd.formats.artifact import Artifact
 from edgekd.inspection.network import INTEGERS_8, Network
 from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
+from edgekd.tag_metrics import decide_tags
 
 # What half precision (11 bits of a number), or another order of additions, may change of a score.
 _TIE = 2.0**-9
@@ -28,12 +29,21 @@ _SHARE = 2.0**-6
 
 @dataclass(frozen=True)
 class Flip:
-    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them."""
+    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them.
+
+    Of a file of tags it is the tag that differs most clearly, as the answer of the one that gives it and -1 as that of
+    the other; ``margin`` is the distance of the CPU's score from the tag's threshold.
+    """
 
     photo: int
     cpu: int
     accelerator: int
     margin: float
+
+    @property
+    def is_of_tag(self) -> bool:
+        """Whether only one of the two gives a tag."""
+        return -1 in (self.cpu, self.accelerator)
 
     @property
     def tied(self) -> bool:
@@ -97,9 +107,14 @@ class AcceleratorCheck:
         clear = max(self.flips, key=lambda flip: flip.margin)
         ties = sum(flip.tied for flip in self.flips)
         tied = f" ({ties} of them ties that rounding decides)" if ties else ""
+        score = (
+            f"CPU's score of a tag is {clear.margin:.3g} from its threshold"
+            if clear.is_of_tag
+            else f"CPU's score is {clear.margin:.3g} higher"
+        )
         return (
             f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
-            f"photo {clear.photo + 1}, where the CPU's score is {clear.margin:.3g} higher"
+            f"photo {clear.photo + 1}, where the {score}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -181,13 +196,11 @@ def _compare(
     # A file of a fixed batch is filled up with its last photo.
     ours, theirs = (_scores(model, network, one)[:photos_n] for one in (run, cpu))
     finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
-    answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
     is_plain = isinstance(model, PlainModel)
-    differs = (answers != expected) & finite & (not is_plain)
-    flips = tuple(
-        Flip(int(row), int(expected[row]), int(answers[row]), _margin(theirs[row], expected[row], answers[row]))
-        for row in np.flatnonzero(differs)
-    )
+    if not isinstance(model, PlainModel) and model.decision.task == "multi-label":
+        flips = _tag_flips(ours, theirs, finite, np.array(model.decision.thresholds))
+    else:
+        flips = _class_flips(ours, theirs, finite & (not is_plain))
     return AcceleratorCheck(
         file=model.path.name,
         accelerator=run.accelerator,
@@ -199,9 +212,33 @@ def _compare(
         flips=flips,
         not_finite=int((~finite).sum()),
         latency_ms=float(np.median(run.latency_ms)) if run.latency_ms and not _is_emulated(run) else None,
-        right=None if labels is None else int((answers == np.asarray(labels)[: len(answers)]).sum()),
+        right=None if labels is None else int((ours.argmax(axis=1) == np.asarray(labels)[: len(ours)]).sum()),
         share=max(_share(one, two) for one, two in pairs) if is_plain else None,
     )
+
+
+def _class_flips(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], compared: NDArray[np.bool_]
+) -> tuple[Flip, ...]:
+    answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
+    return tuple(
+        Flip(int(row), int(expected[row]), int(answers[row]), _margin(theirs[row], expected[row], answers[row]))
+        for row in np.flatnonzero((answers != expected) & compared)
+    )
+
+
+def _tag_flips(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], compared: NDArray[np.bool_], thresholds: NDArray[np.float64]
+) -> tuple[Flip, ...]:
+    """Photos of which a tag is decided otherwise, by scores [N, C]."""
+    differs = (decide_tags(ours, thresholds) != decide_tags(theirs, thresholds)) & compared[:, np.newaxis]
+    distances = np.where(differs, np.abs(theirs - thresholds), -1.0)
+    flips = []
+    for row in np.flatnonzero(differs.any(axis=1)):
+        tag = int(distances[row].argmax())
+        is_given = bool(decide_tags(theirs[row, tag], thresholds[tag]))
+        flips.append(Flip(int(row), *((tag, -1) if is_given else (-1, tag)), float(distances[row, tag])))
+    return tuple(flips)
 
 
 def _is_emulated(run: AcceleratorRun) -> bool:

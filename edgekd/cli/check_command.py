@@ -14,20 +14,27 @@ from edgekd.cli.model_options import model_options, open_classifier
 if TYPE_CHECKING:
     from edgekd.accelerators.half_precision import HalfPrecision
     from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.data.dataset import Dataset
+    from edgekd.evaluation.gates import ParityGates
     from edgekd.evaluation.rows import CheckRow
+    from edgekd.evaluation.tag_scores import TagScore
     from edgekd.formats.artifact import Artifact
+    from edgekd.metrics import Interval
 
 
 @click.command("check", epilog="Exit code 3 where a gate fails, such as a float op in an int8 file.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="A run, or photos: a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", help="Photos to use [test].")
 @click.option("--reference", type=click.Path(path_type=Path), help="The float32 file that it should agree with.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), help="Top-1 gate [none].")
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points below the reference [what chance explains].")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Accuracy gate [none].")
+@click.option("--min-map", type=click.FloatRange(0, 1), help="Gate on the mean average precision of tags [none].")
+@click.option("--min-f1", type=click.FloatRange(0, 1), help="Gate on the mean F1 of tags [none].")
 @click.option("--threads", type=click.IntRange(1), default=2, help="Threads of the runtime [2].")
 @accelerator_option
 @model_options()
@@ -36,12 +43,15 @@ def command(
     artifact: Path,
     data: Path | None,
     images: Path | None,
+    none: Path | None,
     strict: bool,
     split: str,
     reference: Path | None,
     min_agreement: float | None,
     max_drop: float | None,
     min_accuracy: float | None,
+    min_map: float | None,
+    min_f1: float | None,
     threads: int,
     accelerators: tuple[str, ...],
     as_json: bool,
@@ -68,9 +78,13 @@ def command(
     from edgekd.evaluation.score import score
 
     require_labels(opened)
-    dataset = open_photos(data, images, strict)
+    dataset = open_photos(data, images, strict, none=none, decision=opened.decision)
     warn_of_training_photos(opened, dataset, split)
-    gates = ParityGates(max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy)
+    gates = ParityGates(
+        max_accuracy_drop=max_drop, min_agreement=min_agreement, min_accuracy=min_accuracy,
+        min_mean_average_precision=min_map, min_macro_f1=min_f1,
+    )  # fmt: skip
+    _check_bounds(gates, dataset)
     float_file = None if reference is None else _open_reference(reference, opened, model)
     row = score(opened, dataset, split, reference=float_file, gates=gates, threads=threads)
     if not accelerators:
@@ -80,6 +94,21 @@ def command(
 
     row, checks, half = check_on_accelerators(row, opened, dataset, split, accelerators)
     finish([row], as_json, checks, half)
+
+
+_OPTIONS = {
+    "min_accuracy": "--min-accuracy", "min_mean_average_precision": "--min-map", "min_macro_f1": "--min-f1"
+}  # fmt: skip
+
+
+def _check_bounds(gates: ParityGates, dataset: Dataset) -> None:
+    """Raise UsageError for a bound that does not judge photos of this kind, before anything is run."""
+    from edgekd.errors import UsageError
+
+    if wrong := gates.floors_of_other_tasks(dataset.task):
+        tags = dataset.task == "multi-label"
+        kind, right = ("have tags", "--min-map or --min-f1") if tags else ("have one label each", "--min-accuracy")
+        raise UsageError(f"{', '.join(_OPTIONS[key] for key in wrong)}: these photos {kind}. Use {right} instead")
 
 
 def _refuse_accelerators(accelerators: tuple[str, ...]) -> None:
@@ -109,8 +138,13 @@ def finish(
         more = to_json(checks, half)
         print_json([row.to_json() | {"gates": [gate.to_json() for gate in row.gates]} | more for row in rows])
     else:
-        header = ("file", "size", "accuracy", "balanced accuracy", "agrees", "largest difference")
-        table(header, map(_cells, rows))
+        scores: tuple[str, ...] = ("accuracy", "balanced accuracy")
+        if any(row.tags for row in rows):
+            scores = ("mean average precision", "macro F1", "exact match")
+        table(("file", "size", *scores, "agrees", "largest difference"), map(_cells, rows))
+        for row in rows:
+            if row.tags is not None:
+                table(("tag", "threshold", "F1", "right", "extra", "missed"), map(_tag_cells, row.tags.by_tag))
         if checks:
             show_accelerators(checks)
         for row in rows:
@@ -124,10 +158,22 @@ def finish(
 def _cells(row: CheckRow) -> tuple[str, ...]:
     from edgekd.report import format as fmt
 
+    scores: tuple[Interval | None, ...] = (row.accuracy, row.balanced_accuracy)
+    if row.tags is not None:
+        scores = (row.tags.mean_average_precision, row.tags.macro_f1, row.tags.exact_match)
     return (
-        row.artifact, fmt.size(row.size_bytes), fmt.score(row.accuracy), fmt.score(row.balanced_accuracy),
+        row.artifact, fmt.size(row.size_bytes), *map(fmt.score, scores),
         fmt.percent(row.agreement.value) if row.agreement else fmt.DASH,
         fmt.DASH if row.largest_difference is None else f"{row.largest_difference:.3f}",
+    )  # fmt: skip
+
+
+def _tag_cells(score: TagScore) -> tuple[str, ...]:
+    from edgekd.report import format as fmt
+
+    return (
+        score.tag, f"{score.threshold:.3f}", fmt.score(score.f1), fmt.count(score.true_positives),
+        fmt.count(score.false_positives), fmt.count(score.false_negatives),
     )  # fmt: skip
 
 

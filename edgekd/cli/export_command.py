@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edgekd.cli.model_options import PIXEL_OPTIONS, model_options, read_pixels
 from edgekd.errors import UsageError
+from edgekd.task import Task
 
 if TYPE_CHECKING:
+    from edgekd.cli.export_job import DecideOptions
     from edgekd.data.dataset import Dataset
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
@@ -32,6 +34,8 @@ _COMPARED_PHOTOS = 16
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A run, or a folder a class, CSV or .npz.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
+@click.option("--task", type=click.Choice(get_args(Task)), help="One label a photo, or tags [as the photos look].")
 @click.option("--strict", is_flag=True, help="Make every finding about the photos an error.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @model_options(*PIXEL_OPTIONS)
@@ -63,6 +67,12 @@ _COMPARED_PHOTOS = 16
 @click.option(
     "--min-agreement", type=click.FloatRange(0, 1), help="Top-1 gate against float32 [none; 0.98 with --max-drop]."
 )
+@click.option("--calibrate", is_flag=True, help="Scale each file's probabilities to be as often right as they say.")
+@click.option("--reject", is_flag=True, help="Let files answer none of these where no class is likely enough.")
+@click.option(
+    "--keep", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of validation photos that --reject must keep [0.95].",
+)  # fmt: skip
 @click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
 @click.option("--import", "imports", multiple=True, help="Module of custom layers to import; this runs its code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -72,6 +82,8 @@ def command(
     formats: str,
     data: Path,
     images: Path | None,
+    none: Path | None,
+    task: Task | None,
     strict: bool,
     out: Path,
     input_size: int | None,
@@ -92,6 +104,9 @@ def command(
     extra: tuple[str, ...],
     max_drop: float | None,
     min_agreement: float | None,
+    calibrate: bool,
+    reject: bool,
+    keep: float | None,
     android: Path | None,
     imports: tuple[str, ...],
     as_json: bool,
@@ -107,6 +122,9 @@ def command(
     --max-drop guarantees the int8 file: at most so many points of accuracy below the float32 one on validation photos,
     or exit code 3 and no files. It tries other ranges, then the most sensitive ops in float.
 
+    --calibrate and --reject are fitted for each file on validation photos, and stand in the files: predict and the
+    ports act by them.
+
     A model whose first layers do not show that it takes pixel values 0..255 needs --pixel-range.
 
     \b
@@ -115,6 +133,7 @@ def command(
       edgekd export student.keras --int8 --data photos --out out --format tflite,c
       edgekd export student.keras --int8 --data photos --out out --max-drop 0.5
       edgekd export student.keras --int8 --data photos --out out --per-tensor --target ethos-u55-128
+      edgekd export student.keras --int8 --data photos --out out --calibrate --reject --keep 0.9
       edgekd export mobilenet.keras --data photos --out out --pixel-range=-1,1 --classes red,yellow,green
       edgekd export student.keras --int8 --data photos --out out --format onnx,ort --batch dynamic --layout nchw
     """
@@ -144,14 +163,14 @@ def command(
         assets_folder(android)
     require_writable(out)
     pixels = read_pixels(pixel_range, mean, std)
-    dataset = open_photos(data, images, strict)
+    dataset = open_photos(data, images, strict, none=none, task=task)
     loaded = load_input_model(model, input_size=input_size, pixels=pixels, photos=_some_photos(dataset, crop))
     if classes is not None:
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = ExportJob(
         loaded, _stem(model), data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration,
         _section(int8, ranges, float_ops, extra, max_drop, per_tensor), _options(batch, layout, license_),
-        min_agreement, classes is not None,
+        min_agreement, classes is not None, _decide(calibrate, reject, keep),
     )  # fmt: skip
     artifacts = job.run(as_json)
     # After the gates, so that no device gets a file that failed one.
@@ -159,6 +178,15 @@ def command(
         _to_npu(artifacts, target, out)
     if android is not None:
         _to_android(artifacts, android, "int8" if int8 else "float32")
+
+
+def _decide(calibrate: bool, reject: bool, keep: float | None) -> DecideOptions | None:
+    """What is fitted on validation photos; None where nothing is."""
+    from edgekd.cli.export_job import DecideOptions
+
+    if keep is not None and not reject:
+        raise UsageError("--keep needs --reject: it is the share of validation photos that the rejection must keep")
+    return DecideOptions(calibrate, reject, keep or 0.95) if calibrate or reject else None
 
 
 def _some_photos(dataset: Dataset, crop: Any) -> PhotosAt:

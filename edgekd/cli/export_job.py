@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekd.errors import ExportError
+from edgekd.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
+    from edgekd.decisions.fit import FileDecision
     from edgekd.evaluation.rows import CheckRow
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
@@ -24,6 +25,15 @@ _HELD_ON_VALIDATION_ONLY = (
     "Nothing is written: the last step above holds on the validation photos, and a gate fails on test photos. Try "
     "--ranges, --float-op with a sensitive op, more --calibration photos, or a lower --min-agreement"
 )
+
+
+@dataclass(frozen=True)
+class DecideOptions:
+    """What --calibrate, --reject and --keep ask for."""
+
+    calibrate: bool
+    reject: bool
+    keep: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class ExportJob:
     options: ExportOptions
     min_agreement: float | None
     ordered: bool
+    decide: DecideOptions | None = None
 
     def run(self, as_json: bool) -> list[Artifact]:
         """Convert, score on the test photos and publish.
@@ -109,14 +120,53 @@ class ExportJob:
         if self.section.max_drop is not None:
             chosen = self._convert_within(photos, preprocessing, self.section.max_drop, staging)
         # The float32 .tflite is what int8 files are compared with, so it is always written.
+        precisions = ("float32", *(("int8",) if self.int8 else ()), *self.section.precisions)
+        decisions: dict[str, FileDecision] = {}
+        if self.decide is not None:
+            chosen, decisions = self._decide(self.decide, chosen, precisions, photos, preprocessing)
         return export(
             self.model, staging, self.stem, labels=self.dataset.classes, preprocessing=preprocessing,
-            precisions=("float32", *(("int8",) if self.int8 else ()), *self.section.precisions),
+            precisions=precisions,
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped,
+            skipped=skipped, decisions=decisions, task=self.dataset.task,
         )  # fmt: skip
+
+    def _decide(
+        self, options: DecideOptions, chosen: QuantizeSection | Conversion, precisions: tuple[str, ...], photos: Any,
+        preprocessing: Preprocessing,
+    ) -> tuple[QuantizeSection | Conversion, dict[str, FileDecision]]:  # fmt: skip
+        """Make the int8 conversion, and fit every precision's decision on validation photos."""
+        from edgekd.cli.console import PROGRESS, line
+        from edgekd.data.images import images_of
+        from edgekd.decisions.fit import DecisionPlan, LabelledImages
+        from edgekd.decisions.for_model import fit_model
+        from edgekd.export.options import needs_onnx
+        from edgekd.quantize.float_model import load_float_model
+        from edgekd.quantize.per_tensor import convert_by_section
+        from edgekd.quantize.ptq import Conversion
+
+        float_model, dataset = load_float_model(self.model, self.dataset.task), self.dataset
+        if options.reject and float_model.task == "multi-label":
+            raise UsageError("--reject is for one class a photo: of tags, none is an answer below its threshold")
+        if self.int8 and not isinstance(chosen, Conversion):
+            validation = self._validation(preprocessing) if self._compares_ranges else None
+            any_cpu = needs_onnx(self.formats)
+            chosen = convert_by_section(float_model, photos, self.output, chosen, validation, any_cpu)
+        plan = DecisionPlan(
+            dataset.classes, float_model.task, dataset.none_class, calibrate=options.calibrate,
+            must_calibrate=options.calibrate, reject=options.reject, keep=options.keep,
+        )  # fmt: skip
+        val, test = (
+            LabelledImages(images_of(dataset, dataset.split(split), preprocessing), dataset.truth(split))
+            for split in ("val", "test")
+        )
+        fitted = fit_model(
+            float_model, chosen if isinstance(chosen, Conversion) else None, precisions, plan, val, test,
+            calibration=lambda: photos, say=lambda text: line(text, to=PROGRESS),
+        )  # fmt: skip
+        return chosen, {name: one for name, (one, _) in fitted.items()}
 
     @property
     def _compares_ranges(self) -> bool:
@@ -135,8 +185,9 @@ class ExportJob:
         from edgekd.quantize.float_model import load_float_model
         from edgekd.quantize.ladder import climb_ladder, least_agreement
         from edgekd.quantize.qat import QatSettings
+        from edgekd.task import METRICS
 
-        valid = self._validation(preprocessing), self.dataset.labels("val")
+        valid = self._validation(preprocessing), self.dataset.truth("val")
 
         def qat() -> Conversion:
             checkpoint = scratch / ".qat.npz"
@@ -153,7 +204,7 @@ class ExportJob:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model), photos, valid, "accuracy", max_drop,
+            load_float_model(self.model, self.dataset.task), photos, valid, METRICS[self.dataset.task][0], max_drop,
             min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
             per_channel=self.section.per_channel,

@@ -6,11 +6,12 @@ import contextlib
 import functools
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edgekd.cli.init_command import place_from, recipe_name
+from edgekd.task import Task
 
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
@@ -40,19 +41,21 @@ def _limits(command: Any) -> Any:
 @click.argument("photos", type=click.Path(path_type=Path))
 @click.option("--unlabelled", type=click.Path(path_type=Path), help="Folder of further photos without labels.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are, if not beside it.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
+@click.option("--task", type=click.Choice(get_args(Task)), help="One label a photo, or tags [as the photos look].")
 @_limits
 @click.option("--device", help="Where latency or instructions are measured [host, or emulated:cortex-a76].")
 @click.option("--minutes", type=float, help="Most minutes for everything.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
-    photos: Path, unlabelled: Path | None, images: Path | None, device: str | None, minutes: float | None, out: Path,
-    as_json: bool, **limits: str | None,
+    photos: Path, unlabelled: Path | None, images: Path | None, none: Path | None, task: Task | None,
+    device: str | None, minutes: float | None, out: Path, as_json: bool, **limits: str | None,
 ) -> None:  # fmt: skip
     """From photos and a budget to the best small model: look at PHOTOS, search, train, measure.
 
-    PHOTOS is a folder with a folder per class, a CSV (filename, label) or an .npz. The recipe is written into the run's
-    directory as fit.toml, with the reason for each choice.
+    PHOTOS is a folder with a folder per class, a CSV (filename, label; or with tags, see edgekd init) or an .npz. The
+    recipe is written into the run's directory as fit.toml, with the reason for each choice.
 
     \b
     Example:
@@ -60,18 +63,17 @@ def command(
     """
     from edgekd.cli.run_shared import run_recipe
 
-    places = {"source": photos, "images": images, "unlabelled": unlabelled}
-    recipe = _propose(places, out, {**limits, "device": device, "minutes": minutes})
+    places = {"source": photos, "images": images, "unlabelled": unlabelled, "none": none}
+    recipe = _propose(places, task, out, {**limits, "device": device, "minutes": minutes})
     run_recipe(recipe, out, "report", False, as_json)
 
 
-def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) -> Recipe:
+def _propose(places: dict[str, Path | None], task: Task | None, out: Path, limits: dict[str, Any]) -> Recipe:
     """The recipe for these photos and limits, written as fit.toml into the run's directory and read from there."""
     from pydantic import ValidationError
 
-    from edgekd.cli.console import PROGRESS, line, note
-    from edgekd.data.load import load_dataset
-    from edgekd.data.splitting import SplitPolicy
+    from edgekd.cli.console import PROGRESS, line
+    from edgekd.cli.photos import look_at_photos
     from edgekd.errors import UsageError
     from edgekd.recipe import parse_recipe
     from edgekd.recipe.budget import Budget
@@ -89,12 +91,7 @@ def _propose(places: dict[str, Path | None], out: Path, limits: dict[str, Any]) 
     name = recipe_name(source)
     path = out / name / "fit.toml"
     require_writable(out)
-    dataset = load_dataset(
-        source, images=places["images"], unlabelled=places["unlabelled"], policy=SplitPolicy(val=0, test=0)
-    )
-    note(dataset.summary_line())
-    for warning in dataset.warnings:
-        note(warning.message)
+    dataset = look_at_photos(places, task)
     proposal = propose(dataset, budget, functools.partial(_view_seconds, path.parent / _MEASURED))
     text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
     recipe = parse_recipe(tomllib.loads(text), path)

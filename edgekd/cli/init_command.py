@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from edgekd.errors import UsageError
+from edgekd.task import Task
 from edgekd.text import printable
 
 
@@ -16,20 +18,28 @@ from edgekd.text import printable
 @click.argument("photos", type=click.Path(path_type=Path))
 @click.option("--unlabelled", type=click.Path(path_type=Path), help="Folder of further photos without labels.")
 @click.option("--images", type=click.Path(path_type=Path), help="Where a CSV's photos are, if not beside it.")
+@click.option("--none", type=click.Path(path_type=Path), help="Folder of photos that show none of the classes.")
+@click.option("--task", type=click.Choice(get_args(Task)), help="One label a photo, or tags [as the photos look].")
 @click.option("--out", type=click.Path(path_type=Path), help="The recipe to write [the photos' name, .toml].")
 @click.option("--force", is_flag=True, help="Replace a recipe that is there.")
-def command(photos: Path, unlabelled: Path | None, images: Path | None, out: Path | None, force: bool) -> None:
+def command(
+    photos: Path, unlabelled: Path | None, images: Path | None, none: Path | None, task: Task | None, out: Path | None,
+    force: bool,
+) -> None:  # fmt: skip
     """Look at PHOTOS and write a recipe for them, with the reason for each choice.
 
-    PHOTOS is a folder with a folder per class, a CSV (filename, label) or an .npz. Nothing is trained.
+    PHOTOS is a folder with a folder per class, a CSV (filename, label) or an .npz. Nothing is trained. A CSV with tags
+    (filename, labels as in "wet|littered", or a column of 0 and 1 for each tag) is seen as one; class folders that
+    share photos are read as tags with --task multi-label.
 
     \b
     Example:
       edgekd init photos --unlabelled more-photos
+      edgekd init photos --none other-photos
+      edgekd init tags.csv
     """
-    from edgekd.cli.console import PROGRESS, line, note
-    from edgekd.data.load import load_dataset
-    from edgekd.data.splitting import SplitPolicy
+    from edgekd.cli.console import PROGRESS, line
+    from edgekd.cli.photos import look_at_photos
     from edgekd.recipe import parse_recipe
     from edgekd.recipe.proposal import propose
     from edgekd.storage import require_writable, write_text
@@ -39,12 +49,8 @@ def command(photos: Path, unlabelled: Path | None, images: Path | None, out: Pat
     if path.exists() and not force:
         raise UsageError(f"{path} exists. Name another file with --out, or replace it with --force")
     require_writable(path.parent)
-    dataset = load_dataset(photos, images=images, unlabelled=unlabelled, policy=SplitPolicy(val=0, test=0))
-    note(dataset.summary_line())
-    for warning in dataset.warnings:
-        note(warning.message)
-    proposal = propose(dataset)
-    places = {"source": photos, "images": images, "unlabelled": unlabelled}
+    places = {"source": photos, "images": images, "unlabelled": unlabelled, "none": none}
+    proposal = propose(look_at_photos(places, task))
     text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
     # What is written loads.
     parse_recipe(tomllib.loads(text), path)

@@ -2,9 +2,12 @@
 
 load            from a source of any kind to a `Dataset`
 dataset         photos with labels and splits, and the hash that names them
+sources         a folder, several folders, a CSV or an .npz, and what is beside it
 listing         what a source lists before a photo is opened; names of splits, order of classes
 folder, csv_file, arrays    the three kinds of source
+csv_table       the header and the rows of a CSV
 csv_columns     which columns are the file, the label and the split
+csv_tags        several labels in a cell, or a column of 0 and 1 for each tag
 csv_names       the files that a CSV means, where its names were written on another machine
 names           how names of classes and photos are compared, and what an invisible difference is
 text_file       text files in the encodings that people's tools write
@@ -12,6 +15,8 @@ reading         from a listed photo to pixels and hashes
 duplicates      equal photos and photos that look alike
 near_pairs      groups of photos near in hash and colour, without comparing every pair
 splitting       train, val and test: stratified, seeded, duplicates on one side
+stratify        parts in which every tag has its share
+few_labels      few labels of many
 class_names     names of classes in the order of a model's outputs
 warnings        what is unusual about photos, counted
 images          photos as arrays of a model's input size

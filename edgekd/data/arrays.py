@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import threading
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name
+from edgekd.data.listing import SPLITS, ListedPhoto, Listing, class_order, split_name, without_none
 from edgekd.errors import DataError, EdgekdError, MemoryShortage
 from edgekd.memory import find_bomb, free_memory
 from edgekd.storage import require_regular_file
+from edgekd.task import NONE_LABEL, Task
 from edgekd.text import one_line
 
 Array = NDArray[Any]
@@ -32,20 +33,69 @@ class _Part:
     splits: tuple[str | None, ...]
 
 
-def list_npz(path: Path) -> Listing:
+def list_npz(path: Path, task: Task = "single-label") -> Listing:
     """List the rows of a .npz: images uint8 [N, H, W, 3] or grey [N, H, W] or [N, H, W, 1], labels [N] or [N, 1].
 
     Labels are ints or strings. Optional: ``classes`` (names that integer labels index), ``split`` (a name per row).
-    Nothing in the file is unpickled. Raises DataError.
+    Tags are labels [N, C] of 0 and 1, in the order of ``classes``; a row of -1 where they are not known. One label each
+    is one tag each. Nothing in the file is unpickled. Raises DataError.
     """
     parts, classes = _parts(path)
+    if any(part.labels.ndim == 2 for part in parts):
+        if task == "single-label":
+            raise DataError(
+                f"{path} has several labels a photo: its labels are a table. To read them as tags, set task = "
+                '"multi-label" in [data] (load_dataset(..., task="multi-label") in Python)'
+            )
+        return _list_tagged(path, parts, classes)
     labels = [_label(value, classes, path) for part in parts for value in part.labels.tolist()]
     splits = [split for part in parts for split in part.splits]
     items = []
     for index, (label, split) in enumerate(zip(labels, splits, strict=True)):
         label_in_split = None if split == "unlabelled" else label
         items.append(ListedPhoto(f"{path.name}#{index}", path, index, label_in_split, split))
-    return Listing(tuple(items), _class_order(parts, items) if classes is None else classes, ())
+    names = _class_order(parts, items) if classes is None else classes
+    if task == "multi-label":
+        items = [
+            replace(item, label=None, tags=None if item.label is None else without_none((item.label,), item.id))
+            for item in items
+        ]
+        names = tuple(name for name in names if name != NONE_LABEL)
+    return Listing(tuple(items), names, ())
+
+
+def npz_task(path: Path) -> Task:
+    """What the photos of a .npz have: one label each, or a row of tags. Raises DataError."""
+    parts, _ = _parts(path)
+    return "multi-label" if any(part.labels.ndim == 2 for part in parts) else "single-label"
+
+
+def _list_tagged(path: Path, parts: tuple[_Part, ...], classes: tuple[str, ...] | None) -> Listing:
+    widths = {part.labels.shape[1:] for part in parts}
+    if len(widths) > 1 or (classes is not None and widths != {(len(classes),)}):
+        raise DataError(
+            f"{path}: its labels have {' and '.join(str(list(part.labels.shape)) for part in parts)} entries"
+            f"{f' for {len(classes)} classes' if classes is not None else ''}. Give a column of 0 and 1 for each tag"
+        )
+    names = tuple(map(str, range(next(iter(widths))[0]))) if classes is None else classes
+    items: list[ListedPhoto] = []
+    for part in parts:
+        for row, given in zip(part.labels.tolist(), part.splits, strict=True):
+            tags = _tags_of(row, names, f"{path}, row {len(items)}")
+            if tags is None and given not in (None, "unlabelled"):
+                raise DataError(f"{path}, row {len(items)}: a {given} photo whose tags are not known. Give them")
+            split = "unlabelled" if tags is None else given
+            known = None if split == "unlabelled" else tags
+            items.append(ListedPhoto(f"{path.name}#{len(items)}", path, len(items), None, split, known))
+    return Listing(tuple(items), tuple(name for name in names if name != NONE_LABEL), ())
+
+
+def _tags_of(row: list[int], names: tuple[str, ...], where: str) -> tuple[str, ...] | None:
+    if set(row) == {-1}:
+        return None
+    if not set(row) <= {0, 1}:
+        raise DataError(f"{where}: labels {row[:8]} must be 0 or 1, or all -1 where they are not known")
+    return without_none(tuple(name for name, flag in zip(names, row, strict=True) if flag), where)
 
 
 def _class_order(parts: tuple[_Part, ...], items: list[ListedPhoto]) -> tuple[str, ...]:
@@ -138,10 +188,13 @@ def _part(
         )
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iuU" or len(labels) != len(images):
+    if labels.dtype.kind == "b" and labels.ndim == 2:
+        labels = labels.astype(np.int8)
+    kinds = "iu" if labels.ndim == 2 else "iuU"
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in kinds or len(labels) != len(images):
         raise DataError(
             f"{path}: {labels_key} is {labels.dtype} {list(labels.shape)}. It must be one whole number or string for "
-            f"each of the {len(images)} photos in {images_key}"
+            f"each of the {len(images)} photos in {images_key}, or a row of 0 and 1 where photos have tags"
         )
     return _Part(images, labels, splits)
 

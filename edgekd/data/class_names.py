@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from edgekd.data.dataset import Dataset
+from edgekd.data.dataset import Dataset, Sample
 from edgekd.errors import UsageError
 from edgekd.storage import read_regular_file
 
@@ -46,10 +46,13 @@ def reorder_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
             f"named. The photos have {_list(list(dataset.classes))}"
         )
     number = {old: names.index(name) for old, name in enumerate(dataset.classes)}
-    samples = tuple(
-        sample if sample.label is None else replace(sample, label=number[sample.label]) for sample in dataset.samples
-    )
-    return replace(dataset, classes=names, samples=samples)
+
+    def renumbered(sample: Sample) -> Sample:
+        if sample.tags is not None:
+            return replace(sample, tags=tuple(sorted(number[tag] for tag in sample.tags)))
+        return sample if sample.label is None else replace(sample, label=number[sample.label])
+
+    return replace(dataset, classes=names, samples=tuple(map(renumbered, dataset.samples)))
 
 
 def _list(names: list[str]) -> str:

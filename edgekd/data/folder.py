@@ -19,6 +19,7 @@ from edgekd.data.listing import (
 from edgekd.data.names import clean_name, describe_difference, match_names, readable_name
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
+from edgekd.task import NONE_LABEL, Task
 
 
 def list_class_folders(root: Path, classes: Sequence[str] | None = None) -> Listing:
@@ -49,6 +50,19 @@ def list_unlabelled(root: Path, prefix: str = "unlabelled/") -> Listing:
     require_folder(root, "the unlabelled photos")
     photos, findings = photos_under(root)
     items = tuple(ListedPhoto(prefix + _photo_id(path, root), path, None, None, "unlabelled") for path in photos)
+    return Listing(items, (), tuple(findings))
+
+
+def list_none(root: Path, task: Task) -> Listing:
+    """List all photos anywhere under ``root`` as photos of none of the classes, or without a tag. Raises DataError."""
+    require_folder(root, "the photos of none of the classes")
+    photos, findings = photos_under(root)
+    if not photos:
+        raise DataError(
+            f"{root}, given as the photos of none of the classes, holds no photo. Leave none out, or add some"
+        )
+    label, tags = (NONE_LABEL, None) if task == "single-label" else (None, ())
+    items = tuple(ListedPhoto("none/" + _photo_id(path, root), path, None, label, None, tags) for path in photos)
     return Listing(items, (), tuple(findings))
 
 

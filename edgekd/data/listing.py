@@ -12,6 +12,7 @@ from edgekd.data.names import clean_name, readable_name
 from edgekd.data.warnings import Finding
 from edgekd.errors import DataError
 from edgekd.photo_formats import missing_decoder, photo_suffixes
+from edgekd.task import NONE_LABEL
 
 SPLITS = ("train", "val", "test", "unlabelled")
 _SPLIT_NAMES = {
@@ -26,22 +27,40 @@ LEFTOVERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found", "syst
 
 @dataclass(frozen=True)
 class ListedPhoto:
-    """One photo as its source names it; ``split`` is None where the source gives none."""
+    """One photo as its source names it; ``split`` is None where the source gives none.
+
+    With one label a photo ``tags`` is None; with tags ``label`` is. Both are None for an unlabelled photo.
+    """
 
     id: str
     path: Path
     index: int | None
     label: str | None
     split: str | None
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes that the photo shows."""
+        return self.tags or () if self.label is None else (self.label,)
+
+    @property
+    def is_unlabelled(self) -> bool:
+        """Whether neither a label nor tags are known."""
+        return self.label is None and self.tags is None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything one source lists; ``classes`` in the order that numbers them."""
+    """Everything one source lists; ``classes`` in the order that numbers them.
+
+    With ``by_folder`` a photo has the tags of all class folders that it lies in.
+    """
 
     items: tuple[ListedPhoto, ...]
     classes: tuple[str, ...]
     findings: tuple[Finding, ...]
+    by_folder: bool = False
 
 
 def split_name(text: str) -> str | None:
@@ -58,6 +77,13 @@ def is_like_split(name: str) -> bool:
 def class_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Distinct class names in text order, as Keras sorts folders: "10" comes before "2"."""
     return tuple(sorted(set(labels)))
+
+
+def without_none(tags: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """The tags, none of them where the only one is `NONE_LABEL`. Raises DataError where it stands beside others."""
+    if NONE_LABEL in tags and len(tags) > 1:
+        raise DataError(f"{where}: {NONE_LABEL!r} beside {', '.join(t for t in tags if t != NONE_LABEL)}. Correct it")
+    return () if tags == (NONE_LABEL,) else tags
 
 
 def photos_under(folder: Path) -> tuple[list[Path], list[Finding]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,25 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.data.arrays import list_npz
-from edgekd.data.csv_file import list_csv
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
-from edgekd.data.folder import list_class_folders, list_unlabelled
-from edgekd.data.listing import ListedPhoto, Listing, class_order
+from edgekd.data.few_labels import keep_few_labels
+from edgekd.data.listing import ListedPhoto, Listing
 from edgekd.data.names import clean_name, explain_unknown, missing_values, similar_names
 from edgekd.data.reading import Look, look_at_all
-from edgekd.data.splitting import Candidate, SplitPolicy, assign, keep_few_labels, overlapping
+from edgekd.data.sources import PathLike, list_beside, list_source, require_unique
+from edgekd.data.splitting import Candidate, SplitPolicy, assign, overlapping, spread
 from edgekd.data.warnings import Finding, merge, note_finding, refuse
-from edgekd.errors import DataError, UsageError
+from edgekd.errors import DataError
 from edgekd.progress import Progress, report_to
+from edgekd.task import NONE_LABEL, Task
 
-PathLike = str | os.PathLike[str]
 # Findings that explain why a class has no photos.
 _REASONS = ("missing-files", "undecodable", "missing-decoder", "other-files")
 _SMALL_GROUP = 50
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_IMAGES_WITHOUT_CSV = "images= says where a CSV's files are, and the source is not a .csv. Leave it out"
 
 
 def load_dataset(
@@ -39,6 +35,8 @@ def load_dataset(
     unlabelled: PathLike | None = None,
     strict: bool = False,
     classes: Sequence[str] | None = None,
+    task: Task = "single-label",
+    none: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read labelled photos, group duplicates and split them into train, val and test.
@@ -53,6 +51,12 @@ def load_dataset(
             ``warnings``.
         classes: The class names in the order that numbers them; by default in text order (whole numbers in numeric
             order).
+        task: "single-label", or "multi-label" for photos with any number of tags: of a CSV with the columns filename
+            and labels ("wet|littered") or with a column of 0 and 1 for each tag, of a .npz with labels [N, C], or of
+            class folders, where a photo has the tags of all folders that it lies in.
+        none: A folder of photos that show none of the classes. They become a last class, `Dataset.none_class`, or
+            photos without a tag, and are split as the others are. A class that the data itself calls "none of these"
+            is the same.
         progress: Called with the photos read and their number. By default the reading is logged to "edgekd", or drawn
             in a notebook.
 
@@ -82,20 +86,21 @@ def load_dataset(
         {'train': 6, 'val': 2, 'test': 2}
     """
     policy = SplitPolicy() if policy is None else policy
-    images = None if images is None else Path(images)
+    images = _path(images)
     wanted = None if classes is None else tuple(classes)
-    listing = _list(source, images, wanted)
-    items = list(listing.items)
-    findings = list(listing.findings)
-    if unlabelled is not None:
-        more = list_unlabelled(Path(unlabelled))
-        items.extend(more.items)
-        findings.extend(more.findings)
-    _require_unique(items)
-    order = _class_order(listing, wanted)
+    listing = list_source(source, images, wanted, task)
+    beside = list_beside(source, _path(none), _path(unlabelled), task)
+    loose = {item.id for item in beside.items if not item.is_unlabelled}
+    items = [*listing.items, *beside.items]
+    findings = [*listing.findings, *beside.findings]
+    require_unique(items)
+    order = _class_order(listing, wanted, task, has_none=bool(loose))
     with report_to(progress, "photos") as report:
         items, looks, decode_findings = _decode_all(items, report)
     findings.extend(decode_findings)
+    if listing.by_folder:
+        items, looks, joined = _join_tags(items, looks)
+        findings.append(joined)
     _require_photos(items, order, findings)
     findings.append(Finding("similar-classes", similar_names(order), "classes whose names are hardly different"))
     findings.append(Finding("missing-labels", missing_values(order), "classes that may be photos without a label"))
@@ -103,61 +108,40 @@ def load_dataset(
     groups, bits = _group(exact, looks, policy)
     findings.extend(_tightened(items, groups, bits, policy))
     findings.extend(_group_findings(items, exact, groups))
+    if task == "multi-label":
+        findings.append(_one_tag_each(items))
     if strict:
         refuse(merge(findings))
-    photos = [
-        Candidate(look.sha256, None if item.label is None else order.index(item.label), item.split, group)
-        for item, look, group in zip(items, looks, groups, strict=True)
-    ]
+    photos = [_candidate(item, look, group, order) for item, look, group in zip(items, looks, groups, strict=True)]
+    photos = spread(photos, {place for place, item in enumerate(items) if item.id in loose}, policy.seed)
     photos = keep_few_labels(assign(photos, order, policy), order, policy)
     samples, removed = _samples(items, photos)
     findings.append(removed)
     duplicates = summarize([item.id for item in items], exact, groups, bits)
-    return Dataset(order, samples, tuple(finding.warning for finding in merge(findings)), duplicates)
+    warnings = tuple(finding.warning for finding in merge(findings))
+    none_class = NONE_LABEL if task == "single-label" and NONE_LABEL in order else None
+    return Dataset(order, samples, warnings, duplicates, task, none_class)
 
 
-def _list(source: PathLike | Sequence[PathLike], images: Path | None, classes: tuple[str, ...] | None) -> Listing:
-    if not isinstance(source, (str, os.PathLike)):
-        if images is not None:
-            raise UsageError(_IMAGES_WITHOUT_CSV)
-        return _list_pool(tuple(Path(folder) for folder in source), classes)
-    path = Path(source)
-    suffix = path.suffix.lower()
-    if images is not None and suffix != ".csv":
-        raise UsageError(_IMAGES_WITHOUT_CSV)
-    if suffix == ".csv":
-        return list_csv(path, images)
-    if suffix == ".npz":
-        return list_npz(path)
-    if path.is_file():
-        unpack = "Unpack it, and give the folder" if suffix in _ARCHIVES else "Give a folder, a .csv or a .npz"
-        raise UsageError(f"{path} is not a source of photos. {unpack}")
-    return list_class_folders(path, classes)
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
-def _list_pool(folders: tuple[Path, ...], classes: tuple[str, ...] | None) -> Listing:
-    if not folders or len({folder.name for folder in folders}) < len(folders):
-        raise UsageError(f"several source folders must have distinct names, got {[folder.name for folder in folders]}")
-    listings = [list_class_folders(folder, classes) for folder in folders]
-    items = [
-        replace(item, id=f"{folder.name}/{item.id}")
-        for folder, listing in zip(folders, listings, strict=True)
-        for item in listing.items
-    ]
-    classes = class_order(name for listing in listings for name in listing.classes)
-    return Listing(tuple(items), classes, tuple(finding for listing in listings for finding in listing.findings))
+def _candidate(item: ListedPhoto, look: Look, group: int, order: Sequence[str]) -> Candidate:
+    numbers = {name: number for number, name in enumerate(order)}
+    label = None if item.label is None else numbers[item.label]
+    tags = None if item.tags is None else tuple(sorted(numbers[tag] for tag in item.tags))
+    return Candidate(look.sha256, label, item.split, group, tags)
 
 
-def _require_unique(items: Sequence[ListedPhoto]) -> None:
-    twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"two photos are called {twice[0]}: the unlabelled folder repeats part of the data. Give one of them"
-        )
-
-
-def _class_order(listing: Listing, classes: tuple[str, ...] | None) -> tuple[str, ...]:
-    order = listing.classes if classes is None else tuple(map(clean_name, classes))
+def _class_order(listing: Listing, classes: tuple[str, ...] | None, task: Task, *, has_none: bool) -> tuple[str, ...]:
+    """The classes in order: `NONE_LABEL` is the last of single labels, unless the user names its place, and no tag."""
+    names = [name for name in listing.classes if name != NONE_LABEL]
+    order = tuple(names) if classes is None else tuple(map(clean_name, classes))
+    if task == "multi-label" and NONE_LABEL in order:
+        raise DataError(f"classes= names {NONE_LABEL!r}, which photos without a tag are called. Leave it out")
+    if task == "single-label" and (has_none or NONE_LABEL in listing.classes) and NONE_LABEL not in order:
+        order = (*order, NONE_LABEL)
     unknown = sorted(set(listing.classes) - set(order))
     if len(set(order)) < len(order):
         twice = [name for name, count in Counter(order).items() if count > 1]
@@ -184,8 +168,37 @@ def _decode_all(items: list[ListedPhoto], progress: Progress) -> tuple[list[List
     return [item for item, _ in usable], [look for _, look in usable], findings
 
 
+def _join_tags(items: Sequence[ListedPhoto], looks: Sequence[Look]) -> tuple[list[ListedPhoto], list[Look], Finding]:
+    """Join tagged photos of the same bytes in the same split: the first one's name, the tags of all."""
+    places: dict[tuple[str, str | None], int] = {}
+    joined: list[ListedPhoto] = []
+    kept_looks: list[Look] = []
+    names: list[str] = []
+    for item, look in zip(items, looks, strict=True):
+        key = (look.sha256, item.split)
+        if item.tags and key in places:
+            first = joined[places[key]]
+            joined[places[key]] = replace(first, tags=tuple(sorted({*(first.tags or ()), *item.tags})))
+            names.append(f"{first.id} = {item.id}")
+            continue
+        if item.tags:
+            places[key] = len(joined)
+        joined.append(item)
+        kept_looks.append(look)
+    text = "photos that lie in several class folders (each is one photo with all tags)"
+    return joined, kept_looks, Finding("joined-tags", tuple(names), text)
+
+
+def _one_tag_each(items: Sequence[ListedPhoto]) -> Finding:
+    """The finding for photos none of which has several tags: they may have been meant to have one label each."""
+    tagged = tuple(item.id for item in items if item.tags)
+    several = any(len(item.tags or ()) > 1 for item in items)
+    text = 'photos with one tag each, and none with several: for one label a photo, task is "single-label"'
+    return Finding("one-tag-each", () if several else tagged, text)
+
+
 def _require_photos(items: Sequence[ListedPhoto], order: Sequence[str], findings: Sequence[Finding]) -> None:
-    present = {item.label for item in items}
+    present = {name for item in items for name in item.names}
     empty = [name for name in order if name not in present]
     if empty:
         why = "; ".join(finding.warning.message for finding in merge(findings) if finding.kind in _REASONS)
@@ -220,8 +233,8 @@ def _group_findings(items: Sequence[ListedPhoto], exact: Sequence[int], groups: 
     same: dict[int, dict[str, str]] = {}
     sides: dict[int, dict[str, str]] = {}
     for item, exactly, group in zip(items, exact, groups, strict=True):
-        if item.label is not None:
-            same.setdefault(exactly, {}).setdefault(item.label, item.id)
+        if not item.is_unlabelled:
+            same.setdefault(exactly, {}).setdefault(", ".join(item.names) or "no tag", item.id)
         if item.split is not None and item.split != "unlabelled":
             sides.setdefault(group, {}).setdefault(item.split, item.id)
     conflicts = tuple(_both(names) for names in same.values() if len(names) > 1)
@@ -242,7 +255,13 @@ def _samples(items: Sequence[ListedPhoto], photos: Sequence[Candidate]) -> tuple
     text = "unlabelled photos removed because they are (near) duplicates of val or test photos"
     remaining = [(item, photo) for i, (item, photo) in enumerate(zip(items, photos, strict=True)) if i not in removed]
     remaining.sort(
-        key=lambda pair: (pair[1].sha256, pair[1].split, -1 if pair[1].label is None else pair[1].label, pair[0].id)
+        key=lambda pair: (
+            pair[1].sha256,
+            pair[1].split,
+            -1 if pair[1].label is None else pair[1].label,
+            pair[1].tags or (),
+            pair[0].id,
+        )
     )
     numbers: dict[int, int] = {}
     samples = tuple(
@@ -254,6 +273,7 @@ def _samples(items: Sequence[ListedPhoto], photos: Sequence[Candidate]) -> tuple
             label=photo.label,
             split=str(photo.split),
             group=numbers.setdefault(photo.group, len(numbers)),
+            tags=photo.tags,
         )
         for item, photo in remaining
     )

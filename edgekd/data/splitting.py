@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from edgekd.data.duplicates import HAMMING_BITS
+from edgekd.data.stratify import UncoveredTag, cover_every_part, stratify
 from edgekd.errors import SplitError
 from edgekd.section import Section
 
@@ -43,12 +45,13 @@ class SplitPolicy(Section):
     labelled_per_class: int | None = Field(default=None, ge=2, examples=[20])
     """Labels of each class to keep in train and val together; the other photos there become unlabelled ones.
 
-    Unset, all labels are kept.
+    Unset, all labels are kept. A photo with tags counts for each of them, so that frequent tags may have more.
     """
     train: int | float | None = Field(default=None, ge=0, examples=[30])
     """Labels to keep in train, of all classes together (60 of 5 classes: 12 of each), or a share of each (0.0 to 1.0).
 
-    The other photos of train become unlabelled ones. Unset, all labels are kept.
+    The other photos of train become unlabelled ones. Unset, all labels are kept. Where photos have tags, it is the
+    number of photos whose tags are kept, or their share.
     """
 
     @model_validator(mode="after")
@@ -66,12 +69,26 @@ class SplitPolicy(Section):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A photo to be put into a split: ``split`` is what the data gives, None if it gives none."""
+    """A photo to be put into a split: ``split`` is what the data gives, None if it gives none.
+
+    ``label`` and ``tags`` are those of a `Sample`: one of them is None, and both are for an unlabelled photo.
+    """
 
     sha256: str
     label: int | None
     split: str | None
     group: int
+    tags: tuple[int, ...] | None = None
+
+    @property
+    def is_unlabelled(self) -> bool:
+        """Whether neither a label nor tags are known."""
+        return self.label is None and self.tags is None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the classes that the photo shows."""
+        return self.tags or () if self.label is None else (self.label,)
 
 
 def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
@@ -81,43 +98,45 @@ def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPol
     """
     present = {photo.split for photo in photos}
     assigned = [
-        replace(photo, split=photo.split or ("unlabelled" if photo.label is None else "train")) for photo in photos
+        replace(photo, split=photo.split or ("unlabelled" if photo.is_unlabelled else "train")) for photo in photos
     ]
     shares = {"test": policy.test, "val": policy.val}
     missing = {name: share for name, share in shares.items() if share > 0 and name not in present}
     # A share is of all labelled photos; where the other split is given, the train photos are what remains of them.
     remaining = 1.0 - sum(share for name, share in shares.items() if name in present)
-    _carve(assigned, {name: share / remaining for name, share in missing.items()}, classes, policy.seed)
+    carve = _carve_by_tags if any(photo.tags is not None for photo in photos) else _carve
+    carve(assigned, {name: share / remaining for name, share in missing.items()}, classes, policy.seed)
     _require_every_class(
         assigned, [name for name in ("train", "val", "test") if name in present | set(missing) | {"train"}], classes
     )
     return assigned
 
 
-def keep_few_labels(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
-    """Keep ``policy.labelled_per_class`` labels of each class in train and val, or ``policy.train`` ones in train.
+def spread(photos: Sequence[Candidate], loose: set[int], seed: int) -> list[Candidate]:
+    """Give the ``loose`` photos the splits that the other ones have from their source, in the same shares.
 
-    Of ``labelled_per_class`` val's share are in val. Raises SplitError.
+    A loose photo goes with its duplicates. Where the source gives neither val nor test, all is left to `assign`.
     """
-    if policy.train is not None:
-        return _keep_in_train(photos, classes, policy.train, policy.seed)
-    per_class = policy.labelled_per_class
-    if per_class is None:
-        return list(photos)
-    has_val = any(photo.split == "val" for photo in photos)
-    in_val = min(per_class - 1, max(1, round(per_class * policy.val / (1 - policy.test)))) if has_val else 0
-    labelled: set[int] = set()
-    for split, count in (("train", per_class - in_val), ("val", in_val)):
-        for label in range(len(classes)):
-            members = [i for i, photo in enumerate(photos) if photo.split == split and photo.label == label]
-            members.sort(key=lambda i: (_draw(policy.seed, "label", photos[i].sha256), i))
-            labelled.update(members[:count])
-    return [
-        replace(photo, split="unlabelled", label=None)
-        if photo.split in ("train", "val") and i not in labelled
-        else photo
-        for i, photo in enumerate(photos)
-    ]
+    given = Counter(photo.split for i, photo in enumerate(photos) if i not in loose and not photo.is_unlabelled)
+    held_out = [name for name in ("test", "val") if given[name]]
+    sides = {photo.group: photo.split for i, photo in enumerate(photos) if i not in loose and photo.split in held_out}
+    groups: dict[int, list[int]] = {}
+    for i in sorted(loose):
+        groups.setdefault(photos[i].group, []).append(i)
+    spreading = list(photos)
+    for group, members in groups.items():
+        for i in members:
+            spreading[i] = replace(photos[i], split=sides.get(group))
+    free = [members for group, members in groups.items() if group not in sides]
+    free.sort(key=lambda members: min(draw_rank(seed, "split", photos[i].sha256) for i in members))
+    total = sum(map(len, free))
+    for number, name in enumerate(held_out):
+        spare = len(free) - (len(held_out) - number)
+        for members in _take(free, max(1, round(given[name] / given.total() * total)), spare) if free else []:
+            free.remove(members)
+            for i in members:
+                spreading[i] = replace(spreading[i], split=name)
+    return spreading
 
 
 def overlapping(photos: Sequence[Candidate]) -> list[int]:
@@ -126,18 +145,49 @@ def overlapping(photos: Sequence[Candidate]) -> list[int]:
     return [i for i, photo in enumerate(photos) if photo.split == "unlabelled" and photo.group in held_out]
 
 
-def _carve(done: list[Candidate], shares: dict[str, float], classes: Sequence[str], seed: int) -> None:
+def _free_groups(done: Sequence[Candidate]) -> list[list[int]]:
+    """The groups in train that have no duplicate in another split, which may be put there."""
     held_out = {photo.group for photo in done if photo.split in ("val", "test")}
-    pool: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for position, photo in enumerate(done):
         if photo.split == "train" and photo.group not in held_out:
-            pool.setdefault(photo.group, []).append(position)
+            groups.setdefault(photo.group, []).append(position)
+    return list(groups.values())
+
+
+def _carve_by_tags(done: list[Candidate], shares: dict[str, float], tags: Sequence[str], seed: int) -> None:
+    if not shares:
+        return
+    groups = _free_groups(done)
+    groups.sort(key=lambda members: min(draw_rank(seed, "split", done[i].sha256) for i in members))
+    for tag, name in enumerate(tags):
+        _require_groups([m for m in groups if any(tag in done[i].numbers for i in m)], shares, name, "tag")
+    counts = np.zeros((len(groups), len(tags) + 1), np.int64)
+    for row, members in zip(counts, groups, strict=True):
+        for i in members:
+            row[list(done[i].numbers or (len(tags),))] += 1
+    sizes = np.array([len(members) for members in groups], np.int64)
+    names = ["train", *shares]
+    parts = stratify(counts, sizes, [1 - sum(shares.values()), *shares.values()])
+    try:
+        parts = cover_every_part(parts, counts[:, :-1] > 0, sizes, len(names))
+    except UncoveredTag as error:
+        raise SplitError(
+            f"tag {tags[error.tag]!r} can't be in train, {' and '.join(shares)} at once: the photos that have it share "
+            f"rare tags, and {names[error.part]} would have none. Add photos of it, or set the share of a split to 0"
+        ) from None
+    for part, members in zip(parts, groups, strict=True):
+        for i in members:
+            done[i] = replace(done[i], split=names[part])
+
+
+def _carve(done: list[Candidate], shares: dict[str, float], classes: Sequence[str], seed: int) -> None:
     by_class: dict[int, list[list[int]]] = {label: [] for label in range(len(classes))}
-    for members in pool.values():
+    for members in _free_groups(done):
         by_class[_common(done[i].label for i in members)].append(members)
     for label, groups in by_class.items():
-        groups.sort(key=lambda members: min(_draw(seed, "split", done[i].sha256) for i in members))
-        _require_groups(groups, shares, classes[label])
+        groups.sort(key=lambda members: min(draw_rank(seed, "split", done[i].sha256) for i in members))
+        _require_groups(groups, shares, classes[label], "class")
         total = sum(len(members) for members in groups)
         for number, (name, share) in enumerate(shares.items()):
             spare = len(groups) - (len(shares) - number)
@@ -158,12 +208,12 @@ def _take(groups: list[list[int]], most_photos: int, most_groups: int) -> list[l
     return chosen or [min(groups, key=len)]
 
 
-def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], name: str) -> None:
+def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], name: str, kind: str) -> None:
     needed = 1 + len(shares)
     if shares and len(groups) < needed:
         photos = sum(len(members) for members in groups)
         raise SplitError(
-            f"class {name!r} has {photos} photo{'s' * (photos > 1)} to split, in {len(groups)} "
+            f"{kind} {name!r} has {photos} photo{'s' * (photos > 1)} to split, in {len(groups)} "
             f"group{'s' * (len(groups) > 1)} of (near) duplicates, and train, "
             f"{' and '.join(shares)} need {needed} groups. Add photos of it, set the share of a "
             "split to 0, or near_duplicates to false if these are different photos"
@@ -171,7 +221,7 @@ def _require_groups(groups: Sequence[Sequence[int]], shares: dict[str, float], n
 
 
 def _require_every_class(done: Sequence[Candidate], splits: Sequence[str], classes: Sequence[str]) -> None:
-    present = Counter((photo.split, photo.label) for photo in done)
+    present = Counter((photo.split, number) for photo in done for number in photo.numbers)
     lacking = [f"{name!r} in {s}" for s in splits for i, name in enumerate(classes) if not present[s, i]]
     if lacking:
         raise SplitError(
@@ -180,38 +230,11 @@ def _require_every_class(done: Sequence[Candidate], splits: Sequence[str], class
         )
 
 
-def _keep_in_train(
-    photos: Sequence[Candidate], classes: Sequence[str], amount: int | float, seed: int
-) -> list[Candidate]:
-    members: list[list[int]] = [[] for _ in classes]
-    for i, photo in enumerate(photos):
-        if photo.split == "train" and photo.label is not None:
-            members[photo.label].append(i)
-    for of_class in members:
-        of_class.sort(key=lambda i: (_draw(seed, "label", photos[i].sha256), i))
-    if isinstance(amount, float):
-        labelled = {
-            i for of_class in members for i in of_class[: max(1, round(amount * len(of_class))) if amount else 0]
-        }
-    else:
-        if 0 < amount < len(classes):
-            raise SplitError(
-                f"split.train = {amount} is fewer than one label for each of {len(classes)} classes. Keep more, or "
-                "give a share (all of them: 1.0)"
-            )
-        # One of each class in turn, until there are enough or none remains.
-        turns = sorted((rank, label, i) for label, of_class in enumerate(members) for rank, i in enumerate(of_class))
-        labelled = {i for _, _, i in turns[:amount]}
-    return [
-        photo if photo.split != "train" or i in labelled else replace(photo, split="unlabelled", label=None)
-        for i, photo in enumerate(photos)
-    ]
-
-
 def _common(labels: Iterable[int | None]) -> int:
     counts = Counter(label for label in labels if label is not None)
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def _draw(seed: int, purpose: str, sha256: str) -> str:
+def draw_rank(seed: int, purpose: str, sha256: str) -> str:
+    """By which a seed orders photos, for a purpose ("split", "label"): by their contents alone."""
     return hashlib.sha256(f"{seed}/{purpose}/{sha256}".encode()).hexdigest()

@@ -73,9 +73,9 @@ class Mixing:
     def __init__(self, policy: MixPolicy, seed: int, samples: Sequence[Sample]) -> None:
         self._policy, self._seed, self._samples = policy, seed, samples
         # By content: the order of the samples does not decide which photos are mixed.
-        order = sorted(range(len(samples)), key=lambda i: (samples[i].sha256, str(samples[i].label), samples[i].id))
+        order = sorted(range(len(samples)), key=lambda i: (samples[i].sha256, _known_of(samples[i]), samples[i].id))
         self._all = order
-        self._labelled = [i for i in order if samples[i].label is not None]
+        self._labelled = [i for i in order if not samples[i].is_unlabelled]
         self._memory = functools.lru_cache(maxsize=1 << 18)(self._draw)
 
     def of(self, index: int, number: int) -> Mix | None:
@@ -84,7 +84,7 @@ class Mixing:
 
     def facts(self) -> list[bool]:
         """Which samples are labelled: with their hashes, all that decides the partners."""
-        return [sample.label is not None for sample in self._samples]
+        return [not sample.is_unlabelled for sample in self._samples]
 
     def _draw(self, index: int, number: int) -> Mix | None:
         sample = self._samples[index]
@@ -101,7 +101,7 @@ class Mixing:
 
     def _partner(self, index: int, rank: float) -> int | None:
         sample = self._samples[index]
-        pool = self._all if sample.label is None else self._labelled
+        pool = self._all if sample.is_unlabelled else self._labelled
         place = int(rank * len(pool))
         for step in range(len(pool)):
             other = pool[(place + step) % len(pool)]
@@ -166,3 +166,7 @@ def mixes_of(
         if mix is not None:
             partners[row], shares[row] = mix.partner, mix.share
     return partners, shares
+
+
+def _known_of(sample: Sample) -> str:
+    return str(sample.label if sample.tags is None else sample.tags)

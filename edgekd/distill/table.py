@@ -18,6 +18,12 @@ from edgekd.distill.standardized import Standardized
 from edgekd.section import Section
 from edgekd.training.labels import LabelsOnly
 
+# What to say of an objective on logits that has no form for tags, of which each is a choice by itself.
+_NOT_OF_TAGS = {
+    "standardized": "it compares a photo's logits with each other, and the sign of a tag's logit is its answer",
+    "dkd": "of the two probabilities of a tag nothing is left to decouple: its first term is hinton's",
+    "dist": "it compares a photo's classes with each other, of which one is the answer",
+}
 OnLogits = Hinton | Standardized | DKD | Dist | LabelsOnly
 OnFeatures = FitNet | AttentionTransfer | SimilarityPreserving | Relational
 FEATURE_NAMES = ("fitnet", "attention_transfer", "similarity_preserving", "relational")
@@ -57,3 +63,16 @@ Objective = Annotated[OnLogits | Weighted, Field(discriminator="name")]
 def terms_of(objective: OnLogits | Weighted) -> tuple[Term, ...]:
     """The objective as a sum: itself with weight 1 where it is not a sum."""
     return objective.terms if isinstance(objective, Weighted) else (Term(objective=objective),)
+
+
+def why_not_tags(objective: OnLogits | Weighted) -> str | None:
+    """Why an objective can't train a student of tags, and which can; None where it can."""
+    for term in terms_of(objective):
+        name = term.objective.name
+        if name in _NOT_OF_TAGS:
+            works = ", ".join(f'"{other}"' for other in ("hinton", "labels"))
+            return (
+                f'"{name}" is for one class a photo: {_NOT_OF_TAGS[name]}. With tags take one of {works}, alone or as '
+                f'terms of "weighted" beside {", ".join(FEATURE_NAMES)}'
+            )
+    return None

@@ -1,8 +1,8 @@
 """Evaluation of exported files and of teachers; imports no TensorFlow.
 
-- ``rows``: what an evaluation gives; ``gates``: what a file must hold
+- ``rows``, ``tag_scores``: what an evaluation gives; ``gates``, ``twin_gates``: what a file must hold
 - ``score``: accuracy of a file, and its agreement with the float student
-- ``label_order``: whether the labels are in the order of the outputs
+- ``label_order``, ``tag_order``: whether the labels are in the order of the outputs
 - ``teacher_gates``: whether the teacher is good enough to distill from
 """
 

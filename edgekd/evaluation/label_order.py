@@ -20,9 +20,10 @@ FEWEST_PHOTOS = 10
 """On fewer labelled photos nothing is judged."""
 EXPORT_AGAIN = "Export again with --classes {order}"
 """What to do about an exported file in the wrong order."""
-_SIGNIFICANCE = 0.01
-# Of the way from chance to all right: a model this good is not called one at chance.
-_WEAK = 1 / 3
+SIGNIFICANCE = 0.01
+"""Chance explains a permutation with less than this probability, or it is none."""
+WEAK = 1 / 3
+"""Of the way from chance to all right: a model this good is not called one at chance."""
 # One side of a 95 % interval.
 _UNLIKELY = 0.025
 _MOST_NAMES = 20
@@ -56,7 +57,7 @@ class LabelOrder:
         """
         if self.permutation is not None and self.permuted_score is not None:
             meaning = {name: classes[self.permutation[i]] for i, name in enumerate(classes)}
-            order = _join([meaning.get(name, name) for name in outputs])
+            order = join_names([meaning.get(name, name) for name in outputs])
             return (
                 f"the labels are in another order than the model's outputs: balanced accuracy {self.score:.1%}, and "
                 f"{self.permuted_score:.1%} with the order {order}. {advice.format(order=order)}"
@@ -77,7 +78,7 @@ def check_label_order(truth: Labels, predictions: Labels, classes: int) -> Label
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, predictions), 1)
     score, chance = _balanced(counts, np.arange(classes)), 1 / len(present)
-    weak = chance + _WEAK * (1 - chance)
+    weak = chance + WEAK * (1 - chance)
     at_chance = score <= chance and (
         balanced_accuracy(truth, predictions).high < weak or _is_constant(truth, predictions, weak)
     )
@@ -86,7 +87,7 @@ def check_label_order(truth: Labels, predictions: Labels, classes: int) -> Label
     meant = _permuted_across_halves(truth, predictions, classes)
     # The test has two sides, and only more photos that are right speak for the permutation.
     more = np.sum(meant == truth) > np.sum(predictions == truth)
-    if more and better > max(score, chance) and mcnemar_p(truth, predictions, meant) < _SIGNIFICANCE:
+    if more and better > max(score, chance) and mcnemar_p(truth, predictions, meant) < SIGNIFICANCE:
         return LabelOrder(score, chance, at_chance, tuple(int(i) for i in permutation), better)
     return LabelOrder(score, chance, at_chance)
 
@@ -129,6 +130,7 @@ def _balanced(counts: npt.NDArray[np.int64], column_of_class: Labels) -> float:
     return float(np.mean(right[totals > 0] / totals[totals > 0]))
 
 
-def _join(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
+    """Names with commas between them; of many the first few."""
     more = f",... ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
     return ",".join(names[:_MOST_NAMES]) + more

@@ -19,6 +19,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.ptq import Output
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.task import Task
 
 
 def check_convertible(
@@ -28,6 +29,7 @@ def check_convertible(
     *,
     quantize: QuantizeSection | None = None,
     images: NDArray[np.uint8] | None = None,
+    task: Task | None = None,
 ) -> None:
     """Convert an untrained model to every format and precision, and discard the files.
 
@@ -38,6 +40,7 @@ def check_convertible(
         precisions: As of ``export``.
         quantize: The recipe's [quantize]. With ``max_drop`` the ops without an int8 form are allowed to stay float.
         images: Photos uint8 [N, H, W, 3] to calibrate with; by default smooth synthetic ones.
+        task: As of ``export``.
 
     Raises:
         ModelError: The model can't be exported; says in which format, why and what to change.
@@ -48,12 +51,12 @@ def check_convertible(
     try:
         with _with_random_constants(model), tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             classes = _classes(model)
-            section = _allowing_float_ops(model, section, photos)
+            section = _allowing_float_ops(model, section, photos, task)
             export(
                 model, Path(folder), "student", labels=tuple(f"class {i}" for i in range(classes)),
                 preprocessing=Preprocessing(height=height, width=width), precisions=tuple(precisions),
                 formats=tuple(name for name in formats if name != "coreml") or ("tflite",), calibration=photos,
-                quantize=section,
+                quantize=section, task=task,
             )  # fmt: skip
     except (ExportError, UnsupportedOpError) as error:
         raise ModelError(f"the student can't be exported, which is tried before it is trained: {error}") from None
@@ -69,6 +72,7 @@ def convert_untrained(
     options: ExportOptions,
     output: Output,
     provenance: Mapping[str, str],
+    task: Task | None = None,
 ) -> Artifact:
     """Convert an untrained model to an int8 .tflite, which costs what the trained one's costs.
 
@@ -81,6 +85,7 @@ def convert_untrained(
         options: Those of the file that will ship.
         output: Output dtype of that file.
         provenance: Facts that will be stored in it.
+        task: As of ``export``.
 
     Raises:
         ExportError: The model can't be converted.
@@ -90,6 +95,7 @@ def convert_untrained(
             model, folder, stem, labels=labels, preprocessing=preprocessing, precisions=("int8",), formats=("tflite",),
             calibration=stand_in_images(preprocessing.height, preprocessing.width),
             quantize=QuantizeSection(ranges="min-max"), options=options, output=output, provenance=provenance,
+            task=task,
         )  # fmt: skip
     return artifact
 
@@ -100,7 +106,9 @@ def _classes(model: Any) -> int:
     return 2 if outputs == 1 else outputs
 
 
-def _allowing_float_ops(model: Any, section: QuantizeSection, photos: NDArray[np.uint8]) -> QuantizeSection:
+def _allowing_float_ops(
+    model: Any, section: QuantizeSection, photos: NDArray[np.uint8], task: Task | None
+) -> QuantizeSection:
     from edgekd.quantize.calibration import calibrate
     from edgekd.quantize.float_model import load_float_model
     from edgekd.quantize.ptq import find_float_ops
@@ -108,7 +116,8 @@ def _allowing_float_ops(model: Any, section: QuantizeSection, photos: NDArray[np
     # Whether a network converts does not depend on how its ranges are set.
     if section.max_drop is None:
         return QuantizeSection(ranges="min-max", float_ops=section.float_ops)
-    return QuantizeSection(ranges="min-max", float_ops=find_float_ops(calibrate(load_float_model(model), photos)))
+    float_ops = find_float_ops(calibrate(load_float_model(model, task), photos))
+    return QuantizeSection(ranges="min-max", float_ops=float_ops)
 
 
 @contextlib.contextmanager

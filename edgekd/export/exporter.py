@@ -6,12 +6,14 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.decisions.fit import FileDecision
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml
 from edgekd.export.c_array import identifier
@@ -24,9 +26,10 @@ from edgekd.extras import require
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
-from edgekd.quantize.float_model import FloatModel, load_float_model
+from edgekd.quantize.float_model import FloatModel, divide_keras_logits, load_float_model
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.task import Task
 from edgekd.temporary import owned_folder
 
 DEFAULT_PRECISIONS = ("float32", "int8")
@@ -53,6 +56,8 @@ def export(
     provenance: Mapping[str, str] | None = None,
     options: ExportOptions | None = None,
     skipped: list[str] | None = None,
+    decisions: Mapping[str, FileDecision] | None = None,
+    task: Task | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every requested precision and format.
 
@@ -76,6 +81,9 @@ def export(
         options: Batch, layout, license and version of the files.
         skipped: If given, files other than .tflite that can't be made are left out, and the reasons are appended here;
             otherwise nothing is written if any file can't be made.
+        decisions: What ``decisions.fit`` fitted for the files of each precision; "float32" also for Core ML.
+        task: "single-label", or "multi-label" for tags, of which each gets a sigmoid; by default a model that ends in
+            two or more sigmoids is of tags.
 
     Returns:
         The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
@@ -97,7 +105,7 @@ def export(
         raise UsageError("the c format is made from the int8 .tflite: request int8 too, or leave out c")
     if "coreml" in formats:
         coreml.check_installed()
-    float_model = load_float_model(model)
+    float_model = load_float_model(model, task)
     _check_labels(float_model, labels, preprocessing)
     images = stand_in_images(float_model.height, float_model.width) if calibration is None else calibration
     check_images(images, float_model.height, float_model.width)
@@ -106,7 +114,7 @@ def export(
     with owned_folder(out, stem) as temporary:
         job = Job(
             float_model, temporary, stem, labels, preprocessing, dict(provenance or {}),
-            _weights_hash(float_model), options or ExportOptions(), formats, skipped,
+            _weights_hash(float_model), options or ExportOptions(), formats, skipped, decisions or {},
         )  # fmt: skip
         expected = compute_expected(float_model.model, images)
         files = make_float32(job, expected) if "float32" in precisions else []
@@ -115,7 +123,12 @@ def export(
         files += [make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
             path = job.directory / f"{stem}.float16.mlpackage"
-            coreml.write_mlpackage(float_model, job.record("float16", {"converter": coreml.converter()}), path)
+            fitted = job.fitted("float32")
+            record = replace(
+                job.record("float16", {"converter": coreml.converter()}),
+                decision=fitted.decision_or_none or job.decision,
+            )
+            coreml.write_mlpackage(divide_keras_logits(float_model, fitted.temperature), record, path)
         artifacts = [_publish(artifact, out) for artifact in files]
         _publish_rest(job.directory, out)
         return artifacts

@@ -43,7 +43,7 @@ def load_input_model(
 def prepare_input(model: Any, where: str, *, input_size: int | None = None, pixels: PixelOptions | None = None) -> Any:
     """Fix the input size of ``model`` and put its pixel range into the graph. Raises ModelError naming ``where``."""
     from edgekd.models.pixel_range import affine_layers
-    from edgekd.quantize.float_model import call
+    from edgekd.quantize.model_ending import call
 
     import_keras()
     import keras

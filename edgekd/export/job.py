@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgekd._version import __version__
+from edgekd.decisions.fit import FileDecision
 from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.export import onnx_pack
 from edgekd.export.options import Batch, ExportOptions, Layout, needs_onnx
 from edgekd.export.record import Record
 from edgekd.export.verify import ParityRecord
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.float_model import FloatModel
 from edgekd.storage import write_bytes
 
 # A file and its parity record.
 Checked = tuple[Artifact, ParityRecord]
+# The least probability of a tag, where nothing else is known of it.
+_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Job:
     """One export: a model, what is stored in its files, and the temporary ``directory`` that they are written to.
 
-    ``skipped`` collects why files are left out, where that is allowed.
+    ``skipped`` collects why files are left out, where that is allowed. ``decisions`` are what was fitted, by precision.
     """
 
     float_model: FloatModel
@@ -39,6 +43,7 @@ class Job:
     options: ExportOptions
     formats: tuple[str, ...]
     skipped: list[str] | None
+    decisions: Mapping[str, FileDecision] = field(default_factory=dict)
 
     @property
     def wants_onnx(self) -> bool:
@@ -66,7 +71,19 @@ class Job:
         return Record(
             self.labels, self.preprocessing, precision, self.float_model.range_in_graph, self.provenance | facts,
             layout, self.options.license, self.options.version,
+            self.fitted(precision).decision_or_none or self.decision,
         )  # fmt: skip
+
+    def fitted(self, precision: str) -> FileDecision:
+        """What was fitted for the files of a precision; nothing by default."""
+        return self.decisions.get(precision.removesuffix("-mixed"), FileDecision())
+
+    @property
+    def decision(self) -> Decision | None:
+        """How an answer follows from the files' probabilities; None for the most probable class."""
+        if self.float_model.task == "single-label":
+            return None
+        return Decision("multi-label", (_THRESHOLD,) * len(self.labels))
 
     def write(self, precision: str, kind: str, content: bytes) -> Artifact:
         """Write a file and open it."""

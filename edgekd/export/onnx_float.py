@@ -24,10 +24,14 @@ from edgekd.quiet import quiet, reason_of
 _COUNTED = re.compile(r"^functional(_\d+)*/|__\d+(?=$|:)")
 
 
-def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Batch = "dynamic") -> bytes:
+def from_keras(
+    float_model: FloatModel, record: Record, *, name: str, batch: Batch = "dynamic", temperature: float = 1.0
+) -> bytes:
     """Convert to a sealed float32 .onnx: uint8 [N, H, W, 3] in, probabilities [N, C] out; N is ``batch``.
 
-    With the record's layout "nchw" the input is [N, 3, H, W]. Raises ExportError.
+    With the record's layout "nchw" the input is [N, 3, H, W]. Logits are divided by ``temperature``.
+
+    Raises: ExportError.
     """
     with quiet() as read_log:
         import tensorflow as tf
@@ -56,6 +60,8 @@ def from_keras(float_model: FloatModel, record: Record, *, name: str, batch: Bat
                 "that it names"
             ) from None
     _name_by_place(model.graph)
+    if temperature != 1.0:
+        _divide_logits(model.graph, temperature, name)
     model.ir_version = IR_VERSION
     model.producer_name = "edgekd"
     if batch == "dynamic":
@@ -105,6 +111,26 @@ def _name_by_place(graph: Any) -> None:
     graph.doc_string = ""
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(initializers)
+
+
+def _divide_logits(graph: Any, temperature: float, name: str) -> None:
+    """Put a product between the logits and what makes probabilities of them. Raises ExportError."""
+    from onnx import helper, numpy_helper
+
+    producers = {output: node for node in graph.node for output in node.output}
+    node = producers[graph.output[0].name]
+    while node.op_type in ("Identity", "Reshape", "Squeeze") and node.input[0] in producers:
+        node = producers[node.input[0]]
+    if node.op_type not in ("Softmax", "Sigmoid"):
+        raise ExportError(
+            f"{name}: the temperature can't be written into the .onnx, whose probabilities come from {node.op_type}. "
+            "Set [decide] calibrate = false, or end the model in a Dense layer of logits"
+        )
+    factor, scaled = f"{node.output[0]}/inverse_temperature", f"{node.output[0]}/calibrated_logits"
+    graph.initializer.append(numpy_helper.from_array(np.array(1 / temperature, np.float32), factor))
+    product = helper.make_node("Mul", [node.input[0], factor], [scaled], f"{node.name}/calibrated_logits")
+    node.input[0] = scaled
+    graph.node.insert(list(graph.node).index(node), product)
 
 
 class _Names:

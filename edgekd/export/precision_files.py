@@ -25,11 +25,13 @@ from edgekd.quantize.settings import QuantizeSection
 
 def make_float32(job: Job, expected: ExpectedOutputs) -> list[Checked]:
     """The float32 files. Raises ExportError, UnsupportedOpError."""
-    name, artifacts = f"{job.stem}.float32", []
+    name, artifacts, fitted = f"{job.stem}.float32", [], job.fitted("float32")
+    expected = expected.with_decision(fitted)
     if "tflite" in job.formats:
         conversion = to_float32(job.float_model)
         record = job.record("float32", conversion.record)
-        content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
+        calibrated = fitted.finish(conversion.content)
+        content = tflite_pack.pack(calibrated, record, name=name, batch=job.tflite_batch)
         artifacts.append(job.write("float32", "tflite", content))
     files = [(artifact, verify(artifact, expected)) for artifact in artifacts]
     if job.wants_onnx:
@@ -37,7 +39,9 @@ def make_float32(job: Job, expected: ExpectedOutputs) -> list[Checked]:
         record = job.record("float32", facts, job.options.layout)
 
         def make_onnx() -> list[Checked]:
-            content = onnx_float.from_keras(job.float_model, record, name=name, batch=job.onnx_batch)
+            content = onnx_float.from_keras(
+                job.float_model, record, name=name, batch=job.onnx_batch, temperature=fitted.temperature
+            )
             return [(artifact, verify(artifact, expected)) for artifact in job.write_onnx("float32", content)]
 
         files += job.attempt(make_onnx)
@@ -50,10 +54,11 @@ def make_extra(job: Job, precision: str, images: NDArray[np.uint8], expected: Ex
         conversion = to_int16x8(job.float_model, images)
     else:
         conversion = (to_float16 if precision == "float16" else to_dynamic_range)(job.float_model)
-    record = job.record(precision, conversion.record)
-    content = tflite_pack.pack(conversion.content, record, name=f"{job.stem}.{precision}", batch=job.tflite_batch)
+    record, fitted = job.record(precision, conversion.record), job.fitted(precision)
+    content = fitted.finish(conversion.content)
+    content = tflite_pack.pack(content, record, name=f"{job.stem}.{precision}", batch=job.tflite_batch)
     artifact = job.write(precision, "tflite", content)
-    return artifact, verify(artifact, expected)
+    return artifact, verify(artifact, expected.with_decision(fitted))
 
 
 def int8_conversion(
@@ -75,15 +80,18 @@ def int8_conversion(
 def make_int8(job: Job, conversion: Conversion, expected: ExpectedOutputs) -> list[Checked]:
     """The int8 files of a conversion. Raises ExportError, UnsupportedOpError."""
     precision = conversion.precision
+    fitted = job.fitted(precision)
+    expected = expected.with_decision(fitted)
+    calibrated = fitted.finish(conversion.content)
     name, record = f"{job.stem}.{precision}", job.record(precision, conversion.record)
     files: list[Checked] = []
-    content = tflite_pack.pack(conversion.content, record, name=name, batch=job.tflite_batch)
+    content = tflite_pack.pack(calibrated, record, name=name, batch=job.tflite_batch)
     # The other formats are made from the .tflite, even if that is not requested.
     tflite = job.write(precision, "tflite", content)
     if "tflite" in job.formats:
         files.append((tflite, verify(tflite, expected)))
     if job.wants_onnx:
-        single = tflite_pack.pack(conversion.content, record, name=name)
+        single = tflite_pack.pack(calibrated, record, name=name)
         onnx_record = job.record(precision, {**conversion.record, "opset": OPSET}, job.options.layout)
 
         def make_onnx() -> list[Checked]:

@@ -47,8 +47,9 @@ class Record:
 
     def describe(self) -> str:
         """One line for people."""
+        kind = "classes" if self.decision is None or self.decision.task == "single-label" else "tags"
         return (
-            f"Image classifier, {len(self.labels)} classes, {self.precision}, made by edgekd; "
+            f"Image classifier, {len(self.labels)} {kind}, {self.precision}, made by edgekd; "
             f"provenance sha256:{self.provenance_sha256()}"
         )
 

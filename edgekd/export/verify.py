@@ -8,11 +8,14 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.decisions.fit import FileDecision
+from edgekd.decisions.temperature import with_temperature
 from edgekd.errors import ExportError
 from edgekd.formats.artifact import Artifact
-from edgekd.metrics import OUTPUT_STEP, agreement
+from edgekd.metrics import OUTPUT_STEP, Agreement, agreement
 from edgekd.runtime.open import open_runner
 from edgekd.runtime.runner import Runner
+from edgekd.tag_metrics import same_tags
 
 # Largest difference in a probability between two float computations of one graph.
 FLOAT_TOLERANCE = 1e-4
@@ -57,6 +60,13 @@ class ExpectedOutputs:
     images: NDArray[np.uint8]
     keras: Probabilities
 
+    def with_decision(self, fitted: FileDecision) -> ExpectedOutputs:
+        """What is expected of a file whose logits are divided by the temperature that was fitted for it."""
+        if fitted.temperature == 1.0:
+            return self
+        tags = fitted.decision.task == "multi-label"
+        return ExpectedOutputs(self.images, with_temperature(self.keras, fitted.temperature, tags=tags))
+
 
 def compute_expected(model: Any, images: NDArray[np.uint8]) -> ExpectedOutputs:
     """Run the Keras model, which takes pixel values 0..255, on at most 64 of the images."""
@@ -89,7 +99,7 @@ def verify(artifact: Artifact, expected: ExpectedOutputs, twin: Artifact | None 
     probabilities = runner.run(expected.images)
     if not np.isfinite(probabilities).all():
         raise ExportError(f"{artifact.path.name} gives NaN or infinity. Report this with the model")
-    record: ParityRecord = {"photos": len(probabilities), "keras": compare(probabilities, expected.keras)}
+    record: ParityRecord = {"photos": len(probabilities), "keras": compare(probabilities, expected.keras, artifact)}
     if artifact.precision == "float32" and record["keras"]["largest_difference"] > FLOAT_TOLERANCE:
         raise ExportError(
             f"{artifact.path.name} differs from Keras by {record['keras']['largest_difference']:.3g} in a probability "
@@ -117,9 +127,16 @@ def _batch_difference(artifact: Artifact, runner: Runner, images: NDArray[np.uin
     return difference
 
 
-def compare(actual: Probabilities, expected: Probabilities) -> Comparison:
-    """Top-1 agreement and largest difference of two sets of probabilities [N, C]."""
-    same = agreement(actual.argmax(axis=1), expected.argmax(axis=1))
+def compare(actual: Probabilities, expected: Probabilities, artifact: Artifact) -> Comparison:
+    """Agreement and largest difference of probabilities [N, C] that a file gives and those ``expected`` of it.
+
+    Of a file of tags, photos agree where all of their tags do; a tag does too within an int8 step of its threshold.
+    """
+    decision = artifact.decision
+    if decision.task == "multi-label":
+        same = _agreement_on_tags(actual, expected, decision.thresholds)
+    else:
+        same = agreement(actual.argmax(axis=1), expected.argmax(axis=1))
     return {
         "agreement": same.value,
         "differing": same.differing,
@@ -127,10 +144,16 @@ def compare(actual: Probabilities, expected: Probabilities) -> Comparison:
     }
 
 
+def _agreement_on_tags(actual: Probabilities, expected: Probabilities, thresholds: tuple[float, ...]) -> Agreement:
+    same = np.asarray(same_tags(actual, expected, OUTPUT_STEP, thresholds).all(axis=1))
+    return Agreement(float(same.mean()), int((~same).sum()), len(same))
+
+
 def _same_integers(artifact: Artifact, actual: Probabilities, expected: Probabilities) -> IntegerComparison:
     quanta = np.abs(actual - expected) / OUTPUT_STEP
     record: IntegerComparison = {
-        **compare(actual, expected), "largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean())
+        **compare(actual, expected, artifact),
+        "largest_quanta": float(quanta.max()), "mean_quanta": float(quanta.mean()),
     }  # fmt: skip
     flips_allowed = max(2, round(_SAME_INTEGERS_FLIPS * len(actual)))
     if record["differing"] > flips_allowed or quanta.max(axis=1).mean() > _SAME_INTEGERS_MEAN_QUANTA:

@@ -93,10 +93,31 @@ def read(content: bytes, where: str) -> OnnxGraph:
 
 
 def float_ops(graph: OnnxGraph) -> tuple[str, ...]:
-    """Describe the nodes that compute in float."""
+    """Describe the nodes that compute in float.
+
+    A softmax or sigmoid of the last integers is left out: it makes the probabilities of a file with a decision.
+    """
+    end = _float_end(graph)
     return tuple(
-        f"{node.op} (node {node.name or '?'}, tensor {''.join(node.outputs[:1])!r})" for node in float_nodes(graph)
+        f"{node.op} (node {node.name or '?'}, tensor {''.join(node.outputs[:1])!r})"
+        for node in float_nodes(graph)
+        if not any(node is other for other in end)
     )
+
+
+def _float_end(graph: OnnxGraph) -> tuple[OnnxNode, ...]:
+    """A product with a constant and Softmax or Sigmoid behind DequantizeLinear; empty where they are not."""
+    producer = {output: node for node in graph.nodes for output in node.outputs}
+    chain, name = list[OnnxNode](), graph.outputs[0].name
+    while (node := producer.get(name)) is not None:
+        if node.op == _DEQUANTIZE:
+            return tuple(chain)
+        is_first = node.op in ("Softmax", "Sigmoid") and not chain
+        if not is_first and not (node.op == "Mul" and len(chain) == 1 and node.inputs[1] in graph.initializers):
+            return ()
+        chain.append(node)
+        name = node.inputs[0]
+    return ()
 
 
 def float_nodes(graph: OnnxGraph) -> tuple[OnnxNode, ...]:

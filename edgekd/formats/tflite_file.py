@@ -142,11 +142,32 @@ def _length(values: Any) -> int:
 
 
 def float_ops(graph: TfliteGraph) -> tuple[str, ...]:
-    """Describe the ops that use float tensors, except QUANTIZE and DEQUANTIZE at the graph's edges."""
+    """Describe the ops that use float tensors, except QUANTIZE and DEQUANTIZE at the graph's edges.
+
+    A softmax or sigmoid of the last integers is an edge too: it makes the probabilities of a file with a decision.
+    """
+    end = _float_end(graph)
     return tuple(
         f"{op.name} (op {op.index}, tensor {graph.tensors[_float_tensors(graph, op)[-1]].name!r})"
         for op in find_float_ops(graph)
+        if op not in end
     )
+
+
+def _float_end(graph: TfliteGraph) -> tuple[TfliteOp, ...]:
+    """DEQUANTIZE of the last integers, a product with a constant, and SOFTMAX or LOGISTIC; empty without all of it."""
+    chain, tensor = list[TfliteOp](), graph.outputs[0]
+    for op in reversed(graph.ops):
+        if tensor not in op.outputs:
+            return ()
+        chain.append(op)
+        tensor = op.inputs[0]
+        if op.name == "DEQUANTIZE":
+            return tuple(chain) if len(chain) > 1 and graph.tensors[tensor].type == "INT8" else ()
+        is_first = op.name in ("SOFTMAX", "LOGISTIC") and len(chain) == 1
+        if not is_first and not (op.name == "MUL" and graph.tensors[op.inputs[1]].data is not None):
+            return ()
+    return ()
 
 
 def find_float_ops(graph: TfliteGraph) -> tuple[TfliteOp, ...]:

@@ -9,20 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.outputs import SMALLEST, Ending, judge_outputs
+from edgekd.models.outputs import SMALLEST, Ending, judge_outputs, softmax_for_tags
 from edgekd.models.rebuild import apply_copy, copy_state, functional
+from edgekd.task import Task
 
 TWO_CLASSES = "two_classes"
 """Name of the layer that turns one sigmoid's input into two logits."""
 _LINEAR, _SOFTMAX, _LOG_SOFTMAX, _SIGMOID = "linear", "softmax", "log_softmax", "sigmoid"
 
 
-def logits_model(model: Any, name: str) -> Any:
+def logits_model(model: Any, name: str, task: Task | None = "single-label") -> Any:
     """Return ``model`` with a trailing softmax taken off: a layer, an activation, or the end of a model nested in it.
 
     So is a log-softmax.
 
-    One sigmoid, or one logit, becomes two logits, 0 and its own. The weights are shared.
+    One sigmoid, or one logit, becomes two logits, 0 and its own. Where the ``task`` is "multi-label", sigmoids are
+    taken off instead, and with None either is. The weights are shared.
 
     Raises ModelError where the output is not [N, C] or ends in another squashing activation.
     """
@@ -30,6 +32,10 @@ def logits_model(model: Any, name: str) -> Any:
     model = functional(model)
     bare, squash = _without_squash(model, name)
     classes = model.output_shape[-1]
+    if task == "multi-label":
+        if squash in (_SOFTMAX, _LOG_SOFTMAX):
+            raise softmax_for_tags(name)
+        return bare
     if squash in (_SOFTMAX, _LOG_SOFTMAX):
         if classes == 1:
             raise ModelError(
@@ -40,10 +46,11 @@ def logits_model(model: Any, name: str) -> Any:
             raise ModelError(
                 f"{name} applies a softmax to a softmax, which flattens its answers. Save it again with one, or none"
             )
-    if squash == _SIGMOID and classes != 1:
+    if squash == _SIGMOID and classes != 1 and task == "single-label":
         raise ModelError(
             f"{name} ends in a 'sigmoid' activation with {classes} independent scores, and not "
-            "one choice among classes. A teacher ends in logits or in a softmax (of two classes: in one sigmoid)"
+            "one choice among classes. A teacher ends in logits or in a softmax (of two classes: in one sigmoid); "
+            'photos with tags, data.task = "multi-label", take sigmoids'
         )
     if classes == 1 and (squash == _SIGMOID or _is_logit(model)):
         return _two_logits(bare)
@@ -74,10 +81,14 @@ def apply_squash(model: Any, name: str) -> Callable[[npt.NDArray[Any]], npt.NDAr
     if squash == _LOG_SOFTMAX:
         return lambda logits: np.log(_softmax(logits))
     if model.output_shape[-1] != 1:
-        return lambda logits: logits
+        return _sigmoid if squash == _SIGMOID else lambda logits: logits
     if squash == _SIGMOID:
         return lambda logits: 1 / (1 + np.exp(-(logits[:, 1:] - logits[:, :1]).astype(np.float64)))
     return (lambda logits: logits[:, 1:]) if _is_logit(functional(model)) else (lambda logits: logits)
+
+
+def _sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -108,16 +119,20 @@ def _is_logit(model: Any) -> bool:
     return isinstance(last, _weighted_layers()) and _activation(last) in (_LINEAR, "")
 
 
-def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str) -> Any:
+def logits_from_outputs(model: Any, rows: npt.NDArray[np.float32], name: str, task: Task = "single-label") -> Any:
     """``model``, which gives ``rows`` [N, C] for real photos, and a logarithm behind it if those are probabilities.
 
-    For a softmax that ``logits_model`` could not see. Raises ModelError as ``judge_outputs`` does.
+    For a softmax, or sigmoids, that ``logits_model`` could not see. Raises ModelError as ``judge_outputs`` does.
     """
     import keras
 
     ending: Ending = "logits" if isinstance(_last(model), keras.layers.Dense) else "unknown"
-    if judge_outputs(ending, rows, name).kind != "probabilities":
+    kind = judge_outputs(ending, rows, name, task=task).kind
+    if kind not in ("probabilities", "sigmoids"):
         return model
+    if kind == "sigmoids":
+        within = keras.ops.clip(model.output, SMALLEST, float(np.nextafter(np.float32(1), np.float32(0))))
+        return keras.Model(model.inputs, keras.ops.log(within) - keras.ops.log(1 - within), name=model.name)
     return keras.Model(model.inputs, keras.ops.log(keras.ops.maximum(model.output, SMALLEST)), name=model.name)
 
 

@@ -11,6 +11,7 @@ from edgekd.models.logits import apply_squash, logits_model, onto
 from edgekd.models.pixel_range import affine_layers
 from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.quiet import import_keras
+from edgekd.task import Task
 
 
 def on_pixels(
@@ -20,6 +21,7 @@ def on_pixels(
     pixels: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
     photos: PhotosAt,
     name: str | None = None,
+    task: Task | None = "single-label",
 ) -> Any:
     """A classifier as a model of pixels 0..255 [N, *size, 3] to logits of its own classes.
 
@@ -29,6 +31,7 @@ def on_pixels(
         size: (height, width) in pixels.
         pixels: makes of pixels 0..255 what ``original`` takes.
         photos: real ones, on which the outputs must be those of ``original``.
+        task: whose activation is taken off, as in `logits_model`.
         name: of the new model; if None that of ``original``, which is given back where it is such a model already.
 
     Raises:
@@ -37,7 +40,7 @@ def on_pixels(
     import_keras()
     import keras
 
-    model, first = logits_model(original, where), affine_layers(pixels)
+    model, first = logits_model(original, where, task), affine_layers(pixels)
     if name is None and model is original and not first and tuple(model.input_shape[1:3]) == size:
         return original
     image = keras.Input((*size, 3), name="image")

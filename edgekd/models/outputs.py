@@ -3,6 +3,7 @@
 Probabilities p become ``log p``, which are the logits up to a constant a row: a softmax, at any temperature, gives
 the same. Zeros are first raised to half the smallest step that the output can hold, or to their share of what the
 other classes leave of 1 where that is less: so no logarithm is infinite, and many zeros do not outweigh the rest.
+Probabilities of tags, each by itself, become log-odds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import ModelError
 from edgekd.inspection.ending import Ending as Ending
+from edgekd.task import Task
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Floor of a float32 probability: the smallest normal number, a logit of -87."""
@@ -28,10 +30,11 @@ Rows = npt.NDArray[np.float32]
 class Scores:
     """How a network's rows become logits: ``kind`` is what they are, ``floor`` the least probability told apart from 0.
 
-    ``source`` says how that is known.
+    "sigmoids" are probabilities of tags, "sigmoid" and "logit" one output for two classes. ``source`` says how that is
+    known.
     """
 
-    kind: Literal["logits", "probabilities", "sigmoid", "logit"]
+    kind: Literal["logits", "probabilities", "sigmoid", "logit", "sigmoids"]
     floor: float = SMALLEST
     source: str = ""
 
@@ -40,7 +43,7 @@ class Scores:
         values = np.asarray(rows, np.float64)
         if self.kind == "probabilities":
             return np.log(_with_floor(values, self.floor)).astype(np.float32)
-        if self.kind == "sigmoid":
+        if self.kind in ("sigmoid", "sigmoids"):
             values = np.log(np.maximum(values, self.floor)) - np.log(np.maximum(1 - values, self.floor))
         if self.kind in ("sigmoid", "logit"):
             values = np.concatenate([np.zeros_like(values), values], axis=1)
@@ -64,13 +67,16 @@ def _with_floor(values: npt.NDArray[np.float64], floor: float) -> npt.NDArray[np
     return np.where(low, np.maximum(np.minimum(shares, floor), SMALLEST), values)
 
 
-def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0) -> Scores:
+def judge_outputs(
+    ending: Ending, rows: npt.NDArray[np.floating], where: str, *, step: float = 0.0, task: Task = "single-label"
+) -> Scores:
     """What rows [N, C] that a network gave for real photos are; ``ending`` is what its graph says.
 
     ``step`` is the distance of the output's values: a quantized one's scale, a half float's precision. Each may be off
     by half of it, and the largest by all of it, because 1 itself is often out of range.
 
-    Raises ModelError for outputs that are not one choice among classes, or are flattened by two softmaxes.
+    Raises ModelError for outputs that are not what the ``task`` takes (one choice among classes, or tags that are
+    independent of each other), or are flattened by two softmaxes.
     """
     values = np.asarray(rows, np.float64)
     if not np.isfinite(values).all():
@@ -81,6 +87,8 @@ def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *,
         raise ModelError(
             f"{where} applies a softmax to a softmax, which flattens its answers. Export it again with one, or none"
         )
+    if task == "multi-label":
+        return _judge_tags(ending, values, floor, step, where)
     if ending == "sigmoid":
         return _sigmoid(classes, floor, where)
     if classes == 1:
@@ -90,8 +98,7 @@ def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *,
             f"{where} has one output, and its graph does not show whether that is a probability. Let it end in a "
             "sigmoid, or in two logits"
         )
-    sums = values.sum(axis=1)
-    probable = bool((values >= 0).all() and np.abs(sums - 1).max() <= max(_SUM_TOLERANCE, (classes / 2 + 1) * step))
+    sums, probable = values.sum(axis=1), _sums_to_one(values, step)
     if ending == "softmax" and not probable:
         raise ModelError(
             f"{where} ends in a softmax, but its outputs add up to {sums.min():.3g} to {sums.max():.3g} a photo: it is "
@@ -104,6 +111,31 @@ def judge_outputs(ending: Ending, rows: npt.NDArray[np.floating], where: str, *,
     return Scores("logits", source="its last op" if ending != "unknown" else "they are not probabilities")
 
 
+def _sums_to_one(values: npt.NDArray[np.float64], step: float) -> bool:
+    off = np.abs(values.sum(axis=1) - 1).max()
+    return bool((values >= 0).all() and off <= max(_SUM_TOLERANCE, (values.shape[1] / 2 + 1) * step))
+
+
+def _judge_tags(ending: Ending, values: npt.NDArray[np.float64], floor: float, step: float, where: str) -> Scores:
+    """What the outputs of a teacher of tags are: probabilities of sigmoids, or their logits."""
+    if ending in ("softmax", "log_softmax") or (ending == "unknown" and _sums_to_one(values, step)):
+        raise softmax_for_tags(where)
+    between = bool(values.min() >= 0 and values.max() <= 1)
+    if ending == "sigmoid" or (ending == "unknown" and between):
+        source = "sigmoids are its last op" if ending == "sigmoid" else f"on {len(values)} photos they are all 0 to 1"
+        return Scores("sigmoids", max(floor, float(np.finfo(np.float32).epsneg)), source)
+    return Scores("logits", source="its last op" if ending != "unknown" else "they are not probabilities")
+
+
+def softmax_for_tags(where: str) -> ModelError:
+    """The error of a softmax where photos have tags."""
+    return ModelError(
+        f"{where} ends in a softmax, one choice among its classes: their probabilities sum to 1, so it can't give a "
+        "photo two tags, or none. Photos with tags take a teacher that ends in sigmoids, or in one logit a tag; for "
+        'one class a photo, set data.task = "single-label"'
+    )
+
+
 def _sigmoid(classes: int, floor: float, where: str) -> Scores:
     if classes != 1:
         raise _independent(where, classes)
@@ -114,7 +146,8 @@ def _sigmoid(classes: int, floor: float, where: str) -> Scores:
 def _independent(where: str, classes: int) -> ModelError:
     return ModelError(
         f"{where} gives {classes} independent scores from sigmoids, and not one choice among {classes} classes. A "
-        "teacher must end in logits or in a softmax (of two classes: in one sigmoid)"
+        "teacher must end in logits or in a softmax (of two classes: in one sigmoid); photos with tags, data.task = "
+        '"multi-label", take sigmoids'
     )
 
 

@@ -15,28 +15,32 @@ from edgekd.data.images import images_of
 from edgekd.data.settings import facts_of
 from edgekd.data.views_live import TrainingViews, open_views
 from edgekd.errors import DataError
-from edgekd.metrics import accuracy, balanced_accuracy
 from edgekd.pipeline.stage import Workspace
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
+from edgekd.scoring import Answers, score
 from edgekd.storage import read_json
-from edgekd.training.batches import UNLABELLED
 from edgekd.training.joined_order import RepeatedOrder
+from edgekd.training.labels import has_label
 from edgekd.training.loop import Validation
 from edgekd.training.order import Numbers
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos that training may look at, labelled ones first; ``labels`` int64 [N], -1 where there is none."""
+    """The photos that training may look at, labelled ones first.
+
+    ``labels`` is int64 [N], -1 where there is none; where photos have tags, int8 [N, C], rows of -1 where there are
+    none.
+    """
 
     samples: tuple[Sample, ...]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     @property
     def labelled(self) -> npt.NDArray[np.int64]:
         """Numbers of the labelled photos."""
-        return np.flatnonzero(self.labels != UNLABELLED)
+        return np.flatnonzero(has_label(self.labels))
 
     def distillation_order(self, labelled_share: float | None, extra: int = 0) -> Numbers:
         """Numbers of the photos of one pass of distillation: all, the labelled ones repeated up to that share.
@@ -48,7 +52,7 @@ class Pool:
         if labelled_share is not None and len(labelled):
             wanted = round(labelled_share / (1 - labelled_share) * (count - len(labelled) + extra))
             if wanted > len(labelled):
-                repeated, rest = wanted, np.flatnonzero(self.labels == UNLABELLED)
+                repeated, rest = wanted, np.flatnonzero(~has_label(self.labels))
         if extra:
             return RepeatedOrder(labelled, repeated, rest, range(count, count + extra))
         return np.concatenate([np.resize(labelled, repeated), rest])
@@ -100,7 +104,7 @@ class RunContext:
     def validation(self, model: Any) -> Validation:
         """The validation photos at a model's input size, by which the recipe's metric chooses the epoch."""
         images = images_of(self.dataset, self.dataset.split("val"), self.preprocessing(model))
-        return Validation(images, self.dataset.labels("val"), self.recipe.metric)
+        return Validation(images, self.dataset.truth("val"), self.recipe.metric)
 
     def views(self, model: Any, folder: str = "views") -> TrainingViews:
         """Every view of every training photo at a model's size, rendered once or, where that is too much, live."""
@@ -119,12 +123,12 @@ class RunContext:
         by_accuracy = self.recipe.metric == "accuracy" or self.label_free
         return {} if by_accuracy else {"metric": self.recipe.metric}
 
-    def validation_score(self, predictions: npt.NDArray[np.int64]) -> dict[str, Any]:
+    def validation_score(self, answers: Answers) -> dict[str, Any]:
         """The recipe's metric over validation photos, as a summary holds it; None's values where there are none."""
-        labels, metric = self.dataset.labels("val"), self.recipe.metric
-        score = balanced_accuracy if metric == "balanced_accuracy" else accuracy
-        values = score(labels, predictions).as_json() if len(labels) else dict.fromkeys(("value", "low", "high"))
-        return {"metric": metric, **values, "n": len(labels)}
+        truth, metric = self.dataset.truth("val"), self.recipe.metric
+        nothing = dict.fromkeys(("value", "low", "high"))
+        values = score(metric, truth, answers).as_json() if len(truth) else nothing
+        return {"metric": metric, **values, "n": len(truth)}
 
 
 def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
@@ -134,12 +138,12 @@ def pool_of(dataset: Dataset, *, label_free: bool = False) -> Pool:
         if not dataset.split(split):
             raise DataError(f"the {split} split has no labelled photo. Set its share in [data.split], or add photos")
     if label_free:
-        everyone = [replace(sample, label=None) for sample in (*labelled, *unlabelled)]
+        everyone = tuple(replace(sample, label=None, tags=None) for sample in (*labelled, *unlabelled))
         if not everyone:
             raise DataError("there is no photo to train on. Add a folder as data.unlabelled, or photos to the data")
-        return Pool(tuple(everyone), np.full(len(everyone), UNLABELLED))
-    labels = [s.label if s.label is not None else UNLABELLED for s in labelled] + [UNLABELLED] * len(unlabelled)
-    return Pool((*labelled, *unlabelled), np.asarray(labels, np.int64))
+        return Pool(everyone, dataset.truth_of(everyone))
+    samples = (*labelled, *unlabelled)
+    return Pool(samples, dataset.truth_of(samples))
 
 
 def view_settings(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:

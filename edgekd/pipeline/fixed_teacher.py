@@ -12,11 +12,12 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.rows import CheckRow
-from edgekd.metrics import accuracy, balanced_accuracy, confusion
+from edgekd.evaluation.score import judged
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.teacher_training import describe_score
 from edgekd.pipeline.trained_members import train_members, with_trained_files
+from edgekd.pipeline.validation_answers import answers_of, record_of
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
@@ -24,7 +25,7 @@ from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
-from edgekd.training.loop import evaluate
+from edgekd.training.scores import mean_loss
 
 _SAMPLE_PHOTOS = 32
 _BATCH = 64
@@ -50,9 +51,9 @@ def fixed_teacher_stage(context: RunContext) -> None:
         for stale in directory.glob("teacher.*"):
             stale.unlink()
         teacher = open_teacher_of(recipe, dataset, context.path)
-        labels = dataset.labels("val")
+        labels = dataset.truth("val")
         logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
-        members = describe_teacher(teacher)
+        answers, members = answers_of(logits, recipe.data.task), describe_teacher(teacher)
         obstacle = timing_obstacle(teacher)
         summary = {
             "schema": 1,
@@ -61,9 +62,9 @@ def fixed_teacher_stage(context: RunContext) -> None:
             "input": list(teacher.input_size),
             "parameters": sum(member["parameters"] for member in members),
             "size_bytes": sum(member["size_bytes"] for member in members),
-            "val_score": context.validation_score(logits.argmax(axis=1)),
-            "val_loss": evaluate(logits, labels)[1] if len(labels) else None,
-            "val_predictions": logits.argmax(axis=1).tolist(),
+            "val_score": context.validation_score(answers),
+            "val_loss": mean_loss(logits, labels) if len(labels) else None,
+            **record_of(answers),
             "seconds": None,
             "history": [],
             "members": members,
@@ -85,7 +86,8 @@ def open_teacher_of(recipe: Recipe, dataset: Dataset, run: Path) -> Teacher:
     Raises ModelError, ArtifactError.
     """
     section = with_trained_files(recipe, dataset, run)
-    return open_fixed_teacher(section, dataset.classes, some_photos(recipe, dataset), recipe.data.crop)
+    photos, data = some_photos(recipe, dataset), recipe.data
+    return open_fixed_teacher(section, dataset.classes, photos, data.crop, data.task)
 
 
 def some_photos(recipe: Recipe, dataset: Dataset) -> PhotosAt:
@@ -122,23 +124,18 @@ def timing_obstacle(teacher: Teacher) -> str | None:
     return None
 
 
-def fixed_teacher_row(context: RunContext) -> dict[str, Any]:
+def fixed_teacher_row(context: RunContext) -> CheckRow:
     """The teacher's row of the check: its files run over the test photos."""
     recipe, dataset = context.recipe, context.dataset
     summary = read_json(context.path / "teacher" / "summary.json")
     samples = dataset.split("test")
-    truth = np.asarray(dataset.labels("test"))
-    predictions = logits_over(
-        open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop
-    ).argmax(axis=1)
-    counts = confusion(truth, predictions, len(dataset.classes))
-    row = CheckRow(
+    logits = logits_over(open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop)
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64))) if dataset.task == "multi-label" else logits
+    return CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],
-        predictions=tuple(int(value) for value in predictions), accuracy=accuracy(truth, predictions),
-        balanced_accuracy=balanced_accuracy(truth, predictions), agreement=None, agreement_with=None,
-        largest_difference=None, confusion=tuple(tuple(int(value) for value in line) for line in counts), gates=(),
+        **judged(dataset.truth("test"), probabilities, dataset, (0.5,) * len(dataset.classes)),
+        agreement=None, agreement_with=None, largest_difference=None, gates=(),
     )  # fmt: skip
-    return {**row.to_json(), "artifact": None if summary["file"] is None else f"teacher/{summary['file']}"}
 
 
 def _copy_file(directory: Path, teacher: Teacher) -> str | None:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from edgekd.evaluation.gates import label_gate
 from edgekd.evaluation.rows import GateRecord
 from edgekd.pipeline.context import RunContext
+from edgekd.scoring import Answers
 from edgekd.teacher.settings import TeacherSection
 
 _TRAINED = "Its head was trained on these labels: look for photos in folders of other classes"
 _USED = "Correct the order in [teacher] classes"
 
 
-def teacher_label_gate(context: RunContext, split: str, predictions: npt.NDArray[np.int64]) -> GateRecord | None:
-    """The gate on the teacher's predictions [N] for a split, class numbers of the data; None where too few photos tell.
+def teacher_label_gate(context: RunContext, split: str, answers: Answers) -> GateRecord | None:
+    """The gate on the teacher's answers for a split, as ``scoring`` takes them; None where too few photos tell.
 
     One that fails counts as accepted where the run accepts a weak teacher.
     """
     section, classes = context.recipe.teacher, context.dataset.classes
-    labels = context.dataset.labels(split)
-    gate = label_gate(f"teacher, {split}", labels, predictions, _names(section) or classes, classes, _advice(section))
+    truth = context.dataset.truth(split)
+    gate = label_gate(f"teacher, {split}", truth, answers, _names(section) or classes, classes, _advice(section))
     if gate is None:
         return None
     accepts = context.accept_weak_teacher or section.accept_weak

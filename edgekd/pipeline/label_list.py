@@ -38,7 +38,8 @@ class LabelSummary:
     """Soft targets of ``photos`` at ``place``; ``failed`` photos could not be read and are listed in ``failed.txt``.
 
     ``computed`` photos were done by this call, in which the workers took ``seconds`` in all, ``teacher_s`` of them in
-    the teacher. ``classes`` counts those photos by the class that the teacher predicts, over all views.
+    the teacher. ``classes`` counts those photos by the class that the teacher predicts, over all views; where photos
+    have tags, a photo counts for each one that the teacher gives it.
     """
 
     place: str
@@ -131,10 +132,14 @@ class ShardOfList:
             lines = [f"{number * SHARD + row}\t{names[row]}\t{error}\n" for row, error in sorted(failed.items())]
             self._place.write(f"failed-{number:05d}.txt", "".join(lines).encode())
         self._place.write(shard_name(number), as_file(logits))
-        predicted = logits[~np.isnan(logits).any(axis=(1, 2))].astype(np.float32).mean(axis=1).argmax(axis=1)
+        answers = logits[~np.isnan(logits).any(axis=(1, 2))].astype(np.float32).mean(axis=1)
+        if self._job.recipe.data.task == "multi-label":
+            counts = (answers > 0).sum(axis=0)
+        else:
+            counts = np.bincount(answers.argmax(axis=1), minlength=logits.shape[2])
         return {
             "photos": len(names), "seconds": time.perf_counter() - started, "teacher_s": teacher_s,
-            "classes": np.bincount(predicted, minlength=logits.shape[2]).tolist(),
+            "classes": counts.tolist(),
         }  # fmt: skip
 
     @property

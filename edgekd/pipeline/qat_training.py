@@ -12,6 +12,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.distill.bind import bind_logits
 from edgekd.distill.hinton import Hinton
+from edgekd.models.logits import logits_model
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.student_training import distillation_batches, distillation_photos, student_validation
@@ -21,6 +22,7 @@ from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.qat import QatSettings, train_qat
 from edgekd.quantize.sparsity import SparseStudent, Sparsity, sparsify
 from edgekd.recipe import load_recipe
+from edgekd.task import METRICS
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Validation, logits_of
 
@@ -35,6 +37,7 @@ def train_qat_on_soft_targets(
         distillation_batches(context, student, section.batch_size), student_validation(context, student),
         steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
         checkpoint=checkpoint, key=key, output=output, progress=context.workspace.watcher.progress,
+        task=context.recipe.data.task,
     )  # fmt: skip
 
 
@@ -47,7 +50,7 @@ def sparsify_on_soft_targets(
         student, section, bind_logits(distill.objective, distill.confidence),
         distillation_batches(context, student, section.batch_size), student_validation(context, student),
         steps_per_epoch=section.schedule().steps_per_epoch(distillation_photos(context)), seed=context.recipe.seed,
-        checkpoint=checkpoint, key=key, progress=context.workspace.watcher.progress,
+        checkpoint=checkpoint, key=key, progress=context.workspace.watcher.progress, task=context.recipe.data.task,
     )  # fmt: skip
 
 
@@ -75,16 +78,18 @@ def train_qat_without_run(
     """Train a student in int8 on the training photos, by their labels and its own float logits."""
     samples = (*dataset.split("train"), *dataset.split("unlabelled"))
     images = images_of(dataset, samples, preprocessing)
-    labels = np.array([-1 if sample.label is None else sample.label for sample in samples], np.int64)
+    labels = dataset.truth_of(samples)
+    own_logits = logits_of(logits_model(student, student.name, dataset.task), images)
     stream = BatchStream(
-        StillImages(images), np.arange(len(images)), labels, logits_of(student, images)[:, np.newaxis],
+        StillImages(images), np.arange(len(images)), labels, own_logits[:, np.newaxis],
         batch_size=section.batch_size, seed=0,
     )  # fmt: skip
-    valid = Validation(images_of(dataset, dataset.split("val"), preprocessing), dataset.labels("val"))
+    validation_images = images_of(dataset, dataset.split("val"), preprocessing)
+    valid = Validation(validation_images, dataset.truth("val"), METRICS[dataset.task][0])
     objective = bind_logits(Hinton(label_weight=0.1))
     return train_qat(
         student, section, objective, stream, valid, steps_per_epoch=section.schedule().steps_per_epoch(len(images)),
-        seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress,
+        seed=0, checkpoint=checkpoint, key="aware", output=output, progress=progress, task=dataset.task,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def load_finished_teacher(recipe: Recipe, run: Path, dataset: Dataset) -> Teache
     """The teacher of a run whose teacher stage is done, as it gives soft targets: with mirror images or without."""
     is_fixed = recipe.teacher.is_fixed
     teacher = open_teacher_of(recipe, dataset, run) if is_fixed else open_teacher(run / "teacher" / "teacher.keras")
-    return with_mirror_images(teacher, recipe.teacher.average) if recipe.mirrors_views else teacher
+    return with_mirror_images(teacher, recipe.teacher.average, recipe.data.task) if recipe.mirrors_views else teacher
 
 
 def views_at(recipe: Recipe, dataset: Dataset, samples: Sequence[Sample]) -> ViewsAt:

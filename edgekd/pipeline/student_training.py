@@ -15,10 +15,12 @@ from edgekd.distill.bind import BoundObjective
 from edgekd.errors import RunError
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.validation_answers import answers_of, read_answers, record_of
 from edgekd.progress import EpochWatcher
 from edgekd.soft_targets.joined import JoinedLogits, JoinedViews, StoredPhotos, extra_stores
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import digest, read_json, replacing, write_json
+from edgekd.tag_metrics import decide_tags
 from edgekd.training.batches import BatchStream, StoredLogits, ViewSource
 from edgekd.training.joined_order import ExtendedLabels
 from edgekd.training.loop import Validation, logits_of, make_deterministic, train
@@ -75,8 +77,8 @@ def train_student(
             progress=watcher.progress,
             epoch_done=functools.partial(watcher.epoch, folder) if isinstance(watcher, EpochWatcher) else None,
         )  # fmt: skip
-        predictions = logits_of(student, validation.images).argmax(axis=1).tolist()
-        record = {**history.to_json(), "metric": validation.metric, **lesson.record, "val_predictions": predictions}
+        answers = record_of(answers_of(logits_of(student, validation.images), recipe.data.task))
+        record = {**history.to_json(), "metric": validation.metric, **lesson.record, **answers}
         write_json(directory / "history.json", record)
         with replacing(directory / "student.keras") as temporary:
             student.save(temporary)
@@ -148,5 +150,7 @@ def student_validation(context: RunContext, student: Any) -> Validation:
     validation = context.validation(student)
     if not context.label_free:
         return validation
-    predictions = read_json(context.path / "teacher" / "summary.json")["val_predictions"]
-    return Validation(validation.images, np.asarray(predictions, np.int64))
+    answers = read_answers(read_json(context.path / "teacher" / "summary.json"), context.recipe.data.task)
+    if answers.ndim == 2:
+        return Validation(validation.images, decide_tags(answers).astype(np.int8), validation.metric)
+    return Validation(validation.images, answers)

@@ -38,7 +38,7 @@ def export_teacher_int8(
             model, directory, "teacher", labels=context.dataset.classes, preprocessing=preprocessing,
             precisions=("int8",), formats=("tflite",), calibration=_some(calibration_images(context, preprocessing)),
             validation=_some(context.validation(model).images), quantize=QuantizeSection(),
-            options=context.recipe.export, provenance={**provenance, "model": ROW},
+            options=context.recipe.export, provenance={**provenance, "model": ROW}, task=context.dataset.task,
         )  # fmt: skip
     except EdgekdError as error:
         reason = str(error)

@@ -171,7 +171,7 @@ def _labelled_views(
     samples, labels = tuple(pool.samples[i] for i in pool.labelled), pool.labels[pool.labelled]
     if with_validation:
         samples = (*samples, *context.dataset.split("val"))
-        labels = np.concatenate([labels, context.dataset.labels("val")])
+        labels = np.concatenate([labels, context.dataset.truth("val")])
     source = open_views(
         directory / "views", context.dataset, samples, context.preprocessing(model), recipe.data.views.plain(),
         recipe.seed, progress=context.workspace.watcher.progress,

@@ -9,6 +9,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.models.named import build_named
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.teacher_training import describe_score, train_teacher
+from edgekd.pipeline.validation_answers import answers_of
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json
 from edgekd.teacher.settings import TeacherFile, TeacherSection
@@ -68,7 +69,8 @@ def _train_member(context: RunContext, member: TeacherFile, number: int) -> str:
         make_deterministic(recipe.seed)
         model = build_named(member.model, size, len(context.dataset.classes), section.weights)
         training, validation = train_teacher(context, model, directory, key), context.validation(model)
-        score = context.validation_score(logits_of(model, validation.images).argmax(axis=1))
+        answers = answers_of(logits_of(model, validation.images), recipe.data.task)
+        score = context.validation_score(answers)
         with replacing(directory / name) as temporary:
             model.save(temporary)
         write_json(directory / "summary.json", {

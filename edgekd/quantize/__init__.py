@@ -1,7 +1,7 @@
 """Quantization: from a float student to an int8 .tflite.
 
 - ``settings``: the recipe's [quantize]; ``precisions``: descriptions of the precisions
-- ``float_model``: prepares a Keras model; ``converter``: runs TensorFlow's converter
+- ``float_model``, ``model_ending``: prepare a Keras model; ``converter``: runs TensorFlow's converter
 - ``calibration``, ``observed_ranges``, ``calibration_method``, ``histogram``: ranges of activations
 - ``best_ranges``: the method of calibration that agrees most with the float student; ``bias_correction``
 - ``per_tensor``: what one weight scale per tensor costs

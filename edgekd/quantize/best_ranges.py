@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
-from edgekd.metrics import OUTPUT_STEP, Agreement, agreement_of_probabilities
+from edgekd.metrics import OUTPUT_STEP, Agreement
 from edgekd.quantize.bias_correction import correct_bias
 from edgekd.quantize.calibration import CalibratedModel, calibrate, check_images
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, CalibrationMethod, Ranges, set_ranges
 from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.histogram import compute_histograms
 from edgekd.quantize.ptq import Conversion, Output, quantize_int8, to_int8
-from edgekd.quantize.run_tflite import run_tflite
+from edgekd.quantize.run_tflite import find_task, run_tflite
 from edgekd.quantize.sensitivity import compute_divergence
+from edgekd.scoring import agreement
 
 # Photos that methods are compared on: enough to tell them apart, few enough for seconds.
 _MOST_PHOTOS = 256
@@ -86,7 +87,8 @@ def convert_int8(
     found += [candidate for candidate in corrected if candidate is not None]
     best = choose(found)
     agreements = ", ".join(map(str, found))
-    compared = f"{agreements} of {best.agreement.n} photos answered like the float student"
+    what = "decisions on tags" if find_task(calibrated.content) == "multi-label" else "photos"
+    compared = f"{agreements} of {best.agreement.n} {what} answered like the float student"
     return replace(best.conversion, record={**best.conversion.record, "calibration_methods_compared": compared})
 
 
@@ -113,8 +115,9 @@ def _compare(
 ) -> Candidate:
     """A conversion, held against what the float model gives for photos."""
     actual = run_tflite(conversion.content, photos)
-    agreement = agreement_of_probabilities(actual, expected, OUTPUT_STEP)
-    return Candidate(method, conversion, agreement, compute_divergence(expected, actual), bias_corrected)
+    task = find_task(conversion.content)
+    same = agreement(actual, expected, task, OUTPUT_STEP)
+    return Candidate(method, conversion, same, compute_divergence(expected, actual, task), bias_corrected)
 
 
 def _expected(calibrated: CalibratedModel, photos: NDArray[np.uint8]) -> NDArray[np.float32]:

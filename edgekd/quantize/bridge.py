@@ -19,12 +19,13 @@ from edgekd.quantize.bridge_layers import (
 )
 from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.tfmot import tf_keras
+from edgekd.task import Task
 
 TOLERANCE = 1e-5
 _BATCH = 4
 _MOST_PHOTOS = 16
-# Whole layers that are the softmax; of others it is only the activation.
-_SOFTMAX = ("Softmax", "Activation")
+# Whole layers, or ops, that are the softmax or the sigmoids; of others it is only the activation.
+_ENDINGS = ("Softmax", "Activation", "Sigmoid")
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ class BridgedModel:
 
 
 def bridge(float_model: FloatModel, photos: NDArray[np.uint8] | None = None) -> BridgedModel:
-    """Rebuild ``float_model.core`` without its softmax as a flat tf_keras model. BatchNorm's moments stay fixed.
+    """Rebuild ``float_model.core`` without its softmax, or sigmoids, as a flat tf_keras model.
+
+    BatchNorm's moments stay fixed.
 
     ``photos`` [N, H, W, 3] are real ones, on which the two are compared; seeded pixels where there are none.
 
     Raises ModelError naming a layer that has no counterpart, or the first one that computes something else.
     """
-    walk = _Walk(_final_softmax(float_model.core))
+    walk = _Walk(_final_activation(float_model.core, float_model.task))
     image = tf_keras().Input((float_model.height, float_model.width, 3), name="image")
     logits = walk.through(float_model.core, image)
     # The name is stored in files: one numbered by Keras would change every file.
@@ -60,15 +63,15 @@ def bridge(float_model: FloatModel, photos: NDArray[np.uint8] | None = None) -> 
 class _Walk:
     """One pass over a Keras 3 graph that calls a tf_keras layer for each operation."""
 
-    def __init__(self, softmax: Any) -> None:
-        self.softmax, self.builder = softmax, LayerBuilder(softmax)
+    def __init__(self, ending: Any) -> None:
+        self.ending, self.builder = ending, LayerBuilder(ending)
         self.outputs: dict[int, tuple[Any, Any]] = {}
 
     def through(self, model: Any, inputs: Any) -> Any:
         return _functional(model)._run_through_graph(inputs, operation_fn=self._operation)
 
-    def is_softmax(self, operation: Any) -> bool:
-        return operation is self.softmax and type(operation).__name__ in _SOFTMAX
+    def is_ending(self, operation: Any) -> bool:
+        return operation is self.ending and type(operation).__name__ in _ENDINGS
 
     def _operation(self, operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -91,7 +94,7 @@ class _Walk:
         kind = type(operation).__name__
         if not type(operation).__module__.startswith("keras."):
             raise unsupported_layer(operation, "it is a custom class")
-        if kind in NOTHING_AT_INFERENCE or self.is_softmax(operation):
+        if kind in NOTHING_AT_INFERENCE or self.is_ending(operation):
             return args[0]
         if kind not in EMITTERS:
             raise unsupported_layer(operation, f"edgekd has no int8 form of a {kind}")
@@ -116,16 +119,18 @@ def _functional(model: Any) -> Any:
     return model
 
 
-def _final_softmax(model: Any) -> Any:
+def _final_activation(model: Any, task: Task) -> Any:
     """The operation that computes a model's probabilities."""
     operation = model.outputs[0]._keras_history.operation
     if _is_model(operation):
-        return _final_softmax(_functional(operation))
-    if type(operation).__name__ == "Softmax" or activation_name(operation) == "softmax":
+        return _final_activation(_functional(operation), task)
+    kind, activation = ("Softmax", "softmax") if task == "single-label" else ("Sigmoid", "sigmoid")
+    if type(operation).__name__ == kind or activation_name(operation) == activation:
         return operation
+    layer = "a Softmax layer" if task == "single-label" else "a layer with the activation sigmoid"
     raise ModelError(
         f"{model.name} makes its probabilities by {operation.name} ({type(operation).__name__}), and training needs "
-        "its logits. Let it end in logits, or in a Softmax layer"
+        f"its logits. Let it end in logits, or in {layer}"
     )
 
 
@@ -138,16 +143,15 @@ def _difference(float_model: FloatModel, model: Any, walk: _Walk, photos: NDArra
     within = float_model.range_in_graph
     image = (pixels * within["scale"] + within["offset"]).astype(np.float32)
     expected = _values(float_model.core, image, walk)
-    outputs = [(operation, y) for operation, y in walk.outputs.values() if not walk.is_softmax(operation)]
+    outputs = [(operation, y) for operation, y in walk.outputs.values() if not walk.is_ending(operation)]
     ours = tf_keras().Model(model.input, [y for _, y in outputs])(image, training=False)
     difference = 0.0
     for (operation, _), y in zip(outputs, ours, strict=True):
         values, goal = np.asarray(y), expected[id(operation)]
         # Of logits, also where probabilities are compared: rounding errors of large ones show in these.
         scale = max(1.0, float(np.abs(values).max()))
-        if operation is walk.softmax:  # A layer that has the softmax for its activation.
-            values = np.exp(values - values.max(axis=-1, keepdims=True))
-            values /= values.sum(axis=-1, keepdims=True)
+        if operation is walk.ending:  # A layer that has the softmax, or the sigmoid, for its activation.
+            values = float_model.probabilities(values)
         difference = float(np.abs(values - goal).max())
         if not difference <= TOLERANCE * scale:
             raise ModelError(

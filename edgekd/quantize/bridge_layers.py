@@ -26,11 +26,11 @@ NOTHING_AT_INFERENCE = ("Dropout", "SpatialDropout2D", "GaussianNoise", "Gaussia
 class LayerBuilder:
     """Builds the tf_keras layers.
 
-    ``softmax`` is the last operation of the Keras 3 model, ``copies`` the layers whose weights are not set yet.
+    ``ending`` is the last operation of the Keras 3 model, ``copies`` the layers whose weights are not set yet.
     """
 
-    def __init__(self, softmax: Any) -> None:
-        self.softmax = softmax
+    def __init__(self, ending: Any) -> None:
+        self.ending = ending
         self.copies: list[tuple[Any, list[NDArray[Any]]]] = []
         self.origin: dict[str, Any] = {}
         self._names: set[str] = set()
@@ -96,7 +96,7 @@ def _same(builder: LayerBuilder, layer: Any, *args: Any, **kwargs: Any) -> Any:
         y = builder.add_copy(kind, layer, layer.name, inputs[0], weights, **config)
     else:
         y = builder.add(kind, layer.name, *inputs, **config)
-    return y if layer is builder.softmax else _add_activation(builder, layer, activation_name(layer), y)
+    return y if layer is builder.ending else _add_activation(builder, layer, activation_name(layer), y)
 
 
 def _batch_norm(builder: LayerBuilder, layer: Any, x: Any) -> Any:

@@ -15,6 +15,7 @@ from edgekd.formats import tflite_file
 from edgekd.quantize import converter
 from edgekd.quantize.float_model import FloatModel, fixed_batch
 from edgekd.quantize.observed_ranges import observe_ranges
+from edgekd.task import Task
 
 # An image whose brightest value is this was scaled to 0..1 and then made an integer.
 _SCALED_ALREADY = 1
@@ -27,7 +28,8 @@ class CalibratedModel:
     """A float .tflite (``content``) whose tensors carry ranges, and the images that were used to calibrate it.
 
     ``images`` uint8 [N, H, W, 3]; the graph's input is ``scale * pixel + offset``. ``record`` describes the
-    calibration. ``per_channel`` is whether weights will get a scale per output channel or one per tensor.
+    calibration. ``per_channel`` is whether weights will get a scale per output channel or one per tensor, and ``task``
+    what the graph's probabilities are of.
     """
 
     content: bytes
@@ -36,6 +38,7 @@ class CalibratedModel:
     offset: float
     record: dict[str, Any]
     per_channel: bool = True
+    task: Task = "single-label"
 
     def inputs(self) -> Iterator[NDArray[np.float32]]:
         """The graph's inputs float32 [1, H, W, 3], one for each image."""
@@ -67,7 +70,7 @@ def calibrate(float_model: FloatModel, images: NDArray[np.uint8], *, per_channel
         "calibration_sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
         "calibration_method": "min-max",
     }
-    return CalibratedModel(content, images, scale, offset, record, per_channel)
+    return CalibratedModel(content, images, scale, offset, record, per_channel, float_model.task)
 
 
 def check_images(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -91,11 +91,17 @@ def squared_error(values: Any, counts: Any, low: float, high: float) -> float:
 def _logits_on(content: bytes) -> set[int]:
     """The logits, the probabilities and the tensors between them."""
     graph = tflite_file.read(content, "the calibrated model")
-    indices, pending = set(), list(graph.outputs)
+    indices, pending, ended = set(), list(graph.outputs), False
     makers = {output: op for op in graph.ops for output in op.outputs}
     while pending:
         index = pending.pop()
         indices.add(index)
-        if index in makers and makers[index].name in _AFTER_LOGITS:
+        if index not in makers:
+            continue
+        kind = makers[index].name
+        is_last = kind == "LOGISTIC" and not ended
+        if is_last or kind in _AFTER_LOGITS:
+            # Of a graph with a softmax at its end, a sigmoid before it is one within the network.
+            ended = ended or kind in ("LOGISTIC", "SOFTMAX")
             pending.append(makers[index].inputs[0])
     return indices

@@ -1,12 +1,14 @@
-"""Prepares a float student for conversion: where its pixel range is applied, and exactly one softmax at its end."""
+"""Prepares a float student for conversion: where its pixel range is applied, and how it ends: in exactly one softmax,
+or for tags in exactly one sigmoid each.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from edgekd.models.load import load_model, row_of_scores
 from edgekd.models.logits import logits_model
 from edgekd.models.pixel_evidence import fold_preprocessing
 from edgekd.models.rebuild import check_rebuilt, copy_model, images_for, in_float32, reason_of
+from edgekd.quantize.model_ending import call, functional, last_activation, missing_ending, two_classes
+from edgekd.task import Task
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -41,7 +45,8 @@ class FloatModel:
     """What a conversion starts from.
 
     ``model`` takes float32 pixel values 0..255 [N, H, W, 3]; ``core`` takes what ``pixel_range`` makes of them, and is
-    ``model`` itself where ``pixel_range`` is None. Both give probabilities [N, C].
+    ``model`` itself where ``pixel_range`` is None. Both give probabilities [N, C]: of one choice among classes or, for
+    the ``task`` "multi-label", of each tag by itself.
     """
 
     model: Any
@@ -51,6 +56,7 @@ class FloatModel:
     width: int
     classes: int
     parameters: int
+    task: Task = "single-label"
 
     @property
     def range_in_graph(self) -> dict[str, float]:
@@ -60,9 +66,21 @@ class FloatModel:
             {"scale": pixel_range.scale, "offset": pixel_range.offset} if pixel_range else {"scale": 1.0, "offset": 0.0}
         )
 
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[Any]:
+        """What the softmax, or the sigmoids, make of logits [N, C]."""
+        if self.task == "multi-label":
+            return np.asarray(1 / (1 + np.exp(-logits)))
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
-def load_float_model(model: Any) -> FloatModel:
-    """Prepare a Keras 3 model, or the ``.keras`` file at a path. Raises ExportError."""
+
+def load_float_model(model: Any, task: Task | None = None) -> FloatModel:
+    """Prepare a Keras 3 model, or the ``.keras`` file at a path.
+
+    Without a ``task``, several sigmoids at its end are those of tags, and anything else is one choice among classes.
+
+    Raises ExportError, also where its end contradicts the task.
+    """
     import keras
 
     if isinstance(model, (str, os.PathLike)):
@@ -70,19 +88,39 @@ def load_float_model(model: Any) -> FloatModel:
     if not isinstance(model, keras.Model):
         raise ExportError(f"a Keras 3 model or the path of a .keras file is needed, got {type(model).__name__}")
     _check_weights(model)
-    model = _two_classes(_unrolled(row_of_scores(_in_float32(model))))
+    model = _unrolled(row_of_scores(_in_float32(model)))
+    if task != "multi-label":
+        model = two_classes(model)
     height, width, classes = _geometry(model)
-    if _last_activation(_functional(model)) == "log_softmax":
+    if task != "multi-label" and last_activation(functional(model)) == "log_softmax":
         model = logits_model(model, model.name)
-    functional = fold_preprocessing(_functional(model))
-    needs_softmax = not _ends_in_softmax(functional, height, width)
-    rescaling = _leading_rescaling(functional)
-    full_model = _wrap(functional, height, width, needs_softmax)
+    graph = fold_preprocessing(functional(model))
+    task = task or ("multi-label" if last_activation(graph) == "sigmoid" else "single-label")
+    ending = missing_ending(graph, height, width, task)
+    rescaling = _leading_rescaling(graph)
+    full_model = _wrap(graph, height, width, ending)
     core, pixel_range = full_model, None
     if rescaling is not None and rescaling[0].zero_point is not None:
         pixel_range = rescaling[0]
-        core = _wrap(keras.Model(rescaling[1], functional.output), height, width, needs_softmax)
-    return FloatModel(full_model, core, pixel_range, height, width, classes, model.count_params())
+        core = _wrap(keras.Model(rescaling[1], graph.output), height, width, ending)
+    return FloatModel(full_model, core, pixel_range, height, width, classes, model.count_params(), task)
+
+
+def divide_keras_logits(float_model: FloatModel, temperature: float) -> FloatModel:
+    """The same with logits divided by ``temperature`` in ``model``; unchanged where that is 1. Raises ExportError."""
+    import keras
+
+    if temperature == 1.0:
+        return float_model
+    try:
+        bare = logits_model(float_model.model, float_model.model.name, float_model.task)
+    except ModelError as error:
+        raise ExportError(f"the temperature can't be written into the model: {error}") from None
+    scaled = keras.layers.Rescaling(1 / temperature, name="calibrated_logits")(bare.output)
+    squash = "sigmoid" if float_model.task == "multi-label" else "softmax"
+    return replace(
+        float_model, model=keras.Model(bare.inputs, keras.layers.Activation(squash, name=OUTPUT_NAME)(scaled))
+    )
 
 
 def fixed_batch(model: Any, dtype: str) -> Any:
@@ -93,14 +131,6 @@ def fixed_batch(model: Any, dtype: str) -> Any:
     image = keras.Input(batch_shape=(1, height, width, channels), dtype=dtype, name=INPUT_NAME)
     pixels = image if dtype == "float32" else keras.ops.cast(image, "float32")
     return keras.Model(image, call(model, pixels))
-
-
-def call(model: Any, image: Any) -> Any:
-    """Call a model for inference on one input, in the structure it was built with (bare, a list or a dict)."""
-    import keras
-
-    structure = getattr(model, "input", None)
-    return model(keras.tree.map_structure(lambda _: image, structure), training=False)
 
 
 def _check_weights(model: Any) -> None:
@@ -157,26 +187,6 @@ def _unroll(config: Any) -> Any:
     return [_unroll(value) for value in config] if isinstance(config, list) else config
 
 
-def _two_classes(model: Any) -> Any:
-    """A model with one sigmoid or one logit as one with two logits, -z/2 and z/2; any other as it is."""
-    import keras
-
-    outputs = getattr(model, "outputs", None) or []
-    if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (1,) or not hasattr(model, "operations"):
-        return model
-    activation = _last_activation(_functional(model))
-    if activation not in (None, "linear", "sigmoid"):
-        raise ExportError(f"{model.name} has one output that ends in {activation}; a sigmoid or a logit is needed")
-    bare = logits_model(model, model.name) if activation == "sigmoid" else model
-    if activation == "sigmoid":
-        # ``logits_model`` gives the logits 0 and z.
-        bare = keras.Model(bare.inputs, bare.layers[-1].input)
-    two = keras.layers.Dense(2, use_bias=False, trainable=False, name="two_classes")
-    logits = keras.Model(bare.inputs, two(bare.outputs[0]), name=model.name)
-    two.set_weights([np.array([[-0.5, 0.5]], np.float32)])
-    return logits
-
-
 def _geometry(model: Any) -> tuple[int, int, int]:
     inputs = getattr(model, "inputs", None)
     if not inputs or len(inputs) != 1 or len(model.outputs) != 1:
@@ -195,27 +205,16 @@ def _geometry(model: Any) -> tuple[int, int, int]:
     return int(shape[1]), int(shape[2]), int(output[1])
 
 
-def _functional(model: Any) -> Any:
-    # A Sequential is rebuilt as a graph; a subclassed model has no graph and is called as one layer.
-    import keras
-
-    if isinstance(model, keras.Sequential):
-        x = image = keras.Input(model.input_shape[1:])
-        for layer in model.layers:
-            x = layer(x)
-        return keras.Model(image, x, name=model.name)
-    if hasattr(model, "operations"):
-        return model
-    image = keras.Input(model.input_shape[1:])
-    return keras.Model(image, model(image), name=model.name)
-
-
-def _wrap(model: Any, height: int, width: int, needs_softmax: bool) -> Any:
+def _wrap(model: Any, height: int, width: int, ending: Literal["softmax", "sigmoid"] | None) -> Any:
     import keras
 
     image = keras.Input((height, width, 3), name=INPUT_NAME)
     output = call(model, image)
-    return keras.Model(image, keras.layers.Softmax(name=OUTPUT_NAME)(output) if needs_softmax else output)
+    if ending == "softmax":
+        output = keras.layers.Softmax(name=OUTPUT_NAME)(output)
+    elif ending == "sigmoid":
+        output = keras.layers.Activation("sigmoid", name=OUTPUT_NAME)(output)
+    return keras.Model(image, output)
 
 
 def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
@@ -232,42 +231,3 @@ def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:
     if scale.ndim or offset.ndim or not scale > 0:
         return None
     return PixelRange(float(scale), float(offset)), users[0].output_tensors[0]
-
-
-def _ends_in_softmax(model: Any, height: int, width: int) -> bool:
-    import keras
-
-    activation = _last_activation(model)
-    if activation not in (None, "linear", "softmax"):
-        raise ExportError(
-            f"{model.name} ends in {activation}; logits (no activation) or softmax are needed, or one sigmoid for "
-            "two classes. Give its last layer activation=None"
-        )
-    # Judged by the values, because a layer, an op or a nested model can compute the softmax.
-    pixels = np.random.default_rng(0).integers(0, 256, (2, height, width, 3)).astype(np.float32)
-    try:
-        outputs: NDArray[np.float32] = keras.ops.convert_to_numpy(call(model, pixels))
-    except Exception as error:  # Keras and its backend raise many kinds.
-        raise ExportError(f"Keras itself does not run {model.name} on an image: {reason_of(error)}") from None
-    if not np.isfinite(outputs).all():
-        raise ExportError(
-            f"{model.name} gives NaN or infinity on pixels 0..255. Look at its weights and its input range"
-        )
-    sums = outputs.sum(axis=1)
-    is_softmax = bool((outputs >= 0).all() and (np.abs(sums - 1) < 1e-3).all())
-    if activation == "softmax" and not is_softmax:
-        raise ExportError(f"{model.name} ends in a softmax that is not over the classes. Give it axis=-1")
-    return is_softmax
-
-
-def _last_activation(model: Any) -> str | None:
-    # The name of the last layer's activation, also in nested models; None if it has none.
-    import keras
-
-    layer = model.outputs[0]._keras_history.operation
-    if isinstance(layer, keras.Model):
-        return _last_activation(layer) if getattr(layer, "outputs", None) else None
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    return None if activation is None else str(getattr(activation, "__name__", activation))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import DataError, EdgekdError, ExportError, GateFailed, ModelError
-from edgekd.metrics import OUTPUT_STEP, Interval, accuracy, agreement_of_probabilities, balanced_accuracy, mcnemar_p
+from edgekd.metrics import OUTPUT_STEP, Interval
 from edgekd.quantize.calibration import calibrate
 from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.ladder_step import Step, StepRecord
@@ -24,7 +24,8 @@ from edgekd.quantize.ptq import Conversion, Output, find_float_ops, to_float32
 from edgekd.quantize.run_tflite import run_tflite
 from edgekd.quantize.rungs import Rung, ladder
 from edgekd.quantize.sensitivity import Sensitivity
-from edgekd.task import Metric
+from edgekd.scoring import Answers, Truth, agreement, answers_of, changes, difference_p, has_tags, score, task_of
+from edgekd.task import METRICS, Metric
 
 Say = Callable[[str], None]
 # Agreement with the float student that a guarantee includes where no other is set.
@@ -36,11 +37,12 @@ class Judge:
     """Validation ``images`` uint8 [N, H, W, 3] with ``labels`` [N], and the float student's probabilities [N, C].
 
     A file must predict the float student's class on a share ``min_agreement`` of the images, the
-    ``unlabelled`` ones [M, H, W, 3] included; near ties (see ``same_answers``) count as equal.
+    ``unlabelled`` ones [M, H, W, 3] included; near ties (see ``same_answers``) count as equal. Where ``labels`` are
+    tags [N, C], it is the share of decisions on tags, from a probability of 0.5 on.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: Truth
     expected: NDArray[np.floating]
     metric: Metric
     min_agreement: float = 0.0
@@ -48,16 +50,20 @@ class Judge:
     unlabelled_expected: NDArray[np.floating] | None = None
 
     @property
-    def predictions(self) -> NDArray[np.int64]:
-        """The float student's predictions [N]."""
-        return np.asarray(self.expected.argmax(axis=1), np.int64)
+    def predictions(self) -> Answers:
+        """The float student's answers, as ``scoring`` takes them."""
+        return self.answers(self.expected)
+
+    def answers(self, probabilities: NDArray[np.floating]) -> Answers:
+        """What probabilities [N, C] answer, as ``scoring`` takes it."""
+        return answers_of(probabilities, task_of(self.labels))
 
     @classmethod
     def from_float_file(
         cls,
         float32: bytes,
         images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
+        labels: Truth,
         metric: Metric,
         min_agreement: float = 0.0,
         unlabelled: NDArray[np.uint8] | None = None,
@@ -76,11 +82,11 @@ class Judge:
         if self.unlabelled is not None and self.unlabelled_expected is not None:
             probabilities = np.concatenate([probabilities, run_tflite(content, self.unlabelled)])
             expected = np.concatenate([expected, self.unlabelled_expected])
-        return agreement_of_probabilities(probabilities, expected, OUTPUT_STEP).value
+        return agreement(probabilities, expected, task_of(self.labels), OUTPUT_STEP).value
 
-    def score(self, predictions: NDArray[np.int64]) -> Interval:
-        """The metric of predictions [N]."""
-        return (balanced_accuracy if self.metric == "balanced_accuracy" else accuracy)(self.labels, predictions)
+    def score(self, answers: Answers) -> Interval:
+        """The metric of answers."""
+        return score(self.metric, self.labels, answers)
 
 
 def least_agreement(min_agreement: float | None) -> float:
@@ -138,19 +144,24 @@ class Climb:
         """Return the conversion that holds. Raises GateFailed listing the result of each step."""
         if self.conversion is None:
             best = min(self.steps, key=self._shortfall)
-            agreement = f" and predicts its class on {self.min_agreement:.1%} of them" if self.min_agreement else ""
+            same = f" and {self._agrees(self.min_agreement)}" if self.min_agreement else ""
             sensitive = ", ".join(str(entry.op) for entry in self.sensitivities[:3])
             side = "above" if best.drop_points < 0 else "below"
             by_hand = f"float_ops: {sensitive}" if sensitive else "float_ops"
             raise GateFailed(
                 f"no int8 file is within {self.max_drop:g} points of the float student's {self.float_score.value:.1%} "
-                f"on {self.photos} validation photos{agreement}; the nearest, {best.name}, is "
+                f"on {self.photos} validation photos{same}; the nearest, {best.name}, is "
                 f"{abs(best.drop_points):.2f} points {side} and agrees on {best.agreement or 0.0:.1%}. Allow more "
                 "(max_drop, min_agreement), use more photos to calibrate and to judge with, add the precision int16x8, "
                 f"keep more ops in float by hand ({by_hand}), or choose another student\n  "
                 + "\n  ".join([*map(str, self.steps), *self.failures])
             )
         return self.conversion
+
+    def _agrees(self, share: float) -> str:
+        if self.metric in METRICS["multi-label"]:
+            return f"takes {share:.1%} of its decisions on tags"
+        return f"predicts its class on {share:.1%} of them"
 
     def _shortfall(self, step: Step) -> float:
         missing = self.min_agreement - (step.agreement or 0.0)
@@ -160,7 +171,7 @@ class Climb:
 def climb_ladder(
     float_model: FloatModel,
     calibration: NDArray[np.uint8],
-    validation: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    validation: tuple[NDArray[np.uint8], Truth],
     metric: Metric,
     max_drop: float,
     *,
@@ -174,8 +185,9 @@ def climb_ladder(
 ) -> Climb:
     """Climb the ladder for a float student: ``calibration`` uint8 [N, H, W, 3], ``validation`` images and labels.
 
-    The drop is measured against ``reference`` (default: ``float_model``). With ``any_cpu`` every step is judged as the
-    file that an .onnx is made from, see ``saturation``. ``train_qat`` trains and converts the last step.
+    The labels are class numbers [N], or tags [N, C]. The drop is measured against ``reference`` (default:
+    ``float_model``). With ``any_cpu`` every step is judged as the file that an .onnx is made from, see ``saturation``.
+    ``train_qat`` trains and converts the last step.
     A step also fails if its file predicts the reference's class on less than ``min_agreement`` of the photos, those
     of ``calibration`` included. Ops without an int8 form stay float in every step. ``per_channel`` is as in
     ``to_int8``.
@@ -208,7 +220,7 @@ def climb(rungs: Iterable[Rung], judge: Judge, max_drop: float, say: Say) -> Cli
     """
     reference = judge.score(judge.predictions)
     say(f"float student: {reference.value:.1%} on {len(judge.labels)} validation photos; may lose {max_drop:g} points")
-    if len(judge.labels) * max_drop < 100 and max_drop > 0:
+    if len(judge.labels) * max_drop < 100 and max_drop > 0 and not has_tags(judge.labels):
         say(f"a single photo of {len(judge.labels)} is {100 / len(judge.labels):.1f} points: none may be lost")
     steps: list[Step] = []
     errors: dict[str, EdgekdError] = {}
@@ -245,15 +257,14 @@ def _judge_step(
     name: str, conversion: Conversion, judge: Judge, reference: Interval, max_drop: float, seconds: float
 ) -> Step:
     probabilities = run_tflite(conversion.content, judge.images)
-    predictions = probabilities.argmax(axis=1)
-    score = judge.score(predictions)
-    drop = 100 * (reference.value - score.value)
-    agreement = judge.agreement(conversion.content, probabilities)
-    is_right, float_is_right = predictions == judge.labels, judge.predictions == judge.labels
+    answers, expected = judge.answers(probabilities), judge.predictions
+    step_score = judge.score(answers)
+    drop = 100 * (reference.value - step_score.value)
+    same = judge.agreement(conversion.content, probabilities)
     return Step(
-        name, score, drop, int((float_is_right & ~is_right).sum()), int((is_right & ~float_is_right).sum()),
-        mcnemar_p(judge.labels, judge.predictions, predictions), len(conversion.content), round(seconds, 1),
+        name, step_score, drop, *changes(judge.labels, expected, answers),
+        difference_p(judge.metric, judge.labels, expected, answers), len(conversion.content), round(seconds, 1),
         # Tolerates rounding in the drop itself.
-        drop <= max_drop + 1e-9 and agreement >= judge.min_agreement,
-        agreement,
+        drop <= max_drop + 1e-9 and same >= judge.min_agreement,
+        same,
     )  # fmt: skip

@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.metrics import OUTPUT_STEP, agreement_of_probabilities
+from edgekd.metrics import OUTPUT_STEP
 from edgekd.quantize.best_ranges import convert_int8
 from edgekd.quantize.float_model import FloatModel
 from edgekd.quantize.ptq import Conversion, Output, to_float32, to_int8
-from edgekd.quantize.run_tflite import run_tflite
+from edgekd.quantize.run_tflite import find_task, run_tflite
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.scoring import agreement
 
 _MOST_PHOTOS = 256
 # The fact's name in a file's provenance.
@@ -54,11 +55,12 @@ def with_cost(
     twin = to_int8(float_model, calibration, ranges=method, float_ops=floats)
     expected = run_tflite(to_float32(float_model).content, photos)
     per_tensor, per_channel = (
-        agreement_of_probabilities(run_tflite(content, photos), expected, OUTPUT_STEP)
+        agreement(run_tflite(content, photos), expected, find_task(content), OUTPUT_STEP)
         for content in (conversion.content, twin.content)
     )
+    what = "decisions on tags" if find_task(conversion.content) == "multi-label" else "photos"
     compared = (
-        f"one per tensor {per_tensor.value:.1%}, one per channel {per_channel.value:.1%} of {per_tensor.n} photos "
+        f"one per tensor {per_tensor.value:.1%}, one per channel {per_channel.value:.1%} of {per_tensor.n} {what} "
         "answered like the float student"
     )
     return replace(conversion, record={**conversion.record, COST: compared})

@@ -26,6 +26,7 @@ from edgekd.quantize.qat_convert import convert_qat, make_float_twin
 from edgekd.quantize.tf_keras_training import adamw, read_first_images
 from edgekd.quantize.weight_facts import WeightFacts, check_preserved, describe_kernel, read_weights
 from edgekd.section import Section
+from edgekd.task import Task
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
@@ -72,13 +73,15 @@ def train_qat(
     output: Output = "float32",
     calibration: NDArray[np.uint8] | None = None,
     progress: Progress | None = None,
+    task: Task | None = None,
 ) -> Conversion:
     """Fine-tune a trained ``student`` (a Keras 3 model or a .keras file) in int8 and convert it to an int8 .tflite.
 
     ``objective`` is the bound loss of its training, or None for the labels alone; its terms on features are left out
     and listed in the record. Ranges start as those of ``calibration`` uint8 [N, H, W, 3], or of the first batches.
-    ``validation`` picks the best epoch, the start (epoch 0, as good as quantization after training) among them. Resumes
-    from ``checkpoint`` if it belongs to ``key``. The student itself is not changed.
+    ``task`` is what its logits are of, as in ``load_float_model``. ``validation`` picks the best epoch, the start
+    (epoch 0, as good as quantization after training) among them. Resumes from ``checkpoint`` if it belongs to ``key``.
+    The student itself is not changed.
 
     Raises ModelError naming a layer without an int8 form, a loss without a term on logits, or weights with nothing to
     preserve; ExportError if the file is not all integers or does not compute what was trained.
@@ -86,7 +89,7 @@ def train_qat(
     make_deterministic(seed)
     images = read_first_images(stream, _CALIBRATION_IMAGES) if calibration is None else calibration
     images_to_compare = validation.images if len(validation.images) else images
-    bridged = bridge(load_float_model(student), images_to_compare)
+    bridged = bridge(load_float_model(student, task), images_to_compare)
     loss = logit_loss(objective)
     model = fake_quantize(bridged, _KEEPS[section.method])
     model.calibrate(bridged, images)

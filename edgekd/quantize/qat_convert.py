@@ -80,7 +80,8 @@ def _convert_core(core: Any, float_model: FloatModel, configure: Callable[[Any],
 
     @tf.function(input_signature=[shape], autograph=False)  # type: ignore[untyped-decorator]
     def probabilities(image: Any) -> Any:
-        return {OUTPUT_NAME: tf.nn.softmax(core(image, training=False))}
+        ending = tf.nn.softmax if float_model.task == "single-label" else tf.sigmoid
+        return {OUTPUT_NAME: ending(core(image, training=False))}
 
     # Saving the Keras model would trace each of its layers, which takes minutes.
     holder = tf.Module()
@@ -101,19 +102,15 @@ def _convert_core(core: Any, float_model: FloatModel, configure: Callable[[Any],
 
 def _compare_outputs(model: FakeQuantizedModel, content: bytes, images: NDArray[np.uint8]) -> dict[str, float]:
     """Compare the file's outputs with the trained model's. Raises ExportError."""
-    logits = logits_of(model.learner, images).astype(np.float64)
-    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-    expected /= expected.sum(axis=1, keepdims=True)
+    expected = model.float_model.probabilities(logits_of(model.learner, images).astype(np.float64))
     outputs = run_tflite(content, images)
-    expected_of_chosen = expected[np.arange(len(expected)), outputs.argmax(axis=1)]
-    agreement, tied_agreement = (
-        float(np.mean(expected_of_chosen >= expected.max(axis=1))),
-        float(np.mean(expected_of_chosen >= expected.max(axis=1) - _TIE)),
-    )
+    by_tags = model.float_model.task == "multi-label"
+    agreement, tied_agreement = ((_agree_on_tags if by_tags else _agree)(expected, outputs, tie) for tie in (0.0, _TIE))
     difference = np.abs(outputs - expected)
     if tied_agreement < _LEAST_AGREEMENT:
         raise ExportError(
-            f"the int8 file predicts the trained model's class on {tied_agreement:.1%} of {len(images)} images, and "
+            f"the int8 file predicts the trained model's {'tags' if by_tags else 'class'} on {tied_agreement:.1%} of "
+            f"{len(images)} images, and "
             f"probabilities differ by {difference.mean():.3f} on average. The converter changed the network: report "
             "this with the model, or quantize after training (leave quantize.qat out)"
         )
@@ -122,6 +119,17 @@ def _compare_outputs(model: FakeQuantizedModel, content: bytes, images: NDArray[
         "mean_difference": round(float(difference.mean()), 5),
         "max_difference": round(float(difference.max()), 5),
     }
+
+
+def _agree(expected: NDArray[np.floating], outputs: NDArray[np.floating], tie: float) -> float:
+    """Share of images whose likeliest class is expected to be within ``tie`` of the likeliest."""
+    expected_of_chosen = expected[np.arange(len(expected)), outputs.argmax(axis=1)]
+    return float(np.mean(expected_of_chosen >= expected.max(axis=1) - tie))
+
+
+def _agree_on_tags(expected: NDArray[np.floating], outputs: NDArray[np.floating], tie: float) -> float:
+    """Share of the tags of images that are on the expected side of 0.5, or expected to be within ``tie`` of it."""
+    return float(np.mean(((expected >= 0.5) == (outputs >= 0.5)) | (np.abs(expected - 0.5) < tie)))
 
 
 def _requantizations(content: bytes) -> list[str]:

@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import ExportError
+from edgekd.formats import tflite_file
+from edgekd.task import Task
+
+# What may stand between an activation and the output.
+_AFTER_ACTIVATION = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST")
 
 
 def run_tflite(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -31,3 +36,13 @@ def run_tflite(content: bytes, inputs: NDArray[np.generic]) -> NDArray[np.float3
         rows.append(interpreter.get_tensor(output_details["index"])[0].astype(np.float32))
     outputs = np.stack(rows) if rows else np.zeros((0, int(output_details["shape"][-1])), np.float32)
     return (outputs - np.float32(zero_point)) * np.float32(scale) if scale else outputs
+
+
+def find_task(content: bytes) -> Task:
+    """The task of a .tflite that is not packed yet: of tags where its output comes from sigmoids."""
+    graph = tflite_file.read(content, "the converted model")
+    makers = {tensor: op for op in graph.ops for tensor in op.outputs}
+    op = makers.get(graph.outputs[0])
+    while op is not None and op.name in _AFTER_ACTIVATION:
+        op = makers.get(op.inputs[0])
+    return "multi-label" if op is not None and op.name == "LOGISTIC" else "single-label"

@@ -14,7 +14,7 @@ from edgekd.quantize.bias_correction import correct_bias
 from edgekd.quantize.calibration import CalibratedModel
 from edgekd.quantize.calibration_method import CALIBRATION_METHODS, set_ranges
 from edgekd.quantize.ptq import Conversion, Output, prevent_saturation, quantize_int8
-from edgekd.quantize.run_tflite import run_tflite
+from edgekd.quantize.run_tflite import find_task, run_tflite
 from edgekd.quantize.sensitivity import Sensitivity, compute_divergence, measure_sensitivities
 
 # With a larger share of its ops in float, a file is no longer meaningfully int8.
@@ -81,6 +81,5 @@ def _corrected(base: CalibratedModel, output: Output, float_ops: tuple[str, ...]
 
 def _divergence(expected: NDArray[np.float32], calibrated: CalibratedModel, float_ops: tuple[str, ...]) -> float:
     """How far the int8 file's probabilities are from the float graph's [N, C] over the calibration images, in nats."""
-    return compute_divergence(
-        expected, run_tflite(quantize_int8(calibrated, float_ops=float_ops).content, calibrated.images)
-    )
+    actual = run_tflite(quantize_int8(calibrated, float_ops=float_ops).content, calibrated.images)
+    return compute_divergence(expected, actual, find_task(calibrated.content))

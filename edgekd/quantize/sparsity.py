@@ -37,6 +37,7 @@ from edgekd.quantize.tf_keras_training import adamw, read_first_images
 from edgekd.quantize.tfmot import custom_layers, tf_keras, tfmot
 from edgekd.quantize.weight_facts import WEIGHTS_A_CLUSTER, WeightFacts, describe_kernel
 from edgekd.section import Section
+from edgekd.task import Task
 from edgekd.training.batches import BatchStream
 from edgekd.training.loop import Handling, History, Loss, Validation, make_deterministic, train
 from edgekd.training.schedule import Schedule
@@ -92,6 +93,7 @@ def sparsify(
     checkpoint: Path,
     key: str,
     progress: Progress | None = None,
+    task: Task | None = None,
 ) -> SparseStudent:
     """Fine-tune a copy of a Keras 3 ``student`` until its weights are as ``section`` asks.
 
@@ -105,7 +107,7 @@ def sparsify(
         place = checkpoint if not number else checkpoint.with_name(f"{checkpoint.stem}-{stage}{checkpoint.suffix}")
         make_deterministic(seed)
         copy = copy_student(student, photos)
-        bridged = bridge(load_float_model(copy), photos)
+        bridged = bridge(load_float_model(copy, task), photos)
         core, layer_names = _wrap_layers(
             bridged, section, stage, keep_zeros=number > 0, steps=section.epochs * steps_per_epoch
         )

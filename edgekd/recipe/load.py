@@ -90,6 +90,7 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
         "source": source,
         "images": absolute(data.images),
         "unlabelled": absolute(data.unlabelled),
+        "none": absolute(data.none),
         "soft_labelled": stores,
     }
     changes: dict[str, Any] = {"data": data.model_copy(update=paths)}

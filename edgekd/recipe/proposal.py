@@ -39,6 +39,7 @@ _PLACES = {
     "source": "labelled photos; paths are relative to this file",
     "images": "where the photos of the CSV are",
     "unlabelled": "photos without labels, which the teacher labels and the student learns from",
+    "none": "photos that show none of the classes, or no tag",
 }
 
 
@@ -72,8 +73,7 @@ class Proposal:
 
         Args:
             name: The recipe's name.
-            places: The keys of [data] that say where photos are ("source", "images", "unlabelled"), with the paths as
-                the recipe shall have them.
+            places: The keys of [data] that say where photos are, with the paths as the recipe shall have them.
         """
         tables: dict[str, list[str]] = {"": _lines(Choice("", "name", name, "runs/ gets a folder of this name"))}
         tables["data"] = [
@@ -106,15 +106,14 @@ def propose(
 
     Raises: SplitError where a class has too few photos; DataError where a photo is gone.
     """
-    labelled = Counter(sample.label for sample in dataset.samples if sample.label is not None)
-    policy, split_choices = _split(dataset, sum(labelled.values()))
+    policy, split_choices = _split(dataset, _count_labelled(dataset))
     splits = _count_splits(dataset, policy)
     sides = _short_sides(dataset)
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
     seconds = view_seconds(_teacher_size(sides)) if budget and budget.minutes and view_seconds else None
     views = _views(pool) if seconds is None else _views_within(_views(pool), pool, seconds, budget)
     choices = [
-        _metric(dataset, labelled),
+        *_answers(dataset),
         *split_choices,
         views,
         *_networks(sides, splits.get("unlabelled", 0), budget),
@@ -122,7 +121,32 @@ def propose(
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
 
-def _metric(dataset: Dataset, labelled: Counter[int]) -> Choice:
+def _count_labelled(dataset: Dataset) -> int:
+    return sum(not sample.is_unlabelled for sample in dataset.samples)
+
+
+def _count_classes(dataset: Dataset) -> Counter[int]:
+    return Counter(number for sample in dataset.samples for number in sample.class_numbers)
+
+
+def _answers(dataset: Dataset) -> list[Choice]:
+    """What a photo is answered with, what judges it, and by which thresholds."""
+    if dataset.task == "single-label":
+        return [_metric(dataset)]
+    several = sum(len(sample.tags or ()) > 1 for sample in dataset.samples)
+    text = (
+        f"photos have any number of tags: {several:,} have several, {sum(s.tags == () for s in dataset.samples):,} none"
+    )
+    threshold = "each tag is given from the probability of its best F1 on validation photos; or from one number, as 0.5"
+    return [
+        Choice("", "metric", "mean_average_precision", 'over the tags, without thresholds; or "macro_f1", with them'),
+        Choice("data", "task", "multi-label", text),
+        Choice("decide", "thresholds", "f1", threshold),
+    ]
+
+
+def _metric(dataset: Dataset) -> Choice:
+    labelled = _count_classes(dataset)
     (most, most_count), (least, least_count) = labelled.most_common()[0], labelled.most_common()[-1]
     ratio = most_count / least_count
     names = [dataset.classes[label] for label in (most, least)]
@@ -166,7 +190,8 @@ def _half_width(photos: int) -> float:
 def _count_splits(dataset: Dataset, policy: SplitPolicy) -> dict[str, int]:
     given = {sample.split for sample in dataset.samples} & {"val", "test"}
     candidates = [
-        Candidate(s.sha256, s.label, s.split if given or s.split != "train" else None, s.group) for s in dataset.samples
+        Candidate(s.sha256, s.label, s.split if given or s.split != "train" else None, s.group, s.tags)
+        for s in dataset.samples
     ]
     counts = Counter(photo.split for photo in assign(candidates, dataset.classes, policy))
     return {name: counts[name] for name in ("train", "val", "test", "unlabelled") if counts[name]}
@@ -264,13 +289,11 @@ def _short_sides(dataset: Dataset) -> list[int]:
 
 
 def _facts(dataset: Dataset, sides: list[int], splits: dict[str, int]) -> tuple[str, ...]:
-    counts = Counter(sample.label for sample in dataset.samples if sample.label is not None)
+    counts, kind = _count_classes(dataset), "classes" if dataset.task == "single-label" else "tags"
     classes = ", ".join(f"{name} {counts[number]:,}" for number, name in enumerate(dataset.classes))
-    facts = [
-        f"{sum(counts.values()):,} labelled photos of {len(dataset.classes)} classes: {classes}",
+    return (
+        f"{_count_labelled(dataset):,} labelled photos of {len(dataset.classes)} {kind}: {classes}",
         f"shorter sides of {min(sides):,} to {max(sides):,} px (in {len(sides)} of the photos)",
         "splits: " + ", ".join(f"{name} {count:,}" for name, count in splits.items()),
-    ]
-    if dataset.duplicates.message:
-        facts.append(dataset.duplicates.message)
-    return tuple(facts)
+        dataset.duplicates.message,
+    )

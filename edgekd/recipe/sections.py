@@ -12,11 +12,12 @@ from edgekd.data.settings import facts_of
 from edgekd.data.splitting import SplitPolicy
 from edgekd.data.views import ViewPolicy
 from edgekd.distill.objective import FeatureObjective
-from edgekd.distill.table import terms_of
+from edgekd.distill.table import terms_of, why_not_tags
 from edgekd.evaluation.gates import ParityGates
 from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.quantize.settings import QuantizeSection
+from edgekd.recipe.decide_section import DecideSection
 from edgekd.recipe.student_sections import DistillSection, StudentSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
@@ -50,7 +51,10 @@ class DataSection(Section):
     tag, or from class folders: a photo that lies in several has all their tags.
     """
     none: Path | None = Field(None, examples=["other-photos"])
-    """Folder of photos that show none of the classes, or no tag. They are split as the others are."""
+    """Folder of photos that show none of the classes, or no tag. They are split as the others are.
+
+    With one label a photo they are a last class, "none of these"; a class that the data itself calls so is the same.
+    """
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
@@ -91,27 +95,6 @@ class ExportSection(ExportOptions):
 
     It is converted after its training, with at most 64 of the same calibration photos and the best ranges. That takes
     some ten to forty seconds, and its share of the timing; a sweep does it once.
-    """
-
-
-class DecideSection(Section):
-    """The rule that is written into the files, by which every app turns probabilities into an answer."""
-
-    calibrate: Literal["auto"] | bool = "auto"
-    """Scale each file's scores so that its probabilities are as often right as they say, fitted on validation photos.
-
-    It never changes the most probable class. "auto": where photos have tags, or where reject is in use.
-    """
-    reject: Literal["auto"] | bool = "auto"
-    """Answer "none of these" where the best probability is below a threshold, chosen on validation photos.
-
-    "auto": where data.none names photos that show none of the classes.
-    """
-    keep: float = Field(0.95, gt=0, lt=1)
-    """Share of the validation photos of the classes that the threshold of reject must keep."""
-    thresholds: Literal["f1"] | float = Field("f1", examples=[0.5])
-    """Least probability of a tag, where photos have tags: "f1" for each tag's best F1 on validation photos, or one
-    number for all.
     """
 
 
@@ -163,6 +146,23 @@ class Recipe(Section):
     bench: BenchPlan = BenchPlan()
     """How latency is measured."""
 
+    @property
+    def rejects(self) -> bool:
+        """Whether answers below a threshold are none of these."""
+        auto = self.data.none is not None and self.data.task == "single-label"
+        return auto if self.decide.reject == "auto" else self.decide.reject
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a temperature is fitted for each file."""
+        auto = self.data.task == "multi-label" or self.rejects
+        return auto if self.decide.calibrate == "auto" else self.decide.calibrate
+
+    @property
+    def decides(self) -> bool:
+        """Whether files hold more than the most probable class as their answer."""
+        return self.data.task == "multi-label" or self.data.none is not None or self.calibrates or self.rejects
+
     @model_validator(mode="before")
     @classmethod
     def _metric_of_tags(cls, table: Any) -> Any:
@@ -179,6 +179,28 @@ class Recipe(Section):
                 f"metric: {self.metric} does not judge {self.data.task} photos. Set it to "
                 f"{' or '.join(METRICS[self.data.task])}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rejection_fits_the_task(self) -> Recipe:
+        if self.decide.reject is True and self.data.task == "multi-label":
+            raise ValueError(
+                "decide.reject: a photo with tags shows none of these where no tag reaches its threshold. Leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_the_task(self) -> Recipe:
+        reason = why_not_tags(self.distill.objective) if self.data.task == "multi-label" else None
+        if reason is not None:
+            raise ValueError(f"distill.objective: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit_the_task(self) -> Recipe:
+        if wrong := self.gates.floors_of_other_tasks(self.data.task):
+            right = " or ".join(f"gates.min_{metric}" for metric in METRICS[self.data.task])
+            raise ValueError(f"gates.{wrong[0]} does not judge {self.data.task} photos. Set {right} instead")
         return self
 
     @model_validator(mode="after")
@@ -243,7 +265,7 @@ class Recipe(Section):
         """Hex SHA-256 of all settings but the name and the paths of photos."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled", *DataSection.FORMER):
+        for path in ("source", "images", "unlabelled", "none", *DataSection.FORMER):
             facts["data"].pop(path, None)
         return digest(facts)
 

@@ -13,8 +13,11 @@ table               tables as cells of text
 html, markdown      the two renderings
 plots, scatter, devices_plots
                     figures, in one style, with labels that cover nothing
+gains               types of what is gained: by distillation, over seeds, from file to file
 distillation_gain   the student with and without its teacher
 seeds               the same over several seeds
+decisions           calibration, and what is rejected as none of these
+tags                each tag's scores and counts, and photos with wrong tags
 search              how the student of a budget was found
 quantization        how the int8 file was converted
 energy, energy_plot joules of an inference, in the report over devices

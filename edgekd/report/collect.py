@@ -9,25 +9,29 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import Comparison
 from edgekd.bench.validity import disturbances_of
 from edgekd.errors import RunError
+from edgekd.evaluation.tag_scores import answers_in, truth_in
+from edgekd.report.decisions import decisions_of
 from edgekd.report.distillation_gain import distillation_gain
 from edgekd.report.front import front_steps
+from edgekd.report.gains import DistillationGain, Seeds
 from edgekd.report.headline import TEACHER, TEACHER_INT8, headline, shipped
 from edgekd.report.model import (
     Bench,
     Confusion,
-    DistillationGain,
     Gate,
     MisclassifiedPhoto,
     Provenance,
     Report,
     Row,
-    Seeds,
+    TagTable,
 )
 from edgekd.report.quantization import ladder_of
 from edgekd.report.rows import rows_of
 from edgekd.report.search import search_of
 from edgekd.report.seeds import compare_seeds
+from edgekd.report.tags import tag_table, wrong_tags
 from edgekd.report.training import CURVES, Json, curves, data, labels_used_in, read, read_value, teacher
+from edgekd.scoring import Answers
 
 _EXPECTED = (
     "recipe.toml",
@@ -84,6 +88,8 @@ def collect(run_dir: Path) -> Report:
         ladder=read(run_dir / "quantize/quantize.json", ladder_of),
         steps=read(run_dir / "check/check.json", front_steps) or (),
         search=read(run_dir / "search/search.json", search_of),
+        decisions=read(run_dir / "decide/summary.json", decisions_of),
+        tags=read(run_dir / "check/check.json", lambda value: _tags(value, rows)),
     )
 
 
@@ -125,26 +131,32 @@ def _unknown(run_dir: Path) -> Provenance:
 
 
 def _distillation_gain(check: Json) -> DistillationGain | None:
-    predictions = {row["row"]: row.get("predictions") for row in check["rows"]}
-    from_scratch, distilled = predictions.get("labels_only"), predictions.get("distilled")
+    answers = _answers(check)
+    from_scratch, distilled = answers.get("labels_only"), answers.get("distilled")
     if from_scratch is None or distilled is None:
         return None
-    return distillation_gain(check["labels"], from_scratch, distilled, check["metric"])
+    return distillation_gain(truth_in(check), from_scratch, distilled, check["metric"])
+
+
+def _answers(check: Json) -> dict[str, Answers]:
+    """The answers of each row that was run over the test photos, by its name."""
+    metric, classes = check["metric"], len(check.get("classes", ()))
+    return {row["row"]: answers_in(row, metric, classes) for row in check["rows"] if row.get("predictions")}
 
 
 def _seeds(run_dir: Path, check: Json | None) -> Seeds | None:
     """The first seed's students as they were checked, and those of the others, if there are any."""
-    predictions = {row["row"]: row.get("predictions") for row in check["rows"]} if check else {}
-    if check is None or predictions.get("distilled") is None:
+    answers = read_value(run_dir / "check/check.json", lambda: _answers(check)) if check else {}
+    if check is None or "distilled" not in answers:
         return None
     first = read(run_dir / "run.json", lambda value: int(value.get("seed") or 0)) or 0
     others = read(run_dir / "seeds/seeds.json", lambda value: list(value["seeds"])) or []
-    runs = [{"seed": first, **predictions}, *others]
+    runs = [{"seed": first, **answers}, *others]
     from_scratch = [run.get("labels_only") for run in runs]
 
     def compare() -> Seeds:
         return compare_seeds(
-            check["labels"], predictions.get("teacher"), None if None in from_scratch else from_scratch,
+            truth_in(check), answers.get("teacher"), None if any(one is None for one in from_scratch) else from_scratch,
             [run["distilled"] for run in runs], seeds=[int(run["seed"]) for run in runs], metric=check["metric"],
         )  # fmt: skip
 
@@ -154,6 +166,11 @@ def _seeds(run_dir: Path, check: Json | None) -> Seeds | None:
 def _raw_shipped(check: Json, rows: tuple[Row, ...]) -> Json | None:
     row = shipped(rows)
     return None if row is None else next(raw for raw in check["rows"] if raw["row"] == row.row)
+
+
+def _tags(check: Json, rows: tuple[Row, ...]) -> TagTable | None:
+    raw = _raw_shipped(check, rows)
+    return None if raw is None else tag_table(raw)
 
 
 def _confusion(check: Json, rows: tuple[Row, ...]) -> Confusion | None:
@@ -168,6 +185,8 @@ def _misclassified(check: Json, rows: tuple[Row, ...]) -> tuple[MisclassifiedPho
     raw = _raw_shipped(check, rows)
     if raw is None or raw.get("predictions") is None:
         return ()
+    if check.get("task") == "multi-label":
+        return wrong_tags(check, raw)
     names = check["classes"]
     trio = zip(check["ids"], check["labels"], raw["predictions"], strict=True)
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
+from edgekd.task import metric_name as metric_name
 
 NBSP = "\u00a0"
 DASH = "–"
@@ -143,8 +144,3 @@ def duration(seconds: float | None) -> str:
     if seconds < 120:
         return f"{seconds:.0f}{NBSP}s"
     return f"{int(seconds // 60)}{NBSP}min {int(seconds % 60)}{NBSP}s"
-
-
-def metric_name(metric: str) -> str:
-    """``balanced_accuracy`` as words."""
-    return metric.replace("_", " ")

@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from edgekd.metrics import paired_gain
+from edgekd.evaluation.tag_scores import answers_in, truth_in
 from edgekd.report import format as fmt
-from edgekd.report.model import FrontStep, Report
+from edgekd.report.gains import FrontStep
+from edgekd.report.model import Report
+from edgekd.scoring import gain
+from edgekd.task import Metric
 
 # Of one network in several formats the .tflite stands for all.
 _ROWS = ("teacher", "teacher_int8", "labels_only", "distilled", "int8_tflite")
@@ -16,18 +19,19 @@ _ROWS = ("teacher", "teacher_int8", "labels_only", "distilled", "int8_tflite")
 
 def front_steps(check: Mapping[str, Any]) -> tuple[FrontStep, ...]:
     """The steps from the smallest file to the largest, over those that score higher than every smaller one."""
-    metric, truth = str(check["metric"]), check["labels"]
+    metric: Metric = check["metric"]
     rows = [row for row in check["rows"] if row["row"] in _ROWS and row.get("predictions") and row.get("size_bytes")]
     front, best = [], -1.0
     for row in sorted(rows, key=lambda row: (row["size_bytes"], -row[metric]["value"])):
         if row[metric]["value"] > best:
             front.append(row)
             best = row[metric]["value"]
-    balanced = metric == "balanced_accuracy"
+    truth, classes = truth_in(check), len(check.get("classes", ()))
+    answers = {row["row"]: answers_in(row, metric, classes) for row in front}
     return tuple(
         FrontStep(
             str(row["row"]), str(after["row"]), int(after["size_bytes"] - row["size_bytes"]),
-            paired_gain(truth, row["predictions"], after["predictions"], balanced=balanced),
+            gain(metric, truth, answers[row["row"]], answers[after["row"]]),
         )
         for row, after in itertools.pairwise(front)
     )  # fmt: skip
@@ -46,8 +50,9 @@ def step_caption(report: Report) -> str:
     """What the steps are; empty where there is none."""
     if not report.steps:
         return ""
+    better = "scores higher" if report.tags else "is right more often"
     return (
-        "From each file to the next larger one that is right more often: points of "
+        f"From each file to the next larger one that {better}: points of "
         f"{fmt.metric_name(report.metric)} on the same {report.test_n:,} test photos, with the 95{fmt.NBSP}% interval "
         "of the difference; one that holds 0 may be chance."
     )

@@ -15,6 +15,7 @@ from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import sentences
 from edgekd.report import table as tables
+from edgekd.report.decisions import calibration_caption, decision_sentences
 from edgekd.report.end_to_end import CAPTION, end_to_end_table, way_to_answer
 from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.headline import TEACHER
@@ -48,10 +49,14 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified, de
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),
+        "tags": tables.tag_cells(report),
+        "decisions": decision_sentences(report.decisions or ()),
+        "calibration": tables.calibration_cells(report),
+        "calibration_caption": calibration_caption(report.decisions or ()),
         "steps": step_sentences(report),
         "step_caption": step_caption(report),
         "search": tables.Cells(HEADER if report.search else (), search_rows(report.search)),
-        "search_sentence": search_sentence(report.search),
+        "search_sentence": search_sentence(report.search, report.metric),
         "sentences": sentences,
     }
     return page("report.html", plots, values)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekd.report import sentences
 from edgekd.report import table as tables
+from edgekd.report.decisions import calibration_caption, decision_sentences
 from edgekd.report.end_to_end import CAPTION, end_to_end_table
 from edgekd.report.front import step_caption, step_sentences
 from edgekd.report.misclassified import Misclassified
@@ -34,6 +35,8 @@ def markdown(report: Report, plots: Sequence[Plot], misclassified: Misclassified
         *(f"## {plot.title}\n\n![{plot.alt}](plots/{plot.name}.png)" for plot in plots if plot.name != "curves"),
         *_search(report),
         *_ladder(report),
+        *_tags(report),
+        *_decisions(report),
         *_misclassified(report, misclassified),
         *_latency(report),
         *_data(report),
@@ -70,7 +73,7 @@ def _search(report: Report) -> list[str]:
     if report.search is None:
         return []
     cells = tables.Cells(HEADER, search_rows(report.search))
-    return ["## How the student was found", escaped(search_sentence(report.search)), cells_table(cells)]
+    return ["## How the student was found", escaped(search_sentence(report.search, report.metric)), cells_table(cells)]
 
 
 def _ladder(report: Report) -> list[str]:
@@ -81,17 +84,32 @@ def _ladder(report: Report) -> list[str]:
 
 
 def _misclassified(report: Report, misclassified: Misclassified) -> list[str]:
-    if report.confusion is None:
+    total = escaped(sentences.misclassified_sentence(report))
+    if not total:
         return []
-    total = (
-        f"{escaped(report.confusion.title)} misclassifies {len(report.misclassified)} of {report.test_n:,} test photos."
-    )
-    sheet = (
-        "![Misclassified photos: true class, then predicted class.](plots/misclassified.png)"
-        if misclassified.thumbnails
-        else ""
-    )
-    return ["## Misclassified photos", f"{total} {escaped(misclassified.note)}".strip(), sheet]
+    alt = "Misclassified photos: true class, then predicted class."
+    if report.tags is not None:
+        alt = "Photos with their tags, then which of these are missing and which are extra."
+    sheet = f"![{alt}](plots/misclassified.png)" if misclassified.thumbnails else ""
+    title = "## Photos with wrong tags" if report.tags else "## Misclassified photos"
+    return [title, f"{total} {escaped(misclassified.note)}".strip(), sheet]
+
+
+def _decisions(report: Report) -> list[str]:
+    decisions, cells = report.decisions or (), tables.calibration_cells(report)
+    if not decisions:
+        return []
+    return [
+        "## How sure the files are",
+        "\n".join(f"- {escaped(sentence)}" for sentence in decision_sentences(decisions)),
+        cells_table(cells) if cells.rows else "",
+        calibration_caption(decisions),
+    ]
+
+
+def _tags(report: Report) -> list[str]:
+    cells = tables.tag_cells(report)
+    return ["## Tags", escaped(sentences.tags_sentence(report)), cells_table(cells)] if cells.rows else []
 
 
 def _latency(report: Report) -> list[str]:

@@ -8,12 +8,17 @@ from typing import Any
 
 from edgekd.bench.end_to_end import EndToEndLine
 from edgekd.bench.statistics import Comparison, Summary
+from edgekd.evaluation.tag_scores import TagScore
 from edgekd.metrics import Interval
+from edgekd.report.decisions import FileDecisions
+from edgekd.report.gains import DistillationGain, FrontStep, Seeds
 from edgekd.report.quantization import Ladder
 from edgekd.report.search import SearchResult
 
 # 2: the field's words for keys (distillation_gain, seeds, misclassified, from_scratch, distilled, predicted).
 SCHEMA = 2
+# Keys of tags and of decisions, in the report, its rows and its data: left out of a run that has none.
+_LATER = {"tags", "mean_average_precision", "macro_f1", "exact_match", "photos", "decisions"}
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,14 @@ class Row:
     gzip_bytes: int | None = None
     note: str = ""
     end_to_end: tuple[EndToEndLine, ...] = ()
+    mean_average_precision: Interval | None = None
+    macro_f1: Interval | None = None
+    exact_match: Interval | None = None
 
     def score(self, metric: str) -> Interval | None:
-        """The row's ``accuracy`` or ``balanced_accuracy``."""
-        return self.balanced_accuracy if metric == "balanced_accuracy" else self.accuracy
+        """The row's value of a metric; None where it was not checked, or is of other photos."""
+        value: Interval | None = getattr(self, metric)
+        return value
 
 
 @dataclass(frozen=True)
@@ -73,16 +82,6 @@ class Int8Teacher:
     faster: Interval | None = None
     verdict: str | None = None
     standing: str | None = None
-
-
-@dataclass(frozen=True)
-class FrontStep:
-    """From one file to the next larger one that scores higher: bytes more, and the gain on the same test photos."""
-
-    row: str
-    next_row: str
-    more_bytes: int
-    gain: Interval
 
 
 @dataclass(frozen=True)
@@ -108,47 +107,6 @@ class Headline:
 
     def __str__(self) -> str:
         return self.text
-
-
-@dataclass(frozen=True)
-class DistillationGain:
-    """What distillation added to the same student, in the metric's own unit (0 to 1), paired photo by photo."""
-
-    gain: Interval
-    fixed: int
-    broken: int
-    n: int
-    p_value: float
-    text: str
-
-
-@dataclass(frozen=True)
-class SeedRow:
-    """One seed's two students: their test metric (0 to 1); ``from_scratch`` is None where no label was used."""
-
-    seed: int
-    from_scratch: float | None
-    distilled: float
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """The students over all seeds, ``from_scratch`` and ``distilled``, on ``n`` test photos; shares of 1.
-    ``recovered`` is (S_kd - S) / (T - S), None where the teacher is not ahead beyond doubt.
-    """
-
-    metric: str
-    n: int
-    rows: tuple[SeedRow, ...]
-    from_scratch: Interval | None
-    distilled: Interval
-    gain: Interval | None
-    teacher: float | None
-    agreement_from_scratch: Interval | None
-    agreement_distilled: Interval | None
-    recovered: float | None
-    recovered_interval: Interval | None
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -194,17 +152,33 @@ class DataWarning:
 
 @dataclass(frozen=True)
 class Data:
-    """Photos by split and class; the class of unlabelled ones is the empty string."""
+    """Photos by split and class; the class of unlabelled ones is the empty string.
+
+    ``photos`` are those of each split, where they have tags and are counted for each.
+    """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Mapping[str, int]]
     warnings: tuple[DataWarning, ...]
     duplicates: str
+    photos: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class TagTable:
+    """The tags of the shipped file, each with its scores and counts over the test photos."""
+
+    row: str
+    title: str
+    tags: tuple[TagScore, ...]
 
 
 @dataclass(frozen=True)
 class MisclassifiedPhoto:
-    """A photo of the test split that the shipped file misclassifies; classes by name."""
+    """A photo of the test split that the shipped file misclassifies; classes by name.
+
+    Where photos have tags, ``truth`` are its tags and ``predicted`` is which are missing and which are extra.
+    """
 
     id: str
     truth: str
@@ -278,6 +252,8 @@ class Report:
     ladder: Ladder | None = None
     steps: tuple[FrontStep, ...] = ()
     search: SearchResult | None = None
+    tags: TagTable | None = None
+    decisions: tuple[FileDecisions, ...] | None = None
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
@@ -296,4 +272,9 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The versioned value that report.json holds."""
-        return {"schema": SCHEMA, **asdict(self)}
+        value = {"schema": SCHEMA, **asdict(self)}
+        for part in (value, value["data"] or {}, *value["rows"]):
+            for name in _LATER & part.keys():
+                if part[name] is None:
+                    del part[name]
+        return value

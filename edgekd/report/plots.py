@@ -16,9 +16,11 @@ from edgekd.bench.statistics import Comparison
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report import style
+from edgekd.report.decisions import rejection_plot
 from edgekd.report.model import Confusion, Curve, Report, Row
 from edgekd.report.scatter import Entry, percent_axis, plot_axes, scatter, size_tick
 from edgekd.report.search import against_work
+from edgekd.report.tags import tag_bars
 
 _CONFUSION_MAX = 12
 # The report that a drawing is of.
@@ -43,8 +45,9 @@ class Plot:
 def draw_all(report: Report) -> tuple[Plot, ...]:
     """Every plot that the run has numbers for."""
     metric = fmt.metric_name(report.metric)
+    by_epoch = metric if report.tags else "accuracy"
     drawings: tuple[tuple[str, str, str, Callable[[Report], Figure | None]], ...] = (
-        ("curves", "Training", "Validation accuracy by epoch, with and without the teacher.", curves),
+        ("curves", "Training", f"Validation {by_epoch} by epoch, with and without the teacher.", curves),
         ("size", f"{metric.capitalize()} against size", f"Test {metric} of each file against its size.", against_size),
         (
             "latency",
@@ -59,6 +62,13 @@ def draw_all(report: Report) -> tuple[Plot, ...]:
             lambda of: against_work(of.search),
         ),
         ("confusion", "Confusion", "How often each true class was predicted as each class.", confusion),
+        (
+            "rejection",
+            "Rejected photos",
+            "Share of photos of the classes and of none of them that each threshold rejects.",
+            lambda of: rejection_plot(of.decisions or ()),
+        ),
+        ("tags", "F1 by tag", "F1 of each tag with its 95 % interval.", lambda of: tag_bars(of.tags)),
     )
     return draw_each(drawings, report)
 

@@ -9,6 +9,7 @@ from edgekd.metrics import Interval
 from edgekd.quantize.ladder_step import Step
 from edgekd.quantize.precisions import PRECISIONS
 from edgekd.report import format as fmt
+from edgekd.task import METRICS
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,18 @@ def ladder_sentence(ladder: Ladder | None) -> str:
     worst = ", ".join(f"{op} ({divergence:.2g})" for op, divergence in ladder.sensitive[:5])
     return (
         f"The int8 file may lose {ladder.max_drop:g} points of {fmt.metric_name(ladder.metric)} against the float "
-        f"student's {fmt.score(ladder.float_score)} on {ladder.photos:,} validation photos; {ended}. Lost and gained "
-        "are photos that only the float student, or only the file, gets right; p is McNemar's."
+        f"student's {fmt.score(ladder.float_score)} on {ladder.photos:,} validation photos; {ended}. {_counts(ladder)}"
         + (f" Ops that lose most when they alone are int8 (divergence in nats): {worst}." if worst else "")
     )
+
+
+def _counts(ladder: Ladder) -> str:
+    if ladder.metric in METRICS["multi-label"]:
+        return (
+            "Lost and gained are photos that only the float student, or only the file, gives exactly their tags; p is "
+            "that of a randomization test."
+        )
+    return "Lost and gained are photos that only the float student, or only the file, gets right; p is McNemar's."
 
 
 LADDER_HEADER = ("step", f"score (95{fmt.NBSP}%)", "drop, points", "lost", "gained", "p", "size", "holds")

@@ -47,6 +47,9 @@ def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
         gzip_bytes=raw.get("gzip_bytes"),
         note=str(raw.get("note") or ""),
         end_to_end=_end_to_end(result, str(raw["row"])),
+        mean_average_precision=_interval(raw.get("mean_average_precision")),
+        macro_f1=_interval(raw.get("macro_f1")),
+        exact_match=_interval(raw.get("exact_match")),
     )
 
 

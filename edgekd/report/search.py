@@ -55,7 +55,14 @@ def search_of(value: dict[str, Any]) -> SearchResult:
     )  # fmt: skip
 
 
-def search_sentence(search: SearchResult | None) -> str:
+_RIGHT_CLASS = "the mean probability of the right class, which says more than accuracy where photos are few"
+_SCORES = {
+    "mean_average_precision": "mean average precision",
+    "macro_f1": "F1 with probabilities in the place of decisions, which says more where photos are few",
+}
+
+
+def search_sentence(search: SearchResult | None, metric: str = "accuracy") -> str:
     """What was looked at, and why this student was trained; empty without a search."""
     if search is None:
         return ""
@@ -63,8 +70,7 @@ def search_sentence(search: SearchResult | None) -> str:
     return (
         f"Of {search.considered} designs that fill the budget, {len(search.candidates)} were measured and {trained} "
         f"trained briefly, in {fmt.duration(search.seconds)}. {search.student} was then trained in full: "
-        f"{search.reason}. Scores are the mean probability of the right class, which says more "
-        "than accuracy where photos are few; no test photo took part."
+        f"{search.reason}. Scores are {_SCORES.get(metric, _RIGHT_CLASS)}; no test photo took part."
     )
 
 

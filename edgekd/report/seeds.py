@@ -14,14 +14,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.bench.ratio import student_t
-from edgekd.metrics import Interval, accuracy, balanced_accuracy, paired_gain
+from edgekd.metrics import Interval
 from edgekd.report import format as fmt
-from edgekd.report.model import SeedRow, Seeds
+from edgekd.report.gains import SeedRow, Seeds
+from edgekd.scoring import Answers, Truth, as_answers, as_truth, has_tags, share_alike
+from edgekd.scoring import gain as gain_of
+from edgekd.scoring import score as value_of
+from edgekd.tag_metrics import redrawn_scores
+from edgekd.task import Metric
 
 _RESAMPLES = 2000
 _CHUNK = 200
@@ -29,7 +35,7 @@ _Z95 = 1.959963984540054
 _FEW = 3
 # An interval of a share that is wider than this says nothing.
 _WIDEST_SHARE = 1.0
-Predictions = Sequence[Sequence[int]]
+Predictions = Sequence[Sequence[Any]] | Answers
 
 
 @dataclass(frozen=True)
@@ -44,30 +50,28 @@ class _Draws:
 
 
 def compare_seeds(
-    truth: Sequence[int],
-    teacher: Sequence[int] | None,
+    truth: Sequence[Any] | Truth,
+    teacher: Sequence[Any] | Answers | None,
     from_scratch: Predictions | None,
     distilled: Predictions,
     *,
     seeds: Sequence[int],
-    metric: str,
+    metric: Metric,
 ) -> Seeds:
     """Compare the students' test predictions over ``seeds``; lists are [S][N], ``truth`` and ``teacher`` [N].
 
+    With tags, each of a photo's entries is a list [C], of answers as ``scoring`` takes them for the ``metric``.
     ``from_scratch`` is None where training used no labels, ``teacher`` where its predictions are not known.
     """
-    labels, balanced = np.asarray(truth, np.int64), metric == "balanced_accuracy"
-    teachers = None if teacher is None else np.asarray(teacher, np.int64)
+    labels = as_truth(truth)
+    teachers = None if teacher is None else as_answers(teacher, labels)
     lists = {"from_scratch": from_scratch, "distilled": distilled}
-    students = {
-        name: np.asarray(predictions, np.int64) for name, predictions in lists.items() if predictions is not None
-    }
+    students = {name: as_answers(predictions, labels) for name, predictions in lists.items() if predictions is not None}
     models = students if teachers is None else {**students, "teacher": teachers[None]}
-    score = _redraw({name: predictions == labels for name, predictions in models.items()}, labels, balanced)
-    metric_of = balanced_accuracy if balanced else accuracy
-    means = {name: _mean_over_seeds([metric_of(labels, row) for row in rows]) for name, rows in students.items()}
+    score = _redraw_tags(models, labels, metric) if has_tags(labels) else _redraw_hits(models, labels, metric)
+    means = {name: _mean_over_seeds([value_of(metric, labels, row) for row in rows]) for name, rows in students.items()}
     agreement = {
-        name: _mean_over_seeds([accuracy(teachers, row) for row in rows])
+        name: _mean_over_seeds([share_alike(teachers, row) for row in rows])
         for name, rows in students.items()
         if teachers is not None
     }
@@ -78,7 +82,7 @@ def compare_seeds(
         gain = (
             _difference(difference)
             if len(seeds) > 1
-            else paired_gain(labels, students["from_scratch"][0], students["distilled"][0], balanced=balanced)
+            else gain_of(metric, labels, students["from_scratch"][0], students["distilled"][0])
         )
         if teacher is not None:
             recovered = share_recovered(difference, score["teacher"] - score["from_scratch"])
@@ -107,7 +111,28 @@ def compare_seeds(
     return replace(result, sentences=tuple(_sentences(result)))
 
 
-def _redraw(hits: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], balanced: bool) -> dict[str, _Draws]:
+def _redraw_hits(models: dict[str, Answers], labels: Truth, metric: Metric) -> dict[str, _Draws]:
+    return _redraw(
+        {name: predictions == labels for name, predictions in models.items()}, labels, metric == "balanced_accuracy"
+    )
+
+
+def _redraw_tags(models: dict[str, Answers], tags: Truth, metric: Metric) -> dict[str, _Draws]:
+    """The ``metric`` of answers [S, N, C], as it is and over photos redrawn with replacement, the same for all."""
+    photos = [np.arange(len(tags))]
+    draws = {}
+    for name, answers in models.items():
+        parts = [
+            np.stack([redrawn_scores(metric, tags, rows, counts) for rows in answers], axis=1)
+            for counts in (np.ones((1, len(tags))), *_draw_counts(photos, len(tags)))
+        ]
+        # A resample without any tag at all says nothing.
+        redrawn = np.concatenate(parts[1:])
+        draws[name] = _Draws(parts[0][0], np.where(np.isnan(redrawn), parts[0], redrawn))
+    return draws
+
+
+def _redraw(hits: dict[str, NDArray[np.bool_]], labels: Truth, balanced: bool) -> dict[str, _Draws]:
     """The means of ``hits`` [S, N], as they are and over photos redrawn with replacement, the same for all.
 
     Where ``balanced``, photos are redrawn within their class, and means are over classes first.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd.report import format as fmt
-from edgekd.report import quantization
+from edgekd.report import quantization, tags
 from edgekd.report.end_to_end import describe_reasons
 from edgekd.report.model import Report
 
@@ -50,6 +50,25 @@ def gain_sentence(report: Report) -> str:
 def seeds_sentences(report: Report) -> tuple[str, ...]:
     """The students over all seeds, in words."""
     return report.seeds.sentences if report.seeds else ()
+
+
+def tags_sentence(report: Report) -> str:
+    """What the shipped file scores on tags; empty where photos have one label each."""
+    row = None if report.tags is None else report.row(report.tags.row)
+    if row is None:
+        return ""
+    names = ("mean_average_precision", "macro_f1", "exact_match")
+    return tags.tags_sentence(report.tags, {name: row.score(name) for name in names})
+
+
+def misclassified_sentence(report: Report) -> str:
+    """How many test photos the shipped file gets wrong; empty where it was not run over them."""
+    wrong = len(report.misclassified)
+    if report.tags is not None:
+        return tags.wrong_tags_sentence(report.tags, wrong, report.test_n)
+    if report.confusion is None:
+        return ""
+    return f"{report.confusion.title} misclassifies {wrong} of {report.test_n:,} test photos."
 
 
 def ladder_sentence(report: Report) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekd.report import format as fmt
+from edgekd.report.decisions import HEADER as CALIBRATION_HEADER
+from edgekd.report.decisions import calibration_rows
 from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
+from edgekd.report.tags import HEADER, tag_rows
 
 # More classes than this are too many rows for a page: the first few are shown, the others folded.
 _CLASSES_MAX = 30
@@ -24,9 +27,16 @@ class Cells:
 def main_cells(report: Report) -> Cells:
     """Size, accuracy, agreement and latency of every file; intervals are of 95 %."""
     timed = any(row.latency for row in report.rows)
-    header = ["model", "parameters", "size", f"{fmt.metric_name(report.metric)} (95{fmt.NBSP}%)", "agreement"]
+    scores = [f"{fmt.metric_name(metric)} (95{fmt.NBSP}%)" for metric in _metrics(report)]
+    header = ["model", "parameters", "size", *scores, "agreement"]
     header += [f"latency ratio (95{fmt.NBSP}%)", "p50"] if timed else []
     return Cells(tuple(header), tuple(_main_row(row, report, timed) for row in report.rows))
+
+
+def _metrics(report: Report) -> tuple[str, ...]:
+    """What judges the files: the run's metric, and where photos have tags what else there is."""
+    more = ("mean_average_precision", "macro_f1", "exact_match") if report.tags else ()
+    return tuple(dict.fromkeys((report.metric, *more)))
 
 
 def latency_cells(report: Report) -> Cells:
@@ -57,6 +67,17 @@ def _pair(from_scratch: float | None, distilled: float) -> tuple[str, ...]:
     return fmt.percent(from_scratch), fmt.percent(distilled), fmt.points(distilled - from_scratch)
 
 
+def tag_cells(report: Report) -> Cells:
+    """Every tag with its scores and counts; empty where photos have one label each."""
+    return Cells(HEADER if report.tags else (), tag_rows(report.tags))
+
+
+def calibration_cells(report: Report) -> Cells:
+    """The calibration of every file, before and after; empty where none was fitted."""
+    rows = calibration_rows(report.decisions or ())
+    return Cells(CALIBRATION_HEADER if rows else (), rows)
+
+
 def ladder_cells(report: Report) -> Cells:
     """The int8 conversions that were tried; empty where no accuracy was guaranteed."""
     return Cells(LADDER_HEADER if report.ladder else (), ladder_rows(report.ladder))
@@ -71,8 +92,9 @@ def split_cells(report: Report) -> tuple[Cells, Cells]:
         return Cells((), ()), Cells((), ())
     splits = report.data.splits
     order = [name for name in ("train", "val", "test", "unlabelled") if sum(splits.get(name, {}).values())]
-    header = ("class", *order)
-    total = ("all", *(fmt.count(sum(splits[split].values())) for split in order))
+    header = ("tag" if report.tags else "class", *order)
+    photos = report.data.photos or {split: sum(splits[split].values()) for split in order}
+    total = ("all", *(fmt.count(photos.get(split, 0)) for split in order))
     rows = [(name, *(fmt.count(splits[split].get(name)) for split in order)) for name in _classes_by_weight(report)]
     if len(rows) <= _CLASSES_MAX:
         return Cells(header, (*rows, total)), Cells((), ())
@@ -84,7 +106,7 @@ def split_sentence(report: Report) -> str:
     count = len(split_cells(report)[1].rows)
     if not count:
         return ""
-    first = "that are misclassified most" if report.confusion else "with the fewest training photos"
+    first = "that are misclassified most" if report.confusion or report.tags else "with the fewest training photos"
     return f"{count:,} more classes. Above are the {_CLASSES_FIRST} {first}."
 
 
@@ -94,6 +116,9 @@ def _classes_by_weight(report: Report) -> list[str]:
     classes = report.data.classes
     if len(classes) <= _CLASSES_MAX:
         return list(classes)
+    if report.tags is not None:
+        wrong = {one.tag: one.false_positives + one.false_negatives for one in report.tags.tags}
+        return sorted(classes, key=lambda name: -wrong.get(name, 0))
     if report.confusion is None:
         train = report.data.splits.get("train", {})
         return sorted(classes, key=lambda name: train.get(name, 0))
@@ -104,11 +129,14 @@ def _classes_by_weight(report: Report) -> list[str]:
 def caption(report: Report) -> str:
     """What the table's numbers were measured on."""
     sentences = []
+    what, shared = "Accuracy", "the share of them with the same prediction as"
+    if report.tags:
+        what, shared = "Scores", "the share of all decisions on tags that are those of"
     if report.test_n:
-        sentences.append(f"Accuracy of the files on {report.test_n:,} test photos that took no part in training.")
+        sentences.append(f"{what} of the files on {report.test_n:,} test photos that took no part in training.")
     others = {row.agreement.other for row in report.rows if row.agreement}
     for other in (row.title for row in report.rows if row.row in others):
-        sentences.append(f"Agreement: the share of them with the same prediction as the {other}.")
+        sentences.append(f"Agreement: {shared} the {other}.")
     if report.bench:
         sentences.append(
             f"Latency ratio: to the {report.baseline_title}, side by side on {report.bench.device}; below 1 is faster "
@@ -130,7 +158,8 @@ def _main_row(row: Row, report: Report, timed: bool) -> tuple[str, ...]:
     agreement = fmt.DASH
     if row.agreement is not None:
         agreement = f"{fmt.percent(row.agreement.value)} ({row.agreement.differing:,} differ)"
-    cells = (row.title, fmt.count(row.parameters), fmt.size(row.size_bytes), fmt.score(row.score(report.metric)))
+    scores = (fmt.score(row.score(metric)) for metric in _metrics(report))
+    cells = (row.title, fmt.count(row.parameters), fmt.size(row.size_bytes), *scores)
     return (*cells, agreement, *(_timing(row) if timed else ()))
 
 

@@ -59,7 +59,8 @@ def _extra_targets(value: Any) -> str:
 
 def _labels_used(value: Json, free: bool) -> str:
     """How many labels a run used, and for what."""
-    train, val, more = (sum(value["splits"].get(name, {}).values()) for name in ("train", "val", "unlabelled"))
+    photos = value.get("photos") or {name: sum(counts.values()) for name, counts in value["splits"].items()}
+    train, val, more = (photos.get(name, 0) for name in ("train", "val", "unlabelled"))
     if free:
         epoch = (
             f"its epoch is the one that agrees most with the teacher on {val:,} others (the curve of its training)"
@@ -126,4 +127,5 @@ def data(value: Json) -> Data:
             for entry in value["warnings"]
         ),
         duplicates=str(value["duplicates"].get("message", "")),
+        photos=value.get("photos"),
     )

@@ -20,6 +20,7 @@ from edgekd.models.rebuild import PhotosAt, images_for
 from edgekd.students import cnn
 from edgekd.students import slice as teacher_slice
 from edgekd.students.spec import StudentSpec
+from edgekd.task import Task
 from edgekd.teacher.pixels import Pixels, pixels_of
 from edgekd.text import first_line
 
@@ -44,6 +45,7 @@ def build_student(
     photos: PhotosAt | None = None,
     pixels: PixelSettings | None = None,
     shapes_only: bool = False,
+    task: Task = "single-label",
 ) -> Any:
     """The student of ``spec`` as a Keras model: pixels 0..255 [N, H, W, 3] to logits [N, classes].
 
@@ -52,7 +54,8 @@ def build_student(
     are training photos, needed by a slice that keeps a share of its channels. ``pixels`` says which values a network
     of the user's own takes, where its first layers do not show it. A student that has as many parameters or more is
     refused unless ``allow_larger``. With ``shapes_only`` a narrowed slice needs no photos and has weights that mean
-    nothing: it is to be measured, not trained.
+    nothing: it is to be measured, not trained. ``task`` says what a network of the user's own may end in: a softmax, or
+    sigmoids.
 
     Raises ModelError naming what does not fit and what to change.
     """
@@ -77,9 +80,9 @@ def build_student(
     elif spec.kind == "cnn":
         student = cnn.build(int(spec.argument), size, classes)
     elif spec.kind == "keras":
-        student = _own_network(load_model(Path(spec.argument), photos), spec, spec.input_size, pixels, photos)
+        student = _own_network(load_model(Path(spec.argument), photos), spec, spec.input_size, pixels, photos, task)
     else:
-        student = _own_network(_call(spec.argument, size, classes, photos), spec, size, pixels, photos)
+        student = _own_network(_call(spec.argument, size, classes, photos), spec, size, pixels, photos, task)
     _check(student, spec, classes)
     most = teacher.parameters if is_fixed else teacher.count_params()
     if not allow_larger and student.count_params() >= most:
@@ -91,7 +94,12 @@ def build_student(
 
 
 def _own_network(
-    original: Any, spec: StudentSpec, size: int | None, pixels: PixelSettings | None, photos: PhotosAt | None
+    original: Any,
+    spec: StudentSpec,
+    size: int | None,
+    pixels: PixelSettings | None,
+    photos: PhotosAt | None,
+    task: Task,
 ) -> Any:
     """The user's network as one of pixels 0..255 to logits, compared with it on ``photos``."""
     where = spec.argument
@@ -104,7 +112,7 @@ def _own_network(
     return on_pixels(
         original, where, _size_of(spec, (shape[1], shape[2]), size),
         pixels_of(pixels or PixelSettings(), shown, where, section="student"),
-        lambda at: images_for((None, *at, 3), photos),
+        lambda at: images_for((None, *at, 3), photos), task=task,
     )  # fmt: skip
 
 

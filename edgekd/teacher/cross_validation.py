@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.stratify import stratify
 from edgekd.task import Metric
 from edgekd.teacher.staged import (
     Epochs,
@@ -75,7 +76,9 @@ def train_cross_validated(
 
 
 def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """The fold [N] of every photo: groups stay together, and each class is spread over the folds."""
+    """The fold [N] of every photo: groups stay together, and each class or tag is spread over the folds."""
+    if labels.ndim == 2:
+        return _folds_by_tags(labels, groups, seed)
     rng, folds = np.random.default_rng([seed, FOLDS]), np.empty(len(labels), np.int64)
     sizes = np.zeros((FOLDS, int(labels.max()) + 1), np.int64)
     names, firsts = np.unique(groups, return_index=True)
@@ -86,6 +89,17 @@ def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> np
         folds[members] = fold
         sizes[fold, label] += len(members)
     return folds
+
+
+def _folds_by_tags(tags: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    names, rows = np.unique(groups, return_inverse=True)
+    counts, sizes = np.zeros((len(names), tags.shape[1] + 1), np.int64), np.bincount(rows)
+    # The last column is of photos without a tag.
+    np.add.at(counts, rows, np.column_stack([tags == 1, (tags != 1).all(axis=1)]))
+    order = np.random.default_rng([seed, FOLDS]).permutation(len(names))
+    folds = np.empty(len(names), np.int64)
+    folds[order] = stratify(counts[order], sizes[order], [1 / FOLDS] * FOLDS)
+    return folds[rows]
 
 
 def _fold_logits(

@@ -14,6 +14,7 @@ from edgekd.formats.pixels import Feed
 from edgekd.models.outputs import class_columns, judge_outputs
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest
+from edgekd.task import Task
 from edgekd.teacher.network import BATCH, Network, layout_of, size_of
 from edgekd.teacher.pixels import pixels_of
 from edgekd.teacher.settings import Kind, TeacherFile
@@ -22,7 +23,14 @@ from edgekd.teacher.settings import Kind, TeacherFile
 class FileTeacher:
     """Images uint8 RGB [N, H, W, 3] to logits float32 [N, C] in the order of the data's classes."""
 
-    def __init__(self, settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole") -> None:
+    def __init__(
+        self,
+        settings: TeacherFile,
+        classes: tuple[str, ...],
+        photos: PhotosAt,
+        crop: str = "whole",
+        task: Task = "single-label",
+    ) -> None:
         """Open the file and look at its outputs for ``photos``; ``crop`` is the part of a photo that they show.
 
         Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where the file is damaged.
@@ -39,7 +47,7 @@ class FileTeacher:
         self._size = size_of(facts, self.layout, settings)
         self.pixels = pixels_of(settings, facts.pixels, facts.where, channels=settings.channels, sealed=facts.sealed)
         rows = self._rows(photos(self._size))
-        self.scores = judge_outputs(facts.ending, rows, facts.where, step=facts.step)
+        self.scores = judge_outputs(facts.ending, rows, facts.where, step=facts.step, task=task)
         names = settings.classes or facts.labels or ()
         outputs = rows.shape[1] * self.scores.classes_per_output
         self._columns = class_columns(names, classes, outputs, facts.where)

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from edgekd.training.labels import are_tags
+from edgekd.training.scores import tag_loss, tag_probabilities
+
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -28,26 +31,30 @@ class LinearHead:
 
 def fit_head(
     features: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    validation: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
+    labels: npt.NDArray[np.integer],
+    validation: tuple[npt.NDArray[Any], npt.NDArray[np.integer]],
     classes: int,
     penalties: Sequence[float] = PENALTIES,
 ) -> LinearHead:
     """Multinomial logistic regression on standardized features [N, D], classes weighted alike, by L-BFGS.
 
-    The penalty is the one of ``penalties`` with the lowest cross-entropy on ``validation`` (features [M, D], labels
-    [M]), which takes no other part.
+    For tags [N, C] it is a logistic regression a tag, photos weighted alike, so that probabilities stay those of the
+    photos. The penalty is the one of ``penalties`` with the lowest cross-entropy on ``validation`` (features [M, D],
+    labels [M] or tags [M, C]), which takes no other part.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
-    counts = np.bincount(labels, minlength=classes)
-    weights = 1 / np.maximum(counts, 1)[labels]
-    weights /= weights.sum()
+    loss_and_gradient, weights = _tag_loss_and_gradient, np.full(len(labels), 1 / len(labels))
+    if not are_tags(labels):
+        counts = np.bincount(labels, minlength=classes)
+        weights = 1 / np.maximum(counts, 1)[labels]
+        weights /= weights.sum()
+        loss_and_gradient = _loss_and_gradient
     start = np.zeros((x.shape[1] + 1) * classes)
     best: tuple[float, LinearHead] | None = None
     for penalty in sorted(penalties, reverse=True):
         solution = minimize(
-            _loss_and_gradient,
+            loss_and_gradient,
             start,
             (x, labels, weights, penalty, classes),
             method="L-BFGS-B",
@@ -58,7 +65,9 @@ def fit_head(
         table = solution.x.reshape(-1, classes)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
-        loss = _cross_entropy(head.logits(validation[0]), validation[1], classes)
+        answers = head.logits(validation[0])
+        judged_by_tags = are_tags(validation[1])
+        loss = tag_loss(answers, validation[1]) if judged_by_tags else _cross_entropy(answers, validation[1], classes)
         if best is None or loss < best[0]:
             best = loss, head
     assert best is not None
@@ -68,7 +77,7 @@ def fit_head(
 def _loss_and_gradient(
     flat: npt.NDArray[Any],
     x: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.integer],
     weights: npt.NDArray[Any],
     penalty: float,
     classes: int,
@@ -86,7 +95,25 @@ def _loss_and_gradient(
     return loss, gradient.ravel()
 
 
-def _cross_entropy(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], classes: int) -> float:
+def _tag_loss_and_gradient(
+    flat: npt.NDArray[Any],
+    x: npt.NDArray[Any],
+    labels: npt.NDArray[np.integer],
+    weights: npt.NDArray[Any],
+    penalty: float,
+    classes: int,
+) -> tuple[float, npt.NDArray[Any]]:
+    """The sum over tags of each one's binary cross-entropy and penalty: none depends on another."""
+    table = flat.reshape(-1, classes)
+    scores = x @ table[:-1] + table[-1]
+    losses = np.logaddexp(0, scores) - labels * scores
+    loss = float(weights @ losses.sum(axis=1)) + 0.5 * penalty * float((table[:-1] ** 2).sum())
+    residual = (tag_probabilities(scores) - labels) * weights[:, None]
+    gradient = np.vstack([x.T @ residual + penalty * table[:-1], residual.sum(axis=0)])
+    return loss, gradient.ravel()
+
+
+def _cross_entropy(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer], classes: int) -> float:
     """Mean over the classes present of each class's mean cross-entropy."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]

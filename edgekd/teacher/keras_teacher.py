@@ -16,6 +16,7 @@ from edgekd.models.outputs import class_columns
 from edgekd.models.pixel_evidence import find_pixel_evidence
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import sha256_file
+from edgekd.task import Task
 from edgekd.teacher.network import resolve_size
 from edgekd.teacher.pixels import Pixels, pixels_of
 from edgekd.teacher.settings import TeacherFile
@@ -53,7 +54,7 @@ def open_teacher(path: Path) -> KerasTeacher:
     return KerasTeacher(load_model(path), sha256_file(path), path)
 
 
-def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, task: Task = "single-label") -> Any:
     """The user's .keras classifier as a model of pixels 0..255 to logits in the order of ``classes``.
 
     Where its layers do not show whether it gives probabilities, its outputs for ``photos`` do.
@@ -62,9 +63,9 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     """
     import keras
 
-    model = load_bare_network(settings, photos)
+    model = load_bare_network(settings, photos, task)
     images = photos((int(model.input_shape[1]), int(model.input_shape[2])))
-    model = logits_from_outputs(model, logits_of(model, images), settings.model)
+    model = logits_from_outputs(model, logits_of(model, images), settings.model, task)
     columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
     x = model.output
     if columns.tolist() != list(range(model.output_shape[-1])):
@@ -74,8 +75,10 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> 
     return keras.Model(model.inputs, x, name="teacher")
 
 
-def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
+def load_bare_network(settings: TeacherFile, photos: PhotosAt, task: Task | None = "single-label") -> Any:
     """A .keras file's network as a flat model of pixels 0..255 at a fixed size, to logits of its own classes.
+
+    ``task`` is as in `edgekd.models.logits.logits_model`.
 
     Its outputs for ``photos`` are those of the file's model, or it is refused.
 
@@ -83,7 +86,7 @@ def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
     """
     where = settings.model
     original = load_model(Path(where), photos)
-    model = logits_model(original, where)
+    model = logits_model(original, where, task)
     if len(model.input_shape) != 4 or model.input_shape[3] != 3 or settings.layout == "nchw":
         raise ModelError(f"{where} takes {model.input_shape}; a .keras teacher takes RGB images, channels last")
     if settings.output is not None:
@@ -92,5 +95,5 @@ def load_bare_network(settings: TeacherFile, photos: PhotosAt) -> Any:
     evidence = find_pixel_evidence(model)
     shown = None if evidence is None else Pixels(source=evidence)
     return on_pixels(
-        original, where, size, pixels_of(settings, shown, where, channels=settings.channels), photos, "teacher"
+        original, where, size, pixels_of(settings, shown, where, channels=settings.channels), photos, "teacher", task
     )

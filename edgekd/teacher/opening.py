@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 from edgekd.errors import ModelError
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest, sha256_file
+from edgekd.task import Task
 from edgekd.teacher.average import AverageTeacher, members_of
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.keras_teacher import KerasTeacher, adopt
@@ -19,16 +20,20 @@ from edgekd.teacher.settings import TeacherFile, TeacherSection
 
 
 def open_fixed_teacher(
-    section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt, crop: str = "whole"
+    section: TeacherSection,
+    classes: tuple[str, ...],
+    photos: PhotosAt,
+    crop: str = "whole",
+    task: Task = "single-label",
 ) -> Teacher:
     """The files of ``[teacher]`` as one teacher of ``classes``; ``photos`` are a few real ones, cropped by ``crop``.
 
     Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where a file is damaged.
     """
-    members = [_open(file, classes, photos, crop) for file in section.members()]
+    members = [_open(file, classes, photos, crop, task) for file in section.members()]
     if not isinstance(section.model, tuple) and len(members) == 1:
         return members[0]
-    return AverageTeacher(members, section.average)
+    return AverageTeacher(members, section.average, task)
 
 
 def fingerprint(section: TeacherSection) -> list[str]:
@@ -91,12 +96,12 @@ def describe_teacher(teacher: Teacher) -> list[MemberRecord]:
     return [_describe_member(member) for member in members_of(teacher)]
 
 
-def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str) -> Teacher:
+def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str, task: Task) -> Teacher:
     if file.kind == "keras":
-        model = adopt(file, classes, photos)
+        model = adopt(file, classes, photos, task)
         key = digest([sha256_file(Path(file.model)), file.model_dump(mode="json", exclude={"model"}), list(classes)])
         return KerasTeacher(model, key, Path(file.model))
-    return FileTeacher(file, classes, photos, crop)
+    return FileTeacher(file, classes, photos, crop, task)
 
 
 def _describe_member(member: Teacher) -> MemberRecord:

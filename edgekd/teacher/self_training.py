@@ -19,10 +19,13 @@ from edgekd.teacher.head import PENALTIES, LinearHead, fit_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
 from edgekd.teacher.transfer import LabelledViews, features_of
 from edgekd.training.batches import top_probability
+from edgekd.training.labels import are_tags
 from edgekd.training.loop import Validation, logits_of
+from edgekd.training.scores import tag_probabilities
 
 AT_LEAST = 0.7
-"""Probability from which on an answer counts as confident."""
+"""Probability from which on an answer counts as confident; where photos have tags, the answer on every tag, present or
+absent."""
 Features = npt.NDArray[np.float32]
 
 
@@ -61,13 +64,24 @@ class _Rows:
         penalties: Sequence[float] = PENALTIES,
     ) -> LinearHead:
         """A head fitted to the labels of ``photos`` and to what ``answers`` [P, C] are sure of in the pool."""
-        views, more, more_labels = self.views[photos], self.pool[:0], np.zeros(0, np.int64)
+        views, more, labels = (
+            self.views[photos],
+            self.pool[:0],
+            np.repeat(self.labels[photos], self.views.shape[1], axis=0),
+        )
         if answers is not None:
-            sure = top_probability(answers) >= AT_LEAST
-            more, more_labels = self.pool[sure], answers[sure].argmax(axis=1)
+            sure = _is_sure(answers, self.labels)
+            more = self.pool[sure]
+            more_labels = answers[sure] > 0 if are_tags(self.labels) else answers[sure].argmax(axis=1)
+            labels = np.concatenate([labels, more_labels])
         features = np.concatenate([views.reshape(-1, views.shape[-1]), more])
-        labels = np.concatenate([np.repeat(self.labels[photos], views.shape[1]), more_labels])
         return fit_head(features, labels, held_out, self.classes, penalties)
+
+
+def _is_sure(answers: Logits, labels: Labels) -> npt.NDArray[np.bool_]:
+    """Whether each of the answers [N], logits [N, C], is confident; ``labels`` are what they answer for others."""
+    least = tag_probabilities(np.abs(answers)).min(axis=1) if are_tags(labels) else top_probability(answers)
+    return np.asarray(least >= AT_LEAST)
 
 
 def self_train(
@@ -116,7 +130,7 @@ def self_train(
     if kept:
         last.set_weights([again.kernel, again.bias] if bias else [again.kernel])
     return {
-        "pool": len(of_pool), "confident": int((top_probability(answers) >= AT_LEAST).sum()), "at_least": AT_LEAST,
+        "pool": len(of_pool), "confident": int(_is_sure(answers, views.labels).sum()), "at_least": AT_LEAST,
         "before": before.score, "after": after.score, "loss_before": before.loss, "loss_after": after.loss,
         "n": len(labels), "cross_validated": groups is not None, "kept": kept,
     }  # fmt: skip

@@ -14,18 +14,18 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from edgekd.metrics import balanced_accuracy
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.checkpoint import assign, copy_values
-from edgekd.training.loop import Validation, evaluate, logits_of
+from edgekd.training.loop import Validation, logits_of
 from edgekd.training.schedule import Schedule
+from edgekd.training.scores import mean_loss, score
 from edgekd.training.time_budget import describe_duration
 
 Logits = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.integer]
 Numbers = npt.NDArray[np.int64]
 Epochs = list[dict[str, float]]
 
@@ -140,11 +140,8 @@ def stages_of(model: Any) -> tuple[TrainingStage, ...]:
 
 
 def judge(logits: Logits, labels: Labels, metric: Metric) -> Judgement:
-    """Score and cross-entropy of logits [N, C] against labels [N]."""
-    accuracy, loss = evaluate(logits, labels)
-    if metric == "balanced_accuracy":
-        return Judgement(balanced_accuracy(labels, logits.argmax(axis=1)).value, loss)
-    return Judgement(accuracy, loss)
+    """Score and cross-entropy of logits [N, C] against labels [N] or tags [N, C]."""
+    return Judgement(score(logits, labels, metric), mean_loss(logits, labels))
 
 
 def train_stages(

@@ -22,10 +22,10 @@ from edgekd.training.schedule import Schedule
 
 @dataclass(frozen=True)
 class LabelledViews:
-    """Labelled photos to learn from: rendered views of N photos, ``labels`` int64 [N]."""
+    """Labelled photos to learn from: rendered views of N photos, ``labels`` int64 [N] or tags int8 [N, C]."""
 
     source: ViewSource
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.integer]
 
 
 def features_of(model: Any) -> Any:
@@ -62,7 +62,7 @@ def probe(
         if progress:
             progress(number + 1, views.source.views)
     held_out = logits_of(extractor, validation.images)
-    labels = np.tile(views.labels[chosen], views.source.views)
+    labels = np.concatenate([views.labels[chosen]] * views.source.views)
     head = fit_head(np.concatenate(parts), labels, (held_out, validation.labels), model.output_shape[-1])
     last = model.layers[-1]
     last.set_weights([head.kernel, head.bias] if last.use_bias else [head.kernel])

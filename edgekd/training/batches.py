@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.training.labels import are_tags, has_label
 from edgekd.training.order import Numbers, permute
 
 UNLABELLED = -1
@@ -51,9 +52,10 @@ class StoredLogits(Protocol):
 class Batch:
     """``images`` uint8 [B, H, W, 3]; ``labels`` int32 [B], -1 where there is none; ``teacher`` float32 [B, C].
 
-    Where views show two photos, ``second`` int32 [B] are the other photos' labels and ``share`` float32 [B] is the
-    weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is not
-    known has none at all: its label would be wrong for the other part. ``sure`` float32 [B] is then the
+    Where photos have tags, ``labels`` is int32 [B, C] of 0 and 1, with a row of -1 where none are known.
+    Where views show two photos, ``second`` (as ``labels``) are the other photos' labels and ``share`` float32 [B] is
+    the weight of ``labels`` (1 for a view of one photo); the rest is that of ``second``. A view of which one label is
+    not known has none at all: its label would be wrong for the other part. ``sure`` float32 [B] is then the
     teacher's certainty of the photos as they are, each counted by its share: no teacher is certain of a mixture.
     ``features`` are the teacher's, float32 [B, ...] each, where an objective asks for them.
     """
@@ -110,7 +112,8 @@ class BatchStream:
         images = self._source.gather(photos, views)
         if mixes is None:
             return Batch(images, labels, teacher, features=features)
-        return Batch(images, labels, teacher, second, mixes[1], features, self._sure(photos, teacher, mixes))
+        sure = self._sure(photos, teacher, mixes, tag_certainty if are_tags(labels) else top_probability)
+        return Batch(images, labels, teacher, second, mixes[1], features, sure)
 
     def range(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop``, the next ones made in a thread while one is used.
@@ -128,28 +131,33 @@ class BatchStream:
     def _labels_of(
         self, photos: npt.NDArray[np.int64], mixes: Mixes | None
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None]:
-        """Labels [B], and of mixed views the partners' labels."""
+        """Labels [B] or tags [B, C], and of mixed views the partners' ones."""
         labels = self._labels[photos].astype(np.int32)
         if mixes is None:
             return labels, None
         partners, _ = mixes
-        second = np.where(partners < 0, labels, self._labels[partners]).astype(np.int32)
-        unknown = (labels == UNLABELLED) | (second == UNLABELLED)
+        alone = (partners < 0).reshape(-1, *(1,) * (labels.ndim - 1))
+        second = np.where(alone, labels, self._labels[partners]).astype(np.int32)
+        unknown = ~(has_label(labels) & has_label(second))
         labels[unknown], second[unknown] = UNLABELLED, UNLABELLED
         return labels, second
 
     def _sure(
-        self, photos: npt.NDArray[np.int64], teacher: npt.NDArray[np.float32], mixes: Mixes
+        self,
+        photos: npt.NDArray[np.int64],
+        teacher: npt.NDArray[np.float32],
+        mixes: Mixes,
+        certainty: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
     ) -> npt.NDArray[np.float32]:
-        """The teacher's certainty [B]; of mixed views by its logits for view 0, the photo itself, of both photos."""
+        """The teacher's ``certainty`` [B]; of mixed views by its logits for view 0, the whole photo, of both photos."""
         if self._teacher is None:
             return np.ones(len(photos), np.float32)
         partners, share = mixes
-        sure, mixed = top_probability(teacher), np.flatnonzero(partners >= 0)
+        sure, mixed = certainty(teacher), np.flatnonzero(partners >= 0)
         if len(mixed):
             whole = np.zeros(len(mixed), np.int64)
             first, second = (
-                top_probability(np.asarray(self._teacher[those, whole], np.float32))
+                certainty(np.asarray(self._teacher[those, whole], np.float32))
                 for those in (photos[mixed], partners[mixed])
             )
             sure[mixed] = share[mixed] * first + (1 - share[mixed]) * second
@@ -176,3 +184,8 @@ class BatchStream:
 def top_probability(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Probability of the most likely class [B], of logits [B, C]."""
     return np.asarray(1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1), np.float32)
+
+
+def tag_certainty(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The share of a photo's tags that is likely to be right [B], of logits [B, C]: the mean of max(p, 1 - p)."""
+    return np.asarray((1 / (1 + np.exp(-np.abs(logits)))).mean(axis=1), np.float32)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgekd.training.batches import UNLABELLED
 
 _Numbers = npt.NDArray[np.int64]
+_Labels = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,15 @@ class RepeatedOrder:
 class ExtendedLabels:
     """The labels of the pool's photos, and of ``more`` after these that have none."""
 
-    pool: _Numbers
+    pool: _Labels
     more: int
 
     def __len__(self) -> int:
         return len(self.pool) + self.more
 
-    def __getitem__(self, photos: _Numbers) -> _Numbers:
-        """Labels int64 [B] of photo numbers [B], -1 for a photo without a label."""
-        labels, in_pool = np.full(len(photos), UNLABELLED), photos < len(self.pool)
+    def __getitem__(self, photos: _Numbers) -> _Labels:
+        """Labels [B], or tags [B, C], of photo numbers [B]; -1 for a photo without any."""
+        labels = np.full((len(photos), *self.pool.shape[1:]), UNLABELLED, self.pool.dtype)
+        in_pool = photos < len(self.pool)
         labels[in_pool] = self.pool[photos[in_pool]]
         return labels

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.metrics import balanced_accuracy
 from edgekd.progress import Progress
 from edgekd.quiet import import_keras
 from edgekd.task import Metric
@@ -25,6 +24,7 @@ from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
 from edgekd.training.replicas import gather_outputs, parts_of, replicas, run_on_each, synchronize_norms
 from edgekd.training.schedule import Schedule
+from edgekd.training.scores import validation_scores
 
 NOT_DECAYED = ("gamma", "beta", "bias")
 """Parts of the names of weights that weight decay leaves alone."""
@@ -36,6 +36,7 @@ _PACE_STEPS = 4
 class Loss(Protocol):
     """What training minimizes: labels int32 [B] (-1: none), student and teacher logits [B, C], to losses [B].
 
+    Where photos have tags, labels are int32 [B, C], and a row of -1 where there are none.
     Where training has taps, ``student`` and ``teacher`` are sequences of the logits and of features [B, ...].
     """
 
@@ -53,13 +54,13 @@ class TrustingLoss(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N].
+    """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N] or tags [N, C].
 
     The best epoch is that of the highest ``metric``; with no photos (N = 0) it is the last.
     """
 
     images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
     metric: Metric = "accuracy"
 
 
@@ -211,9 +212,7 @@ def _judge(
     entry = {"epoch": number, **metrics}
     if len(valid.labels):
         logits = logits_of(model, valid.images)
-        entry["val_accuracy"], entry["val_loss"] = evaluate(logits, valid.labels)
-        if valid.metric == "balanced_accuracy":
-            entry["val_balanced_accuracy"] = balanced_accuracy(valid.labels, logits.argmax(axis=1)).value
+        entry |= validation_scores(logits, valid.labels, valid.metric)
     # An epoch that may not be chosen counts as the best only until one comes that may.
     best = state.history[state.best_epoch] if state.best_epoch >= choose_from else None
     chosen_by = f"val_{valid.metric}"
@@ -290,11 +289,3 @@ def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -
         np.asarray(forward(tf.convert_to_tensor(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)
     ]
     return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
-
-
-def evaluate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Accuracy and mean cross-entropy (nats) of logits [N, C] against labels [N]."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    accuracy = float(np.mean(logits.argmax(axis=1) == labels))
-    return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))

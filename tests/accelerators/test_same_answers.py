@@ -22,7 +22,7 @@ from tiny_student import smooth_images
 from edgekd.accelerators import vulkan
 from edgekd.accelerators.half_precision import prove_half_precision
 from edgekd.accelerators.left_ops import OpsLeft, adapter_of, find_left
-from edgekd.accelerators.same_answers import AcceleratorCheck, Flip, check_accelerators
+from edgekd.accelerators.same_answers import AcceleratorCheck, Flip, _tag_flips, check_accelerators
 from edgekd.cli import group
 from edgekd.errors import DeviceError, GateFailed, UsageError
 from edgekd.foreign.open_model import open_model
@@ -141,6 +141,14 @@ def test_a_flip_counts_unless_rounding_decides_it() -> None:
     assert "1 of them ties" in check(1e-4).message
     assert not check(0.2).passed
     assert "the clearest is photo 3, where the CPU's score is 0.2 higher" in check(0.2).message
+
+
+def test_of_tags_a_photo_flips_where_a_decision_does() -> None:
+    cpu = np.array([[0.6, 0.2], [0.9, 0.31], [0.1, 0.1]])
+    gpu = np.array([[0.4, 0.2], [0.9, 0.29], [np.nan, 0.1]])
+    flips = _tag_flips(gpu, cpu, np.array([True, True, False]), np.array([0.5, 0.3]))
+    assert [(flip.photo, flip.cpu, flip.accelerator) for flip in flips] == [(0, 0, -1), (1, 1, -1)]
+    assert [round(flip.margin, 6) for flip in flips] == [0.1, 0.01] and all(flip.is_of_tag for flip in flips)
 
 
 def test_what_a_machine_lacks_is_said_with_what_to_install(

@@ -38,3 +38,14 @@ def test_labels_follow_their_classes() -> None:
     assert names == ["green", "red", "yellow", None]
     with pytest.raises(UsageError, match="'amber' not in the photos, 'yellow' not named"):
         reorder_classes(dataset, ("red", "amber", "green"))
+
+
+def test_tags_follow_their_classes() -> None:
+    tags = [(0, 1), (), (2,), None]
+    samples = tuple(
+        Sample(f"{number}.jpg", Path(f"{number}.jpg"), None, "0" * 64, None, "train", number, of_photo)
+        for number, of_photo in enumerate(tags)
+    )
+    dataset = Dataset(("dark", "icy", "wet"), samples, (), DuplicateSummary(0, 0, 0, 0, None, ()), "multi-label")
+    ordered = reorder_classes(dataset, ("wet", "dark", "icy"))
+    assert [sample.tags for sample in ordered.samples] == [(1, 2), (), (0,), None]

@@ -146,7 +146,11 @@ def test_csv_images_beside_it_in_the_one_folder_or_where_said(tmp_path: Path) ->
     [
         ("files,label\na.png,1\n", "has the columns files, label.* must be filename,label"),
         ("a.png,1\nb.png,2\n", "has the columns a.png, 1. They look like a photo and its label: write filename,label"),
-        ("filename,cat,dog\na.png,1,0\n", "No column is called label. Give each photo one label"),
+        ("filename,width,height\na.png,640,480\n", "No column is called label. Give each photo one label"),
+        (
+            "filename,cat,dog\na.png,1,0\n",
+            'columns cat, dog hold 0 and 1. To read them as tags, set task = "multi-label"',
+        ),
         ("file,path,label\na.png,a.png,1\n", "several columns that may be the filename: file, path"),
         ("filename,label,label\na.png,1,2\n", "several columns that may be the label: label, label"),
         ("filename:label\na.png:1\n", "separated by commas or semicolons"),

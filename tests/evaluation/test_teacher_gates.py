@@ -60,3 +60,15 @@ def test_with_equal_classes_the_signs_are_mcnemar() -> None:
     exact = 134 / 2048
     assert behind_p(labels, teacher, student, False) == pytest.approx(exact)
     assert behind_p(labels, teacher, student, True) == pytest.approx(exact, abs=0.006)
+
+
+def test_a_teacher_of_tags_is_judged_by_its_ranking() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((80, 3)) < 0.4).astype(np.int8)
+    good = np.clip(0.6 * truth + 0.4 * rng.random(truth.shape), 0, 1)
+    weak = np.clip(0.1 * truth + 0.9 * rng.random(truth.shape), 0, 1)
+    assert [gate["passed"] for gate in teacher_gates(truth, good, weak, "mean_average_precision")] == [True, True]
+    behind = teacher_gates(truth, weak, good, "macro_f1")
+    assert not behind[1]["passed"] and "macro F1 on 80 validation photos" in behind[1]["message"]
+    same = teacher_gates(truth, np.full(truth.shape, 0.5), weak, "mean_average_precision")[0]
+    assert not same["passed"] and same["value"] == pytest.approx(same["bar"])

@@ -1,6 +1,8 @@
 // The port held against a directory of golden vectors, and models run on what it makes. Runs anywhere.
+import { decide } from '../../edgekd/js/decision.mjs';
 import { decode } from '../../edgekd/js/decode.mjs';
 import { toInput } from '../../edgekd/js/preprocess.mjs';
+import { readRecord } from '../../edgekd/js/record.mjs';
 
 const UNSUPPORTED = /^unsupported: /;
 
@@ -18,6 +20,8 @@ function largestDifference(found, wanted) {
 
 async function one(vector, manifest, read, platform) {
   const row = { name: vector.name, kind: vector.kind, pixels: false, input: false, difference: null, unsupported: null };
+  const probabilities = (await read(vector.probabilities.file)).slice();
+  row.answer = decide(manifest.decision, new Float32Array(probabilities.buffer), manifest.labels);
   const bytes = await read(vector.photo.file);
   if ((await sha256(bytes)) !== vector.photo.sha256) throw new Error(`${vector.photo.file} is damaged`);
   let image;
@@ -50,17 +54,20 @@ async function answers(ort, model, tensors, { height, width }) {
 
 /**
  * `read(file)` gives a file of the golden directory; `models` maps names to bytes of .onnx files. Returns
- * { platform, vectors: [...], models: { name: { vector's name: probabilities } } }.
+ * { platform, vectors: [...], models: { name: { vector's name: probabilities } }, answers: { name: { vector's name:
+ * labels } } }; a vector's `answer` is what the manifest's rule gives for its probabilities.
  */
 export async function runPort({ read, models, ort, platform }) {
   const manifest = JSON.parse(new TextDecoder().decode(await read('manifest.json')));
   const rows = [];
   for (const vector of manifest.vectors) rows.push(await one(vector, manifest, read, platform));
   const decoded = rows.filter((row) => row.tensor);
-  const answered = {};
+  const [answered, decided] = [{}, {}];
   for (const [name, bytes] of Object.entries(models)) {
     const found = await answers(ort, bytes, decoded.map((row) => row.tensor), manifest.preprocessing);
     answered[name] = Object.fromEntries(decoded.map((row, i) => [row.name, found[i]]));
+    const { labels, decision } = readRecord(bytes);
+    decided[name] = Object.fromEntries(decoded.map((row, i) => [row.name, decide(decision, found[i], labels)]));
   }
-  return { platform: platform.name, vectors: rows.map(({ tensor, ...row }) => row), models: answered };
+  return { platform: platform.name, vectors: rows.map(({ tensor, ...row }) => row), models: answered, answers: decided };
 }

@@ -19,8 +19,9 @@ def context_of(folder: Path, scratch_wrong: int, distilled_wrong: int, ships: st
     for stage, wrong in (("scratch", scratch_wrong), ("distill", distilled_wrong)):
         predictions = np.where(np.arange(40) < wrong, 1 - LABELS, LABELS)
         write_json(folder / stage / "history.json", {"val_predictions": predictions.tolist()})
-    recipe = SimpleNamespace(distill=SimpleNamespace(ships=ships), metric="accuracy")
-    dataset = SimpleNamespace(labels=lambda split: {"val": LABELS}[split])
+    data = SimpleNamespace(task="single-label")
+    recipe = SimpleNamespace(distill=SimpleNamespace(ships=ships), metric="accuracy", data=data)
+    dataset = SimpleNamespace(truth=lambda split: {"val": LABELS}[split])
     return SimpleNamespace(path=folder, recipe=recipe, dataset=dataset, **{"label_free": False, **facts})
 
 
@@ -48,3 +49,18 @@ def test_of_the_two_students_the_one_that_ships_is_timed(tmp_path: Path) -> None
     assert "distilled" in timed_rows(tmp_path) and "labels_only" not in timed_rows(tmp_path)
     write_json(tmp_path / "check" / "check.json", {"shipped": {"row": "labels_only", "reason": "better"}})
     assert "labels_only" in timed_rows(tmp_path) and "distilled" not in timed_rows(tmp_path)
+
+
+def test_students_of_tags_are_compared_by_the_metric(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((60, 3)) < 0.4).astype(np.int8)
+    for stage, noise in (("scratch", 0.4), ("distill", 1.2)):
+        rows = np.clip(0.4 * truth + noise * rng.random(truth.shape), 0, 1)
+        write_json(tmp_path / stage / "history.json", {"val_probabilities": rows.tolist()})
+    recipe = SimpleNamespace(
+        distill=SimpleNamespace(ships="better"), metric="macro_f1", data=SimpleNamespace(task="multi-label")
+    )
+    dataset = SimpleNamespace(truth=lambda split: {"val": truth}[split])
+    shipped = shipped_student(SimpleNamespace(path=tmp_path, recipe=recipe, dataset=dataset, label_free=False))  # type: ignore[arg-type]
+    assert shipped.row == "labels_only"
+    assert "% macro F1 on 60 validation photos" in shipped.reason

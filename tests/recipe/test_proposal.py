@@ -84,3 +84,22 @@ def test_too_few_photos_are_said_and_nothing_is_written(tmp_path: Path, monkeypa
     with pytest.raises(Exception, match="class 'a' has 2 photos to split"):
         init("few")
     assert not (tmp_path / "few.toml").exists()
+
+
+def test_tags_and_photos_of_none_of_the_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path / "all", {"": 24})
+    tags = ["|".join(t for t, every in (("wet", 2), ("dark", 3)) if n % every == 0) for n in range(24)]
+    rows = "".join(f"{n}.png,{names}\n" for n, names in enumerate(tags))
+    (tmp_path / "tags.csv").write_text(f"filename,labels\n{rows}")
+    done = init("tags.csv", "--images", "all")
+    assert "24 labelled photos of 2 tags: dark 8, wet 12" in done.output
+    assert "photos have any number of tags: 4 have several, 8 none" in (tmp_path / "tags.toml").read_text()
+    recipe = load_recipe("tags.toml")
+    assert (recipe.data.task, recipe.metric) == ("multi-label", "mean_average_precision")
+    write_photos(tmp_path / "roads", {"clean": 12, "littered": 12}, side=60)
+    done = init("roads", "--none", "all")
+    assert "48 labelled photos of 3 classes: clean 12, littered 12, none of these 24" in done.output
+    assert load_recipe("roads.toml").data.none == tmp_path / "all"
+    assert init("roads", "--task", "multi-label", "--out", "two.toml").exit_code == 0
+    assert load_recipe("two.toml").data.task == "multi-label"

@@ -14,8 +14,9 @@ from edgekd.errors import ModelError, RunError
 from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, load_state, save_state
 from edgekd.training.labels import LabelsOnly
-from edgekd.training.loop import Handling, Validation, _finish_epoch, evaluate, logits_of, make_deterministic, train
+from edgekd.training.loop import Handling, Validation, _finish_epoch, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
+from edgekd.training.scores import evaluate
 
 
 class Numbered:

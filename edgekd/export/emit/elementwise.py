@@ -15,6 +15,8 @@ _FLOAT = 1
 Emitter = Callable[[Context, TfliteOp], None]
 # Relative change of a constant: above float32's error in a sum of 255 steps, below a hundredth of a step.
 _HAIR = 1e-5
+# The ops that follow a file's last integers, where it computes its probabilities in float.
+_MAKE_PROBABILITIES = ("MUL", "SOFTMAX", "LOGISTIC")
 
 
 def binary(name: str) -> Emitter:
@@ -139,9 +141,10 @@ def squared_difference(context: Context, op: TfliteOp) -> None:
 
 def softmax(context: Context, op: TfliteOp) -> None:
     """SOFTMAX over the last axis, of logits times beta."""
-    shape, real = context.tensor(op.inputs[0]).shape, context.real(op, op.inputs[0])
+    shape = context.tensor(op.inputs[0]).shape
     name, beta = context.name(op.outputs[0]), float(context.options(op, "beta", 1.0))
-    if not np.isclose(beta, 1.0):
+    real = _times(context, op, beta)
+    if beta != 1.0 and context.is_float(op.inputs[0]):
         factor = context.onnx.constant(np.array(beta, np.float32))
         real = context.onnx.node("Mul", [real, factor], f"{name}_times_beta")
     axis = onnx_axis(shape, -1)
@@ -149,6 +152,19 @@ def softmax(context: Context, op: TfliteOp) -> None:
         raise context.unsupported(op, f"it has one class: {list(shape)}")
     axis = -1 if axis == len(photo_of(context, op.inputs[0])) else axis
     context.quantize(op, context.onnx.node("Softmax", [real], f"{name}_softmax", {"axis": axis}))
+
+
+def _times(context: Context, op: TfliteOp, factor: float) -> str:
+    """A float view of an op's integers times ``factor``, which needs no op; of floats, as they are."""
+    index = op.inputs[0]
+    if factor == 1.0 or context.is_float(index):
+        return context.real(op, index)
+    scale, zero_point = context.scalar_quantization(op, index)
+    inputs = [
+        context.value(op, index),
+        *context.scale_and_zero_point(np.float32(scale * np.float32(factor)), zero_point),
+    ]
+    return context.onnx.node("DequantizeLinear", inputs, f"{context.name(index)}_times")
 
 
 def _axes(context: Context, op: TfliteOp) -> int:
@@ -167,9 +183,10 @@ def dequantize(context: Context, op: TfliteOp) -> None:
     """DEQUANTIZE at the graph's end, or before a float op.
 
     Before a float op it is emitted as arithmetic: between DequantizeLinear and QuantizeLinear, ONNX Runtime would
-    quantize the float op and its weights itself.
+    quantize the float op and its weights itself. The ops that make probabilities of the last integers have none.
     """
-    if op.outputs[0] in context.graph.outputs:
+    rest = context.graph.ops[op.index + 1 :]
+    if op.outputs[0] in context.graph.outputs or all(other.name in _MAKE_PROBABILITIES for other in rest):
         context.bind(op.outputs[0], context.real(op, op.inputs[0]))
         return
     scale, zero_point = context.scalar_quantization(op, op.inputs[0])

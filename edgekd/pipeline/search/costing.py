@@ -28,6 +28,7 @@ from edgekd.pipeline.search.quality import images_at
 from edgekd.pipeline.search.record import Record
 from edgekd.pipeline.search.source import Source, build
 from edgekd.recipe.budget import Budget
+from edgekd.scoring import has_tags
 from edgekd.storage import digest
 from edgekd.students import cnn
 from edgekd.students.cost import NetworkShape, cnn_cost
@@ -178,6 +179,8 @@ def best_first(designs: Sequence[Design], quality: Mapping[tuple[int, int], floa
 
 
 def chance_of(labels: Any, metric: str) -> float:
-    """The score of guessing: the largest class's share, or one over the classes."""
+    """The score of guessing: the largest class's share, or one over the classes; of tags their mean share of photos."""
+    if has_tags(labels):
+        return float(labels[:, labels.any(axis=0)].mean()) if labels.any() else 0.0
     counts = np.bincount(labels)
     return float(1 / np.count_nonzero(counts) if metric == "balanced_accuracy" else counts.max() / counts.sum())

@@ -15,33 +15,36 @@ import numpy.typing as npt
 
 from edgekd.data.dataset import Sample
 from edgekd.data.images import images_of, some_of
+from edgekd.evaluation.score import truth_of
 from edgekd.models.blocks import blocks_of
 from edgekd.pipeline.context import RunContext
+from edgekd.scoring import Truth, has_tags
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.students.cost import at_size
+from edgekd.tag_metrics import tag_value
+from edgekd.task import Metric, Task
 from edgekd.teacher.head import LinearHead, fit_head
 from edgekd.training.loop import logits_of
+from edgekd.training.scores import tag_probabilities
 
 _MOST_TRAIN, _MOST_VAL = 400, 300
 # From this many validation photos on, they alone judge.
 _ENOUGH_VAL = 150
 _FOLDS = 3
 
-Labels = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, eq=False)
 class ProbePhotos:
     """Photos with classes: those that a head is fitted to first, then ``held_out`` ones; few of these: both are used.
 
-    ``labels`` int64 [N] are the data's, or the teacher's answers where the run uses no labels.
+    ``labels`` are the data's, class numbers [N] or tags [N, C], or the teacher's answers where the run uses no labels.
     """
 
     samples: tuple[Sample, ...]
-    labels: Labels
+    labels: Truth
     held_out: int
     classes: int
-    metric: str
+    metric: Metric
 
     @property
     def folds(self) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
@@ -50,7 +53,7 @@ class ProbePhotos:
         if self.held_out >= _ENOUGH_VAL:
             return [(numbers[: -self.held_out], numbers[-self.held_out :])]
         # As many of each class in every fold.
-        order = np.argsort(self.labels, kind="stable")
+        order = np.lexsort(self.labels.T) if has_tags(self.labels) else np.argsort(self.labels, kind="stable")
         fold = np.empty(len(order), np.int64)
         fold[order] = numbers % _FOLDS
         return [(numbers[fold != k], numbers[fold == k]) for k in range(_FOLDS)]
@@ -69,13 +72,18 @@ def probe_photos(context: RunContext) -> ProbePhotos:
     classes = len(dataset.classes)
     if context.label_free:
         numbers = np.arange(len(context.pool.samples))[: _MOST_TRAIN + _MOST_VAL]
-        answers = SoftTargets(context.path / "soft_targets")[numbers, np.zeros_like(numbers)].argmax(axis=1)
+        logits = SoftTargets(context.path / "soft_targets")[numbers, np.zeros_like(numbers)]
         samples = tuple(context.pool.samples[i] for i in numbers)
-        return ProbePhotos(samples, answers.astype(np.int64), 0, classes, recipe.metric)
+        return ProbePhotos(samples, labels_from(logits, dataset.task), 0, classes, recipe.metric)
     train = some_of(dataset.split("train"), _MOST_TRAIN, recipe.seed)
     val = some_of(dataset.split("val"), _MOST_VAL, recipe.seed)
-    labels = np.array([sample.label for sample in (*train, *val)], np.int64)
+    labels = truth_of(dataset, (*train, *val))
     return ProbePhotos((*train, *val), labels, len(val), classes, recipe.metric)
+
+
+def labels_from(logits: npt.NDArray[np.floating], task: Task) -> Truth:
+    """What a teacher's logits [N, C] say, as labels: class numbers [N] or tags [N, C]."""
+    return (logits > 0).astype(np.int64) if task == "multi-label" else logits.argmax(axis=1).astype(np.int64)
 
 
 def images_at(context: RunContext, samples: Sequence[Sample], size: int) -> npt.NDArray[np.uint8]:
@@ -83,17 +91,30 @@ def images_at(context: RunContext, samples: Sequence[Sample], size: int) -> npt.
     return images_of(context.dataset, tuple(samples), context.preprocessing_at((size, size)))
 
 
-def expected_score(logits: npt.NDArray[np.float32], labels: Labels, metric: str) -> float:
+def expected_score(logits: npt.NDArray[np.float32], labels: Truth, metric: Metric) -> float:
     """The mean probability of the right class, over photos or (balanced) over classes.
 
-    In the units of accuracy, and steadier: a photo that is nearly right counts for nearly as much.
+    In the units of accuracy, and steadier: a photo that is nearly right counts for nearly as much. Of tags, mean
+    average precision as it is, and F1 with probabilities in the place of decisions.
     """
+    if has_tags(labels):
+        return _expected_tag_score(tag_probabilities(logits), labels, metric)
     shifted = logits - logits.max(axis=1, keepdims=True)
     odds = np.exp(shifted)
     right = odds[np.arange(len(labels)), labels] / odds.sum(axis=1)
     if metric == "balanced_accuracy":
         return float(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
     return float(right.mean())
+
+
+def _expected_tag_score(probabilities: npt.NDArray[np.float64], tags: Truth, metric: Metric) -> float:
+    present = tags.any(axis=0)
+    if not present.any():
+        return 0.0
+    tags, probabilities = tags[:, present], probabilities[:, present]
+    if metric == "mean_average_precision":
+        return tag_value(metric, tags, probabilities)
+    return float((2 * (tags * probabilities).sum(axis=0) / (tags + probabilities).sum(axis=0)).mean())
 
 
 def probe_features(features: npt.NDArray[np.float32], photos: ProbePhotos) -> float:
@@ -112,7 +133,7 @@ def fit_probe(features: npt.NDArray[np.float32], photos: ProbePhotos) -> LinearH
     return _head(features[:count], photos.labels[:count], photos)
 
 
-def _head(features: npt.NDArray[np.float32], labels: Labels, photos: ProbePhotos) -> LinearHead:
+def _head(features: npt.NDArray[np.float32], labels: Truth, photos: ProbePhotos) -> LinearHead:
     # The penalty is chosen on a third, so that the photos that judge take no part.
     third = np.arange(len(labels)) % 3 == 0
     inner = (features[third], labels[third]) if third.any() and not third.all() else (features, labels)

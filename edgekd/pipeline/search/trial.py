@@ -13,11 +13,21 @@ import numpy.typing as npt
 from edgekd.data.dataset import Sample
 from edgekd.data.views_live import open_views
 from edgekd.distill.bind import bind_logits
+from edgekd.evaluation.score import truth_of
 from edgekd.pipeline.context import RunContext
-from edgekd.pipeline.search.quality import ProbePhotos, expected_score, fit_probe, images_at, probe_features
+from edgekd.pipeline.search.quality import (
+    ProbePhotos,
+    expected_score,
+    fit_probe,
+    images_at,
+    labels_from,
+    probe_features,
+)
+from edgekd.scoring import Truth
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.teacher.transfer import features_of
 from edgekd.training.batches import BatchStream
+from edgekd.training.labels import has_label
 from edgekd.training.loop import Validation, logits_of, make_deterministic, train
 from edgekd.training.schedule import Schedule
 
@@ -46,7 +56,7 @@ class TrialPhotos:
 
     numbers: npt.NDArray[np.int64]
     judged: tuple[Sample, ...]
-    labels: npt.NDArray[np.int64]
+    labels: Truth
     by_teacher: int
 
     @property
@@ -61,16 +71,17 @@ def trial_photos(context: RunContext) -> TrialPhotos:
     """Divide the pool into photos to train on and photos to judge by."""
     pool, recipe = context.pool, context.recipe
     val = () if context.label_free else context.dataset.split("val")[:_MOST_JUDGED]
-    labels = np.array([sample.label for sample in val], np.int64)
+    labels = truth_of(context.dataset, val)
     order = np.random.default_rng(recipe.seed).permutation(len(pool.samples))
     # Labelled photos are too few to be held back.
-    free = order if context.label_free else order[pool.labels[order] < 0]
+    free = order if context.label_free else order[~has_label(pool.labels)[order]]
     held = np.sort(free[: min(_MOST_JUDGED - len(val), len(free) // 4)])
     rest = np.setdiff1d(np.arange(len(pool.samples)), held)
-    answers = SoftTargets(context.path / "soft_targets")[held, np.zeros_like(held)].argmax(axis=1)
+    logits = SoftTargets(context.path / "soft_targets")[held, np.zeros_like(held)]
+    answers = labels_from(logits, context.dataset.task)
     judged = (*val, *(pool.samples[i] for i in held))
     # Labelled photos come first in the pool.
-    return TrialPhotos(rest[:_MOST_PHOTOS], judged, np.concatenate([labels, answers]).astype(np.int64), len(held))
+    return TrialPhotos(rest[:_MOST_PHOTOS], judged, np.concatenate([labels, answers]), len(held))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from edgekd.evaluation.rows import GateRecord
+from edgekd.data.dataset import Dataset
+from edgekd.evaluation.rows import CheckRow, GateRecord
 from edgekd.evaluation.score import score
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
@@ -20,6 +19,7 @@ from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
 from edgekd.pipeline.teacher_int8 import missing_row
 from edgekd.storage import digest, read_json, write_json
+from edgekd.task import METRICS
 
 _FLOATS = ("teacher", "labels_only", "distilled")
 
@@ -36,10 +36,23 @@ def _gzip_size(artifact: Artifact) -> dict[str, int]:
     return {"gzip_bytes": len(gzip.compress(artifact.content(), mtime=0))}
 
 
-def _teacher_gate(context: RunContext, predictions: Sequence[int]) -> list[GateRecord]:
+def _teacher_gate(context: RunContext, row: CheckRow) -> list[GateRecord]:
     """The gate on the order of the teacher's labels, on the test photos."""
-    gate = teacher_label_gate(context, "test", np.asarray(predictions, np.int64))
+    gate = teacher_label_gate(context, "test", row.answers(METRICS[row.task][0]))
     return [] if gate is None else [gate]
+
+
+def _labels(dataset: Dataset) -> dict[str, Any]:
+    """What is known of the test photos: the number of each one's class, or the numbers of its tags."""
+    if dataset.task == "multi-label":
+        return {"task": dataset.task, "labels": [list(sample.tags or ()) for sample in dataset.split("test")]}
+    return {"labels": [int(label) for label in dataset.labels("test")]}
+
+
+def _teacher_file(context: RunContext) -> dict[str, str | None]:
+    """The copy of a fixed teacher's file, where there is one."""
+    file = read_json(context.path / "teacher" / "summary.json")["file"]
+    return {"artifact": None if file is None else f"teacher/{file}"}
 
 
 def run(context: RunContext) -> None:
@@ -47,7 +60,7 @@ def run(context: RunContext) -> None:
     recipe, dataset, workspace = context.recipe, context.dataset, context.workspace
     depends = {
         "export": workspace.hashes["export"],
-        "gates": recipe.gates.model_dump(mode="json"),
+        "gates": recipe.gates.facts(),
         "metric": recipe.metric,
         "photos": dataset.digest(),
         "teacher": digest(read_json(context.path / "teacher" / "gates.json")),
@@ -60,8 +73,9 @@ def run(context: RunContext) -> None:
         samples = dataset.split("test")
         rows, gates = [], []
         if recipe.teacher.is_fixed:
-            rows.append({**fixed_teacher_row(context), "row": "teacher", "title": TITLES["teacher"]})
-            gates += _teacher_gate(context, rows[0]["predictions"])
+            teacher = fixed_teacher_row(context)
+            rows.append({**teacher.to_json(), **_teacher_file(context), "row": "teacher", "title": TITLES["teacher"]})
+            gates += _teacher_gate(context, teacher)
         shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
@@ -71,7 +85,7 @@ def run(context: RunContext) -> None:
                            parameters=index[row]["parameters"],
                            # Of what ships; the teacher's gate has a message of its own.
                            judge_labels=row == shipped.row or row not in (*_FLOATS, TEACHER_INT8),
-                           label_advice=student_advice(recipe.teacher))  # fmt: skip
+                           label_advice=student_advice(recipe.teacher), metric=recipe.metric)  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
                  "precision": files[row].precision, **_gzip_size(files[row]),
@@ -82,7 +96,7 @@ def run(context: RunContext) -> None:
                 continue
             gates += [gate.to_json() for gate in result.gates]
             if row == "teacher":
-                gates += _teacher_gate(context, result.predictions)
+                gates += _teacher_gate(context, result)
                 rows += [missing] if (missing := missing_row(context.path)) else []
         workspace.watcher.progress(len(present), len(present))
         gates += budget_gates(context, files["int8_tflite"], index["int8_tflite"]["parameters"], directory)
@@ -94,7 +108,7 @@ def run(context: RunContext) -> None:
                 "n": len(samples),
                 "classes": list(dataset.classes),
                 "ids": [sample.id for sample in samples],
-                "labels": [int(label) for label in dataset.labels("test")],
+                **_labels(dataset),
                 "metric": recipe.metric,
                 "rows": rows,
                 "shipped": {"row": shipped.row, "reason": shipped.reason},

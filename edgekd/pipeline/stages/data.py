@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def run(context: RunContext) -> None:
             images=section.images,
             unlabelled=section.unlabelled,
             classes=section.classes,
+            task=section.task,
+            none=section.none,
             policy=section.split,
             strict=section.strict,
             progress=context.workspace.watcher.progress,
@@ -46,7 +49,12 @@ def run(context: RunContext) -> None:
 
 def _summary(dataset: Dataset) -> dict[str, Any]:
     duplicates = dataset.duplicates
-    return {
+    later: dict[str, Any] = {}
+    if dataset.task == "multi-label":
+        # A photo counts for each of its tags, so that the counts of a split do not sum to its photos.
+        photos = Counter(sample.split for sample in dataset.samples)
+        later = {"task": dataset.task, "photos": dict(photos)}
+    return later | {
         "schema": 1,
         "classes": list(dataset.classes),
         "splits": dataset.counts(),
@@ -68,7 +76,7 @@ def _signatures(section: DataSection) -> list[tuple[str, int, int, int]]:
     """
     sources = [section.source] if isinstance(section.source, Path) else list(section.source)
     signatures = []
-    for path in [*sources, section.images, section.unlabelled]:
+    for path in [*sources, section.images, section.unlabelled, section.none]:
         files = [] if path is None else sorted(path.rglob("*")) if path.is_dir() else [path]
         if path is not None and path.suffix == ".csv":
             files += sorted(path.parent.rglob("*"))

@@ -8,6 +8,7 @@ from typing import Any
 from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.shipped import shipped_student
+from edgekd.pipeline.stages.decide import fitted_decisions
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
 from edgekd.pipeline.teacher_int8 import export_teacher_int8
@@ -34,6 +35,7 @@ def run(context: RunContext) -> None:
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
         "quantize": recipe.quantize.model_dump(mode="json"),
+        **({"decide": hashes["decide"]} if "decide" in hashes else {}),
     }
 
     def work(directory: Path, _key: str) -> None:
@@ -102,6 +104,6 @@ def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: b
         formats=tuple(dict.fromkeys(("tflite", *recipe.export.formats))) if full else ("tflite",),
         calibration=calibration_images(context, preprocessing),
         validation=validation, output=recipe.export.output,
-        quantize=quantize, options=recipe.export,
-        provenance={**_provenance(context), "model": row},
+        quantize=quantize, options=recipe.export, task=photos.task,
+        provenance={**_provenance(context), "model": row}, decisions=fitted_decisions(context) if full else None,
     )  # fmt: skip

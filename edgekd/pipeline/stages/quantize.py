@@ -26,7 +26,9 @@ _FILE, _RECORD = "student.tflite", "quantize.json"
 
 
 def run(context: RunContext) -> None:
-    """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training; writes ``quantize/``.
+    """Make the student's int8 .tflite where ``[quantize]`` asks for a guarantee or a training, or a stage reads it.
+
+    It writes ``quantize/``.
 
     Raises GateFailed where no step of the ladder keeps ``max_drop``; what each gave is in ``quantize.json`` then too.
     """
@@ -61,7 +63,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     from edgekd.models.load import load_model
     from edgekd.quantize.float_model import load_float_model
 
-    recipe, section = context.recipe, context.recipe.quantize
+    recipe, section, task = context.recipe, context.recipe.quantize, context.recipe.data.task
     dense = student = load_model(context.path / shipped_student(context).stage / "student.keras")
     sparsity: dict[str, Any] = {}
     if section.sparsity is not None:
@@ -81,10 +83,10 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
     if section.max_drop is not None:
         valid = student_validation(context, student)
         climb = climb_ladder(
-            load_float_model(student), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
+            load_float_model(student, task), calibration, (valid.images, valid.labels), recipe.metric, section.max_drop,
             output=recipe.export.output, any_cpu=any_cpu, train_qat=qat if section.per_channel else None,
             say=context.workspace.watcher.note,
-            reference=load_float_model(dense), min_agreement=least_agreement(recipe.gates.min_agreement),
+            reference=load_float_model(dense, task), min_agreement=least_agreement(recipe.gates.min_agreement),
             per_channel=section.per_channel,
         )  # fmt: skip
         record["ladder"] = climb.to_json()
@@ -94,7 +96,7 @@ def _convert(context: RunContext, directory: Path, key: str, record: dict[str, A
         conversion = prevent_saturation(qat()) if any_cpu else qat()
     else:
         conversion = convert_by_section(
-            load_float_model(student), calibration, recipe.export.output, section,
+            load_float_model(student, task), calibration, recipe.export.output, section,
             context.validation(student).images, any_cpu,
         )  # fmt: skip
     return replace(conversion, record=conversion.record | sparsity)
@@ -113,7 +115,7 @@ def calibration_images(context: RunContext, preprocessing: Preprocessing) -> npt
 def quantized_student(context: RunContext) -> QuantizeSection | Conversion:
     """What the export makes int8 of: this stage's file where there is one, else the settings."""
     section = context.recipe.quantize
-    if not section.needs_stage:
+    if not section.needs_stage and not context.recipe.decides:
         return section
     directory = context.path / "quantize"
     return Conversion((directory / _FILE).read_bytes(), read_json(directory / _RECORD)["record"])

@@ -33,19 +33,22 @@ def run(context: RunContext) -> None:
         for row, stage in _STUDENTS
         if not context.label_free or row == "distilled"
     ]
-    depends = {
+    depends: dict[str, Any] = {
         "models": {stage: workspace.hashes[stage] for _, _, stage in students},
         "photos": context.dataset.digest(),
         "crop": recipe.data.crop,
     }
+    if context.dataset.task == "multi-label":
+        # Predictions of labels serve every metric; of tags, one takes probabilities and another what is given.
+        depends["metric"] = recipe.metric
 
     def work(directory: Path, _key: str) -> None:
         records: dict[int, dict[str, Any]] = {}
         for number, (repeat, row, stage) in enumerate(students):
             seed = recipe.seed + repeat
             artifact = _convert(context, stage, directory / f"seed-{seed}-{row}")
-            predictions = score(artifact, context.dataset, "test").predictions
-            records.setdefault(seed, {"seed": seed})[row] = list(predictions)
+            answers = score(artifact, context.dataset, "test").answers(recipe.metric)
+            records.setdefault(seed, {"seed": seed})[row] = answers.tolist()
             workspace.watcher.progress(number + 1, len(students))
         write_json(directory / "seeds.json", {"schema": 1, "seeds": list(records.values())})
 
@@ -61,7 +64,7 @@ def _convert(context: RunContext, stage: str, target: Path) -> Artifact:
     model = load_model(context.path / stage / "student.keras")
     (artifact,) = export(
         model, target.parent, target.name, labels=dataset.classes, preprocessing=context.preprocessing(model),
-        precisions=("float32",), formats=("tflite",), options=recipe.export,
+        precisions=("float32",), formats=("tflite",), options=recipe.export, task=dataset.task,
         provenance={"run": recipe.name, "recipe": recipe.digest(), "photos": dataset.digest(), "model": stage},
     )  # fmt: skip
     return artifact

@@ -51,13 +51,13 @@ def run(context: RunContext, repeat: int = 0) -> None:
         student = build_student(
             spec, teacher_of(context), len(context.dataset.classes), cut_from=network_to_cut(recipe, spec),
             freeze_blocks=section.freeze_blocks, allow_larger=section.allow_larger,
-            photos=lambda size: narrowing_photos(context, size), pixels=section,
+            photos=lambda size: narrowing_photos(context, size), pixels=section, task=recipe.data.task,
         )  # fmt: skip
         if repeat == 0 and _may_not_convert(context, spec):
             # Now, not after both trainings.
             check_convertible(
                 student, tuple(dict.fromkeys(("tflite", *recipe.export.formats))),
-                ("float32", "int8", *recipe.quantize.precisions), quantize=recipe.quantize,
+                ("float32", "int8", *recipe.quantize.precisions), quantize=recipe.quantize, task=recipe.data.task,
             )  # fmt: skip
         if spec.kind == "slice" and not context.label_free:
             _fit_head(context, student)

@@ -15,14 +15,17 @@ from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.pipeline.teacher_training import Training, describe_score, train_teacher
+from edgekd.pipeline.validation_answers import answers_of, record_of
 from edgekd.recipe import Recipe
 from edgekd.storage import replacing, write_json
 from edgekd.students.spec import parse_student
+from edgekd.task import Task
 from edgekd.teacher.keras_teacher import adopt, load_bare_network
 from edgekd.teacher.opening import fingerprint
 from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of
-from edgekd.training.loop import evaluate, logits_of, make_deterministic
+from edgekd.training.loop import logits_of, make_deterministic
 from edgekd.training.replicas import on_every_gpu
+from edgekd.training.scores import mean_loss
 
 
 def check(recipe: Recipe) -> None:
@@ -58,7 +61,7 @@ def run(context: RunContext) -> None:
         started = time.monotonic()
         make_deterministic(recipe.seed)
         photos = some_photos(recipe, dataset)
-        model = build_teacher(section, dataset.classes, photos)
+        model = build_teacher(section, dataset.classes, photos, recipe.data.task)
         training = train_teacher(context, model, directory, key) if section.train else Training()
         preprocessing, validation = context.preprocessing(model), context.validation(model)
         with replacing(directory / "teacher.keras") as temporary:
@@ -69,16 +72,16 @@ def run(context: RunContext) -> None:
             model, saved, photos((preprocessing.height, preprocessing.width)), f"{section.name}, saved and loaded,"
         )
         logits = logits_of(saved, validation.images)
-        predictions = logits.argmax(axis=1)
+        answers = answers_of(logits, recipe.data.task)
         summary = {
             "schema": 1,
             "name": section.name,
             "classes": list(dataset.classes),
             "input": [preprocessing.height, preprocessing.width],
             "parameters": model.count_params(),
-            "val_score": context.validation_score(predictions),
-            "val_loss": evaluate(logits, validation.labels)[1] if len(predictions) else None,
-            "val_predictions": predictions.tolist(),
+            "val_score": context.validation_score(answers),
+            "val_loss": mean_loss(logits, validation.labels) if len(answers) else None,
+            **record_of(answers),
             "seconds": round(time.monotonic() - started, 3),
             **training.facts(),
         }
@@ -88,7 +91,9 @@ def run(context: RunContext) -> None:
     context.workspace.stage("teacher", depends, ("teacher.keras", "summary.json"), work)
 
 
-def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+def build_teacher(
+    section: TeacherSection, classes: tuple[str, ...], photos: PhotosAt, task: Task = "single-label"
+) -> Any:
     """The Keras model that ``[teacher]`` names, with logits in the order of ``classes``; a new head starts at zero.
 
     ``photos`` are a few real ones, by which the answers of a file that is used as it is are understood.
@@ -97,16 +102,17 @@ def build_teacher(section: TeacherSection, classes: tuple[str, ...], photos: Pho
     kind = kind_of(section.model)
     if kind == "keras":
         (file,) = section.members()
-        return _with_new_head(file, classes, photos) if section.train else adopt(file, classes, photos)
+        return _with_new_head(file, classes, photos, task) if section.train else adopt(file, classes, photos, task)
     assert section.input_size is not None
     return build_named(section.model, section.input_size, len(classes), section.weights)
 
 
-def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt) -> Any:
+def _with_new_head(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, task: Task) -> Any:
     """The user's network with its last layer replaced, to be trained for ``classes``."""
     import keras
 
-    whole = load_bare_network(file, photos)
+    # What it ends in is replaced: for tags, whatever that is.
+    whole = load_bare_network(file, photos, None if task == "multi-label" else task)
     last = whole.layers[-1]
     if last.name == TWO_CLASSES:
         last = whole.layers[-2]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from edgekd.errors import GateFailed
 from edgekd.evaluation.teacher_gates import teacher_gates
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.label_gates import teacher_label_gate
+from edgekd.pipeline.validation_answers import read_answers
 from edgekd.storage import read_json, write_json
 
 
@@ -18,12 +17,13 @@ def run(context: RunContext) -> None:
         # Nothing that needs a label may stop the run: a teacher is judged by the test photos, in the report.
         write_json(gates_file, [])
         return
-    teacher = np.asarray(read_json(context.path / "teacher" / "summary.json")["val_predictions"])
-    student = np.asarray(read_json(context.path / "scratch" / "history.json")["val_predictions"])
-    labels = context.dataset.labels("val")
+    task = context.recipe.data.task
+    teacher = read_answers(read_json(context.path / "teacher" / "summary.json"), task)
+    student = read_answers(read_json(context.path / "scratch" / "history.json"), task)
+    truth = context.dataset.truth("val")
     # First, because a teacher whose labels are in the wrong order fails the others too, and they don't say why.
     order = teacher_label_gate(context, "val", teacher)
-    results = [*([order] if order else []), *teacher_gates(labels, teacher, student, context.recipe.metric)]
+    results = [*([order] if order else []), *teacher_gates(truth, teacher, student, context.recipe.metric)]
     accept = context.accept_weak_teacher or context.recipe.teacher.accept_weak
     gates = [{**gate, "accepted": accept and not gate["passed"]} for gate in results]
     write_json(gates_file, gates)

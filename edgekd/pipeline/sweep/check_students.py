@@ -78,7 +78,7 @@ def _try_student(text: str, teacher: Any, classes: int, recipe: Recipe) -> tuple
     # Channels are chosen on photos, later; a narrowed slice is smaller than this one.
     student = build_student(
         replace(spec, keep=()), teacher, classes, cut_from=network_to_cut(recipe, spec),
-        allow_larger=section.allow_larger or narrow, pixels=section,
+        allow_larger=section.allow_larger or narrow, pixels=section, task=recipe.data.task,
     )  # fmt: skip
     if narrow:
         widths(narrowable_blocks(student), student, spec.keep)
@@ -102,7 +102,7 @@ def _untrained_teacher(recipe: Recipe, dataset: Dataset) -> Any:
     if section.is_fixed:
         return _untrained_average(recipe, dataset)
     layers = section if section.members() else section.model_copy(update={"weights": "none"})
-    return build_teacher(layers, dataset.classes, some_photos(recipe, dataset))
+    return build_teacher(layers, dataset.classes, some_photos(recipe, dataset), recipe.data.task)
 
 
 def _untrained_average(recipe: Recipe, dataset: Dataset) -> FixedTeacher:
@@ -113,8 +113,9 @@ def _untrained_average(recipe: Recipe, dataset: Dataset) -> FixedTeacher:
     if files:
         model = files if isinstance(section.model, tuple) else section.model
         teacher = open_fixed_teacher(
-            section.model_copy(update={"model": model}), classes, some_photos(recipe, dataset), recipe.data.crop
-        )
+            section.model_copy(update={"model": model}), classes, some_photos(recipe, dataset), recipe.data.crop,
+            recipe.data.task,
+        )  # fmt: skip
         sizes.append(int(teacher.input_size[0]))
         parameters = sum(int(member["parameters"]) for member in describe_teacher(teacher))
     for member in section.trained_members:

@@ -6,12 +6,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgekd.metrics import loss_p, paired_gain
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.records import FrontStep, Pick, SweptStudent
+from edgekd.scoring import Answers, Truth, gain, loss_p
+from edgekd.task import Metric
 
 FEW_VALIDATION = 100
 """With fewer validation photos than this, the teacher's answers on the pool decide between students."""
@@ -23,14 +21,15 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class numbers of photos [N]: the ``labels``, and each student's predictions by its name."""
+    """The ``labels`` of photos, and each student's answers by its name, as ``scoring`` takes them."""
 
-    labels: NDArray[np.int64]
-    of: Mapping[str, NDArray[np.int64]]
+    labels: Truth
+    of: Mapping[str, Answers]
+    metric: Metric = "accuracy"
 
     def tie(self, better: str, other: str) -> bool:
-        """Whether the photos do not show that ``better`` is better (exact one-sided test, 5 %)."""
-        return loss_p(self.labels, self.of[better], self.of[other]) >= _SIGNIFICANT
+        """Whether the photos do not show that ``better`` is better (one-sided test, 5 %)."""
+        return loss_p(self.metric, self.labels, self.of[better], self.of[other]) >= _SIGNIFICANT
 
 
 def front(students: Sequence[SweptStudent]) -> list[SweptStudent]:
@@ -110,7 +109,7 @@ def _students(count: int) -> str:
     return "1 student" if count == 1 else f"{count} students"
 
 
-def steps_of(students: Sequence[SweptStudent], test: Predictions, metric: str) -> tuple[FrontStep, ...]:
+def steps_of(students: Sequence[SweptStudent], test: Predictions) -> tuple[FrontStep, ...]:
     """What each step along the front of sizes, and along that of latencies, costs and gains on the test photos."""
     by_size = [student for student in front(students) if student.on_front]
     timed = [student for student in students if student.values()["p50"] is not None]
@@ -120,15 +119,14 @@ def steps_of(students: Sequence[SweptStudent], test: Predictions, metric: str) -
             by_time.append(student)
             best = student.val_accuracy.value
 
-    def gain(student: SweptStudent, after: SweptStudent) -> FrontStep:
-        balanced = metric == "balanced_accuracy"
-        gained = paired_gain(test.labels, test.of[student.student], test.of[after.student], balanced=balanced)
+    def step(student: SweptStudent, after: SweptStudent) -> FrontStep:
+        gained = gain(test.metric, test.labels, test.of[student.student], test.of[after.student])
         cost = float(after.size_bytes - student.size_bytes)
         return FrontStep("size", student.student, after.student, cost, gained, len(test.labels))
 
-    sizes = [gain(*pair) for pair in itertools.pairwise(by_size)]
+    sizes = [step(*pair) for pair in itertools.pairwise(by_size)]
     times = [
-        replace(gain(one, after), of="latency", cost=(after.p50_ms or 0.0) - (one.p50_ms or 0.0))
+        replace(step(one, after), of="latency", cost=(after.p50_ms or 0.0) - (one.p50_ms or 0.0))
         for one, after in itertools.pairwise(by_time)
     ]
     return (*sizes, *times)

@@ -18,7 +18,7 @@ _TIME = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
 # What a condition may be about: what it means, and the units of its number.
 QUANTITIES: dict[str, tuple[str, dict[str, float]]] = {
     "size": ("bytes of the int8 .tflite", _BYTES),
-    "accuracy": ("its accuracy on the validation photos, 0 to 1", _SHARE),
+    "accuracy": ("the recipe's metric on the validation photos, 0 to 1", _SHARE),
     "latency": ("its latency over the teacher's on this machine", _SHARE),
     "parameters": ("of the student", _COUNT),
     "p50": ("its median latency on this machine; on another: p50[ssh:pi@pi5]", _TIME),

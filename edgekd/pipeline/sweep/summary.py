@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgekd.bench.result import BenchResult
 from edgekd.bench.statistics import compare
 from edgekd.bench.statistics import summarize as summarize_latency
@@ -17,6 +14,7 @@ from edgekd.bench.validity import validity
 from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.evaluation.score import score
+from edgekd.evaluation.tag_scores import answers_in, truth_in
 from edgekd.metrics import Interval
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in
@@ -36,22 +34,24 @@ from edgekd.pipeline.sweep.on_devices import add_costs, measure_on
 from edgekd.pipeline.sweep.pick import Condition
 from edgekd.pipeline.sweep.pool_answers import pool_answers, pool_size
 from edgekd.pipeline.sweep.records import Reference, Sweep, SweptStudent
+from edgekd.scoring import Answers
 from edgekd.storage import read_json
 from edgekd.students.spec import AUTO
+from edgekd.task import Metric
 
 _ROW = "int8_tflite"
 
 
 @dataclass(frozen=True)
 class ScoredStudent:
-    """A student, and its file's predictions [N] on the validation and on the test photos."""
+    """A student, and its file's answers on the validation and on the test photos, as ``scoring`` takes them."""
 
     student: SweptStudent
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
+    validation: Answers
+    test: Answers
 
 
-def score_student(spec: str, directory: Path, metric: str) -> ScoredStudent:
+def score_student(spec: str, directory: Path, metric: Metric) -> ScoredStudent:
     """Read a student's finished run, and score its file on the validation photos."""
     check = read_json(directory / "check" / "check.json")
     row = next(entry for entry in check["rows"] if entry["row"] == _ROW)
@@ -66,7 +66,7 @@ def score_student(spec: str, directory: Path, metric: str) -> ScoredStudent:
         directory=directory.name,
         parameters=int(row["parameters"]),
         size_bytes=int(row["size_bytes"]),
-        val_accuracy=getattr(validation, metric),
+        val_accuracy=validation.score(metric),
         accuracy=Interval(**_interval(row[metric])),
         latency=compared.ratio if timed and compared.standing != "invalid" else None,
         standing=compared.standing if timed else validity(result, result.measurement(_ROW)).standing,
@@ -74,7 +74,7 @@ def score_student(spec: str, directory: Path, metric: str) -> ScoredStudent:
         seconds=round(sum(own_s), 1),
         failed_gates=tuple(gate["name"] for gate in check["gates"] if not gate["passed"] and not gate.get("accepted")),
     )
-    return ScoredStudent(student, np.array(validation.predictions, np.int64), np.array(row["predictions"], np.int64))
+    return ScoredStudent(student, validation.answers(metric), answers_in(row, metric, len(dataset.classes)))
 
 
 def _full_name(spec: str, directory: Path) -> str:
@@ -93,9 +93,9 @@ def summarize(context: RunContext, swept: Sequence[ScoredStudent], conditions: S
     seconds = {stage: float(read_json(mark)["seconds"]) for stage, mark in marks.items() if mark.is_file()}
     students = [entry.student for entry in swept]
     validation = Predictions(
-        context.dataset.labels("val"), {entry.student.student: entry.validation for entry in swept}
+        context.dataset.truth("val"), {entry.student.student: entry.validation for entry in swept}, metric
     )
-    test = Predictions(np.array(check["labels"], np.int64), {entry.student.student: entry.test for entry in swept})
+    test = Predictions(truth_in(check), {entry.student.student: entry.test for entry in swept}, metric)
     winner = chosen = None
     if conditions:
         students = _measure_conditions(context, students, conditions, len(validation.labels))
@@ -109,7 +109,7 @@ def summarize(context: RunContext, swept: Sequence[ScoredStudent], conditions: S
         column_s=round(seconds["soft_targets"], 1),
         winner=winner.student if winner else None,
         pick=chosen,
-        steps=steps_of(students, test, metric),
+        steps=steps_of(students, test),
         references=tuple(
             Reference(str(row["row"]), str(row["title"]), int(row["size_bytes"]), Interval(**_interval(row[metric])))
             for row in check["rows"]

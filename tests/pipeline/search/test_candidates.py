@@ -10,7 +10,7 @@ import pytest
 from edgekd.pipeline.search.candidates import designs_at, ends_of_stages, rank, smallest_at
 from edgekd.pipeline.search.costing import best_first, chance_of
 from edgekd.pipeline.search.predict import Measured, Predictor, excess
-from edgekd.pipeline.search.quality import expected_score
+from edgekd.pipeline.search.quality import ProbePhotos, expected_score, labels_from
 from edgekd.pipeline.search.record import Record
 from edgekd.pipeline.search.timing import Clock
 from edgekd.students.cost import Cost, Layer, NetworkShape, Part
@@ -133,3 +133,24 @@ def test_the_time_is_divided() -> None:
     assert "of 20 minutes 5.0 are spent" in clock.describe()
     assert Clock(minutes=None, spent_s=0, after_s=0).search_left_s() == float("inf")
     assert Clock(minutes=5, spent_s=300, after_s=180).training_s() == 0
+
+
+def test_scores_and_chance_of_tags() -> None:
+    tags = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 0]])
+    # The third tag, which no photo has, says nothing.
+    assert chance_of(tags, "mean_average_precision") == pytest.approx((0.5 + 0.25) / 2)
+    logits = np.array([[3, -3, 1], [-3, 3, 1], [-4, -4, 1], [-5, -5, 1]], np.float32)
+    assert expected_score(logits, tags, "mean_average_precision") == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
+    p = 1 / (1 + np.exp(-logits[:, :2].astype(np.float64)))
+    soft = 2 * (p * tags[:, :2]).sum(axis=0) / (p + tags[:, :2]).sum(axis=0)
+    assert expected_score(logits, tags, "macro_f1") == pytest.approx(soft.mean())
+    assert expected_score(logits, np.zeros((4, 3), int), "macro_f1") == 0.0
+    assert labels_from(logits, "multi-label").tolist() == [[1, 0, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1]]
+    assert labels_from(logits, "single-label").tolist() == [0, 1, 2, 2]
+
+
+def test_photos_with_tags_are_spread_over_folds() -> None:
+    tags = np.array([[1, 0], [0, 1], [1, 1]] * 20)
+    photos = ProbePhotos((None,) * 60, tags, 10, 2, "mean_average_precision")  # type: ignore[arg-type]
+    for _, judged in photos.folds:
+        assert tags[judged].sum(axis=0).tolist() in ([13, 13], [14, 13], [13, 14], [14, 14])

@@ -15,6 +15,7 @@ from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stages import data
 from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
+from edgekd.storage import read_json
 
 
 class Stages(Silent):
@@ -71,3 +72,17 @@ def test_a_photo_that_changed_with_its_old_size_and_time_is_read_again(folder: P
     assert (sample.path.stat().st_size, sample.path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     again, done = run_stage(folder, '"labels.txt"')
     assert done == ["data"] and all(again.dataset.read(sample).size for sample in again.dataset.samples)
+
+
+def test_photos_of_none_of_the_classes_and_tags_from_a_recipe(folder: Path) -> None:
+    for seed in range(20, 26):
+        draw(folder / f"other/deep/{seed}.bmp", seed)
+    context, done = run_stage(folder, '"labels.txt"\nnone = "other"')
+    assert context.dataset.classes == ("2", "pred", "10", "none of these") and done == ["data"]
+    draw(folder / "other/more.bmp", 30)
+    assert run_stage(folder, '"labels.txt"\nnone = "other"')[1] == ["data"]
+    context, _ = run_stage(folder, '"labels.txt"\nnone = "other"\ntask = "multi-label"')
+    assert context.dataset.targets("train").shape[1] == 3 and context.recipe.metric == "mean_average_precision"
+    summary = read_json(context.path / "data/summary.json")
+    assert summary["task"] == "multi-label" and sum(summary["photos"].values()) == 25
+    assert sum(counts["none of these"] for split, counts in summary["splits"].items() if split != "unlabelled") == 7

@@ -19,7 +19,8 @@ from edgekd.pipeline.stage_table import stages_until
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 from edgekd.teacher.average import average_logits
-from edgekd.training.loop import evaluate, logits_of
+from edgekd.training.loop import logits_of
+from edgekd.training.scores import evaluate
 
 TEXT = """
 [data]

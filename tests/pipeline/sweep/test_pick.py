@@ -125,7 +125,7 @@ def test_the_teacher_decides_where_validation_photos_are_few() -> None:
 def test_steps_along_the_front_are_paired() -> None:
     students = [student("a", 100_000, 0.90), student("b", 140_000, 0.95), student("worse", 150_000, 0.5)]
     students = [replace(one, p50_ms=ms) for one, ms in zip(students, (1.0, 1.5, 0.5), strict=True)]
-    steps = steps_of(students, _predictions(200, {"a": 20, "b": 12, "worse": 100}), "accuracy")
+    steps = steps_of(students, _predictions(200, {"a": 20, "b": 12, "worse": 100}))
     sizes = [step for step in steps if step.of == "size"]
     assert [(one.student, one.next_student, one.cost) for one in sizes] == [("a", "b", 40_000.0)]
     assert sizes[0].gain.value == pytest.approx(0.04) and 0 < sizes[0].gain.low < 0.04 < sizes[0].gain.high
