@@ -70,7 +70,7 @@ def write_demo(artifact: Artifact, path: Path, title: str, command: str) -> Demo
     _require_types(artifact)
     files = load_runtime(runtime, command)
     vectors = page_vectors(artifact)
-    config = _config(artifact, title, vectors.tolerance)
+    config = describe_file(artifact, title, vectors.tolerance)
     assets = {name: content for name, content in files.items() if name != "module"}
     assets |= {"model": artifact.content(), "golden": json.dumps(vectors.rows).encode()}
     text = _render(config, runtime, _import_map(artifact.format, runtime, files["module"]), assets, vectors.runtime)
@@ -92,7 +92,7 @@ def _require_types(artifact: Artifact) -> None:
             )
 
 
-def _config(artifact: Artifact, title: str, tolerance: float) -> dict[str, Any]:
+def describe_file(artifact: Artifact, title: str, tolerance: float) -> dict[str, Any]:
     """What the page knows of its file."""
     batch = artifact.inputs[0].shape[0]
     return {
