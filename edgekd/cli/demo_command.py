@@ -80,8 +80,6 @@ def _fetch(*formats: str) -> None:
 
 
 def _write(source: Path, artifact: Artifact, out: Path | None, is_run: bool, as_json: bool) -> None:
-    import shlex
-
     from edgekd.cli.console import line, print_json
     from edgekd.demo import write_demo
     from edgekd.report.demo_link import DEMO
@@ -91,7 +89,7 @@ def _write(source: Path, artifact: Artifact, out: Path | None, is_run: bool, as_
     path = out or (source / DEMO if is_run else Path(DEMO))
     require_writable(path.parent)
     title = source.resolve().name if is_run else artifact.path.name
-    demo = write_demo(artifact, path, title, f"edgekd demo {shlex.quote(str(source))} --fetch")
+    demo = write_demo(artifact, path, title, _fetching_command(source, artifact, out))
     if is_run and out is None and (source / "report.html").is_file():
         render(source)
     if as_json:
@@ -104,3 +102,13 @@ def _write(source: Path, artifact: Artifact, out: Path | None, is_run: bool, as_
         return
     runtime = f"{demo.runtime.title} {demo.runtime.version}"
     line(f"{path}: {demo.size_bytes:,} bytes, with {artifact.path.name}, {runtime} and {demo.vectors} golden vectors")
+
+
+def _fetching_command(source: Path, artifact: Artifact, out: Path | None) -> str:
+    """The command that fetches the runtime and writes the page; of another tool's file, with its options, the first."""
+    import shlex
+
+    if artifact.feed is not None:
+        return "edgekd demo --fetch"
+    words = ["edgekd", "demo", str(source), *(() if out is None else ("--out", str(out))), "--fetch"]
+    return shlex.join(words)

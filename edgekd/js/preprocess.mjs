@@ -1,6 +1,11 @@
 // Steps 2 d to 5 of SPECIFICATION.md. Runs anywhere; decodes nothing.
 // An image is { width, height, channels, data }, with data a Uint8Array of rows from the top.
 
+/** Step 1: larger photos are refused. */
+export function requireSize(width, height) {
+  if (width * height > 100_000_000) throw new Error(`${width} x ${height} are more than 100,000,000 pixels`);
+}
+
 /** Step 2 d: pixels of 4 channels, the last of them alpha, over white. */
 export function overWhite({ width, height, data }) {
   const out = new Uint8Array(width * height * 3);

@@ -141,6 +141,9 @@ def test_an_onnx_refuses_what_is_below_its_threshold_and_takes_frames_of_the_cam
     assert browser.text("#problem") == (
         "<b>text.jpg cannot be read here: not a photo of a known format. Give a JPEG, PNG, WEBP, GIF or BMP."
     )
+    (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:-900])
+    choose(browser, tmp_path / "cut.png")
+    assert browser.text("#problem").startswith("cut.png cannot be read here: it is damaged.")
     choose(browser, photo)
     assert browser.value("document.getElementById('problem').hidden")
 

@@ -64,7 +64,8 @@ async function takePhoto(file) {
     const image = await decode(new Uint8Array(await file.arrayBuffer()), platform);
     tensor = toInput(image, config.preprocessing);
   } catch (error) {
-    const reason = String(error.message).replace(/^unsupported: /, '');
+    const isDamaged = error instanceof TypeError || error instanceof RangeError;
+    const reason = isDamaged ? 'it is damaged' : String(error.message).replace(/^unsupported: /, '').replace(/\.$/, '');
     throw new Error(`${file.name} cannot be read here: ${reason}. Give a JPEG, PNG, WEBP, GIF or BMP.`);
   }
   const input = performance.now() - start;
