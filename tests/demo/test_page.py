@@ -91,7 +91,7 @@ def test_a_page_gives_pythons_answers_and_takes_every_name_as_text(
     )
     choose(browser, photo)
     (wanted,) = predict(artifact, photo)
-    assert shown(browser) == {label: f"{100 * value:.1f} %" for label, value in wanted.probabilities.items()}
+    assert shown(browser) == {label: f"{100 * value:.1f}\u00a0%" for label, value in wanted.probabilities.items()}
     assert browser.text("#answer") == (", ".join(wanted.answer.labels) or "none of these")
     assert "reaches its threshold" in browser.text("#rule") and "calibrated" in browser.text("#rule")
     assert browser.value("document.querySelectorAll('#bars .mark').length") == 3
@@ -113,8 +113,8 @@ def test_an_onnx_refuses_what_is_below_its_threshold_and_takes_frames_of_the_cam
     choose(browser, photo)
     (wanted,) = predict(artifact, photo)
     assert wanted.answer.is_none and browser.text("#answer") == "none of these"
-    assert shown(browser) == {label: f"{100 * value:.1f} %" for label, value in wanted.probabilities.items()}
-    assert "Below 99.9 %" in browser.text("#rule")
+    assert shown(browser) == {label: f"{100 * value:.1f}\u00a0%" for label, value in wanted.probabilities.items()}
+    assert "Below 99.9\u00a0%" in browser.text("#rule")
     # The keyboard alone opens the camera, and what a screen reader hears has names.
     browser.value("document.body.focus()")
     reached = []

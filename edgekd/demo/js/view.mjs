@@ -2,8 +2,12 @@
 
 const MOST_BARS = 10;
 const element = (id) => document.getElementById(id);
-export const percent = (value) => `${(100 * value).toFixed(1)} %`;
-const milliseconds = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+const NBSP = '\u00a0';
+const percent = (value) => `${(100 * value).toFixed(1)}${NBSP}%`;
+/** A threshold may lie nearer to 1 than one decimal tells. */
+const threshold = (value) => `${Number((100 * value).toPrecision(6))}${NBSP}%`;
+const length = (value) => `${100 * value}%`;
+const milliseconds = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)}${NBSP}ms`;
 
 function make(name, className, text) {
   const made = document.createElement(name);
@@ -18,14 +22,14 @@ function shownLabels(row) {
   return row.length <= MOST_BARS ? all : all.sort((a, b) => row[b] - row[a] || a - b).slice(0, MOST_BARS);
 }
 
-function bar(label, value, threshold, chosen) {
+function bar(label, value, least, chosen) {
   const item = make('li', chosen ? 'chosen' : '');
   const [track, fill] = [make('span', 'track'), make('span', 'fill')];
-  fill.style.width = percent(value).replace(' ', '');
+  fill.style.width = length(value);
   track.append(fill);
-  if (threshold !== undefined) {
+  if (least !== undefined) {
     const mark = make('span', 'mark');
-    mark.style.left = percent(threshold).replace(' ', '');
+    mark.style.left = length(least);
     track.append(mark);
   }
   track.setAttribute('aria-hidden', 'true');
@@ -40,7 +44,7 @@ export function describeRule({ task, reject_below: least, none_label: none, cali
   const sentences = [];
   if (task === 'multi-label') sentences.push('Each tag that reaches its threshold, the mark on its bar, is in the answer.');
   else sentences.push('The most probable class is the answer.');
-  if (least !== undefined) sentences.push(`Below ${percent(least)}, the mark on the bars, it is none of these.`);
+  if (least !== undefined) sentences.push(`Below ${threshold(least)}, the mark on the bars, it is none of these.`);
   if (none !== undefined) sentences.push(`“${none}” stands for photos of none of the others.`);
   if (calibration !== undefined) sentences.push('The probabilities are calibrated.');
   return sentences.join(' ');
@@ -50,8 +54,8 @@ export function showAnswer(answer, row, { labels, decision }) {
   const text = answer.length ? answer.join(', ') : 'none of these';
   if (element('answer').textContent !== text) element('answer').textContent = text;
   const bars = shownLabels(row).map((i) => {
-    const threshold = decision.task === 'multi-label' ? decision.thresholds[i] : decision.reject_below;
-    return bar(labels[i], row[i], threshold, answer.includes(labels[i]));
+    const least = decision.task === 'multi-label' ? decision.thresholds[i] : decision.reject_below;
+    return bar(labels[i], row[i], least, answer.includes(labels[i]));
   });
   element('bars').replaceChildren(...bars);
   element('more').textContent = row.length > MOST_BARS ? `The ${MOST_BARS} most probable of ${row.length} labels.` : '';
