@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -79,6 +79,27 @@ def install() -> None:
     threading.Thread(target=_watch, args=(reader, frozenset(numbers)), daemon=True, name="edgekd-signals").start()
 
 
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Let a signal's exception come up behind the block: a library inside it would end the process in its own way.
+
+    Where the block takes long, the watching thread ends the process.
+    """
+    if threading.current_thread() is not threading.main_thread() or not _State.installed:
+        yield
+        return
+    handlers = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) is _handle}
+    for number in handlers:
+        signal.signal(number, _note)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if (stopped := requested()) is not None:
+        raise _remembered(stopped)
+
+
 def finish() -> None:
     """Say that the exception has come to the top: from here on only time limits how long the process takes."""
     _State.ended = True
@@ -115,6 +136,10 @@ def _ignore(numbers: Sequence[int]) -> None:
 def _handle(number: int, _frame: FrameType | None) -> None:
     # No name for it here: the frame would keep it alive, and whether it lives says whether it is on its way.
     raise _remembered(Stopped(_State.number or number))
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the watching thread has the number."""
 
 
 def _remembered(error: Stopped) -> Stopped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 import struct
 import subprocess
 import sys
@@ -460,3 +461,17 @@ def test_preprocess_is_decode_then_resize() -> None:
     result = preprocess(encoded(Image.fromarray(pixels), "PNG"), "a.png", preprocessing)
     assert result.shape == (8, 8, 3)
     assert np.array_equal(result, spec_resize(pixels, preprocessing))
+
+
+def test_every_port_names_the_same_version() -> None:
+    root = Path(__file__).parents[1]
+    kotlin = "android_demo/app/src/main/java/org/edgekd/classifier/Preprocessing.kt"
+    ports = {
+        "edgekd/export/edgekd_preprocess.h": r"^#define EDGEKD_SPECIFICATION_VERSION (\d+)$",
+        "edgekd/js/preprocess.mjs": r"^export const SPECIFICATION_VERSION = (\d+);$",
+        kotlin: r"^const val SPECIFICATION_VERSION = (\d+)$",
+        "edgekd/preprocess.py": r"^Specification, version (\d+)\.",
+    }
+    version = Preprocessing(height=1, width=1).version
+    for name, line in ports.items():
+        assert re.findall(line, (root / name).read_text(encoding="utf-8"), re.MULTILINE) == [str(version)], name

@@ -12,8 +12,9 @@ from room import Outcome, Reply, Room, edgekd
 
 NAMES = {
     "latin-1 bytes": b"caf\xe9", "an escape sequence": b"red\x1b[31m", "a window's title": b"\x1b]0;x\x07y",
-    "markup": b"[bold]m[final]", "an emoji code": b":x:", "a right-to-left mark": b"a\xe2\x80\xaeb", "a newline": b"a\nb",
-    "a leading dash": b"-rf", "a quote and a command": b"$(touch x)'\"", "200 characters": b"n" * 200,
+    "markup": b"[bold]m[final]", "an emoji code": b":x:", "a right-to-left mark": b"a\xe2\x80\xaeb",
+    "a newline": b"a\nb", "a leading dash": b"-rf", "a quote and a command": b"$(touch x)'\"",
+    "200 characters": b"n" * 200,
     "spaces at the edges": b" a ", "a script": b"<script>alert(1)<", "percent and braces": b"%s{0}",
 }  # fmt: skip
 COMMANDS = ("predict", "inspect", "check", "golden", "bench", "run", "label", "export", "report")

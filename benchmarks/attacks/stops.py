@@ -15,7 +15,7 @@ from room import Outcome, Reply, Room, finish, hidden_files, outliving, start
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 # A command that was asked to stop has this long; edgekd itself ends one after 30 s.
 _PATIENCE_S = 45.0
-# Ray's agents look every few seconds whether their daemon still runs.
+# What ends a cluster of Ray looks for processes that were only being started.
 _RAY_ENDS_S = 30.0
 _ENDS_S = 5.0
 
@@ -121,8 +121,7 @@ def _stop(room: Room, command: Command, which: signal.Signals, share: float, fol
         process.wait(share * command.seconds)
     process.send_signal(which)
     reply = finish(process, _PATIENCE_S, signalled=which)
-    ray = command.name.endswith("--ray") and which == signal.SIGKILL
-    return reply, outliving(mark, _RAY_ENDS_S if ray else _ENDS_S)
+    return reply, outliving(mark, _RAY_ENDS_S if command.name.endswith("--ray") else _ENDS_S)
 
 
 def _wait_for_handlers(pid: int) -> None:

@@ -102,9 +102,9 @@ def _versions(runtimes: dict[str, Any]) -> str:
 def main() -> None:
     """Damage the files, run every command on them, and write the results."""
     parser = Parser(__file__, __doc__)
-    parser.add_argument("--count", type=int, help="damaged copies of ours, and of foreign files [200; --short: 5]")
+    parser.add_argument("--count", type=int, help="damaged copies of ours, and of foreign files [200; --short: 2]")
     arguments = parser.parse()
-    count = arguments.count or (5 if arguments.short else 200)
+    count = arguments.count or (2 if arguments.short else 200)
     started = time.time()
     by_origin: dict[str, list[Trial]] = {}
     work = temporary_folder()

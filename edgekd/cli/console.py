@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ _PLAIN_OR_ESCAPED = "edgekd.plain"
 
 # More than any message of ours; a cut that shows beats a terminal that scrolls for minutes.
 _MOST_CHARS = 100_000
+_STRAY_BREAK, _ESCAPED_BREAK = re.compile("\n(?!  )"), r"\\n"
 
 # A text, or a text and rich's name of a style.
 Part = str | tuple[str, str]
@@ -102,8 +104,11 @@ def print_json(value: Any) -> None:
 
 
 def print_error(message: str) -> None:
-    """Print what went wrong on stderr."""
-    line(f"edgekd: {message}", to=PROGRESS)
+    """Print what went wrong on stderr; further lines of a message begin with two spaces.
+
+    A line break without them is a part of somebody's name, which could pass for a line of edgekd's.
+    """
+    line(f"edgekd: {_STRAY_BREAK.sub(_ESCAPED_BREAK, message)}", to=PROGRESS)
 
 
 def accept_any_encoding() -> None:

@@ -54,7 +54,7 @@ def refuse(findings: Sequence[Finding]) -> None:
         lines = "\n".join(f"  {finding.text}: {len(finding.names)} ({', '.join(finding.names)})" for finding in serious)
         raise DataError(
             f"the data has {len(serious)} kinds of irregularities and strict was asked for:\n{lines}\n"
-            "Fix these files, or load without strict to continue with the photos that can be used"
+            "  Fix these files, or load without strict to continue with the photos that can be used"
         )
 
 

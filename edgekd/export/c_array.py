@@ -1,4 +1,4 @@
-"""Writes an int8 .tflite as C for TensorFlow Lite for Microcontrollers: bytes, header and example."""
+"""Writes an int8 .tflite as C for TensorFlow Lite for Microcontrollers: bytes, header, preprocessing and example."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from edgekd.formats.artifact import Artifact
 from edgekd.formats.tflite_file import TfliteGraph
 from edgekd.storage import write_text
 
+# The preprocessing in C, written beside every model as it is.
+PREPROCESS_HEADER = Path(__file__).with_name("edgekd_preprocess.h")
 _BYTES_A_LINE = 16
 _KIBIBYTE = 1024
 # What the interpreter stores besides the activations, in bytes: measured with tflite-micro's own allocation report.
@@ -28,6 +30,7 @@ class CArray:
 
     name: str
     header: Path
+    preprocess: Path
     source: Path
     example: Path
     ops: tuple[str, ...]
@@ -35,7 +38,7 @@ class CArray:
 
 
 def write_c_array(artifact: Artifact, out: Path) -> CArray:
-    """Write ``<name>.h``, ``<name>.c`` and ``<name>_main.cc`` of an int8 .tflite into a folder.
+    """Write an int8 .tflite into a folder: ``<name>.h``, ``<name>.c``, ``<name>_main.cc``, ``edgekd_preprocess.h``.
 
     Raises: UsageError for another file; UnsupportedOpError for an op that TensorFlow Lite for Microcontrollers lacks.
     """
@@ -48,15 +51,20 @@ def write_c_array(artifact: Artifact, out: Path) -> CArray:
     graph = tflite_file.read(content, where)
     ops = micro_ops(graph, where)
     name = identifier(where.removesuffix(".tflite"))
-    array = CArray(
-        name, out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc", ops, arena_estimate_bytes(graph)
-    )
+    header, preprocess, source, program = c_files(out, name)
+    array = CArray(name, header, preprocess, source, program, ops, arena_estimate_bytes(graph))
     write_text(array.header, _header(array, artifact))
+    write_text(array.preprocess, PREPROCESS_HEADER.read_text(encoding="utf-8"))
     write_text(array.source, _source(array, artifact, content))
     write_text(
         array.example, example(array.name, array.header.name, tuple(RESOLVER_METHODS[op] for op in ops), artifact)
     )
     return array
+
+
+def c_files(out: Path, name: str) -> tuple[Path, Path, Path, Path]:
+    """The model's header, the preprocessing, the model's source and the example, in a folder."""
+    return out / f"{name}.h", out / PREPROCESS_HEADER.name, out / f"{name}.c", out / f"{name}_main.cc"
 
 
 def identifier(name: str) -> str:
@@ -114,9 +122,11 @@ def _header(array: CArray, artifact: Artifact) -> str:
 
 #include <stddef.h>
 
-/* Input: uint8 RGB, row by row, [{upper}_HEIGHT][{upper}_WIDTH][3], 0..255 as the camera gives it. */
+/* Input: uint8 RGB, row by row, [{upper}_HEIGHT][{upper}_WIDTH][3], as edgekd_preprocess.h makes it of a photo or a
+   camera's frame: edgekd_input input = {{{upper}_WIDTH, {upper}_HEIGHT, {upper}_CROP}}. */
 #define {upper}_HEIGHT {preprocessing.height}
 #define {upper}_WIDTH {preprocessing.width}
+#define {upper}_CROP EDGEKD_{preprocessing.crop.upper()}
 #define {upper}_CLASSES {len(artifact.labels)}
 /* An estimate: where AllocateTensors() fails, make it larger; arena_used_bytes() then says what is needed. */
 #define {upper}_ARENA_BYTES {array.arena_bytes}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgekd.decisions.fit import FileDecision
 from edgekd.errors import GateFailed, UsageError
 from edgekd.export import coreml
-from edgekd.export.c_array import identifier
+from edgekd.export.c_array import c_files, identifier
 from edgekd.export.job import Checked, Job
 from edgekd.export.options import ExportOptions
 from edgekd.export.precision_files import int8_conversion, make_extra, make_float32, make_int8
@@ -136,9 +136,8 @@ def export(
 
 def extra_files(out: Path, stem: str, formats: tuple[str, ...]) -> list[Path]:
     """List the files of ``export`` that are not artifacts: the C sources and the .mlpackage."""
-    name = identifier(f"{stem}.int8")
     paths = {
-        "c": [out / f"{name}.h", out / f"{name}.c", out / f"{name}_main.cc"],
+        "c": list(c_files(out, identifier(f"{stem}.int8"))),
         "coreml": [out / f"{stem}.float16.mlpackage"],
     }
     return [path for kind, names_of_format in paths.items() if kind in formats for path in names_of_format]

@@ -7,10 +7,12 @@ from edgekd.formats.artifact import Artifact
 
 _TEMPLATE = """// Classifies one image by TensorFlow Lite for Microcontrollers (https://github.com/tensorflow/tflite-micro).
 // Compile it with {name}.c and that library; without the library it does not compile.
+// edgekd_preprocess.h makes the input of a camera's frame, byte for byte what edgekd's Python makes of it.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 
+#include "edgekd_preprocess.h"
 #include "{header}"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
@@ -20,9 +22,17 @@ _TEMPLATE = """// Classifies one image by TensorFlow Lite for Microcontrollers (
 namespace {{
 alignas(16) uint8_t arena[{upper}_ARENA_BYTES];
 
-// Your camera goes here: {upper}_HEIGHT x {upper}_WIDTH pixels of RGB, bytes as they are. Scale a larger
-// picture by averaging, as edgekd's specification of preprocessing does, not by picking pixels.
-void FillImage(uint8_t* rgb) {{ std::memset(rgb, 128, {upper}_HEIGHT * {upper}_WIDTH * 3); }}
+// Your camera goes here: its size, the bytes of its pixels in memory, from one row to the next, and how it is turned.
+constexpr int kWidth = 160, kHeight = 120, kBytesPerPixel = 3;
+uint8_t frame[kWidth * kHeight * kBytesPerPixel];
+int32_t scratch[EDGEKD_SCRATCH_BYTES(kWidth, kHeight, {upper}_WIDTH, {upper}_HEIGHT) / sizeof(int32_t)];
+
+bool FillInput(uint8_t* tensor) {{
+  std::memset(frame, 128, sizeof frame);
+  const edgekd_image image = {{frame, kWidth * kBytesPerPixel, kWidth, kHeight, EDGEKD_RGB, 1}};
+  const edgekd_input input = {{{upper}_WIDTH, {upper}_HEIGHT, {upper}_CROP}};
+  return edgekd_preprocess(&image, input, scratch, sizeof scratch, tensor) == EDGEKD_OK;
+}}
 }}  // namespace
 
 int main() {{
@@ -39,7 +49,7 @@ int main() {{
     std::printf("an arena of %u bytes is too small\\n", static_cast<unsigned>(sizeof arena));
     return 1;
   }}
-  FillImage(interpreter.input(0)->data.uint8);
+  if (!FillInput(interpreter.input(0)->data.uint8)) return 1;
   if (interpreter.Invoke() != kTfLiteOk) return 1;
 
   const {type}* scores = interpreter.output(0)->data.{field};

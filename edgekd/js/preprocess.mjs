@@ -1,6 +1,9 @@
 // Steps 2 d to 5 of SPECIFICATION.md. Runs anywhere; decodes nothing.
 // An image is { width, height, channels, data }, with data a Uint8Array of rows from the top.
 
+/** The version of the specification: that of a model's record must be the same. */
+export const SPECIFICATION_VERSION = 1;
+
 /** Step 1: larger photos are refused. */
 export function requireSize(width, height) {
   if (width * height > 100_000_000) throw new Error(`${width} x ${height} are more than 100,000,000 pixels`);
@@ -124,9 +127,12 @@ function resample(data, out, taps, lines, step, stride, outStep, outStride) {
   return out;
 }
 
-/** Steps 4 and 5: the input tensor, height x width x 3 bytes, of an upright RGB image. */
+/** Steps 4 and 5: the input tensor, height x width x 3 bytes, of an upright RGB image, by a record's preprocessing. */
 export function toInput(image, preprocessing) {
-  const { width: w, height: h } = preprocessing;
+  const { width: w, height: h, version } = preprocessing;
+  if (version !== SPECIFICATION_VERSION) {
+    throw new Error(`the model asks for version ${version} of the preprocessing, and this is ${SPECIFICATION_VERSION}`);
+  }
   const box = cropBox(image.width, image.height, preprocessing);
   let data = new Uint8Array(box.width * box.height * 3);
   for (let y = 0; y < box.height; y++) {

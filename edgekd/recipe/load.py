@@ -75,7 +75,7 @@ def parse_recipe(table: dict[str, Any], path: str | os.PathLike[str]) -> Recipe:
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        raise RecipeError("\n".join(f"{path}: {explain_error(item)}" for item in error.errors())) from None
+        raise RecipeError("\n  ".join(f"{path}: {explain_error(item)}" for item in error.errors())) from None
     return _anchor(recipe, folder)
 
 

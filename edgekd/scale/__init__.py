@@ -2,6 +2,7 @@
 
 workers        the protocols, and work in this process
 ray_cluster    a Ray cluster that runs, or one of this command alone
+cluster_guard  ends the latter with its command, also where that is killed
 ray_workers    the same work on a Ray cluster
 ray_trials     a sweep's trainings as trials of Ray Tune
 place          a folder here or anywhere: whole files in, whole files out

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ from edgekd.errors import UsageError
 from edgekd.extras import require
 from edgekd.process_tree import Running, descendants, kill_all
 from edgekd.quiet import quiet
-from edgekd.stopping import SIGNALS
+from edgekd.scale import cluster_guard
+from edgekd.stopping import SIGNALS, postponed
 from edgekd.temporary import owned_name, remove_leftovers, shared_folder
 from edgekd.text import last_line
 
@@ -57,7 +59,7 @@ def connect(address: str | None) -> Iterator[None]:
             stack.callback(_shut_down, descendants())
         else:
             stack.callback(ray.shutdown)
-        with quiet(), _signals_stay():
+        with quiet(), postponed(), _signals_stay():
             _join(address, folder)
         with contextlib.redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, where results belong.
             yield
@@ -106,9 +108,28 @@ def _session_folder() -> Iterator[Path]:
     folder = parent / name
     folder.mkdir(mode=0o700)
     try:
-        yield folder
+        with _guarded(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """Have what uses ``folder`` ended with this process, by SIGKILL too, and after the block (Linux; elsewhere not)."""
+    if not Path("/proc/self/fd").is_dir():
+        yield
+        return
+    words = [sys.executable, "-I", cluster_guard.__file__, str(folder), str(os.getpid())]
+    null = subprocess.DEVNULL
+    guard = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null)  # noqa: S603  no shell
+    try:
+        # It has gone on without its parent, so that it is no child of this process.
+        guard.wait()
+        yield
+    finally:
+        assert guard.stdin is not None
+        guard.stdin.close()
 
 
 @contextlib.contextmanager

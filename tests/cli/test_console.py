@@ -59,3 +59,8 @@ def test_the_old_name_of_label_works_and_is_not_listed(tmp_path: Path) -> None:
     done = run("teach", "--help", encoding="utf-8", cwd=tmp_path)
     assert done.returncode == 0 and b"edgekd label road.toml" in done.stdout
     assert b"teach " not in run("--help", encoding="utf-8", cwd=tmp_path).stdout
+
+
+def test_a_line_break_in_a_name_begins_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_error("a\nedgekd: all is well.png is empty\n  a further line")
+    assert capsys.readouterr().err == "edgekd: a\\nedgekd: all is well.png is empty\n  a further line\n"

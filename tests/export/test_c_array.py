@@ -47,7 +47,12 @@ def test_the_example_adds_exactly_the_models_ops(exported: dict[str, Any], tmp_p
     assert f"MicroMutableOpResolver<{len(ops)}>" in text
     assert set(made.ops) == ops == {"QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "FULLY_CONNECTED",
                                     "SOFTMAX", "DEQUANTIZE"}  # fmt: skip
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny_int8.c", "tiny_int8.h", "tiny_int8_main.cc"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "edgekd_preprocess.h",
+        "tiny_int8.c",
+        "tiny_int8.h",
+        "tiny_int8_main.cc",
+    ]
 
 
 def test_an_op_without_a_kernel_there_is_named(exported: dict[str, Any]) -> None:

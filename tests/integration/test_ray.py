@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -121,17 +122,30 @@ def test_an_error_of_the_work_comes_as_it_was_raised(ray: None) -> None:
         list(RayWorkers().each(opener, range(2)))
 
 
+def marked_processes(mark: str) -> list[str]:
+    found = []
+    for place in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if place.name.isdigit() and f"EDGEKD_TEST_MARK={mark}".encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_text(errors="replace").replace("\0", " "))
+    return found
+
+
 def test_a_killed_command_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
     place = LocalPlace(tmp_path / "column")
     argv = Project.argv("label", "cameras.toml", "--photos", "list.txt", "--to", place.folder, "--ray", "local")
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
+        environment = {**os.environ, "EDGEKD_TEST_MARK": str(tmp_path)}
+        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log, env=environment)
         while process.poll() is None and not any(name.startswith("logits-") for name in place.names()):
             time.sleep(0.02)
         process.kill()
         process.wait()
     assert any(name.startswith("logits-") for name in place.names()), (tmp_path / "log").read_text()
-    time.sleep(2)  # Ray's workers end with the command that they worked for.
+    end = time.monotonic() + 60
+    while (left := marked_processes(str(tmp_path))) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not left, "the killed command's cluster still runs"
     recipe, done = load_recipe(folder / "cameras.toml"), folder / "runs" / "cameras"
     kept = shards(place.folder)
     told = label_photos(recipe, done, str(folder / "list.txt"), str(place))

@@ -53,7 +53,7 @@ def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
             frozen[name] = min(section.freeze_blocks, max(0, blocks - 1))
         if problems:
             some = f"{len(problems)} of {len(texts)} students"
-            raise UsageError(f"{some} can't be trained; nothing has been trained yet:\n" + "\n".join(problems))
+            raise UsageError(f"{some} can't be trained; nothing has been trained yet:\n  " + "\n  ".join(problems))
         write_json(directory / "students.json", list(frozen.items()))
 
     directory = context.workspace.stage("students", depends, ("students.json",), work)

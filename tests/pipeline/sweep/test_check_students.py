@@ -65,7 +65,7 @@ def test_one_error_lists_every_student_that_cannot_be_trained(tmp_path: Path) ->
         "the file does not exist", "broken.keras", "no inverted residual blocks",
         "Is its module on PYTHONPATH", "it needs a limit in the recipe's [student.budget]",
     ), strict=True):  # fmt: skip
-        assert any(line.startswith(f"{text}: ") and told in line for line in lines), (text, told)
+        assert any(line.startswith(f"  {text}: ") and told in line for line in lines), (text, told)
 
 
 def test_freezing_goes_as_far_as_a_student_has_blocks(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ class ModelRecord private constructor(
             val (resize, version) = json.getString("resize") to json.getInt("version")
             val crop = Crop.entries.firstOrNull { it.name.lowercase() == json.getString("crop") }
             val (width, height) = json.getInt("width") to json.getInt("height")
-            if (resize != RESIZE || version != 1 || crop == null || width !in 1..8192 || height !in 1..8192) {
+            if (resize != RESIZE || version != SPECIFICATION_VERSION || crop == null || width !in 1..8192 || height !in 1..8192) {
                 throw ModelException("The file asks for a preprocessing that this app does not know: $json. Update the app's copy of the classifier.")
             }
             return Preprocessing(width, height, crop)

@@ -16,12 +16,15 @@ import kotlin.math.min
 /** A photo that cannot be read; the message says what is wrong with it. */
 class PhotoException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
+/** The version of edgekd's written specification: that of a model's record must be the same. */
+const val SPECIFICATION_VERSION = 1
+
 /** Which part of a photo a model sees. */
 enum class Crop { WHOLE, CENTER }
 
 /**
- * From a photo's bytes to the input of a model, byte for byte what Python gives: version 1 of edgekd's written
- * specification (SPECIFICATION.md beside every set of golden vectors), whose step numbers stand here in the comments.
+ * From a photo's bytes to the input of a model, byte for byte what Python gives, by edgekd's written specification
+ * (SPECIFICATION.md beside every set of golden vectors), whose step numbers stand here in the comments.
  */
 data class Preprocessing(val width: Int, val height: Int, val crop: Crop) {
     /** Upright RGB, uint8 [height * width * 3], of a photo's file. Throws PhotoException. */

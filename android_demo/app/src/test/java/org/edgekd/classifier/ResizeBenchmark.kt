@@ -14,8 +14,9 @@ import kotlin.math.abs
 @RunWith(RobolectricTestRunner::class)
 class ResizeBenchmark {
     @Test
-    fun twelveMegapixels() {
-        val photo = photo()
+    fun twelveMegapixelsAndFrames() {
+        val photo = photo(WIDTH, HEIGHT)
+        val frame = photo(FRAME_WIDTH, FRAME_HEIGHT)
         val file = ByteArrayOutputStream().also { photo.compress(Bitmap.CompressFormat.JPEG, 90, it) }.toByteArray()
         val target = Preprocessing(SIDE, SIDE, Crop.WHOLE)
         val android = { Bitmap.createScaledBitmap(photo, SIDE, SIDE, true) }
@@ -23,6 +24,8 @@ class ResizeBenchmark {
             .put("port_ms", times { target.toInput(photo) })
             .put("create_scaled_bitmap_ms", times { android() })
             .put("jpeg_to_input_ms", times { target.toInput(file) })
+            .put("frame_width", FRAME_WIDTH).put("frame_height", FRAME_HEIGHT)
+            .put("frame_ms", times { target.toInput(frame) })
         val port = target.toInput(photo)
         val other = Preprocessing(SIDE, SIDE, Crop.WHOLE).toInput(android())
         val differences = port.indices.map { abs((port[it].toInt() and 255) - (other[it].toInt() and 255)) }
@@ -30,15 +33,15 @@ class ResizeBenchmark {
         File(given.build, "resize_benchmark.json").writeText(result.toString(1))
     }
 
-    private fun photo(): Bitmap {
-        val bitmap = Bitmap.createBitmap(WIDTH, HEIGHT, Bitmap.Config.ARGB_8888)
-        val row = IntArray(WIDTH)
-        for (y in 0 until HEIGHT) {
-            for (x in 0 until WIDTH) {
+    private fun photo(width: Int, height: Int): Bitmap {
+        val bitmap = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
+        val row = IntArray(width)
+        for (y in 0 until height) {
+            for (x in 0 until width) {
                 val texture = (x * x * 7 + y * y * 13 shr 2) and 31
-                row[x] = 0xff000000.toInt() or (x * 224 / WIDTH + texture shl 16) or (y * 224 / HEIGHT + texture shl 8) or (x + y and 255)
+                row[x] = 0xff000000.toInt() or (x * 224 / width + texture shl 16) or (y * 224 / height + texture shl 8) or (x + y and 255)
             }
-            bitmap.setPixels(row, 0, WIDTH, 0, y, WIDTH, 1)
+            bitmap.setPixels(row, 0, width, 0, y, width, 1)
         }
         bitmap.setHasAlpha(false)
         return bitmap
@@ -57,6 +60,8 @@ class ResizeBenchmark {
     private companion object {
         const val WIDTH = 4000
         const val HEIGHT = 3000
+        const val FRAME_WIDTH = 640
+        const val FRAME_HEIGHT = 480
         const val SIDE = 224
         const val WARM = 5
         const val RUNS = 15
