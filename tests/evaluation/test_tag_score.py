@@ -19,9 +19,10 @@ from edgekd.evaluation.score import score
 from edgekd.evaluation.tag_order import check_tag_order
 from edgekd.evaluation.tag_scores import answers_in, truth_in
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.runtime import open_runner
 from edgekd.storage import sha256_file
-from tests.tag_files import with_sigmoids
+from tests.decided_files import with_decision
 
 CLASSES = ("Straße", "crossing", "kerb & gutter")
 THRESHOLDS = {"Straße": 0.4, "crossing": 0.5, "kerb & gutter": 0.6}
@@ -32,10 +33,10 @@ def files(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
     """The tiny student as files of tags, in float and in int8."""
     folder = tmp_path_factory.mktemp("tags")
     return {
-        name: with_sigmoids(
+        name: with_decision(
             exported[f"{name}.tflite"],
             folder / f"tags.{name}.tflite",
-            tuple(THRESHOLDS[label] for label in exported[f"{name}.tflite"].labels),
+            Decision("multi-label", tuple(THRESHOLDS[label] for label in exported[f"{name}.tflite"].labels)),
         )
         for name in ("float32", "int8")
     }

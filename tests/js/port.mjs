@@ -46,7 +46,9 @@ async function answers(ort, model, tensors, { height, width }) {
   for (const tensor of tensors) {
     const feeds = { [session.inputNames[0]]: new ort.Tensor('uint8', tensor, [1, height, width, 3]) };
     const output = (await session.run(feeds))[session.outputNames[0]];
-    rows.push(Array.from(output.data));
+    // Of a file that gives integers, 256 steps from 0 to 1.
+    const step = output.type === 'uint8' ? 1 / 256 : 1;
+    rows.push(Array.from(output.data, (value) => value * step));
   }
   await session.release();
   return rows;
