@@ -25,13 +25,11 @@ from edgekd.report.format import size
 from edgekd.storage import write_text
 
 _HERE = Path(__file__).parent
-_PORT = _HERE.parent / "js"
-_PORT_MODULES = ("bmp", "containers", "decision", "decode", "platform_browser", "png", "preprocess", "sha256")
-_PAGE_MODULES = ("app", "assets", "camera", "golden", "model", "view")
-# What opens the model, by format.
-_OPENERS = {"tflite": ("litert", "wasm_utils"), "onnx": ("ort",)}
+# What opens the model, by format; the page's modules import it as runtime.mjs.
+_OPENERS = {"tflite": "litert.mjs", "onnx": "ort.mjs"}
+_RUNTIME = "runtime.mjs"
 _START = 'import "edgekd/app.mjs";'
-_IMPORT = re.compile(r"(?<=from ')(?:\./|\.\./\.\./js/)(\w+\.mjs)(?=')")
+_IMPORT = re.compile(r"(?<=from ')(\.[\w./]*/)(\w+\.mjs)(?=')")
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 # LiteRT.js has no arrays of other types, and no browser has float16.
 _TYPES = {"tflite": ("uint8", "float32"), "onnx": ("uint8", "int8", "float32")}
@@ -148,18 +146,24 @@ def _output(artifact: Artifact) -> dict[str, Any]:
 
 def _import_map(kind: str, runtime: WebRuntime, module: bytes) -> str:
     """Every module by the name that the others import it by: the page has no folder that paths could lead to."""
-    files = [_PORT / f"{name}.mjs" for name in _PORT_MODULES]
-    files += [_HERE / "js" / f"{name}.mjs" for name in (*_PAGE_MODULES, *_OPENERS[kind])]
-    imports = {}
-    for path in files:
-        name = f"edgekd/{path.name}"
-        imports[name] = _module_url(name, _IMPORT.sub(r"edgekd/\1", path.read_text(encoding="utf-8")))
-    imports["edgekd/runtime.mjs"] = imports[f"edgekd/{_OPENERS[kind][0]}.mjs"]
+    imports: dict[str, str] = {}
+    _add_modules(imports, _HERE / "js" / "app.mjs", _HERE / "js" / _OPENERS[kind])
     # Its map of sources is not in the page.
     imports[runtime.module_name] = _module_url(runtime.module_name, _SOURCE_MAP.sub("", module.decode("utf-8")))
     if "edgekd/wasm_utils.mjs" in imports:
         imports["@litertjs/wasm-utils"] = imports["edgekd/wasm_utils.mjs"]
     return json.dumps({"imports": imports})
+
+
+def _add_modules(imports: dict[str, str], path: Path, opener: Path) -> None:
+    """Add a module of ours and all that it imports, each by its own name."""
+    name = f"edgekd/{path.name}"
+    if name in imports:
+        return
+    source = (opener if path.name == _RUNTIME else path).read_text(encoding="utf-8")
+    imports[name] = _module_url(name, _IMPORT.sub(r"edgekd/\2", source))
+    for folder, file in _IMPORT.findall(source):
+        _add_modules(imports, path.parent / folder / file, opener)
 
 
 def _module_url(name: str, source: str) -> str:
