@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from chromium import Chromium, find_chromium
+from click.testing import CliRunner
 from decided_files import with_decision
 from numpy.typing import NDArray
 from PIL import Image
 
+from edgekd.cli import group
 from edgekd.demo import write_demo
 from edgekd.errors import StorageError, UsageError
 from edgekd.formats.artifact import Artifact
@@ -42,8 +44,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def plain(exported: dict[str, Any], web_runtimes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of a file without a decision of its own, which no test may change."""
-    return write_demo(exported["int8.tflite"], tmp_path_factory.mktemp("plain") / "demo.html", "plain", FETCH).path
+    """A page of a file without a decision of its own, by the command, which no test may change."""
+    file, page = exported["int8.tflite"].path, tmp_path_factory.mktemp("plain") / "demo.html"
+    done = CliRunner().invoke(group, ["demo", str(file), "--out", str(page), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {
+        "path": str(page), "size_bytes": page.stat().st_size, "vectors": 72, "file": file.name,
+        "sha256": exported["int8.tflite"].sha256, "runtime": "LiteRT.js 2.5.3",
+    }  # fmt: skip
+    return page
 
 
 @pytest.fixture
@@ -173,12 +182,12 @@ def test_the_same_file_gives_the_same_page_and_no_other_file_is_replaced(
     artifact: Artifact = exported["int8.tflite"]
     page = tmp_path / "demo.html"
     page.write_bytes(plain.read_bytes().replace(b"<h1>", b"<h1>an earlier ", 1))
-    write_demo(artifact, page, "plain", FETCH)
+    write_demo(artifact, page, artifact.path.name, FETCH)
     assert page.read_bytes() == plain.read_bytes()
     assert base64.b64encode(gzip.compress(artifact.content(), 9, mtime=0)) in page.read_bytes()
     (tmp_path / "mine.html").write_text("<p>mine</p>")
     with pytest.raises(UsageError, match=r"mine\.html exists and is not a page of edgekd demo"):
-        write_demo(artifact, tmp_path / "mine.html", "plain", FETCH)
+        write_demo(artifact, tmp_path / "mine.html", "mine", FETCH)
 
 
 def test_a_page_without_its_runtime_is_not_written(
