@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from edgekd.accelerators.half_precision import HalfOp as HalfOp
     from edgekd.accelerators.half_precision import HalfPrecision as HalfPrecision
     from edgekd.accelerators.half_precision import prove_half_precision as prove_half_precision
-    from edgekd.accelerators.same_answers import AcceleratorCheck as AcceleratorCheck
-    from edgekd.accelerators.same_answers import Flip as Flip
+    from edgekd.accelerators.records import AcceleratorCheck as AcceleratorCheck
+    from edgekd.accelerators.records import Flip as Flip
     from edgekd.accelerators.same_answers import check_accelerators as check_accelerators
     from edgekd.bench.before_after import Change as Change
     from edgekd.bench.before_after import changes as compare
@@ -157,7 +157,7 @@ if TYPE_CHECKING:
 
 # Public name: the module that defines it, and its name there.
 _HOMES = {
-    "AcceleratorCheck": ("edgekd.accelerators.same_answers", "AcceleratorCheck"),
+    "AcceleratorCheck": ("edgekd.accelerators.records", "AcceleratorCheck"),
     "Answer": ("edgekd.formats.decision", "Answer"),
     "Artifact": ("edgekd.formats.artifact", "Artifact"),
     "ArtifactChangedError": ("edgekd.errors", "ArtifactChangedError"),
@@ -184,7 +184,7 @@ _HOMES = {
     "ExportError": ("edgekd.errors", "ExportError"),
     "ExportOptions": ("edgekd.export.options", "ExportOptions"),
     "FileOptions": ("edgekd.foreign.options", "FileOptions"),
-    "Flip": ("edgekd.accelerators.same_answers", "Flip"),
+    "Flip": ("edgekd.accelerators.records", "Flip"),
     "FitNet": ("edgekd.distill.fitnet", "FitNet"),
     "GateFailed": ("edgekd.errors", "GateFailed"),
     "GateResult": ("edgekd.evaluation.rows", "GateResult"),

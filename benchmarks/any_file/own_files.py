@@ -1,41 +1,42 @@
 """Our own files: their bytes with and without sharing what is equal, the same answers by every runtime, what an Ethos-U
-takes, and where the time goes by op.
+takes, and where time and instructions go by op.
 
     python benchmarks/any_file/own_files.py --exports DIR...
 
 DIR is what ``edgekd export --int8`` or a run wrote. A plain copy stands for the file before: the same tables, each
 written as often as it is used. ``EDGEKD_MEDIAPIPE_PYTHON``, ``EDGEKD_TFLITE_MICRO_PYTHON`` and ``EDGEKD_VELA_PYTHON``
-name the Python of environments with those; what is missing is left out, and said. --short makes one small export, and
-tries LiteRT alone.
+name the Python of environments with those, ``EDGEKD_LITERT_JS`` a node_modules folder with @litertjs/core (2.5.3 was
+tried, in Chromium), and ``EDGEKD_ANDROID_TFLITE`` a folder with the AARs of org.tensorflow:tensorflow-lite and
+-api 2.16.1, such as Maven's repository (x86_64 Linux with gcc and Java). What is missing is left out, and said. --short
+makes one small export, and tries LiteRT alone.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
+from _runtimes import answers
+from common import Parser, machine, run_script, temporary_folder, write_results
 
-from edgekd.bench.by_op.profile import profile
+from edgekd.bench.by_op.count import count_ops
+from edgekd.bench.by_op.profile import FileProfile, profile
 from edgekd.bench.by_op.side_by_side import by_kind, by_layer
 from edgekd.bench.targets import BenchTarget
+from edgekd.devices.table import open_device
 from edgekd.errors import EdgekdError
 from edgekd.export import ethos_u
 from edgekd.export.tflite_metadata import append_labels
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import Artifact
-
-IMAGES = 4
-ARENA_BYTES = 16 << 20
 
 
 def main() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
     parser = Parser(__file__, __doc__)
     parser.add_argument("--exports", type=Path, nargs="*", default=[], help="folders of exports [--short: a small one]")
     parser.add_argument("--profile", type=Path, help="the export whose ops are timed [the first]")
+    parser.add_argument("--core", help="an emulated core to count their instructions on, such as emulated:cortex-a76")
     arguments = parser.parse()
     if not (arguments.short or arguments.exports):
         parser.error("needs --exports. To see whether the script works, use --short alone")
@@ -52,7 +54,11 @@ def main() -> None:
     results["load"] = round(os.getloadavg()[0], 1)
     results["files"] = [row for folder in folders for row in bytes_of(folder, arguments.short)]
     results["npu"] = [row for folder in folders for row in npu_rows(folder, arguments.short)]
-    results["ops"] = ops_of(arguments.profile or folders[0], 0.02 if arguments.short else 2.0)
+    profiled, seconds = arguments.profile or folders[0], 0.02 if arguments.short else 2.0
+    results["ops"] = ops_of(profiled, lambda target: profile(target, seconds=seconds))
+    if arguments.core:
+        core = open_device(arguments.core)
+        results["instructions"] = {"core": core.address, **ops_of(profiled, lambda target: count_ops(target, core))}
     results["seconds"] = round(time.monotonic() - started)
     write_results(arguments.out, "own_files", results, render(results))
 
@@ -86,93 +92,6 @@ def bytes_of(folder: Path, short: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def answers(artifact: Artifact, plain: Path, short: bool) -> dict[str, str]:
-    """By runtime: "same", or what differs, or why it was not tried."""
-    size = artifact.preprocessing
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 1, size.height, size.width, 3), dtype=np.uint8)
-    found = {name: _same(run, artifact.path, plain, images) for name, run in LITERT.items()}
-    if short:
-        return found
-    if artifact.precision == "int8":
-        found["tflite-micro"] = _same_by_client("EDGEKD_TFLITE_MICRO_PYTHON", _micro, artifact.path, plain, images)
-    found["MediaPipe"] = _same_by_client("EDGEKD_MEDIAPIPE_PYTHON", _mediapipe, artifact.path, plain, images)
-    if importlib.util.find_spec("tensorflow") is not None:
-        found["TensorFlow's TFLite"] = _same(_tensorflow, artifact.path, plain, images)
-    return found
-
-
-def _same(run: Any, path: Path, plain: Path, images: Any) -> str:
-    first, second = (np.asarray(run(each, images)) for each in (path, plain))
-    return "same" if np.array_equal(first, second) else f"differs by {np.abs(first - second).max():.3g}"
-
-
-def _same_by_client(variable: str, run: Any, path: Path, plain: Path, images: Any) -> str:
-    return _same(run, path, plain, images) if os.environ.get(variable) else f"not tried: {variable} is not set"
-
-
-def _litert(resolver: str) -> Any:
-    def run(path: Path, images: Any) -> Any:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        return _invoke(
-            Interpreter(model_path=str(path), experimental_op_resolver_type=getattr(OpResolverType, resolver)), images
-        )
-
-    return run
-
-
-def _tensorflow(path: Path, images: Any) -> Any:
-    import warnings
-
-    from edgekd.quiet import quiet
-
-    with quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tensorflow as tf
-
-        return _invoke(tf.lite.Interpreter(model_path=str(path)), images)
-
-
-def _invoke(interpreter: Any, images: Any) -> Any:
-    interpreter.allocate_tensors()
-    (image,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
-    rows = []
-    for each in images:
-        interpreter.set_tensor(image["index"], each)
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(result["index"])[0])
-    return np.stack(rows)
-
-
-LITERT = {"LiteRT, XNNPACK": _litert("AUTO"), "LiteRT, plain kernels": _litert("BUILTIN_REF")}
-
-
-def _micro(path: Path, images: Any) -> Any:
-    stored = temporary_folder() / "images.npy"
-    np.save(stored, images[:, 0])
-    return json.loads(_client("EDGEKD_TFLITE_MICRO_PYTHON", "micro_client.py", path, stored, str(ARENA_BYTES)))
-
-
-def _mediapipe(path: Path, images: Any) -> Any:
-    from PIL import Image
-
-    folder = temporary_folder()
-    for number, image in enumerate(images[:, 0]):
-        Image.fromarray(image).save(folder / f"{number}.png")
-    paths = "\n".join(str(folder / f"{number}.png") for number in range(len(images)))
-    said = json.loads(_client("EDGEKD_MEDIAPIPE_PYTHON", "mediapipe_client.py", path, text=paths))
-    return [[answer["scores"][name] for name in sorted(answer["scores"])] for answer in said["answers"][0]]
-
-
-def _client(variable: str, script: str, *words: Any, text: str = "") -> str:
-    done = subprocess.run(
-        [os.environ[variable], TESTS / "clients" / script, *words], input=text, capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(f"{script} {words[0]}: {done.stderr[-1000:]}")
-    return done.stdout.splitlines()[-1]
-
-
 def npu_rows(folder: Path, short: bool) -> list[dict[str, Any]]:
     """What each NPU takes of an export's int8 .tflite, and what one scale a tensor cost where it has that."""
     paths = [path for path in folder.glob("*.int8.tflite") if path.is_file()]
@@ -198,20 +117,21 @@ def _scales(artifact: Artifact) -> str:
     return str(artifact.provenance.get("weight_scales", "one per channel"))
 
 
-def ops_of(folder: Path, seconds: float) -> dict[str, Any]:
-    """Where the time of an export's four files goes."""
+def ops_of(folder: Path, measure: Callable[[BenchTarget], FileProfile]) -> dict[str, Any]:
+    """Where the time, or the instructions, of an export's four files go."""
     profiles = []
     for name in ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx"):
         for path in folder.glob(f"*.{name}"):
             artifact = Artifact.open(path)
             size = artifact.preprocessing
             images = np.random.default_rng(0).integers(0, 256, (1, size.height, size.width, 3), dtype=np.uint8)
-            profiles.append(profile(BenchTarget(name, path, artifact.format, images), seconds=seconds))
+            profiles.append(measure(BenchTarget(name, path, artifact.format, images)))
     return {
         "export": folder.name,
-        "files": {entry.name: round(entry.total_us, 1) for entry in profiles},
-        "by_kind": {row.label: row.us for row in by_kind(profiles)},
-        "by_layer": {row.label: row.us for row in by_layer(profiles)},
+        "files": [entry.name for entry in profiles],
+        "totals": [round(entry.total, 1) for entry in profiles],
+        "by_kind": [asdict(row) for row in by_kind(profiles)],
+        "by_layer": [asdict(row) for row in by_layer(profiles)],
     }
 
 
@@ -249,18 +169,31 @@ def render(results: dict[str, Any]) -> str:
         )
     costs = {row["export"]: row["cost"] for row in results["npu"] if row.get("cost")}
     lines += ["", *(f"{export}: {cost}." for export, cost in costs.items())]
-    ops = results["ops"]
-    names = list(ops["files"])
-    for title, rows in (("by kind of op", ops["by_kind"]), ("of the heaviest layers", ops["by_layer"])):
-        lines += ["", f"Microseconds {title} ({ops['export']}):", "", f"| | {' | '.join(names)} |"]
-        lines.append(f"|---|{'---:|' * len(names)}")
-        lines += [
-            f"| {label} | {' | '.join('–' if value is None else f'{value:.1f}' for value in values)} |"
-            for label, values in rows.items()
-        ]
-    whole = ", ".join(f"{name} {us:,.0f}" for name, us in ops["files"].items())
+    lines += _op_tables(results["ops"], "Microseconds", "on this machine")
+    whole = _totals(results["ops"], "{:,.0f}", 1)
     lines += ["", f"An inference, one thread, in microseconds: {whole}; load of the machine: {results['load']}.", ""]
+    if counted := results.get("instructions"):
+        lines += _op_tables(counted, "Thousands of instructions", f"on {counted['core']}", 1000)
+        whole = _totals(counted, "{:,.1f}", 1e6)
+        lines += ["", f"An inference, in millions of instructions: {whole}.", ""]
     return "\n".join(lines)
+
+
+def _totals(ops: dict[str, Any], form: str, unit: float) -> str:
+    pairs = zip(ops["files"], ops["totals"], strict=True)
+    return ", ".join(f"{name} {form.format(total / unit)}" for name, total in pairs)
+
+
+def _op_tables(ops: dict[str, Any], what: str, where: str, unit: float = 1) -> list[str]:
+    names = ops["files"]
+    lines = []
+    for title, rows in (("by kind of op", ops["by_kind"]), ("of the heaviest layers", ops["by_layer"])):
+        lines += ["", f"{what} {where} {title} ({ops['export']}):", "", f"| | {' | '.join(names)} |"]
+        lines.append(f"|---|{'---:|' * len(names)}")
+        for row in rows:
+            cells = ["–" if value is None else f"{value / unit:,.1f}" for value in row["values"]]
+            lines.append(f"| {row['label']} | {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -4,122 +4,22 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.accelerators.graph import read_graph
-from edgekd.accelerators.left_ops import OpsLeft, find_left
-from edgekd.accelerators.run_on import TIMEOUT_S, TITLES, Accelerator, AcceleratorRun, check_names, run_on
-from edgekd.accelerators.vulkan import Driver
+from edgekd.accelerators.left_ops import find_left
+from edgekd.accelerators.records import SHARE, AcceleratorCheck, Flip
+from edgekd.accelerators.run_on import TIMEOUT_S, AcceleratorRun, check_names, run_on
 from edgekd.errors import UsageError
 from edgekd.foreign.plain import PlainModel
 from edgekd.formats.artifact import Artifact
 from edgekd.inspection.network import INTEGERS_8, Network
 from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
 from edgekd.tag_metrics import decide_tags
-
-# What half precision (11 bits of a number), or another order of additions, may change of a score.
-_TIE = 2.0**-9
-# Of a file without class scores: the share of an output's range that it may differ by, 6 of half precision's 11 bits.
-_SHARE = 2.0**-6
-
-
-@dataclass(frozen=True)
-class Flip:
-    """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them.
-
-    Of a file of tags it is the tag that differs most clearly, as the answer of the one that gives it and -1 as that of
-    the other; ``margin`` is the distance of the CPU's score from the tag's threshold.
-    """
-
-    photo: int
-    cpu: int
-    accelerator: int
-    margin: float
-
-    @property
-    def is_of_tag(self) -> bool:
-        """Whether only one of the two gives a tag."""
-        return -1 in (self.cpu, self.accelerator)
-
-    @property
-    def tied(self) -> bool:
-        """Whether rounding alone decides it on the CPU."""
-        return self.margin <= _TIE
-
-
-@dataclass(frozen=True)
-class AcceleratorCheck:
-    """One file on one accelerator, against the CPU.
-
-    ``largest_difference`` is that of all finite outputs, as real numbers; ``not_finite`` counts the photos with a score
-    that is finite on the CPU alone. ``latency_ms`` is the median, None where the accelerator is not what it is called:
-    a GPU driver that computes on the CPU, emulated half precision. ``right`` counts right answers, where classes
-    are known; ``share`` is the largest difference as a share of its output's range, of files without class scores,
-    which have no flips.
-    """
-
-    file: str
-    accelerator: Accelerator
-    driver: Driver | None
-    accelerated: bool | None
-    left: OpsLeft | None
-    photos: int
-    largest_difference: float
-    flips: tuple[Flip, ...]
-    not_finite: int
-    latency_ms: float | None
-    right: int | None = None
-    share: float | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether it answers as the CPU does, ties aside."""
-        near = self.share is None or self.share <= _SHARE
-        return not self.not_finite and near and all(flip.tied for flip in self.flips)
-
-    @property
-    def where(self) -> str:
-        """The accelerator, a GPU with its driver's name."""
-        return TITLES[self.accelerator] if self.driver is None else f"GPU: {self.driver.name}"
-
-    @property
-    def remark(self) -> str | None:
-        """What else must be known of where it ran."""
-        if self.driver is None or self.driver.kind == "GPU":
-            return None
-        half = "" if self.driver.half_precision else " and has no half precision, on which the ranges decide"
-        return f"{self.driver.name} computes on the CPU{half}: its answers count; its times, not a GPU's, are not shown"
-
-    @property
-    def message(self) -> str:
-        """The gate's sentence."""
-        where = f"{self.file} on {TITLES[self.accelerator]}"
-        if self.not_finite:
-            return f"{where} gives scores that are not finite for {self.not_finite} of {self.photos} photos"
-        if self.share is not None:
-            return f"{where} differs from the CPU by {self.share:.2g} of an output's range at most, for made inputs"
-        if not self.flips:
-            return f"{where} answers all {self.photos} photos as the CPU does"
-        clear = max(self.flips, key=lambda flip: flip.margin)
-        ties = sum(flip.tied for flip in self.flips)
-        tied = f" ({ties} of them ties that rounding decides)" if ties else ""
-        score = (
-            f"CPU's score of a tag is {clear.margin:.3g} from its threshold"
-            if clear.is_of_tag
-            else f"CPU's score is {clear.margin:.3g} higher"
-        )
-        return (
-            f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
-            f"photo {clear.photo + 1}, where the {score}"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as JSON."""
-        return asdict(self) | {"passed": self.passed, "message": self.message}
 
 
 def check_accelerators(
@@ -195,12 +95,12 @@ def _compare(
     difference = max(_difference(one, two) for one, two in pairs)
     # A file of a fixed batch is filled up with its last photo.
     ours, theirs = (_scores(model, network, one)[:photos_n] for one in (run, cpu))
-    finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
+    finite = np.asarray(np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1))
     is_plain = isinstance(model, PlainModel)
     if not isinstance(model, PlainModel) and model.decision.task == "multi-label":
         flips = _tag_flips(ours, theirs, finite, np.array(model.decision.thresholds))
     else:
-        flips = _class_flips(ours, theirs, finite & (not is_plain))
+        flips = () if is_plain else _class_flips(ours, theirs, finite)
     return AcceleratorCheck(
         file=model.path.name,
         accelerator=run.accelerator,
@@ -237,7 +137,9 @@ def _tag_flips(
     for row in np.flatnonzero(differs.any(axis=1)):
         tag = int(distances[row].argmax())
         is_given = bool(decide_tags(theirs[row, tag], thresholds[tag]))
-        flips.append(Flip(int(row), *((tag, -1) if is_given else (-1, tag)), float(distances[row, tag])))
+        margin = float(distances[row, tag])
+        pair = (tag, -1) if is_given else (-1, tag)
+        flips.append(Flip(int(row), *pair, margin if np.isfinite(margin) else None))
     return tuple(flips)
 
 
@@ -258,11 +160,12 @@ def _share(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     finite = second[np.isfinite(second)]
     span = float(finite.max() - finite.min()) if finite.size else 0.0
     difference = _difference(first, second)
-    return difference / span if span else float(difference > _SHARE)
+    return difference / span if span else float(difference > SHARE)
 
 
-def _margin(scores: NDArray[np.float64], first: int, second: int) -> float:
-    return float(scores[first] - scores[second])
+def _margin(scores: NDArray[np.float64], first: int, second: int) -> float | None:
+    margin = float(scores[first]) - float(scores[second])
+    return margin if np.isfinite(margin) else None
 
 
 def _real(network: Network, run: AcceleratorRun) -> list[NDArray[np.float64]]:

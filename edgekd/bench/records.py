@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from edgekd.accelerators.records import AcceleratorCheck
 from edgekd.bench.energy.records import EnergyRecord
 from edgekd.bench.plan import BenchPlan
 from edgekd.errors import EdgekdError
 
 # 3 added: a launch's session, resumed, polled; 4: energy, a launch's window_s and inferences_n, a measurement's
-# estimate, inputs, end_to_end of both, inferences_per_sample. Files of schema 2 and 3 are those without, and are read.
+# estimate, inputs, end_to_end of both, inferences_per_sample, accelerators. Files of schema 2 and 3 are those without,
+# and are read.
 SCHEMA = 4
 READABLE = (2, 3, SCHEMA)
 
@@ -222,7 +224,8 @@ class BenchRecord:
     ``agent`` is what ran there: python, android-app or benchmark_model. ``unit`` is what was measured: nanoseconds,
     or executed instructions where the device is an emulation. ``polled`` is the device's state after each round,
     where it reports one: ``round``, ``throttled_now``, ``throttled_since_boot``, ``throttling`` and ``temperature_c``.
-    ``energy`` is None where it was not asked for.
+    ``energy`` is None where it was not asked for. ``accelerators`` are the same files on this machine's GPU and in half
+    precision, against its CPU; empty where that was not asked for, and on other devices.
     """
 
     __pydantic_config__ = _STRICT
@@ -240,6 +243,7 @@ class BenchRecord:
     resumed: tuple[Resumption, ...] = ()
     polled: tuple[Mapping[str, Any], ...] = ()
     energy: EnergyRecord | None = None
+    accelerators: tuple[AcceleratorCheck, ...] = ()
     schema: int = field(default=SCHEMA)
 
     @property

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edgekd.accelerators.half_precision import HalfPrecision
-    from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.accelerators.records import AcceleratorCheck
     from edgekd.bench.targets import BenchTarget
     from edgekd.data.dataset import Dataset
     from edgekd.evaluation.rows import CheckRow
@@ -102,27 +102,12 @@ def bench_accelerators(
 def show_accelerators(checks: Sequence[AcceleratorCheck]) -> None:
     """The table, and what the accelerators left."""
     from edgekd.cli.console import line, table
+    from edgekd.report.accelerators import accelerator_cells, accelerator_notes
 
-    header = ("file", "accelerator", "ops taken", "largest difference", "same answers", "median")
-    table(header, [_cells(check) for check in checks], left=2)
-    for check in checks:
-        if check.left is not None:
-            line(f"  {check.file} on {check.accelerator}: {check.left.message}")
-    for remark in dict.fromkeys(check.remark for check in checks if check.remark is not None):
-        line(f"  {remark}")
-
-
-def _cells(check: AcceleratorCheck) -> tuple[str, ...]:
-    from edgekd.report import format as fmt
-
-    taken = {None: fmt.DASH, True: "all", False: "not all"}[check.accelerated]
-    same = f"{check.photos - len(check.flips) - check.not_finite} of {check.photos}"
-    if check.share is not None:
-        same = "yes" if check.passed else "no"
-    median = "emulated" if check.latency_ms is None else f"{fmt.significant(check.latency_ms)} ms"
-    return (
-        check.file, check.where, taken, f"{check.largest_difference:.2g}", same, median,
-    )  # fmt: skip
+    cells = accelerator_cells(checks)
+    table(cells.header, cells.rows, left=2)
+    for note in accelerator_notes(checks):
+        line(f"  {note}")
 
 
 def to_json(checks: Sequence[AcceleratorCheck], half: HalfPrecision | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,13 @@ from edgekd.cli.accelerators import accelerator_option
 from edgekd.cli.model_options import model_options, shape_option
 
 if TYPE_CHECKING:
-    from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.accelerators.records import AcceleratorCheck
     from edgekd.bench.multi_device import Complete, Outcome
+    from edgekd.bench.result import BenchResult
+    from edgekd.bench.targets import BenchTarget
+    from edgekd.devices.protocol import Device
+    from edgekd.foreign.plain import PlainModel
+    from edgekd.formats.artifact import Artifact
     from edgekd.report.devices_report import DevicePart, DevicesReport
 
 
@@ -77,7 +82,12 @@ class _Delegate(click.Choice[str]):
     help="Experimental: beside the instructions of an emulated core, the milliseconds it might take.",
 )
 @accelerator_option
-@click.option("--profile", "by_op", is_flag=True, help="Time by op instead: what takes the time, files side by side.")
+@click.option(
+    "--profile",
+    "by_op",
+    is_flag=True,
+    help="By op instead, files side by side: time on this machine, instructions on emulated cores.",
+)
 @shape_option
 @model_options()
 @click.option("--anew", is_flag=True, help="Discard what an earlier, unfinished run of this command measured.")
@@ -115,20 +125,22 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
         raise UsageError("--accelerator runs files on this machine: add --device host. A phone's GPU: --delegate gpu")
     by_op = options.pop("by_op")
     if by_op and accelerators:
-        raise UsageError("--profile is of this machine's CPU: leave --accelerator out")
+        raise UsageError("--profile is of CPUs: leave --accelerator out")
     if by_op:
         from edgekd.cli.bench_profile import check_profile, print_profiles
 
         check_profile(options, addresses, estimates=options["estimate_time"])
         files = files_of(artifacts, options["baseline"], options)
-        print_profiles(photos_of(artifacts, files, {**options, "check": 0, "photos": 1}), options, as_json)
+        targets = photos_of(artifacts, files, {**options, "check": 0, "photos": 1})
+        print_profiles(targets, addresses, options, as_json)
         return
     folder, single = _where(options["out"], addresses)
-    complete = _estimates(addresses) if options.pop("estimate_time") else None
+    estimates = _estimates(addresses) if options.pop("estimate_time") else None
     require_writable(folder if single is None else single.parent)
     files = files_of(artifacts, options["baseline"], options)
     plan, energy = plan_of(options), energy_of(options, addresses)
     targets = photos_of(artifacts, files, options)
+    complete = _on_accelerators(files, accelerators, estimates) if accelerators else estimates
     watcher = ConsoleWatcher()
     with locked(folder):
         try:
@@ -144,13 +156,8 @@ def command(artifacts: tuple[Path, ...], devices: tuple[str, ...], as_json: bool
             with contextlib.suppress(OSError):  # the folder has other files
                 (folder / ".lock").unlink()
                 folder.rmdir()
-    checks: list[AcceleratorCheck] = []
-    if accelerators:
-        from edgekd.cli.accelerators import bench_accelerators
-
-        checks = bench_accelerators(files, targets, accelerators)
     kept_in = None if single or options["out"] is None else folder
-    _finish(outcomes, kept_in, as_json, kept=options["out"] is not None, checks=checks)
+    _finish(outcomes, kept_in, as_json, kept=options["out"] is not None)
 
 
 def _estimates(addresses: tuple[str, ...]) -> Complete:
@@ -161,6 +168,22 @@ def _estimates(addresses: tuple[str, ...]) -> Complete:
     return lambda result, targets, device: (
         add_estimates(result, targets, device) if device.address.startswith("emulated:") else result
     )
+
+
+def _on_accelerators(
+    files: Mapping[str, Artifact | PlainModel], accelerators: Sequence[str], others: Complete | None
+) -> Complete:
+    """Runs the files on accelerators of this machine once it was measured, and adds that to its result."""
+    from dataclasses import replace
+
+    from edgekd.cli.accelerators import bench_accelerators
+
+    def complete(result: BenchResult, targets: Sequence[BenchTarget], device: Device) -> BenchResult:
+        if device.address == "host":
+            return replace(result, accelerators=tuple(bench_accelerators(files, targets, accelerators)))
+        return result if others is None else others(result, targets, device)
+
+    return complete
 
 
 def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | None]:
@@ -178,13 +201,12 @@ def _where(out: Path | None, addresses: tuple[str, ...]) -> tuple[Path, Path | N
     return out.parent / f".{out.stem}.bench", out
 
 
-def _finish(
-    outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: bool, checks: Sequence[AcceleratorCheck]
-) -> None:
+def _finish(outcomes: list[Outcome], folder: Path | None, as_json: bool, kept: bool) -> None:
     """Print the measurements, then raise what failed: a device before a gate."""
     from edgekd.bench.on_device import device_scores
     from edgekd.cli.console import line
     from edgekd.errors import DeviceError, GateFailed
+    from edgekd.report.accelerators import accelerator_warnings
     from edgekd.report.devices_report import join
 
     results = [outcome.result for outcome in outcomes if outcome.result is not None]
@@ -194,6 +216,7 @@ def _finish(
         from edgekd.report.devices_render import render_devices
 
         page = render_devices(report, folder, folder.resolve().name)
+    checks = [check for result in results for check in result.accelerators]
     _show(report, as_json, checks)
     if folder is not None and not as_json:
         line(f"report: {page}")
@@ -204,9 +227,8 @@ def _finish(
     ]
     if different:
         raise GateFailed("\n  ".join(["a device predicts other classes than this machine:", *different]))
-    failed = [check.message for check in checks if not check.passed]
-    if failed:
-        raise GateFailed("\n  ".join(["an accelerator gives other answers than the CPU:", *failed]))
+    if warnings := accelerator_warnings(checks):
+        raise GateFailed("\n  ".join(["an accelerator gives other answers than the CPU:", *warnings]))
 
 
 def _message(outcome: Outcome, kept: bool) -> str:

@@ -13,7 +13,7 @@ from edgekd.cli.model_options import model_options, open_classifier
 
 if TYPE_CHECKING:
     from edgekd.accelerators.half_precision import HalfPrecision
-    from edgekd.accelerators.same_answers import AcceleratorCheck
+    from edgekd.accelerators.records import AcceleratorCheck
     from edgekd.data.dataset import Dataset
     from edgekd.evaluation.gates import ParityGates
     from edgekd.evaluation.rows import CheckRow

@@ -86,7 +86,11 @@ def _show(inspection: Inspection, everything: bool, with_layers: bool) -> None:
 def _origin(inspection: Inspection) -> None:
     """Where it comes from, its labels and, for a microcontroller, its arena."""
     labels = inspection.description.labels
-    names = "no labels in it" if labels is None else f"{len(labels)} labels: {_some_labels(labels, 5)}"
+    names = (
+        "no labels in it"
+        if labels is None
+        else f"{len(labels)} label{'s' if len(labels) != 1 else ''}: {_some_labels(labels, 5)}"
+    )
     maker = "made by edgekd, its seal is intact" if inspection.ours else "not edgekd's"
     _line("file", f"{inspection.network.format}, {inspection.size_bytes:,} bytes, {maker}; {names}")
     if inspection.micro_arena_bytes is not None:

@@ -17,14 +17,29 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# As in a recipe's [teacher].
+_LEAST_SIDE, _MOST_SIDE = 16, 1024
+
+
+class _Side(click.ParamType[int]):
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        is_number = isinstance(value, int) or (value.isascii() and value.isdigit())
+        if is_number and _LEAST_SIDE <= int(value) <= _MOST_SIDE:
+            return int(value)
+        self.fail(
+            f"{value!r} is not a whole number of pixels from {_LEAST_SIDE} to {_MOST_SIDE}, which is both height and "
+            "width: 224", param, ctx,
+        )  # fmt: skip
+
+
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "classes": click.option("--classes", help="Class names in the order of the outputs, or a text file of them."),
     "pixel_range": click.option("--pixel-range", help="What black and white become, where the file does not say: 0,1."),
     "mean": click.option("--mean", help="Mean of each channel after --pixel-range: 0.485,0.456,0.406."),
     "std": click.option("--std", help="Standard deviation of each channel after --pixel-range: 0.229,0.224,0.225."),
-    "input_size": click.option(
-        "--input-size", type=click.IntRange(8, 2048), help="Height and width of a model that takes any size."
-    ),
+    "input_size": click.option("--input-size", type=_Side(), help="Height and width of a model that takes any size."),
     "layout": click.option("--layout", type=click.Choice(["nhwc", "nchw"]), help="Layout, where it could be either."),
     "channels": click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the channels [rgb]."),
     "output": click.option("--output", help="Name of the output with the class scores, where there are several."),

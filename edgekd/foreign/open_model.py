@@ -22,7 +22,7 @@ from edgekd.inspection.network import FLOATS, INTEGERS_8, Value
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime.open import open_runner
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, layout_of, size_of
+from edgekd.teacher.network import NetworkFacts, NotAClassifierError, layout_of, size_of
 from edgekd.teacher.onnx_network import scores_output, single_image_input
 from edgekd.teacher.pixels import pixels_of
 
@@ -66,7 +66,10 @@ def open_model(path: str | os.PathLike[str], options: FileOptions | None = None)
                 f"{', '.join(options.stated)}"
             )
         return Artifact.open(path)
-    return classifier_of(read_foreign(path), options)
+    try:
+        return classifier_of(read_foreign(path), options)
+    except NotAClassifierError as error:
+        raise ModelError(f"{error}. edgekd inspect and edgekd bench take it as it is") from None
 
 
 def classifier_of(file: ForeignFile, options: FileOptions) -> Artifact:
@@ -108,9 +111,9 @@ def classifier_of(file: ForeignFile, options: FileOptions) -> Artifact:
 def _facts(file: ForeignFile, image: Value, output: Value) -> NetworkFacts:
     takes = ("float32", "uint8", "int8", *(("float16",) if file.format == "onnx" else ()))
     if image.dtype not in takes:
-        raise ModelError(f"{file.path} takes {image.dtype}, and not pixels ({', '.join(takes)})")
+        raise NotAClassifierError(f"{file.path} takes {image.dtype}, and not pixels ({', '.join(takes)})")
     if output.dtype not in (*FLOATS, *INTEGERS_8):
-        raise ModelError(f"{file.path} gives {output.dtype}, and not class scores")
+        raise NotAClassifierError(f"{file.path} gives {output.dtype}, and not class scores")
     quantized = image.dtype in INTEGERS_8 and len(image.scales) == 1
     zeros = image.zero_points
     return NetworkFacts(
@@ -150,7 +153,7 @@ def _rows_of_noise(artifact: Artifact, output: Value) -> NDArray[np.float32]:
     shape = output.shape
     sizes = [size for size in (shape or ())[1:] if size != 1]
     if shape is not None and (len(shape) < 2 or len(sizes) > 1):
-        raise ModelError(f"{artifact.path} gives {list(shape)}, and not a row of class scores an image")
+        raise NotAClassifierError(f"{artifact.path} gives {list(shape)}, and not a row of class scores an image")
     count = sizes[0] if sizes and isinstance(sizes[0], int) and sizes[0] > 0 else None
     if shape is not None and not sizes:
         count = 1

@@ -152,7 +152,7 @@ def _subject(
     counts = {op.index: macs(network, op) for op in network.ops}
     return Subject(
         network, description, version, counts, delegated, result.failed, result.ran and result.failed is None,
-        result.guessed,
+        result.guessed, result.chosen, result.shapes,
     )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ class Probe:
 
     ``fused`` counts the ops of the graph that ONNX Runtime made of an .onnx file; ``types`` are inferred dtypes and
     shapes; ``failed`` is the reason why it did not run on zeros. ``parts`` is the number of XNNPACK's parts, ``sizes``
-    the shapes of a .tflite's tensors; ``shapes`` are those that its inputs had, of which free sizes were ``guessed``.
+    the shapes of a .tflite's tensors; ``shapes`` are those that its inputs had, of which free sizes were ``guessed``,
+    or ``chosen`` by the user.
     """
 
     ran: bool = False
@@ -41,6 +42,7 @@ class Probe:
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     guessed: bool = False
+    chosen: bool = False
 
 
 class RefusedError(ArtifactError):
@@ -73,6 +75,7 @@ def probe(
         sizes={key: tuple(shape) for key, shape in result.get("sizes", {}).items()},
         shapes={name: tuple(shape) for name, shape in result.get("shapes", {}).items()},
         guessed=bool(result.get("guessed")),
+        chosen=bool(result.get("chosen")),
     )
 
 

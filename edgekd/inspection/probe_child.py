@@ -58,7 +58,7 @@ def _tflite(path: Path, given: dict[str, Shape], say: Say, threads: int = 1) -> 
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"refused": f"LiteRT refuses it: {one_line(error, 400)}"}
     say({"doing": "running it in LiteRT"})
-    result: dict[str, Any] = {"guessed": open_ended and not given}
+    result: dict[str, Any] = {"guessed": open_ended and not given, "chosen": open_ended and bool(given)}
     try:
         result["shapes"] = run_first(free, given, lambda shapes: _run_tflite(interpreter, shapes, open_ended or given))
     except ShapeError as error:

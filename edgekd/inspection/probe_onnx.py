@@ -39,7 +39,8 @@ def probe_onnx(path: Path, run: bool, given: dict[str, Shape], say: Say) -> dict
         result["fused"] = _counts(optimized)
     say({"doing": "running it in ONNX Runtime"})
     free = {value.name: list(value.shape) for value in session.get_inputs()}
-    result["guessed"] = any(not isinstance(size, int) for shape in free.values() for size in shape[1:]) and not given
+    open_ended = any(not isinstance(size, int) for shape in free.values() for size in shape[1:])
+    result["guessed"], result["chosen"] = open_ended and not given, open_ended and bool(given)
     try:
         result["shapes"] = run_first(free, given, lambda shapes: _run(session, shapes))
     except ShapeError as error:

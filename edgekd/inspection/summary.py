@@ -135,7 +135,7 @@ def _precision(inspection: Inspection) -> str:
 def _runtime(inspection: Inspection) -> str:
     name = _RUNTIMES[inspection.network.format]
     if inspection.subject.failed is not None:
-        return f"{name} does not run it"
+        return f"{name} does not run it" + (" at the sizes given" if inspection.subject.chosen else "")
     text = f"{name} runs it" if inspection.ran else "not run"
     if inspection.ran and inspection.shapes:
         text += (

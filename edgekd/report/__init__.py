@@ -20,6 +20,7 @@ decisions           calibration, and what is rejected as none of these
 tags                each tag's scores and counts, and photos with wrong tags
 search              how the student of a budget was found
 quantization        how the int8 file was converted
+accelerators        the same files on GPU and CPU, in the report over devices
 energy, energy_plot joules of an inference, in the report over devices
 demo_link           which file a page of ``edgekd demo`` runs
 misclassified       thumbnails of the photos that the shipped file misclassifies

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekd import storage
 from edgekd._version import __version__
+from edgekd.report.accelerators import ACCELERATORS_CAPTION, accelerator_cells, accelerator_notes, accelerator_warnings
 from edgekd.report.devices_report import (
     DevicesReport,
     conditions,
@@ -45,16 +46,19 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
         "matrix": matrix_cells(report),
         "legend": _LEGEND,
         "end_to_end_caption": CAPTION,
+        "accelerators_caption": ACCELERATORS_CAPTION,
         "parts": [
             {
                 "address": part.result.device,
                 "what": describe_device(part.result.facts_before),
                 "conditions": "; ".join([conditions(part), *findings(part), *estimate_remarks(part)]),
-                "reasons": ["; ".join(reasons(part))],
+                "reasons": ["; ".join(reasons(part)), *accelerator_warnings(part.result.accelerators)],
                 "cells": device_cells(part),
                 "end_to_end": end_to_end_cells(part.end_to_end),
                 "energy": energy_cells(part.result),
                 "energy_notes": "; ".join(energy_notes(part.result)),
+                "accelerators": accelerator_cells(part.result.accelerators),
+                "accelerator_notes": "; ".join(accelerator_notes(part.result.accelerators)),
             }
             for part in report.parts
         ],
@@ -75,6 +79,8 @@ def render_devices(report: DevicesReport, folder: Path, title: str) -> Path:
         parts += [*(f"> ⚠ {escaped(reason)}" for reason in part["reasons"] if reason), cells_table(part["cells"])]
         parts += [CAPTION, cells_table(part["end_to_end"])] if part["end_to_end"].rows else []
         parts += [escaped(part["energy_notes"]), "" if part["energy"] is None else cells_table(part["energy"])]
+        if part["accelerators"].rows:
+            parts += [ACCELERATORS_CAPTION, cells_table(part["accelerators"]), escaped(part["accelerator_notes"])]
     parts += [
         "## Provenance",
         "\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in values["provenance"]),

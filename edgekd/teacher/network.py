@@ -51,6 +51,10 @@ class NetworkFacts:
         return _fixed_size(self.shape[0])
 
 
+class NotAClassifierError(ModelError):
+    """A file that takes no RGB photos, or gives no class scores."""
+
+
 class Network(Protocol):
     """A loaded file."""
 
@@ -66,7 +70,7 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     """Whether channels come first or last. Raises ModelError where the shape fits no RGB image, or either layout."""
     shape = facts.shape
     if len(shape) != 4:
-        raise ModelError(
+        raise NotAClassifierError(
             f"{facts.where} takes {_format_shape(shape)}; an image classifier takes one RGB image, [N, H, W, 3]"
         )
     if (facts.batch or 1) > LARGEST_BATCH:
@@ -87,7 +91,7 @@ def layout_of(facts: NetworkFacts, settings: InputSettings) -> Layout:
     if len(certain) == 1:
         return certain[0]
     if not possible:
-        raise ModelError(
+        raise NotAClassifierError(
             f"{facts.where} takes {_format_shape(shape)}; an image classifier takes RGB images: 3 channels, "
             "first or last"
         )

@@ -18,7 +18,7 @@ from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.inspection.probe import check_runs
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
-from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
+from edgekd.teacher.network import NetworkFacts, NotAClassifierError, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
 from edgekd.teacher.settings import InputSettings
 from edgekd.text import first_line, one_line
@@ -124,7 +124,7 @@ def single_image_input(network: Graph, where: str) -> Value:
     values = [network.values[key] for key in network.inputs]
     if len(values) != 1 or values[0].shape is None:
         names = ", ".join(f"{value.name} {list(value.shape or ())}" for value in values)
-        raise ModelError(f"{where} must take one image and nothing else; it takes {names}")
+        raise NotAClassifierError(f"{where} must take one image and nothing else; it takes {names}")
     return values[0]
 
 

@@ -22,7 +22,9 @@ from tiny_student import smooth_images
 from edgekd.accelerators import vulkan
 from edgekd.accelerators.half_precision import prove_half_precision
 from edgekd.accelerators.left_ops import OpsLeft, adapter_of, find_left
-from edgekd.accelerators.same_answers import AcceleratorCheck, Flip, _tag_flips, check_accelerators
+from edgekd.accelerators.records import AcceleratorCheck, Flip
+from edgekd.accelerators.same_answers import _tag_flips, check_accelerators
+from edgekd.bench.result import BenchResult
 from edgekd.cli import group
 from edgekd.errors import DeviceError, GateFailed, UsageError
 from edgekd.foreign.open_model import open_model
@@ -134,13 +136,15 @@ def test_the_log_of_litert_is_read() -> None:
 
 
 def test_a_flip_counts_unless_rounding_decides_it() -> None:
-    def check(margin: float) -> AcceleratorCheck:
+    def check(margin: float | None) -> AcceleratorCheck:
         return AcceleratorCheck("a.tflite", "gpu", None, True, None, 4, 0.1, (Flip(2, 0, 1, margin),), 0, None)
 
     assert check(1e-4).passed
     assert "1 of them ties" in check(1e-4).message
     assert not check(0.2).passed
     assert "the clearest is photo 3, where the CPU's score is 0.2 higher" in check(0.2).message
+    assert not check(None).passed
+    assert "photo 3, where the CPU's score is not finite" in check(None).message
 
 
 def test_of_tags_a_photo_flips_where_a_decision_does() -> None:
@@ -148,7 +152,7 @@ def test_of_tags_a_photo_flips_where_a_decision_does() -> None:
     gpu = np.array([[0.4, 0.2], [0.9, 0.29], [np.nan, 0.1]])
     flips = _tag_flips(gpu, cpu, np.array([True, True, False]), np.array([0.5, 0.3]))
     assert [(flip.photo, flip.cpu, flip.accelerator) for flip in flips] == [(0, 0, -1), (1, 1, -1)]
-    assert [round(flip.margin, 6) for flip in flips] == [0.1, 0.01] and all(flip.is_of_tag for flip in flips)
+    assert [round(flip.margin or 0, 6) for flip in flips] == [0.1, 0.01] and all(flip.is_of_tag for flip in flips)
 
 
 def test_what_a_machine_lacks_is_said_with_what_to_install(
@@ -192,19 +196,8 @@ def test_bench_shows_the_accelerators_beside_the_times(
 ) -> None:
     for number, image in enumerate(images[:2]):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
-    common = (
-        "--data",
-        str(tmp_path),
-        "--launches",
-        "1",
-        "--seconds",
-        "0.02",
-        "--photos",
-        "2",
-        "--check",
-        "2",
-        "--json",
-    )
+    timed = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "2")
+    common = ("--data", str(tmp_path), *timed, "--json", "--out", str(tmp_path / "out"))
     words = ("bench", str(exported["float32.tflite"].path), *common, "--accelerator", "cpu,cpu-fp16")
     done = CliRunner().invoke(group, words)
     assert done.exception is None, done.output
@@ -212,7 +205,13 @@ def test_bench_shows_the_accelerators_beside_the_times(
     assert [(check["accelerator"], check["photos"], check["passed"]) for check in checks] == [
         ("cpu", 2, True), ("cpu-fp16", 2, True),
     ]  # fmt: skip
+    kept = BenchResult.load(tmp_path / "out" / "host.json")
+    assert [json.loads(json.dumps(check.to_json())) for check in kept.accelerators] == checks
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("CPU, half precision forced") == 1 and "2 of 2" in page
     pixels = ("--pixel-range=0,255", "--accelerator", "cpu-fp16")
     done = CliRunner().invoke(group, ("bench", str(block[0].path), *common, *pixels))
     assert isinstance(done.exception, GateFailed)
     assert "an accelerator gives other answers than the CPU" in str(done.exception)
+    for name in ("report.html", "report.md"):
+        assert "gives scores that are not finite for 2 of 2 photos" in (tmp_path / "out" / name).read_text()

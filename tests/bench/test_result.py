@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_statistics import constant, result
 
 import edgekd.bench.result as results
+from edgekd.accelerators.left_ops import OpsLeft
+from edgekd.accelerators.records import AcceleratorCheck, Flip
+from edgekd.accelerators.vulkan import Driver
 from edgekd.bench.result import BenchResult, json_schema
 from edgekd.errors import EdgekdError
 
@@ -22,6 +26,18 @@ def test_what_is_saved_is_read_and_holds_to_the_schema(tmp_path: Path) -> None:
     assert BenchResult.load(tmp_path / "a.json") == made
     value = json.loads((tmp_path / "a.json").read_text())
     assert value["schema"] == 4 and set(value) == set(json_schema()["properties"])
+
+
+def test_what_accelerators_showed_is_saved_and_read(tmp_path: Path) -> None:
+    driver, left = Driver("SwiftShader", "software", False), OpsLeft(3, 6, ("L2_POOL_2D: no",))
+    flips = (Flip(2, 0, 1, 0.2), Flip(3, 0, 1, None))
+    checks = (
+        AcceleratorCheck("a", "gpu", driver, False, left, 8, 0.1, flips, 1, None),
+        AcceleratorCheck("a", "cpu-fp16", None, None, None, 8, 0.0, (), 0, 0.5, right=7),
+    )
+    made = replace(result(constant("a", 1.0)), accelerators=checks)
+    made.save(tmp_path / "a.json")
+    assert BenchResult.load(tmp_path / "a.json").accelerators == checks
 
 
 def test_a_result_of_before_was_timed_one_by_one(tmp_path: Path) -> None:

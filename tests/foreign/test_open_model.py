@@ -98,6 +98,12 @@ def test_what_is_not_known_is_asked_for_in_the_commands_words(tmp_path: Path) ->
     assert open_model(path, FileOptions(input_size=16, pixel_range=(0, 1), layout="nchw")).layout == "nchw"
 
 
+def test_what_is_no_classifier_of_photos_is_sent_to_the_commands_that_take_it(tmp_path: Path) -> None:
+    sound = classifier(tmp_path / "sound.onnx", SOFTMAX, image=("n", 16000))
+    with pytest.raises(ModelError, match=r"takes \[\?, 16000\].*\. edgekd inspect and edgekd bench take it as it is"):
+        open_model(sound)
+
+
 def test_our_own_file_says_everything_itself(exported: dict[str, Any]) -> None:
     path = exported["int8.tflite"].path
     assert open_model(path) == Artifact.open(path)

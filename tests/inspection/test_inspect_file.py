@@ -37,6 +37,19 @@ def test_a_batch_counts_and_a_free_size_cannot_be_counted() -> None:
     assert totals(inspected("free_size.tflite"))["macs_not_counted_in"] == ["CONV_2D"]
 
 
+def test_the_size_that_a_hint_names_is_one_that_runs(tmp_path: Path) -> None:
+    channels_first = tmp_path / "nchw.onnx"
+    channels_first.write_bytes(onnx_bytes([("Conv", ["x", "w"], "y")], image=("N", 3, "h", "w")))
+    for path in (channels_first, FOREIGN / "free_size.tflite"):
+        (fix,) = [finding.fix for finding in inspect_file(path).findings if finding.rule == "dynamic-shape"]
+        sizes = tuple(int(size) for size in fix.rpartition(": --shape ")[2].split(","))
+        assert inspect_file(path, shapes={"": sizes}).ran
+    # One that does not run is no mistake of the file.
+    found = inspect_file(channels_first, shapes={"": (1, 3, 1, 1)})
+    assert {finding.rule for finding in found.findings} == {"dynamic-shape", "free-sizes-not-run", "no-metadata"}
+    assert "--shape" not in next(finding.fix for finding in found.findings if finding.rule == "dynamic-shape")
+
+
 def test_bytes_by_layer_are_those_of_the_constants() -> None:
     found = {layer.type: layer for layer in layers(inspected("int8_keras.tflite"))}
     assert found["DEPTHWISE_CONV_2D"].constant_bytes == 9 * 8 + 4 * 8

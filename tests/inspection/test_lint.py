@@ -115,7 +115,12 @@ CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]]
             lambda: subject("float_keras.tflite"),
             lambda: describing("float_keras.tflite", has_metadata=True),
             "no TFLite metadata",
-        )
+        ),
+        (
+            lambda: onnx_subject([("Relu", ["x"], "y")], image=(1, 16000)),
+            lambda: replace(describing("float_keras.tflite", has_metadata=True)),
+            "nothing says what goes in",
+        ),
     ],
     "non-builtin-ops": [
         (lambda: subject("flex.tflite"), lambda: subject("float_keras.tflite"), "FlexAdjustContrastv2"),
@@ -137,7 +142,12 @@ CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]]
             lambda: subject("free_size.tflite", failed="it says so", guessed=True),
             lambda: subject("free_size.tflite", failed="it says so"),
             "none of the usual ones fits",
-        )
+        ),
+        (
+            lambda: subject("free_size.tflite", failed="it says so", chosen=True),
+            lambda: subject("free_size.tflite", chosen=True),
+            "not run at the sizes given",
+        ),
     ],
     "softmax-twice": [
         (lambda: subject("softmax_twice.tflite"), lambda: subject("float_keras.tflite"), "SOFTMAX"),
@@ -162,7 +172,13 @@ CASES: dict[str, list[tuple[Callable[[], Subject], Callable[[], Subject], str]]]
         )
     ],
     "does-not-run": [
-        (lambda: subject("nchw.tflite", failed="it says so"), lambda: subject("nchw.tflite"), "it says so")
+        (lambda: subject("nchw.tflite", failed="it says so"), lambda: subject("nchw.tflite"), "it says so"),
+        # What the user chose is no mistake of the file.
+        (
+            lambda: subject("free_size.tflite", failed="it says so"),
+            lambda: subject("free_size.tflite", failed="it says so", chosen=True),
+            "it says so",
+        ),
     ],
     "non-finite-constants": [
         (

@@ -13,7 +13,8 @@ for another tool's file .npz of the arrays "0", "1" ... [n, *shape], one an inpu
 "threads", "affinity": [CPU, ...] or null, "delegate": "xnnpack"|"none", "warmup_min_iterations", "warmup_max_s",
 "seconds", "min_iterations", "max_iterations", "pace_ms": number or null, "curve": bool, "answers": bool, "sample_ms":
 short inferences are timed several at once, for so long at least; 0 or absent: each alone}; where photos are timed from
-end to end, also "end_to_end", which device_end_to_end.py describes.
+end to end, also "end_to_end", which device_end_to_end.py describes; where ops are counted, "optimized_graph": where
+ONNX Runtime writes the graph that it makes of the file, or "graph_as_it_is": true, for one that it is to leave alone.
 REPLY: what ``measure`` returns. ``answers`` are the argmax of each input (of each output, where there are several; of
 a single number whether it is above a half), ``check_answers`` of each check input,
 ``late_n`` the paced frames that started late, ``curve`` rows of [second, inferences, p50 ns, p90 ns]; ``switched_out``
@@ -268,6 +269,9 @@ def load_onnx(plan: dict[str, Any]) -> Callable[..., Model]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = plan["threads"]
         options.inter_op_num_threads = 1
+        options.optimized_model_filepath = plan.get("optimized_graph", "")
+        if plan.get("graph_as_it_is"):
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(plan["model"], options, providers=["CPUExecutionProvider"])
         ins, outs = session.get_inputs(), session.get_outputs()
         into, name, outputs = ins[0], ins[0].name, [outs[0].name]

@@ -7,7 +7,6 @@ that run in turn is not moved by what else the machine does.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import statistics
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.bench.agents import device_agent
+from edgekd.bench.by_op.cuts import cut_tflite, names_of_ops, non_decreasing
 from edgekd.formats import tflite_file
 
 _WARM_UP = 5
@@ -43,35 +43,17 @@ def _tflite(plan: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for count in range(1, len(graph.ops)):
             part = Path(folder) / "part.tflite"
-            part.write_bytes(cut(model, count))
+            part.write_bytes(cut_tflite(model, count))
             ratio, total = _ratio(_load(plan, str(part))[0], whole, feed, plan["seconds"])
             shares.append(ratio)
             totals.append(total)
     totals = totals or [_median_ns(whole, feed, plan["seconds"])]
-    cumulated = [*_rising([*shares]), 1.0]
+    cumulated = [*non_decreasing(shares), 1.0]
     ops = [
-        {"name": graph.tensors[op.outputs[0]].name, "kind": op.name, "share": max(0.0, end - begin)}
-        for op, begin, end in zip(graph.ops, [0.0, *cumulated[:-1]], cumulated, strict=True)
+        {"name": name, "kind": kind, "share": max(0.0, end - begin)}
+        for (name, kind), begin, end in zip(names_of_ops(graph), [0.0, *cumulated[:-1]], cumulated, strict=True)
     ]
     return {"runtime": whole.runtime, "total_us": statistics.median(totals) / 1000, "ops": ops}
-
-
-def cut(model: Any, count: int) -> bytes:
-    """The .tflite of the first ``count`` ops of the schema's ModelT.
-
-    Its outputs are all values that later ops read, so that no runtime drops an op as one whose result is not used.
-    """
-    shortened = copy.copy(model)
-    graph = copy.copy(model.subgraphs[0])
-    shortened.subgraphs = [graph, *model.subgraphs[1:]]
-    # They name outputs that are not computed any more.
-    shortened.signatureDefs = shortened.metadata = None
-    graph.operators = model.subgraphs[0].operators[:count]
-    later = {int(i) for op in model.subgraphs[0].operators[count:] for i in op.inputs}
-    needed = later | {int(i) for i in model.subgraphs[0].outputs}
-    produced = [int(i) for op in graph.operators for i in op.outputs]
-    graph.outputs = np.array([i for i in produced if i in needed] or produced[-1:], np.int32)
-    return tflite_file.pack(shortened)
 
 
 def _load(plan: dict[str, Any], path: str) -> tuple[device_agent.Model, Any]:
@@ -111,18 +93,6 @@ def _time_ns(model: device_agent.Model, feed: Any) -> int:
     begin = time.perf_counter_ns()
     model.infer(feed)
     return time.perf_counter_ns() - begin
-
-
-def _rising(values: list[float]) -> list[float]:
-    """The nearest values, 0 to 1, that never fall: noise makes some cuts seem faster than shorter ones."""
-    # Pools neighbours that fall (pool adjacent violators).
-    pools: list[list[float]] = []
-    for value in values:
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    return [float(np.clip(np.mean(pool), 0, 1)) for pool in pools for _ in pool]
 
 
 def _onnx(plan: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The ops of a file and what share of its time each takes, measured on this machine."""
+"""The ops of a file and what share of it each takes: time on this machine, measured here, or instructions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from edgekd.errors import DeviceError
 from edgekd.processes import run
 from edgekd.text import last_line
 
+Unit = Literal["us", "instructions"]
 How = Literal["cut at each op's output", "ONNX Runtime's profile"]
 # Of --seconds, what each cut of a .tflite gets: a file has dozens.
 _CUT_SHARE = 0.1
@@ -26,7 +27,7 @@ _OPS_LIMIT = 2000
 
 @dataclass(frozen=True)
 class OpTime:
-    """An op: the ``name`` of its result or node, its ``kind``, and its ``share`` of the file's time, 0 to 1."""
+    """An op: the ``name`` of its result or node, its ``kind``, and its ``share`` of what the file takes, 0 to 1."""
 
     name: str
     kind: str
@@ -35,16 +36,22 @@ class OpTime:
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A file's ops in the order in which they run; ``total_us`` is an inference without any profiling."""
+    """A file's ops in the order in which they run.
+
+    ``total`` is an inference without any profiling, in ``unit``: microseconds of this machine, or instructions of an
+    emulated core.
+    """
 
     name: str
     runtime: str
     how: How
-    total_us: float
+    total: float
     ops: tuple[OpTime, ...]
+    unit: Unit = "us"
+    device: str = "host"
 
     def heaviest(self, count: int = 5) -> tuple[OpTime, ...]:
-        """The ops that take the most time, the heaviest first."""
+        """The ops that take the most, the heaviest first."""
         return tuple(sorted(self.ops, key=lambda op: -op.share)[:count])
 
 

@@ -28,10 +28,10 @@ _CONVOLUTIONS = ("convolution", "dense")
 
 @dataclass(frozen=True)
 class Row:
-    """What ``label`` takes in each file, in microseconds; None where a file has nothing of it."""
+    """What ``label`` takes in each file, in the profiles' unit; None where a file has nothing of it."""
 
     label: str
-    us: tuple[float | None, ...]
+    values: tuple[float | None, ...]
 
 
 def kind_of(op: OpTime) -> str:
@@ -40,12 +40,12 @@ def kind_of(op: OpTime) -> str:
 
 
 def by_kind(profiles: Sequence[FileProfile]) -> list[Row]:
-    """Microseconds of every kind of op in each file, the heaviest kind of any file first."""
+    """What every kind of op takes in each file, the heaviest kind of any file first."""
     return _rows(profiles, [{kind: _sum(p, kind) for kind in map(kind_of, p.ops)} for p in profiles])
 
 
 def by_layer(profiles: Sequence[FileProfile], most: int = 12) -> list[Row]:
-    """Microseconds of the heaviest convolutions and dense layers in each file.
+    """What the heaviest convolutions and dense layers take in each file.
 
     Layers are matched by their order: formats and tools give them other names. Empty where the files have different
     numbers of them, as files of different networks do.
@@ -55,7 +55,7 @@ def by_layer(profiles: Sequence[FileProfile], most: int = 12) -> list[Row]:
         return []
     names = [f"{number + 1}. {_plain(op.name)}" for number, op in enumerate(layers[0])]
     times = [
-        {name: op.share * p.total_us for name, op in zip(names, ops, strict=True)}
+        {name: op.share * p.total for name, op in zip(names, ops, strict=True)}
         for p, ops in zip(profiles, layers, strict=True)
     ]
     return _rows(profiles, times)[:most]
@@ -66,10 +66,10 @@ def _plain(name: str) -> str:
 
 
 def _sum(profile: FileProfile, kind: str) -> float:
-    return sum(op.share * profile.total_us for op in profile.ops if kind_of(op) == kind)
+    return sum(op.share * profile.total for op in profile.ops if kind_of(op) == kind)
 
 
 def _rows(profiles: Sequence[FileProfile], times: list[dict[str, float]]) -> list[Row]:
     labels = dict.fromkeys(label for column in times for label in column)
     rows = [Row(label, tuple(column.get(label) for column in times)) for label in labels]
-    return sorted(rows, key=lambda row: -max(us or 0.0 for us in row.us))
+    return sorted(rows, key=lambda row: -max(value or 0.0 for value in row.values))

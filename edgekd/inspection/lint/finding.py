@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,7 +41,8 @@ class Subject:
     """The input of every rule. ``macs`` and ``delegated`` are by the op's index; ``delegated`` is None for an .onnx.
 
     ``version`` is the schema version of a .tflite, the opset of an .onnx. ``failed`` is the reason why it does not run,
-    with ``guessed`` sizes where it leaves them free; ``ran`` is whether it did. ``external`` are files of its weights.
+    with ``guessed`` sizes where it leaves them free, or with those that the user has ``chosen``; ``ran`` is whether it
+    did, and ``shapes`` are those of its inputs then. ``external`` are files of its weights.
     """
 
     network: Network
@@ -52,6 +53,8 @@ class Subject:
     failed: str | None = None
     ran: bool = False
     guessed: bool = False
+    chosen: bool = False
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     external: tuple[str, ...] = ()
 
     @property

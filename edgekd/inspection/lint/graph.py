@@ -20,6 +20,7 @@ _FLEX = (
     "Ship TensorFlow Lite with its Flex delegate, or convert again without SELECT_TF_OPS and replace the layers that "
     "need it"
 )
+_OTHER_SIZES = "Give other sizes with --shape, or none: edgekd then tries the usual ones"
 _OTHER_RUNTIMES = "Try the file in the runtime that will ship, such as TFLite on Android or a microcontroller"
 _BY_WEIGHT = ("BatchNormalization", "ADD", "MUL", "SUB", "Add", "Mul", "Sub")
 # Share of the MACs; less is not reported.
@@ -55,9 +56,11 @@ def weights_in_another_file(subject: Subject) -> str | None:
 
 
 def free_sizes_not_run(subject: Subject) -> str | None:
-    """Sizes that are free, none of which could be guessed."""
-    if subject.failed is None or not subject.guessed:
+    """Sizes that are free, none of which could be guessed, or those that the user chose do not fit."""
+    if subject.failed is None or not (subject.guessed or subject.chosen):
         return None
+    if subject.chosen:
+        return Message(f"not run at the sizes given ({subject.failed})", fix=_OTHER_SIZES)
     return f"not run, because it leaves sizes free and none of the usual ones fits ({subject.failed})"
 
 
@@ -96,7 +99,11 @@ def schema_version(subject: Subject) -> str | None:
 
 def does_not_run(subject: Subject) -> str | None:
     """A file that loads and then fails."""
-    return None if subject.guessed or any(not op.builtin for op in subject.network.ops) else subject.failed
+    return (
+        None
+        if subject.guessed or subject.chosen or any(not op.builtin for op in subject.network.ops)
+        else subject.failed
+    )
 
 
 def non_finite_constants(subject: Subject) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _RANGES = {
 _STEP_TOLERANCE = 0.5 / 255
 _ZERO_TOLERANCE = 1.0
 _FLAT = 0.1
+_FIX_SIZES = "Fix every size but the batch before converting"
 _NORMALIZED = (-2.3, -1.6, 1.9, 2.9)
 _NOMINAL = {"NominalRange_0_255": (0.0, 255.0), "Normalized_0_1": (0.0, 1.0), "Normalized_1_1": (-1.0, 1.0)}
 # How far the ends of a quantized input may be from those that the metadata says, as a share of its span.
@@ -138,8 +140,19 @@ def dynamic_shape(subject: Subject) -> str | None:
     for value in _inputs(subject):
         free = [size for size in (value.shape or ())[1:] if isinstance(size, str) or size < 0]
         if free or value.shape is None:
-            return f"input {value.name!r} is {list(value.shape) if value.shape else 'of any shape'}"
+            message = f"input {value.name!r} is {list(value.shape) if value.shape else 'of any shape'}"
+            option = _shape_option(subject, value)
+            return Message(message, fix=option and f"{_FIX_SIZES}; to inspect or time it at one size: {option}")
     return None
+
+
+def _shape_option(subject: Subject, value: Value) -> str | None:
+    """--shape with the sizes that this input was run at; None where it was not."""
+    tried = subject.shapes.get(value.name)
+    if not tried or subject.failed is not None:
+        return None
+    name = f"{value.name}=" if len(subject.network.inputs) > 1 else ""
+    return f"--shape {shlex.quote(name + ','.join(map(str, tried)))}"
 
 
 def free_batch(subject: Subject) -> str | None:

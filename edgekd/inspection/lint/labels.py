@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from edgekd.inspection.ending import ending_of
-from edgekd.inspection.lint.finding import Subject
+from edgekd.inspection.lint.finding import Message, Subject
+
+_SAY_INPUTS = "State in the file, or in a text beside it, what each input and output means"
 
 
 def classes(subject: Subject) -> int | None:
@@ -65,4 +67,7 @@ def no_metadata(subject: Subject) -> str | None:
     """A file without metadata."""
     if subject.description.has_metadata:
         return None
-    return f"no {'TFLite metadata' if subject.is_tflite else 'metadata_props'}: the range of its input is not stated"
+    missing = f"no {'TFLite metadata' if subject.is_tflite else 'metadata_props'}"
+    if subject.network.image() is None:
+        return Message(f"{missing}: nothing says what goes in and what comes out", fix=_SAY_INPUTS)
+    return f"{missing}: the range of its input is not stated"

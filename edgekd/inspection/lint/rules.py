@@ -27,7 +27,7 @@ RULES = (
     Rule("nchw-input", "warning", inputs.nchw_input,
          "Convert from a channels-last model: TFLite's kernels and readers expect [N, H, W, C]"),
     Rule("dynamic-shape", "warning", inputs.dynamic_shape,
-         "Fix every size but the batch before converting; to inspect or time it at one size: --shape 1,224,224,3"),
+         "Fix every size but the batch before converting"),
     Rule("free-batch", "note", inputs.free_batch,
          "Convert with batch 1 if the app never needs more: delegates then plan once"),
     Rule("fixed-batch", "warning", inputs.fixed_batch,
