@@ -3,13 +3,9 @@ import { decide } from '../../edgekd/js/decision.mjs';
 import { decode } from '../../edgekd/js/decode.mjs';
 import { toInput } from '../../edgekd/js/preprocess.mjs';
 import { readRecord } from '../../edgekd/js/record.mjs';
+import { sha256 } from '../../edgekd/js/sha256.mjs';
 
 const UNSUPPORTED = /^unsupported: /;
-
-async function sha256(bytes) {
-  const digest = await crypto.subtle.digest('SHA-256', bytes);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
 
 function largestDifference(found, wanted) {
   if (found.length !== wanted.length) return 255;
@@ -23,7 +19,7 @@ async function one(vector, manifest, read, platform) {
   const probabilities = (await read(vector.probabilities.file)).slice();
   row.answer = decide(manifest.decision, new Float32Array(probabilities.buffer), manifest.labels);
   const bytes = await read(vector.photo.file);
-  if ((await sha256(bytes)) !== vector.photo.sha256) throw new Error(`${vector.photo.file} is damaged`);
+  if (sha256(bytes) !== vector.photo.sha256) throw new Error(`${vector.photo.file} is damaged`);
   let image;
   try {
     image = await decode(bytes, platform);
@@ -32,9 +28,9 @@ async function one(vector, manifest, read, platform) {
     return { ...row, unsupported: error.message.replace(UNSUPPORTED, '') };
   }
   const { width, height, sha256: wanted } = vector.pixels;
-  row.pixels = image.width === width && image.height === height && (await sha256(image.data)) === wanted;
+  row.pixels = image.width === width && image.height === height && sha256(image.data) === wanted;
   const tensor = toInput(image, manifest.preprocessing);
-  row.input = (await sha256(tensor)) === vector.input.sha256;
+  row.input = sha256(tensor) === vector.input.sha256;
   row.difference = row.input ? 0 : largestDifference(tensor, await read(vector.input.file));
   return { ...row, tensor };
 }
