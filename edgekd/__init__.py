@@ -45,11 +45,12 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     devices/      host, ssh, adb, emulated: a file a transport, their facts, their setup
     bench/        the plan, agents on a device, results, statistics, validity, energy
     core_time/    estimated milliseconds of an emulated core
-    report/       renders a run, a sweep, or many devices     recipe/      what decides a run
+    report/       renders a run, a sweep, or many devices     demo/        a file as a web page that runs it
+    recipe/       what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
-    js/           preprocess in JavaScript, for browsers and Node
-    ../android_demo/      the app; two of its files port preprocess and artifact
+    js/           preprocess and decision in JavaScript, for browsers and Node
+    ../android_demo/      the app; two of its files port preprocess, artifact and decision
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
 quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``

@@ -90,6 +90,11 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
         return stream.read()
 
 
+def cache_folder() -> Path:
+    """Where lies what is compiled or fetched once for this user: plugins, the arm64 root, runtimes of browsers."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgekd"
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:

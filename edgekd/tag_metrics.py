@@ -1,7 +1,7 @@
 """How good predictions of tags are, any number of them a photo, and how sure one can be of it.
 
 Everywhere ``targets`` [N, C] are 1 where a photo has a tag and 0 where it does not. A tag that no photo has can't be
-judged: it is None or NaN in what is said by tag, and is left out of means over tags.
+judged: it is None or NaN in scores by tag, and is left out of means over tags.
 
 An interval of one tag is a score interval; an interval of a mean over tags puts these together with the correlations
 of the tags, which a seeded bootstrap over photos gives (G. Zou, A. Donner, Statistics in Medicine 27 (2008)). So tags
@@ -238,19 +238,19 @@ def _resamples(count: int) -> Iterator[Floats]:
 
 def _mean_interval(intervals: list[Interval | None], draws: Floats) -> Interval:
     """The interval of the mean of tags' values, from each one's and how ``draws`` [B, C] of them vary together."""
-    known = [interval for interval in intervals if interval is not None]
-    if not known:
+    defined = [interval for interval in intervals if interval is not None]
+    if not defined:
         raise UsageError(_NOTHING_TO_JUDGE)
     shares = _correlations(draws[:, [interval is not None for interval in intervals]])
-    value = float(np.mean([interval.value for interval in known]))
-    below = np.array([interval.value - interval.low for interval in known])
-    above = np.array([interval.high - interval.value for interval in known])
-    low, high = (float(np.sqrt(max(side @ shares @ side, 0.0))) / len(known) for side in (below, above))
+    value = float(np.mean([interval.value for interval in defined]))
+    below = np.array([interval.value - interval.low for interval in defined])
+    above = np.array([interval.high - interval.value for interval in defined])
+    low, high = (float(np.sqrt(max(side @ shares @ side, 0.0))) / len(defined) for side in (below, above))
     return Interval(value, max(value - low, 0.0), min(value + high, 1.0))
 
 
 def _correlations(draws: Floats) -> Floats:
-    """Correlations [K, K] of columns; of one that does not vary none is known, and 0 is taken."""
+    """Correlations [K, K] of columns; of one that does not vary none is defined, and 0 is taken."""
     # A tag that a resample has no photos of says nothing there.
     centred = np.nan_to_num(draws - np.nanmean(draws, axis=0))
     covariance = centred.T @ centred
@@ -274,9 +274,9 @@ def _mean(values: Floats) -> float:
 
 def means_over_tags(values: Floats) -> Floats:
     """Means over tags [B]; NaN where there is none at all."""
-    known = ~np.isnan(values)
+    defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1))
+        return np.asarray(np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1))
 
 
 def paired_arrays(targets: Targets, probabilities: Probabilities) -> tuple[NDArray[np.bool_], Floats]:

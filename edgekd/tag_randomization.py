@@ -2,6 +2,7 @@
 
 If two models are equally good, which of them gave which answers for a photo is arbitrary. So the answers of photos are
 swapped at random, and the gain is compared with those that this gives. Where one label decides, this is McNemar's test.
+For average precision, an answer is the photo's rank among the model's own.
 
 Source: R. A. Fisher, The Design of Experiments (1935); for average precision, M. Smucker, J. Allan, B. Carterette, CIKM
 (2007).
@@ -50,7 +51,10 @@ def change_p(
     """
     truth, first = paired_arrays(targets, reference)
     _, second = paired_arrays(targets, other)
-    if metric != "mean_average_precision":
+    if metric == "mean_average_precision":
+        # Of the order alone: mixed with another model's, larger probabilities would come first for their scale.
+        first, second = _ranks(first), _ranks(second)
+    else:
         theirs = thresholds if other_thresholds is None else other_thresholds
         first, second = (decide_tags(*each).astype(np.float64) for each in ((first, thresholds), (second, theirs)))
     score = _ranked_scores if metric == "mean_average_precision" else _f1_scores
@@ -68,6 +72,13 @@ def change_p(
     return ChangeP(below, as_far)
 
 
+def _ranks(scores: Floats) -> Floats:
+    """The rank of each photo [N, C] within its column, equal ones with their mean."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(scores, axis=0), np.float64)
+
+
 def _swaps(differ: Flags) -> Iterator[Flags]:
     """Which photos are swapped [B, N], of those that ``differ`` [N]."""
     places = np.flatnonzero(differ)
@@ -83,11 +94,11 @@ def _swaps(differ: Flags) -> Iterator[Flags]:
 
 def _f1_scores(truth: Flags, tags: Floats, others: Floats, swapped: Flags) -> Floats:
     """Macro F1 [B] of tags, with the others' where photos are ``swapped`` [B, N]."""
-    own = (~swapped).astype(np.float64)
-    hits = own @ (truth & (tags > 0)) + swapped @ (truth & (others > 0)).astype(np.float64)
-    given = own @ tags + swapped @ others
+    unswapped = (~swapped).astype(np.float64)
+    hits = unswapped @ (truth & (tags > 0)) + swapped @ (truth & (others > 0)).astype(np.float64)
+    predicted = unswapped @ tags + swapped @ others
     have = truth.sum(axis=0)
-    return means_over_tags(np.where(have > 0, 2 * hits / np.maximum(have + given, 1.0), np.nan))
+    return means_over_tags(np.where(have > 0, 2 * hits / np.maximum(have + predicted, 1.0), np.nan))
 
 
 def _ranked_scores(truth: Flags, scores: Floats, others: Floats, swapped: Flags) -> Floats:

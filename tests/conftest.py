@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -125,6 +126,20 @@ def decided(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
         for kind, rule in rules.items()
         for name, one in exported.items()
     }
+
+
+@pytest.fixture(scope="session")
+def web_runtimes() -> None:
+    """What `edgekd demo --fetch` brings, out of the npm packages of tests/js, in the user's cache."""
+    from edgekd.demo.runtimes import RUNTIMES, has_runtime, store_runtime
+
+    for runtime in RUNTIMES.values():
+        package = Path(__file__).parent / "js" / "node_modules" / runtime.package
+        described = package / "package.json"
+        if not described.is_file() or json.loads(described.read_text())["version"] != runtime.version:
+            pytest.skip(f"needs {runtime.package} {runtime.version}: npm install --prefix tests/js")
+        if not has_runtime(runtime):
+            store_runtime(runtime, {file.path: (package / file.path).read_bytes() for file in runtime.files.values()})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 from onnx import helper
+from tag_files import swap_softmax
 
 from edgekd.export import onnx_pack, tflite_pack
 from edgekd.export.record import Record
@@ -22,7 +23,7 @@ def with_decision(artifact: Artifact, path: Path, decision: Decision) -> Artifac
     name = path.name.removesuffix(path.suffix)
     record = _record(artifact, content, decision)
     if artifact.format == "tflite":
-        changed = _sigmoid_tflite(content, name) if decision.task == "multi-label" else content
+        changed = swap_softmax(content) if decision.task == "multi-label" else content
         path.write_bytes(tflite_pack.pack(changed, record, name=name))
     else:
         model = onnx.load_from_string(content)
@@ -42,20 +43,6 @@ def _record(artifact: Artifact, content: bytes, decision: Decision) -> Record:
         artifact.labels, artifact.preprocessing, artifact.precision, value["range_in_graph"], value["provenance"],
         artifact.layout, decision=decision,
     )  # fmt: skip
-
-
-def _sigmoid_tflite(content: bytes, name: str) -> bytes:
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = tflite_file.parse(content, name)
-    for code in model.operatorCodes:
-        if code.builtinCode == schema.BuiltinOperator.SOFTMAX:
-            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.LOGISTIC
-    for op in model.subgraphs[0].operators:
-        if model.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.LOGISTIC:
-            # Both have an int8 output of 1/256 a step from -128.
-            op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.NONE, None
-    return tflite_file.pack(model)
 
 
 def _put_sigmoid(model: onnx.ModelProto) -> None:

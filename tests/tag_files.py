@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from edgekd.export.record import Record
-from edgekd.export.tflite_pack import pack
 from edgekd.formats import tflite_file
-from edgekd.formats.artifact import Artifact
-from edgekd.formats.decision import Decision
 
 
 def swap_softmax(content: bytes) -> bytes:
@@ -24,19 +18,3 @@ def swap_softmax(content: bytes) -> bytes:
                 if op.opcodeIndex == place:
                     op.builtinOptions, op.builtinOptionsType = None, 0
     return tflite_file.pack(model)
-
-
-def with_sigmoids(artifact: Artifact, path: Path, thresholds: tuple[float, ...]) -> Artifact:
-    """A packed .tflite of single labels as one of tags."""
-    model = tflite_file.parse(swap_softmax(artifact.content()), artifact.path.name)
-    facts = dict(artifact.provenance)
-    record = Record(
-        artifact.labels, artifact.preprocessing, artifact.precision, facts.pop("range_in_graph"), facts,
-        decision=Decision("multi-label", thresholds),
-    )  # fmt: skip
-    # A second record would make the file another tool's.
-    for entry in model.metadata:
-        model.buffers[entry.buffer].data = None
-    model.metadata = []
-    path.write_bytes(pack(tflite_file.pack(model), record, name=path.name))
-    return Artifact.open(path)

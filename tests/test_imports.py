@@ -43,6 +43,7 @@ LAYERS = (
     ("bench",),
     ("core_time",),
     ("report",),
+    ("demo",),
     ("recipe",),
     ("pipeline", "doctor"),
     ("cli", "__main__"),

@@ -6,10 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from edgekd import metrics, scoring
 from edgekd.tag_metrics import agreement_of_tags, mean_average_precision, paired_tag_gain, tag_value
-from edgekd.tag_randomization import change_p
+from edgekd.tag_randomization import ChangeP, change_p
 
 
 def test_labels_are_judged_as_ever() -> None:
@@ -68,7 +69,8 @@ def test_the_test_counts_every_way_to_swap_few_photos(metric: str) -> None:
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1], [0, 0]], np.int8)
     # One decimal, so that there are ties.
     first, second = np.round(0.4 * truth + 0.5 * rng.random((7, 2)), 1), np.round(rng.random((7, 2)), 1)
-    gains = swapped_gains(metric, truth, first, second)
+    mixed = (first, second) if metric == "macro_f1" else (rankdata(first, axis=0), rankdata(second, axis=0))
+    gains = swapped_gains(metric, truth, *mixed)
     found = change_p(metric, truth, first, second)  # type: ignore[arg-type]
     assert found.loss == pytest.approx(np.mean(np.array(gains) <= gains[0] + 1e-12))
     assert found.either == pytest.approx(np.mean(np.abs(gains) >= abs(gains[0]) - 1e-12))
@@ -90,6 +92,9 @@ def test_the_test_of_many_photos_draws_some_ways(metric: str) -> None:
     found, reverse = (change_p(metric, truth, *pair) for pair in ((good, bad), (bad, good)))  # type: ignore[arg-type]
     assert found.loss < 0.005 and found.either < 0.005
     assert reverse.loss == 1.0
+    # What is no difference of order is none, whatever the scale of the probabilities.
+    if metric == "mean_average_precision":
+        assert change_p(metric, truth, good, good * 0.01) == ChangeP(1.0, 1.0)  # type: ignore[arg-type]
     # Two that differ by chance alone.
     noisy = [np.clip(good + rng.normal(scale=0.02, size=good.shape), 0, 1) for _ in range(2)]
     assert change_p(metric, truth, *noisy).either > 0.05  # type: ignore[arg-type]

@@ -100,7 +100,7 @@ def _mediapipe(path: Path, images: Any) -> Any:
         Image.fromarray(image).save(folder / f"{number}.png")
     paths = "\n".join(str(folder / f"{number}.png") for number in range(len(images)))
     said = json.loads(_client("EDGEKD_MEDIAPIPE_PYTHON", "mediapipe_client.py", path, text=paths))
-    return [[answer["scores"][name] for name in sorted(answer["scores"])] for answer in said["answers"]]
+    return [[answer["scores"][name] for name in sorted(answer["scores"])] for answer in said["answers"][0]]
 
 
 def _litert_js_answers(path: Path, images: Any) -> Any:

@@ -22,7 +22,9 @@ SHARE = 2.0**-6
 class Flip:
     """A photo that an accelerator answers otherwise: classes by number; ``margin`` is the CPU's score between them.
 
-    It is None where the CPU's own scores are not finite.
+    Of a file of tags it is the tag that differs most clearly, as the answer of the one that gives it and -1 as that of
+    the other; ``margin`` is the distance of the CPU's score from the tag's threshold. It is None where the CPU's own
+    scores are not finite.
     """
 
     __pydantic_config__ = _STRICT
@@ -31,6 +33,11 @@ class Flip:
     cpu: int
     accelerator: int
     margin: float | None
+
+    @property
+    def is_of_tag(self) -> bool:
+        """Whether only one of the two gives a tag."""
+        return -1 in (self.cpu, self.accelerator)
 
     @property
     def tied(self) -> bool:
@@ -96,10 +103,12 @@ class AcceleratorCheck:
         clear = max(self.flips, key=lambda flip: float("inf") if flip.margin is None else flip.margin)
         ties = sum(flip.tied for flip in self.flips)
         tied = f" ({ties} of them ties that rounding decides)" if ties else ""
+        score = "CPU's score is not finite" if clear.margin is None else f"CPU's score is {clear.margin:.3g} higher"
+        if clear.is_of_tag and clear.margin is not None:
+            score = f"CPU's score of a tag is {clear.margin:.3g} from its threshold"
         return (
             f"{where} answers {len(self.flips)} of {self.photos} photos otherwise than the CPU{tied}; the clearest is "
-            f"photo {clear.photo + 1}, where the CPU's score is "
-            + ("not finite" if clear.margin is None else f"{clear.margin:.3g} higher")
+            f"photo {clear.photo + 1}, where the {score}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from edgekd.foreign.plain import PlainModel
 from edgekd.formats.artifact import Artifact
 from edgekd.inspection.network import INTEGERS_8, Network
 from edgekd.runtime.runner import batches, check_images, read_scores, to_probabilities
+from edgekd.tag_metrics import decide_tags
 
 
 def check_accelerators(
@@ -94,14 +95,12 @@ def _compare(
     difference = max(_difference(one, two) for one, two in pairs)
     # A file of a fixed batch is filled up with its last photo.
     ours, theirs = (_scores(model, network, one)[:photos_n] for one in (run, cpu))
-    finite = np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1)
-    answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
+    finite = np.asarray(np.isfinite(ours).all(axis=1) | ~np.isfinite(theirs).all(axis=1))
     is_plain = isinstance(model, PlainModel)
-    differs = (answers != expected) & finite & (not is_plain)
-    flips = tuple(
-        Flip(int(row), int(expected[row]), int(answers[row]), _margin(theirs[row], expected[row], answers[row]))
-        for row in np.flatnonzero(differs)
-    )
+    if not isinstance(model, PlainModel) and model.decision.task == "multi-label":
+        flips = _tag_flips(ours, theirs, finite, np.array(model.decision.thresholds))
+    else:
+        flips = () if is_plain else _class_flips(ours, theirs, finite)
     return AcceleratorCheck(
         file=model.path.name,
         accelerator=run.accelerator,
@@ -113,9 +112,35 @@ def _compare(
         flips=flips,
         not_finite=int((~finite).sum()),
         latency_ms=float(np.median(run.latency_ms)) if run.latency_ms and not _is_emulated(run) else None,
-        right=None if labels is None else int((answers == np.asarray(labels)[: len(answers)]).sum()),
+        right=None if labels is None else int((ours.argmax(axis=1) == np.asarray(labels)[: len(ours)]).sum()),
         share=max(_share(one, two) for one, two in pairs) if is_plain else None,
     )
+
+
+def _class_flips(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], compared: NDArray[np.bool_]
+) -> tuple[Flip, ...]:
+    answers, expected = ours.argmax(axis=1), theirs.argmax(axis=1)
+    return tuple(
+        Flip(int(row), int(expected[row]), int(answers[row]), _margin(theirs[row], expected[row], answers[row]))
+        for row in np.flatnonzero((answers != expected) & compared)
+    )
+
+
+def _tag_flips(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], compared: NDArray[np.bool_], thresholds: NDArray[np.float64]
+) -> tuple[Flip, ...]:
+    """Photos of which a tag is decided otherwise, by scores [N, C]."""
+    differs = (decide_tags(ours, thresholds) != decide_tags(theirs, thresholds)) & compared[:, np.newaxis]
+    distances = np.where(differs, np.abs(theirs - thresholds), -1.0)
+    flips = []
+    for row in np.flatnonzero(differs.any(axis=1)):
+        tag = int(distances[row].argmax())
+        is_given = bool(decide_tags(theirs[row, tag], thresholds[tag]))
+        margin = float(distances[row, tag])
+        pair = (tag, -1) if is_given else (-1, tag)
+        flips.append(Flip(int(row), *pair, margin if np.isfinite(margin) else None))
+    return tuple(flips)
 
 
 def _is_emulated(run: AcceleratorRun) -> bool:

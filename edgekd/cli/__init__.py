@@ -17,6 +17,7 @@ export_command              a .keras file to .tflite and .onnx: export_job is th
 check_command, predict_command, inspect_command
                             an exported file: scored, run on photos, looked into
 golden_command              vectors that a port is tested against
+demo_command                a file as a web page
 bench_command, compare_command, devices_command
                             measurements: bench_inputs says what is measured, bench_profile times ops
 report_command              reports, rendered again

@@ -26,6 +26,7 @@ COMMANDS = (
     ("predict", "predict", "Classify photos with a .tflite or .onnx of any tool."),
     ("inspect", "inspect", "Say what any .tflite or .onnx is, which layers are heaviest, and what is wrong with it."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
+    ("demo", "demo", "Write one HTML file that runs a .tflite or .onnx in a browser, without a network or a server."),
     (
         "bench",
         "bench",

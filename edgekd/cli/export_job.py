@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgekd.preprocess import Preprocessing
     from edgekd.quantize.ptq import Conversion
     from edgekd.quantize.settings import QuantizeSection
-    from edgekd.task import Task
 
 # Chooses the training photos that calibrate.
 _SEED = 0
@@ -131,7 +130,7 @@ class ExportJob:
             formats=tuple(dict.fromkeys(("tflite", *self.formats))), calibration=photos,
             validation=self._validation(preprocessing) if self._compares_ranges else None, output=self.output,
             quantize=chosen, options=self.options, provenance={"calibration_seed": str(_SEED)},
-            skipped=skipped, task=self._task, decisions=decisions,
+            skipped=skipped, decisions=decisions, task=self.dataset.task, none_label=self.dataset.none_class,
         )  # fmt: skip
 
     def _decide(
@@ -148,7 +147,7 @@ class ExportJob:
         from edgekd.quantize.per_tensor import convert_by_section
         from edgekd.quantize.ptq import Conversion
 
-        float_model, dataset = load_float_model(self.model, self._task), self.dataset
+        float_model, dataset = load_float_model(self.model, self.dataset.task), self.dataset
         if options.reject and float_model.task == "multi-label":
             raise UsageError("--reject is for one class a photo: of tags, none is an answer below its threshold")
         if self.int8 and not isinstance(chosen, Conversion):
@@ -168,11 +167,6 @@ class ExportJob:
             calibration=lambda: photos, say=lambda text: line(text, to=PROGRESS),
         )  # fmt: skip
         return chosen, {name: one for name, (one, _) in fitted.items()}
-
-    @property
-    def _task(self) -> Task | None:
-        """That of photos with tags; otherwise the model's end decides, and the photos must fit it."""
-        return "multi-label" if self.dataset.task == "multi-label" else None
 
     @property
     def _compares_ranges(self) -> bool:
@@ -210,7 +204,7 @@ class ExportJob:
                 checkpoint.unlink(missing_ok=True)
 
         return climb_ladder(
-            load_float_model(self.model, self._task), photos, valid, METRICS[self.dataset.task][0], max_drop,
+            load_float_model(self.model, self.dataset.task), photos, valid, METRICS[self.dataset.task][0], max_drop,
             min_agreement=least_agreement(self.min_agreement),
             output=self.output, any_cpu=needs_onnx(self.formats), train_qat=qat if self.section.per_channel else None,
             per_channel=self.section.per_channel,

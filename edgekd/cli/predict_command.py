@@ -65,9 +65,10 @@ def _describe(prediction: Prediction) -> str:
     """``wet 93.1%, littered 61.0%``; without any, what came nearest."""
     from edgekd.task import NONE_LABEL
 
-    if prediction.answer.is_none:
+    if prediction.answer.is_none and prediction.label != NONE_LABEL:
         return f"{NONE_LABEL} (most probable: {prediction.label} {prediction.probability:.1%})"
-    return ", ".join(f"{label} {prediction.probabilities[label]:.1%}" for label in prediction.answer.labels)
+    labels = prediction.answer.labels or (NONE_LABEL,)
+    return ", ".join(f"{label} {prediction.probabilities[label]:.1%}" for label in labels)
 
 
 def _to_json(prediction: Prediction) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from edgekd.bench.prepared import PreparedInputs
 from edgekd.core_time.cores import Core
 from edgekd.devices import insncount
 from edgekd.devices.emulated import EmulatedDevice
+from edgekd.storage import cache_folder
 from edgekd.text import last_line
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def record(device: EmulatedDevice, core: Core, target: BenchTarget, sampling: Sa
 
     Raises: DeviceError if the plugin cannot be compiled or the file does not run.
     """
-    plugin = insncount.compile_plugin(insncount.cache_folder(), device.qemu, device.address, SOURCE)
+    plugin = insncount.compile_plugin(cache_folder(), device.qemu, device.address, SOURCE)
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch, device.workspace() as folder:
         control = write_control(Path(scratch) / "trace", core, sampling)
         first = target.inputs.first() if isinstance(target.inputs, PreparedInputs) else target.inputs[:1]

@@ -115,13 +115,13 @@ def _read_photos(
     reason = describe_tags(header, rows, columns, classes)
     if reason is not None:
         otherwise = (
-            "give each photo one label, in a column called label"
+            "Otherwise give each photo one label, in a column called label"
             if columns.label is None
-            else f"if names of classes hold {SEPARATOR}, list the names of all classes (classes in [data])"
+            else f"If names of classes hold {SEPARATOR}, list the names of all classes (classes in [data])"
         )
         raise DataError(
             f'{path} seems to have several labels a photo: {reason}. To read them as tags, set task = "multi-label" '
-            f'in [data] (load_dataset(..., task="multi-label") in Python); {otherwise}'
+            f'in [data] (load_dataset(..., task="multi-label") in Python). {otherwise}'
         )
     if columns.label is None:
         raise without_label(header, str(path))

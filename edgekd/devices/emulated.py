@@ -28,6 +28,7 @@ from edgekd.devices.host import HostDevice
 from edgekd.devices.protocol import Completed, Device
 from edgekd.errors import DeviceError, DeviceNotFound, DeviceTimeout, UsageError
 from edgekd.progress import Progress
+from edgekd.storage import cache_folder
 from edgekd.temporary import shared_folder
 from edgekd.text import last_line
 
@@ -61,7 +62,7 @@ def open_device(address: str) -> Device:
             f"{address}: {root} is not an arm64 root of this edgekd. Make it with: edgekd devices setup {address}",
             address=address,
         )
-    plugin = insncount.plugin_file(insncount.cache_folder(), qemu)
+    plugin = insncount.plugin_file(cache_folder(), qemu)
     if not plugin.is_file():
         raise DeviceNotFound(
             f"{address}: the plugin that counts instructions was not compiled for {qemu}. "
@@ -89,7 +90,7 @@ def setup(address: str, progress: Progress | None = None) -> str:
     cpu = _cpu(address)
     qemu = insncount.find_qemu(address)
     # First what is quick to fail.
-    plugin = insncount.compile_plugin(insncount.cache_folder(), qemu, address)
+    plugin = insncount.compile_plugin(cache_folder(), qemu, address)
     root = root_folder()
     if not is_current(root):
         make_root(root, cpu.board, progress)
@@ -100,7 +101,7 @@ def setup(address: str, progress: Progress | None = None) -> str:
 def root_folder() -> Path:
     """Where the arm64 root is: $EDGEKD_ARM_ROOT, else in the user's cache."""
     root = os.environ.get("EDGEKD_ARM_ROOT")
-    return Path(root).absolute() if root else insncount.cache_folder() / "arm-root"
+    return Path(root).absolute() if root else cache_folder() / "arm-root"
 
 
 class EmulatedDevice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import re
 import shutil
@@ -49,11 +48,6 @@ def find_compiler(address: str) -> str:
         f"({', '.join(COMPILERS)}). On Debian: apt-get install gcc libc6-dev",
         address=address,
     )
-
-
-def cache_folder() -> Path:
-    """Where this user's plugins and the arm64 root lie."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edgekd"
 
 
 def plugin_file(folder: Path, qemu: Path, source: Path = SOURCE) -> Path:

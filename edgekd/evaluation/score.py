@@ -46,6 +46,7 @@ def score(
     label_advice: str = EXPORT_AGAIN,
     progress: Progress | None = None,
     metric: Metric | None = None,
+    thresholds: tuple[float, ...] | None = None,
 ) -> CheckRow:
     """Evaluate an exported file on the labelled photos of a split, and compare it with a ``reference``.
 
@@ -65,6 +66,7 @@ def score(
         progress: Called with the number of photos that are done, and of all.
         metric: What the loss against the ``reference`` is measured by, where photos have tags; by default mean average
             precision.
+        thresholds: Least probability of each of the dataset's tags, instead of those in the files.
 
     Returns:
         The row: accuracy with 95 % intervals, predictions, confusion and the outcome of each gate. Where photos have
@@ -89,7 +91,7 @@ def score(
         artifact=artifact.path.name,
         parameters=parameter_count if parameters is None and isinstance(parameter_count, int) else parameters,
         size_bytes=artifact.size_bytes,
-        **judged(truth, answers, dataset, thresholds_of(artifact, dataset)),
+        **score_answers(truth, answers, dataset, thresholds or thresholds_of(artifact, dataset)),
         agreement=None,
         agreement_with=None,
         largest_difference=None,
@@ -101,7 +103,7 @@ def score(
         expected = probabilities(reference, dataset, samples, threads)
         twin = Twin(
             truth, answers, expected, tuple(sample.id for sample in samples), metric or METRICS[dataset.task][0],
-            thresholds_of(artifact, dataset), thresholds_of(reference, dataset),
+            thresholds or thresholds_of(artifact, dataset), thresholds or thresholds_of(reference, dataset),
         )  # fmt: skip
         result = replace(
             result,
@@ -117,15 +119,15 @@ def score(
     return replace(result, gates=tuple(gate_results))
 
 
-def judged(
+def score_answers(
     truth: Truth, answers: NDArray[np.floating], dataset: Dataset, thresholds: tuple[float, ...]
 ) -> dict[str, Any]:
     """What a `CheckRow` says of probabilities [N, C] of photos: predictions, scores and counts, by the data's task."""
     if dataset.task == "multi-label":
-        given = decide_tags(answers, thresholds)
+        tags_of_photos = decide_tags(answers, thresholds)
         tags = score_tags(truth, answers, thresholds, dataset.classes)
         nothing = dict.fromkeys(("accuracy", "balanced_accuracy"))
-        return {"predictions": numbers_of(given), **nothing, "confusion": (), "tags": tags}
+        return {"predictions": numbers_of(tags_of_photos), **nothing, "confusion": (), "tags": tags}
     predictions = answers.argmax(axis=1)
     counts = confusion(truth, predictions, len(dataset.classes))
     return {
@@ -169,8 +171,8 @@ def thresholds_of(artifact: Artifact, dataset: Dataset) -> tuple[float, ...]:
     if dataset.task == "single-label":
         return ()
     # Another tool's file says nothing of thresholds.
-    known = artifact.decision.thresholds or (0.5,) * len(artifact.labels)
-    return tuple(known[place] for place in class_order(artifact, dataset.classes))
+    least = artifact.decision.thresholds or (0.5,) * len(artifact.labels)
+    return tuple(least[place] for place in class_order(artifact, dataset.classes))
 
 
 def _open(artifact: Artifact | str | PathLike[str]) -> Artifact:

@@ -59,18 +59,18 @@ class TagOrder:
 def check_tag_order(truth: NDArray[np.integer], probabilities: Probabilities) -> TagOrder | None:
     """Compare tags and probabilities [N, C]; None if there is too little to judge by."""
     has_tag = truth > 0
-    judged = np.flatnonzero(has_tag.any(axis=0) & ~has_tag.all(axis=0))
-    if len(truth) < FEWEST_PHOTOS or not len(judged):
+    usable = np.flatnonzero(has_tag.any(axis=0) & ~has_tag.all(axis=0))
+    if len(truth) < FEWEST_PHOTOS or not len(usable):
         return None
     scores = np.asarray(probabilities, np.float64)
     values, shares = average_precision(truth, scores), has_tag.mean(axis=0)
-    score, chance = float(values[judged].mean()), float(shares[judged].mean())
-    by_chance = tuple(int(tag) for tag in judged if _is_chance(values[tag], shares[tag], int(has_tag[:, tag].sum())))
+    score, chance = float(values[usable].mean()), float(shares[usable].mean())
+    by_chance = tuple(int(tag) for tag in usable if _is_chance(values[tag], shares[tag], int(has_tag[:, tag].sum())))
     permutation = _best_permutation(has_tag, scores)
-    better = float(average_precision(truth, _as_meant(scores, permutation))[judged].mean())
+    better = float(average_precision(truth, _as_meant(scores, permutation))[usable].mean())
     if better > max(score, chance) and (permutation != np.arange(len(permutation))).any():
         meant = _permuted_across_halves(has_tag, scores)
-        halves = float(average_precision(truth, meant)[judged].mean())
+        halves = float(average_precision(truth, meant)[usable].mean())
         if halves > score and change_p("mean_average_precision", truth, scores, meant).either < SIGNIFICANCE:
             return TagOrder(score, chance, by_chance, tuple(int(tag) for tag in permutation), better)
     return TagOrder(score, chance, by_chance)

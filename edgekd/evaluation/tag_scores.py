@@ -99,15 +99,15 @@ def score_tags(
     truth: NDArray[np.integer], probabilities: NDArray[np.floating], thresholds: Sequence[float], tags: Sequence[str]
 ) -> TagScores:
     """Score probabilities [N, C] of the ``tags`` against what photos have [N, C]. Raises UsageError."""
-    given = decide_tags(probabilities, tuple(thresholds))
+    decisions = decide_tags(probabilities, tuple(thresholds))
     columns = zip(
-        tags, thresholds, f1_by_tag(truth, given), average_precision(truth, probabilities).tolist(),
-        tag_counts(truth, given).tolist(), strict=True,
+        tags, thresholds, f1_by_tag(truth, decisions), average_precision(truth, probabilities).tolist(),
+        tag_counts(truth, decisions).tolist(), strict=True,
     )  # fmt: skip
     return TagScores(
         mean_average_precision(truth, probabilities),
-        macro_f1(truth, given),
-        exact_match(truth, given),
+        macro_f1(truth, decisions),
+        exact_match(truth, decisions),
         tuple(
             TagScore(str(tag), float(threshold), f1, None if np.isnan(precision) else precision, *counts)
             for tag, threshold, f1, precision, counts in columns
@@ -142,6 +142,6 @@ def answers_in(row: Mapping[str, Any], metric: str, classes: int) -> Answers:
 
 def _flags(numbers: Sequence[Sequence[int]], classes: int) -> Truth:
     flags = np.zeros((len(numbers), classes), np.int64)
-    for row, given in zip(flags, numbers, strict=True):
-        row[list(given)] = 1
+    for row, tags in zip(flags, numbers, strict=True):
+        row[list(tags)] = 1
     return flags

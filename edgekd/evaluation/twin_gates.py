@@ -110,9 +110,9 @@ def _tag_agreement_gate(result: CheckRow, bar: float | None, twin: Twin) -> Gate
     agreement = result.agreement
     assert agreement is not None
     same = same_tags(twin.probabilities, twin.expected, OUTPUT_STEP, twin.thresholds, twin.expected_thresholds)
-    given = decide_tags(twin.expected, twin.expected_thresholds)
+    twin_tags = decide_tags(twin.expected, twin.expected_thresholds)
     # Most tags are absent from most photos: a file that gives none agrees on these.
-    either = given | decide_tags(twin.probabilities, twin.thresholds)
+    either = twin_tags | decide_tags(twin.probabilities, twin.thresholds)
     shared, of_given = int((either & same).sum()), int(either.sum())
     f1 = f1_of_share(wilson(shared, of_given)) if of_given else Interval(1.0, 1.0, 1.0)
     equal = agreement.n - agreement.differing

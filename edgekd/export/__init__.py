@@ -7,6 +7,7 @@
 - ``record``: the record in every file
 - ``tflite_pack``, ``tflite_batch``, ``tflite_metadata``, ``tflite_slim``: .tflite
 - ``onnx_float``, ``onnx_int8``, ``emit``, ``onnx_pack``: .onnx and .ort
-- ``c_array``, ``micro_example``, ``micro_ops``: C for microcontrollers; ``edgekd_preprocess.h``: preprocessing in C
+- ``c_array``, ``c_decision``, ``micro_example``, ``micro_ops``: C for microcontrollers; ``edgekd_preprocess.h``:
+  preprocessing in C
 - ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android``: assets of an Android project
 """

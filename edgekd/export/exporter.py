@@ -58,6 +58,7 @@ def export(
     skipped: list[str] | None = None,
     decisions: Mapping[str, FileDecision] | None = None,
     task: Task | None = None,
+    none_label: str | None = None,
 ) -> list[Artifact]:
     """Write ``<stem>.<precision>.<format>`` and its sidecar for every requested precision and format.
 
@@ -84,6 +85,7 @@ def export(
         decisions: What ``decisions.fit`` fitted for the files of each precision; "float32" also for Core ML.
         task: "single-label", or "multi-label" for tags, of which each gets a sigmoid; by default a model that ends in
             two or more sigmoids is of tags.
+        none_label: The one of ``labels`` that photos of none of the others have, where there is one; the files say so.
 
     Returns:
         The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
@@ -115,6 +117,7 @@ def export(
         job = Job(
             float_model, temporary, stem, labels, preprocessing, dict(provenance or {}),
             _weights_hash(float_model), options or ExportOptions(), formats, skipped, decisions or {},
+            none_label,
         )  # fmt: skip
         expected = compute_expected(float_model.model, images)
         files = make_float32(job, expected) if "float32" in precisions else []

@@ -44,6 +44,7 @@ class Job:
     formats: tuple[str, ...]
     skipped: list[str] | None
     decisions: Mapping[str, FileDecision] = field(default_factory=dict)
+    none_label: str | None = None
 
     @property
     def wants_onnx(self) -> bool:
@@ -82,7 +83,7 @@ class Job:
     def decision(self) -> Decision | None:
         """How an answer follows from the files' probabilities; None for the most probable class."""
         if self.float_model.task == "single-label":
-            return None
+            return None if self.none_label is None else Decision(none_label=self.none_label)
         return Decision("multi-label", (_THRESHOLD,) * len(self.labels))
 
     def write(self, precision: str, kind: str, content: bytes) -> Artifact:

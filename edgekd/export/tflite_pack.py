@@ -10,7 +10,7 @@ from edgekd.errors import ExportError, UnsupportedOpError
 from edgekd.export.options import Batch
 from edgekd.export.record import Record
 from edgekd.export.tflite_batch import set_batch
-from edgekd.export.tflite_metadata import BUFFER_NAME, append_labels, standard_metadata
+from edgekd.export.tflite_metadata import BUFFER_NAME, append_files, standard_metadata
 from edgekd.export.tflite_slim import slim
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import TFLITE_RECORD, seal
@@ -40,7 +40,7 @@ def pack(content: bytes, record: Record, *, name: str, batch: Batch = 1) -> byte
     _add_metadata(model, TFLITE_RECORD, record.to_json().encode())
     standard = standard_metadata(record, name=name, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
     _add_metadata(model, BUFFER_NAME, standard)
-    return seal(append_labels(slim(tflite_file.pack(model), name), record.labels), name)
+    return seal(append_files(slim(tflite_file.pack(model), name), record), name)
 
 
 def _check_builtin(model: Any, name: str) -> None:

@@ -105,9 +105,9 @@ def describe_rule(decision: Decision) -> str:
     if decision.task == "multi-label":
         low, high = min(decision.thresholds), max(decision.thresholds)
         return f"each given from {low:.4g}" if low == high else f"each given from its own {low:.4g} to {high:.4g}"
-    rules = [] if decision.reject_below is None else [f"none of them below {decision.reject_below:.4g}"]
-    if decision.none_label is not None:
-        rules.append(f'"{decision.none_label}" is none of the others')
+    rules = [] if decision.none_label is None else [f'"{decision.none_label}" stands for none']
+    if decision.reject_below is not None:
+        rules.append(f"none is the answer below {decision.reject_below:.4g}")
     return ", ".join(rules)
 
 

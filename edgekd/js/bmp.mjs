@@ -1,4 +1,5 @@
 // The two kinds of BMP that are about: 24 bits, and 8 bits with a palette, both uncompressed.
+import { requireSize } from './preprocess.mjs';
 
 export function decodeBmp(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -6,6 +7,7 @@ export function decodeBmp(bytes) {
   const [width, signed, bits] = [view.getInt32(18, true), view.getInt32(22, true), view.getUint16(28, true)];
   if (view.getUint32(30, true) !== 0 || (bits !== 8 && bits !== 24)) throw new Error(`unsupported: BMP of ${bits} bits`);
   const height = Math.abs(signed);
+  requireSize(width, height);
   const stride = Math.ceil((width * bits) / 32) * 4;
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, o = 0; y < height; y++) {

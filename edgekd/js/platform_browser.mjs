@@ -1,5 +1,6 @@
 // A browser's side: its own decoders, asked not to convert colours or to premultiply.
 import { exifBlock } from './containers.mjs';
+import { requireSize } from './preprocess.mjs';
 
 const TYPES = { jpeg: 'image/jpeg', webp: 'image/webp', gif: 'image/gif' };
 const AS_STORED = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -13,18 +14,24 @@ async function inflate(bytes) {
 async function byCanvas(bytes, type) {
   const bitmap = await createImageBitmap(new Blob([bytes], { type }), AS_STORED);
   const { width, height } = bitmap;
+  requireSize(width, height);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   return { width, height, model: 'rgba', data: new Uint8Array(context.getImageData(0, 0, width, height).data.buffer) };
 }
 
-/** RGBA by ImageDecoder, which keeps what is under the alpha; null for YCbCr, which it would enlarge unsmoothed. */
+/**
+ * RGBA by ImageDecoder, which keeps what is under the alpha; null for YCbCr, which it would enlarge unsmoothed, and where
+ * the browser has none or gives it to secure pages alone.
+ */
 async function byImageDecoder(bytes, type) {
+  if (!globalThis.ImageDecoder) return null;
   const { image } = await new ImageDecoder({ data: bytes, type, colorSpaceConversion: 'none' }).decode();
   try {
     if (/^I4..$/.test(image.format)) return null;
     if (!/^(BGR|RGB)[AX]$/.test(image.format)) throw new Error(`unsupported: pixels given as ${image.format}`);
     const { width, height } = image.visibleRect;
+    requireSize(width, height);
     const data = new Uint8Array(4 * width * height);
     await image.copyTo(data, { format: 'RGBA' });
     return { width, height, model: 'rgba', data };

@@ -1,5 +1,6 @@
 // PNG by hand: a canvas keeps 8 bits and premultiplies, so it can't give these pixels. Steps 2 a to 2 c.
 import { pngChunks } from './containers.mjs';
+import { requireSize } from './preprocess.mjs';
 
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const WHOLE = [[0, 0, 1, 1]];
@@ -64,6 +65,7 @@ export async function decodePng(bytes, inflate) {
   const head = find('IHDR');
   const view = new DataView(head.buffer, head.byteOffset);
   const [width, height, bits, colour] = [view.getUint32(0), view.getUint32(4), head[8], head[9]];
+  requireSize(width, height);
   const channels = CHANNELS[colour];
   const parts = chunks.filter((chunk) => chunk.name === 'IDAT').map((chunk) => chunk.data);
   const raw = await inflate(new Uint8Array(await new Blob(parts).arrayBuffer()));

@@ -4,6 +4,11 @@
 /** The version of the specification: that of a model's record must be the same. */
 export const SPECIFICATION_VERSION = 1;
 
+/** Step 1: larger photos are refused. */
+export function requireSize(width, height) {
+  if (width * height > 100_000_000) throw new Error(`${width} x ${height} are more than 100,000,000 pixels`);
+}
+
 /** Step 2 d: pixels of 4 channels, the last of them alpha, over white. */
 export function overWhite({ width, height, data }) {
   const out = new Uint8Array(width * height * 3);

@@ -16,6 +16,7 @@ teacher_int8        the teacher in int8, to compare the student with
 label_gates         whether labels are in the order of the outputs
 shipped             which of the two students ships
 validation_answers  what a model answers for the validation photos, as a run records it
+tag_thresholds      thresholds of tags for the models that are only compared with
 student_training    what the student's training with and without the teacher share
 qat_training        quantization-aware training on a run's soft targets, or without a run
 label_list          soft targets of any list of photos

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.evaluation.rows import CheckRow
-from edgekd.evaluation.score import judged
+from edgekd.evaluation.score import score_answers
 from edgekd.models.rebuild import PhotosAt
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.tag_thresholds import comparable_thresholds
 from edgekd.pipeline.teacher_training import describe_score
 from edgekd.pipeline.trained_members import train_members, with_trained_files
 from edgekd.pipeline.validation_answers import answers_of, record_of
@@ -131,9 +132,10 @@ def fixed_teacher_row(context: RunContext) -> CheckRow:
     samples = dataset.split("test")
     logits = logits_over(open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64))) if dataset.task == "multi-label" else logits
+    thresholds = comparable_thresholds(context, "teacher/summary.json") or (0.5,) * len(dataset.classes)
     return CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],
-        **judged(dataset.truth("test"), probabilities, dataset, (0.5,) * len(dataset.classes)),
+        **score_answers(dataset.truth("test"), probabilities, dataset, thresholds),
         agreement=None, agreement_with=None, largest_difference=None, gates=(),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from edgekd.data.images import images_of, some_of
 from edgekd.data.views_live import open_views
 from edgekd.pipeline.context import RunContext
 from edgekd.recipe import Recipe
+from edgekd.task import METRICS, metric_name
 from edgekd.teacher.cross_validation import SMALL_VALIDATION, train_cross_validated
 from edgekd.teacher.self_training import SelfTrainingRecord, self_train
 from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, train_stages
@@ -101,10 +102,11 @@ def describe_score(score: Mapping[str, Any], stages: Sequence[StageRecord] = ())
     """The teacher's score in a sentence, and that of its head alone where more of it was trained."""
     if score["value"] is None:
         return "teacher: there are no validation photos to judge it by"
-    metric = "" if score["metric"] == "accuracy" else f" {score['metric'].replace('_', ' ')}"
+    metric = "" if score["metric"] == "accuracy" else f" {metric_name(score['metric'])}"
+    judged_on = "on" if score["metric"] in METRICS["multi-label"] else "of"
     text = (
-        f"teacher: {score['value']:.1%}{metric} ({score['low']:.0%}\N{EN DASH}{score['high']:.0%}) of {score['n']:,} "
-        "validation photos"
+        f"teacher: {score['value']:.1%}{metric} ({score['low']:.0%}\N{EN DASH}{score['high']:.0%}) {judged_on} "
+        f"{score['n']:,} validation photos"
     )
     return "; ".join([text, *_describe_stages(stages)])
 

@@ -14,10 +14,9 @@ from edgekd.data.views import ViewPolicy
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import terms_of, why_not_tags
 from edgekd.evaluation.gates import ParityGates
-from edgekd.export.options import ExportOptions
 from edgekd.models.efficientnet_lite import LITE0, VARIANTS
 from edgekd.quantize.settings import QuantizeSection
-from edgekd.recipe.decide_section import DecideSection
+from edgekd.recipe.file_sections import DecideSection, ExportSection
 from edgekd.recipe.student_sections import DistillSection, StudentSection
 from edgekd.section import Section
 from edgekd.storage import digest, write_text
@@ -70,32 +69,6 @@ class DataSection(Section):
     """How photos are divided into train, val and test."""
     views: ViewPolicy = ViewPolicy()
     """How photos are augmented."""
-
-
-class ExportSection(ExportOptions):
-    """The files to write."""
-
-    LATER: ClassVar[tuple[str, ...]] = ("teacher_int8",)
-
-    batch: Literal["dynamic", 1] | None = Field(None, examples=[1])
-    """Images per inference: 1 or "dynamic". Unset, a .tflite takes 1 and an .onnx any number.
-
-    A run measures one image at a time.
-    """
-    formats: tuple[Literal["tflite", "onnx", "ort", "c", "coreml"], ...] = ("tflite", "onnx")
-    """Formats: "tflite", "onnx", "ort" (ONNX Runtime's own), "c" (the int8 .tflite as C source), "coreml" (needs
-    edgekd[coreml]).
-    """
-    output: Literal["float32", "uint8"] = "float32"
-    """Type of the int8 files' output probabilities. "uint8" suits hardware that runs integers only."""
-    calibration: int = Field(200, ge=8)
-    """Training views from which calibration takes the ranges of int8 activations."""
-    teacher_int8: bool = True
-    """Also convert a Keras teacher to int8, as the row that the student is compared with like for like.
-
-    It is converted after its training, with at most 64 of the same calibration photos and the best ranges. That takes
-    some ten to forty seconds, and its share of the timing; a sweep does it once.
-    """
 
 
 class Recipe(Section):
@@ -155,13 +128,18 @@ class Recipe(Section):
     @property
     def calibrates(self) -> bool:
         """Whether a temperature is fitted for each file."""
-        auto = self.data.task == "multi-label" or self.rejects
+        auto = self._fits_tags or self.rejects
         return auto if self.decide.calibrate == "auto" else self.decide.calibrate
 
     @property
     def decides(self) -> bool:
         """Whether files hold more than the most probable class as their answer."""
-        return self.data.task == "multi-label" or self.data.none is not None or self.calibrates or self.rejects
+        has_none = self.data.none is not None and self.data.task == "single-label"
+        return self._fits_tags or has_none or self.calibrates or self.rejects
+
+    @property
+    def _fits_tags(self) -> bool:
+        return self.data.task == "multi-label" and self.distill.labels == "all"
 
     @model_validator(mode="before")
     @classmethod

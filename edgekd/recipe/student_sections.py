@@ -97,7 +97,10 @@ class DistillSection(Section):
     LATER: ClassVar[tuple[str, ...]] = ("labels", "confidence", "labelled_share", "store_features_mb", "ships")
 
     objective: Annotated[Objective, BeforeValidator(_named)] = Hinton()
-    """The distillation loss and its settings, chosen by name; without a name it is "hinton"."""
+    """The distillation loss and its settings, chosen by name; without a name it is "hinton".
+
+    Where photos have tags: "hinton", "labels", or a "weighted" sum of these and of objectives on features.
+    """
     schedule: StudentSchedule = StudentSchedule()
     """How long and how fast the students are trained, with and without the teacher."""
     labels: Literal["all", "none"] = "all"

@@ -22,6 +22,7 @@ search              how the student of a budget was found
 quantization        how the int8 file was converted
 accelerators        the same files on GPU and CPU, in the report over devices
 energy, energy_plot joules of an inference, in the report over devices
+demo_link           which file a page of ``edgekd demo`` runs
 misclassified       thumbnails of the photos that the shipped file misclassifies
 """
 

@@ -41,8 +41,8 @@ class RejectionPoint:
     """A threshold, and the shares of photos below it: of the classes' own, and of foreign ones where there are any."""
 
     threshold: float
-    own: Interval
-    foreign: Interval | None
+    classes_rejected: Interval
+    foreign_rejected: Interval | None
 
 
 @dataclass(frozen=True)
@@ -113,21 +113,21 @@ def calibration_rows(decisions: tuple[FileDecisions, ...]) -> tuple[tuple[str, .
     """The calibration of every file that has one, as cells of text under ``HEADER``."""
     return tuple(
         (
-            one.precision, f"{known.temperature:.3g}", fmt.score(known.error_before), fmt.score(known.error_after),
-            fmt.significant(known.log_loss_before.value), fmt.significant(known.log_loss_after.value),
+            one.precision, f"{fit.temperature:.3g}", fmt.score(fit.error_before), fmt.score(fit.error_after),
+            fmt.significant(fit.log_loss_before.value), fmt.significant(fit.log_loss_after.value),
         )
         for one in decisions
-        if (known := one.calibration) is not None
+        if (fit := one.calibration) is not None
     )  # fmt: skip
 
 
 def calibration_caption(decisions: tuple[FileDecisions, ...]) -> str:
     """What the numbers of the calibration are; empty where there are none."""
-    known = next((one.calibration for one in decisions if one.calibration is not None), None)
-    if known is None:
+    fit = next((one.calibration for one in decisions if one.calibration is not None), None)
+    if fit is None:
         return ""
     return (
-        f"On {known.photos:,} {known.split} photos. Calibration error: how far probabilities are from the share that "
+        f"On {fit.photos:,} {fit.split} photos. Calibration error: how far probabilities are from the share that "
         "comes true, on average over bins of equally many photos; log loss in nats. Both are better where lower."
     )
 
@@ -139,16 +139,16 @@ def decision_sentences(decisions: tuple[FileDecisions, ...]) -> tuple[str, ...]:
 
 def rejection_plot(decisions: tuple[FileDecisions, ...]) -> Figure | None:
     """The shares of own and of foreign photos that each threshold of the first file rejects, the chosen one marked."""
-    shown = next((one for one in decisions if one.rejection is not None and len(one.rejection.points) > 1), None)
-    if shown is None or shown.rejection is None:
+    file = next((one for one in decisions if one.rejection is not None and len(one.rejection.points) > 1), None)
+    if file is None or file.rejection is None:
         return None
-    curve = shown.rejection
+    curve = file.rejection
     figure, axes = plot_axes()
     thresholds = [point.threshold for point in curve.points]
-    _draw(axes, thresholds, [point.own for point in curve.points], style.WRONG, "photos of the classes")
-    foreign = [point.foreign for point in curve.points if point.foreign is not None]
+    _draw(axes, thresholds, [point.classes_rejected for point in curve.points], style.WRONG, "photos of the classes")
+    foreign = [point.foreign_rejected for point in curve.points if point.foreign_rejected is not None]
     if len(foreign) == len(thresholds):
-        _draw(axes, thresholds, foreign, style.row_style(_ROWS.get(shown.precision, ""), 0)[0], "photos of none")
+        _draw(axes, thresholds, foreign, style.row_style(_ROWS.get(file.precision, ""), 0)[0], "photos of none")
     if curve.threshold is not None:
         axes.axvline(curve.threshold, color=style.MUTED, linewidth=1.2, dashes=(4, 3), zorder=1)
         axes.annotate(
@@ -158,7 +158,7 @@ def rejection_plot(decisions: tuple[FileDecisions, ...]) -> Figure | None:
     axes.grid(axis="y")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("least probability of an answer")
-    axes.set_ylabel(f"rejected {curve.split} photos, {shown.precision}")
+    axes.set_ylabel(f"rejected {curve.split} photos, {file.precision}")
     percent_axis(axes)
     axes.legend(loc="best", frameon=False, fontsize=9)
     return figure

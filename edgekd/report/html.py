@@ -29,10 +29,14 @@ _HERE = Path(__file__).parent
 _NUMBERS_CHARS = 40
 
 
-def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified) -> str:
-    """The whole page. Every text is escaped except the plots' SVG, which is drawn here."""
+def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified, demo: str | None = None) -> str:
+    """The whole page. Every text is escaped except the plots' SVG, which is drawn here.
+
+    ``demo`` is the page beside it that runs the model, if there is one.
+    """
     values = {
         "report": report,
+        "demo": demo,
         "tiles": tiles(report),
         "photos": [_photo(thumbnail.jpeg, thumbnail.photo) for thumbnail in misclassified.thumbnails],
         "misclassified_note": misclassified.note,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edgekd import storage
 from edgekd.report.collect import collect
-from edgekd.report.model import Headline
+from edgekd.report.demo_link import DEMO, demo_model
+from edgekd.report.model import Headline, Report
 
 
 def render(run_dir: str | os.PathLike[str]) -> Headline:
@@ -44,5 +45,11 @@ def render(run_dir: str | os.PathLike[str]) -> Headline:
         (run_dir / "plots" / stale).unlink()
     storage.write_json(run_dir / "report.json", report.to_json())
     storage.write_text(run_dir / "report.md", markdown(report, plots, misclassified))
-    storage.write_text(run_dir / "report.html", html(report, plots, misclassified))
+    storage.write_text(run_dir / "report.html", html(report, plots, misclassified, _demo_of(report, run_dir)))
     return report.headline
+
+
+def _demo_of(report: Report, run_dir: Path) -> str | None:
+    """The run's page of ``edgekd demo``, where it runs one of the files that the report is about."""
+    model = demo_model(run_dir / DEMO)
+    return DEMO if model is not None and model in {row.sha256 for row in report.rows} else None

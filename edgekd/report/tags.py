@@ -45,16 +45,16 @@ def wrong_tags(check: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Miscla
     names = check["classes"]
     trio = zip(check["ids"], check["labels"], row["predictions"], strict=True)
     return tuple(
-        MisclassifiedPhoto(str(id_), _names(true, names) or NO_TAG, _difference(true, given, names))
-        for id_, true, given in trio
-        if set(true) != set(given)
+        MisclassifiedPhoto(str(id_), _names(true, names) or NO_TAG, _difference(true, predicted, names))
+        for id_, true, predicted in trio
+        if set(true) != set(predicted)
     )
 
 
-def _difference(true: Sequence[int], given: Sequence[int], names: Sequence[str]) -> str:
+def _difference(true: Sequence[int], predicted: Sequence[int], names: Sequence[str]) -> str:
     parts = (
-        ("missing", [number for number in true if number not in given]),
-        ("extra", [number for number in given if number not in true]),
+        ("missing", [number for number in true if number not in predicted]),
+        ("extra", [number for number in predicted if number not in true]),
     )
     return "; ".join(f"{word} {_names(numbers, names)}" for word, numbers in parts if numbers)
 
@@ -96,13 +96,13 @@ def wrong_tags_sentence(table: TagTable, wrong: int, count: int) -> str:
 
 def tag_bars(table: TagTable | None) -> Figure | None:
     """F1 of every tag as a bar with its 95 % interval; of many tags those with the lowest."""
-    known = [] if table is None else [
+    all_bars = [] if table is None else [
         _Bar(one.tag, one.f1, one.true_positives + one.false_negatives) for one in table.tags if one.f1 is not None
     ]  # fmt: skip
-    if table is None or not known:
+    if table is None or not all_bars:
         return None
-    lowest = sorted(known, key=lambda bar: bar.f1.value)[:_BARS_MAX]
-    bars = [bar for bar in known if bar in lowest]
+    lowest = sorted(all_bars, key=lambda bar: bar.f1.value)[:_BARS_MAX]
+    bars = [bar for bar in all_bars if bar in lowest]
     figure, axes = plot_axes((5.6, 1.1 + 0.34 * max(len(bars), 2)))
     colour = style.row_style(table.row, 0)[0]
     places = range(len(bars))
@@ -118,7 +118,7 @@ def tag_bars(table: TagTable | None) -> Figure | None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    rest = "" if len(bars) == len(known) else f" (the {len(bars)} tags with the lowest of {len(known)})"
+    rest = "" if len(bars) == len(all_bars) else f" (the {len(bars)} tags with the lowest of {len(all_bars)})"
     axes.set_xlabel(f"F1 of {table.title}; test photos in brackets{rest}")
     return figure
 

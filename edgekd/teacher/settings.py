@@ -187,8 +187,8 @@ class TeacherSection(InputSettings):
     """Schedule of that training."""
     self_train: Literal["auto", "off"] = "off"
     """With "auto", the teacher's head is also fitted to the teacher's own answers for photos without labels, where it
-    gives an answer at least 70 %, and kept if it does better on the validation photos; with fewer than 100 of these, by
-    three-fold cross-validation over training and validation photos.
+    gives an answer (of tags, every one) at least 70 %, and kept if it does better on the validation photos; with fewer
+    than 100 of these, by three-fold cross-validation over training and validation photos.
 
     The network is run once over the photos of data.unlabelled, 5,000 at most.
     """

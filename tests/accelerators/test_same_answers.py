@@ -23,7 +23,7 @@ from edgekd.accelerators import vulkan
 from edgekd.accelerators.half_precision import prove_half_precision
 from edgekd.accelerators.left_ops import OpsLeft, adapter_of, find_left
 from edgekd.accelerators.records import AcceleratorCheck, Flip
-from edgekd.accelerators.same_answers import check_accelerators
+from edgekd.accelerators.same_answers import _tag_flips, check_accelerators
 from edgekd.bench.result import BenchResult
 from edgekd.cli import group
 from edgekd.errors import DeviceError, GateFailed, UsageError
@@ -145,6 +145,14 @@ def test_a_flip_counts_unless_rounding_decides_it() -> None:
     assert "the clearest is photo 3, where the CPU's score is 0.2 higher" in check(0.2).message
     assert not check(None).passed
     assert "photo 3, where the CPU's score is not finite" in check(None).message
+
+
+def test_of_tags_a_photo_flips_where_a_decision_does() -> None:
+    cpu = np.array([[0.6, 0.2], [0.9, 0.31], [0.1, 0.1]])
+    gpu = np.array([[0.4, 0.2], [0.9, 0.29], [np.nan, 0.1]])
+    flips = _tag_flips(gpu, cpu, np.array([True, True, False]), np.array([0.5, 0.3]))
+    assert [(flip.photo, flip.cpu, flip.accelerator) for flip in flips] == [(0, 0, -1), (1, 1, -1)]
+    assert [round(flip.margin or 0, 6) for flip in flips] == [0.1, 0.01] and all(flip.is_of_tag for flip in flips)
 
 
 def test_what_a_machine_lacks_is_said_with_what_to_install(

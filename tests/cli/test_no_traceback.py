@@ -41,6 +41,7 @@ LINES = (
     "golden {x} --out {out}",
     "golden {good} --check {x}",
     "golden {good} --out {out} --photos {x}",
+    "demo {x} --out {out}",
     "bench {x} --data {photos}",
     "bench {good} {x} --data {photos}",
     "bench {good} --data {x}",

@@ -19,9 +19,10 @@ from edgekd.evaluation.score import score
 from edgekd.evaluation.tag_order import check_tag_order
 from edgekd.evaluation.tag_scores import answers_in, truth_in
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.runtime import open_runner
 from edgekd.storage import sha256_file
-from tests.tag_files import with_sigmoids
+from tests.decided_files import with_decision
 
 CLASSES = ("Straße", "crossing", "kerb & gutter")
 THRESHOLDS = {"Straße": 0.4, "crossing": 0.5, "kerb & gutter": 0.6}
@@ -32,10 +33,10 @@ def files(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
     """The tiny student as files of tags, in float and in int8."""
     folder = tmp_path_factory.mktemp("tags")
     return {
-        name: with_sigmoids(
+        name: with_decision(
             exported[f"{name}.tflite"],
             folder / f"tags.{name}.tflite",
-            tuple(THRESHOLDS[label] for label in exported[f"{name}.tflite"].labels),
+            Decision("multi-label", tuple(THRESHOLDS[label] for label in exported[f"{name}.tflite"].labels)),
         )
         for name in ("float32", "int8")
     }
@@ -80,6 +81,15 @@ def test_a_file_of_tags_is_scored_by_its_own_thresholds(files: dict[str, Artifac
     assert [(gate.name, gate.passed) for gate in row.gates] == [
         ("tags.float32.tflite: labels fit the predictions", True)
     ]
+
+
+def test_other_thresholds_take_the_place_of_the_files(files: dict[str, Artifact], dataset: Dataset) -> None:
+    own = score(files["float32"], dataset)
+    row = score(files["float32"], dataset, reference=files["float32"], thresholds=(0.0, 0.5, 1.0))
+    assert row.tags is not None and row.tags.thresholds == (0.0, 0.5, 1.0)
+    assert row.score("mean_average_precision") == own.score("mean_average_precision")
+    assert row.tags.by_tag[0].true_negatives == 0 and row.tags.by_tag[2].true_positives == 0
+    assert row.agreement is not None and row.agreement.value == 1.0
 
 
 def test_a_row_of_tags_is_read_back_from_json(files: dict[str, Artifact], dataset: Dataset) -> None:

@@ -4,15 +4,19 @@ import io
 import re
 import struct
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from decided_files import with_decision
 
 import edgekd
 from edgekd.errors import UnsupportedOpError
 from edgekd.export.record import Record
 from edgekd.export.tflite_pack import pack
 from edgekd.formats import tflite_file
+from edgekd.formats.decision import Decision, least_float32
 
 
 class Table:
@@ -46,6 +50,10 @@ class Table:
         places = [place + 4 + 4 * i for i in range(struct.unpack_from("<I", self.content, place)[0])]
         return [Table(self.content, p + struct.unpack_from("<I", self.content, p)[0]) for p in places]
 
+    def number(self, slot: int) -> float:
+        place = self.place(slot)
+        return float(struct.unpack_from("<f", self.content, place)[0]) if place else 0.0
+
     def floats(self, slot: int) -> list[float]:
         place = self.follow(slot)
         return list(
@@ -78,6 +86,36 @@ def test_standard_metadata_says_raw_pixels_and_names_the_labels(exported: dict[s
         assert (labels.text(0), labels.byte(2)) == ("labels.txt", 2)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             assert archive.read("labels.txt").decode() == "crossing\nkerb & gutter\nStraße\n"
+
+
+def test_thresholds_of_the_decision_are_those_of_other_readers(
+    exported: dict[str, Any], decided: dict[str, Any], tmp_path: Path
+) -> None:
+    def score_units(artifact: Any) -> tuple[list[Table], list[str], dict[str, str]]:
+        content = artifact.content()
+        (subgraph,) = root(tflite_file.read(content, "x").metadata["TFLITE_METADATA"]).tables(3)
+        (scores,) = subgraph.tables(3)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = {name: archive.read(name).decode() for name in archive.namelist()}
+        units = list(scores.tables(4)) if scores.place(4) else []
+        return units, [file.text(0) for file in scores.tables(6)], files
+
+    units, files, written = score_units(exported["int8.tflite"])
+    assert (units, files, list(written)) == ([], ["labels.txt"], ["labels.txt"])
+    (threshold,), files, written = score_units(decided["reject.int8.tflite"])
+    # 0.6 is no float32: the next one above it is what a float32 has to reach.
+    assert (threshold.byte(0), threshold.table(1).number(0)) == (3, float(least_float32(0.6)))
+    assert least_float32(0.6) == np.float32(0.6) and float(np.float32(0.6)) > 0.6
+    (calibration, threshold), files, written = score_units(decided["tags.int8.tflite"])
+    assert (calibration.byte(0), calibration.table(1).byte(0), calibration.table(1).number(1)) == (2, 2, -1.0)
+    assert (threshold.byte(0), threshold.table(1).number(0)) == (3, 0.0)
+    assert files == list(written) == ["labels.txt", "score_calibration.txt"]
+    least = f"{float(least_float32(0.85)):.9g}"
+    assert written["score_calibration.txt"].splitlines() == ["1,1,0,0.5", "1,1,0,0.600000024", f"1,1,0,{least}"]
+    assert np.float32(least) == least_float32(0.85) and float(least) >= 0.85
+    even = with_decision(exported["int8.tflite"], tmp_path / "even.tflite", Decision("multi-label", (0.7, 0.7, 0.7)))
+    (threshold,), files, _ = score_units(even)
+    assert threshold.table(1).number(0) == float(least_float32(0.7)) > 0.7 > float(np.float32(0.7)) and len(files) == 1
 
 
 def test_constants_are_aligned_and_stored_once(exported: dict[str, Any]) -> None:

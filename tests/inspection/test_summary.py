@@ -91,7 +91,7 @@ def test_the_sentence_says_how_the_file_decides(decided: dict[str, Artifact], ex
     said = {name: summarize(inspect_file(one.path, run=False)) for name, one in {**decided, **exported}.items()}
     assert ", 3 tags (each given from its own 0.5 to 0.85), " in said["tags.int8.tflite"]
     assert ", 3 tags (each given from its own 0.5 to 0.85), " in said["tags.float32.onnx"]
-    rule = ', 3 classes (none of them below 0.6, "kerb & gutter" is none of the others), '
+    rule = ', 3 classes ("kerb & gutter" stands for none, none is the answer below 0.6), '
     assert rule in said["reject.int8.tflite"] and ", 3 classes, " in said["int8.tflite"]
     assert describe_rule(Decision("multi-label", (0.5, 0.5))) == "each given from 0.5"
     told = to_json(inspect_file(decided["tags.int8.onnx"].path, run=False))["decision"]

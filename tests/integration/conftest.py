@@ -60,7 +60,7 @@ def tags_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(here: Path) -> None:
         project = colour_tags(here)
-        done = project.edgekd("run", "tags.toml", "--out", "runs", "--until", "bench")
+        done = project.edgekd("run", "tags.toml", "--out", "runs")
         assert done.returncode == 0, done.stderr
 
     return shared(tmp_path_factory, "tags", make) / "runs" / "tags"
@@ -84,8 +84,8 @@ def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="session")
-def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The Android demo by its one command, as cloned, and then with three models."""
+def built(finished: Path, decided: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The Android demo by its one command, as cloned, and then with three models, one of which gives tags."""
     missing = missing_packages()
     if missing:
         pytest.skip(f"needs: apt-get install {' '.join(missing)}")
@@ -96,4 +96,4 @@ def built(finished: Path, exported: dict[str, Any], tmp_path_factory: pytest.Tem
     measure(phone_targets(finished), "student.float32", phone_plan(), phone, agent=RecordingAgent(here / "plans"))
     given = {"plans": here / "plans", "replies": here / "replies", "screenshots": here / "screenshots"}
     build_bare(here)
-    return build_demo(here, [*models, exported["int8.tflite"].path], photos, AGAIN, given)
+    return build_demo(here, [*models, decided["tags.int8.tflite"].path], photos, AGAIN, given)

@@ -14,6 +14,7 @@ RUNS = {
     "core_time/run.py": ("--run",),
     "whole_way/run.py": (),
 }
+ON_TAGS = {"same_answers/run.py"}
 ON_ARM = {"core_time/run.py", "faults/run.py", "instructions/run.py", "int8_runtimes/run.py"}
 
 
@@ -22,6 +23,8 @@ def test_a_benchmark_runs_in_its_short_form(script: str, tmp_path: Path, request
     arguments: list[str | Path] = []
     if script in RUNS:
         arguments = [*RUNS[script], request.getfixturevalue("finished")]
+    if script in ON_TAGS:
+        arguments = [request.getfixturevalue("tags_run"), "--most", "12"]
     environment = {}
     if script in ON_ARM:
         environment["EDGEKD_ARM_ROOT"] = str(request.getfixturevalue("arm_root"))

@@ -161,6 +161,5 @@ def test_a_file_without_a_rule_is_written_as_before(made: CArray) -> None:
 
 def test_the_example_says_the_answer(decided: dict[str, Any], tmp_path: Path) -> None:
     """The interpreter of the stand-in gives 0, 1, 0."""
-    for kind, said in (("tags", "kerb & gutter"), ("reject", "none of these")):
-        made = write_c_array(decided[f"{kind}.int8.tflite"], tmp_path)
-        assert run_example(made, tmp_path) == f"{said} (arena used: {made.arena_bytes} bytes)\n"
+    made = write_c_array(decided["reject.int8.tflite"], tmp_path)
+    assert run_example(made, tmp_path) == f"none of these (arena used: {made.arena_bytes} bytes)\n"

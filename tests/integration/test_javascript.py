@@ -15,11 +15,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from decided_files import with_decision
 from support import Project
+
+from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Answer, Decision
+from edgekd.runtime.predict import predict
 
 ROOT = Path(__file__).parents[2]
 PORT = ROOT / "tests" / "js"
 MODELS = ("student.int8.onnx", "student.float32.onnx")
+# The same with sigmoids and a threshold a tag, and with answers that are refused.
+TAGS, REJECTING = "tags.int8.onnx", "reject.float32.onnx"
 PHOTOS = 20
 INSTALL = "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --prefix tests/js"
 CHROMIUM = (
@@ -30,12 +37,15 @@ CHROMIUM = (
 
 @dataclass(frozen=True)
 class Expected:
-    """What Python says: a directory of vectors with the user's photos in it, and the answers of ``edgekd predict``."""
+    """What Python says: a directory of vectors with the user's photos in it, and the answers of ``edgekd predict``.
+
+    The vectors are those of the file with tags, whose input is that of the others.
+    """
 
     vectors: Path
     models: dict[str, Path]
     manifest: dict[str, Any]
-    predicted: dict[str, dict[str, dict[str, float]]]
+    predicted: dict[str, dict[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +56,36 @@ def expected(project: Project, finished: Path, tmp_path_factory: pytest.TempPath
     for number, photo in enumerate([path for paths in sources for path in paths][:PHOTOS]):
         shutil.copy(photo, here / "photos" / f"{number:02d}.jpg")
     models = {name: finished / "export" / name for name in MODELS}
-    arguments = ("golden", models[MODELS[0]], "--out", here / "golden", "--photos", here / "photos")
+    photos = sorted((here / "photos").iterdir())
+    for name, source in zip((TAGS, REJECTING), MODELS, strict=True):
+        models[name] = decided_file(Artifact.open(models[source]), here / name, photos).path
+    arguments = ("golden", models[TAGS], "--out", here / "golden", "--photos", here / "photos")
     made = project.edgekd(*arguments, without_tensorflow=True)
     assert made.returncode == 0, made.stderr
     predicted = {}
-    photos = sorted((here / "photos").iterdir())
-    for name, path in models.items():
+    for name in MODELS:
+        path = models[name]
         done = project.edgekd("predict", path, *photos, "--json", without_tensorflow=True)
         assert done.returncode == 0, done.stderr
         rows = json.loads(done.stdout)
-        predicted[name] = {f"own-{i:04d}": row["probabilities"] for i, row in enumerate(rows)}
+        predicted[name] = {f"own-{i:04d}": row for i, row in enumerate(rows)}
+    for name in (TAGS, REJECTING):
+        rows = [
+            {"probabilities": one.probabilities, "answer": one.answer.labels} for one in predict(models[name], photos)
+        ]
+        predicted[name] = {f"own-{i:04d}": row for i, row in enumerate(rows)}
     manifest = json.loads((here / "golden" / "manifest.json").read_text())
     return Expected(here / "golden", models, manifest, predicted)
+
+
+def decided_file(artifact: Artifact, path: Path, photos: list[Path]) -> Artifact:
+    """With tags, or with answers that are refused: each at a threshold that half of the photos reach."""
+    if path.name == REJECTING:
+        middle = np.median([one.probability for one in predict(artifact, photos)])
+        return with_decision(artifact, path, Decision(reject_below=float(middle)))
+    tags = with_decision(artifact, path, Decision("multi-label", (0.5,) * len(artifact.labels)))
+    middles = np.median([list(one.probabilities.values()) for one in predict(tags, photos)], axis=0)
+    return with_decision(artifact, path, Decision("multi-label", tuple(middles.tolist())))
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +114,26 @@ def check(result: dict[str, Any], expected: Expected, unsupported: set[str], ine
     found = {name: row["difference"] for name, row in rows.items() if not row["input"] and not row["unsupported"]}
     assert found.keys() <= inexact.keys() and all(found[name] <= inexact[name] for name in found), found
     assert {name for name, row in rows.items() if row["input"] and not row["pixels"]} == set()
-    tolerance = {MODELS[0]: 1 / 256, MODELS[1]: 1e-4}
+    # The manifest's rule on the manifest's probabilities: equal, without any tolerance.
+    assert {name: row["answer"] for name, row in rows.items()} == {
+        vector["name"]: vector["answer"] for vector in expected.manifest["vectors"]
+    }
     for model, answers in expected.predicted.items():
         assert len(answers) == PHOTOS
+        decision, tolerance = Artifact.open(expected.models[model]).decision, 1 / 256 if "int8" in model else 1e-4
+        ties = 0
         for name, wanted in answers.items():
             given = np.array(result["models"][model][name])
-            values = np.array([wanted[label] for label in expected.manifest["labels"]])
+            values = np.array([wanted["probabilities"][label] for label in expected.manifest["labels"]])
             assert given.argmax() == values.argmax(), (model, name)
-            assert np.abs(given - values).max() <= tolerance[model], (model, name)
+            assert np.abs(given - values).max() <= tolerance, (model, name)
+            answer = Answer(tuple(result["answers"][model][name]))
+            # Equal, but where a probability stands at its threshold.
+            assert decision.distance_to(answer, values, expected.manifest["labels"]) <= tolerance, (model, name)
+            ties += answer.labels != tuple(wanted["answer"])
+        assert ties <= 2, model
+    assert len({tuple(one["answer"]) for one in expected.predicted[TAGS].values()}) >= 3
+    assert {len(one["answer"]) for one in expected.predicted[REJECTING].values()} == {0, 1}
     equal = Counter(row["kind"] for row in rows.values() if row["input"])
     return {kind: f"{equal[kind]} of {n}" for kind, n in Counter(row["kind"] for row in rows.values()).items()}
 

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decided_files import with_decision
 from PIL import Image
 from warm import edgekd
 
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import DataError
 from edgekd.formats.artifact import Artifact
+from edgekd.formats.decision import Decision
 from edgekd.preprocess import Preprocessing, preprocess
+from edgekd.runtime.predict import Prediction, predict
 
 CLIENT = Path(__file__).parents[1] / "clients/mediapipe_client.py"
 VARIABLE = "EDGEKD_MEDIAPIPE_PYTHON"
@@ -74,10 +77,14 @@ def files(python: str, folders: tuple[Path, Path], tmp_path_factory: pytest.Temp
 
 
 def ask_mediapipe(python: str, artifact: Artifact, paths: list[Path]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [python, str(CLIENT), str(artifact.path)], input="\n".join(map(str, paths)), capture_output=True, text=True,
-        timeout=300,
-    )  # fmt: skip
+    (answers,) = ask_mediapipe_of(python, [artifact], paths)
+    return answers
+
+
+def ask_mediapipe_of(python: str, artifacts: list[Artifact], paths: list[Path]) -> list[list[dict[str, Any]]]:
+    argv = [python, str(CLIENT), *(str(artifact.path) for artifact in artifacts)]
+    text = "\n".join(map(str, paths))
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout)["answers"])
 
@@ -120,3 +127,42 @@ def test_photos_as_they_are_differ_by_its_resize_alone(
     # It decodes with another JPEG decoder, and resizes from corner to corner and without smoothing.
     ours, theirs = ask_edgekd(files[precision], photos), ask_mediapipe(python, files[precision], photos)
     assert len(differing(ours, theirs)) <= 0.02 * len(photos)
+
+
+def test_mediapipe_gives_the_tags_that_predict_gives(
+    python: str, files: dict[str, Artifact], photos: list[Path], tmp_path: Path
+) -> None:
+    artifact, some = files["int8"], photos[::8]
+    prepared = [tmp_path / f"{number}.png" for number in range(len(some))]
+    for photo, path in zip(some, prepared, strict=True):
+        Image.fromarray(preprocess(photo.read_bytes(), photo.name, artifact.preprocessing)).save(path)
+    # Thresholds that are probabilities of a photo, a number above one, and what no photo is below.
+    even = with_decision(artifact, tmp_path / "even.tflite", Decision("multi-label", (0.5, 0.5, 0.5)))
+    found = np.array([list(one.probabilities.values()) for one in predict(even, prepared)])
+    exact = tuple(float(value) for value in np.quantile(found, 0.7, axis=0, method="nearest"))
+    rules = {
+        "exact": Decision("multi-label", exact),
+        "above": Decision("multi-label", tuple(float(np.nextafter(value, 1)) for value in exact)),
+        "low": Decision("multi-label", (0.0, *exact[1:])),
+        "reject": Decision(reject_below=0.7),
+    }
+    made = [even, *(with_decision(artifact, tmp_path / f"{name}.tflite", rule) for name, rule in rules.items())]
+    answered, counts = ask_mediapipe_of(python, made, prepared), {}
+    for one, theirs in zip(made, answered, strict=True):
+        ours = predict(one, prepared)
+        given = [
+            set(their["scores"]) if one.decision.task == "multi-label" else {their["top"]} - {None} for their in theirs
+        ]
+        assert given == [set(our.answer.labels) for our in ours], one.path.name
+        assert largest_difference(ours, theirs) < 1e-6
+        counts[one.path.stem] = {len(our.answer.labels) for our in ours}
+    assert counts["exact"] >= {0, 1} and counts["reject"] == {0, 1} and 0 not in counts["low"]
+    assert {2, 3} & (counts["even"] | counts["exact"])
+
+
+def largest_difference(ours: list[Prediction], theirs: list[dict[str, Any]]) -> float:
+    """Between scores of labels that are given."""
+    pairs = zip(ours, theirs, strict=True)
+    return max(
+        abs(our.probabilities[label] - score) for our, their in pairs for label, score in their["scores"].items()
+    )

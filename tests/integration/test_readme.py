@@ -45,9 +45,11 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 @pytest.mark.parametrize("line", HERE)
-def test_commands_run_as_printed(readme_folder: Path, line: str) -> None:
+def test_commands_run_as_printed(readme_folder: Path, line: str, request: pytest.FixtureRequest) -> None:
     program, *arguments = shlex.split(line)
     assert program == "edgekd"
+    if arguments[0] == "demo":
+        request.getfixturevalue("web_runtimes")  # --fetch finds them and fetches nothing
     if "--ray" in arguments:
         argv = [sys.executable, "-m", "edgekd", *arguments]
         done = subprocess.run(argv, cwd=readme_folder, capture_output=True, text=True, timeout=600)

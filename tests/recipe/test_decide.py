@@ -52,6 +52,13 @@ def test_nothing_is_fitted_without_labels() -> None:
         check(label_free)
 
 
+def test_without_labels_tags_have_thresholds_that_nothing_fitted() -> None:
+    tags = recipe(task="multi-label")
+    label_free = tags.model_copy(update={"distill": tags.distill.model_copy(update={"labels": "none"})})
+    assert tags.decides and not label_free.decides and not label_free.calibrates
+    check(label_free)
+
+
 def test_the_options_of_export() -> None:
     assert _decide(False, False, None) is None
     options = _decide(False, True, None)

@@ -13,7 +13,7 @@ from synthetic_run import ROWS, Synthetic, artifact, build_run
 from edgekd import metrics, storage
 from edgekd.data.dataset import Dataset
 from edgekd.evaluation.rows import CheckRow
-from edgekd.evaluation.score import judged
+from edgekd.evaluation.score import score_answers
 from edgekd.tag_metrics import agreement_of_tags
 
 TAGS = ("crossing", "cyclist", "puddle", "traffic light")
@@ -89,7 +89,7 @@ def _check(
         same = agreement_of_tags(probabilities[row], probabilities["distilled"], metrics.OUTPUT_STEP, THRESHOLDS)
         checked = CheckRow(
             row=row, artifact=artifact(row), parameters=parameters, size_bytes=size_bytes,
-            **judged(truth, probabilities[row], dataset, THRESHOLDS), agreement=same if twin else None,
+            **score_answers(truth, probabilities[row], dataset, THRESHOLDS), agreement=same if twin else None,
             agreement_with="distilled" if twin else None, largest_difference=0.03 if twin else None, gates=(),
         )  # fmt: skip
         rows.append({**checked.to_json(), "row": row, "title": title, "artifact": artifact(row)})

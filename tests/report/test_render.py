@@ -13,6 +13,7 @@ from PIL import Image
 from synthetic_run import Synthetic, build_run
 
 from edgekd.report.render import render
+from edgekd.storage import sha256_file
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -64,13 +65,21 @@ def test_everything_is_written(run_dir: Path) -> None:
     assert not list(run_dir.rglob(".report*")) and not list((run_dir / "plots").glob(".*"))
 
 
+def put_demo(run_dir: Path, model: str) -> None:
+    """What a page of ``edgekd demo`` says of the file that it runs."""
+    page = f'<!doctype html>\n<meta name="edgekd-model" content="{model}">\n'
+    (run_dir / "demo.html").write_text(page, encoding="utf-8")
+
+
 def test_the_page_is_whole_and_asks_for_nothing(run_dir: Path) -> None:
+    put_demo(run_dir, sha256_file(run_dir / "export" / "int8_tflite.tflite"))
     render(run_dir)
     text = (run_dir / "report.html").read_text()
     page = Page(text)
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
     assert "script" not in page.tags and "link" not in page.tags
+    page.addresses.remove("demo.html")
     for address in page.addresses:
         assert address.startswith(("#", "data:image/jpeg;base64,"))
         assert not address.startswith("#") or address[1:] in page.ids
@@ -89,8 +98,10 @@ def test_names_from_folders_are_only_text(tmp_path: Path) -> None:
         for folder, odd in zip(folders, names, strict=True):
             text = text.replace(f'"{folder}"', json.dumps(odd))
         (made / name).write_text(text)
+    put_demo(made, "0" * 64)
     render(made)
     page = (made / "report.html").read_text()
+    assert "demo.html" not in page, "a page of another model is linked"
     assert "script" not in Page(page).tags and "&lt;script&gt;alert(1)" in page
     assert "{{ 7*7 }}" in page and "$x^2$ &amp; " in page
     text = (made / "report.md").read_text()

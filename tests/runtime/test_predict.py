@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from decided_files import with_decision
 from numpy.typing import NDArray
 from PIL import Image
 
 from edgekd.cli.predict_command import command
 from edgekd.errors import DecodeError
+from edgekd.formats.decision import Decision
 from edgekd.preprocess import preprocess
 from edgekd.runtime import open_runner, predict
+from edgekd.task import NONE_LABEL
 
 
 def test_answers_are_the_runners_on_preprocessed_bytes(
@@ -100,3 +104,15 @@ def test_the_command_says_tags_and_none(decided: dict[str, Any], photos: list[Pa
         assert [row["answer"] for row in json.loads(out.stdout)] == [list(one.answer.labels) for one in wanted]
         none = sum(one.answer.is_none for one in wanted)
         assert f"none of these {none}" in " ".join(out.stderr.split())
+
+
+def test_a_class_of_none_is_said_once(exported: dict[str, Any], photos: list[Path], tmp_path: Path) -> None:
+    labels = (*exported["int8.onnx"].labels[:2], NONE_LABEL)
+    renamed = replace(exported["int8.onnx"], labels=labels)
+    artifact = with_decision(renamed, tmp_path / "none.onnx", Decision(none_label=NONE_LABEL))
+    wanted = predict(artifact, photos)
+    assert {one.label == NONE_LABEL for one in wanted} == {True, False}
+    said = CliRunner().invoke(command, [str(artifact.path), *map(str, photos)], catch_exceptions=False)
+    lines = dict(re.findall(r"(\d\d\.png): ([^\n]+)", said.output.replace("\n ", " ")))
+    assert lines == {one.path.name: f"{one.label} {one.probability:.1%}" for one in wanted}
+    assert all(one.answer.labels == (() if one.label == NONE_LABEL else (one.label,)) for one in wanted)

@@ -11,6 +11,7 @@
     features        the teacher's feature maps, for objectives that compare them
     distill         the student trained on the soft targets
     quantize        the int8 .tflite, where more than one conversion decides
+    decide          temperature, rejection and thresholds of every file
     export          every file
     check           every file scored over the test photos; the gates
     seeds           later seeds' students

@@ -16,6 +16,7 @@ from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.pipeline.search.measure import budget_gates
 from edgekd.pipeline.shipped import shipped_student
+from edgekd.pipeline.tag_thresholds import comparable_thresholds
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
 from edgekd.pipeline.teacher_int8 import missing_row
 from edgekd.storage import digest, read_json, write_json
@@ -47,6 +48,18 @@ def _labels(dataset: Dataset) -> dict[str, Any]:
     if dataset.task == "multi-label":
         return {"task": dataset.task, "labels": [list(sample.tags or ()) for sample in dataset.split("test")]}
     return {"labels": [int(label) for label in dataset.labels("test")]}
+
+
+# Where the answers for the validation photos are, of the models that do not ship.
+_RECORDS = {
+    "teacher": "teacher/summary.json", TEACHER_INT8: "teacher/summary.json", "labels_only": "scratch/history.json",
+    "distilled": "distill/history.json",
+}  # fmt: skip
+
+
+def _thresholds(context: RunContext, row: str) -> tuple[float, ...] | None:
+    """Thresholds of tags for a model that does not ship; those that ship have their own in their files."""
+    return comparable_thresholds(context, _RECORDS[row]) if row in _RECORDS else None
 
 
 def _teacher_file(context: RunContext) -> dict[str, str | None]:
@@ -85,7 +98,8 @@ def run(context: RunContext) -> None:
                            parameters=index[row]["parameters"],
                            # Of what ships; the teacher's gate has a message of its own.
                            judge_labels=row == shipped.row or row not in (*_FLOATS, TEACHER_INT8),
-                           label_advice=student_advice(recipe.teacher), metric=recipe.metric)  # fmt: skip
+                           label_advice=student_advice(recipe.teacher), metric=recipe.metric,
+                           thresholds=_thresholds(context, row) if row != shipped.row else None)  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
                  "precision": files[row].precision, **_gzip_size(files[row]),

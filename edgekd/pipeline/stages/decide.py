@@ -9,6 +9,7 @@ from edgekd.data.images import images_of
 from edgekd.decisions.fit import DecisionPlan, FileDecision, LabelledImages
 from edgekd.decisions.for_model import fit_model
 from edgekd.errors import RecipeError
+from edgekd.formats.decision import Decision
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
@@ -51,10 +52,16 @@ def run(context: RunContext) -> None:
 
 def fitted_decisions(context: RunContext) -> dict[str, FileDecision]:
     """What this stage fitted, by precision; empty where the recipe asks for none of it."""
-    if not context.recipe.decides:
-        return {}
+    recipe, classes = context.recipe, context.dataset.classes
+    if not recipe.decides:
+        least = recipe.decide.thresholds
+        if recipe.data.task == "single-label" or least == "f1":
+            return {}
+        # Where no label is used, a number is still the user's.
+        fixed = FileDecision(decision=Decision("multi-label", (least,) * len(classes)))
+        return dict.fromkeys(("float32", "int8", *recipe.quantize.precisions), fixed)
     files = read_json(context.path / "decide" / _SUMMARY)["files"]
-    return {name: FileDecision.from_json(one["fitted"], context.dataset.classes) for name, one in files.items()}
+    return {name: FileDecision.from_json(one["fitted"], classes) for name, one in files.items()}
 
 
 def _plan(context: RunContext) -> DecisionPlan:

@@ -106,4 +106,5 @@ def _convert(context: RunContext, model: Any, target: Path, row: str, *, full: b
         validation=validation, output=recipe.export.output,
         quantize=quantize, options=recipe.export, task=photos.task,
         provenance={**_provenance(context), "model": row}, decisions=fitted_decisions(context) if full else None,
+        none_label=photos.none_class,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from edgekd.formats.artifact import Artifact
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stages import distill, scratch, start
 from edgekd.pipeline.student_training import seed_folder
+from edgekd.pipeline.tag_thresholds import comparable_thresholds
 from edgekd.storage import write_json
 
 # Row of the report, and the stage that its student is from.
@@ -47,7 +48,8 @@ def run(context: RunContext) -> None:
         for number, (repeat, row, stage) in enumerate(students):
             seed = recipe.seed + repeat
             artifact = _convert(context, stage, directory / f"seed-{seed}-{row}")
-            answers = score(artifact, context.dataset, "test").answers(recipe.metric)
+            thresholds = comparable_thresholds(context, f"{stage}/history.json")
+            answers = score(artifact, context.dataset, "test", thresholds=thresholds).answers(recipe.metric)
             records.setdefault(seed, {"seed": seed})[row] = answers.tolist()
             workspace.watcher.progress(number + 1, len(students))
         write_json(directory / "seeds.json", {"schema": 1, "seeds": list(records.values())})

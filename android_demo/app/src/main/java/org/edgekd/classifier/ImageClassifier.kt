@@ -25,13 +25,17 @@ data class Options(val threads: Int = 1, val delegate: Delegate = Delegate.XNNPA
 
 data class Score(val label: String, val probability: Float)
 
-/** [ranked] begins with the best; [inferenceMs] is the model alone, [totalMs] everything from the photo to the answer. */
-data class Classification(val ranked: List<Score>, val inferenceMs: Double, val totalMs: Double)
+/**
+ * [ranked] has every label and begins with the best; [answer] is what an app acts by: one label, any number of tags, or
+ * nothing, where the photo shows none of them. [inferenceMs] is the model alone, [totalMs] everything from the photo to
+ * the answer.
+ */
+data class Classification(val ranked: List<Score>, val answer: List<Score>, val inferenceMs: Double, val totalMs: Double)
 
 /**
  * A .tflite of edgekd's, with all that it says of itself: nothing about a model stands in the app's code.
  *
- *     ImageClassifier.openAsset(assets, "student.int8.tflite").use { println(it.classify(photo).ranked.first()) }
+ *     ImageClassifier.openAsset(assets, "student.int8.tflite").use { println(it.classify(photo).answer) }
  *
  * Off the UI thread, please. One call at a time runs; others wait.
  */
@@ -82,8 +86,9 @@ class ImageClassifier private constructor(
     private inline fun classify(preprocess: () -> ByteArray): Classification {
         val start = System.nanoTime()
         val values = run(preprocess())
-        val ranked = values.indices.sortedByDescending { values[it] }.map { Score(record.labels[it], values[it]) }
-        return Classification(ranked, lastInferenceNanos / 1e6, (System.nanoTime() - start) / 1e6)
+        val scores = values.indices.map { Score(record.labels[it], values[it]) }
+        val answer = record.decision.decide(values, record.labels).map(scores::get)
+        return Classification(scores.sortedByDescending { it.probability }, answer, lastInferenceNanos / 1e6, (System.nanoTime() - start) / 1e6)
     }
 
     @Synchronized
@@ -173,12 +178,53 @@ class ImageClassifier private constructor(
     }
 }
 
+/** How an answer follows from probabilities, as a model's file says it; the rule of a file that says nothing is the default. */
+data class Decision(
+    /** Whether each label is a tag by itself, so that any number of them may be the answer. */
+    val isMultiLabel: Boolean = false,
+    /** For tags alone: the least probability of each. */
+    val thresholds: List<Double> = emptyList(),
+    /** Where the most probable label is below it, none of them is the answer. */
+    val rejectBelow: Double? = null,
+    /** A label that stands for none of the others. */
+    val noneLabel: String? = null,
+) {
+    /** The labels of the answer by their places, in the file's order. Empty: the photo shows none of them. */
+    fun decide(probabilities: FloatArray, labels: List<String>): List<Int> {
+        if (isMultiLabel) return labels.indices.filter { probabilities[it] >= thresholds[it] }
+        val top = labels.indices.maxBy { probabilities[it] }
+        val rejected = rejectBelow != null && probabilities[top] < rejectBelow
+        return if (rejected || labels[top] == noneLabel) emptyList() else listOf(top)
+    }
+
+    companion object {
+        /** Reads the `decision` of a record; null gives the default. Throws JSONException. */
+        fun read(json: JSONObject?, labels: List<String>): Decision {
+            if (json == null) return Decision()
+            val task = json.getString("task")
+            val thresholds = json.optJSONArray("thresholds")?.let { array -> List(array.length()) { array.getDouble(it) } }.orEmpty()
+            val rejectBelow = if (json.has("reject_below")) json.getDouble("reject_below") else null
+            val noneLabel = if (json.has("none_label")) json.getString("none_label") else null
+            val wanted = when (task) {
+                "multi-label" -> labels.size
+                "single-label" -> 0
+                else -> throw JSONException("decision.task is $task")
+            }
+            if (thresholds.size != wanted) throw JSONException("decision.thresholds has ${thresholds.size} entries for ${labels.size} labels")
+            if ((thresholds + listOfNotNull(rejectBelow)).any { !it.isFinite() }) throw JSONException("decision holds a number that is not finite")
+            if (noneLabel != null && noneLabel !in labels) throw JSONException("decision.none_label is $noneLabel, which is no label")
+            return Decision(wanted > 0, thresholds, rejectBelow, noneLabel)
+        }
+    }
+}
+
 /** What a model file says of itself; every value comes from the file. */
 class ModelRecord private constructor(
     val name: String,
     val labels: List<String>,
     val preprocessing: Preprocessing,
     val precision: String,
+    val decision: Decision,
     /** Of the file's bytes. */
     val sha256: String,
     internal val probabilities: Quantization?,
@@ -232,6 +278,7 @@ class ModelRecord private constructor(
                 labels = labels,
                 preprocessing = preprocessing,
                 precision = json.getString("precision"),
+                decision = Decision.read(json.optJSONObject("decision"), labels),
                 sha256 = hex(MessageDigest.getInstance("SHA-256").apply { update(bytes.duplicate().apply { rewind() }) }),
                 probabilities = checkTensors(flat, model, preprocessing, labels),
             )

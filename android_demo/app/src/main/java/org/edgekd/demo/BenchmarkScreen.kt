@@ -137,13 +137,13 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
             add(context.getString(R.string.golden_unread, kinds.joinToString()))
         }
         if (result.inputDiffers.isNotEmpty()) add(context.getString(R.string.golden_inputs_differ, few(result.inputDiffers)))
-        val tops = if (result.verdict == Verdict.ROUNDED) R.string.golden_near_ties else R.string.golden_tops_differ
-        if (result.topDiffers.isNotEmpty()) add(context.getString(tops, few(result.topDiffers)))
+        val answers = if (result.verdict == Verdict.ROUNDED) R.string.golden_near_ties else R.string.golden_other_answers
+        if (result.answersDiffer.isNotEmpty()) add(context.getString(answers, few(result.answersDiffer)))
         if (!result.probabilitiesJudged) {
             add(context.getString(R.string.golden_not_judged))
         } else if (result.probabilitiesDiffer.isNotEmpty()) {
             val most = String.format(Locale.getDefault(), "%.3f", result.largestDifference)
-            add(context.getString(R.string.golden_answers_differ, most, few(result.probabilitiesDiffer)))
+            add(context.getString(R.string.golden_probabilities_differ, most, few(result.probabilitiesDiffer)))
         }
     }.joinToString(". ")
 

@@ -154,7 +154,7 @@ class ClassifyHolder(private val background: Background, private val models: Mod
     }, { error -> store.update { it.copy(cameraProblem = photoProblem(error)) } })
 
     private fun answered(answer: Classification) = store.update {
-        it.copy(ranked = answer.ranked, inference = it.inference.plus(answer.inferenceMs), total = it.total.plus(answer.totalMs))
+        it.copy(ranked = answer.ranked, answer = answer.answer, inference = it.inference.plus(answer.inferenceMs), total = it.total.plus(answer.totalMs))
     }
 
     private fun <T> busily(work: () -> T, then: (Result<T>) -> Unit) {

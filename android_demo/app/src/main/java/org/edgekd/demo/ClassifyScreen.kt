@@ -9,9 +9,9 @@ import android.widget.ImageView
 import android.widget.ProgressBar
 import android.widget.Spinner
 import android.widget.TextView
-import org.edgekd.classifier.Score
+import org.edgekd.classifier.Decision
 
-/** One model: a photo or live frames, its top classes and its times. */
+/** One model: a photo or live frames, its answer, its most probable labels and its times. */
 class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, private val host: Host) : Screen {
     override val view: View = activity.layoutInflater.inflate(R.layout.screen_classify, null)
     val cameraView: TextureView = view.findViewById(R.id.camera_view)
@@ -52,7 +52,7 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
         modelProblem.showOrHide(state.modelProblem ?: none)
         showPreview(state)
         showCamera(state)
-        showAnswers(state.ranked)
+        showAnswers(state)
         showTimes(state)
         busy.visibility = if (state.busy) View.VISIBLE else View.INVISIBLE
     }
@@ -77,9 +77,9 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
         pace.show(Pace.entries.map { view.context.getString(it.title) }, state.pace.ordinal) { holder.setPace(Pace.entries[it]) }
     }
 
-    private fun showAnswers(ranked: List<Score>) {
-        view.findViewById<View>(R.id.answers_card).visibleIf(ranked.isNotEmpty())
-        val shown = ranked.take(TOP)
+    private fun showAnswers(state: ClassifyState) {
+        view.findViewById<View>(R.id.answers_card).visibleIf(state.ranked.isNotEmpty())
+        val shown = state.ranked.take(TOP)
         while (answers.childCount > shown.size) answers.removeViewAt(answers.childCount - 1)
         while (answers.childCount < shown.size) inflater.inflate(R.layout.row_answer, answers)
         shown.forEachIndexed { k, score ->
@@ -90,10 +90,15 @@ class ClassifyScreen(activity: Activity, private val holder: ClassifyHolder, pri
             row.findViewById<ProgressBar>(R.id.bar).progress = (score.probability * BAR_MAX).toInt()
             row.contentDescription = view.context.getString(R.string.answer_description, score.label, percent)
         }
-        // Only a new winner is worth being read out, not every frame's percents.
-        val top = shown.firstOrNull()?.label?.let { view.context.getString(R.string.top_answer, it) }.orEmpty()
+        val said = if (shown.isEmpty()) "" else view.context.answer(state.answer)
+        val answer = view.findViewById<TextView>(R.id.answer)
+        // Where the most probable label is always the answer, its row says so.
+        answer.visibleIf(state.facts?.decision != Decision())
+        if (answer.text.toString() != said) answer.text = said
+        // Only a new answer is worth being read out, not every frame's percents.
+        val description = if (shown.isEmpty()) "" else view.context.getString(R.string.answer_is, said)
         val title = view.findViewById<TextView>(R.id.answers_title)
-        if (title.contentDescription != top) title.contentDescription = top
+        if (title.contentDescription != description) title.contentDescription = description
     }
 
     private fun showTimes(state: ClassifyState) {

@@ -14,6 +14,7 @@ data class ClassifyState(
     val photoName: String? = null,
     val photoProblem: Said? = null,
     val ranked: List<Score> = emptyList(),
+    val answer: List<Score> = emptyList(),
     val inference: RecentTimes = RecentTimes(),
     val total: RecentTimes = RecentTimes(),
     /** Pieces of work that are under way; frames are none. */
@@ -24,5 +25,5 @@ data class ClassifyState(
 ) {
     val busy: Boolean get() = work > 0
 
-    fun withoutAnswers() = copy(ranked = emptyList(), inference = RecentTimes(), total = RecentTimes())
+    fun withoutAnswers() = copy(ranked = emptyList(), answer = emptyList(), inference = RecentTimes(), total = RecentTimes())
 }

@@ -16,7 +16,9 @@ data class Side(
 
 /** What both said of one photo. */
 data class Compared(val name: String, val preview: Bitmap?, val answers: List<Classification>, val problem: Said? = null) {
-    val agree: Boolean? get() = if (answers.size == 2) answers[0].ranked[0].label == answers[1].ranked[0].label else null
+    val agree: Boolean? get() = if (answers.size == 2) said(0) == said(1) else null
+
+    private fun said(index: Int) = answers[index].answer.map { it.label }.toSet()
 }
 
 data class CompareState(

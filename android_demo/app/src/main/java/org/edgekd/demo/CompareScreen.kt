@@ -119,11 +119,17 @@ class CompareScreen(activity: Activity, private val holder: CompareHolder, priva
             return view
         }
 
-        private fun answer(of: Classification) = of.ranked[0].let { "${it.label}\n${formatPercent(it.probability)}" }
+        private fun answer(of: Classification): String {
+            val context = view.context
+            val percents = of.answer.joinToString { formatPercent(it.probability) }.ifEmpty {
+                of.ranked[0].let { context.getString(R.string.most_probable, it.label, formatPercent(it.probability)) }
+            }
+            return "${context.answer(of.answer)}\n$percents"
+        }
 
         private fun description(row: Compared): String {
             if (row.problem != null) return "${row.name}. ${row.problem.text(view.context)}"
-            val (left, right) = row.answers.map { it.ranked[0].label }
+            val (left, right) = row.answers.map { view.context.answer(it.answer) }
             val both = if (row.agree == true) R.string.compare_row_agree else R.string.compare_row_differ
             return view.context.getString(both, row.name, left, right)
         }

@@ -9,8 +9,8 @@ import kotlin.math.abs
 /**
  * SAME: every photo that this device must read gave the same input, and the same probabilities within the vectors'
  * tolerance. ROUNDED: the same inputs, and probabilities no further off than kernels that round otherwise bring about;
- * a class may have changed where the two stood nearer than that. SAME_CLASSES: the same inputs and classes. DIFFERENT:
- * anything else.
+ * an answer may have changed where the probabilities stood nearer to it than that. SAME_CLASSES: the same inputs and
+ * answers. DIFFERENT: anything else.
  */
 enum class Verdict { SAME, ROUNDED, SAME_CLASSES, DIFFERENT }
 
@@ -22,9 +22,13 @@ data class GoldenResult(
     val inputDiffers: List<String>,
     val probabilitiesDiffer: List<String>,
     val topDiffers: List<String>,
+    /** What follows from the probabilities: a class, tags, or none of these. */
+    val answersDiffer: List<String>,
+    /** Whether the model's rule gives export's answers for export's probabilities. */
+    val decides: Boolean,
     /** NaN where a probability is none. */
     val largestDifference: Float,
-    /** Whether rounding explains every probability and every class that differs. */
+    /** Whether rounding explains every probability and every answer that differs. */
     val rounded: Boolean,
     /** False for a file of another precision than the vectors': its probabilities are held against nothing. */
     val probabilitiesJudged: Boolean,
@@ -34,10 +38,10 @@ data class GoldenResult(
 
     val verdict: Verdict
         get() = when {
-            count == unread.size || unread.any { it.kind in MUST_BE_READ } || inputDiffers.isNotEmpty() -> Verdict.DIFFERENT
+            count == unread.size || (probabilitiesJudged && !decides) || unread.any { it.kind in MUST_BE_READ } || inputDiffers.isNotEmpty() -> Verdict.DIFFERENT
             differing.isEmpty() -> Verdict.SAME
             rounded && probabilitiesJudged -> Verdict.ROUNDED
-            topDiffers.isEmpty() -> Verdict.SAME_CLASSES
+            answersDiffer.isEmpty() -> Verdict.SAME_CLASSES
             else -> Verdict.DIFFERENT
         }
 
@@ -64,14 +68,24 @@ fun checkGolden(model: ImageClassifier, golden: GoldenManifest, progress: (Int) 
         // Written so that a NaN differs.
         probabilitiesDiffer = read.filter { !(it.difference <= golden.tolerance) }.map { it.name },
         topDiffers = read.filter { !it.top }.map { it.name },
+        answersDiffer = read.filter { !it.answer }.map { it.name },
+        decides = read.all { it.decides },
         largestDifference = read.maxOfOrNull { it.difference } ?: 0f,
         rounded = read.all { it.difference <= golden.rounding && it.lead <= golden.rounding },
         probabilitiesJudged = record.precision == golden.precision,
     )
 }
 
-/** [lead]: how far the answer here stood behind the best at export. */
-private class Row(val name: String, val input: Boolean, val top: Boolean, val difference: Float, val lead: Float)
+/** [lead]: how far the most probable label here stood behind that at export; [decides]: whether export's answer follows from its probabilities. */
+private class Row(
+    val name: String,
+    val input: Boolean,
+    val top: Boolean,
+    val answer: Boolean,
+    val difference: Float,
+    val lead: Float,
+    val decides: Boolean,
+)
 
 /** Null where the photo can't be decoded here. */
 private fun compare(model: ImageClassifier, golden: GoldenManifest, vector: GoldenVector): Row? {
@@ -80,17 +94,25 @@ private fun compare(model: ImageClassifier, golden: GoldenManifest, vector: Gold
     } catch (_: PhotoException) {
         return null
     }
-    val expected = ByteBuffer.wrap(golden.bytes(vector.probabilities)).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
-    val answer = model.run(input)
-    if (expected.remaining() != answer.size || vector.top !in answer.indices) {
+    val buffer = ByteBuffer.wrap(golden.bytes(vector.probabilities)).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
+    val expected = FloatArray(buffer.remaining()).also(buffer::get)
+    val labels = model.record.labels
+    val probabilities = model.run(input)
+    if (expected.size != probabilities.size || vector.top !in probabilities.indices) {
         throw GoldenException("${vector.probabilities.file} is for another number of labels")
     }
-    val top = answer.indices.maxBy { answer[it] }
+    val decision = model.record.decision
+    val top = probabilities.indices.maxBy { probabilities[it] }
+    val found = decision.decide(probabilities, labels)
+    val wanted = vector.answer?.map(labels::indexOf) ?: listOf(vector.top)
     return Row(
         name = vector.name,
         input = input.contentEquals(golden.bytes(vector.input)),
         top = top == vector.top,
-        difference = answer.indices.maxOf { abs(answer[it] - expected[it]) },
-        lead = expected[vector.top] - expected[top],
+        answer = found == wanted,
+        difference = probabilities.indices.maxOf { abs(probabilities[it] - expected[it]) },
+        // A tag is the answer whichever is the most probable.
+        lead = if (decision.isMultiLabel) 0f else expected[vector.top] - expected[top],
+        decides = decision.decide(expected, labels) == wanted,
     )
 }

@@ -11,7 +11,7 @@ class GoldenException(message: String, cause: Throwable? = null) : Exception(mes
 /** A listed file and what its bytes must be. */
 data class GoldenFile(val file: String, val sizeBytes: Long, val sha256: String)
 
-/** One photo: its file, the input tensor it becomes, and what the model made of it at export. */
+/** One photo: its file, the input tensor it becomes, and what the model made of it at export; [answer] is null in schema 1. */
 data class GoldenVector(
     val name: String,
     val kind: String,
@@ -19,6 +19,7 @@ data class GoldenVector(
     val input: GoldenFile,
     val probabilities: GoldenFile,
     val top: Int,
+    val answer: List<String>? = null,
 )
 
 /** A directory that `edgekd golden` made; [read] gives a file of it by its path inside. */
@@ -61,15 +62,15 @@ class GoldenManifest(
 
         private fun parse(root: JSONObject, read: (String) -> ByteArray): GoldenManifest {
             val schema = root.get("schema")
-            if (schema != 1) throw GoldenException("$MANIFEST has schema $schema, this app reads 1")
-            val labels = root.getJSONArray("labels")
+            if (schema != 1 && schema != 2) throw GoldenException("$MANIFEST has schema $schema, this app reads 1 and 2")
+            val labels = root.getJSONArray("labels").let { array -> List(array.length()) { array.getString(it) } }
             val vectors = root.getJSONArray("vectors")
             val input = root.getJSONObject("preprocessing")
             val tolerance = root.getJSONObject("tolerance")
             // This runtime is never the one that answered at export.
             val other = tolerance.getDouble("other_runtime")
             return GoldenManifest(
-                labels = List(labels.length()) { labels.getString(it) },
+                labels = labels,
                 width = input.getInt("width"),
                 height = input.getInt("height"),
                 precision = root.getJSONObject("artifact").getString("precision"),
@@ -87,6 +88,7 @@ class GoldenManifest(
             input = file(one.getJSONObject("input")),
             probabilities = file(one.getJSONObject("probabilities")),
             top = one.getInt("top"),
+            answer = one.optJSONArray("answer")?.let { array -> List(array.length()) { array.getString(it) } },
         )
 
         private fun file(one: JSONObject) =

@@ -66,4 +66,5 @@ class InAppResult(
         .put("input_differs", JSONArray(row.result?.inputDiffers.orEmpty()))
         .put("probabilities_differ", JSONArray(row.result?.probabilitiesDiffer.orEmpty()))
         .put("top_differs", JSONArray(row.result?.topDiffers.orEmpty()))
+        .put("answers_differ", JSONArray(row.result?.answersDiffer.orEmpty()))
 }

@@ -2,6 +2,7 @@ package org.edgekd.demo
 
 import android.content.Context
 import android.net.Uri
+import org.edgekd.classifier.Decision
 import org.edgekd.classifier.ImageClassifier
 import org.edgekd.classifier.ModelException
 import org.edgekd.classifier.Options
@@ -28,10 +29,11 @@ data class ModelFacts(
     val labels: List<String>,
     val sizeBytes: Long,
     val sha256: String,
+    val decision: Decision = Decision(),
 )
 
 fun ImageClassifier.facts() =
-    ModelFacts(record.precision, record.inputWidth, record.inputHeight, record.labels, sizeBytes, record.sha256)
+    ModelFacts(record.precision, record.inputWidth, record.inputHeight, record.labels, sizeBytes, record.sha256, record.decision)
 
 /** Finds and opens models. Everything here reads files: not for the screen's thread. */
 class Models(private val context: Context) {

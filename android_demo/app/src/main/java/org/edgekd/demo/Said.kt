@@ -3,6 +3,7 @@ package org.edgekd.demo
 import android.content.Context
 import org.edgekd.classifier.ModelException
 import org.edgekd.classifier.PhotoException
+import org.edgekd.classifier.Score
 import java.io.IOException
 import java.util.Locale
 
@@ -29,6 +30,9 @@ fun photoProblem(error: Throwable): Said = when (error) {
 
 fun otherProblem(error: Throwable): Said =
     if (error is OutOfMemoryError) Said(R.string.out_of_memory) else Said(R.string.other_problem, error.javaClass.simpleName, error.message.orEmpty())
+
+/** The labels of an answer, or that it has none. */
+fun Context.answer(labels: List<Score>): String = labels.joinToString { it.label }.ifEmpty { getString(R.string.none_of_these) }
 
 /** Three digits of milliseconds. */
 fun formatMs(ms: Double): String {

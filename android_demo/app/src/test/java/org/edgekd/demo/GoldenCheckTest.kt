@@ -25,7 +25,7 @@ class GoldenCheckTest {
         file = given.models.first { "int8" in it.name }
     }
 
-    private class Made(val answer: FloatArray, val top: Int, val input: ByteArray)
+    private class Made(val answer: FloatArray, val top: Int, val input: ByteArray, val labels: List<String>? = null)
 
     /** The check of one photo; [export] makes what export wrote of what the model answers here. */
     private fun check(kind: String = "jpeg", photo: ByteArray? = null, rounding: Float = 12 * quantum, export: (Made) -> Made = { it }): GoldenResult =
@@ -37,7 +37,7 @@ class GoldenCheckTest {
             files["input"] = made.input
             files["probabilities"] = ByteBuffer.allocate(4 * made.answer.size).order(ByteOrder.LITTLE_ENDIAN).also { it.asFloatBuffer().put(made.answer) }.array()
             fun entry(name: String) = files.getValue(name).let { GoldenFile(name, it.size.toLong(), sha256(it)) }
-            val vector = GoldenVector("one", kind, entry("photo"), entry("input"), entry("probabilities"), made.top)
+            val vector = GoldenVector("one", kind, entry("photo"), entry("input"), entry("probabilities"), made.top, made.labels)
             val record = model.record
             val golden = GoldenManifest(record.labels, record.inputWidth, record.inputHeight, record.precision, quantum, rounding, listOf(vector), files::getValue)
             checkGolden(model, golden)
@@ -103,6 +103,18 @@ class GoldenCheckTest {
         val shared = InAppResult("Maker Phone", BenchmarkChoices(), listOf(measured), emptyList(), listOf(GoldenRow(choice, result)), emptyMap(), emptyMap())
         val golden = JSONObject(shared.toJson()).getJSONObject("facts_after").getJSONArray("golden").getJSONObject(0)
         assertTrue(golden.isNull("largest_difference"))
+    }
+
+    @Test
+    fun anAnswerThatDoesNotFollowIsDifferent() {
+        val labels = ImageClassifier.openFile(file).use { it.record.labels }
+        fun answer(given: (Int) -> List<String>) = { made: Made -> Made(made.answer, made.top, made.input, given(made.top)) }
+        assertEquals(Verdict.SAME, check(export = answer { listOf(labels[it]) }).verdict)
+        for (wrong in listOf<(Int) -> List<String>>({ emptyList() }, { listOf(labels[(it + 1) % labels.size]) }, { labels }, { listOf("snow") })) {
+            val result = check(export = answer(wrong))
+            assertEquals(Verdict.DIFFERENT, result.verdict)
+            assertEquals(listOf("one"), result.answersDiffer)
+        }
     }
 
     @Test

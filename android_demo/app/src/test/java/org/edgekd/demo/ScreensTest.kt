@@ -48,6 +48,21 @@ class ScreensTest {
     }
 
     @Test
+    fun anAnswerIsWhatTheFilesRuleSays() = Demo().use { demo ->
+        demo.classifyOne()
+        // The models that a user may have given all decide by the most probable label.
+        val choice = demo.state.classify.store.state.models!!.firstOrNull { it.file.startsWith("tags") } ?: return@use
+        demo.state.classify.choose(choice)
+        demo.until("an answer") { demo.state.classify.store.state.let { it.chosen == choice && it.ranked.isNotEmpty() } }
+        val state = demo.state.classify.store.state
+        val (labels, least) = state.facts!!.let { it.labels to it.decision.thresholds }
+        assertEquals(state.ranked.filter { it.probability >= least[labels.indexOf(it.label)] }.map { it.label }.toSet(), state.answer.map { it.label }.toSet())
+        assertTrue(demo.isShown(R.id.answer))
+        assertEquals(state.answer.joinToString { it.label }.ifEmpty { demo.activity.getString(R.string.none_of_these) }, demo.text(R.id.answer))
+        demo.draw("classify-tags")
+    }
+
+    @Test
     fun aPhotoRepeatedGivesMedianAndP90() = Demo().use { demo ->
         demo.classifyOne()
         assertEquals(demo.activity.getString(R.string.nothing), demo.text(R.id.inference_p90))

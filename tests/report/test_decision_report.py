@@ -65,9 +65,12 @@ def test_numbers_of_the_file_that_ships_come_first() -> None:
     curve = decisions[0].rejection
     assert curve is not None and curve.split == "test" and curve.threshold is not None
     # The higher the threshold, the more is rejected; what is kept and what is rejected are all.
-    shares = [point.own.value for point in curve.points]
+    shares = [point.classes_rejected.value for point in curve.points]
     assert shares == sorted(shares) and 0 <= shares[0] < 0.01 and shares[-1] == pytest.approx(0.5, abs=0.01)
-    assert all(point.own.low <= point.own.value <= point.own.high for point in curve.points)
+    assert all(
+        point.classes_rejected.low <= point.classes_rejected.value <= point.classes_rejected.high
+        for point in curve.points
+    )
     sentences = decision_sentences(decisions)
     assert sentences[0].startswith("int8: temperature 1.7: calibration error on test photos 9.0%")
     assert "the answer is none of these" in sentences[1]
@@ -86,7 +89,7 @@ def test_the_report_has_the_curve_and_the_calibration(run: Path) -> None:
 def test_without_foreign_photos_the_curve_is_of_the_own_ones() -> None:
     decisions = decisions_of(summary(foreign=0))
     assert decisions[0].rejection is not None
-    assert all(point.foreign is None for point in decisions[0].rejection.points)
+    assert all(point.foreign_rejected is None for point in decisions[0].rejection.points)
     figure = rejection_plot(decisions)
     assert figure is not None and len(figure.axes[0].get_legend_handles_labels()[0]) == 1
     assert rejection_plot(decisions[1:]) is None
