@@ -45,11 +45,11 @@ KEEP = 0.95
 ARMS = ("before", "decided", "with data.none")
 NOTE = """\
 Before: the file of a run without [decide], with the threshold on its best probability that keeps 95 % of its validation
-photos. Decided: the file of the same student with [decide] calibrate and reject. With data.none: a student that was
-also trained with 150 photos of the set after it as data.none; these foreign photos are not counted, only those of the
-other set. The last table: how often a number of the file's logits is larger for an own photo than for a foreign one;
-0.5 is chance. Own and foreign photos are test photos that nothing was chosen on; intervals are of 95 %. Students are
-small (slice:6@96, at most 150 photos a class), and ranges of int8 are min-max, to save time."""
+photos. Decided: the file of the same student with [decide] calibrate and reject. With data.none: a student that learned
+from 150 photos of the set after it too, as data.none; these foreign photos are not counted, only those of the other
+set. The last table: how often a number of the file's logits is larger for an own photo than for a foreign one; 0.5 is
+chance. Own and foreign photos are test photos that nothing was chosen on; intervals are of 95 %. Students are small
+(slice:6@96, at most 150 photos a class), and ranges of int8 are min-max, to save time."""
 
 
 def main() -> None:
