@@ -61,6 +61,6 @@ def text_of_bytes(same: dict[str, Any]) -> str:
     return (
         f"{len(same['files'])} files of a default run by two checkouts; different: "
         f"{', '.join(same['different']) or 'none'}. The check is {'' if same['checks_equal'] else 'not '}the same.\n\n"
-        "ONNX Runtime never writes an .ort with the same bytes twice, not even of one .onnx in one process; its sidecar "
-        "and index.json hold its hash.\n"
+        "ONNX Runtime never writes an .ort with the same bytes twice, not even of one .onnx in one process; its "
+        "sidecar and index.json hold its hash.\n"
     )
