@@ -13,9 +13,11 @@ makes one small export, and tries LiteRT alone.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +36,6 @@ from edgekd.bench.targets import BenchTarget
 from edgekd.devices.table import open_device
 from edgekd.errors import EdgekdError
 from edgekd.export import ethos_u
-from edgekd.export.tflite_metadata import append_labels
 from edgekd.formats import tflite_file
 from edgekd.formats.artifact import Artifact
 
@@ -82,7 +83,7 @@ def bytes_of(folder: Path, short: bool) -> list[dict[str, Any]]:
         if artifact.format == "tflite":
             plain = temporary_folder() / path.name
             content = tflite_file.pack(tflite_file.parse(artifact.content(), path.name))
-            plain.write_bytes(append_labels(content, artifact.labels))
+            plain.write_bytes(_with_files_of(artifact.content(), content))
             row |= {"plain_bytes": plain.stat().st_size, "answers": answers(artifact, plain, short)}
         rows.append(row)
     for row in rows:
@@ -90,6 +91,16 @@ def bytes_of(folder: Path, short: bool) -> list[dict[str, Any]]:
         floats = [other["bytes"] for other in rows if other["file"] == twin != row["file"]]
         row["of_float"] = round(row["bytes"] / floats[0], 3) if floats else None
     return rows
+
+
+def _with_files_of(original: bytes, content: bytes) -> bytes:
+    """``content`` with the zip of labels behind it that the ``original`` file has."""
+    stream = io.BytesIO(content)
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(io.BytesIO(original)) as source, zipfile.ZipFile(stream, "a") as archive:
+        for entry in source.infolist():
+            archive.writestr(entry, source.read(entry))
+    return stream.getvalue()
 
 
 def npu_rows(folder: Path, short: bool) -> list[dict[str, Any]]:

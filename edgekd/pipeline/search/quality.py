@@ -23,6 +23,7 @@ from edgekd.soft_targets.store import SoftTargets
 from edgekd.students.cost import at_size
 from edgekd.tag_metrics import tag_value
 from edgekd.task import Metric, Task
+from edgekd.teacher.cross_validation import FOLDS, assign_folds
 from edgekd.teacher.head import LinearHead, fit_head
 from edgekd.training.loop import logits_of
 from edgekd.training.scores import tag_probabilities
@@ -30,7 +31,6 @@ from edgekd.training.scores import tag_probabilities
 _MOST_TRAIN, _MOST_VAL = 400, 300
 # From this many validation photos on, they alone judge.
 _ENOUGH_VAL = 150
-_FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +52,15 @@ class ProbePhotos:
         numbers = np.arange(len(self.samples))
         if self.held_out >= _ENOUGH_VAL:
             return [(numbers[: -self.held_out], numbers[-self.held_out :])]
-        # As many of each class in every fold.
-        order = np.lexsort(self.labels.T) if has_tags(self.labels) else np.argsort(self.labels, kind="stable")
-        fold = np.empty(len(order), np.int64)
-        fold[order] = numbers % _FOLDS
-        return [(numbers[fold != k], numbers[fold == k]) for k in range(_FOLDS)]
+        fold = assign_folds(self.labels, np.array([sample.group for sample in self.samples]), seed=0)
+        return [(numbers[fold != k], numbers[fold == k]) for k in range(FOLDS)]
 
     @property
     def described(self) -> str:
         """How candidates are judged, in words."""
         if self.held_out >= _ENOUGH_VAL:
             return f"{self.held_out} validation photos"
-        return f"{len(self.samples)} training and validation photos, {_FOLDS}-fold"
+        return f"{len(self.samples)} training and validation photos, {FOLDS}-fold"
 
 
 def probe_photos(context: RunContext) -> ProbePhotos:
