@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.data.dataset import Sample
 from edgekd.pipeline.search.candidates import designs_at, ends_of_stages, rank, smallest_at
 from edgekd.pipeline.search.costing import best_first, chance_of
 from edgekd.pipeline.search.predict import Measured, Predictor, excess
@@ -149,8 +150,11 @@ def test_scores_and_chance_of_tags() -> None:
     assert labels_from(logits, "single-label").tolist() == [0, 1, 2, 2]
 
 
-def test_photos_with_tags_are_spread_over_folds() -> None:
+def test_photos_with_tags_are_spread_over_folds_and_duplicates_stay_together() -> None:
     tags = np.array([[1, 0], [0, 1], [1, 1]] * 20)
-    photos = ProbePhotos((None,) * 60, tags, 10, 2, "mean_average_precision")  # type: ignore[arg-type]
-    for _, judged in photos.folds:
-        assert tags[judged].sum(axis=0).tolist() in ([13, 13], [14, 13], [13, 14], [14, 14])
+    groups = [place if place < 50 else place - 3 for place in range(60)]
+    samples = tuple(Sample(f"{i}", Path(), None, f"{i}", None, "train", group) for i, group in enumerate(groups))
+    photos = ProbePhotos(samples, tags, 10, 2, "mean_average_precision")
+    for fitted, judged in photos.folds:
+        assert all(12 <= count <= 15 for count in tags[judged].sum(axis=0))
+        assert not {groups[i] for i in fitted} & {groups[i] for i in judged}
