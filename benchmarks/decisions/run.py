@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
-from same_bytes import compare_checkouts
+from same_bytes import compare_checkouts, text_of_bytes
 from scores import separations
 from sets import PhotoSet, foreign_images, images_of_split, none_folder, photo_set, recipe_of, traffic_lights
 from short import write_files
@@ -72,8 +72,7 @@ def main() -> None:
             if arguments.old is None:
                 parser.error("--part same-bytes needs --old: another checkout of edgekd")
             same = compare_checkouts(sets[0], arguments.old, arguments.work)
-            different = ", ".join(same["different"]) or "none"
-            text = f"{len(same['files'])} files of a default run by two checkouts; different: {different}\n"
+            text = text_of_bytes(same)
             write_results(arguments.out, "same_bytes", {"schema": 1, **same}, text)
             return
         if arguments.part == "tags":

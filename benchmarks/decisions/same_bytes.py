@@ -54,3 +54,13 @@ def compare_checkouts(photos: PhotoSet, old: Path, work: Path) -> dict[str, Any]
 def _hashes(folder: Path) -> dict[str, str]:
     # A stage's mark holds the seconds that it took.
     return {path.name: sha256_file(path) for path in folder.iterdir() if path.name != "stage.json"}
+
+
+def text_of_bytes(same: dict[str, Any]) -> str:
+    """What ``compare_checkouts`` gave, in words."""
+    return (
+        f"{len(same['files'])} files of a default run by two checkouts; different: "
+        f"{', '.join(same['different']) or 'none'}. The check is {'' if same['checks_equal'] else 'not '}the same.\n\n"
+        "ONNX Runtime never writes an .ort with the same bytes twice, not even of one .onnx in one process; its "
+        "sidecar and index.json hold its hash.\n"
+    )

@@ -23,6 +23,8 @@ from edgekd.task import Task
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
+# Stands in files: by default Keras counts, and a run that was resumed would give other bytes.
+_NAME = "classifier"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def load_float_model(model: Any, task: Task | None = None) -> FloatModel:
     core, pixel_range = full_model, None
     if rescaling is not None and rescaling[0].zero_point is not None:
         pixel_range = rescaling[0]
-        core = _wrap(keras.Model(rescaling[1], graph.output), height, width, ending)
+        core = _wrap(keras.Model(rescaling[1], graph.output, name=graph.name), height, width, ending)
     return FloatModel(full_model, core, pixel_range, height, width, classes, model.count_params(), task)
 
 
@@ -118,9 +120,8 @@ def divide_keras_logits(float_model: FloatModel, temperature: float) -> FloatMod
         raise ExportError(f"the temperature can't be written into the model: {error}") from None
     scaled = keras.layers.Rescaling(1 / temperature, name="calibrated_logits")(bare.output)
     squash = "sigmoid" if float_model.task == "multi-label" else "softmax"
-    return replace(
-        float_model, model=keras.Model(bare.inputs, keras.layers.Activation(squash, name=OUTPUT_NAME)(scaled))
-    )
+    output = keras.layers.Activation(squash, name=OUTPUT_NAME)(scaled)
+    return replace(float_model, model=keras.Model(bare.inputs, output, name=_NAME))
 
 
 def fixed_batch(model: Any, dtype: str) -> Any:
@@ -130,7 +131,7 @@ def fixed_batch(model: Any, dtype: str) -> Any:
     _, height, width, channels = model.input_shape
     image = keras.Input(batch_shape=(1, height, width, channels), dtype=dtype, name=INPUT_NAME)
     pixels = image if dtype == "float32" else keras.ops.cast(image, "float32")
-    return keras.Model(image, call(model, pixels))
+    return keras.Model(image, call(model, pixels), name=_NAME)
 
 
 def _check_weights(model: Any) -> None:
@@ -214,7 +215,7 @@ def _wrap(model: Any, height: int, width: int, ending: Literal["softmax", "sigmo
         output = keras.layers.Softmax(name=OUTPUT_NAME)(output)
     elif ending == "sigmoid":
         output = keras.layers.Activation("sigmoid", name=OUTPUT_NAME)(output)
-    return keras.Model(image, output)
+    return keras.Model(image, output, name=_NAME)
 
 
 def _leading_rescaling(model: Any) -> tuple[PixelRange, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from edgekd.metrics import Interval
 from edgekd.report import format as fmt
 from edgekd.report.table import Cells
+from edgekd.task import METRICS
 
 
 def sweep_cells(sweep: Mapping[str, Any]) -> Cells:
@@ -22,18 +23,19 @@ def sweep_cells(sweep: Mapping[str, Any]) -> Cells:
 def headline(sweep: Mapping[str, Any]) -> str:
     """The winner, or how many there are to choose from."""
     students = sweep["students"]
+    has_tags, metric = sweep["metric"] in METRICS["multi-label"], fmt.metric_name(sweep["metric"])
     best = [student["student"] for student in students if student["on_front"]]
     left_out = sum(bool(student.get("left_out")) for student in students)
     others = f"; {left_out} of them can't be picked" if left_out else ""
     if sweep["winner"] is None:
         return (
             f"{len(students)} students of one teacher; by the validation photos none beats {', '.join(best)} in both "
-            f"size and accuracy{others}"
+            f"size and {metric if has_tags else 'accuracy'}{others}"
         )
     winner = next(student for student in students if student["student"] == sweep["winner"])
-    test = fmt.percent(winner["accuracy"]["value"])
+    test = f"{fmt.percent(winner['accuracy']['value'])} {f'{metric} on' if has_tags else 'of'} the test photos"
     size = fmt.size(winner["size_bytes"])
-    return f"{winner['student']}: {size} and {test} of the test photos, of {len(students)} students{others}"
+    return f"{winner['student']}: {size} and {test}, of {len(students)} students{others}"
 
 
 def cost_sentence(sweep: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from decided_files import _sigmoid_tflite
 from numpy.typing import NDArray
+from tag_files import swap_softmax
 from tflite_graph import TfliteBuilder
 
 from edgekd.decisions.fit import DecisionPlan, FileDecision, LabelledImages, fit_file
@@ -41,7 +41,7 @@ def raw_logits(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]
 @pytest.fixture(params=[False, True], ids=["softmax", "sigmoids"])
 def int8(request: pytest.FixtureRequest, exported: dict[str, Any]) -> tuple[bytes, bool]:
     content = exported["int8.tflite"].content()
-    return (_sigmoid_tflite(content, "x"), True) if request.param else (content, False)
+    return (swap_softmax(content), True) if request.param else (content, False)
 
 
 def test_an_int8_file_computes_its_probabilities_of_the_same_integers(
@@ -123,7 +123,7 @@ def _uint8_output(content: bytes) -> bytes:
 
 
 def test_sigmoids_in_integers_get_other_scales(exported: dict[str, Any], images: NDArray[np.uint8]) -> None:
-    content = _sigmoid_tflite(_uint8_output(exported["int8.tflite"].content()), "x")
+    content = swap_softmax(_uint8_output(exported["int8.tflite"].content()))
     finished = finish_graph(content, TEMPERATURE)
     before, after = (raw_logits(one, images) for one in (content, finished))
     # The integers are the same; a product of scales in float32 may round one of a hundred thousand the other way.

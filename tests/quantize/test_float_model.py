@@ -116,3 +116,16 @@ def test_a_model_that_gives_nan_is_refused(student: Any) -> None:
     model.set_weights([np.full_like(value, np.nan) for value in model.get_weights()])
     with pytest.raises(ExportError, match="holds NaN or infinity in kernel of the layer"):
         load_float_model(model)
+
+
+def test_what_a_process_made_before_does_not_change_a_file(student: Any) -> None:
+    import keras
+
+    from edgekd.quantize.ptq import to_dynamic_range, to_float32
+
+    makers = (to_float32, to_dynamic_range)
+    first = [make(load_float_model(student)).content for make in makers]
+    # Keras numbers the models of a process; one that resumes a run has made fewer.
+    image = keras.Input((4, 4, 3))
+    keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+    assert [make(load_float_model(student)).content for make in makers] == first

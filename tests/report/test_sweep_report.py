@@ -10,7 +10,7 @@ import pytest
 
 from edgekd import storage
 from edgekd.report.sweep_render import render_sweep
-from edgekd.report.sweep_text import pick_sentences, step_sentences, sweep_cells
+from edgekd.report.sweep_text import headline, pick_sentences, step_sentences, sweep_cells
 
 
 def _student(name: str, size: int, share: float, **more: Any) -> dict[str, Any]:
@@ -81,3 +81,11 @@ def test_a_sweep_from_before_is_still_rendered(sweep: dict[str, Any], tmp_path: 
     render_sweep(tmp_path)
     assert [row[1] for row in sweep_cells(old).rows] == ["picked", "gate failed", "front"]
     assert "The gate int8_tflite: loss failed" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_scores_on_tags_are_no_shares_of_photos(sweep: dict[str, Any]) -> None:
+    tags = {**sweep, "metric": "macro_f1"}
+    assert "88.0 % macro F1 on the test photos, of 3 students" in headline(tags).replace("\u00a0", " ")
+    assert "none beats" in headline({**tags, "winner": None})
+    assert "size and macro F1" in headline({**tags, "winner": None})
+    assert "size and accuracy" in headline({**sweep, "winner": None, "metric": "balanced_accuracy"})
