@@ -121,8 +121,11 @@ class CompareScreen(activity: Activity, private val holder: CompareHolder, priva
 
         private fun answer(of: Classification): String {
             val context = view.context
+            val top = of.ranked[0]
             val percents = of.answer.joinToString { formatPercent(it.probability) }.ifEmpty {
-                of.ranked[0].let { context.getString(R.string.most_probable, it.label, formatPercent(it.probability)) }
+                // A file may have a class of none of these.
+                if (top.label == context.answer(emptyList())) formatPercent(top.probability)
+                else context.getString(R.string.most_probable, top.label, formatPercent(top.probability))
             }
             return "${context.answer(of.answer)}\n$percents"
         }
