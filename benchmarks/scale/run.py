@@ -51,7 +51,7 @@ PATHS = [str(HERE.parents[1]), str(HERE)]
 
 
 FULL = {"photos": 200_000, "small": 20_000, "kill_photos": 20_000, "store_photos": 2_000, "size": 64, "students": 8}
-SHORT = {"photos": 600, "small": 300, "kill_photos": 600, "store_photos": 20, "size": 32, "students": 1}
+SHORT = {"photos": 600, "small": 300, "kill_photos": 600, "store_photos": 20, "size": 32, "students": 2}
 SHORT_PARTS = ("local", "kills", "sweep")
 
 
