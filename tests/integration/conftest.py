@@ -12,7 +12,7 @@ from bench_plans import phone_plan, phone_targets
 from photo_kinds import write_photos
 from recorded_agent import RecordingAgent
 from sharing import shared
-from support import Project
+from support import Project, recipe_text
 from tag_photos import colour_tags
 
 from edgekd.bench import measure
@@ -78,7 +78,7 @@ def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.Tem
     names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
     (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
     (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
-    small = project.recipe("litter").read_text(encoding="utf-8").replace('"more"', '"more-photos"')
+    small = recipe_text("litter").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")
     return here
 

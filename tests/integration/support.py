@@ -80,8 +80,7 @@ class Project:
     def recipe(self, name: str, *, student: str = "cnn:4@32", epochs: int = 16, teacher_int8: bool = False) -> Path:
         """Write a recipe; the teacher is converted to int8 where that is looked at, since it takes its time."""
         path = self.folder / f"{name}.toml"
-        values = {"name": name, "student": student, "epochs": epochs, "teacher_int8": str(teacher_int8).lower()}
-        path.write_text(RECIPE.format(**values), encoding="utf-8")
+        path.write_text(recipe_text(name, student, epochs, teacher_int8), encoding="utf-8")
         return path
 
     def edgekd(self, *arguments: str | Path, without_tensorflow: bool = False) -> subprocess.CompletedProcess[str]:
@@ -103,6 +102,11 @@ class Project:
             (blocker / name).mkdir(parents=True, exist_ok=True)
             (blocker / name / "__init__.py").write_text(f"raise ImportError('{name} was imported')\n")
         return {**os.environ, "PYTHONPATH": str(blocker)}
+
+
+def recipe_text(name: str, student: str = "cnn:4@32", epochs: int = 16, teacher_int8: bool = False) -> str:
+    """A recipe for the folder of a project."""
+    return RECIPE.format(name=name, student=student, epochs=epochs, teacher_int8=str(teacher_int8).lower())
 
 
 def weights(stage: Path) -> list[np.ndarray]:
