@@ -110,8 +110,11 @@ def test_a_softmax_is_never_applied_twice(images: NDArray[np.uint8], tmp_path: P
         found = open_runner(export_one(model, tmp_path, images, "float32")).run(images)
         assert np.abs(found - wanted).max() < 1e-5
     sigmoid = keras.Model(student.inputs, keras.layers.Activation("sigmoid")(student.outputs[0]))
+    tags = export_one(sigmoid, tmp_path, images, "float32")
+    wanted = keras.ops.convert_to_numpy(sigmoid([images.astype(np.float32)]))
+    assert tags.decision.task == "multi-label" and np.abs(open_runner(tags).run(images) - wanted).max() < 1e-5
     with pytest.raises(ExportError, match="ends in sigmoid"):
-        export_one(sigmoid, tmp_path, images, "float32")
+        load_float_model(sigmoid, "single-label")
 
 
 def test_a_saved_model_gives_the_same_bytes(
