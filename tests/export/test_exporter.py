@@ -12,6 +12,7 @@ from edgekd.errors import ExportError, GateFailed, UnsupportedOpError, UsageErro
 from edgekd.export.exporter import export
 from edgekd.formats.artifact import sidecar_path
 from edgekd.preprocess import Preprocessing
+from edgekd.quantize.float_model import load_float_model
 from edgekd.runtime import open_runner
 
 LABELS = ("a", "b", "c")
