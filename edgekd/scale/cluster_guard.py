@@ -45,7 +45,7 @@ def _users(folder: str, owner: int) -> list[int]:
 
 def _uses(pid: int, folder: str) -> bool:
     try:
-        if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if os.fsencode(folder + os.sep) in Path(f"/proc/{pid}/cmdline").read_bytes():
             return True
         links = list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -27,6 +28,7 @@ from edgekd.text import last_line
 # Ray's sockets lie below its folder, and the path of one has no more bytes than this.
 _SOCKET_PATH_BYTES = 103
 _SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+_numbers = itertools.count()
 
 
 @contextlib.contextmanager
@@ -101,7 +103,8 @@ def _runs_here() -> bool:
 @contextlib.contextmanager
 def _session_folder() -> Iterator[Path]:
     """A folder for a cluster's logs and sockets, which go with it; what killed commands left goes too."""
-    parent, name = shared_folder(), owned_name("ray")
+    # Another one for each cluster of a process: the guard of the last one may still look at its folder.
+    parent, name = shared_folder(), f"{owned_name('ray')}{next(_numbers)}"
     if len(os.fsencode(parent / name)) + len(_SOCKET) > _SOCKET_PATH_BYTES:
         parent = Path("/tmp")  # noqa: S108  as Ray does
     remove_leftovers(parent)
