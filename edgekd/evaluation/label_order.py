@@ -56,8 +56,7 @@ class LabelOrder:
         ``advice`` is what to do about a wrong order, which stands for "{order}" in it.
         """
         if self.permutation is not None and self.permuted_score is not None:
-            meaning = {name: classes[self.permutation[i]] for i, name in enumerate(classes)}
-            order = join_names([meaning.get(name, name) for name in outputs])
+            order = order_of_outputs(self.permutation, outputs, classes)
             return (
                 f"the labels are in another order than the model's outputs: balanced accuracy {self.score:.1%}, and "
                 f"{self.permuted_score:.1%} with the order {order}. {advice.format(order=order)}"
@@ -68,6 +67,12 @@ class LabelOrder:
                 "the order of the classes, the photos, and whether it was trained for long enough"
             )
         return f"balanced accuracy {self.score:.1%}, chance {self.chance:.1%}"
+
+
+def order_of_outputs(permutation: tuple[int, ...], outputs: tuple[str, ...], classes: tuple[str, ...]) -> str:
+    """What each of a file's ``outputs`` stands for, in words, where class i of [C] stands for ``permutation[i]``."""
+    meaning = {name: classes[permutation[i]] for i, name in enumerate(classes)}
+    return join_names([meaning.get(name, name) for name in outputs])
 
 
 def check_label_order(truth: Labels, predictions: Labels, classes: int) -> LabelOrder | None:

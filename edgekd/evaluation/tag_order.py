@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.evaluation.label_order import EXPORT_AGAIN, FEWEST_PHOTOS, SIGNIFICANCE, WEAK, join_names
+from edgekd.evaluation.label_order import (
+    EXPORT_AGAIN,
+    FEWEST_PHOTOS,
+    SIGNIFICANCE,
+    WEAK,
+    join_names,
+    order_of_outputs,
+)
 from edgekd.metrics import wilson
 from edgekd.tag_metrics import Floats, Probabilities, average_precision
 from edgekd.tag_randomization import change_p
@@ -40,8 +47,7 @@ class TagOrder:
     def describe(self, outputs: tuple[str, ...], classes: tuple[str, ...], advice: str = EXPORT_AGAIN) -> str:
         """One sentence, as ``LabelOrder.describe``."""
         if self.permutation is not None and self.permuted_score is not None:
-            meaning = {name: classes[self.permutation[i]] for i, name in enumerate(classes)}
-            order = join_names([meaning.get(name, name) for name in outputs])
+            order = order_of_outputs(self.permutation, outputs, classes)
             return (
                 f"the tags are in another order than the model's outputs: mean average precision {self.score:.1%}, and "
                 f"{self.permuted_score:.1%} with the order {order}. {advice.format(order=order)}"

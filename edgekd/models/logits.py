@@ -12,6 +12,7 @@ from edgekd.errors import ModelError
 from edgekd.models.outputs import SMALLEST, Ending, judge_outputs, softmax_for_tags
 from edgekd.models.rebuild import apply_copy, copy_state, functional
 from edgekd.task import Task
+from edgekd.training.scores import tag_probabilities
 
 TWO_CLASSES = "two_classes"
 """Name of the layer that turns one sigmoid's input into two logits."""
@@ -81,14 +82,10 @@ def apply_squash(model: Any, name: str) -> Callable[[npt.NDArray[Any]], npt.NDAr
     if squash == _LOG_SOFTMAX:
         return lambda logits: np.log(_softmax(logits))
     if model.output_shape[-1] != 1:
-        return _sigmoid if squash == _SIGMOID else lambda logits: logits
+        return tag_probabilities if squash == _SIGMOID else lambda logits: logits
     if squash == _SIGMOID:
         return lambda logits: 1 / (1 + np.exp(-(logits[:, 1:] - logits[:, :1]).astype(np.float64)))
     return (lambda logits: logits[:, 1:]) if _is_logit(functional(model)) else (lambda logits: logits)
-
-
-def _sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -26,7 +26,7 @@ from edgekd.teacher.average import combine_logits, members_of
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
-from edgekd.training.scores import mean_loss
+from edgekd.training.scores import mean_loss, tag_probabilities
 
 _SAMPLE_PHOTOS = 32
 _BATCH = 64
@@ -131,7 +131,7 @@ def fixed_teacher_row(context: RunContext) -> CheckRow:
     summary = read_json(context.path / "teacher" / "summary.json")
     samples = dataset.split("test")
     logits = logits_over(open_teacher_of(recipe, dataset, context.path), dataset, samples, recipe.data.crop)
-    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64))) if dataset.task == "multi-label" else logits
+    probabilities = tag_probabilities(logits) if dataset.task == "multi-label" else logits
     thresholds = comparable_thresholds(context, "teacher/summary.json") or (0.5,) * len(dataset.classes)
     return CheckRow(
         row="teacher", artifact="", parameters=summary["parameters"], size_bytes=summary["size_bytes"],

@@ -20,6 +20,7 @@ from edgekd.models.pixel_evidence import fold_preprocessing
 from edgekd.models.rebuild import check_rebuilt, copy_model, images_for, in_float32, reason_of
 from edgekd.quantize.model_ending import call, functional, last_activation, missing_ending, two_classes
 from edgekd.task import Task
+from edgekd.training.scores import tag_probabilities
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -71,7 +72,7 @@ class FloatModel:
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[Any]:
         """What the softmax, or the sigmoids, make of logits [N, C]."""
         if self.task == "multi-label":
-            return np.asarray(1 / (1 + np.exp(-logits)))
+            return tag_probabilities(logits)
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
