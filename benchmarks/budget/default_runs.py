@@ -5,7 +5,7 @@
 Each task is a folder of labelled photos (or a CSV) and, after a comma, a folder of photos without labels; photos of a
 CSV are looked for in the folder of --images NAME=FOLDER. A run is ``edgekd run`` of the recipe in README.md with these
 photos, the seed being that of the split too, up to its check. ``--task lights`` are the traffic lights of
-edgekd[quickstart], which it takes without --task, too. A kill loses at most one stage. --short takes one small task and one epoch.
+edgekd[quickstart]; they are the default. A kill loses at most one stage. --short takes one small task and one epoch.
 """
 
 from __future__ import annotations
