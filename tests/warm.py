@@ -1,6 +1,6 @@
-"""edgekd's commands without the seconds in which TensorFlow is imported: see ``clients/warm_server.py``.
+"""Commands and scripts without the seconds in which TensorFlow is imported: see ``clients/warm_server.py``.
 
-For tests of what a command does. How it begins and ends as a process of its own is tested with one of its own.
+For tests of what one does. How it begins and ends as a process of its own is tested with one of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SERVER = Path(__file__).parent / "clients" / "warm_server.py"
@@ -51,12 +51,27 @@ def edgekd(
     *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """What ``python -m edgekd`` does, prints and returns."""
+    return _ask({}, arguments, cwd, env, timeout)
+
+
+def script(
+    path: Path, *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """What ``python PATH`` does, prints and returns."""
+    return _ask({"script": str(path.resolve())}, arguments, None, env, timeout)
+
+
+def _ask(
+    request: Mapping[str, object],
+    arguments: Sequence[str | Path],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    timeout: float,
+) -> subprocess.CompletedProcess[str]:
     argv = [str(word) for word in arguments]
     with tempfile.TemporaryDirectory() as folder, _SERVER.lock:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        request = {
-            "argv": argv, "cwd": str(cwd or Path.cwd()), "environment": dict(os.environ if env is None else env),
-            "out": str(out), "err": str(err),
-        }  # fmt: skip
-        code = _SERVER.ask(request, timeout)
+        environment = dict(os.environ if env is None else env)
+        places = {"cwd": str(cwd or Path.cwd()), "out": str(out), "err": str(err)}
+        code = _SERVER.ask({**request, "argv": argv, "environment": environment, **places}, timeout)
         return subprocess.CompletedProcess(argv, code, *(path.read_text(encoding="utf-8") for path in (out, err)))

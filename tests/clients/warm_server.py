@@ -1,7 +1,8 @@
-"""Does edgekd's commands, each in a fork of this process, which has TensorFlow imported already.
+"""Does edgekd's commands and runs scripts, each in a fork of this process, which has TensorFlow imported already.
 
-A request is a line of JSON on stdin (``argv``, ``cwd``, ``environment``, files for ``out`` and ``err``), the answer a
-line with the return code. Nothing of TensorFlow is used before the fork, and nothing of edgekd is imported.
+A request is a line of JSON on stdin (``argv``, ``cwd``, ``environment``, files for ``out``, ``err``; of a script its
+path as ``script``), the answer a line with the return code. Nothing of TensorFlow is used before the fork, and nothing
+of edgekd is imported.
 """
 
 from __future__ import annotations
@@ -9,30 +10,38 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import runpy
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any
 
 import tensorflow  # noqa: F401  the seconds that are saved
 
 
 def do(request: dict[str, Any]) -> int:
-    """The command, as ``python -m edgekd`` would do it in that folder and environment."""
+    """The command or script, as Python would do it in that folder and environment."""
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[0] = request["cwd"]
-    sys.argv = ["edgekd", *request["argv"]]
+    script = request.get("script")
+    sys.path[0] = str(Path(script).parent) if script else request["cwd"]
+    sys.argv = [script or "edgekd", *request["argv"]]
     for number, name in ((0, os.devnull), (1, request["out"]), (2, request["err"])):
         opened = os.open(name, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, number)
         os.close(opened)
     try:
-        from edgekd.cli import main
+        if script:
+            runpy.run_path(script, run_name="__main__")
+        else:
+            from edgekd.cli import main
 
-        main()
+            main()
     except SystemExit as ended:
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         traceback.print_exc()

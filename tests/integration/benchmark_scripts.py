@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+import warm
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # A name that begins with _ is that of a program which another script starts.
@@ -26,10 +26,9 @@ OTHERS = [script for script in SCRIPTS if script not in ANDROID + TRAINING]
 def run_short(script: str, out: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
     """Run a script's short form and check that it ends well and leaves readable results."""
     committed = _content(BENCHMARKS / Path(script).parent / "results")
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / script, *arguments, "--short", "--out", out],
-        env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=800,
-    )  # fmt: skip
+    done = warm.script(
+        BENCHMARKS / script, *arguments, "--short", "--out", out, env={**os.environ, **(environment or {})}, timeout=800
+    )
     assert done.returncode == 0, f"{script}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     results = sorted(path for path in out.iterdir() if path.suffix in (".json", ".md"))
     assert results, f"{script} wrote no .json and no .md into --out"
