@@ -22,6 +22,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     text, errors, extras            foreign text; the error tree; what each extra brings
     stopping, process_tree, memory  signals; what a process started; free memory, archive bombs
     storage, temporary, processes   atomic files; temporary ones; child processes
+    parent_death                    commands that end with the thread that started them
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels

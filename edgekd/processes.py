@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
 import select
 import selectors
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, Literal
+
+from edgekd.parent_death import tie_to_parent
 
 # More than any command that edgekd runs has to say, and far below any machine's memory.
 OUTPUT_LIMIT_BYTES = 64 << 20
@@ -26,8 +24,6 @@ _LINE_LIMIT_BYTES = 4096
 _DRAIN_S = 1.0
 # How often a file that a process writes to is looked at.
 _LOOK_S = 0.05
-_HEADER_BYTES = 20
-_TIE = ("--pdeathsig", "KILL", "--")
 
 Killed = Literal["late", "too much"]
 
@@ -68,10 +64,13 @@ def start(
 
     Raises: OSError if it cannot be started.
     """
-    setpriv = _find_setpriv() if tied and _can_be_executed(argv[0]) else None
-    words = [*((setpriv, *_TIE) if setpriv else ()), *argv]
     return subprocess.Popen(  # noqa: S603  no shell
-        words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True
+        tie_to_parent(argv) if tied else argv,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=env,
+        start_new_session=True,
     )
 
 
@@ -288,38 +287,3 @@ def _close(pipe: IO[bytes] | None) -> None:
         # A pipe whose other end is gone cannot be flushed.
         with contextlib.suppress(OSError):
             pipe.close()
-
-
-def _can_be_executed(program: str) -> bool:
-    """Whether the kernel executes it; else it is left to ``Popen`` to say why not, where setpriv tries a shell."""
-    path = shutil.which(program)
-    header = _read_header(path) if path else b""
-    return header.startswith(b"#!") or (len(header) == _HEADER_BYTES and _kind(header) == _kind(_python_header()))
-
-
-@functools.cache
-def _python_header() -> bytes:
-    return _read_header(sys.executable)
-
-
-def _read_header(path: str) -> bytes:
-    try:
-        with Path(path).open("rb") as stream:
-            return stream.read(_HEADER_BYTES)
-    except OSError:
-        return b""
-
-
-def _kind(header: bytes) -> bytes:
-    """Magic, word size and processor of an ELF file. Source: elf(5)."""
-    return header[:5] + header[18:20]
-
-
-@functools.cache
-def _find_setpriv() -> str | None:
-    """util-linux's program that has the kernel kill a command with the thread that started it; None without it."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        return None
-    null = subprocess.DEVNULL
-    return setpriv if wait(start([setpriv, *_TIE, "true"], stdout=null, stderr=null), 10) == 0 else None

@@ -18,7 +18,7 @@ ROOT = Path(edgekd.__file__).parent
 # Each layer may import itself and what stands before it.
 LAYERS = (
     ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
-    ("storage", "processes", "quiet", "progress", "section", "task"),
+    ("storage", "parent_death", "processes", "quiet", "progress", "section", "task"),
     ("metrics", "tag_metrics", "tag_randomization", "scoring"),
     ("photo_formats", "photo_pixels", "photo_input", "preprocess"),
     ("scale",),

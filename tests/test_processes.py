@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgekd import processes
+from edgekd.parent_death import find_setpriv
 
 # A command whose child holds its pipes open and outlives it, as a wrapper around ssh or adb may.
 WRAPPER = "sleep 300 & echo $! > {pid}; {rest}"
@@ -90,7 +91,7 @@ def test_a_sink_that_is_full_ends_the_command(tmp_path: Path) -> None:
     assert process.returncode == -9
 
 
-@pytest.mark.skipif(processes._find_setpriv() is None, reason="util-linux's setpriv is not there")
+@pytest.mark.skipif(find_setpriv() is None, reason="util-linux's setpriv is not there")
 def test_children_end_with_a_killed_parent(tmp_path: Path) -> None:
     code = (
         "import sys; from edgekd import processes\n"
