@@ -19,7 +19,8 @@ check_command, predict_command, inspect_command
 golden_command              vectors that a port is tested against
 demo_command                a file as a web page
 bench_command, compare_command, devices_command
-                            measurements: bench_inputs says what is measured, bench_profile times ops
+                            measurements: bench_inputs says what is measured, bench_profile times ops,
+                            bench_console prints them
 report_command              reports, rendered again
 doctor_command              what is installed
 model_options               what another tool's file takes and gives, for every command
