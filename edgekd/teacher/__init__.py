@@ -16,6 +16,9 @@ transfer, head       training: a linear head on pooled features, then the last b
 staged               training in stages, each kept only where held-out photos gain
 cross_validation     the same where there are few validation photos
 self_training        the head learns from the teacher's own confident answers
+words                class words: text vectors of the classes, with which an encoder's features are compared
+words_choice         class words, few labels or both: held-out photos choose
+class_prior          the classes' shares of the photos, estimated from answers
 """
 
 from edgekd.teacher.average import AverageTeacher
