@@ -4,8 +4,8 @@
 
 DIR has a folder a class; --class says which number among ImageNet's classes (from 0) a folder's photos have. Each
 network answers those photos with its ImageNet head, at the size that it was trained at; how often it gives the class
-for photos of the other folders is counted too, and so are the packaged photos of traffic lights (class 920). --short takes
-few traffic lights and the smallest network.
+for photos of the other folders is counted too, and so are the packaged photos of traffic lights (class 920). --short
+takes few traffic lights and the smallest network.
 """
 
 from __future__ import annotations
