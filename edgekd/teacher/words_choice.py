@@ -24,7 +24,7 @@ from edgekd.teacher.staged import Judgement, judge
 from edgekd.teacher.words import ClassWords, Logits, Shares
 
 Source = Literal["words", "labels", "both"]
-_RESIDUAL_PENALTIES = (*PENALTIES, 10.0)
+_RESIDUAL_PENALTIES = (*PENALTIES, 10.0, 100.0)
 # What the logits of the words may be multiplied by, where they are one of two parts.
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.01, 10.0
 Features = npt.NDArray[np.floating]
