@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.rebuild import PhotosAt
-from edgekd.storage import digest
+from edgekd.storage import digest, sha256_file
 from edgekd.teacher.file_network import FileNetwork
-from edgekd.teacher.settings import TeacherFile
+from edgekd.teacher.settings import TeacherFile, as_encoder
 
 Features = npt.NDArray[np.float32]
 # What float16, in which features are stored, holds with its full precision.
@@ -50,8 +51,8 @@ class FileEncoder:
 
         Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where the file is damaged.
         """
-        self.network = network = FileNetwork(settings, crop)
-        self.facts, self.settings = network.facts, settings
+        self.network = network = FileNetwork(as_encoder(settings), crop)
+        self.facts, self.settings = network.facts, network.settings
         images = photos(network.size)
         outputs = network.outputs(images)
         self.pooling = pooling_of(outputs.shape, network, len(images))
@@ -88,11 +89,14 @@ class FileEncoder:
 class KerasEncoder:
     """A Keras classifier of pixel values 0..255 without its last dense layer."""
 
-    def __init__(self, model: Any, key: str | None = None) -> None:
-        """Cut ``model``, whose hash is ``key``. Raises ModelError where it does not end in a dense layer."""
+    def __init__(self, model: Any, key: str | None = None, path: Path | None = None) -> None:
+        """Cut ``model``, of the file ``path`` with the hash ``key``.
+
+        Raises ModelError where it does not end in a dense layer.
+        """
         from edgekd.teacher.transfer import features_of
 
-        self.model = features_of(model)
+        self.model, self.path = features_of(model), path
         self._key = key or _weights_hash(self.model)
 
     @property
@@ -133,14 +137,11 @@ def open_encoder(settings: TeacherFile, photos: PhotosAt, crop: str = "whole") -
     """
     if settings.kind != "keras":
         return FileEncoder(settings, photos, crop)
-    from pathlib import Path
-
-    from edgekd.storage import sha256_file
     from edgekd.teacher.keras_teacher import load_bare_network
 
     model = load_bare_network(settings, photos, None)
-    key = digest([sha256_file(Path(settings.model)), settings.model_dump(mode="json", exclude={"model", "classes"})])
-    encoder = KerasEncoder(model, key)
+    path, options = Path(settings.model), settings.model_dump(mode="json", exclude={"model", "classes"})
+    encoder = KerasEncoder(model, digest([sha256_file(path), options]), path)
     check_features(encoder.features(photos(encoder.input_size)), settings.model)
     return encoder
 

@@ -6,12 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.outputs import class_columns, judge_outputs
+from edgekd.models.outputs import NotTheseClassesError, class_columns, judge_outputs
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest
 from edgekd.task import Task
 from edgekd.teacher.file_network import FileNetwork
 from edgekd.teacher.settings import TeacherFile
+
+_ENCODER_HINT = (
+    "If it does not know these classes, take it as an encoder, on whose features a head is fitted. Add to [teacher]: "
+    "train = true"
+)
 
 
 class FileTeacher:
@@ -29,7 +34,13 @@ class FileTeacher:
 
         Raises ModelError naming the key of [teacher] to add or correct; ArtifactError where the file is damaged.
         """
-        self._network = network = FileNetwork(settings, crop)
+        try:
+            self._open(settings, classes, photos, crop, task)
+        except NotTheseClassesError as error:
+            raise ModelError(f"{error}. {_ENCODER_HINT}") from None
+
+    def _open(self, settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: str, task: Task) -> None:
+        self.network = network = FileNetwork(settings, crop)
         self.facts = facts = network.facts
         self.settings, self.layout, self.pixels, self._size = settings, network.layout, network.pixels, network.size
         rows = self._rows(photos(self._size))
@@ -62,10 +73,10 @@ class FileTeacher:
         return self.scores.logits(self._rows(images))[:, self._columns]
 
     def _rows(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        rows = self._network.outputs(images)
+        rows = self.network.outputs(images)
         flat = rows.reshape(len(rows), -1)
         if len(rows) != len(images) or flat.shape[1] != max(rows.shape[1:], default=0):
-            raise ModelError(
+            raise NotTheseClassesError(
                 f"{self.facts.where} gives {list(rows.shape)} where a row of class scores a photo is needed"
             )
         return flat.astype(np.float32)
