@@ -4,7 +4,9 @@ protocol             what a teacher is
 settings             ``[teacher]`` of a recipe
 opening              from ``[teacher]`` to a fixed teacher (inference only): one file, or the average of several
 keras_teacher        a Keras model as a teacher
-file_teacher         an .onnx, a .tflite or a SavedModel as a teacher, through a ``network``
+file_network         an .onnx, a .tflite or a SavedModel, fed with photos
+file_teacher         such a file as a teacher
+encoder              such a file that gives vectors, on which a head is fitted
 network              what is known of a network in a file; its input's layout and size
 onnx_network, tflite_network, saved_model_network     a network of that format
 saved_model_file     the serving function of a SavedModel and its variables, read without running anything

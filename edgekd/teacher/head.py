@@ -46,12 +46,8 @@ def fit_head(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
-    loss_and_gradient, weights = _tag_loss_and_gradient, np.full(len(labels), 1 / len(labels))
-    if not are_tags(labels):
-        counts = np.bincount(labels, minlength=classes)
-        weights = 1 / np.maximum(counts, 1)[labels]
-        weights /= weights.sum()
-        loss_and_gradient = _loss_and_gradient
+    loss_and_gradient = _tag_loss_and_gradient if are_tags(labels) else _loss_and_gradient
+    weights = balanced_weights(labels, classes)
     start = np.zeros((x.shape[1] + 1) * classes)
     added, added_to_validation = (0.0, 0.0) if offsets is None else offsets
     best: tuple[float, LinearHead] | None = None
@@ -68,13 +64,26 @@ def fit_head(
         table = solution.x.reshape(-1, classes)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
-        answers = head.logits(validation[0]) + added_to_validation
-        judged_by_tags = are_tags(validation[1])
-        loss = tag_loss(answers, validation[1]) if judged_by_tags else _cross_entropy(answers, validation[1], classes)
+        loss = held_out_loss(head.logits(validation[0]) + added_to_validation, validation[1], classes)
         if best is None or loss < best[0]:
             best = loss, head
     assert best is not None
     return best[1]
+
+
+def balanced_weights(labels: npt.NDArray[np.integer], classes: int) -> npt.NDArray[np.float64]:
+    """What every photo [N] counts for, 1 in all: classes alike, of photos with tags all photos alike."""
+    if are_tags(labels):
+        return np.full(len(labels), 1 / len(labels))
+    counts = np.bincount(labels, minlength=classes)
+    weights: npt.NDArray[np.float64] = 1 / np.maximum(counts, 1)[labels]
+    weights /= weights.sum()
+    return weights
+
+
+def held_out_loss(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer], classes: int) -> float:
+    """Mean cross-entropy (nats) of logits [N, C] over the classes present, of tags over all photos and tags."""
+    return tag_loss(logits, labels) if are_tags(labels) else _cross_entropy(logits, labels, classes)
 
 
 def _loss_and_gradient(

@@ -141,7 +141,9 @@ def scores_output(network: Graph, settings: InputSettings, where: str) -> Value:
         return matching[0]
     if len(values) > 1:
         raise ModelError(
-            f"{where} has {len(values)} outputs. {settings.how_to_add('output', 'the one of class scores')}, of {names}"
+            f"{where} has {len(values)} outputs. "
+            + settings.how_to_add("output", f"the one of {settings.OUTPUT}")
+            + f", of {names}"
         )
     return values[0]
 

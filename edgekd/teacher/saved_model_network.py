@@ -92,7 +92,7 @@ def _output_place(path: Path, names: list[str], settings: InputSettings) -> int:
         return names.index(settings.output)
     if len(names) != 1:
         raise ModelError(
-            f"{path} has {len(names)} outputs. Add to [teacher]: output = the one of class scores, of {names}"
+            f"{path} has {len(names)} outputs. Add to [teacher]: output = the one of {settings.OUTPUT}, of {names}"
         )
     return 0
 

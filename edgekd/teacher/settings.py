@@ -30,6 +30,7 @@ _REFUSED = {
 # What the members of an average take over from [teacher]; the first three go together.
 _PIXEL_KEYS = ("pixel_range", "mean", "std")
 _SHARED_KEYS = (*_PIXEL_KEYS, "input_size", "classes", "layout", "channels", "output")
+_ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
 
 
 def kind_of(model: str) -> Kind:
@@ -65,6 +66,8 @@ class InputSettings(PixelSettings):
     A pixel 0..255 first becomes ``pixel_range``, then ``(x - mean) / std`` in the order of the network's channels.
     """
 
+    OUTPUT: ClassVar[str] = "class scores"
+
     input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
     """Side of the teacher's square input, in pixels.
 
@@ -81,7 +84,7 @@ class InputSettings(PixelSettings):
     channels: Literal["rgb", "bgr"] | None = Field(None, examples=["bgr"])
     """Order of the colour channels. Unset, "rgb"; OpenCV models often take "bgr"."""
     output: str | None = Field(None, examples=["logits"])
-    """Name of the output with the class scores, in a file with several outputs."""
+    """Name of the output with the class scores, or with an encoder's features, in a file with several outputs."""
 
     def name_of(self, key: str) -> str:
         """What a message calls one of these keys."""
@@ -125,6 +128,12 @@ class TeacherFile(InputSettings):
         return kind_of(self.model)
 
 
+class EncoderFile(TeacherFile):
+    """A file whose output is features."""
+
+    OUTPUT: ClassVar[str] = "features"
+
+
 def _names_model(fields: Any) -> bool:
     return isinstance(fields, dict) and isinstance(fields.get("model"), str)
 
@@ -154,7 +163,7 @@ def _file_or_average(value: Any) -> str:
 class TeacherSection(InputSettings):
     """The network that the student learns from: one model, or several whose predictions are averaged."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train")
+    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train", "head")
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
@@ -166,16 +175,29 @@ class TeacherSection(InputSettings):
     SavedModel directory, or a list of these to average.
 
     Members of a list are texts, or tables with a model of their own; what they leave out is taken from [teacher].
-    Files are used as they are, built-in networks are trained on the labels first. A
+    Files are used as they are, with train = true as encoders; built-in networks are trained on the labels first. A
     PyTorch model is exported to .onnx first.
     """
-    average: Literal["probabilities", "logits"] = "probabilities"
-    """What is averaged where model is a list."""
+    average: Literal["probabilities", "logits", "features"] = "probabilities"
+    """What is averaged where model is a list.
+
+    "features", the default for encoders, averages nothing: it joins the vectors of all encoders, each standardized,
+    for one head.
+    """
     weights: str = "imagenet"
     """Starting weights of keras:NAME: "imagenet" (downloaded by Keras), "none", or the path of a weights file."""
     train: bool = True
-    """Train a new head for the data's classes on the labelled photos. Only Keras models can; for other files it is
-    false.
+    """Train a new head for the data's classes on the labelled photos.
+
+    It is the default for Keras models. Of an .onnx, .tflite or SavedModel, and of a list of files, true means that
+    these are encoders: their output is a vector a photo (feature maps and tokens are averaged), on which the head is
+    fitted; false means that they are classifiers of these very classes.
+    """
+    head: Literal["auto", "linear", "mlp"] = "auto"
+    """The head that is fitted on an encoder's features: linear, or an MLP with one hidden layer of 64 units.
+
+    "auto" takes the MLP only where it does better on the validation photos; with fewer than 100 of these, by three-fold
+    cross-validation over training and validation photos.
     """
     fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
     """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
@@ -218,22 +240,29 @@ class TeacherSection(InputSettings):
     def _fits_its_kind(self) -> TeacherSection:
         if isinstance(self.model, tuple) and not self.model:
             raise ValueError("model = [] names no teacher")
-        name = "an average of files" if isinstance(self.model, tuple) else self.model
-        kind = None if isinstance(self.model, tuple) else kind_of(self.model)
-        if self.train and kind not in _TRAINABLE and not self.trained_members:
-            raise ValueError(
-                f"train = true: {name} is a fixed teacher (inference only); leave train out. To train a network for "
-                f'these classes, give it as a .keras file, or take model = "{LITE0}" or "keras:NAME"'
-            )
         if self.trained_members and not self.train:
             raise ValueError(f"train = false: {self.trained_members[0].model} knows other classes; leave train out")
         if self.fine_tune_blocks and not self.train:
             raise ValueError(f"fine_tune_blocks = {self.fine_tune_blocks} needs train = true, a Keras model's")
         if self.self_train == "auto" and not self.train:
             raise ValueError('self_train = "auto" needs train = true, a Keras model\'s')
+        self._check_encoders()
         if isinstance(self.model, str):
             _check_built_in(self, self.model)
         return self
+
+    def _check_encoders(self) -> None:
+        """Raises ValueError where a setting of another kind of teacher meets encoders, or the reverse."""
+        if not self.encodes:
+            for key, value, usual in (("head", self.head, "auto"), ("average", self.average, None)):
+                if value != usual and value in ("linear", "mlp", "features"):
+                    raise ValueError(f'{key} = "{value}" is for encoders: files with train = true')
+            return
+        stray = [f"fine_tune_blocks = {self.fine_tune_blocks}"] if self.fine_tune_blocks else []
+        stray += ['self_train = "auto"'] if self.self_train == "auto" else []
+        stray += ["classes"] if self.classes or any(member.classes for member in self.members()) else []
+        if stray:
+            raise ValueError(f"{stray[0]}: {self.name} {_ENCODER}. Leave {stray[0]} out")
 
     def training_facts(self) -> dict[str, Any]:
         """What decides the trained teacher, for the key of its stage."""
@@ -245,8 +274,18 @@ class TeacherSection(InputSettings):
         return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
 
     @property
+    def encodes(self) -> bool:
+        """Whether its files are encoders, on whose features a head is fitted."""
+        if not self.train or self.trained_members:
+            return False
+        return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
+
+    @property
     def name(self) -> str:
         """What a report calls it."""
+        if self.encodes:
+            names = ", ".join(PurePath(member.model).name for member in self.members())
+            return f"a head on {names}"
         if isinstance(self.model, str):
             return PurePath(self.model).name if self.members() else self.model
         return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
@@ -259,10 +298,16 @@ class TeacherSection(InputSettings):
     def members(self) -> tuple[TeacherFile, ...]:
         """The files that it is made of; of efficientnet-lite0 and keras:NAME, none."""
         if isinstance(self.model, tuple):
-            return self.model
+            return tuple(as_encoder(member) for member in self.model) if self.encodes else self.model
         if kind_of(self.model) in _BUILT_IN:
             return ()
-        return (TeacherFile(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
+        kind = EncoderFile if self.encodes else TeacherFile
+        return (kind(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
+
+
+def as_encoder(file: TeacherFile) -> EncoderFile:
+    """The same file, its output understood as features."""
+    return EncoderFile.model_validate(file.model_dump())
 
 
 def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
@@ -277,7 +322,8 @@ def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
         members.append({**_taken_over(shared, member_values), **member_values})
     rest = {key: value for key, value in fields.items() if key not in shared}
     train = any(_names_model(member) and kind_of(member["model"]) in _BUILT_IN for member in members)
-    return {"train": train, **rest, "model": members}
+    encodes = rest.get("train") is True and not train
+    return {"train": train, **({"average": "features"} if encodes else {}), **rest, "model": members}
 
 
 def _taken_over(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:

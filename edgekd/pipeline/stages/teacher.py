@@ -13,6 +13,7 @@ from edgekd.models.logits import TWO_CLASSES
 from edgekd.models.named import build_named
 from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.encoder_training import train_encoder_heads
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.pipeline.teacher_training import Training, describe_score, train_teacher
 from edgekd.pipeline.validation_answers import answers_of, record_of
@@ -47,7 +48,7 @@ def run(context: RunContext) -> None:
     recipe, dataset = context.recipe, context.dataset
     section = recipe.teacher
     if section.is_fixed:
-        fixed_teacher_stage(context)
+        fixed_teacher_stage(context, train_encoder_heads if section.encodes else None)
         return
     depends = {
         "teacher": section.training_facts(),
