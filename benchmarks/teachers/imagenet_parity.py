@@ -38,15 +38,17 @@ PUBLISHED = {
     "efficientnet-lite2": (6.1, 0.776),
 }
 NOTE = """\
-What this shows: the checkpoints are read right. Parameters are those published, and a network whose weights, order of
-channels, pixels or order of classes were wrong would be right by chance, on one photo of a thousand; a class that is
-answered for its own photos is hardly ever answered for others.
+What this shows: the checkpoints are read right. The parameters are those published; and with weights, pixels or an
+order of channels or classes that were wrong, a photo would get its class by chance, 1 in 1,000.
 
-What it does not show: the published accuracy itself. That is the mean over a thousand classes of ImageNet's validation
-photos, which are not here; one class may be far above or below it. These photos were not chosen as ImageNet's were:
-some may lie in its training set, some labels are wrong, and crops of traffic lights of a few dozen pixels are not what
-the networks learnt from. So neither the distance to the published figure nor, where the intervals overlap, the order of
-the three networks means anything here."""
+What it does not show: the published accuracy itself. That is the mean over a thousand classes of ImageNet's 50,000
+validation photos, which are not here; a single class may be far above or below it. These photos were not chosen as
+ImageNet's were: some may lie in its training set, and some labels are wrong. So neither the distance to the published
+figure nor, where the intervals overlap, the order of the three networks means anything here.
+
+Other photos show classes that ImageNet mostly does not have, and a network that must name one of its thousand takes the
+most alike: a tulip or a dandelion becomes a daisy. The crops of traffic lights show a lamp or two in a few dozen
+pixels, and ImageNet's class whole scenes: they are hardly ever named, and say nothing about the networks."""
 
 
 @dataclass(frozen=True)

@@ -19,5 +19,6 @@ validation_answers  what a model answers for the validation photos, as a run rec
 tag_thresholds      thresholds of tags for the models that are only compared with
 student_training    what the student's training with and without the teacher share
 qat_training        quantization-aware training on a run's soft targets, or without a run
+words_training      the class words of a run, and the shares of the classes that they assume
 label_list          soft targets of any list of photos
 """

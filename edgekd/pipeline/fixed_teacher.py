@@ -77,7 +77,7 @@ def fixed_teacher_stage(
             **record_of(answers),
             "seconds": None if training is None else training.seconds,
             "history": [],
-            **({} if training is None else {"heads": training.records}),
+            **({} if training is None else training.facts()),
             "members": members,
             "average": section.average if isinstance(section.model, tuple) else None,
             "file": _copy_file(directory, teacher),

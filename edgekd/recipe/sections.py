@@ -208,6 +208,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _words_fit_the_task(self) -> Recipe:
+        if self.teacher.words is not None and self.data.task == "multi-label":
+            raise ValueError(
+                "teacher.words: cosines with class words say which class is the likeliest, not which of several tags a "
+                "photo has. Leave words out, and set train = true to fit a head on labelled photos"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _encoders_fit_the_loss(self) -> Recipe:
         if not self.teacher.encodes:
             return self

@@ -19,7 +19,7 @@ staged               training in stages, each kept only where held-out photos ga
 cross_validation     the same where there are few validation photos
 self_training        the head learns from the teacher's own confident answers
 words                class words: text vectors of the classes, with which an encoder's features are compared
-words_choice         class words, few labels or both: held-out photos choose
+words_head           heads of class words alone, and with what a few labels add
 class_prior          the classes' shares of the photos, estimated from answers
 """
 

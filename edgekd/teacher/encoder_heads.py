@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import RunError
+from edgekd.metrics import Interval
+from edgekd.scoring import score
 from edgekd.storage import sha256_file, write_bytes
 from edgekd.task import Metric, Task
 from edgekd.teacher.average import Average
@@ -21,38 +23,72 @@ from edgekd.teacher.encoder_teacher import FittedHeads, Head, apply_heads
 from edgekd.teacher.head import LinearHead, fit_head
 from edgekd.teacher.mlp_head import MlpHead, fit_mlp_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
+from edgekd.teacher.words_head import WordsHead, fit_words_head
 from edgekd.text import first_line
+from edgekd.training.scores import tag_probabilities
 
 HEADS = "heads.npz"
-HeadKind = Literal["linear", "mlp"]
+HeadKind = Literal["words", "linear", "mlp", "both"]
+PriorSource = Literal["recipe", "table", "equal", "estimate"]
 Numbers = npt.NDArray[np.int64]
-_MLP_ARRAYS = ("hidden_kernel", "hidden_bias", "kernel", "bias")
-_NAMES: dict[HeadKind, str] = {"linear": "a linear head", "mlp": "an MLP"}
+_ARRAYS: dict[type, tuple[str, ...]] = {
+    LinearHead: ("kernel", "bias"),
+    MlpHead: ("hidden_kernel", "hidden_bias", "kernel", "bias"),
+    WordsHead: ("vectors", "scale", "offset", "kernel", "bias"),
+}
+_NAMES: dict[HeadKind, str] = {
+    "words": "class words alone", "linear": "a linear head", "mlp": "an MLP", "both": "class words with labels",
+}  # fmt: skip
 
 
 class HeadRecord(TypedDict):
     """What a kind of head scored on the ``n`` photos that judged it, and whether it is the one that was taken.
 
-    ``score`` is the recipe's metric and ``loss`` the mean cross-entropy in nats.
+    ``score`` is the recipe's metric, ``low`` to ``high`` its 95 % interval, ``loss`` the mean cross-entropy in nats.
     """
 
     head: HeadKind
     score: float
+    low: float
+    high: float
     loss: float
     n: int
     cross_validated: bool
     kept: bool
 
 
+class WordsRecord(TypedDict):
+    """The class words of a teacher: their file, and the shares of the classes ``prior`` that they assume.
+
+    These were ``prior_from`` the recipe, the table or "equal", or estimated on ``photos``; ``converged`` says whether
+    the estimate had settled.
+    """
+
+    file: str
+    prompts: int
+    logit_scale: float
+    prior: dict[str, float]
+    prior_from: PriorSource
+    photos: int
+    converged: bool
+
+
 @dataclass(frozen=True)
 class HeadTraining:
     """The answers for the validation photos, logits [N, C], how the kinds of heads that were tried did, and how long
     features and heads took.
+
+    ``words`` says which class words took part.
     """
 
     logits: Logits
     records: list[HeadRecord]
     seconds: float
+    words: WordsRecord | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What a summary holds of it."""
+        return {"heads": self.records, **({} if self.words is None else {"words": self.words})}
 
 
 @dataclass(frozen=True)
@@ -77,7 +113,10 @@ class LabelledFeatures:
 
 @dataclass(frozen=True)
 class HeadTrainer:
-    """Fits heads to labels on ``features``: one on those of all encoders, or with ``average`` one an encoder."""
+    """Fits heads to labels on ``features``: one on those of all encoders, or with ``average`` one an encoder.
+
+    ``words`` is the head of class words alone, where there are class words.
+    """
 
     features: LabelledFeatures
     classes: int
@@ -85,6 +124,7 @@ class HeadTrainer:
     task: Task
     metric: Metric
     seed: int
+    words: WordsHead | None = None
 
     def fit(self, kind: HeadKind, photos: Numbers, held_out: Numbers) -> list[Head]:
         """Heads of ``photos``, whose penalty is chosen on the photos ``held_out``; nothing else is."""
@@ -99,6 +139,11 @@ class HeadTrainer:
         return apply_heads(heads, self.features.plain(photos)[0], self.average, self.task)
 
     def _fit_one(self, kind: HeadKind, rows: Features, labels: Labels, held_out: tuple[Features, Labels]) -> Head:
+        if kind in ("words", "both"):
+            assert self.words is not None
+            if kind == "words":
+                return self.words
+            return fit_words_head(self.words, rows, labels, held_out, self.classes)
         if kind == "linear":
             return fit_head(rows, labels, held_out, self.classes)
         return fit_mlp_head(rows, labels, held_out, self.classes, self.seed)
@@ -137,9 +182,10 @@ def train_heads(
         judged = judge(answers, labels[judged_on], trainer.metric)
         kept = judged.beats(best)
         best = judged if kept else best
+        interval = _interval(trainer, answers, labels[judged_on])
         records.append(
-            {"head": kind, "score": judged.score, "loss": judged.loss, "n": len(judged_on),
-             "cross_validated": groups is not None, "kept": kept}
+            {"head": kind, "score": judged.score, "low": interval.low, "high": interval.high, "loss": judged.loss,
+             "n": len(judged_on), "cross_validated": groups is not None, "kept": kept}
         )  # fmt: skip
     chosen = [record["head"] for record in records if record["kept"]][-1]
     return trainer.fit(chosen, training, held_out), [{**r, "kept": r["head"] == chosen} for r in records]
@@ -161,11 +207,8 @@ def save_heads(path: Path, heads: Sequence[Head], features: Sequence[Features]) 
         "mean": rows.mean(axis=0).astype(np.float32), "scale": (rows.std(axis=0) + 1e-6).astype(np.float32),
     }  # fmt: skip
     for number, head in enumerate(heads):
-        assert isinstance(head, (LinearHead, MlpHead))
-        names = (
-            ("kernel", "bias") if isinstance(head, LinearHead) else ("hidden_kernel", "hidden_bias", "kernel", "bias")
-        )
-        arrays |= {f"{number}.{name}": getattr(head, name) for name in names}
+        values = {name: getattr(head, name) for name in _ARRAYS[type(head)]}
+        arrays |= {f"{number}.{name}": value for name, value in values.items() if value is not None}
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     write_bytes(path, stream.getvalue())
@@ -177,9 +220,7 @@ def load_heads(path: Path) -> FittedHeads:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name], np.float32) for name in file.files}
         heads: list[Head] = []
-        while f"{len(heads)}.kernel" in arrays:
-            prefix = f"{len(heads)}."
-            part = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        while part := _part(arrays, f"{len(heads)}."):
             heads.append(_head_of(part))
         return FittedHeads(tuple(heads), arrays["mean"], arrays["scale"], sha256_file(path))
     except Exception as error:  # NumPy's reader raises many kinds on a damaged file.
@@ -188,7 +229,19 @@ def load_heads(path: Path) -> FittedHeads:
         ) from None
 
 
+def _interval(trainer: HeadTrainer, logits: Logits, labels: Labels) -> Interval:
+    answers = tag_probabilities(logits) if trainer.task == "multi-label" else logits.argmax(axis=1)
+    return score(trainer.metric, labels, answers)
+
+
+def _part(arrays: dict[str, Features], prefix: str) -> dict[str, Features]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def _head_of(arrays: dict[str, Features]) -> Head:
+    if "vectors" in arrays:
+        scale = float(arrays["scale"])
+        return WordsHead(arrays["vectors"], scale, arrays["offset"], arrays.get("kernel"), arrays.get("bias"))
     kernel, bias = arrays["kernel"], arrays["bias"]
     if "hidden_kernel" in arrays:
         return MlpHead(arrays["hidden_kernel"], arrays["hidden_bias"], kernel, bias)

@@ -20,6 +20,7 @@ from edgekd.teacher.network import folder_hash
 from edgekd.teacher.onnx_network import read_with_weights
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherFile, TeacherSection
+from edgekd.teacher.words import read_words
 
 
 def open_fixed_teacher(
@@ -62,6 +63,8 @@ def fingerprint(section: TeacherSection) -> list[str]:
                 "keras.applications), or the path, relative to the recipe, of a .keras, .h5, .onnx or "
                 ".tflite file or of a SavedModel"
             )
+    if section.words is not None:
+        hashes.append(read_words(Path(section.words)).key)
     return hashes
 
 

@@ -31,6 +31,7 @@ _REFUSED = {
 _PIXEL_KEYS = ("pixel_range", "mean", "std")
 _SHARED_KEYS = (*_PIXEL_KEYS, "input_size", "classes", "layout", "channels", "output")
 _ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
+_ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
 
 
 def kind_of(model: str) -> Kind:
@@ -163,7 +164,7 @@ def _file_or_average(value: Any) -> str:
 class TeacherSection(InputSettings):
     """The network that the student learns from: one model, or several whose predictions are averaged."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train", "head")
+    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train", "head", "words", "prior")
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
@@ -198,6 +199,19 @@ class TeacherSection(InputSettings):
 
     "auto" takes the MLP only where it does better on the validation photos; with fewer than 100 of these, by three-fold
     cross-validation over training and validation photos.
+    """
+    words: str | None = Field(None, examples=["words.npz"])
+    """Path of a table of class words, an .npz with classes, vectors and logit_scale, relative to the recipe.
+
+    The features of the encoder in model are compared with these text vectors, so that it needs no label.
+    With train = true, labels are used too: the words alone, a head on labels, or both together, whichever does best on
+    the validation photos; with fewer than 100 of these, by three-fold cross-validation. A photo gets one class.
+    """
+    prior: Literal["estimate"] | dict[str, float] | None = Field(None, examples=["estimate"])
+    """Shares of the classes among the photos, which class words assume: prior = { clean = 0.8, littered = 0.2 }.
+
+    "estimate" estimates them from the answers for photos without labels, by EM. Unset, they are those that the table of
+    words has, or equal.
     """
     fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
     """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
@@ -253,6 +267,7 @@ class TeacherSection(InputSettings):
 
     def _check_encoders(self) -> None:
         """Raises ValueError where a setting of another kind of teacher meets encoders, or the reverse."""
+        self._check_words()
         if not self.encodes:
             for key, value, usual in (("head", self.head, "auto"), ("average", self.average, None)):
                 if value != usual and value in ("linear", "mlp", "features"):
@@ -263,6 +278,23 @@ class TeacherSection(InputSettings):
         stray += ["classes"] if self.classes or any(member.classes for member in self.members()) else []
         if stray:
             raise ValueError(f"{stray[0]}: {self.name} {_ENCODER}. Leave {stray[0]} out")
+
+    def _check_words(self) -> None:
+        """Raises ValueError where class words have no encoder to go with."""
+        if self.words is None:
+            if self.prior is not None:
+                raise ValueError(
+                    "prior is what class words assume: set words, the path of their table, or leave it out"
+                )
+            return
+        if not isinstance(self.model, str) or kind_of(self.model) not in _ENCODER_KINDS:
+            raise ValueError(
+                f"words: {self.model if isinstance(self.model, str) else 'a list of models'} is not an encoder whose "
+                "vectors could be compared with those of texts. Set model to one .onnx, .tflite or SavedModel, the "
+                "image encoder of the model that the words are from"
+            )
+        if self.head != "auto" and not self.train:
+            raise ValueError(f'head = "{self.head}" is fitted on labels: set train = true, or leave it out')
 
     def training_facts(self) -> dict[str, Any]:
         """What decides the trained teacher, for the key of its stage."""
@@ -275,7 +307,9 @@ class TeacherSection(InputSettings):
 
     @property
     def encodes(self) -> bool:
-        """Whether its files are encoders, on whose features a head is fitted."""
+        """Whether its files are encoders: a head is fitted on their features, or they are compared with class words."""
+        if self.words is not None:
+            return True
         if not self.train or self.trained_members:
             return False
         return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
@@ -283,6 +317,9 @@ class TeacherSection(InputSettings):
     @property
     def name(self) -> str:
         """What a report calls it."""
+        if self.words is not None and isinstance(self.model, str):
+            labels = " and labels" if self.train else ""
+            return f"{PurePath(self.model).name} with class words{labels}"
         if self.encodes:
             names = ", ".join(PurePath(member.model).name for member in self.members())
             return f"a head on {names}"

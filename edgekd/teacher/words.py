@@ -79,12 +79,12 @@ class ClassWords:
                 "projection; name the projected output as [teacher] output where the file has several"
             )
 
-    def logits(self, features: npt.NDArray[Any], prior: Shares | None = None) -> Logits:
-        """Logits [N, C] of features [N, D]: scaled cosines, plus the logarithm of the classes' shares [C]."""
-        rows = np.asarray(features, np.float32)
-        lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        logits = self.logit_scale * ((rows / lengths) @ self.vectors.T)
-        return np.asarray(logits if prior is None else logits + np.log(prior), np.float32)
+
+def cosines(features: npt.NDArray[Any], vectors: Vectors) -> npt.NDArray[np.float32]:
+    """Cosines float32 [N, C] of features [N, D] with unit vectors [C, D]; 0 for a feature of zeros."""
+    rows = np.asarray(features, np.float32)
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return np.asarray((rows / lengths) @ vectors.T, np.float32)
 
 
 def read_words(path: Path) -> ClassWords:

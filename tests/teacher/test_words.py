@@ -11,6 +11,7 @@ import pytest
 from edgekd.errors import ModelError
 from edgekd.teacher.class_prior import estimate_prior
 from edgekd.teacher.words import read_words, shares_of
+from edgekd.teacher.words_head import zero_shot_head
 
 _VECTORS = np.array([[3.0, 0.0, 4.0], [0.0, 2.0, 0.0]], np.float32)
 
@@ -26,9 +27,9 @@ def test_logits_are_scaled_cosines_in_the_order_of_the_data(tmp_path: Path) -> N
     words = read_words(_table(tmp_path)).of_classes(("daisy", "rose"))
     features = np.array([[0.0, 0.0, 5.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
     expected = [[0.0, 40.0], [50 / np.sqrt(2), 30 / np.sqrt(2)], [0.0, 0.0]]
-    assert words.logits(features) == pytest.approx(np.array(expected), abs=1e-4)
+    assert zero_shot_head(words, None).logits(features) == pytest.approx(np.array(expected), abs=1e-4)
     shares = np.array([0.25, 0.75])
-    assert words.logits(features, shares)[2] == pytest.approx(np.log(shares))
+    assert zero_shot_head(words, shares).logits(features)[2] == pytest.approx(np.log(shares))
 
 
 def test_prompts_are_averaged_after_each_is_normalized(tmp_path: Path) -> None:
