@@ -1,6 +1,7 @@
 """Teachers: classifiers of any format that turn images into logits, and how one is trained for the user's classes.
 
 protocol             what a teacher is
+files                a file of ``[teacher]``: its format, and what it does not say itself
 settings             ``[teacher]`` of a recipe
 opening              from ``[teacher]`` to a fixed teacher (inference only): one file, or the average of several
 keras_teacher        a Keras model as a teacher

@@ -13,7 +13,7 @@ from edgekd.errors import ModelError
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest, sha256_file
 from edgekd.teacher.file_network import FileNetwork
-from edgekd.teacher.settings import TeacherFile, as_encoder
+from edgekd.teacher.files import TeacherFile, as_encoder
 
 Features = npt.NDArray[np.float32]
 # What float16, in which features are stored, holds with its full precision.

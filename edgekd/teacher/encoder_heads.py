@@ -20,7 +20,7 @@ from edgekd.teacher.average import Average
 from edgekd.teacher.cross_validation import FOLDS, assign_folds
 from edgekd.teacher.encoder import Features
 from edgekd.teacher.encoder_teacher import FittedHeads, Head, apply_heads
-from edgekd.teacher.head import LinearHead, fit_head
+from edgekd.teacher.head import LinearHead, fit_head, moments_of
 from edgekd.teacher.mlp_head import MlpHead, fit_mlp_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
 from edgekd.teacher.words_head import WordsHead, fit_words_head
@@ -202,10 +202,8 @@ def describe_heads(records: Sequence[HeadRecord]) -> str:
 
 def save_heads(path: Path, heads: Sequence[Head], features: Sequence[Features]) -> None:
     """Write heads, and the moments of the encoders' features [N, D] that they were fitted to, as an .npz file."""
-    rows = np.concatenate([part.astype(np.float64) for part in features], axis=1)
-    arrays: dict[str, Any] = {
-        "mean": rows.mean(axis=0).astype(np.float32), "scale": (rows.std(axis=0) + 1e-6).astype(np.float32),
-    }  # fmt: skip
+    mean, scale = (np.concatenate(parts) for parts in zip(*map(moments_of, features), strict=True))
+    arrays: dict[str, Any] = {"mean": mean, "scale": scale}
     for number, head in enumerate(heads):
         values = {name: getattr(head, name) for name in _ARRAYS[type(head)]}
         arrays |= {f"{number}.{name}": value for name, value in values.items() if value is not None}

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.formats.pixels import Feed
+from edgekd.teacher.files import Kind, TeacherFile
 from edgekd.teacher.network import BATCH, Network, layout_of, size_of
 from edgekd.teacher.pixels import pixels_of
-from edgekd.teacher.settings import Kind, TeacherFile
 
 
 class FileNetwork:

@@ -11,7 +11,7 @@ from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest
 from edgekd.task import Task
 from edgekd.teacher.file_network import FileNetwork
-from edgekd.teacher.settings import TeacherFile
+from edgekd.teacher.files import TeacherFile
 
 _ENCODER_HINT = (
     "If it does not know these classes, take it as an encoder, on whose features a head is fitted. Add to [teacher]: "

@@ -71,6 +71,16 @@ def fit_head(
     return best[1]
 
 
+def moments_of(features: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and scale [D] of features [N, D], the scale being the standard deviation or a tenth of the mean one.
+
+    A feature that hardly ever varies in these photos would otherwise be enormous where it does in others.
+    """
+    spread = features.std(axis=0, dtype=np.float64)
+    scale = np.maximum(spread, max(0.1 * float(spread.mean()), 1e-6))
+    return features.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+
 def balanced_weights(labels: npt.NDArray[np.integer], classes: int) -> npt.NDArray[np.float64]:
     """What every photo [N] counts for, 1 in all: classes alike, of photos with tags all photos alike."""
     if are_tags(labels):

@@ -17,10 +17,10 @@ from edgekd.inspection import description, from_onnx
 from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.inspection.probe import check_runs
+from edgekd.teacher.files import InputSettings
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, NotAClassifierError, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
-from edgekd.teacher.settings import InputSettings
 from edgekd.text import first_line, one_line
 
 _THREADS = 2

@@ -8,153 +8,32 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from edgekd.data.settings import facts_of
-from edgekd.models.efficientnet_lite import LITE0, VARIANTS
-from edgekd.models.pixel_settings import PixelSettings
+from edgekd.models.efficientnet_lite import LITE0
+from edgekd.teacher.files import (
+    BUILT_IN,
+    PIXEL_KEYS,
+    SHARED_KEYS,
+    TRAINABLE,
+    EncoderFile,
+    as_encoder,
+    check_built_in,
+    default_size,
+    names_model,
+)
+from edgekd.teacher.files import InputSettings as InputSettings
+from edgekd.teacher.files import Kind as Kind
+from edgekd.teacher.files import TeacherFile as TeacherFile
+from edgekd.teacher.files import kind_of as kind_of
 from edgekd.training.schedule import FineTuneSchedule
 
-Kind = Literal["lite", "application", "keras", "onnx", "tflite", "savedmodel"]
-_APPLICATION = "keras:"
-_SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".tflite": "tflite"}
-_TRAINABLE = ("lite", "application", "keras")
-_BUILT_IN = ("lite", "application")
-_DEFAULT_SIZE = 224
-_TO_ONNX = (
-    "a PyTorch file is a pickle, or weights without their network, and is not opened. Export the network once, in "
-    'PyTorch: torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), "teacher.onnx"); then model = "teacher.onnx"'
-)
-_REFUSED = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".safetensors", ".torchscript"), _TO_ONNX),
-    ".pb": "give the SavedModel directory that saved_model.pb lies in",
-    ".ort": "give the .onnx that it was made from",
-}
-# What the members of an average take over from [teacher]; the first three go together.
-_PIXEL_KEYS = ("pixel_range", "mean", "std")
-_SHARED_KEYS = (*_PIXEL_KEYS, "input_size", "classes", "layout", "channels", "output")
 _ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
 _ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
-
-
-def kind_of(model: str) -> Kind:
-    """What ``[teacher] model`` names; anything without a known suffix may be a SavedModel directory.
-
-    Raises ValueError for formats that are never opened, saying how to convert them.
-    """
-    if model in VARIANTS:
-        return "lite"
-    if model.startswith(_APPLICATION):
-        return "application"
-    suffix = PurePath(model).suffix.lower()
-    if suffix in _REFUSED:
-        raise ValueError(f"{model}: {_REFUSED[suffix]}")
-    return _SUFFIXES.get(suffix, "savedmodel")
-
-
-def _or_text(schema: dict[str, Any]) -> None:
-    """In a file, the list may also be the path of a text file that has it."""
-    names = {key: schema.pop(key) for key in ("items", "type")}
-    schema["anyOf"] = [names, {"type": "string"}]
 
 
 def _or_paths(schema: dict[str, Any]) -> None:
     """In a file, the members of a list may be paths instead of tables."""
     members = schema["oneOf"][1]
     members["items"] = {"anyOf": [{"type": "string"}, members["items"]]}
-
-
-class InputSettings(PixelSettings):
-    """What a teacher's file takes and gives, where the file itself does not say.
-
-    A pixel 0..255 first becomes ``pixel_range``, then ``(x - mean) / std`` in the order of the network's channels.
-    """
-
-    OUTPUT: ClassVar[str] = "class scores"
-
-    input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
-    """Side of the teacher's square input, in pixels.
-
-    Unset, keras:NAME and efficientnet-lite0 take 224, -lite1 240 and -lite2 260; 32 is the least. Other files state
-    their size; set it for one that leaves it open.
-    """
-    classes: tuple[str, ...] = Field((), json_schema_extra=_or_text)
-    """Names of the outputs in their order, or the path of a text file with one name per line.
-
-    They are matched to the data's classes by name. Leave it out where the file has labels or training adds a new head.
-    """
-    layout: Literal["nhwc", "nchw"] | None = Field(None, examples=["nchw"])
-    """Order of the input's dimensions, for shapes that could be either."""
-    channels: Literal["rgb", "bgr"] | None = Field(None, examples=["bgr"])
-    """Order of the colour channels. Unset, "rgb"; OpenCV models often take "bgr"."""
-    output: str | None = Field(None, examples=["logits"])
-    """Name of the output with the class scores, or with an encoder's features, in a file with several outputs."""
-
-    def name_of(self, key: str) -> str:
-        """What a message calls one of these keys."""
-        return f"[teacher] {key}"
-
-    def how_to_add(self, key: str, value: str) -> str:
-        """The line to write for a key; ``value`` is how a recipe has it."""
-        return f"Add to [teacher]: {key} = {value}"
-
-    def how_to_remove(self, key: str, value: object) -> str:
-        """What to do where a key contradicts the file."""
-        return f"Remove {key} = {value} from [teacher]"
-
-
-class TeacherFile(InputSettings):
-    """A member of an average: a file of a trained classifier, or a built-in network that is trained on the labels."""
-
-    model: str
-    """Path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory, relative to the recipe, which is used
-    as it is; or the name of a built-in network or "keras:NAME", which is trained on the labelled photos first.
-    """
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, fields: Any) -> Any:
-        return {**_default_size(fields["model"]), **fields} if _names_model(fields) else fields
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> TeacherFile:
-        _check_built_in(self, self.model)
-        return self
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether it is a built-in network, which is trained on the labels first."""
-        return self.kind in _BUILT_IN
-
-    @property
-    def kind(self) -> Kind:
-        """Its format, by its name."""
-        return kind_of(self.model)
-
-
-class EncoderFile(TeacherFile):
-    """A file whose output is features."""
-
-    OUTPUT: ClassVar[str] = "features"
-
-
-def _names_model(fields: Any) -> bool:
-    return isinstance(fields, dict) and isinstance(fields.get("model"), str)
-
-
-def _default_size(model: str) -> dict[str, int]:
-    """The input size of a built-in network; nothing for a file."""
-    if model in VARIANTS:
-        return {"input_size": VARIANTS[model].input_size}
-    return {"input_size": _DEFAULT_SIZE} if kind_of(model) in _BUILT_IN else {}
-
-
-def _check_built_in(settings: InputSettings, name: str) -> None:
-    """Raises ValueError where a built-in network is told what it knows, or is too small."""
-    if kind_of(name) not in _BUILT_IN:
-        return
-    if settings.input_size is None or settings.input_size < 32:
-        raise ValueError(f"input_size of {name} must be at least 32 pixels, got {settings.input_size}")
-    stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(settings, key)]
-    if stray:
-        raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
 
 
 def _file_or_average(value: Any) -> str:
@@ -245,9 +124,9 @@ class TeacherSection(InputSettings):
         if isinstance(model, (list, tuple)):
             return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
-        defaults: dict[str, Any] = {"train": kind in _TRAINABLE}
+        defaults: dict[str, Any] = {"train": kind in TRAINABLE}
         if isinstance(model, str):
-            defaults.update(_default_size(model))
+            defaults.update(default_size(model))
         return {**defaults, **fields}
 
     @model_validator(mode="after")
@@ -262,7 +141,7 @@ class TeacherSection(InputSettings):
             raise ValueError('self_train = "auto" needs train = true, a Keras model\'s')
         self._check_encoders()
         if isinstance(self.model, str):
-            _check_built_in(self, self.model)
+            check_built_in(self, self.model)
         return self
 
     def _check_encoders(self) -> None:
@@ -303,7 +182,7 @@ class TeacherSection(InputSettings):
     @property
     def is_fixed(self) -> bool:
         """Whether it is a fixed teacher (inference only): not a Keras model that can be cut, trained or converted."""
-        return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
+        return isinstance(self.model, tuple) or kind_of(self.model) not in TRAINABLE
 
     @property
     def encodes(self) -> bool:
@@ -312,7 +191,7 @@ class TeacherSection(InputSettings):
             return True
         if not self.train or self.trained_members:
             return False
-        return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
+        return isinstance(self.model, tuple) or kind_of(self.model) not in TRAINABLE
 
     @property
     def name(self) -> str:
@@ -336,20 +215,15 @@ class TeacherSection(InputSettings):
         """The files that it is made of; of efficientnet-lite0 and keras:NAME, none."""
         if isinstance(self.model, tuple):
             return tuple(as_encoder(member) for member in self.model) if self.encodes else self.model
-        if kind_of(self.model) in _BUILT_IN:
+        if kind_of(self.model) in BUILT_IN:
             return ()
         kind = EncoderFile if self.encodes else TeacherFile
-        return (kind(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
-
-
-def as_encoder(file: TeacherFile) -> EncoderFile:
-    """The same file, its output understood as features."""
-    return EncoderFile.model_validate(file.model_dump())
+        return (kind(model=self.model, **{key: getattr(self, key) for key in SHARED_KEYS}),)
 
 
 def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
     """``given`` with every member a table that has taken over what it does not say itself."""
-    shared = {key: fields[key] for key in _SHARED_KEYS if key in fields}
+    shared = {key: fields[key] for key in SHARED_KEYS if key in fields}
     members = []
     for model in models:
         if not isinstance(model, (str, dict)):
@@ -358,15 +232,15 @@ def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
         member_values = {"model": model} if isinstance(model, str) else dict(model)
         members.append({**_taken_over(shared, member_values), **member_values})
     rest = {key: value for key, value in fields.items() if key not in shared}
-    train = any(_names_model(member) and kind_of(member["model"]) in _BUILT_IN for member in members)
+    train = any(names_model(member) and kind_of(member["model"]) in BUILT_IN for member in members)
     encodes = rest.get("train") is True and not train
     return {"train": train, **({"average": "features"} if encodes else {}), **rest, "model": members}
 
 
 def _taken_over(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     """What of [teacher] a member takes over."""
-    if _names_model(member) and kind_of(member["model"]) in _BUILT_IN:
+    if names_model(member) and kind_of(member["model"]) in BUILT_IN:
         return {key: value for key, value in shared.items() if key == "input_size"}
-    if any(key in member for key in _PIXEL_KEYS):
-        return {key: value for key, value in shared.items() if key not in _PIXEL_KEYS}
+    if any(key in member for key in PIXEL_KEYS):
+        return {key: value for key, value in shared.items() if key not in PIXEL_KEYS}
     return dict(shared)
