@@ -44,7 +44,7 @@ from edgekd.storage import read_json
 from edgekd.teacher.class_prior import estimate_prior
 from edgekd.teacher.encoder import open_encoder
 from edgekd.teacher.encoder_heads import HeadKind, HeadTrainer, LabelledFeatures, train_heads
-from edgekd.teacher.settings import EncoderFile
+from edgekd.teacher.files import EncoderFile
 from edgekd.teacher.words import ClassWords, read_words
 from edgekd.teacher.words_head import zero_shot_head
 from edgekd.training.loop import logits_of
@@ -287,7 +287,8 @@ def main() -> None:
         words = make_words(table, photos, draw)
         draws += [judge_heads(photos, draw, words, each) for each in setting.labels]
         priors.append(judge_prior(photos, draw, words))
-        for each in (0, *setting.labels) if seed < count else ():
+        # The short form sees one of the two kinds of run.
+        for each in (0, *([] if arguments.short else setting.labels)) if seed < count else ():
             runs.append(make_run(arguments, setting, photos, draw, each, encoder, table))
     results = {
         "schema": 1,
