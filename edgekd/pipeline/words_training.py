@@ -14,9 +14,17 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.encoder_features import Column
 from edgekd.teacher.class_prior import estimate_prior
 from edgekd.teacher.encoder import Features
-from edgekd.teacher.encoder_heads import HEADS, HeadTraining, PriorSource, WordsRecord, save_heads
+from edgekd.teacher.encoder_heads import HEADS, HeadTraining, save_heads
 from edgekd.teacher.encoder_teacher import EncoderMember
-from edgekd.teacher.words import ClassWords, Shares, read_words, shares_of
+from edgekd.teacher.words import (
+    ClassWords,
+    PriorSource,
+    Shares,
+    WordsRecord,
+    describe_words,
+    read_words,
+    shares_of,
+)
 from edgekd.teacher.words_head import WordsHead, zero_shot_head
 from edgekd.training.labels import has_label
 
@@ -63,20 +71,6 @@ def use_words_alone(context: RunContext, directory: Path, member: EncoderMember)
         logits = words.head.logits(validation.fill(np.arange(count))[:, 0].astype(np.float32))
     save_heads(directory / HEADS, [words.head], [_sample_features(context, member)])
     return HeadTraining(logits, [], round(time.monotonic() - started, 3), words.record)
-
-
-def describe_words(record: WordsRecord) -> str:
-    """Which class words a teacher has and what they assume, in a sentence."""
-    prompts = f", the mean of {record['prompts']} prompts a class" if record["prompts"] > 1 else ""
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in record["prior"].items())
-    assumed = {
-        "equal": "the classes are taken to be equally frequent",
-        "table": f"shares of the classes, as the table has them: {shares}",
-        "recipe": f"shares of the classes, as the recipe has them: {shares}",
-        "estimate": f"shares of the classes, estimated on {record['photos']:,} photos: {shares}",
-    }[record["prior_from"]]
-    unsettled = "" if record["converged"] else " (the estimate had not settled after 1,000 steps)"
-    return f"class words of {record['file']}{prompts}, logit scale {record['logit_scale']:g}; {assumed}{unsettled}"
 
 
 def _prior(

@@ -23,13 +23,13 @@ from edgekd.teacher.encoder_teacher import FittedHeads, Head, apply_heads
 from edgekd.teacher.head import LinearHead, fit_head, moments_of
 from edgekd.teacher.mlp_head import MlpHead, fit_mlp_head
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
+from edgekd.teacher.words import WordsRecord
 from edgekd.teacher.words_head import WordsHead, fit_words_head
 from edgekd.text import first_line
 from edgekd.training.scores import tag_probabilities
 
 HEADS = "heads.npz"
 HeadKind = Literal["words", "linear", "mlp", "both"]
-PriorSource = Literal["recipe", "table", "equal", "estimate"]
 Numbers = npt.NDArray[np.int64]
 _ARRAYS: dict[type, tuple[str, ...]] = {
     LinearHead: ("kernel", "bias"),
@@ -55,22 +55,6 @@ class HeadRecord(TypedDict):
     n: int
     cross_validated: bool
     kept: bool
-
-
-class WordsRecord(TypedDict):
-    """The class words of a teacher: their file, and the shares of the classes ``prior`` that they assume.
-
-    These were ``prior_from`` the recipe, the table or "equal", or estimated on ``photos``; ``converged`` says whether
-    the estimate had settled.
-    """
-
-    file: str
-    prompts: int
-    logit_scale: float
-    prior: dict[str, float]
-    prior_from: PriorSource
-    photos: int
-    converged: bool
 
 
 @dataclass(frozen=True)

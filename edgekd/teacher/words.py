@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from edgekd.text import one_line
 Vectors = npt.NDArray[np.float32]
 Logits = npt.NDArray[np.float32]
 Shares = npt.NDArray[np.float64]
+PriorSource = Literal["recipe", "table", "equal", "estimate"]
 
 _KEYS = ("classes", "vectors", "logit_scale", "prior")
 _MOST_BYTES, _MOST_GROWTH, _MOST_NAMES = 1 << 30, 200, 12
@@ -87,6 +88,22 @@ def cosines(features: npt.NDArray[Any], vectors: Vectors) -> npt.NDArray[np.floa
     return np.asarray((rows / lengths) @ vectors.T, np.float32)
 
 
+class WordsRecord(TypedDict):
+    """The class words of a teacher: their file, and the shares of the classes ``prior`` that they assume.
+
+    These were ``prior_from`` the recipe, the table or "equal", or estimated on ``photos``; ``converged`` says whether
+    the estimate had settled.
+    """
+
+    file: str
+    prompts: int
+    logit_scale: float
+    prior: dict[str, float]
+    prior_from: PriorSource
+    photos: int
+    converged: bool
+
+
 def read_words(path: Path) -> ClassWords:
     """Read a table of class words; nothing in it is unpickled.
 
@@ -146,6 +163,20 @@ def shares_of(prior: Mapping[str, float], classes: Sequence[str], where: str) ->
             f"{'not among them' if wrong[0] not in wanted else 'missing'}{explain_unknown(wrong, wanted)}"
         )
     return check_prior([float(names[name]) for name in wanted], len(wanted), where)
+
+
+def describe_words(record: Mapping[str, Any]) -> str:
+    """Which class words a teacher has and what they assume, in a sentence."""
+    prompts = f", the mean of {record['prompts']} prompts a class" if record["prompts"] > 1 else ""
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in record["prior"].items())
+    assumed = {
+        "equal": "the classes are taken to be equally frequent",
+        "table": f"shares of the classes, as the table has them: {shares}",
+        "recipe": f"shares of the classes, as the recipe has them: {shares}",
+        "estimate": f"shares of the classes, estimated on {record['photos']:,} photos: {shares}",
+    }[record["prior_from"]]
+    unsettled = "" if record["converged"] else " (the estimate had not settled after 1,000 steps)"
+    return f"class words of {record['file']}{prompts}, logit scale {record['logit_scale']:g}; {assumed}{unsettled}"
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
