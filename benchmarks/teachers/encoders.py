@@ -6,7 +6,8 @@ DIR of photos has a folder a class; 5, 20 and 40 labels a class are kept, and th
 split are the pool without labels. Lite0, Lite1 and Lite2 are cut before their heads and saved as .onnx; Lite0's
 features, projected onto 256 random directions, are saved as .onnx, .tflite and SavedModel. Each is a teacher with
 `train = true` and judged on the test photos beside the Keras teacher of the same network and labels. Beside three of
-them a student is trained. --short takes few traffic lights, one count of labels and one file, and trains no student.
+them, at 20 labels, a student is trained. --short takes few traffic lights, one count of labels and one file, and trains
+no student.
 """
 
 from __future__ import annotations
@@ -58,13 +59,14 @@ class Setting:
     views: int
     epochs: int
     student: str | None
+    student_labels: int
 
 
 FULL = Setting(
-    ("lite0", "lite1", "lite2"), ("onnx", "tflite", "savedmodel"), (5, 20, 40), ("linear", "auto"), 96, 2, 12,
-    "cnn:16@48",
+    ("lite0", "lite1", "lite2"), ("onnx", "tflite", "savedmodel"), (5, 20, 40), ("linear", "auto"), 96, 2, 8,
+    "cnn:16@48", 20,
 )  # fmt: skip
-SHORT = Setting((), ("tflite",), (3,), ("linear",), 32, 1, 1, None)
+SHORT = Setting((), ("tflite",), (3,), ("linear",), 32, 1, 1, None, 0)
 _SAVE = {"onnx": save_onnx, "tflite": save_tflite, "savedmodel": save_saved_model}
 _SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": ""}
 
@@ -144,7 +146,7 @@ def rows_of(
             "labels": labels, "teacher": title, "head": kept[0] if kept else head,
             "test": accuracy(truth, trained.test).as_json(),
             "as_keras": int((trained.test == keras.test).sum()), "photos": len(truth),
-            "student": student_row(trained) if student and setting.student else None,
+            "student": student_row(trained) if student and labels == setting.student_labels else None,
         }  # fmt: skip
 
     rows = [row("Keras, lite0", "linear", keras, student=True)]
