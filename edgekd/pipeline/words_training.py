@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +61,6 @@ def open_words(context: RunContext, member: EncoderMember) -> RunWords:
 
 def use_words_alone(context: RunContext, directory: Path, member: EncoderMember) -> HeadTraining:
     """Write ``heads.npz`` of the class words alone; no label takes part."""
-    started = time.monotonic()
     words = open_words(context, member)
     validation = Column(context, member, 1, "validation")
     count = len(validation.samples)
@@ -70,7 +68,7 @@ def use_words_alone(context: RunContext, directory: Path, member: EncoderMember)
     if count:
         logits = words.head.logits(validation.fill(np.arange(count))[:, 0].astype(np.float32))
     save_heads(directory / HEADS, [words.head], [_sample_features(context, member)])
-    return HeadTraining(logits, [], round(time.monotonic() - started, 3), words.record)
+    return HeadTraining(logits, [], None, words.record)
 
 
 def _prior(

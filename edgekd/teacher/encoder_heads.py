@@ -62,12 +62,12 @@ class HeadTraining:
     """The answers for the validation photos, logits [N, C], how the kinds of heads that were tried did, and how long
     features and heads took.
 
-    ``words`` says which class words took part.
+    ``words`` says which class words took part; words alone take no training.
     """
 
     logits: Logits
     records: list[HeadRecord]
-    seconds: float
+    seconds: float | None
     words: WordsRecord | None = None
 
     def facts(self) -> dict[str, Any]:
