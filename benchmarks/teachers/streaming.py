@@ -160,8 +160,8 @@ def as_text(results: dict[str, Any]) -> str:
     return "\n".join([
         "# Photos streamed through an encoder", "",
         f"{results['photos']:,} photos through an encoder of {results['dimensions']} numbers and its head. Killed "
-        f"after {results['killed_after']:,} photos and started again: {results['differ']} of {results['shards']} shards "
-        "differ from those of a process that was not killed.", "",
+        f"after {results['killed_after']:,} photos and started again: {results['differ']} of {results['shards']} "
+        "shards differ from those of a process that was not killed.", "",
         "| process | time | most resident MB in each quarter of its photos |", "|---|---|---|", *rows, "",
         "The times are of a machine with other work on it.", "",
     ])  # fmt: skip
