@@ -99,6 +99,16 @@ class Draw:
     rest: npt.NDArray[np.int64]
 
 
+def encoder_network(size: int, short: bool) -> Any:
+    """The network before its head; of the short form, the mean of its first convolution."""
+    import keras
+
+    network = cut("efficientnet-lite0", size)
+    if not short:
+        return network
+    return keras.Model(network.inputs, keras.layers.GlobalAveragePooling2D()(network.get_layer("stem_relu").output))
+
+
 def read_photos(folder: Path, encoder_file: Path, size: int) -> Photos:
     """Every photo through the encoder, once."""
     classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
@@ -210,7 +220,7 @@ def make_run(
                 "model": str(encoder), **_PIXELS, "words": str(table), "train": bool(each), "accept_weak": True,
                 **({"head": "linear"} if each else {}),
             },
-            "student": {"model": setting.student},
+            "student": {"model": setting.student, "allow_larger": arguments.short},
             "distill": {"labels": "all" if each else "none", "schedule": {"epochs": setting.epochs}},
         },
         arguments.work / "recipe",
@@ -279,7 +289,7 @@ def main() -> None:
     if arguments.photos is None:
         arguments.photos = labelled_folder(arguments.work / "photos", 20)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    encoder = save_onnx(arguments.work / "encoder.onnx", cut("efficientnet-lite0", setting.input_size))
+    encoder = save_onnx(arguments.work / "encoder.onnx", encoder_network(setting.input_size, arguments.short))
     photos = read_photos(arguments.photos, encoder, setting.input_size)
     draws, priors, runs = [], [], []
     for seed in range(setting.draws):
