@@ -50,7 +50,8 @@ def test_every_format_gives_the_same_features(tmp_path: Path) -> None:
     pixels = keras.Input((SIDE, SIDE, 3))
     classifier = keras.Model(pixels, keras.layers.Dense(2)(model(keras.layers.Rescaling(1 / 255)(pixels))))
     np.testing.assert_allclose(keras_encoder(classifier).features(PHOTOS), EXPECTED, atol=1e-5)
-    classifier.save(tmp_path / "e.keras")
+    sigmoid = keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(classifier.layers[-1].input))
+    sigmoid.save(tmp_path / "e.keras")
     encoder = open_encoder(TeacherFile(model=str(tmp_path / "e.keras")), photos_at)
     np.testing.assert_allclose(encoder.features(PHOTOS), EXPECTED, atol=1e-5)
 

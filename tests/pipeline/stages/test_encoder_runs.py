@@ -19,6 +19,7 @@ from edgekd.pipeline.fixed_teacher import logits_over
 from edgekd.pipeline.soft_target_views import load_finished_teacher
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stages.features import open_features
+from edgekd.pipeline.sweep.check_students import check_students
 from edgekd.recipe import parse_recipe
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json
@@ -108,6 +109,9 @@ def test_two_encoders_teach_by_logits_and_by_features(folder: Path) -> None:
     (run / "teacher/features/encoder-2/logits-00000.npy").unlink()
     edgekd.run(recipe, run, until="soft_targets")
     assert _bytes(run) == before
+    # Students of a sweep are looked at before the teacher is trained.
+    names = ["cnn:2@32", "cnn:3@32"]
+    assert list(check_students(RunContext(Workspace(run), recipe), names)) == names
     # Another head, fitted on the same features; the encoders are not run again.
     times = {path: path.stat().st_mtime_ns for path in (run / "teacher/features").rglob("logits-*.npy")}
     other = _recipe(folder, {"model": ["big.onnx", "small.onnx"], "head": "mlp"}, distill=distill)
