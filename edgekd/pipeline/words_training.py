@@ -27,7 +27,7 @@ from edgekd.teacher.words import (
 from edgekd.teacher.words_head import WordsHead, zero_shot_head
 from edgekd.training.labels import has_label
 
-# The photos lie in the order of their hashes, so that the first ones are a random sample.
+# Photos without labels are the last ones, in the order of their hashes: any part of them is a random sample.
 _MOST_PHOTOS, _BATCH = 5_000, 64
 
 
@@ -88,7 +88,7 @@ def _sample_features(context: RunContext, member: EncoderMember) -> Features:
     """Features [N, D] of photos without labels, as they are; where there are none, of those that are trained on."""
     pool = context.pool
     numbers = np.flatnonzero(~has_label(pool.labels))
-    numbers = (numbers if len(numbers) else np.arange(len(pool.samples)))[:_MOST_PHOTOS]
+    numbers = (numbers if len(numbers) else np.arange(len(pool.samples)))[-_MOST_PHOTOS:]
     if context.recipe.data.views.mix.on:
         return _plain_features(context, member, numbers)
     # View 0 is the photo as it is.
