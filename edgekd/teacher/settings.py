@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edgekd.data.settings import facts_of
 from edgekd.models.efficientnet_lite import LITE0
@@ -27,6 +27,8 @@ from edgekd.teacher.files import kind_of as kind_of
 from edgekd.training.schedule import FineTuneSchedule
 
 _ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
+PRIOR_TOLERANCE = 1e-3
+"""How far from 1 the shares of the classes may sum."""
 _ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
 
 
@@ -128,6 +130,18 @@ class TeacherSection(InputSettings):
         if isinstance(model, str):
             defaults.update(default_size(model))
         return {**defaults, **fields}
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _is_shares_or_estimate(cls, value: Any) -> Any:
+        # One error instead of one for each form that a prior may have.
+        shares = list(value.values()) if isinstance(value, dict) else []
+        numbers = all(isinstance(share, (int, float)) and share > 0 for share in shares)
+        if value in (None, "estimate") or (shares and numbers and abs(sum(shares) - 1) <= PRIOR_TOLERANCE):
+            return value
+        raise ValueError(
+            'must be "estimate" or shares above 0 by class name that sum to 1, such as { clean = 0.8, littered = 0.2 }'
+        )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> TeacherSection:

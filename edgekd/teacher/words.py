@@ -21,6 +21,7 @@ from edgekd.data.names import clean_name, explain_unknown
 from edgekd.errors import EdgekdError, MemoryShortage, ModelError
 from edgekd.memory import find_bomb
 from edgekd.storage import require_regular_file, sha256_file
+from edgekd.teacher.settings import PRIOR_TOLERANCE
 from edgekd.text import one_line
 
 Vectors = npt.NDArray[np.float32]
@@ -140,7 +141,7 @@ def check_prior(values: Any, count: int, where: str) -> Shares:
     shares = np.asarray(values)
     fits = shares.dtype.kind in "fiu" and shares.shape == (count,)
     shares = shares.astype(np.float64) if fits else shares
-    if not fits or not np.isfinite(shares).all() or (shares <= 0).any() or abs(shares.sum() - 1) > 1e-3:
+    if not fits or not np.isfinite(shares).all() or (shares <= 0).any() or abs(shares.sum() - 1) > PRIOR_TOLERANCE:
         raise ModelError(
             f"{where} must be {count} shares above 0 that sum to 1, a class each, and is {_short(shares)}. Correct it, "
             "or leave it out: then the classes count as equally frequent"
