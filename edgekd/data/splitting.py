@@ -94,12 +94,16 @@ class Candidate:
 def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPolicy) -> list[Candidate]:
     """Give every photo a split. What the data gives wins; a missing val or test is carved out of train, class by class.
 
-    The choice depends on the seed and the photos' contents, not on names or order. Raises SplitError.
+    The choice depends on the seed and the photos' contents, not on names or order. Where the data gives every labelled
+    photo a split that isn't train, and there are photos without labels, those alone are trained on. Raises SplitError.
     """
     present = {photo.split for photo in photos}
     assigned = [
         replace(photo, split=photo.split or ("unlabelled" if photo.is_unlabelled else "train")) for photo in photos
     ]
+    if _only_measure(assigned):
+        _require_every_class(assigned, [name for name in ("val", "test") if name in present], classes)
+        return assigned
     shares = {"test": policy.test, "val": policy.val}
     missing = {name: share for name, share in shares.items() if share > 0 and name not in present}
     # A share is of all labelled photos; where the other split is given, the train photos are what remains of them.
@@ -110,6 +114,12 @@ def assign(photos: Sequence[Candidate], classes: Sequence[str], policy: SplitPol
         assigned, [name for name in ("train", "val", "test") if name in present | set(missing) | {"train"}], classes
     )
     return assigned
+
+
+def _only_measure(assigned: Sequence[Candidate]) -> bool:
+    """Whether photos without labels are all that there is to train on."""
+    trained = {photo.is_unlabelled for photo in assigned if photo.split in ("train", "unlabelled")}
+    return trained == {True}
 
 
 def spread(photos: Sequence[Candidate], loose: set[int], seed: int) -> list[Candidate]:

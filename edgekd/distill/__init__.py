@@ -5,6 +5,7 @@ hinton, standardized, dkd, dist                                         objectiv
 fitnet, attention_transfer, similarity_preserving, relational           objectives on features, one a file
 table                     all of them by name, and weighted sums of them: ``[distill.objective]`` of a recipe
 confidence                how much an unlabelled photo counts
+vectors                   a teacher of which only vectors are known
 bind                      an objective tied to a student and its teacher, as the training loop calls it
 keras_distiller           objectives inside ``keras.distillation.Distiller``
 """

@@ -5,7 +5,7 @@ Source: arXiv:1612.03928.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from edgekd.distill.objective import NO_DIVISION_BY_ZERO, FeatureObjective, resize_maps, stop_gradient
 
@@ -36,6 +36,8 @@ class AttentionTransfer(FeatureObjective):
         >>> float(AttentionTransfer()(np.array([-1]), student, teacher)[0])  # doctest: +SKIP
         0.8000...
     """
+
+    COMPARES_PLACES: ClassVar[bool] = True
 
     name: Literal["attention_transfer"] = "attention_transfer"
     """The objective: attention transfer, which matches where feature maps are active."""

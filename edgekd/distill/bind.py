@@ -9,6 +9,7 @@ from typing import Any
 from edgekd.distill.confidence import ConfidenceThreshold, ConfidenceWeight
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import OnLogits, Term, Weighted, terms_of
+from edgekd.distill.vectors import VectorTeacher
 from edgekd.errors import ModelError
 
 
@@ -58,6 +59,8 @@ def bind(
 ) -> BoundObjective:
     """Bind an objective to Keras models; ``teacher`` may be None where no features are asked for.
 
+    Of a `VectorTeacher` the student's maps are compared with vectors, as their mean over all places.
+
     Makes the projectors' weights, by Keras' global seed. Raises ModelError where a tap names no layer, or features are
     asked of a teacher that has none to show.
     """
@@ -68,6 +71,9 @@ def bind(
             continue
         layer = find_tap(teacher, term.objective.taps.teacher, "teacher")
         maps = student.get_layer(find_tap(student, term.objective.taps.student, "student")).output
+        if isinstance(teacher, VectorTeacher):
+            # What is compared with a vector is the mean over all places.
+            maps = _pooled(maps)
         channels = int(teacher.get_layer(layer).output.shape[-1])
         projector = term.objective.projector(int(maps.shape[-1]), channels)
         outputs.append(maps if projector is None else projector(maps))
@@ -132,6 +138,12 @@ def _model(student: Any, outputs: list[Any]) -> Any:
     import keras
 
     return keras.Model(student.input, outputs, name=f"{student.name}_tapped") if len(outputs) > 1 else None
+
+
+def _pooled(maps: Any) -> Any:
+    import keras
+
+    return keras.layers.GlobalAveragePooling2D(keepdims=True)(maps)
 
 
 def _place(model: Any, name: str) -> int:

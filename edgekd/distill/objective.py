@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ class FeatureObjective(Section):
 
     It trains the layers up to the tap and nothing after it, so it is always one term beside one on logits.
     """
+
+    COMPARES_PLACES: ClassVar[bool] = False
 
     taps: Taps = Taps()
     """Which layers' feature maps are compared."""

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from edgekd.errors import UsageError
 from edgekd.models.pixel_settings import Three
 from edgekd.task import Task
-from edgekd.teacher.settings import InputSettings
+from edgekd.teacher.files import InputSettings
 
 PIXEL_HINT = (
     "Add --pixel-range 0,1 (or -1,1, or 0,255: what black and white become), and with it --mean and --std where the "

@@ -26,6 +26,10 @@ _SUM_TOLERANCE = 1e-3
 Rows = npt.NDArray[np.float32]
 
 
+class NotTheseClassesError(ModelError):
+    """A network whose outputs are not, or not known to be, the scores of the data's classes."""
+
+
 @dataclass(frozen=True)
 class Scores:
     """How a network's rows become logits: ``kind`` is what they are, ``floor`` the least probability told apart from 0.
@@ -94,7 +98,7 @@ def judge_outputs(
     if classes == 1:
         if ending == "logits":
             return Scores("logit", source="one logit")
-        raise ModelError(
+        raise NotTheseClassesError(
             f"{where} has one output, and its graph does not show whether that is a probability. Let it end in a "
             "sigmoid, or in two logits"
         )
@@ -144,7 +148,7 @@ def _sigmoid(classes: int, floor: float, where: str) -> Scores:
 
 
 def _independent(where: str, classes: int) -> ModelError:
-    return ModelError(
+    return NotTheseClassesError(
         f"{where} gives {classes} independent scores from sigmoids, and not one choice among {classes} classes. A "
         "teacher must end in logits or in a softmax (of two classes: in one sigmoid); photos with tags, data.task = "
         '"multi-label", take sigmoids'
@@ -170,20 +174,20 @@ def class_columns(names: tuple[str, ...], classes: tuple[str, ...], outputs: int
     ambiguous.
     """
     if not names:
-        raise ModelError(
+        raise NotTheseClassesError(
             f"{where}: which output is which class? The file does not say. Add to [teacher]: classes = [...], the "
             f"names of its {outputs} outputs in their order, or the path of a text file with a name a line (the data "
             f"has {', '.join(classes)})"
         )
     if len(names) != outputs:
-        raise ModelError(
+        raise NotTheseClassesError(
             f"{where} has {outputs} outputs and {len(names)} class names ({_some(names)}). Correct [teacher] classes: "
             "one name an output, in their order"
         )
     names = tuple(map(clean_name, names))
     missing = [name for name in classes if name not in names]
     if missing:
-        raise ModelError(
+        raise NotTheseClassesError(
             f"{where} does not know the data's class {', '.join(missing)} (it knows {_some(names)})"
             f"{explain_unknown(missing, names)}. If it has another name for it, write the data's into [teacher] classes"
         )

@@ -11,6 +11,8 @@ run_files           the exported files that a run directory holds
 teacher_training    a teacher trained on the labelled photos
 trained_members     members of an average that are trained first
 fixed_teacher       a teacher that is used for inference only
+encoder_features    the stored features of encoders
+encoder_training    heads fitted on them
 soft_target_views   the views that soft targets are computed on
 teacher_int8        the teacher in int8, to compare the student with
 label_gates         whether labels are in the order of the outputs
@@ -19,5 +21,6 @@ validation_answers  what a model answers for the validation photos, as a run rec
 tag_thresholds      thresholds of tags for the models that are only compared with
 student_training    what the student's training with and without the teacher share
 qat_training        quantization-aware training on a run's soft targets, or without a run
+words_training      the class words of a run, and the shares of the classes that they assume
 label_list          soft targets of any list of photos
 """

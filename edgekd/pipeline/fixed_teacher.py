@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from edgekd.preprocess import Preprocessing
 from edgekd.recipe import Recipe
 from edgekd.storage import read_json, write_bytes, write_json
 from edgekd.teacher.average import combine_logits, members_of
-from edgekd.teacher.file_teacher import FileTeacher
-from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
+from edgekd.teacher.encoder_heads import HEADS, HeadTraining, load_heads
+from edgekd.teacher.encoder_teacher import EncoderTeacher, average_of, open_encoders
+from edgekd.teacher.opening import describe_teacher, fingerprint, network_of, open_fixed_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.training.scores import mean_loss, tag_probabilities
 
@@ -32,10 +33,13 @@ _SAMPLE_PHOTOS = 32
 _BATCH = 64
 
 
-def fixed_teacher_stage(context: RunContext) -> None:
+def fixed_teacher_stage(
+    context: RunContext, fit_heads: Callable[[RunContext, Path], HeadTraining] | None = None
+) -> None:
     """Open the teacher's files and run them over the validation photos; writes ``teacher/summary.json``.
 
     A teacher of one .onnx or .tflite is copied beside it, so that the run can time it and keeps what it learnt from.
+    Where the files are encoders, ``fit_heads`` writes the heads into the stage's folder first.
     """
     recipe, dataset, watcher = context.recipe, context.dataset, context.workspace.watcher
     section = recipe.teacher
@@ -46,14 +50,19 @@ def fixed_teacher_stage(context: RunContext) -> None:
         **trained,
         "photos": dataset.digest(),
         "crop": recipe.data.crop,
+        **({"metric": recipe.metric, **context.view_facts(plain=True)} if fit_heads else {}),
     }
 
     def work(directory: Path, _key: str) -> None:
         for stale in directory.glob("teacher.*"):
             stale.unlink()
+        training = fit_heads(context, directory) if fit_heads else None
         teacher = open_teacher_of(recipe, dataset, context.path)
         labels = dataset.truth("val")
-        logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
+        if training is None:
+            logits = logits_over(teacher, dataset, dataset.split("val"), recipe.data.crop)
+        else:
+            logits = training.logits
         answers, members = answers_of(logits, recipe.data.task), describe_teacher(teacher)
         obstacle = timing_obstacle(teacher)
         summary = {
@@ -66,8 +75,9 @@ def fixed_teacher_stage(context: RunContext) -> None:
             "val_score": context.validation_score(answers),
             "val_loss": mean_loss(logits, labels) if len(labels) else None,
             **record_of(answers),
-            "seconds": None,
+            "seconds": None if training is None else training.seconds,
             "history": [],
+            **({} if training is None else training.facts()),
             "members": members,
             "average": section.average if isinstance(section.model, tuple) else None,
             "file": _copy_file(directory, teacher),
@@ -78,7 +88,8 @@ def fixed_teacher_stage(context: RunContext) -> None:
         write_json(directory / "summary.json", summary)
         watcher.note(describe_score(summary["val_score"]))
 
-    context.workspace.stage("teacher", depends, ("summary.json",), work)
+    outputs = ("summary.json", *([HEADS] if fit_heads else []))
+    context.workspace.stage("teacher", depends, outputs, work)
 
 
 def open_teacher_of(recipe: Recipe, dataset: Dataset, run: Path) -> Teacher:
@@ -88,6 +99,9 @@ def open_teacher_of(recipe: Recipe, dataset: Dataset, run: Path) -> Teacher:
     """
     section = with_trained_files(recipe, dataset, run)
     photos, data = some_photos(recipe, dataset), recipe.data
+    if section.encodes:
+        encoders, heads = open_encoders(section, photos, data.crop), load_heads(run / "teacher" / HEADS)
+        return EncoderTeacher(encoders, heads, average_of(section), len(dataset.classes), data.task)
     return open_fixed_teacher(section, dataset.classes, photos, data.crop, data.task)
 
 
@@ -113,10 +127,12 @@ def logits_over(teacher: Teacher, dataset: Dataset, samples: Sequence[Sample], c
 
 def timing_obstacle(teacher: Teacher) -> str | None:
     """What keeps the benchmark from running the teacher's file; None where nothing does."""
-    if not isinstance(teacher, FileTeacher):
-        return "it is an average of several files"
-    facts = teacher.facts
-    if teacher.settings.kind not in ("onnx", "tflite"):
+    network = network_of(teacher)
+    if network is None:
+        encodes = isinstance(teacher, EncoderTeacher)
+        return "it is a head on several encoders" if encodes else "it is an average of several files"
+    facts = network.facts
+    if network.settings.kind not in ("onnx", "tflite"):
         return "it is a SavedModel, which only TensorFlow runs"
     if facts.dtype not in ("uint8", "int8", "float32"):
         return f"its input is {facts.dtype}"
@@ -141,10 +157,11 @@ def fixed_teacher_row(context: RunContext) -> CheckRow:
 
 
 def _copy_file(directory: Path, teacher: Teacher) -> str | None:
-    if not isinstance(teacher, FileTeacher) or teacher.settings.kind not in ("onnx", "tflite"):
+    network = network_of(teacher)
+    if network is None or network.settings.kind not in ("onnx", "tflite"):
         return None
-    name, path = f"teacher.{teacher.settings.kind}", Path(teacher.settings.model)
-    if teacher.settings.kind == "onnx":
+    name, path = f"teacher.{network.settings.kind}", Path(network.settings.model)
+    if network.settings.kind == "onnx":
         from edgekd.teacher.onnx_network import read_with_weights
 
         write_bytes(directory / name, read_with_weights(path))

@@ -10,6 +10,7 @@ from edgekd.teacher.settings import TeacherSection
 
 _TRAINED = "Its head was trained on these labels: look for photos in folders of other classes"
 _USED = "Correct the order in [teacher] classes"
+_WORDS = "Correct the order of classes in the table that [teacher] words names"
 
 
 def teacher_label_gate(context: RunContext, split: str, answers: Answers) -> GateRecord | None:
@@ -39,4 +40,6 @@ def _names(section: TeacherSection) -> tuple[str, ...]:
 
 
 def _advice(section: TeacherSection) -> str:
+    if section.words is not None:
+        return _WORDS
     return _TRAINED if section.train else _USED

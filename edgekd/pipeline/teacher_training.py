@@ -58,7 +58,7 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     )
     few = len(validation.labels) < SMALL_VALIDATION and (by_stages or with_pool)
     views = _labelled_views(context, model, directory, with_validation=few)
-    photos, groups = np.arange(len(context.pool.labelled)), _groups(context) if few else None
+    photos, groups = np.arange(len(context.pool.labelled)), duplicate_groups(context) if few else None
     trainer = StageTrainer(
         views,
         section.fine_tune,
@@ -159,7 +159,7 @@ def _pool_batches(context: RunContext, model: Any) -> Iterator[npt.NDArray[np.ui
         yield images_of(context.dataset, samples[start : start + _BATCH], context.preprocessing(model))
 
 
-def _groups(context: RunContext) -> Numbers:
+def duplicate_groups(context: RunContext) -> Numbers:
     """The groups of duplicates of the labelled training photos and, after them, of the validation photos."""
     samples = (*(context.pool.samples[i] for i in context.pool.labelled), *context.dataset.split("val"))
     return np.array([sample.group for sample in samples], np.int64)

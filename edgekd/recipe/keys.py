@@ -157,6 +157,8 @@ def _kind(annotation: Any) -> str:
     if origin in (types.UnionType, typing.Union):
         kinds = dict.fromkeys(_kind(entry) for entry in inner if entry is not type(None))
         return " or ".join(kinds)
+    if origin is dict:
+        return f"table of a {_kind(inner[1])} a name"
     if origin is tuple:
         if inner[-1] is Ellipsis:
             return f"list of: {_kind(inner[0])}"

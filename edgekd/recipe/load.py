@@ -109,7 +109,11 @@ def _anchored_teacher(teacher: TeacherSection, folder: Path) -> TeacherSection:
     if isinstance(teacher.model, tuple):
         members = tuple(m if m.is_trained else m.model_copy(update={"model": absolute(m.model)}) for m in teacher.model)
         return teacher.model_copy(update={"model": members})
-    return teacher.model_copy(update={"model": absolute(teacher.model)}) if teacher.members() else teacher
+    if teacher.words is not None:
+        teacher = teacher.model_copy(update={"words": absolute(teacher.words)})
+    model = teacher.model
+    assert isinstance(model, str)
+    return teacher.model_copy(update={"model": absolute(model)}) if teacher.members() else teacher
 
 
 def _with_class_names(table: dict[str, Any], folder: Path, where: str) -> dict[str, Any]:

@@ -207,6 +207,27 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _words_fit_the_task(self) -> Recipe:
+        if self.teacher.words is not None and self.data.task == "multi-label":
+            raise ValueError(
+                "teacher.words: cosines with class words say which class is the likeliest, not which of several tags a "
+                "photo has. Leave words out, and set train = true to fit a head on labelled photos"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encoders_fit_the_loss(self) -> Recipe:
+        if not self.teacher.encodes:
+            return self
+        for term in terms_of(self.distill.objective):
+            if isinstance(term.objective, FeatureObjective) and term.objective.COMPARES_PLACES:
+                raise ValueError(
+                    f"distill.objective: {term.objective.name} compares where maps are active, and an encoder's "
+                    "features have no places. Take fitnet, relational or similarity_preserving"
+                )
+        return self
+
     @property
     def mirrors_views(self) -> bool:
         """Whether the teacher's soft targets are averages over a view and its mirror image."""

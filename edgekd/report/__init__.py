@@ -17,6 +17,7 @@ gains               types of what is gained: by distillation, over seeds, from f
 distillation_gain   the student with and without its teacher
 seeds               the same over several seeds
 decisions           calibration, and what is rejected as none of these
+teacher_heads       class words, few labels or both on an encoder, side by side
 tags                each tag's scores and counts, and photos with wrong tags
 search              how the student of a budget was found
 quantization        how the int8 file was converted

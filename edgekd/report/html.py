@@ -46,6 +46,7 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified, de
         "end_to_end": end_to_end_table(report),
         "end_to_end_caption": CAPTION,
         "seeds": tables.seed_cells(report),
+        "heads": tables.head_cells(report),
         "splits": tables.split_cells(report),
         "split_sentence": tables.split_sentence(report),
         "ladder": tables.ladder_cells(report),

@@ -66,6 +66,8 @@ def _distillation(report: Report) -> list[str]:
         cells_table(tables.seed_cells(report)) if tables.seed_cells(report).rows else "",
         escaped(report.labels_used),
         sentences.teacher_sentence(report),
+        escaped(sentences.words_sentence(report)),
+        cells_table(tables.head_cells(report)) if tables.head_cells(report).rows else "",
     ]
 
 

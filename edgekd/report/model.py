@@ -14,11 +14,12 @@ from edgekd.report.decisions import FileDecisions
 from edgekd.report.gains import DistillationGain, FrontStep, Seeds
 from edgekd.report.quantization import Ladder
 from edgekd.report.search import SearchResult
+from edgekd.report.teacher_heads import TeacherHead
 
 # 2: the field's words for keys (distillation_gain, seeds, misclassified, from_scratch, distilled, predicted).
 SCHEMA = 2
 # Keys of tags and of decisions, in the report, its rows and its data: left out of a run that has none.
-_LATER = {"tags", "mean_average_precision", "macro_f1", "exact_match", "photos", "decisions"}
+_LATER = {"tags", "mean_average_precision", "macro_f1", "exact_match", "photos", "decisions", "heads", "words"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Teacher:
-    """The teacher as its own stage describes it; no score where there were no validation photos."""
+    """The teacher as its own stage describes it; no score where there were no validation photos.
+
+    ``heads`` are those that were tried on an encoder, ``words`` says which class words it has.
+    """
 
     name: str
     input_size: tuple[int, int]
@@ -138,6 +142,8 @@ class Teacher:
     seconds: float | None
     note: str = ""
     metric: str = "accuracy"
+    heads: tuple[TeacherHead, ...] | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True)
@@ -273,7 +279,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The versioned value that report.json holds."""
         value = {"schema": SCHEMA, **asdict(self)}
-        for part in (value, value["data"] or {}, *value["rows"]):
+        for part in (value, value["data"] or {}, value["teacher"] or {}, *value["rows"]):
             for name in _LATER & part.keys():
                 if part[name] is None:
                     del part[name]

@@ -92,6 +92,11 @@ def teacher_sentence(report: Report) -> str:
     return f"The teacher is {teacher.name} at {height}×{width} pixels{time}: {score}.{note}"
 
 
+def words_sentence(report: Report) -> str:
+    """Which class words the teacher has; empty where it has none."""
+    return (report.teacher.words or "") if report.teacher else ""
+
+
 def training_sentence(report: Report) -> str:
     """How long the student's trainings took; empty if there were none."""
     parts = [f"{curve.title} {fmt.duration(curve.seconds)}" for curve in report.curves if curve.seconds is not None]

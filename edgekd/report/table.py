@@ -10,6 +10,7 @@ from edgekd.report.decisions import calibration_rows
 from edgekd.report.model import Report, Row
 from edgekd.report.quantization import LADDER_HEADER, ladder_rows, precision_sentences
 from edgekd.report.tags import HEADER, tag_rows
+from edgekd.report.teacher_heads import head_header, head_rows
 
 # More classes than this are too many rows for a page: the first few are shown, the others folded.
 _CLASSES_MAX = 30
@@ -22,6 +23,14 @@ class Cells:
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def head_cells(report: Report) -> Cells:
+    """The heads that were tried on the teacher's encoder."""
+    teacher = report.teacher
+    if teacher is None or teacher.heads is None:
+        return Cells((), ())
+    return Cells(head_header(teacher.metric), head_rows(teacher.heads))
 
 
 def main_cells(report: Report) -> Cells:

@@ -11,6 +11,7 @@ from edgekd import storage
 from edgekd.errors import RunError
 from edgekd.metrics import Interval
 from edgekd.report.model import Curve, Data, DataWarning, Teacher
+from edgekd.report.teacher_heads import heads_of, words_of
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -89,6 +90,8 @@ def teacher(value: Json) -> Teacher:
         metric=str(score["metric"]),
         seconds=value.get("seconds"),
         note=str(value.get("note", "")),
+        heads=heads_of(value),
+        words=words_of(value),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from edgekd.soft_targets.store import (
     shard_size,
     span_of,
 )
-from edgekd.teacher.average import combine_logits, members_of
+from edgekd.teacher.average import CombinedTeacher, combine_logits, members_of
 from edgekd.teacher.protocol import Teacher
 
 RenderedShard = Callable[[int, int], Iterable[npt.NDArray[np.uint8]]]
@@ -75,6 +75,27 @@ def compute_soft_targets(
     return SoftTargets(directory)
 
 
+@dataclass(frozen=True)
+class EncodedShardWriter:
+    """Computes the shard of a number from the features of encoders, whose ``columns`` it fills where they lack it."""
+
+    place: Place
+    teacher: CombinedTeacher
+    columns: tuple[ShardWriter, ...]
+
+    def __call__(self, number: int) -> PieceRecord:
+        """Compute and write, if it is not there. Reports photos, seconds and the encoders' share of them."""
+        started = time.perf_counter()
+        if self.place.has(shard_name(number)):
+            return {"photos": 0, "seconds": 0.0, "teacher_s": 0.0}
+        teacher_s = sum(column(number)["teacher_s"] for column in self.columns)
+        features = [read_shard(column.place, number) for column in self.columns]
+        photos, views = features[0].shape[:2]
+        rows = [part.reshape(photos * views, -1).astype(np.float32) for part in features]
+        self.place.write(shard_name(number), as_file(_as_half(self.teacher.combine(rows), photos, views)))
+        return {"photos": photos, "seconds": time.perf_counter() - started, "teacher_s": teacher_s}
+
+
 def fill_soft_targets(
     place: Place,
     opener: Opener,
@@ -106,28 +127,48 @@ def fill_soft_targets(
         StorageError: ``place`` keeps failing.
         RunError: The teacher's logits are not finite.
     """
-    there = claim(place, key)
     numbers = range(count_shards(photos))
+    records = fill_shards(place, opener, numbers, photos=photos, key=key, workers=workers, progress=progress)
+    write_manifest(place, photos=photos, views=views, key=key, more=finish() if finish else {})
+    return records
+
+
+def fill_shards(
+    place: Place,
+    opener: Opener,
+    numbers: Sequence[int],
+    *,
+    photos: int,
+    key: str,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> list[PieceRecord]:
+    """As `fill_soft_targets` does, but only the shards ``numbers``, and without a manifest."""
+    there = claim(place, key)
     missing = [number for number in numbers if shard_name(number) not in there]
-    records, done = (
-        [],
-        sum(shard_size(number, photos) for number in numbers) - sum(shard_size(n, photos) for n in missing),
-    )
+    most = sum(shard_size(number, photos) for number in numbers)
+    records, done = [], most - sum(shard_size(n, photos) for n in missing)
     for number, record in (workers or Here()).each(opener, missing):
         records.append(record)
         done += shard_size(number, photos)
         if progress:
-            progress(done, photos)
-    shape = [photos, views, np.load(io.BytesIO(place.read(shard_name(0))), allow_pickle=False).shape[2]]
-    manifest = {
-        "key": key,
-        "shape": shape,
-        "shards": [shard_name(number) for number in numbers],
-        **(finish() if finish else {}),
-    }
+            progress(done, most)
+    return records
+
+
+def write_manifest(place: Place, *, photos: int, views: int, key: str, more: dict[str, Any] | None = None) -> None:
+    """Write the manifest of a place that holds all its shards; ``more`` are further entries of it."""
+    width = read_shard(place, 0).shape[2]
+    names = [shard_name(number) for number in range(count_shards(photos))]
+    manifest = {"key": key, "shape": [photos, views, width], "shards": names, **(more or {})}
     place.write(MANIFEST, as_json(manifest))
     place.tidy()
-    return records
+
+
+def read_shard(place: Place, number: int) -> npt.NDArray[np.float16]:
+    """A shard's rows, float16 [N, V, C]."""
+    rows: npt.NDArray[np.float16] = np.load(io.BytesIO(place.read(shard_name(number))), allow_pickle=False)
+    return rows
 
 
 def shard_logits(
@@ -136,11 +177,15 @@ def shard_logits(
     """Logits float16 [B, V, C] of a range of photos, and the seconds in which the teacher computed."""
     results = [_run_teacher(member, views_at(member.input_size)(*span)) for member in members_of(teacher)]
     logits = combine_logits(teacher, [batch_logits for batch_logits, _ in results])
-    if len(logits) != (span[1] - span[0]) * views or not np.isfinite(logits).all():
+    return _as_half(logits, span[1] - span[0], views), sum(seconds for _, seconds in results)
+
+
+def _as_half(logits: npt.NDArray[np.float32], photos: int, views: int) -> npt.NDArray[np.float16]:
+    """Rows [N * V, C] as they are stored, [N, V, C]."""
+    if len(logits) != photos * views or not np.isfinite(logits).all():
         raise RunError("the teacher's logits are missing or not finite. Check its pixel_range and weights")
     # Logits past float16's range would become infinite; a margin of 60000 nats is already certainty.
-    clipped = np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
-    return clipped, sum(seconds for _, seconds in results)
+    return np.asarray(np.clip(logits, -6e4, 6e4), np.float16).reshape(-1, views, logits.shape[-1])
 
 
 def _run_teacher(teacher: Teacher, batches: Iterable[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], float]:

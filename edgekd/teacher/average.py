@@ -18,7 +18,42 @@ Average = Literal["probabilities", "logits"]
 Logits = npt.NDArray[np.float32]
 
 
-class AverageTeacher:
+class CombinedTeacher:
+    """A teacher of several ``members``, each of which sees a photo at its own input size.
+
+    What the members give, one array [N, ...] each, ``combine`` makes logits of.
+    """
+
+    members: tuple[Teacher, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        raise NotImplementedError
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the member with the largest input."""
+        return max((member.input_size for member in self.members), key=lambda size: size[0] * size[1])
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that decides its answers."""
+        raise NotImplementedError
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
+        """Logits float32 [N, C] of images uint8 [N, H, W, 3], resized for every member of another size.
+
+        Where photos are at hand, render them at each member's size and use ``combine``.
+        """
+        return self.combine([member.logits(_resize_all(images, member.input_size)) for member in self.members])
+
+    def combine(self, outputs: Sequence[Logits]) -> Logits:
+        """Logits [N, C] from the members' outputs, in their order."""
+        raise NotImplementedError
+
+
+class AverageTeacher(CombinedTeacher):
     """Logits of the mean of its members' probabilities, or the mean of their log-probabilities.
 
     Probabilities are the default: the uniform mixture of deep ensembles, in which an overconfident member has
@@ -43,25 +78,13 @@ class AverageTeacher:
         return self.members[0].num_classes
 
     @property
-    def input_size(self) -> tuple[int, int]:
-        """(height, width) of the member with the largest input."""
-        return max((member.input_size for member in self.members), key=lambda size: size[0] * size[1])
-
-    @property
     def key(self) -> str:
         """Hash of the members and of how they are averaged."""
         return digest([[member.key for member in self.members], self.average, *_task_facts(self.task)])
 
-    def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
-        """Logits float32 [N, C] of images uint8 [N, H, W, 3], resized for every member of another size.
-
-        Where photos are at hand, render them at each member's size and use ``combine``.
-        """
-        return self.combine([member.logits(_resize_all(images, member.input_size)) for member in self.members])
-
-    def combine(self, logits: Sequence[Logits]) -> Logits:
+    def combine(self, outputs: Sequence[Logits]) -> Logits:
         """Logits [N, C] of the average, from the members' logits, each [N, C]."""
-        return average_logits(logits, self.average, self.task)
+        return average_logits(outputs, self.average, self.task)
 
 
 class MirroredTeacher:
@@ -128,13 +151,13 @@ def _task_facts(task: Task) -> tuple[Task, ...]:
 
 
 def members_of(teacher: Teacher) -> tuple[Teacher, ...]:
-    """The members of an average; of any other teacher, itself."""
-    return teacher.members if isinstance(teacher, AverageTeacher) else (teacher,)
+    """The members of a teacher of several networks; of any other teacher, itself."""
+    return teacher.members if isinstance(teacher, CombinedTeacher) else (teacher,)
 
 
 def combine_logits(teacher: Teacher, logits: Sequence[Logits]) -> Logits:
-    """Logits [N, C] of ``teacher``, where ``members_of(teacher)`` gave ``logits``, each [N, C]."""
-    return teacher.combine(logits) if isinstance(teacher, AverageTeacher) else logits[0]
+    """Logits [N, C] of ``teacher``, where ``members_of(teacher)`` gave ``logits``, an array [N, ...] each."""
+    return teacher.combine(logits) if isinstance(teacher, CombinedTeacher) else logits[0]
 
 
 def _resize_all(images: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

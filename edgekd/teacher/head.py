@@ -35,28 +35,27 @@ def fit_head(
     validation: tuple[npt.NDArray[Any], npt.NDArray[np.integer]],
     classes: int,
     penalties: Sequence[float] = PENALTIES,
+    offsets: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
 ) -> LinearHead:
     """Multinomial logistic regression on standardized features [N, D], classes weighted alike, by L-BFGS.
 
     For tags [N, C] it is a logistic regression a tag, photos weighted alike, so that probabilities stay those of the
     photos. The penalty is the one of ``penalties`` with the lowest cross-entropy on ``validation`` (features [M, D],
-    labels [M] or tags [M, C]), which takes no other part.
+    labels [M] or tags [M, C]), which takes no other part. ``offsets`` are another classifier's logits [N, C] and [M, C]
+    for the same photos: then what the head adds to them is fitted.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
-    loss_and_gradient, weights = _tag_loss_and_gradient, np.full(len(labels), 1 / len(labels))
-    if not are_tags(labels):
-        counts = np.bincount(labels, minlength=classes)
-        weights = 1 / np.maximum(counts, 1)[labels]
-        weights /= weights.sum()
-        loss_and_gradient = _loss_and_gradient
+    loss_and_gradient = _tag_loss_and_gradient if are_tags(labels) else _loss_and_gradient
+    weights = balanced_weights(labels, classes)
     start = np.zeros((x.shape[1] + 1) * classes)
+    added, added_to_validation = (0.0, 0.0) if offsets is None else offsets
     best: tuple[float, LinearHead] | None = None
     for penalty in sorted(penalties, reverse=True):
         solution = minimize(
             loss_and_gradient,
             start,
-            (x, labels, weights, penalty, classes),
+            (x, labels, weights, penalty, classes, added),
             method="L-BFGS-B",
             jac=True,
             options={"maxiter": 200},
@@ -65,13 +64,36 @@ def fit_head(
         table = solution.x.reshape(-1, classes)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
-        answers = head.logits(validation[0])
-        judged_by_tags = are_tags(validation[1])
-        loss = tag_loss(answers, validation[1]) if judged_by_tags else _cross_entropy(answers, validation[1], classes)
+        loss = held_out_loss(head.logits(validation[0]) + added_to_validation, validation[1], classes)
         if best is None or loss < best[0]:
             best = loss, head
     assert best is not None
     return best[1]
+
+
+def moments_of(features: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and scale [D] of features [N, D], the scale being the standard deviation or a tenth of the mean one.
+
+    A feature that hardly ever varies in these photos would otherwise be enormous where it does in others.
+    """
+    spread = features.std(axis=0, dtype=np.float64)
+    scale = np.maximum(spread, max(0.1 * float(spread.mean()), 1e-6))
+    return features.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+
+def balanced_weights(labels: npt.NDArray[np.integer], classes: int) -> npt.NDArray[np.float64]:
+    """What every photo [N] counts for, 1 in all: classes alike, of photos with tags all photos alike."""
+    if are_tags(labels):
+        return np.full(len(labels), 1 / len(labels))
+    counts = np.bincount(labels, minlength=classes)
+    weights: npt.NDArray[np.float64] = 1 / np.maximum(counts, 1)[labels]
+    weights /= weights.sum()
+    return weights
+
+
+def held_out_loss(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer], classes: int) -> float:
+    """Mean cross-entropy (nats) of logits [N, C] over the classes present, of tags over all photos and tags."""
+    return tag_loss(logits, labels) if are_tags(labels) else _cross_entropy(logits, labels, classes)
 
 
 def _loss_and_gradient(
@@ -81,9 +103,10 @@ def _loss_and_gradient(
     weights: npt.NDArray[Any],
     penalty: float,
     classes: int,
+    added: npt.NDArray[Any] | float = 0.0,
 ) -> tuple[float, npt.NDArray[Any]]:
     table = flat.reshape(-1, classes)
-    scores = x @ table[:-1] + table[-1]
+    scores = x @ table[:-1] + table[-1] + added
     scores -= scores.max(axis=1, keepdims=True)
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
@@ -102,10 +125,11 @@ def _tag_loss_and_gradient(
     weights: npt.NDArray[Any],
     penalty: float,
     classes: int,
+    added: npt.NDArray[Any] | float = 0.0,
 ) -> tuple[float, npt.NDArray[Any]]:
     """The sum over tags of each one's binary cross-entropy and penalty: none depends on another."""
     table = flat.reshape(-1, classes)
-    scores = x @ table[:-1] + table[-1]
+    scores = x @ table[:-1] + table[-1] + added
     losses = np.logaddexp(0, scores) - labels * scores
     loss = float(weights @ losses.sum(axis=1)) + 0.5 * penalty * float((table[:-1] ** 2).sum())
     residual = (tag_probabilities(scores) - labels) * weights[:, None]

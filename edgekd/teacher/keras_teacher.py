@@ -17,9 +17,9 @@ from edgekd.models.pixel_evidence import find_pixel_evidence
 from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import sha256_file
 from edgekd.task import Task
+from edgekd.teacher.files import TeacherFile
 from edgekd.teacher.network import resolve_size
 from edgekd.teacher.pixels import Pixels, pixels_of
-from edgekd.teacher.settings import TeacherFile
 from edgekd.training.loop import logits_of
 
 

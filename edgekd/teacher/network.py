@@ -13,8 +13,8 @@ from edgekd.errors import ModelError
 from edgekd.formats.artifact import LARGEST_BATCH, LARGEST_MODEL_BYTES
 from edgekd.models.outputs import Ending
 from edgekd.storage import digest, require_regular_file, sha256_file
+from edgekd.teacher.files import InputSettings
 from edgekd.teacher.pixels import Pixels
-from edgekd.teacher.settings import InputSettings
 
 Layout = Literal["nhwc", "nchw"]
 Shape = tuple[int | str | None, ...]

@@ -17,10 +17,10 @@ from edgekd.inspection import description, from_onnx
 from edgekd.inspection.network import FLOATS, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.inspection.probe import check_runs
+from edgekd.teacher.files import InputSettings
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, NotAClassifierError, check_file, run_in_batches
 from edgekd.teacher.pixels import Pixels
-from edgekd.teacher.settings import InputSettings
 from edgekd.text import first_line, one_line
 
 _THREADS = 2
@@ -141,7 +141,9 @@ def scores_output(network: Graph, settings: InputSettings, where: str) -> Value:
         return matching[0]
     if len(values) > 1:
         raise ModelError(
-            f"{where} has {len(values)} outputs. {settings.how_to_add('output', 'the one of class scores')}, of {names}"
+            f"{where} has {len(values)} outputs. "
+            + settings.how_to_add("output", f"the one of {settings.OUTPUT}")
+            + f", of {names}"
         )
     return values[0]
 

@@ -11,12 +11,16 @@ from edgekd.models.rebuild import PhotosAt
 from edgekd.storage import digest, sha256_file
 from edgekd.task import Task
 from edgekd.teacher.average import AverageTeacher, members_of
+from edgekd.teacher.encoder import Encoder, FileEncoder, KerasEncoder
+from edgekd.teacher.encoder_teacher import EncoderMember, EncoderTeacher
+from edgekd.teacher.file_network import FileNetwork
 from edgekd.teacher.file_teacher import FileTeacher
 from edgekd.teacher.keras_teacher import KerasTeacher, adopt
 from edgekd.teacher.network import folder_hash
 from edgekd.teacher.onnx_network import read_with_weights
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.settings import TeacherFile, TeacherSection
+from edgekd.teacher.words import read_words
 
 
 def open_fixed_teacher(
@@ -33,6 +37,7 @@ def open_fixed_teacher(
     members = [_open(file, classes, photos, crop, task) for file in section.members()]
     if not isinstance(section.model, tuple) and len(members) == 1:
         return members[0]
+    assert section.average != "features"  # of encoders alone
     return AverageTeacher(members, section.average, task)
 
 
@@ -58,6 +63,8 @@ def fingerprint(section: TeacherSection) -> list[str]:
                 "keras.applications), or the path, relative to the recipe, of a .keras, .h5, .onnx or "
                 ".tflite file or of a SavedModel"
             )
+    if section.words is not None:
+        hashes.append(read_words(Path(section.words)).key)
     return hashes
 
 
@@ -76,6 +83,13 @@ class OutputRecord(TypedDict):
     known_by: str
 
 
+class FeatureRecord(TypedDict):
+    """An encoder's output: D numbers a photo, and what they are: "vector", or the mean of tokens or of maps."""
+
+    dimensions: int
+    are: str
+
+
 class MemberRecord(TypedDict):
     """One teacher file in a run's records; ``input`` is (height, width). The rest is for files that are not Keras'."""
 
@@ -86,6 +100,7 @@ class MemberRecord(TypedDict):
     size_bytes: int
     parameters: int
     classes_known: NotRequired[int]
+    features: NotRequired[FeatureRecord]
     layout: NotRequired[str]
     pixels: NotRequired[PixelRecord]
     outputs: NotRequired[OutputRecord]
@@ -104,8 +119,48 @@ def _open(file: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, crop: s
     return FileTeacher(file, classes, photos, crop, task)
 
 
+def network_of(teacher: Teacher) -> FileNetwork | None:
+    """The network in the one .onnx, .tflite or SavedModel that a teacher is made of; None of any other."""
+    if isinstance(teacher, FileTeacher):
+        return teacher.network
+    if not isinstance(teacher, EncoderTeacher) or len(teacher.members) > 1:
+        return None
+    encoder = teacher.members[0].encoder
+    return encoder.network if isinstance(encoder, FileEncoder) else None
+
+
+def describe_encoder(encoder: Encoder) -> MemberRecord:
+    """What is known of an encoder, for a run's records."""
+    height, width = encoder.input_size
+    if isinstance(encoder, FileEncoder):
+        facts, pixels = encoder.facts, encoder.network.pixels
+        return {
+            "input": [height, width],
+            "key": encoder.key,
+            "file": Path(facts.where).name,
+            "kind": encoder.settings.kind,
+            "size_bytes": facts.size_bytes,
+            "parameters": facts.parameters,
+            "layout": encoder.network.layout,
+            "pixels": {"scale": list(pixels.scale), "shift": list(pixels.shift), "known_by": pixels.source},
+            "features": {"dimensions": encoder.dimensions, "are": encoder.pooling},
+        }
+    assert isinstance(encoder, KerasEncoder)
+    return {
+        "input": [height, width],
+        "key": encoder.key,
+        "file": encoder.path.name if encoder.path else "",
+        "kind": "keras",
+        "size_bytes": encoder.path.stat().st_size if encoder.path else 0,
+        "parameters": int(encoder.model.count_params()),
+        "features": {"dimensions": encoder.dimensions, "are": "vector"},
+    }
+
+
 def _describe_member(member: Teacher) -> MemberRecord:
     height, width = member.input_size
+    if isinstance(member, EncoderMember):
+        return describe_encoder(member.encoder)
     if isinstance(member, FileTeacher):
         facts, pixels = member.facts, member.pixels
         return {

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from edgekd.errors import ModelError
 from edgekd.models.outputs import Ending
 from edgekd.quiet import import_keras, quiet
+from edgekd.teacher.files import InputSettings
 from edgekd.teacher.network import NetworkFacts, folder_hash, run_in_batches
 from edgekd.teacher.saved_model_file import ServingFunction, read_serving_function
-from edgekd.teacher.settings import InputSettings
 from edgekd.text import one_line
 
 _PASSED = ("Identity", "IdentityN", "Reshape", "Squeeze", "Cast", "ExpandDims", "StopGradient")
@@ -92,7 +92,7 @@ def _output_place(path: Path, names: list[str], settings: InputSettings) -> int:
         return names.index(settings.output)
     if len(names) != 1:
         raise ModelError(
-            f"{path} has {len(names)} outputs. Add to [teacher]: output = the one of class scores, of {names}"
+            f"{path} has {len(names)} outputs. Add to [teacher]: output = the one of {settings.OUTPUT}, of {names}"
         )
     return 0
 

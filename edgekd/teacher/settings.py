@@ -5,146 +5,37 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edgekd.data.settings import facts_of
-from edgekd.models.efficientnet_lite import LITE0, VARIANTS
-from edgekd.models.pixel_settings import PixelSettings
+from edgekd.models.efficientnet_lite import LITE0
+from edgekd.teacher.files import (
+    BUILT_IN,
+    PIXEL_KEYS,
+    SHARED_KEYS,
+    TRAINABLE,
+    EncoderFile,
+    as_encoder,
+    check_built_in,
+    default_size,
+    names_model,
+)
+from edgekd.teacher.files import InputSettings as InputSettings
+from edgekd.teacher.files import Kind as Kind
+from edgekd.teacher.files import TeacherFile as TeacherFile
+from edgekd.teacher.files import kind_of as kind_of
 from edgekd.training.schedule import FineTuneSchedule
 
-Kind = Literal["lite", "application", "keras", "onnx", "tflite", "savedmodel"]
-_APPLICATION = "keras:"
-_SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".tflite": "tflite"}
-_TRAINABLE = ("lite", "application", "keras")
-_BUILT_IN = ("lite", "application")
-_DEFAULT_SIZE = 224
-_TO_ONNX = (
-    "a PyTorch file is a pickle, or weights without their network, and is not opened. Export the network once, in "
-    'PyTorch: torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), "teacher.onnx"); then model = "teacher.onnx"'
-)
-_REFUSED = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".safetensors", ".torchscript"), _TO_ONNX),
-    ".pb": "give the SavedModel directory that saved_model.pb lies in",
-    ".ort": "give the .onnx that it was made from",
-}
-# What the members of an average take over from [teacher]; the first three go together.
-_PIXEL_KEYS = ("pixel_range", "mean", "std")
-_SHARED_KEYS = (*_PIXEL_KEYS, "input_size", "classes", "layout", "channels", "output")
-
-
-def kind_of(model: str) -> Kind:
-    """What ``[teacher] model`` names; anything without a known suffix may be a SavedModel directory.
-
-    Raises ValueError for formats that are never opened, saying how to convert them.
-    """
-    if model in VARIANTS:
-        return "lite"
-    if model.startswith(_APPLICATION):
-        return "application"
-    suffix = PurePath(model).suffix.lower()
-    if suffix in _REFUSED:
-        raise ValueError(f"{model}: {_REFUSED[suffix]}")
-    return _SUFFIXES.get(suffix, "savedmodel")
-
-
-def _or_text(schema: dict[str, Any]) -> None:
-    """In a file, the list may also be the path of a text file that has it."""
-    names = {key: schema.pop(key) for key in ("items", "type")}
-    schema["anyOf"] = [names, {"type": "string"}]
+_ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
+PRIOR_TOLERANCE = 1e-3
+"""How far from 1 the shares of the classes may sum."""
+_ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
 
 
 def _or_paths(schema: dict[str, Any]) -> None:
     """In a file, the members of a list may be paths instead of tables."""
     members = schema["oneOf"][1]
     members["items"] = {"anyOf": [{"type": "string"}, members["items"]]}
-
-
-class InputSettings(PixelSettings):
-    """What a teacher's file takes and gives, where the file itself does not say.
-
-    A pixel 0..255 first becomes ``pixel_range``, then ``(x - mean) / std`` in the order of the network's channels.
-    """
-
-    input_size: int | None = Field(None, ge=16, le=1024, examples=[224])
-    """Side of the teacher's square input, in pixels.
-
-    Unset, keras:NAME and efficientnet-lite0 take 224, -lite1 240 and -lite2 260; 32 is the least. Other files state
-    their size; set it for one that leaves it open.
-    """
-    classes: tuple[str, ...] = Field((), json_schema_extra=_or_text)
-    """Names of the outputs in their order, or the path of a text file with one name per line.
-
-    They are matched to the data's classes by name. Leave it out where the file has labels or training adds a new head.
-    """
-    layout: Literal["nhwc", "nchw"] | None = Field(None, examples=["nchw"])
-    """Order of the input's dimensions, for shapes that could be either."""
-    channels: Literal["rgb", "bgr"] | None = Field(None, examples=["bgr"])
-    """Order of the colour channels. Unset, "rgb"; OpenCV models often take "bgr"."""
-    output: str | None = Field(None, examples=["logits"])
-    """Name of the output with the class scores, in a file with several outputs."""
-
-    def name_of(self, key: str) -> str:
-        """What a message calls one of these keys."""
-        return f"[teacher] {key}"
-
-    def how_to_add(self, key: str, value: str) -> str:
-        """The line to write for a key; ``value`` is how a recipe has it."""
-        return f"Add to [teacher]: {key} = {value}"
-
-    def how_to_remove(self, key: str, value: object) -> str:
-        """What to do where a key contradicts the file."""
-        return f"Remove {key} = {value} from [teacher]"
-
-
-class TeacherFile(InputSettings):
-    """A member of an average: a file of a trained classifier, or a built-in network that is trained on the labels."""
-
-    model: str
-    """Path of a .keras, .h5, .onnx or .tflite file or of a SavedModel directory, relative to the recipe, which is used
-    as it is; or the name of a built-in network or "keras:NAME", which is trained on the labelled photos first.
-    """
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, fields: Any) -> Any:
-        return {**_default_size(fields["model"]), **fields} if _names_model(fields) else fields
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> TeacherFile:
-        _check_built_in(self, self.model)
-        return self
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether it is a built-in network, which is trained on the labels first."""
-        return self.kind in _BUILT_IN
-
-    @property
-    def kind(self) -> Kind:
-        """Its format, by its name."""
-        return kind_of(self.model)
-
-
-def _names_model(fields: Any) -> bool:
-    return isinstance(fields, dict) and isinstance(fields.get("model"), str)
-
-
-def _default_size(model: str) -> dict[str, int]:
-    """The input size of a built-in network; nothing for a file."""
-    if model in VARIANTS:
-        return {"input_size": VARIANTS[model].input_size}
-    return {"input_size": _DEFAULT_SIZE} if kind_of(model) in _BUILT_IN else {}
-
-
-def _check_built_in(settings: InputSettings, name: str) -> None:
-    """Raises ValueError where a built-in network is told what it knows, or is too small."""
-    if kind_of(name) not in _BUILT_IN:
-        return
-    if settings.input_size is None or settings.input_size < 32:
-        raise ValueError(f"input_size of {name} must be at least 32 pixels, got {settings.input_size}")
-    stray = [key for key in _SHARED_KEYS if key != "input_size" and getattr(settings, key)]
-    if stray:
-        raise ValueError(f"{', '.join(stray)}: for a teacher's file; {name} has them already")
 
 
 def _file_or_average(value: Any) -> str:
@@ -154,7 +45,7 @@ def _file_or_average(value: Any) -> str:
 class TeacherSection(InputSettings):
     """The network that the student learns from: one model, or several whose predictions are averaged."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train")
+    LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train", "head", "words", "prior")
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
@@ -166,16 +57,42 @@ class TeacherSection(InputSettings):
     SavedModel directory, or a list of these to average.
 
     Members of a list are texts, or tables with a model of their own; what they leave out is taken from [teacher].
-    Files are used as they are, built-in networks are trained on the labels first. A
+    Files are used as they are, with train = true as encoders; built-in networks are trained on the labels first. A
     PyTorch model is exported to .onnx first.
     """
-    average: Literal["probabilities", "logits"] = "probabilities"
-    """What is averaged where model is a list."""
+    average: Literal["probabilities", "logits", "features"] = "probabilities"
+    """What is averaged where model is a list.
+
+    "features", the default for encoders, averages nothing: it joins the vectors of all encoders, each standardized,
+    for one head.
+    """
     weights: str = "imagenet"
     """Starting weights of keras:NAME: "imagenet" (downloaded by Keras), "none", or the path of a weights file."""
     train: bool = True
-    """Train a new head for the data's classes on the labelled photos. Only Keras models can; for other files it is
-    false.
+    """Train a new head for the data's classes on the labelled photos.
+
+    It is the default for Keras models. Of an .onnx, .tflite or SavedModel, and of a list of files, true means that
+    these are encoders: their output is a vector a photo (feature maps and tokens are averaged), on which the head is
+    fitted; false means that they are classifiers of these very classes.
+    """
+    head: Literal["auto", "linear", "mlp"] = "auto"
+    """The head that is fitted on an encoder's features: linear, or an MLP with one hidden layer of 64 units.
+
+    "auto" takes the MLP only where it does better on the validation photos; with fewer than 100 of these, by three-fold
+    cross-validation over training and validation photos.
+    """
+    words: str | None = Field(None, examples=["words.npz"])
+    """Path of a table of class words, an .npz with classes, vectors and logit_scale, relative to the recipe.
+
+    The features of the encoder in model are compared with these text vectors, so that it needs no label.
+    With train = true, labels are used too: the words alone, a head on labels, or both together, whichever does best on
+    the validation photos; with fewer than 100 of these, by three-fold cross-validation. A photo gets one class.
+    """
+    prior: Literal["estimate"] | dict[str, float] | None = Field(None, examples=["estimate"])
+    """Shares of the classes among the photos, which class words assume: prior = { clean = 0.8, littered = 0.2 }.
+
+    "estimate" estimates them from the answers for photos without labels, by EM. Unset, they are those that the table of
+    words has, or equal.
     """
     fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
     """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
@@ -209,31 +126,68 @@ class TeacherSection(InputSettings):
         if isinstance(model, (list, tuple)):
             return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
-        defaults: dict[str, Any] = {"train": kind in _TRAINABLE}
+        defaults: dict[str, Any] = {"train": kind in TRAINABLE}
         if isinstance(model, str):
-            defaults.update(_default_size(model))
+            defaults.update(default_size(model))
         return {**defaults, **fields}
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _is_shares_or_estimate(cls, value: Any) -> Any:
+        # One error instead of one for each form that a prior may have.
+        shares = list(value.values()) if isinstance(value, dict) else []
+        numbers = all(isinstance(share, (int, float)) and share > 0 for share in shares)
+        if value in (None, "estimate") or (shares and numbers and abs(sum(shares) - 1) <= PRIOR_TOLERANCE):
+            return value
+        raise ValueError(
+            'must be "estimate" or shares above 0 by class name that sum to 1, such as { clean = 0.8, littered = 0.2 }'
+        )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> TeacherSection:
         if isinstance(self.model, tuple) and not self.model:
             raise ValueError("model = [] names no teacher")
-        name = "an average of files" if isinstance(self.model, tuple) else self.model
-        kind = None if isinstance(self.model, tuple) else kind_of(self.model)
-        if self.train and kind not in _TRAINABLE and not self.trained_members:
-            raise ValueError(
-                f"train = true: {name} is a fixed teacher (inference only); leave train out. To train a network for "
-                f'these classes, give it as a .keras file, or take model = "{LITE0}" or "keras:NAME"'
-            )
         if self.trained_members and not self.train:
             raise ValueError(f"train = false: {self.trained_members[0].model} knows other classes; leave train out")
         if self.fine_tune_blocks and not self.train:
             raise ValueError(f"fine_tune_blocks = {self.fine_tune_blocks} needs train = true, a Keras model's")
         if self.self_train == "auto" and not self.train:
             raise ValueError('self_train = "auto" needs train = true, a Keras model\'s')
+        self._check_encoders()
         if isinstance(self.model, str):
-            _check_built_in(self, self.model)
+            check_built_in(self, self.model)
         return self
+
+    def _check_encoders(self) -> None:
+        """Raises ValueError where a setting of another kind of teacher meets encoders, or the reverse."""
+        self._check_words()
+        if not self.encodes:
+            for key, value, usual in (("head", self.head, "auto"), ("average", self.average, None)):
+                if value != usual and value in ("linear", "mlp", "features"):
+                    raise ValueError(f'{key} = "{value}" is for encoders: files with train = true')
+            return
+        stray = [f"fine_tune_blocks = {self.fine_tune_blocks}"] if self.fine_tune_blocks else []
+        stray += ['self_train = "auto"'] if self.self_train == "auto" else []
+        stray += ["classes"] if self.classes or any(member.classes for member in self.members()) else []
+        if stray:
+            raise ValueError(f"{stray[0]}: {self.name} {_ENCODER}. Leave {stray[0]} out")
+
+    def _check_words(self) -> None:
+        """Raises ValueError where class words have no encoder to go with."""
+        if self.words is None:
+            if self.prior is not None:
+                raise ValueError(
+                    "prior is what class words assume: set words, the path of their table, or leave it out"
+                )
+            return
+        if not isinstance(self.model, str) or kind_of(self.model) not in _ENCODER_KINDS:
+            raise ValueError(
+                f"words: {self.model if isinstance(self.model, str) else 'a list of models'} is not an encoder whose "
+                "vectors could be compared with those of texts. Set model to one .onnx, .tflite or SavedModel, the "
+                "image encoder of the model that the words are from"
+            )
+        if self.head != "auto" and not self.train:
+            raise ValueError(f'head = "{self.head}" is fitted on labels: set train = true, or leave it out')
 
     def training_facts(self) -> dict[str, Any]:
         """What decides the trained teacher, for the key of its stage."""
@@ -242,11 +196,26 @@ class TeacherSection(InputSettings):
     @property
     def is_fixed(self) -> bool:
         """Whether it is a fixed teacher (inference only): not a Keras model that can be cut, trained or converted."""
-        return isinstance(self.model, tuple) or kind_of(self.model) not in _TRAINABLE
+        return isinstance(self.model, tuple) or kind_of(self.model) not in TRAINABLE
+
+    @property
+    def encodes(self) -> bool:
+        """Whether its files are encoders: a head is fitted on their features, or they are compared with class words."""
+        if self.words is not None:
+            return True
+        if not self.train or self.trained_members:
+            return False
+        return isinstance(self.model, tuple) or kind_of(self.model) not in TRAINABLE
 
     @property
     def name(self) -> str:
         """What a report calls it."""
+        if self.words is not None and isinstance(self.model, str):
+            labels = " and labels" if self.train else ""
+            return f"{PurePath(self.model).name} with class words{labels}"
+        if self.encodes:
+            names = ", ".join(PurePath(member.model).name for member in self.members())
+            return f"a head on {names}"
         if isinstance(self.model, str):
             return PurePath(self.model).name if self.members() else self.model
         return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
@@ -259,15 +228,16 @@ class TeacherSection(InputSettings):
     def members(self) -> tuple[TeacherFile, ...]:
         """The files that it is made of; of efficientnet-lite0 and keras:NAME, none."""
         if isinstance(self.model, tuple):
-            return self.model
-        if kind_of(self.model) in _BUILT_IN:
+            return tuple(as_encoder(member) for member in self.model) if self.encodes else self.model
+        if kind_of(self.model) in BUILT_IN:
             return ()
-        return (TeacherFile(model=self.model, **{key: getattr(self, key) for key in _SHARED_KEYS}),)
+        kind = EncoderFile if self.encodes else TeacherFile
+        return (kind(model=self.model, **{key: getattr(self, key) for key in SHARED_KEYS}),)
 
 
 def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
     """``given`` with every member a table that has taken over what it does not say itself."""
-    shared = {key: fields[key] for key in _SHARED_KEYS if key in fields}
+    shared = {key: fields[key] for key in SHARED_KEYS if key in fields}
     members = []
     for model in models:
         if not isinstance(model, (str, dict)):
@@ -276,14 +246,15 @@ def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
         member_values = {"model": model} if isinstance(model, str) else dict(model)
         members.append({**_taken_over(shared, member_values), **member_values})
     rest = {key: value for key, value in fields.items() if key not in shared}
-    train = any(_names_model(member) and kind_of(member["model"]) in _BUILT_IN for member in members)
-    return {"train": train, **rest, "model": members}
+    train = any(names_model(member) and kind_of(member["model"]) in BUILT_IN for member in members)
+    encodes = rest.get("train") is True and not train
+    return {"train": train, **({"average": "features"} if encodes else {}), **rest, "model": members}
 
 
 def _taken_over(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
     """What of [teacher] a member takes over."""
-    if _names_model(member) and kind_of(member["model"]) in _BUILT_IN:
+    if names_model(member) and kind_of(member["model"]) in BUILT_IN:
         return {key: value for key, value in shared.items() if key == "input_size"}
-    if any(key in member for key in _PIXEL_KEYS):
-        return {key: value for key, value in shared.items() if key not in _PIXEL_KEYS}
+    if any(key in member for key in PIXEL_KEYS):
+        return {key: value for key, value in shared.items() if key not in PIXEL_KEYS}
     return dict(shared)

@@ -17,10 +17,10 @@ from edgekd.inspection.network import INTEGERS_8, Value
 from edgekd.inspection.network import Network as Graph
 from edgekd.inspection.probe import check_runs
 from edgekd.storage import sha256_file
+from edgekd.teacher.files import InputSettings
 from edgekd.teacher.graph_facts import ending_of, parameters_of, pixels_of_graph, step_of
 from edgekd.teacher.network import NetworkFacts, check_file, run_in_batches
 from edgekd.teacher.onnx_network import scores_output, single_image_input, with_record
-from edgekd.teacher.settings import InputSettings
 from edgekd.text import first_line
 
 _THREADS = 2

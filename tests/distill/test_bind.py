@@ -17,6 +17,7 @@ from edgekd.distill.fitnet import FitNet
 from edgekd.distill.hinton import Hinton
 from edgekd.distill.objective import Taps
 from edgekd.distill.table import Term, Weighted
+from edgekd.distill.vectors import VectorTeacher
 from edgekd.errors import ModelError
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
@@ -170,3 +171,26 @@ def test_without_validation_photos_the_last_epoch_is_kept(tmp_path: Path) -> Non
     )  # fmt: skip
     assert history.best_epoch == 2
     assert set(history.epochs[0]) == {"epoch", "loss"}
+
+
+def test_an_encoders_vectors_are_compared_with_the_mean_over_all_places() -> None:
+    student, _ = both()
+    teacher = VectorTeacher(4)
+    objective = Weighted(terms=(Term(objective=Hinton()), Term(weight=0.5, objective=FitNet())))
+    bound = bind(objective, student, teacher)
+    assert (bound.teacher_layers, bound.layer_of_term) == (("features",), (0,))
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.float32)
+    logits, hint = (np.asarray(part) for part in bound.tapped(images))
+    maps = np.asarray(feature_model(student, ("coarse",))(images))
+    projector = next(layer for layer in bound.tapped.layers if layer.name.startswith("hint_"))
+    kernel, bias = projector.get_weights()
+    np.testing.assert_allclose(hint[:, 0, 0], maps.mean(axis=(1, 2)) @ kernel[0, 0] + bias, rtol=1e-4, atol=1e-4)
+    vectors = np.random.default_rng(1).normal(size=(3, 1, 1, 4)).astype(np.float32)
+    loss = np.asarray(bound(np.array([-1, -1, -1]), (logits, hint), (logits, vectors)))
+    expected = 0.5 * ((hint - vectors) ** 2).mean(axis=(1, 2, 3))
+    # Logits that are the teacher's leave what the entropy is, the same for every objective on features.
+    same = np.asarray(bound(np.array([-1, -1, -1]), (logits, hint), (logits, hint)))
+    np.testing.assert_allclose(loss - same, expected, rtol=1e-3, atol=1e-3)
+    middle = Weighted(terms=(Term(objective=Hinton()), Term(objective=FitNet(taps=Taps(teacher="mid")))))
+    with pytest.raises(ModelError, match=r"the teacher encoder has no layer .* for the tap 'mid'; .*features"):
+        bind(middle, student, teacher)

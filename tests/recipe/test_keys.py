@@ -33,6 +33,7 @@ objective = { name = "dkd", other_weight = 4.0 }
 objective = { name = "fitnet", taps = { student = "mid" } }
 """
 MINIMAL = '[data]\nsource = "photos"\n'
+WORDS = '[teacher]\nmodel = "clip.onnx"\nwords = "words.npz"\nprior = { a = 0.4, b = 0.6 }\n'
 
 
 def loaded(folder: Path, text: str) -> edgekd.Recipe:
@@ -71,6 +72,8 @@ def test_all_that_the_template_has_commented_out_is_valid(tmp_path: Path) -> Non
     alone = {"mean", "std", "layout", "channels", "output", "pixel_range", "images", "device"}
     # Bounds of photos with tags, which the least recipe does not have.
     alone |= {"min_mean_average_precision", "min_macro_f1"}
+    # Of an encoder in a file.
+    alone |= {"words", "prior"}
     for key in unset:
         if key.leaf not in alone:
             head = f"[{key.section}]\n"
@@ -88,6 +91,7 @@ def test_the_schema_accepts_what_loads_and_refuses_what_does_not() -> None:
     right = [
         MINIMAL,
         template(),
+        MINIMAL + WORDS,
         MINIMAL + SUMMED,
         MINIMAL + "[distill.objective]\nsoftmax_temperature = 3.0\n",
         MINIMAL + '[distill.objective]\nname = "dkd"\nother_weight = 3.0\n',

@@ -229,7 +229,15 @@ def test_built_in_members_of_an_average_are_trained(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('model = "t.pt"\n', r"torch\.onnx\.export"),
-        ('model = "t.onnx"\ntrain = true\n', r"train = true: .*t\.onnx is a fixed teacher"),
+        ('model = "t.onnx"\nhead = "mlp"\n', r'head = "mlp" is for encoders: files with train = true'),
+        ('model = ["a.onnx"]\naverage = "features"\n', r'average = "features" is for encoders'),
+        ('model = "t.onnx"\ntrain = true\nfine_tune_blocks = 2\n', r"t\.onnx is an encoder.*Leave fine_tune_blocks"),
+        ('model = "t.onnx"\ntrain = true\nself_train = "auto"\n', r"is an encoder, which is used as it is"),
+        ('model = "t.onnx"\ntrain = true\nclasses = ["a", "b"]\n', r"classes: .*t\.onnx is an encoder"),
+        (
+            'model = ["a.onnx", {model = "b.onnx", classes = ["a", "b"]}]\ntrain = true\n',
+            r"classes: .*a\.onnx, b\.onnx is an encoder",
+        ),
         ('model = "t.onnx"\nfine_tune_blocks = 2\n', r"fine_tune_blocks = 2 needs train = true"),
         ('model = "t.onnx"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n', r"mean and std of pixels in which range\?"),
         ('model = "t.onnx"\nclasses = "none.txt"\n', r"teacher\.classes: .*none\.txt"),

@@ -13,12 +13,15 @@ import numpy.typing as npt
 from edgekd.distill.bind import feature_model, teacher_layers
 from edgekd.distill.objective import FeatureObjective
 from edgekd.distill.table import terms_of
+from edgekd.distill.vectors import LAYER, VectorTeacher
 from edgekd.models.load import load_model
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.encoder_features import column_folders
 from edgekd.pipeline.soft_target_views import views_at
 from edgekd.soft_targets.compute import compute_soft_targets
 from edgekd.soft_targets.store import SoftTargets
 from edgekd.storage import read_json, write_json
+from edgekd.teacher.encoder_heads import HEADS, load_heads
 from edgekd.training.batches import StoredLogits, ViewSource
 from edgekd.training.loop import logits_of
 
@@ -48,6 +51,20 @@ class StoredFeatures:
 
 
 @dataclass(frozen=True)
+class StoredVectors:
+    """Features of all encoders side by side, standardized: ``features[photos, views]`` gives float32 [B, 1, 1, D]."""
+
+    stores: tuple[SoftTargets, ...]
+    mean: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+
+    def __getitem__(self, where: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Features [B, 1, 1, D] of photo numbers [B] in view numbers [B]."""
+        rows = np.concatenate([store[where] for store in self.stores], axis=1)
+        return ((rows - self.mean) / self.scale)[:, None, None]
+
+
+@dataclass(frozen=True)
 class OnlineFeatures:
     """One layer's outputs, the teacher run over the views when they are needed: float32 [B, ...]."""
 
@@ -61,7 +78,7 @@ class OnlineFeatures:
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """The Keras teacher, its tapped layers' ``sources`` in the order of the objective's terms, and their records."""
+    """The Keras teacher or what stands for one, ``sources`` of its tapped layers in the terms' order, their records."""
 
     teacher: Any
     sources: tuple[StoredLogits, ...]
@@ -84,6 +101,10 @@ def run(context: RunContext) -> None:
     def work(directory: Path, key: str) -> None:
         teacher = _teacher(context)
         layers = teacher_layers(section.objective, teacher)
+        if isinstance(teacher, VectorTeacher):
+            # They are stored already.
+            write_json(directory / _FILE, [asdict(_vector_record(context, teacher))])
+            return
         records = [_store_layer(context, teacher, layer, directory / layer, key) for layer in layers]
         write_json(directory / _FILE, [asdict(record) for record in records])
 
@@ -103,6 +124,8 @@ def run(context: RunContext) -> None:
 def open_features(context: RunContext) -> TeacherFeatures:
     """The features that this stage stored, and for the rest the teacher itself."""
     teacher, records = _teacher(context), _records(context)
+    if isinstance(teacher, VectorTeacher):
+        return TeacherFeatures(teacher, (_stored_vectors(context),), [asdict(record) for record in records])
     sources: list[StoredLogits] = []
     for record in records:
         if record.stored:
@@ -146,6 +169,20 @@ class _FlatLayer:
         return logits_of(self.model, images).reshape(len(images), -1)
 
 
+def _stored_vectors(context: RunContext) -> StoredVectors:
+    """The features of the run's encoders, as the stage of soft targets stored them."""
+    heads = load_heads(context.path / "teacher" / HEADS)
+    stores = tuple(SoftTargets(folder) for folder in column_folders(context))
+    return StoredVectors(stores, heads.mean, heads.scale)
+
+
+def _vector_record(context: RunContext, teacher: VectorTeacher) -> FeatureRecord:
+    size_mb = len(context.pool.samples) * context.recipe.data.views.views * teacher.dimensions * 2 / 1e6
+    return FeatureRecord(LAYER, (1, 1, teacher.dimensions), True, round(size_mb, 1))
+
+
 def _teacher(context: RunContext) -> Any:
-    """The Keras model whose layers can be tapped; None of a teacher of another kind."""
+    """What has layers that can be tapped: the Keras model, or what stands for encoders; None of other teachers."""
+    if context.recipe.teacher.encodes:
+        return VectorTeacher(len(load_heads(context.path / "teacher" / HEADS).mean))
     return None if context.recipe.teacher.is_fixed else load_model(context.path / "teacher" / "teacher.keras")

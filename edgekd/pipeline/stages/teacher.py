@@ -13,6 +13,7 @@ from edgekd.models.logits import TWO_CLASSES
 from edgekd.models.named import build_named
 from edgekd.models.rebuild import PhotosAt, check_rebuilt
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.encoder_training import train_encoder_heads
 from edgekd.pipeline.fixed_teacher import fixed_teacher_stage, some_photos
 from edgekd.pipeline.teacher_training import Training, describe_score, train_teacher
 from edgekd.pipeline.validation_answers import answers_of, record_of
@@ -23,14 +24,20 @@ from edgekd.task import Task
 from edgekd.teacher.keras_teacher import adopt, load_bare_network
 from edgekd.teacher.opening import fingerprint
 from edgekd.teacher.settings import TeacherFile, TeacherSection, kind_of
+from edgekd.teacher.words import read_words
 from edgekd.training.loop import logits_of, make_deterministic
 from edgekd.training.replicas import on_every_gpu
 from edgekd.training.scores import mean_loss
 
 
 def check(recipe: Recipe) -> None:
-    """Find a built-in network's missing weights before the photos are read. Raises MissingExtraError, ModelError."""
+    """Find missing weights and unreadable class words before the photos are read.
+
+    Raises MissingExtraError, ModelError.
+    """
     section = recipe.teacher
+    if section.words is not None:
+        read_words(Path(section.words))
     names = {section.model} if isinstance(section.model, str) else {one.model for one in section.trained_members}
     names = names if section.weights != "none" else set()
     if parse_student(recipe.student.model).kind == "slice" and recipe.cut_network is not None:
@@ -47,7 +54,7 @@ def run(context: RunContext) -> None:
     recipe, dataset = context.recipe, context.dataset
     section = recipe.teacher
     if section.is_fixed:
-        fixed_teacher_stage(context)
+        fixed_teacher_stage(context, train_encoder_heads if section.encodes else None)
         return
     depends = {
         "teacher": section.training_facts(),

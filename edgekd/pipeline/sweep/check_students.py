@@ -21,7 +21,8 @@ from edgekd.storage import read_json, sha256_file, write_json
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.narrow import narrowable_blocks, widths
 from edgekd.students.spec import parse_student
-from edgekd.teacher.opening import describe_teacher, fingerprint, open_fixed_teacher
+from edgekd.teacher.encoder_teacher import open_encoders
+from edgekd.teacher.opening import describe_encoder, describe_teacher, fingerprint, open_fixed_teacher
 
 
 def check_students(context: RunContext, texts: Sequence[str]) -> dict[str, int]:
@@ -108,6 +109,10 @@ def _untrained_teacher(recipe: Recipe, dataset: Dataset) -> Any:
 def _untrained_average(recipe: Recipe, dataset: Dataset) -> FixedTeacher:
     """The facts of a teacher of files, and of networks that are yet to be trained."""
     section, classes = recipe.teacher, dataset.classes
+    if section.encodes:
+        encoders = open_encoders(section, some_photos(recipe, dataset), recipe.data.crop)
+        size = max(int(encoder.input_size[0]) for encoder in encoders)
+        return FixedTeacher(section.name, size, sum(describe_encoder(encoder)["parameters"] for encoder in encoders))
     files = tuple(member for member in section.members() if not member.is_trained)
     sizes, parameters = list[int](), 0
     if files:
