@@ -19,5 +19,7 @@ validation_answers  what a model answers for the validation photos, as a run rec
 tag_thresholds      thresholds of tags for the models that are only compared with
 student_training    what the student's training with and without the teacher share
 qat_training        quantization-aware training on a run's soft targets, or without a run
+feature_table       features of a run's photos, as its teacher sees them, for `edgekd.audit`
+feature_extractors  the part of a teacher that gives them
 label_list          soft targets of any list of photos
 """
