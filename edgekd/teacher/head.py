@@ -44,25 +44,10 @@ def fit_head(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
-    loss_and_gradient, weights = _tag_loss_and_gradient, np.full(len(labels), 1 / len(labels))
-    if not are_tags(labels):
-        counts = np.bincount(labels, minlength=classes)
-        weights = 1 / np.maximum(counts, 1)[labels]
-        weights /= weights.sum()
-        loss_and_gradient = _loss_and_gradient
-    start = np.zeros((x.shape[1] + 1) * classes)
+    table = None
     best: tuple[float, LinearHead] | None = None
     for penalty in sorted(penalties, reverse=True):
-        solution = minimize(
-            loss_and_gradient,
-            start,
-            (x, labels, weights, penalty, classes),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxiter": 200},
-        )
-        start = solution.x
-        table = solution.x.reshape(-1, classes)
+        table = solve_head(x, labels, classes, penalty, table)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
         answers = head.logits(validation[0])
@@ -72,6 +57,35 @@ def fit_head(
             best = loss, head
     assert best is not None
     return best[1]
+
+
+def solve_head(
+    x: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.integer],
+    classes: int,
+    penalty: float,
+    start: npt.NDArray[np.float64] | None = None,
+    iterations: int = 200,
+) -> npt.NDArray[np.float64]:
+    """The regression of ``fit_head`` at one penalty, on features [N, D] as they are: kernel and bias [D + 1, C].
+
+    ``start`` is where L-BFGS begins: the solution of a problem like this one, or zeros.
+    """
+    loss_and_gradient, weights = _tag_loss_and_gradient, np.full(len(labels), 1 / len(labels))
+    if not are_tags(labels):
+        counts = np.bincount(labels, minlength=classes)
+        weights = 1 / np.maximum(counts, 1)[labels]
+        weights /= weights.sum()
+        loss_and_gradient = _loss_and_gradient
+    solution = minimize(
+        loss_and_gradient,
+        np.zeros((x.shape[1] + 1) * classes) if start is None else start.ravel(),
+        (x, labels, weights, penalty, classes),
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxiter": iterations},
+    )
+    return np.asarray(solution.x.reshape(-1, classes))
 
 
 def _loss_and_gradient(
