@@ -31,6 +31,8 @@ _UNLIKENESS = (0.002, 0.006, 0.012, 0.024)
 # How far curves are off a power law, as a share of the error an octave (squared) from today's size.
 _MISFIT, _LEAST_MISFIT = 0.02, 0.002
 _ERROR_PRIOR = 0.4
+# How much of today's error no label will take away: little, as a rule, where labels are few.
+_FLOOR_PRIOR = 0.5
 # What a class takes from the others by doubling, over what all bring by doubling, and how well that is known.
 _CROWDING, _CROWDING_SPREAD = 0.1, 0.005
 _DRAWS = 4000
@@ -72,36 +74,49 @@ def _misfit(size: Floats | float) -> Floats:
 
 
 def fit_power_law(rehearsal: Rehearsal, all_classes: int, seed: int) -> Posterior:
-    """The posterior of the curve of ``all_classes`` classes by the rehearsed scores."""
-    classes = sorted({each.more for each in rehearsal.scenarios if each.more is not None})
-    errors = 1 - rehearsal.scores
-    misfit = np.diag((_misfit(rehearsal.sizes) * errors + _LEAST_MISFIT) ** 2)
-    grid = list(itertools.product(_EXPONENTS, _CROWDING_EXPONENTS if classes else (0.5,), _UNLIKENESS))
-    solved = [
-        _solve(
-            _design(rehearsal, classes, exponent, crowding),
-            errors,
-            rehearsal.covariance + misfit,
-            _prior(len(classes), all_classes, exponent, unlike),
-        )
-        for exponent, crowding, unlike in grid
-    ]
-    likelihoods = np.array(
-        [
-            evidence - 0.5 * (np.log(exponent / _EXPONENT_MEDIAN) / _EXPONENT_SPREAD) ** 2
-            for (_, _, evidence), (exponent, _, _) in zip(solved, grid, strict=True)
-        ]
-    )
-    weights = np.exp(likelihoods - likelihoods.max())
+    """The posterior of the curve of ``all_classes`` classes by the rehearsed scores.
+
+    The curve and its exponent are those of the parts of all classes alone: what one class brings is described more
+    roughly, and takes no part in it.
+    """
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(_DRAWS, weights / weights.sum())
-    draws = [
-        np.column_stack([_draw(rng, mean, spread, count), np.full(count, exponent)])
-        for (mean, spread, _), (exponent, _, _), count in zip(solved, grid, counts, strict=True)
+    floor = _FLOOR_PRIOR * max(1 - float(rehearsal.scores.max()), 0.01)
+    of_all = rehearsal.of_all()
+    curves = [_solve(of_all, [], _prior(0, all_classes, each, 0.0, floor), each, 0.0) for each in _EXPONENTS]
+    priors = [-0.5 * (np.log(each / _EXPONENT_MEDIAN) / _EXPONENT_SPREAD) ** 2 for each in _EXPONENTS]
+    counts = _share_out(rng, np.array([curve.evidence for curve in curves]) + priors, _DRAWS)
+    parts = [
+        np.column_stack([
+            _draw(rng, curve, count), np.full(count, exponent),
+            _draw_classes(rng, rehearsal, all_classes, exponent, floor, count),
+        ])
+        for curve, exponent, count in zip(curves, _EXPONENTS, counts, strict=True)
         if count
+    ]  # fmt: skip
+    table = np.concatenate(parts)
+    number = (table.shape[1] - 3) // 2
+    return Posterior(table[:, 0], table[:, 1], table[:, 2], table[:, 3 : 3 + number], table[:, 3 + number :])
+
+
+def _draw_classes(
+    rng: np.random.Generator, rehearsal: Rehearsal, all_classes: int, exponent: float, floor: float, count: int
+) -> Floats:
+    """Draws of what single classes bring [count, 2 Q], at one exponent of the curve."""
+    classes = sorted({each.more for each in rehearsal.scenarios if each.more is not None})
+    if not classes:
+        return np.zeros((count, 0))
+    solved = [
+        _solve(rehearsal, classes, _prior(len(classes), all_classes, exponent, unlike, floor), exponent, crowding)
+        for crowding, unlike in itertools.product(_CROWDING_EXPONENTS, _UNLIKENESS)
     ]
-    table, number = np.concatenate(draws), len(classes)
-    return Posterior(table[:, 0], table[:, 1], table[:, -1], table[:, 2 : 2 + number], table[:, 2 + number : -1])
+    counts = _share_out(rng, np.array([each.evidence for each in solved]), count)
+    return np.concatenate([_draw(rng, each, number) for each, number in zip(solved, counts, strict=True)])[:, 2:]
+
+
+def _share_out(rng: np.random.Generator, evidence: Floats, count: int) -> list[int]:
+    """``count`` draws among models by the logarithms of their evidence."""
+    weights = np.exp(evidence - evidence.max())
+    return [int(each) for each in rng.multinomial(count, weights / weights.sum())]
 
 
 def _design(rehearsal: Rehearsal, classes: list[int], exponent: float, crowding: float) -> Floats:
@@ -115,7 +130,7 @@ def _design(rehearsal: Rehearsal, classes: list[int], exponent: float, crowding:
     return np.column_stack([np.ones_like(decay), decay, -linear, bent])
 
 
-def _prior(classes: int, all_classes: int, exponent: float, unlike: float) -> Floats:
+def _prior(classes: int, all_classes: int, exponent: float, unlike: float, floor: float) -> Floats:
     """The prior covariance [2 + 2 Q] of the parameters, whose means are 0.
 
     What a class brings is its part of what all bring by doubling, and its own; crowding likewise, and a common part.
@@ -123,7 +138,7 @@ def _prior(classes: int, all_classes: int, exponent: float, unlike: float) -> Fl
     doubling = 1 - 2**-exponent
     # Each parameter as a sum of independent ones: floor, slope, common crowding, and two of each class.
     mix = np.zeros((2 + 2 * classes, 3 + 2 * classes))
-    mix[0, 0] = mix[1, 1] = _ERROR_PRIOR
+    mix[0, 0], mix[1, 1] = floor, _ERROR_PRIOR
     linear, crowding = slice(2, 2 + classes), slice(2 + classes, 2 + 2 * classes)
     mix[linear, 1] = _ERROR_PRIOR * doubling / all_classes
     mix[crowding, 1] = _ERROR_PRIOR * doubling * _CROWDING
@@ -133,22 +148,34 @@ def _prior(classes: int, all_classes: int, exponent: float, unlike: float) -> Fl
     return mix @ mix.T
 
 
-def _solve(design: Floats, errors: Floats, noise: Floats, prior: Floats) -> tuple[Floats, Floats, float]:
-    """Mean and covariance of the parameters, and the logarithm of the evidence."""
+@dataclass(frozen=True, eq=False)
+class _Solution:
+    """A linear model's parameters, floor and slope first: mean [P], covariance [P, P], logarithm of the evidence."""
+
+    mean: Floats
+    spread: Floats
+    evidence: float
+
+
+def _solve(rehearsal: Rehearsal, classes: list[int], prior: Floats, exponent: float, crowding: float) -> _Solution:
+    design, errors = _design(rehearsal, classes, exponent, crowding), 1 - rehearsal.scores
+    noise = rehearsal.covariance + np.diag((_misfit(rehearsal.sizes) * errors + _LEAST_MISFIT) ** 2)
     total = noise + design @ prior @ design.T
     factor = np.linalg.cholesky(total)
     whitened = np.linalg.solve(factor, errors)
     evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(factor)).sum())
     gain = np.linalg.solve(total, design @ prior).T
     spread = prior - gain @ design @ prior
-    return gain @ errors, (spread + spread.T) / 2, evidence
+    return _Solution(gain @ errors, (spread + spread.T) / 2, evidence)
 
 
-def _draw(rng: np.random.Generator, mean: Floats, spread: Floats, count: int) -> Floats:
+def _draw(rng: np.random.Generator, solution: _Solution, count: int) -> Floats:
     """``count`` draws whose floor and slope are not negative."""
-    draws = rng.multivariate_normal(mean, spread + 1e-14 * np.eye(len(mean)), size=20 * count, method="eigh")
+    mean = solution.mean
+    draws = rng.multivariate_normal(mean, solution.spread + 1e-14 * np.eye(len(mean)), size=20 * count, method="eigh")
     possible = draws[(draws[:, 0] >= 0) & (draws[:, 1] >= 0)]
     if len(possible) < count:
         # So far in the tail that the bound itself is the likeliest.
-        possible = np.concatenate([possible, np.maximum(draws, [0, 0, *[-np.inf] * (len(mean) - 2)])])
+        bounds = [0, 0, *[-np.inf] * (len(mean) - 2)]
+        possible = np.concatenate([possible, np.maximum(draws, bounds)])
     return possible[:count]

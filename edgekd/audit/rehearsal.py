@@ -8,11 +8,12 @@ and are never fitted to. Groups of duplicates stay together. Parts are nested, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.teacher.cross_validation import assign_folds
 from edgekd.teacher.head import solve_head
 from edgekd.training.labels import are_tags
 from edgekd.training.scores import mean_loss
@@ -23,14 +24,16 @@ Truth = npt.NDArray[np.integer]
 
 FOLDS = 5
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3)
-_FRACTIONS = (0.18, 0.25, 0.35, 0.5, 0.71, 1.0)
+_FRACTIONS = (0.25, 0.35, 0.5, 0.71, 1.0)
 # One class alone has this many times as many, at these fractions.
 _MULTIPLIED = ((0.25, 4.0), (0.5, 2.0), (1.0, 0.5))
 # Heads learn little more from further directions of the features.
 _MOST_DIRECTIONS = 256
 _ITERATIONS = 60
-# Fits of heads whose penalties are compared: enough to tell them apart.
-_PENALTY_FITS = 5
+# Parts of which one is about twice the other.
+_DOUBLED = ((0.25, 0.5), (0.35, 0.71), (0.5, 1.0))
+# The variance of a head's accuracy by its photos, over the error a photo: what is taken where little is measured.
+_LUCK = 0.3
 # The fewest photos of a class in a part.
 _FEWEST = 2
 
@@ -91,6 +94,14 @@ class Rehearsal:
     draw: float
     draw_of_one: float
 
+    def of_all(self) -> Rehearsal:
+        """The parts of all classes alone."""
+        kept = [place for place, each in enumerate(self.scenarios) if each.more is None]
+        return replace(
+            self, scenarios=tuple(self.scenarios[place] for place in kept), sizes=self.sizes[kept],
+            ratios=self.ratios[kept], scores=self.scores[kept], covariance=self.covariance[np.ix_(kept, kept)],
+        )  # fmt: skip
+
 
 def rehearse(photos: LabelledFeatures, asked: Sequence[int], repeats: int, seed: int) -> Rehearsal:
     """Fit heads to parts of the labels, of all classes and of each class in ``asked`` multiplied.
@@ -109,7 +120,7 @@ def rehearse(photos: LabelledFeatures, asked: Sequence[int], repeats: int, seed:
         *(Scenario(fraction, number, ratio) for number in asked for fraction, ratio in _MULTIPLIED),
     )
     x, rng = _rotate(photos), np.random.default_rng(seed)
-    folds = np.stack([assign_folds(photos, rng) for _ in range(repeats)])
+    folds = np.stack([_folds(photos, seed + repeat) for repeat in range(repeats)])
     penalties = _choose_penalties(photos, x, folds[0], rng)
     values, parts = np.zeros((repeats, len(scenarios), len(x))), np.zeros((len(scenarios), len(x), photos.classes))
     sizes, ratios = np.zeros((2, len(scenarios)))
@@ -133,16 +144,13 @@ def rehearse(photos: LabelledFeatures, asked: Sequence[int], repeats: int, seed:
     return _summarize(scenarios, sizes, ratios, values, folds, _photo_covariance(photos, parts))
 
 
-def assign_folds(photos: LabelledFeatures, rng: np.random.Generator) -> Numbers:
-    """The fold [N] of every photo: groups stay together, classes are spread over the folds."""
-    labels = photos.members.argmax(axis=1)
-    names, firsts, group = np.unique(photos.groups, return_index=True, return_inverse=True)
-    # Photos that are fitted to and others that judge only are each spread evenly.
-    kind = 2 * labels[firsts] + photos.fitted[firsts]
-    order = np.argsort(kind + rng.random(len(names)), kind="stable")
-    fold_of_group = np.empty(len(names), np.int64)
-    fold_of_group[order] = (np.arange(len(names)) + rng.integers(FOLDS)) % FOLDS
-    return fold_of_group[group]
+def _folds(photos: LabelledFeatures, seed: int) -> Numbers:
+    """The fold [N] of every photo; those that judge only are spread by themselves."""
+    folds = np.zeros(len(photos.truth), np.int64)
+    for part in (photos.fitted, ~photos.fitted):
+        if part.any():
+            folds[part] = assign_folds(photos.truth[part], photos.groups[part], seed, FOLDS)
+    return folds
 
 
 def photo_scores(photos: LabelledFeatures, logits: Floats) -> Floats:
@@ -203,7 +211,7 @@ def _select(photos: LabelledFeatures, rank: Floats, scenario: Scenario) -> tuple
 def _choose_penalties(photos: LabelledFeatures, x: Floats, fold: Numbers, rng: np.random.Generator) -> list[float]:
     """The penalty with the lowest loss for each fraction, on photos that were not fitted to."""
     losses = np.zeros((len(_FRACTIONS), len(PENALTIES)))
-    for number in range(min(_PENALTY_FITS, FOLDS)):
+    for number in range(FOLDS):
         judges = np.flatnonzero(fold == number)
         rank = _nested_ranks(photos, np.flatnonzero(photos.fitted & (fold != number)), rng)
         for place, fraction in enumerate(_FRACTIONS):
@@ -218,19 +226,23 @@ def _summarize(
     scenarios: tuple[Scenario, ...], sizes: Floats, ratios: Floats, values: Floats, folds: Numbers, covariance: Floats
 ) -> Rehearsal:
     """Means and their variance by draws, of photos' scores [R, S, N]; ``covariance`` [S, S] is that by photos."""
-    half, whole = _FRACTIONS.index(0.5), _FRACTIONS.index(1.0)
-    pairs = [
-        (half, place) for place, each in enumerate(scenarios) if each.more is not None and each.fraction == 0.5
+    mean = values.mean(axis=0).sum(axis=1)
+    # A head's luck with its photos, were nothing measured of it: in the order of what each photo weighs in the error.
+    expected = _LUCK * max(1 - float(mean[_FRACTIONS.index(1.0)]), 1 / values.shape[2]) / values.shape[2]
+    at = {(each.fraction, each.more, each.ratio): place for place, each in enumerate(scenarios)}
+    all_pairs = [(at[small, None, 1.0], at[large, None, 1.0]) for small, large in _DOUBLED]
+    one_pairs = [
+        (at[each.fraction, None, 1.0], place)
+        for place, each in enumerate(scenarios)
+        if each.more is not None and each.ratio == 2.0
     ]
-    one = [_draw_variance(values[:, after] - values[:, before], folds) for before, after in pairs]
-    # From half of the size to all of it.
-    unit = 1 / sizes[half] - 1 / sizes[whole]
-    draw = _draw_variance(values[:, whole] - values[:, half], folds) / unit
-    draw_of_one = float(np.mean(one)) / unit if one else draw
+    draw = _draw_variance(values, folds, all_pairs, sizes, sizes)
+    draw_of_one = _draw_variance(values, folds, one_pairs, sizes, sizes * ratios) if one_pairs else draw
     # The mean over finitely many draws.
-    covariance = covariance + np.diag(max(draw, 0.0) / sizes / len(values) / FOLDS)
+    covariance = covariance + np.diag((draw + expected) / 2 / sizes / len(values) / FOLDS)
     return Rehearsal(
-        scenarios, sizes, ratios, values.mean(axis=0).sum(axis=1), covariance, max(draw, 0.0), max(draw_of_one, 0.0)
+        scenarios, sizes, ratios, mean, covariance, (draw + expected) / 2,
+        (draw_of_one + expected / max(len(one_pairs), 1)) / 2,
     )  # fmt: skip
 
 
@@ -256,20 +268,25 @@ def _photo_covariance(photos: LabelledFeatures, parts: Floats) -> Floats:
     return np.asarray(((1 - weight) * correlation + weight * target) * np.outer(deviation, deviation))
 
 
-def _draw_variance(change: Floats, folds: Numbers) -> float:
-    """How much a change [R, N] of photos' scores varies with the photos fitted to, beyond that of each photo alone.
+def _draw_variance(
+    values: Floats, folds: Numbers, pairs: Sequence[tuple[int, int]], before: Floats, after: Floats
+) -> float:
+    """How much gains vary with the photos fitted to, beyond the noise of each photo that judges; see ``Rehearsal``.
 
-    Photos of one fold are answered by one head: what they share is the head's. The mean product of pairs is unbiased.
+    ``pairs`` are places among the scores [R, S, N] of parts, with the sizes ``before`` and ``after`` [S]. Photos of one
+    fold are answered by one head: what they share is the head's, and the mean product of pairs of them is unbiased.
     """
-    repeats = len(change)
-    if repeats < 2:
-        return 0.0
-    change = (change - change.mean(axis=0)) * np.sqrt(repeats / (repeats - 1))
-    total = 0.0
-    for row, fold in zip(change, folds, strict=True):
-        for number in range(FOLDS):
-            part = row[fold == number]
-            pairs = len(part) * (len(part) - 1)
-            # Scores sum to that of all photos: scaled as if this fold were all of them.
-            total += (part.sum() ** 2 - (part**2).sum()) / max(pairs, 1) * len(row) ** 2
-    return float(total / (repeats * FOLDS))
+    repeats, photos = len(values), values.shape[2]
+    units = []
+    for first, second in pairs:
+        change = values[:, second] - values[:, first]
+        change = (change - change.mean(axis=0)) * np.sqrt(repeats / max(repeats - 1, 1))
+        products = []
+        for row, fold in zip(change, folds, strict=True):
+            parts = [row[fold == number] for number in range(FOLDS)]
+            # Scores add up to that of all photos: scaled as if this fold were all of them.
+            products += [
+                (part.sum() ** 2 - (part**2).sum()) / max(len(part) * (len(part) - 1), 1) * photos**2 for part in parts
+            ]
+        units.append(float(np.mean(products)) / (1 / before[first] - 1 / after[second]))
+    return max(float(np.mean(units)), 0.0)
