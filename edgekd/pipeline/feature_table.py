@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.data.corrections import Correction
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
 from edgekd.errors import RunError
@@ -38,6 +39,7 @@ class FeatureTable:
         classes: Names of the C classes.
         source: What the features are, in words.
         none_class: The class of photos that show none of the others, where there is one.
+        corrections: What a person has decided about photos before, as the run's data has it.
     """
 
     samples: tuple[Sample, ...]
@@ -47,6 +49,7 @@ class FeatureTable:
     classes: tuple[str, ...]
     source: str = ""
     none_class: str | None = None
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def are_tags(self) -> bool:
@@ -110,6 +113,7 @@ def run_features(run: Path, watcher: Watcher | None = None) -> FeatureTable:
         classes=dataset.classes,
         source="; ".join(dict.fromkeys(sources)),
         none_class=dataset.none_class,
+        corrections=() if dataset.corrections is None else dataset.corrections.rows,
     )
 
 

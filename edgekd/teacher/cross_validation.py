@@ -75,10 +75,8 @@ def train_cross_validated(
     return records, epochs
 
 
-def assign_folds(
-    labels: Labels, groups: npt.NDArray[np.int64], seed: int, count: int = FOLDS
-) -> npt.NDArray[np.int64]:
-    """The fold [N] of every photo, of ``count``: groups stay together, and classes and tags are spread over the folds."""
+def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int, count: int = FOLDS) -> npt.NDArray[np.int64]:
+    """The fold [N] of every photo, of ``count``: groups stay together, each class or tag is spread over the folds."""
     if labels.ndim == 2:
         return _folds_by_tags(labels, groups, seed, count)
     rng, folds = np.random.default_rng([seed, count]), np.empty(len(labels), np.int64)
@@ -93,9 +91,7 @@ def assign_folds(
     return folds
 
 
-def _folds_by_tags(
-    tags: Labels, groups: npt.NDArray[np.int64], seed: int, count: int
-) -> npt.NDArray[np.int64]:
+def _folds_by_tags(tags: Labels, groups: npt.NDArray[np.int64], seed: int, count: int) -> npt.NDArray[np.int64]:
     names, rows = np.unique(groups, return_inverse=True)
     counts, sizes = np.zeros((len(names), tags.shape[1] + 1), np.int64), np.bincount(rows)
     # The last column is of photos without a tag.
