@@ -63,14 +63,14 @@ def find_photos(table: FeatureTable, watcher: Watcher) -> Findings:
     sections.append(_odd_section(kinds["odd"], len(table.samples)))
     if held_out is not None:
         sections.append(_pair_section(find_confusable(held_out, table.classes), table.are_tags))
-    return Findings(_each_once([photo for photos in kinds.values() for photo in photos]), tuple(sections), held_out)
+    return Findings(each_once([photo for photos in kinds.values() for photo in photos]), tuple(sections), held_out)
 
 
 def _undecided(photos: Sequence[DoubtfulPhoto], decided: set[str]) -> tuple[DoubtfulPhoto, ...]:
     return tuple(photo for photo in photos if photo.sample.id not in decided)
 
 
-def _each_once(photos: Sequence[DoubtfulPhoto]) -> tuple[DoubtfulPhoto, ...]:
+def each_once(photos: Sequence[DoubtfulPhoto]) -> tuple[DoubtfulPhoto, ...]:
     """Photos by their first place, with all that is doubtful about them."""
     merged: dict[str, DoubtfulPhoto] = {}
     for photo in photos:

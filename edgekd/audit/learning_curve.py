@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgekd.audit.labelled_features import Floats, LabelledFeatures, Numbers, labelled_features
 from edgekd.audit.power_law import Posterior, fit_power_law
-from edgekd.audit.rehearsal import Floats, LabelledFeatures, Rehearsal, rehearse
+from edgekd.audit.rehearsal import Rehearsal, rehearse
 from edgekd.pipeline.feature_table import FeatureTable
-from edgekd.task import METRICS, Metric
+from edgekd.task import Metric
 
 NOMINAL = 0.8
 """The share of the cases that a forecast's interval is to hold."""
@@ -27,14 +28,13 @@ _WIDEST = 0.02
 # A class that grows more than this has outgrown what could be rehearsed.
 _MOST_RATIO = 4.0
 _NICE = (1, 2, 3, 4, 5, 6, 8)
+_QUANTILE = 1.2815515655446004
+_DRAWN_SIZES = (0.2, 0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much a score grows, as a share of 1, with the interval that holds 80 % of the cases.
-
-    ``can_tell`` is False where the interval holds 0 and is wide: it then says nothing.
-    """
+    """How much a score grows, as a share of 1, with the interval that holds 80 % of the cases."""
 
     value: float
     low: float
@@ -42,7 +42,7 @@ class Gain:
 
     @property
     def can_tell(self) -> bool:
-        """Whether the interval says anything."""
+        """Whether the interval says anything: one that holds 0 and is wide does not."""
         return self.low > 0 or self.high < 0 or self.high - self.low <= _WIDEST
 
 
@@ -112,22 +112,20 @@ def forecast_gains(table: FeatureTable, metric: Metric, seed: int) -> LearningCu
     Returns:
         The forecast, or why there is none.
     """
-    rows = _some(table, seed)
+    rows = rows_to_rehearse(table, seed)
     fitted = np.isin(np.array(table.splits)[rows], ("train", "val"))
     labels = int(np.isin(np.array(table.splits)[table.labelled], ("train", "val")).sum())
     if labels < _FEWEST:
         return NoForecast(
             f"{labels} labels of training and validation photos are too few: at least {_FEWEST} are needed"
         )
-    photos = _photos(table, rows, fitted, metric)
+    photos = labelled_features(table, rows, fitted, metric)
     counts = photos.members[fitted].sum(axis=0)
-    if (counts == 0).all():
-        return NoForecast("no training or validation photo has a tag")
     enough = [number for number in range(photos.classes) if counts[number] >= _FEWEST_OF_CLASS]
-    if len(enough) < 2 and not table.are_tags:
+    if len(enough) < 2:
         return NoForecast(f"fewer than two classes have at least {_FEWEST_OF_CLASS} labels")
     asked = sorted(enough, key=lambda number: (counts[number], number))[:_MOST_CLASSES]
-    rehearsal = rehearse(photos, sorted(asked), _repeats(len(rows)), seed)
+    rehearsal = rehearse(photos, sorted(asked), repeats_for(len(rows)), seed)
     return _forecast(table, metric, rehearsal, photos, labels / int(fitted.sum()), seed)
 
 
@@ -157,6 +155,38 @@ def round_number(count: float) -> int:
     """The largest number of one digit and zeros up to ``count``, at least 1: 87 is 80, 113 is 100."""
     digits = 10 ** int(np.floor(np.log10(max(count, 1))))
     return int(max((nice * digits for nice in _NICE if nice * digits <= count), default=1))
+
+
+def rows_to_rehearse(table: FeatureTable, seed: int) -> Numbers:
+    """Rows of the labelled photos; of very many, whole groups of as many as can be rehearsed with."""
+    rows, groups = table.labelled, table.groups[table.labelled]
+    if len(rows) <= _MOST_PHOTOS:
+        return rows
+    lottery = np.random.default_rng(seed).random(int(groups.max()) + 1)[groups]
+    return np.asarray(np.sort(rows[np.argsort(lottery, kind="stable")[:_MOST_PHOTOS]]))
+
+
+def repeats_for(count: int) -> int:
+    """How often to divide photos into folds: the more, the fewer they are."""
+    return 6 if count <= 400 else 4 if count <= 1000 else 2
+
+
+def _rehearsed_points(rehearsal: Rehearsal, labels: float) -> tuple[CurvePoint, ...]:
+    of_all = rehearsal.of_all()
+    spread = _QUANTILE * np.sqrt(np.diag(of_all.covariance))
+    return tuple(
+        CurvePoint(float(size * labels), float(score), float(score - wide), min(float(score + wide), 1.0))
+        for size, score, wide in zip(of_all.sizes, of_all.scores, spread, strict=True)
+    )
+
+
+def _curve_points(posterior: Posterior, labels: float) -> tuple[CurvePoint, ...]:
+    points = []
+    for size in _DRAWN_SIZES:
+        scores = 1 - posterior.errors(size)
+        low, high = np.quantile(scores, [(1 - NOMINAL) / 2, (1 + NOMINAL) / 2])
+        points.append(CurvePoint(float(size * labels), float(scores.mean()), float(low), float(high)))
+    return tuple(points)
 
 
 def _forecast(

@@ -110,7 +110,8 @@ def write_page(
         "tags": table.are_tags,
         "sections": [_section(section, read) for section in sections],
     }
-    text = page("audit.html", (), values, _HERE)
+    plots = [section.plot for section in sections if section.plot is not None]
+    text = page("audit.html", plots, values, _HERE)
     write_text(path, text)
     return WrittenPage(path, len(text.encode()), written.photos, written.left_out, written.unreadable)
 

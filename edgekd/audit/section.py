@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgekd.data.dataset import Sample
+from edgekd.report.plots import Plot
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class AuditSection:
         header: Columns of the page's table; empty for none.
         rows: Its cells.
         photos: Photos that the page shows below.
+        plot: Drawn above the table; None for none.
     """
 
     name: str
@@ -38,6 +40,7 @@ class AuditSection:
     header: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     photos: tuple[ShownPhoto, ...] = field(default=())
+    plot: Plot | None = None
 
 
 def record_of(sections: Sequence[AuditSection], features: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from edgekd.audit.doubtful import DoubtfulPhoto
     from edgekd.audit.section import AuditSection
     from edgekd.pipeline.feature_table import FeatureTable
 
@@ -25,7 +26,7 @@ def command(run: Path, suggest: int | None, out: Path | None, as_json: bool) -> 
       edgekd audit runs/litter
       edgekd audit runs/litter --suggest 50
     """
-    from edgekd.audit.findings import find_photos
+    from edgekd.audit.findings import each_once, find_photos
     from edgekd.audit.page import write_page
     from edgekd.audit.section import record_of
     from edgekd.cli.console import ConsoleWatcher, line, note, print_json
@@ -39,15 +40,15 @@ def command(run: Path, suggest: int | None, out: Path | None, as_json: bool) -> 
     try:
         table = run_features(run, watcher)
         findings = find_photos(table, watcher)
-        sections = [*findings.sections, *_next_sections(table, suggest)]
+        next_sections, to_label = _what_next(run, table, suggest, folder)
+        sections = [*findings.sections, *next_sections]
     finally:
         watcher.stop()
     record = record_of(sections, table.source)
     write_json(folder / "audit.json", record)
     read = Dataset.load(run / "data" / "dataset.json").read
-    page = write_page(
-        folder / "audit.html", run.resolve().name, table, findings.photos, sections, read, findings.held_out
-    )
+    photos = each_once([*to_label, *findings.photos])
+    page = write_page(folder / "audit.html", run.resolve().name, table, photos, sections, read, findings.held_out)
     if as_json:
         print_json(record)
         return
@@ -59,6 +60,21 @@ def command(run: Path, suggest: int | None, out: Path | None, as_json: bool) -> 
     line(f"page: {page.path} ({page.photos:,} photos, {page.size_bytes / 1e6:.1f} MB)")
 
 
-def _next_sections(table: FeatureTable, suggest: int | None) -> list[AuditSection]:
-    """What to photograph and to label next, in the order in which it is shown."""
-    return []
+def _what_next(
+    run: Path, table: FeatureTable, suggest: int | None, folder: Path
+) -> tuple[list[AuditSection], tuple[DoubtfulPhoto, ...]]:
+    """What to photograph and to label next, in the order in which it is shown; and the photos to label."""
+    from edgekd.audit import next_labels
+    from edgekd.audit.learning_curve import forecast_gains
+    from edgekd.audit.suggest import suggest_photos
+    from edgekd.recipe import load_recipe
+    from edgekd.storage import write_text
+
+    recipe = load_recipe(run / "recipe.toml")
+    sections = [next_labels.forecast_section(forecast_gains(table, recipe.metric, recipe.seed))]
+    if suggest is None:
+        return sections, ()
+    suggestions = suggest_photos(table, suggest, recipe.metric, recipe.seed)
+    write_text(folder / next_labels.SUGGESTIONS, next_labels.suggestions_csv(suggestions))
+    sections.insert(0, next_labels.suggestion_section(suggestions, table.are_tags))
+    return sections, next_labels.photos_to_label(suggestions, table.are_tags)
