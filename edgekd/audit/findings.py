@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,8 +48,10 @@ def find_photos(table: FeatureTable, watcher: Watcher) -> Findings:
     decided = {row.photo for row in table.corrections}
     held_out = None
     if len(np.unique(table.groups[table.labelled])) >= LEAST_PHOTOS:
+        started = time.monotonic()
         watcher.started("labels")
         held_out = hold_out(table, watcher.progress)
+        watcher.finished("labels", time.monotonic() - started)
     kinds: dict[str, tuple[DoubtfulPhoto, ...]] = {}
     sections = []
     if held_out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,9 +141,10 @@ def _is_finished(column: Path, key: str) -> bool:
 
 def _compute(recipe: Recipe, dataset: Dataset, run: Path, columns: list[Path], key: str, watcher: Watcher) -> None:
     watcher.started("features")
+    started = time.monotonic()
     for number, (column, extractor) in enumerate(zip(columns, open_extractors(recipe, dataset, run), strict=True)):
         _fill(column, f"{key}-{number}", extractor, dataset, recipe.data.crop, watcher)
-    watcher.finished("features", 0.0)
+    watcher.finished("features", time.monotonic() - started)
 
 
 def _fill(column: Path, key: str, extractor: Extractor, dataset: Dataset, crop: Any, watcher: Watcher) -> None:
