@@ -23,6 +23,7 @@ PENALTIES = (1.0, 1e-1, 1e-2, 1e-3)
 ITERATIONS = 60
 # Heads learn little more from further directions of the features.
 _MOST_DIRECTIONS = 256
+_LEAST_SQUARE = 1e-5
 _PENALTY_FOLDS = 3
 # The fewest photos of a class in a part.
 _FEWEST = 2
@@ -140,9 +141,10 @@ def rotate(features: npt.NDArray[np.floating], fitted: npt.NDArray[np.bool_]) ->
     own = features[fitted]
     mean, scale = own.mean(axis=0), own.std(axis=0) + 1e-6
     own = (own - mean) / scale
-    _, vectors = np.linalg.eigh((own @ own.T).astype(np.float64))
-    directions = own.T @ vectors[:, ::-1][:, : min(_MOST_DIRECTIONS, len(own))]
-    directions /= np.maximum(np.linalg.norm(directions, axis=0), 1e-6)
+    squares, vectors = np.linalg.eigh((own @ own.T).astype(np.float64))
+    # The largest first, without those in which the photos do not differ.
+    kept = np.flatnonzero(squares > _LEAST_SQUARE * squares[-1])[::-1][:_MOST_DIRECTIONS]
+    directions = own.T @ vectors[:, kept] / np.sqrt(squares[kept])
     return np.asarray(((features - mean) / scale) @ directions, np.float64)
 
 

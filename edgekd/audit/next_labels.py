@@ -19,7 +19,7 @@ from edgekd.task import NONE_LABEL, metric_name
 from edgekd.text import one_line
 
 _CASES = f"{NOMINAL * 10:.0f} of 10 cases"
-_HEADER = ("More labels", "of", "has now", "Gain")
+_HEADER = ("Labels of", "Now", "More", "Gain")
 _SHOWN = 3
 SUGGESTIONS = "suggestions.csv"
 
@@ -31,19 +31,25 @@ def forecast_section(curve: LearningCurve | NoForecast) -> AuditSection:
         sentence = f"what more labels would bring can't be told: {curve.reason}"
         return AuditSection("next", title, (sentence,), {"reason": curve.reason})
     every = "tag" if curve.metric == "mean_average_precision" else "class"
-    sentences = [
-        f"{curve.labels:,} labels now. Twice as many of every {every}: {describe_gain(curve.doubled)}; four times as "
-        f"many: {describe_gain(curve.quadrupled)}, in {metric_name(curve.metric)} of a linear head on these features, "
-        f"by {curve.judges:,} photos; intervals hold {_CASES}",
-        *(f"{each.more:,} more of {one_line(each.name)}: {describe_gain(each.gain)}" for each in curve.classes),
+    lines = [
+        f"what more labels would bring, in {metric_name(curve.metric)} of a linear head on these features, by "
+        f"{curve.judges:,} photos (an interval holds {_CASES}); {curve.labels:,} labels now",
+        f"twice as many of every {every}: {describe_gain(curve.doubled)}",
+        f"four times as many: {describe_gain(curve.quadrupled)}",
+        *(f"{each.more:,} more of {one_line(each.name)} alone: {describe_gain(each.gain)}" for each in curve.classes),
     ]
+    # The page has a table of all but the first.
+    sentences = ["\n  ".join(lines)]
     if curve.not_asked:
         names = ", ".join(one_line(name) for name in curve.not_asked)
         sentences.append(f"not asked for alone, as there are too few labels or more {every}es than are tried: {names}")
     rows = (
-        (f"{curve.labels:,}", f"every {every}", f"{curve.labels:,}", describe_gain(curve.doubled)),
-        (f"{3 * curve.labels:,}", f"every {every}", f"{curve.labels:,}", describe_gain(curve.quadrupled)),
-        *((f"{each.more:,}", each.name, f"{each.labels:,}", describe_gain(each.gain)) for each in curve.classes),
+        (f"every {every}", f"{curve.labels:,}", f"{curve.labels:,}", describe_gain(curve.doubled)),
+        (f"every {every}", f"{curve.labels:,}", f"{3 * curve.labels:,}", describe_gain(curve.quadrupled)),
+        *(
+            (f"{one_line(each.name)} alone", f"{each.labels:,}", f"{each.more:,}", describe_gain(each.gain))
+            for each in curve.classes
+        ),
     )
     return AuditSection(
         "next", title, tuple(sentences), _curve_facts(curve), _HEADER, rows, plot=draw_curve(curve)
@@ -58,7 +64,7 @@ def suggestion_section(suggestions: Suggestions, classes_are_tags: bool) -> Audi
         reason = "there is no photo without a label" if not suggestions.pool else "no photo has a label yet"
         return AuditSection("suggestions", title, (f"photos to label first: none, as {reason}",), {"photos": []})
     sentences = [
-        f"photos to label first: {len(photos):,} of {suggestions.pool:,}, in {SUGGESTIONS} and on the page"
+        f"photos to label first: {len(photos):,} of {suggestions.pool:,}, in {SUGGESTIONS}, and first on the page"
         + "".join(f"\n  {one_line(each.sample.id)}: {_guess(each, classes_are_tags)}" for each in photos[:_SHOWN]),
         _worth(suggestions.advantage),
     ]

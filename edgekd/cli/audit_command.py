@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ def command(run: Path, suggest: int | None, out: Path | None, as_json: bool) -> 
       edgekd audit runs/litter
       edgekd audit runs/litter --suggest 50
     """
+    # Many small matrices: with a thread a core, OpenBLAS is several times slower, and far more beside other work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edgekd.audit.findings import each_once, find_photos
     from edgekd.audit.page import write_page
     from edgekd.audit.section import record_of
