@@ -35,7 +35,9 @@ _ERROR_PRIOR = 0.4
 _FLOOR_PRIOR = 0.5
 # What a class takes from the others by doubling, over what all bring by doubling, and how well that is known.
 _CROWDING, _CROWDING_SPREAD = 0.1, 0.005
-_DRAWS = 4000
+_DRAWS = 2000
+# Draws that are looked at for one whose parameters are possible.
+_TRIES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +174,9 @@ def _solve(rehearsal: Rehearsal, classes: list[int], prior: Floats, exponent: fl
 def _draw(rng: np.random.Generator, solution: _Solution, count: int) -> Floats:
     """``count`` draws whose floor and slope are not negative."""
     mean = solution.mean
-    draws = rng.multivariate_normal(mean, solution.spread + 1e-14 * np.eye(len(mean)), size=20 * count, method="eigh")
+    draws = rng.multivariate_normal(
+        mean, solution.spread + 1e-14 * np.eye(len(mean)), size=_TRIES * count, method="eigh"
+    )
     possible = draws[(draws[:, 0] >= 0) & (draws[:, 1] >= 0)]
     if len(possible) < count:
         # So far in the tail that the bound itself is the likeliest.
