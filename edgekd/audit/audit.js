@@ -22,7 +22,6 @@ function read() {
     const stored = JSON.parse(localStorage.getItem(storageKey) || "[]");
     const names = new Set(config.photos.map((photo) => photo.name));
     for (const [name, decision] of stored) if (names.has(name)) decisions.set(name, decision);
-    saved = decisions.size === 0;
   } catch {
     // The browser keeps nothing for pages from the disk: decisions last until the page is closed.
   }
@@ -32,7 +31,8 @@ function store() {
   try {
     localStorage.setItem(storageKey, JSON.stringify([...decisions]));
   } catch {
-    // As above.
+    // As above: the page asks before it is closed.
+    saved = false;
   }
 }
 
@@ -60,7 +60,6 @@ function decide(action, label = "", advance = true) {
   const photo = photoNow();
   history.push([current, decisions.get(photo.name)]);
   decisions.set(photo.name, { action, label });
-  saved = false;
   store();
   const place = current;
   if (advance && current < config.photos.length - 1) current += 1;
@@ -101,7 +100,6 @@ function undo() {
   const { name } = config.photos[place];
   if (before) decisions.set(name, before);
   else decisions.delete(name);
-  saved = false;
   store();
   current = place;
   say(`${name}: ${describe(before)} again.`, place);
@@ -180,10 +178,11 @@ function fillClasses() {
     const key = config.keys[number];
     at("select").append(element("option", { value: name, textContent: name }));
     if (!key) continue;
-    const parts = [element("kbd", { textContent: key.toUpperCase() })];
+    const parts = [element("kbd", { textContent: key.toUpperCase(), ariaHidden: "true" })];
     const example = config.examples[number];
     if (example) parts.push(element("img", { src: example, alt: "" }));
     const button = element("button", { type: "button", value: name }, ...parts, element("span", { textContent: name }));
+    button.setAttribute("aria-keyshortcuts", key);
     button.addEventListener("click", () => choose(name));
     at("classes").append(button);
   }
