@@ -60,7 +60,7 @@ class Sizes:
 
 
 FULL = Sizes(160, 20, 6, (50, 100))
-SHORT = Sizes(32, 8, 2, (4,))
+SHORT = Sizes(32, 6, 2, (4,))
 RATIOS = (2, 4)
 
 
@@ -237,6 +237,14 @@ def coverage_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def total_line(results: dict[str, Any]) -> str:
+    """How many intervals of all sets hold what came, of all classes and of single ones."""
+    rows = [row for of_set in results["sets"].values() for row in of_set["forecasts"]]
+    parts = [[row for row in rows if (row["class"] is not None) == alone] for alone in (False, True)]
+    of_all, of_one = (f"{sum(map(holds, part))} of {len(part)}" for part in parts)
+    return f"Over all sets the intervals hold {of_all} gains of all classes, and {of_one} of one class."
+
+
 def suggestion_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each way and count: its gain, and over random choice."""
     lines = []
@@ -257,7 +265,7 @@ def as_text(results: dict[str, Any]) -> str:
         "# Learning curves and suggestions", "",
         "Points of the mean recall of the classes, of a linear head on features of EfficientNet-Lite0. An interval is "
         f"to hold what comes in {results['nominal']:.0%} of the cases; it has the noise of the photos that measured "
-        "the truth in it.", "",
+        f"the truth in it. {total_line(results)}", "",
     ]  # fmt: skip
     for name, of_set in results["sets"].items():
         seeds = len({row["seed"] for row in of_set["forecasts"]})
@@ -298,7 +306,7 @@ def main() -> None:
     sets = dict(each.split("=", 1) for each in arguments.set)
     if arguments.short:
         arguments.seeds = 1
-        sets = sets or {"lights": str(labelled_folder(arguments.work / "photos", 40))}
+        sets = sets or {"lights": str(labelled_folder(arguments.work / "photos", 30))}
     elif not sets:
         parser.error("needs --set NAME=SOURCE. To see whether the script works, use --short alone")
     results = {

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from tiny_student import LABELS, SIZE, smooth_images
 
 import edgekd
+from edgekd.cli.audit_command import command
 from edgekd.data.dataset import Dataset
 from edgekd.data.images import images_of
 from edgekd.errors import DataError, RunError
@@ -20,6 +22,7 @@ from edgekd.pipeline.feature_table import run_features
 from edgekd.preprocess import Preprocessing
 from edgekd.progress import Silent
 from edgekd.recipe import parse_recipe
+from edgekd.storage import read_json
 from edgekd.teacher.transfer import features_of
 from edgekd.training.loop import logits_of
 
@@ -67,6 +70,18 @@ def test_features_are_those_before_the_last_layer_and_are_computed_once(
     assert shard.stat().st_mtime_ns == written
     monkeypatch.setattr(feature_table, "open_extractors", None)
     assert np.array_equal(run_features(tmp_path / "run").features, table.features)
+    check_that_the_command_says_what_is_next(tmp_path / "run", tmp_path / "out")
+
+
+def check_that_the_command_says_what_is_next(run: Path, out: Path) -> None:
+    done = CliRunner().invoke(command, [str(run), "--suggest", "2", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    record = read_json(out / "audit.json")
+    names = [photo["photo"] for photo in record["suggestions"]["photos"]]
+    assert len(names) == 2 and all(name in (out / "audit.html").read_text(encoding="utf-8") for name in names)
+    assert (out / "suggestions.csv").read_text(encoding="utf-8").splitlines()[1].startswith(f"{names[0]},")
+    assert "photos to label first: 2 of 3" in done.output
+    assert "too few" in record["next"]["reason"]
 
 
 def test_a_file_gives_its_logits_and_an_average_all_features_side_by_side(
