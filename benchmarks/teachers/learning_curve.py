@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from choosing import by_gradients, k_centre
 from common import Parser, machine, run_script, write_results
 from small_inputs import labelled_folder
 
@@ -150,32 +151,6 @@ def forecast_rows(photos: Photos, sizes: Sizes, seed: int) -> list[dict[str, Any
             rows.append({"seed": seed, "ratio": ratio, "class": number, "labels": len(known), "more": len(added),
                          "truth": truth, "truth_sd": noise**0.5, **vars(gain), "can_tell": gain.can_tell})  # fmt: skip
     return rows
-
-
-def k_centre(x: Floats, distance: Floats, count: int) -> Numbers:
-    """The photo farthest from all labelled and chosen ones, again and again (O. Sener, S. Savarese, ICLR 2018)."""
-    chosen: list[int] = []
-    for _ in range(count):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, ((x - x[chosen[-1]]) ** 2).sum(axis=1))
-        distance[chosen] = -1.0
-    return np.array(chosen)
-
-
-def by_gradients(x: Floats, probabilities: Floats, count: int, rng: np.random.Generator) -> Numbers:
-    """The seeding of k-means++ on gradients of the head's last layer (J. Ash et al., ICLR 2020)."""
-    residual = probabilities.copy()
-    residual[np.arange(len(residual)), residual.argmax(axis=1)] -= 1
-    inputs = np.column_stack([x, np.ones(len(x))])
-    length = (residual**2).sum(axis=1) * (inputs**2).sum(axis=1)
-    distance, chosen = length.copy(), []
-    for _ in range(count):
-        chosen.append(int(rng.choice(len(x), p=distance / distance.sum())))
-        last = chosen[-1]
-        away = length + length[last] - 2 * (residual @ residual[last]) * (inputs @ inputs[last])
-        distance = np.maximum(np.minimum(distance, away), 0.0)
-        distance[chosen] = 0.0
-    return np.array(chosen)
 
 
 def suggestion_rows(photos: Photos, sizes: Sizes, seed: int) -> list[dict[str, Any]]:
