@@ -75,7 +75,7 @@ class Photos:
     groups: Numbers
     classes: int
 
-    def drawn(self, seed: int) -> list[Numbers]:
+    def random_order(self, seed: int) -> list[Numbers]:
         """Rows of each class in the order in which a seed draws them, duplicates one after another."""
         lottery = np.random.default_rng(seed).random(int(self.groups.max()) + 1)[self.groups]
         order = np.argsort(lottery, kind="stable")
@@ -123,54 +123,54 @@ def balanced(values: Floats, labels: Numbers) -> tuple[float, float]:
 
 
 def forecast_rows(photos: Photos, sizes: Sizes, seed: int) -> list[dict[str, Any]]:
-    """Forecasts of one seed beside what came."""
-    order, largest = photos.drawn(seed), max(RATIOS)
+    """Forecasts of one seed beside the gains."""
+    order, largest = photos.random_order(seed), max(RATIOS)
     usable = [rows[: min(largest * sizes.labels, len(rows) // 2)] for rows in order]
     now = [min(sizes.labels, len(rows) // 2) for rows in usable]
-    known = np.concatenate([rows[:count] for rows, count in zip(usable, now, strict=True)])
-    drawn = np.isin(photos.groups, photos.groups[np.concatenate(usable)])
-    test = np.flatnonzero(~drawn)
+    start = np.concatenate([rows[:count] for rows, count in zip(usable, now, strict=True)])
+    used = np.isin(photos.groups, photos.groups[np.concatenate(usable)])
+    test = np.flatnonzero(~used)
     shares = np.full(photos.classes, 1 / photos.classes)
-    groups = np.unique(photos.groups[known], return_inverse=True)[1]
+    groups = np.unique(photos.groups[start], return_inverse=True)[1]
     labelled = LabelledFeatures(
-        photos.features[known], photos.labels[known], groups, np.ones(len(known), np.bool_), shares
+        photos.features[start], photos.labels[start], groups, np.ones(len(start), np.bool_), shares
     )
     rehearsal = rehearse(labelled, range(photos.classes), sizes.repeats, seed)
     posterior, rng = fit_power_law(rehearsal, photos.classes, seed), np.random.default_rng(seed)
-    before, rows = right_of(photos, known, test), []
+    before, rows = right_of(photos, start, test), []
     for ratio in RATIOS:
         more = [each[count : ratio * count] for each, count in zip(usable, now, strict=True)]
         for number in (None, *range(photos.classes)):
             added = np.concatenate(more) if number is None else more[number]
-            after = right_of(photos, np.concatenate([known, added]), test)
+            after = right_of(photos, np.concatenate([start, added]), test)
             truth, noise = balanced(after - before, photos.labels[test])
             if number is None:
-                gain = gain_of_all(posterior, rehearsal, 1 + len(added) / len(known), rng, noise)
+                gain = gain_of_all(posterior, rehearsal, 1 + len(added) / len(start), rng, noise)
             else:
                 gain = gain_of_class(posterior, rehearsal, number, 1 + len(added) / now[number], rng, noise)
-            rows.append({"seed": seed, "ratio": ratio, "class": number, "labels": len(known), "more": len(added),
+            rows.append({"seed": seed, "ratio": ratio, "class": number, "labels": len(start), "more": len(added),
                          "truth": truth, "truth_sd": noise**0.5, **vars(gain), "can_tell": gain.can_tell})  # fmt: skip
     return rows
 
 
 def suggestion_rows(photos: Photos, sizes: Sizes, seed: int) -> list[dict[str, Any]]:
     """The gain of labelling chosen photos, by each way of choosing, of one seed."""
-    order = photos.drawn(1000 + seed)
+    order = photos.random_order(1000 + seed)
     test = np.concatenate([rows[: len(rows) // 4] for rows in order])
     rest = [rows[~np.isin(photos.groups[rows], photos.groups[test])] for rows in order]
     # As few of a rare class as leave some in the pool.
-    known = np.concatenate([rows[: min(sizes.labels, len(rows) // 3)] for rows in rest])
+    start = np.concatenate([rows[: min(sizes.labels, len(rows) // 3)] for rows in rest])
     pool = np.concatenate(rest)
-    pool = pool[~np.isin(photos.groups[pool], photos.groups[known])]
+    pool = pool[~np.isin(photos.groups[pool], photos.groups[start])]
     pool = pool[np.sort(np.unique(photos.groups[pool], return_index=True)[1])]
-    both = np.concatenate([known, pool])
-    x = rotate(photos.features[both], np.arange(len(both)) < len(known))
-    of_pool, labels = x[len(known) :], photos.labels[known]
-    head = fit_table(x[: len(known)], labels, photos.groups[known], photos.classes, 0)
+    both = np.concatenate([start, pool])
+    x = rotate(photos.features[both], np.arange(len(both)) < len(start))
+    of_pool, labels = x[len(start) :], photos.labels[start]
+    head = fit_table(x[: len(start)], labels, photos.groups[start], photos.classes, 0)
     probabilities = probabilities_of(answer(of_pool, head), tags=False)
     uncertainty, rng = uncertainty_of(probabilities, tags=False), np.random.default_rng(seed)
-    nearest = np.array([((x[: len(known)] - row) ** 2).sum(axis=1).min() for row in of_pool])
-    before = balanced(right_of(photos, known, test), photos.labels[test])[0]
+    nearest = np.array([((x[: len(start)] - row) ** 2).sum(axis=1).min() for row in of_pool])
+    before = balanced(right_of(photos, start, test), photos.labels[test])[0]
     rows = []
     for count in sizes.counts:
         ways = {
@@ -181,16 +181,16 @@ def suggestion_rows(photos: Photos, sizes: Sizes, seed: int) -> list[dict[str, A
             "random": rng.choice(len(pool), count, replace=False),
         }
         for way, places in ways.items():
-            right = right_of(photos, np.concatenate([known, pool[places]]), test)
+            right = right_of(photos, np.concatenate([start, pool[places]]), test)
             gain = balanced(right, photos.labels[test])[0] - before
             rows.append(
-                {"seed": seed, "labels": len(known), "count": count, "way": way, "before": before, "gain": gain}
+                {"seed": seed, "labels": len(start), "count": count, "way": way, "before": before, "gain": gain}
             )
     return rows
 
 
 def holds(row: dict[str, Any]) -> bool:
-    """Whether the interval holds what came."""
+    """Whether the interval holds the gain."""
     return bool(row["low"] <= row["truth"] <= row["high"])
 
 
@@ -200,20 +200,20 @@ def coverage_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     for ratio in RATIOS:
         for title, alone in (("all classes", False), ("one class", True)):
             part = [row for row in rows if row["ratio"] == ratio and (row["class"] is not None) == alone]
-            held = wilson(sum(map(holds, part)), len(part))
+            share = wilson(sum(map(holds, part)), len(part))
             truth, value = (np.array([row[key] for row in part]) for key in ("truth", "value"))
             width = np.mean([row["high"] - row["low"] for row in part])
-            told = sum(row["can_tell"] for row in part)
+            telling = sum(row["can_tell"] for row in part)
             lines.append(
-                f"| {title}, {ratio} times | {sum(map(holds, part))} of {len(part)} ({held.value:.0%}, "
-                f"{held.low:.0%} to {held.high:.0%}) | {truth.mean() * 100:+.1f} | {value.mean() * 100:+.1f} | "
-                f"{np.sqrt(((value - truth) ** 2).mean()) * 100:.1f} | {width * 100:.1f} | {told} of {len(part)} |"
+                f"| {title}, {ratio} times | {sum(map(holds, part))} of {len(part)} ({share.value:.0%}, "
+                f"{share.low:.0%} to {share.high:.0%}) | {truth.mean() * 100:+.1f} | {value.mean() * 100:+.1f} | "
+                f"{np.sqrt(((value - truth) ** 2).mean()) * 100:.1f} | {width * 100:.1f} | {telling} of {len(part)} |"
             )
     return lines
 
 
 def total_line(results: dict[str, Any]) -> str:
-    """How many intervals of all sets hold what came, of all classes and of single ones."""
+    """How many intervals of all sets hold the gain, of all classes and of single ones."""
     rows = [row for of_set in results["sets"].values() for row in of_set["forecasts"]]
     parts = [[row for row in rows if (row["class"] is not None) == alone] for alone in (False, True)]
     of_all, of_one = (f"{sum(map(holds, part))} of {len(part)}" for part in parts)
@@ -239,7 +239,7 @@ def as_text(results: dict[str, Any]) -> str:
     lines = [
         "# Learning curves and suggestions", "",
         "Points of the mean recall of the classes, of a linear head on features of EfficientNet-Lite0. An interval is "
-        f"to hold what comes in {results['nominal']:.0%} of the cases; it has the noise of the photos that measured "
+        f"to hold the gain in {results['nominal']:.0%} of the cases; it has the noise of the photos that measured "
         f"the truth in it. {total_line(results)}", "",
     ]  # fmt: skip
     for name, of_set in results["sets"].items():
@@ -247,7 +247,8 @@ def as_text(results: dict[str, Any]) -> str:
         labels = of_set["forecasts"][0]["labels"]
         lines += [
             f"## {name}: {of_set['photos']:,} photos, {of_set['classes']} classes, {labels} labels, {seeds} seeds", "",
-            "| labels of | held | came | forecast | error (RMS) | width | told |", "|---|---|---|---|---|---|---|",
+            "| labels of | intervals that hold the gain (95 %) | mean gain | forecast | RMS error | width | can tell |",
+            "|---|---|---|---|---|---|---|",
             *coverage_table(of_set["forecasts"]), "",
             f"From {of_set['suggestions'][0]['labels']} labels, by labelling:", "",
             "| photos | chosen by | gain | over random (95 %) |", "|---|---|---|---|",

@@ -138,13 +138,13 @@ def rotate(features: npt.NDArray[np.floating], fitted: npt.NDArray[np.bool_]) ->
 
     A penalty on all directions is the same as on all features, and a head is fitted much sooner.
     """
-    own = features[fitted]
-    mean, scale = own.mean(axis=0), own.std(axis=0) + 1e-6
-    own = (own - mean) / scale
-    squares, vectors = np.linalg.eigh((own @ own.T).astype(np.float64))
+    fitted_rows = features[fitted]
+    mean, scale = fitted_rows.mean(axis=0), fitted_rows.std(axis=0) + 1e-6
+    fitted_rows = (fitted_rows - mean) / scale
+    squares, vectors = np.linalg.eigh((fitted_rows @ fitted_rows.T).astype(np.float64))
     # The largest first, without those in which the photos do not differ.
-    kept = np.flatnonzero(squares > _LEAST_SQUARE * squares[-1])[::-1][:_MOST_DIRECTIONS]
-    directions = own.T @ vectors[:, kept] / np.sqrt(squares[kept])
+    largest = np.flatnonzero(squares > _LEAST_SQUARE * squares[-1])[::-1][:_MOST_DIRECTIONS]
+    directions = fitted_rows.T @ vectors[:, largest] / np.sqrt(squares[largest])
     return np.asarray(((features - mean) / scale) @ directions, np.float64)
 
 

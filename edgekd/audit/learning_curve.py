@@ -148,7 +148,7 @@ def gain_of_class(
     posterior: Posterior, rehearsal: Rehearsal, place: int, ratio: float, rng: np.random.Generator, noise: float = 0.0
 ) -> Gain:
     """The same of one class alone, by its place among those that were asked for."""
-    return gain_of(posterior.gains_of_one(place, ratio, rng), rehearsal.draw_of_one * (1 - 1 / ratio) + noise, rng)
+    return gain_of(posterior.gains_of_class(place, ratio, rng), rehearsal.draw_of_class * (1 - 1 / ratio) + noise, rng)
 
 
 def round_number(count: float) -> int:

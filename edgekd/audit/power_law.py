@@ -59,7 +59,7 @@ class Posterior:
         now = self.errors(1.0)
         return np.asarray(now - self.errors(ratio) + self._misfits(now, ratio, rng))
 
-    def gains_of_one(self, place: int, ratio: float, rng: np.random.Generator) -> Floats:
+    def gains_of_class(self, place: int, ratio: float, rng: np.random.Generator) -> Floats:
         """What ``ratio`` times as many photos of one class bring [K]; ``place`` is its place among those rehearsed."""
         octaves = np.log2(ratio)
         gains = self.linear[:, place] * octaves - self.crowding[:, place] * octaves**2

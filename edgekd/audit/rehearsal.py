@@ -58,7 +58,7 @@ class Rehearsal:
         scores: Mean score of each part [S].
         covariance: Of ``scores`` [S, S], by the photos that judge.
         draw: Variance of a gain by which photos are drawn, a unit of 1/size - 1/(larger size), of all classes.
-        draw_of_one: The same where one class grows.
+        draw_of_class: The same where one class grows.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -67,14 +67,14 @@ class Rehearsal:
     scores: Floats
     covariance: Floats
     draw: float
-    draw_of_one: float
+    draw_of_class: float
 
     def of_all(self) -> Rehearsal:
         """The parts of all classes alone."""
-        kept = [place for place, each in enumerate(self.scenarios) if each.more is None]
+        places = [place for place, each in enumerate(self.scenarios) if each.more is None]
         return replace(
-            self, scenarios=tuple(self.scenarios[place] for place in kept), sizes=self.sizes[kept],
-            ratios=self.ratios[kept], scores=self.scores[kept], covariance=self.covariance[np.ix_(kept, kept)],
+            self, scenarios=tuple(self.scenarios[place] for place in places), sizes=self.sizes[places],
+            ratios=self.ratios[places], scores=self.scores[places], covariance=self.covariance[np.ix_(places, places)],
         )  # fmt: skip
 
 
@@ -154,18 +154,18 @@ def _summarize(
     expected = _LUCK * max(1 - float(mean[_FRACTIONS.index(1.0)]), 1 / values.shape[2]) / values.shape[2]
     at = {(each.fraction, each.more, each.ratio): place for place, each in enumerate(scenarios)}
     all_pairs = [(at[small, None, 1.0], at[large, None, 1.0]) for small, large in _DOUBLED]
-    one_pairs = [
+    class_pairs = [
         (at[each.fraction, None, 1.0], place)
         for place, each in enumerate(scenarios)
         if each.more is not None and each.ratio == 2.0
     ]
     draw = _draw_variance(values, folds, all_pairs, sizes, sizes)
-    draw_of_one = _draw_variance(values, folds, one_pairs, sizes, sizes * ratios) if one_pairs else draw
+    draw_of_class = _draw_variance(values, folds, class_pairs, sizes, sizes * ratios) if class_pairs else draw
     # The mean over finitely many draws.
     covariance = covariance + np.diag((draw + expected) / 2 / sizes / len(values) / FOLDS)
     return Rehearsal(
         scenarios, sizes, ratios, mean, covariance, (draw + expected) / 2,
-        (draw_of_one + expected / max(len(one_pairs), 1)) / 2,
+        (draw_of_class + expected / max(len(class_pairs), 1)) / 2,
     )  # fmt: skip
 
 

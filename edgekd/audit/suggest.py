@@ -195,15 +195,17 @@ def _fold_logits(
     count = max(1, min(round(ratio * len(start)), int(_MOST_CHOSEN * len(hidden))))
 
     def logits_with(rows: Numbers, of: Numbers) -> Floats:
-        known = np.concatenate([start, rows])
+        labelled = np.concatenate([start, rows])
         seed = int(rng.integers(1 << 31))
-        return answer(x[of], fit_table(x[known], photos.truth[known], photos.groups[known], photos.classes, seed))
+        return answer(
+            x[of], fit_table(x[labelled], photos.truth[labelled], photos.groups[labelled], photos.classes, seed)
+        )
 
     tags = are_tags(photos.truth)
     uncertainty = uncertainty_of(probabilities_of(logits_with(hidden[:0], hidden), tags), tags)
     chosen = hidden[choose_photos(uncertainty, x[hidden], count, rng)]
-    drawn = [rng.choice(hidden, count, replace=False) for _ in range(_RANDOM_DRAWS)]
-    return logits_with(chosen, judges), [logits_with(rows, judges) for rows in drawn]
+    random_choices = [rng.choice(hidden, count, replace=False) for _ in range(_RANDOM_DRAWS)]
+    return logits_with(chosen, judges), [logits_with(rows, judges) for rows in random_choices]
 
 
 def _partial(photos: LabelledFeatures, judges: Numbers, logits: Floats) -> Floats:

@@ -30,16 +30,16 @@ def test_a_law_that_is_seen_exactly_is_carried_on(floor: float, slope: float, ex
 
 
 def test_the_interval_of_noisy_scores_holds_what_comes_about_as_often_as_it_says() -> None:
-    rng, held, cases = np.random.default_rng(1), 0, 60
+    rng, holding, cases = np.random.default_rng(1), 0, 60
     for seed in range(cases):
         exponent, slope, ratio = rng.choice([0.35, 0.5, 0.8]), rng.uniform(0.05, 0.25), rng.choice([2.0, 4.0])
         rehearsal = rehearsal_of(slope * SIZES**-exponent, 0.03, draw=2e-4)
         noise = rng.multivariate_normal(np.zeros(len(SIZES)), rehearsal.covariance)
         noisy = rehearsal_of(slope * SIZES**-exponent - noise, 0.03, draw=2e-4)
-        came = slope * (1 - ratio**-exponent) + rng.normal() * (2e-4 * (1 - 1 / ratio)) ** 0.5
+        truth = slope * (1 - ratio**-exponent) + rng.normal() * (2e-4 * (1 - 1 / ratio)) ** 0.5
         gain = gain_of_all(fit_power_law(noisy, 3, seed), noisy, ratio, np.random.default_rng(seed))
-        held += gain.low <= came <= gain.high
-    assert 0.65 * cases <= held <= 0.98 * cases
+        holding += gain.low <= truth <= gain.high
+    assert 0.65 * cases <= holding <= 0.98 * cases
 
 
 def test_a_class_that_took_from_the_others_when_it_grew_is_not_promised_a_gain() -> None:
@@ -57,6 +57,6 @@ def test_a_class_that_took_from_the_others_when_it_grew_is_not_promised_a_gain()
         tuple(scenarios), np.array(sizes), np.array(ratios), np.array(scores), 1e-6 * np.eye(len(sizes)), 0.0, 0.0
     )
     posterior, rng = fit_power_law(rehearsal, 2, 0), np.random.default_rng(0)
-    helps, harms = (posterior.gains_of_one(place, 2.0, rng).mean() for place in range(2))
+    helps, harms = (posterior.gains_of_class(place, 2.0, rng).mean() for place in range(2))
     assert helps > 0.005
     assert harms < -0.005
