@@ -36,6 +36,7 @@ _MULTIPLIED = ((0.25, 4.0), (0.5, 2.0), (1.0, 0.5))
 _DOUBLED = ((0.25, 0.5), (0.35, 0.71), (0.5, 1.0))
 # The variance of a head's accuracy by its photos, over the error a photo: what is taken where little is measured.
 _LUCK = 0.3
+_LEAST_UNIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,10 @@ def _draw_variance(
     repeats, photos = len(values), values.shape[2]
     units = []
     for first, second in pairs:
+        unit = 1 / before[first] - 1 / after[second]
+        if unit < _LEAST_UNIT:
+            # Of so few photos both parts are the same.
+            continue
         change = values[:, second] - values[:, first]
         change = (change - change.mean(axis=0)) * np.sqrt(repeats / max(repeats - 1, 1))
         products = []
@@ -189,5 +194,5 @@ def _draw_variance(
             products += [
                 (part.sum() ** 2 - (part**2).sum()) / max(len(part) * (len(part) - 1), 1) * photos**2 for part in parts
             ]
-        units.append(float(np.mean(products)) / (1 / before[first] - 1 / after[second]))
-    return max(float(np.mean(units)), 0.0)
+        units.append(float(np.mean(products)) / unit)
+    return max(float(np.mean(units)), 0.0) if units else 0.0

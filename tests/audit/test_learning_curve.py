@@ -15,6 +15,7 @@ from edgekd.audit.labelled_features import (
     spread_folds,
 )
 from edgekd.audit.learning_curve import Gain, LearningCurve, NoForecast, forecast_gains, round_number
+from edgekd.audit.rehearsal import rehearse
 from edgekd.pipeline.feature_table import FeatureTable
 from edgekd.tag_metrics import mean_average_precision
 
@@ -94,6 +95,13 @@ def test_too_few_labels_are_said() -> None:
     )
     assert isinstance(scarce, LearningCurve)
     assert scarce.not_asked == ("class 2",)
+
+
+def test_parts_of_so_few_photos_that_they_are_the_same_still_give_numbers() -> None:
+    photos = photos_of(clouds({"train": 15}))
+    rehearsal = rehearse(photos, range(3), 2, 0)
+    assert np.isfinite([rehearsal.draw, rehearsal.draw_of_class, *rehearsal.scores, *rehearsal.ratios]).all()
+    assert (np.linalg.eigvalsh(rehearsal.covariance) > 0).all()
 
 
 def test_a_wide_interval_that_holds_zero_tells_nothing() -> None:
