@@ -18,6 +18,7 @@ from edgekd.data.images import images_of
 from edgekd.errors import DataError, RunError
 from edgekd.models.load import load_model
 from edgekd.pipeline import feature_table
+from edgekd.pipeline.feature_extractors import before_head
 from edgekd.pipeline.feature_table import run_features
 from edgekd.preprocess import Preprocessing
 from edgekd.progress import Silent
@@ -57,7 +58,7 @@ def test_features_are_those_before_the_last_layer_and_are_computed_once(
     table = run_features(tmp_path / "run")
     images = images_of(dataset, dataset.samples, Preprocessing(height=SIZE, width=SIZE, crop="center"))
     teacher = load_model(tmp_path / "run" / "teacher" / "teacher.keras")
-    assert np.allclose(table.features, logits_of(features_of(teacher), images), rtol=2e-3, atol=1e-3)
+    assert np.allclose(table.features, logits_of(before_head(teacher), images), rtol=2e-3, atol=1e-3)
     assert table.source == "what the teacher's last dense layer takes" and table.classes == dataset.classes
     assert table.samples == dataset.samples and table.splits.count("unlabelled") == 3
     assert np.array_equal(table.truth, dataset.truth_of(dataset.samples)) and len(table.labelled) == 21
