@@ -7,28 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from feature_tables import table_of
 from PIL import Image
 
-from edgekd.data import Dataset, Sample, load_dataset, traffic_light_folders
+from edgekd.data import load_dataset, traffic_light_folders
 from edgekd.errors import DataError
 from edgekd.pipeline.feature_table import FeatureTable
-from edgekd.preprocess import resample
 
 COLOURS = ("green", "red", "yellow")
 EACH = 30
-
-
-def table_of(dataset: Dataset) -> FeatureTable:
-    """All photos of a dataset with their pixels at 6 x 4 as features."""
-
-    def features(sample: Sample) -> np.ndarray:
-        return (resample(dataset.read(sample), 6, 4).astype(np.float32) / 255).ravel()
-
-    return FeatureTable(
-        dataset.samples, tuple(s.split for s in dataset.samples), dataset.truth_of(dataset.samples),
-        np.stack([features(s) for s in dataset.samples]), dataset.classes, "pixels", dataset.none_class,
-        () if dataset.corrections is None else dataset.corrections.rows,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Feature tables of made clouds of points, for tests of what an audit finds in them."""
+"""Feature tables for tests of what an audit finds in them: of photos' pixels, and of made clouds of points."""
 
 from __future__ import annotations
 
@@ -7,8 +7,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data.dataset import Sample
+from edgekd.data.dataset import Dataset, Sample
 from edgekd.pipeline.feature_table import FeatureTable
+from edgekd.preprocess import resample
+
+
+def table_of(dataset: Dataset) -> FeatureTable:
+    """All photos of a dataset with their pixels at 6 x 4 as features."""
+
+    def features(sample: Sample) -> np.ndarray:
+        return (resample(dataset.read(sample), 6, 4).astype(np.float32) / 255).ravel()
+
+    return FeatureTable(
+        dataset.samples, tuple(s.split for s in dataset.samples), dataset.truth_of(dataset.samples),
+        np.stack([features(s) for s in dataset.samples]), dataset.classes, "pixels", dataset.none_class,
+        () if dataset.corrections is None else dataset.corrections.rows,
+    )  # fmt: skip
 
 
 def clouds(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from conftest import table_of
+from feature_tables import table_of
 
 from edgekd.audit.confusable import find_confusable
 from edgekd.audit.findings import find_photos
