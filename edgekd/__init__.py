@@ -49,6 +49,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     report/       renders a run, a sweep, or many devices     demo/        a file as a web page that runs it
     recipe/       what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
+    audit/        doubtful labels of a run, what to label next
     doctor        what is installed                           cli/         a file a command
     js/           preprocess and decision in JavaScript, for browsers and Node
     ../android_demo/      the app; two of its files port preprocess, artifact and decision

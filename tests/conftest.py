@@ -8,6 +8,12 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads that wait for others by spinning would take the time of pytest's other processes.
+    # Before NumPy is imported: its OpenBLAS reads this once.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 from decided_files import with_decision
@@ -20,11 +26,6 @@ from simulators.pi import pi, pi_machine  # noqa: F401
 from tiny_student import LABELS, SIZE, build_student, smooth_images
 
 from edgekd.formats.decision import Decision
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Threads that wait for others by spinning would take the time of pytest's other processes.
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @pytest.hookimpl(hookwrapper=True)

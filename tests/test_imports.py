@@ -46,6 +46,7 @@ LAYERS = (
     ("demo",),
     ("recipe",),
     ("pipeline", "doctor"),
+    ("audit",),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

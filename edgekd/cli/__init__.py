@@ -13,6 +13,7 @@ fit_command                 looks at photos, and runs a recipe whose student a b
 recipe_command              a recipe to start from, and its keys explained
 label_command               soft targets of a recipe's photos, or of any list
 sweep_command               many students of one teacher
+audit_command               doubtful labels of a run, and what to label next
 export_command              a .keras file to .tflite and .onnx: export_job is the work
 check_command, predict_command, inspect_command
                             an exported file: scored, run on photos, looked into

@@ -21,6 +21,7 @@ COMMANDS = (
     ("label", "label", "Store the soft targets of a recipe's photos, or of any list of photos, however long."),
     ("recipe", "recipe", "Print a recipe to start from, or explain one KEY of it."),
     ("sweep", "sweep", "Train many students on one teacher's soft targets, and show which are worth their size."),
+    ("audit", "audit", "Find labels of a run that are probably wrong, and say what to photograph and label next."),
     ("export", "export", "Convert a .keras file to int8 .tflite and .onnx, and check what was written."),
     ("check", "check", "Score a file with its own runtime and compare it with its float32 reference."),
     ("predict", "predict", "Classify photos with a .tflite or .onnx of any tool."),

@@ -17,6 +17,7 @@ near_pairs      groups of photos near in hash and colour, without comparing ever
 splitting       train, val and test: stratified, seeded, duplicates on one side
 stratify        parts in which every tag has its share
 few_labels      few labels of many
+corrections     labels as a person corrected them, laid over the data
 class_names     names of classes in the order of a model's outputs
 warnings        what is unusual about photos, counted
 images          photos as arrays of a model's input size

@@ -15,6 +15,7 @@ _FILE = ("filename", "file", "file_name", "filepath", "file_path", "path", "imag
 _LABEL = ("label", "class", "class_name", "category", "target")
 _TAGS = ("labels", "tags", "tag", "classes", "categories", "targets")
 _SPLIT = ("split", "subset", "partition")
+_CORRECTIONS = {"photo", "action", "label"}
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -63,11 +64,14 @@ def column_name(header: Sequence[str], place: int) -> str:
 def delimiter_of(line: str) -> str:
     """What separates the columns of a first line: the first of the usual ones that gives a file and a label.
 
-    Where none gives both, the first that gives a file beside other columns.
+    Or the columns of a file of corrections. Where none gives that, the first that gives a file beside other columns.
     """
     headers = {
         delimiter: [clean_name(name).strip('"').lower() for name in line.split(delimiter)] for delimiter in DELIMITERS
     }
+    for delimiter, names in headers.items():
+        if set(names) >= _CORRECTIONS:
+            return delimiter
     for wanted in ({*_LABEL, *_TAGS}, None):
         for delimiter, names in headers.items():
             if set(names) & set(_FILE) and (set(names) & wanted if wanted is not None else len(names) > 1):

@@ -27,8 +27,8 @@ def read_header(text: str, path: Path) -> tuple[str, ...]:
     return tuple(clean_name(name) for name in next(_lines(text, path), (0, ()))[1])
 
 
-def read_rows(text: str, path: Path) -> list[Row]:
-    """All rows below the header; empty lines are left out. Raises DataError."""
+def read_rows(text: str, path: Path, *, may_be_empty: bool = False) -> list[Row]:
+    """All rows below the header; empty lines are left out. Raises DataError, also where there is no row."""
     lines = _lines(text, path)
     count = len(next(lines, (0, ()))[1])
     rows = []
@@ -37,7 +37,7 @@ def read_rows(text: str, path: Path) -> list[Row]:
             raise DataError(f"{path}, line {number}: not {count} values. Correct the line")
         if values:
             rows.append(Row(number, tuple(value.strip() for value in values)))
-    if not rows:
+    if not rows and not may_be_empty:
         raise DataError(f"{path} lists no photos. Add a line per photo: filename,label")
     return rows
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import storage
+from edgekd.data.corrections import Correction, Corrections
 from edgekd.data.duplicates import DuplicateSummary
 from edgekd.data.listing import SPLITS
 from edgekd.data.reading import read_photo
@@ -65,6 +66,7 @@ class Dataset:
         duplicates: Counts of the groups of (near) duplicates; a group is never split.
         task: "single-label", or "multi-label" where photos have tags.
         none_class: The class of photos that show none of the others, where there are such photos.
+        corrections: What a file of corrections did, where one was given.
 
     Example:
         >>> sample = Sample("clean/a.jpg", Path("clean/a.jpg"), None, "0" * 64, 0, "train", 0)
@@ -79,6 +81,7 @@ class Dataset:
     duplicates: DuplicateSummary
     task: Task = "single-label"
     none_class: str | None = None
+    corrections: Corrections | None = None
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train", "val", "test" or "unlabelled". Raises UsageError."""
@@ -144,6 +147,8 @@ class Dataset:
             names[_MOST_CLASSES - 1 :] = [f"… {len(names) - _MOST_CLASSES + 1:,} more"]
         splits = ", ".join(f"{split} {of_split[split]:,}" for split in SPLITS if of_split[split])
         photos = f"{len(self.samples):,} photo{'' if len(self.samples) == 1 else 's'}"
+        if self.corrections is not None:
+            splits += f"; corrections: {self.corrections.message}"
         if self.task == "multi-label":
             without = sum(sample.tags == () for sample in self.samples)
             return f"{photos}; tags: {', '.join(names)}; without a tag: {without:,}; splits: {splits}"
@@ -185,7 +190,8 @@ class Dataset:
         warnings = [asdict(warning) for warning in self.warnings]
         record = {"version": _VERSION, "digest": self.digest(), "classes": self.classes, "samples": samples}
         record |= {"warnings": warnings, "duplicates": asdict(self.duplicates)}
-        storage.write_json(Path(path), record | self._later())
+        made = {} if self.corrections is None else {"corrections": asdict(self.corrections)}
+        storage.write_json(Path(path), record | self._later() | made)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Dataset:
@@ -202,6 +208,7 @@ class Dataset:
                 duplicates=_summary(record["duplicates"]),
                 task=record.get("task", "single-label"),
                 none_class=record.get("none_class"),
+                corrections=_corrections(record.get("corrections")),
             )
             intact = dataset.digest() == record["digest"]
         except (KeyError, TypeError, AttributeError) as error:
@@ -230,6 +237,12 @@ def _sample(entry: dict[str, Any]) -> Sample:
 
 def _warning(entry: dict[str, Any]) -> DataWarning:
     return DataWarning(**(entry | {"examples": tuple(entry["examples"])}))
+
+
+def _corrections(entry: dict[str, Any] | None) -> Corrections | None:
+    return (
+        None if entry is None else Corrections(**(entry | {"rows": tuple(Correction(**row) for row in entry["rows"])}))
+    )
 
 
 def _summary(entry: dict[str, Any]) -> DuplicateSummary:

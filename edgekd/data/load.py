@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekd.data.corrections import plan_corrections
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.duplicates import exact_groups, near_groups, summarize
 from edgekd.data.few_labels import keep_few_labels
@@ -37,6 +38,7 @@ def load_dataset(
     classes: Sequence[str] | None = None,
     task: Task = "single-label",
     none: PathLike | None = None,
+    corrections: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read labelled photos, group duplicates and split them into train, val and test.
@@ -57,6 +59,8 @@ def load_dataset(
         none: A folder of photos that show none of the classes. They become a last class, `Dataset.none_class`, or
             photos without a tag, and are split as the others are. A class that the data itself calls "none of these"
             is the same.
+        corrections: A CSV with the columns photo, action ("keep", "change", "drop") and label, as the page of
+            ``edgekd audit`` saves it. It is laid over the labels after the splits are made.
         progress: Called with the photos read and their number. By default the reading is logged to "edgekd", or drawn
             in a notebook.
 
@@ -94,6 +98,7 @@ def load_dataset(
     items = [*listing.items, *beside.items]
     findings = [*listing.findings, *beside.findings]
     require_unique(items)
+    listed = items
     order = _class_order(listing, wanted, task, has_none=bool(loose))
     with report_to(progress, "photos") as report:
         items, looks, decode_findings = _decode_all(items, report)
@@ -101,26 +106,30 @@ def load_dataset(
     if listing.by_folder:
         items, looks, joined = _join_tags(items, looks)
         findings.append(joined)
-    _require_photos(items, order, findings)
+    plan = plan_corrections(_path(corrections), listed, items, order, task)
+    relabelled = plan.relabel(items)
+    remaining = [item for item in relabelled if item is not None]
+    _require_photos(remaining, order, findings)
     findings.append(Finding("similar-classes", similar_names(order), "classes whose names are hardly different"))
     findings.append(Finding("missing-labels", missing_values(order), "classes that may be photos without a label"))
     exact = exact_groups([(look.sha256, look.pixels_sha256) for look in looks])
     groups, bits = _group(exact, looks, policy)
     findings.extend(_tightened(items, groups, bits, policy))
-    findings.extend(_group_findings(items, exact, groups))
+    findings.extend(_group_findings(relabelled, exact, groups))
     if task == "multi-label":
-        findings.append(_one_tag_each(items))
+        findings.append(_one_tag_each(remaining))
     if strict:
         refuse(merge(findings))
     photos = [_candidate(item, look, group, order) for item, look, group in zip(items, looks, groups, strict=True)]
     photos = spread(photos, {place for place, item in enumerate(items) if item.id in loose}, policy.seed)
     photos = keep_few_labels(assign(photos, order, policy), order, policy)
-    samples, removed = _samples(items, photos)
+    corrected = plan.apply(photos)
+    samples, removed = _samples(items, corrected)
     findings.append(removed)
     duplicates = summarize([item.id for item in items], exact, groups, bits)
     warnings = tuple(finding.warning for finding in merge(findings))
     none_class = NONE_LABEL if task == "single-label" and NONE_LABEL in order else None
-    return Dataset(order, samples, warnings, duplicates, task, none_class)
+    return Dataset(order, samples, warnings, duplicates, task, none_class, plan.describe(photos, corrected))
 
 
 def _path(path: PathLike | None) -> Path | None:
@@ -229,10 +238,12 @@ def _tightened(
     return [Finding("near-duplicates-tightened", names, text)]
 
 
-def _group_findings(items: Sequence[ListedPhoto], exact: Sequence[int], groups: Sequence[int]) -> list[Finding]:
+def _group_findings(items: Sequence[ListedPhoto | None], exact: Sequence[int], groups: Sequence[int]) -> list[Finding]:
     same: dict[int, dict[str, str]] = {}
     sides: dict[int, dict[str, str]] = {}
     for item, exactly, group in zip(items, exact, groups, strict=True):
+        if item is None:
+            continue
         if not item.is_unlabelled:
             same.setdefault(exactly, {}).setdefault(", ".join(item.names) or "no tag", item.id)
         if item.split is not None and item.split != "unlabelled":
@@ -249,11 +260,12 @@ def _both(names: dict[str, str]) -> str:
     return " = ".join(f"{name} ({key})" for key, name in names.items())
 
 
-def _samples(items: Sequence[ListedPhoto], photos: Sequence[Candidate]) -> tuple[tuple[Sample, ...], Finding]:
-    removed = set(overlapping(photos))
-    names = tuple(items[i].id for i in sorted(removed))
+def _samples(items: Sequence[ListedPhoto], photos: Sequence[Candidate | None]) -> tuple[tuple[Sample, ...], Finding]:
+    present = [(item, photo) for item, photo in zip(items, photos, strict=True) if photo is not None]
+    removed = set(overlapping([photo for _, photo in present]))
+    names = tuple(present[i][0].id for i in sorted(removed))
     text = "unlabelled photos removed because they are (near) duplicates of val or test photos"
-    remaining = [(item, photo) for i, (item, photo) in enumerate(zip(items, photos, strict=True)) if i not in removed]
+    remaining = [pair for i, pair in enumerate(present) if i not in removed]
     remaining.sort(
         key=lambda pair: (
             pair[1].sha256,

@@ -22,5 +22,7 @@ tag_thresholds      thresholds of tags for the models that are only compared wit
 student_training    what the student's training with and without the teacher share
 qat_training        quantization-aware training on a run's soft targets, or without a run
 words_training      the class words of a run, and the shares of the classes that they assume
+feature_table       features of a run's photos, as its teacher sees them, for `edgekd.audit`
+feature_extractors  the part of a teacher that gives them
 label_list          soft targets of any list of photos
 """

@@ -91,6 +91,7 @@ def _anchor(recipe: Recipe, folder: Path) -> Recipe:
         "images": absolute(data.images),
         "unlabelled": absolute(data.unlabelled),
         "none": absolute(data.none),
+        "corrections": absolute(data.corrections),
         "soft_labelled": stores,
     }
     changes: dict[str, Any] = {"data": data.model_copy(update=paths)}

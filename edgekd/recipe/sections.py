@@ -28,7 +28,7 @@ from edgekd.teacher.settings import TeacherSection
 class DataSection(Section):
     """The photos. Paths are relative to the recipe."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled", "classes", "task", "none")
+    LATER: ClassVar[tuple[str, ...]] = ("soft_labelled", "classes", "task", "none", "corrections")
     FORMER: ClassVar[dict[str, str]] = {"taught": "soft_labelled"}
 
     source: Path | tuple[Path, ...] = Field(examples=["photos"])
@@ -56,6 +56,11 @@ class DataSection(Section):
     """
     unlabelled: Path | None = Field(None, examples=["more-photos"])
     """Folder of photos without labels, which the teacher labels."""
+    corrections: Path | None = Field(None, examples=["corrections.csv"])
+    """A .csv with the columns photo, action and label, as the page of `edgekd audit` saves it.
+
+    It keeps, changes or drops photos after the splits are made; nothing is changed where the photos are.
+    """
     soft_labelled: tuple[str, ...] | None = Field(None, examples=[["column"]])
     """Stores of soft targets that `edgekd label --photos` wrote, as paths or URIs (s3://...).
 
@@ -264,7 +269,7 @@ class Recipe(Section):
         """Hex SHA-256 of all settings but the name and the paths of photos."""
         facts = facts_of(self)
         del facts["name"]
-        for path in ("source", "images", "unlabelled", "none", *DataSection.FORMER):
+        for path in ("source", "images", "unlabelled", "none", "corrections", *DataSection.FORMER):
             facts["data"].pop(path, None)
         return digest(facts)
 

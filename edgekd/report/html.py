@@ -63,11 +63,12 @@ def html(report: Report, plots: Sequence[Plot], misclassified: Misclassified, de
     return page("report.html", plots, values)
 
 
-def page(template: str, plots: Sequence[Plot], values: Mapping[str, Any]) -> str:
-    """One of the templates here, with the style sheet and the plots inside. Every value is escaped."""
+def page(template: str, plots: Sequence[Plot], values: Mapping[str, Any], folder: Path = _HERE) -> str:
+    """A template of ``folder``, with the style sheet and the plots inside. Every value is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader([folder, _HERE]), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters["parts"] = _parts
     css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
     figures = {plot.name: _figure(plot) for plot in plots}

@@ -11,6 +11,7 @@ from PIL import Image
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import DataError, EdgekdError
+from edgekd.preprocess import Pixels
 from edgekd.report import style
 from edgekd.report.model import MisclassifiedPhoto, Report
 
@@ -53,7 +54,7 @@ def thumbnails(report: Report, run_dir: Path) -> Misclassified:
         except (DataError, OSError, KeyError):
             unreadable += 1
             continue
-        readable.append(Thumbnail(photo, _jpeg(Image.fromarray(pixels))))
+        readable.append(Thumbnail(photo, thumbnail_jpeg(pixels)))
     return Misclassified(
         tuple(readable), f"{unreadable} more are not where they were when the run was made." if unreadable else ""
     )
@@ -92,8 +93,10 @@ def contact_sheet(misclassified: Misclassified) -> bytes | None:
         return style.to_png(figure)
 
 
-def _jpeg(image: Image.Image) -> bytes:
-    image.thumbnail((_SIDE, _SIDE))
+def thumbnail_jpeg(pixels: Pixels, side: int = _SIDE) -> bytes:
+    """Pixels uint8 [H, W, 3] as a small JPEG, its longer side at most ``side``."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=82)
     return out.getvalue()

@@ -75,12 +75,12 @@ def train_cross_validated(
     return records, epochs
 
 
-def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """The fold [N] of every photo: groups stay together, and each class or tag is spread over the folds."""
+def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int, count: int = FOLDS) -> npt.NDArray[np.int64]:
+    """The fold [N] of every photo, of ``count``: groups stay together, each class or tag is spread over the folds."""
     if labels.ndim == 2:
-        return _folds_by_tags(labels, groups, seed)
-    rng, folds = np.random.default_rng([seed, FOLDS]), np.empty(len(labels), np.int64)
-    sizes = np.zeros((FOLDS, int(labels.max()) + 1), np.int64)
+        return _folds_by_tags(labels, groups, seed, count)
+    rng, folds = np.random.default_rng([seed, count]), np.empty(len(labels), np.int64)
+    sizes = np.zeros((count, int(labels.max()) + 1), np.int64)
     names, firsts = np.unique(groups, return_index=True)
     for group in names[np.argsort(labels[firsts] + rng.random(len(names)), kind="stable")]:
         members = np.flatnonzero(groups == group)
@@ -91,14 +91,14 @@ def assign_folds(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> np
     return folds
 
 
-def _folds_by_tags(tags: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+def _folds_by_tags(tags: Labels, groups: npt.NDArray[np.int64], seed: int, count: int) -> npt.NDArray[np.int64]:
     names, rows = np.unique(groups, return_inverse=True)
     counts, sizes = np.zeros((len(names), tags.shape[1] + 1), np.int64), np.bincount(rows)
     # The last column is of photos without a tag.
     np.add.at(counts, rows, np.column_stack([tags == 1, (tags != 1).all(axis=1)]))
-    order = np.random.default_rng([seed, FOLDS]).permutation(len(names))
+    order = np.random.default_rng([seed, count]).permutation(len(names))
     folds = np.empty(len(names), np.int64)
-    folds[order] = stratify(counts[order], sizes[order], [1 / FOLDS] * FOLDS)
+    folds[order] = stratify(counts[order], sizes[order], [1 / count] * count)
     return folds[rows]
 
 

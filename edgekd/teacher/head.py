@@ -46,22 +46,11 @@ def fit_head(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = ((features - mean) / scale).astype(np.float64)
-    loss_and_gradient = _tag_loss_and_gradient if are_tags(labels) else _loss_and_gradient
-    weights = balanced_weights(labels, classes)
-    start = np.zeros((x.shape[1] + 1) * classes)
     added, added_to_validation = (0.0, 0.0) if offsets is None else offsets
+    table = None
     best: tuple[float, LinearHead] | None = None
     for penalty in sorted(penalties, reverse=True):
-        solution = minimize(
-            loss_and_gradient,
-            start,
-            (x, labels, weights, penalty, classes, added),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxiter": 200},
-        )
-        start = solution.x
-        table = solution.x.reshape(-1, classes)
+        table = solve_head(x, labels, classes, penalty, table, added=added)
         kernel = table[:-1] / scale[:, None]
         head = LinearHead(kernel.astype(np.float32), (table[-1] - mean @ kernel).astype(np.float32), penalty)
         loss = held_out_loss(head.logits(validation[0]) + added_to_validation, validation[1], classes)
@@ -94,6 +83,31 @@ def balanced_weights(labels: npt.NDArray[np.integer], classes: int) -> npt.NDArr
 def held_out_loss(logits: npt.NDArray[Any], labels: npt.NDArray[np.integer], classes: int) -> float:
     """Mean cross-entropy (nats) of logits [N, C] over the classes present, of tags over all photos and tags."""
     return tag_loss(logits, labels) if are_tags(labels) else _cross_entropy(logits, labels, classes)
+
+
+def solve_head(
+    x: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.integer],
+    classes: int,
+    penalty: float,
+    start: npt.NDArray[np.float64] | None = None,
+    iterations: int = 200,
+    added: npt.NDArray[np.float64] | float = 0.0,
+) -> npt.NDArray[np.float64]:
+    """The regression of ``fit_head`` at one penalty, on features [N, D] as they are: kernel and bias [D + 1, C].
+
+    ``start`` is where L-BFGS begins: the solution of a problem like this one, or zeros. ``added`` are logits [N, C]
+    that the fitted ones are added to.
+    """
+    solution = minimize(
+        _tag_loss_and_gradient if are_tags(labels) else _loss_and_gradient,
+        np.zeros((x.shape[1] + 1) * classes) if start is None else start.ravel(),
+        (x, labels, balanced_weights(labels, classes), penalty, classes, added),
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxiter": iterations},
+    )
+    return np.asarray(solution.x.reshape(-1, classes))
 
 
 def _loss_and_gradient(

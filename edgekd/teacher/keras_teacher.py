@@ -22,6 +22,9 @@ from edgekd.teacher.network import resolve_size
 from edgekd.teacher.pixels import Pixels, pixels_of
 from edgekd.training.loop import logits_of
 
+CLASSES_BY_NAME = "classes_by_name"
+"""Name of the layer that puts a file's classes in the order of the data's."""
+
 
 class KerasTeacher:
     """Images uint8 [N, H, W, 3] to logits float32 [N, C], by a model that takes pixel values 0..255."""
@@ -69,7 +72,7 @@ def adopt(settings: TeacherFile, classes: tuple[str, ...], photos: PhotosAt, tas
     columns = class_columns(settings.classes, classes, int(model.output_shape[-1]), settings.model)
     x = model.output
     if columns.tolist() != list(range(model.output_shape[-1])):
-        pick = keras.layers.Dense(len(classes), use_bias=False, trainable=False, name="classes_by_name")
+        pick = keras.layers.Dense(len(classes), use_bias=False, trainable=False, name=CLASSES_BY_NAME)
         x = pick(x)
         pick.set_weights([np.eye(model.output_shape[-1], dtype=np.float32)[:, columns]])
     return keras.Model(model.inputs, x, name="teacher")

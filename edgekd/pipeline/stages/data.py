@@ -34,6 +34,7 @@ def run(context: RunContext) -> None:
             classes=section.classes,
             task=section.task,
             none=section.none,
+            corrections=section.corrections,
             policy=section.split,
             strict=section.strict,
             progress=context.workspace.watcher.progress,
@@ -76,9 +77,9 @@ def _signatures(section: DataSection) -> list[tuple[str, int, int, int]]:
     """
     sources = [section.source] if isinstance(section.source, Path) else list(section.source)
     signatures = []
-    for path in [*sources, section.images, section.unlabelled, section.none]:
+    for path in [*sources, section.images, section.unlabelled, section.none, section.corrections]:
         files = [] if path is None else sorted(path.rglob("*")) if path.is_dir() else [path]
-        if path is not None and path.suffix == ".csv":
+        if path is not None and path.suffix == ".csv" and path != section.corrections:
             files += sorted(path.parent.rglob("*"))
         for file in files:
             if file.is_file():

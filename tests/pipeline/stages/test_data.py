@@ -86,3 +86,18 @@ def test_photos_of_none_of_the_classes_and_tags_from_a_recipe(folder: Path) -> N
     summary = read_json(context.path / "data/summary.json")
     assert summary["task"] == "multi-label" and sum(summary["photos"].values()) == 25
     assert sum(counts["none of these"] for split, counts in summary["splits"].items() if split != "unlabelled") == 7
+
+
+def test_corrections_are_read_again_when_they_change_and_by_nothing_beside_them(folder: Path) -> None:
+    before = run_stage(folder, '"labels.txt"')[0].dataset
+    photo = next(s.id for s in before.samples if s.split == "train")
+    (folder / "corrections.csv").write_text(f"photo,action,label\n{photo},change,{'2' if photo[0] != '2' else '10'}\n")
+    classes = '"labels.txt"\ncorrections = "corrections.csv"'
+    context, done = run_stage(folder, classes)
+    assert done == ["data"] and "corrections: 1 label corrected" in context.dataset.summary_line()
+    (folder / "beside.txt").write_text("a run that writes beside the file")
+    assert run_stage(folder, classes)[1] == []
+    (folder / "corrections.csv").write_text(f"photo,action,label\n{photo},drop,\n")
+    again, done = run_stage(folder, classes)
+    assert done == ["data"] and "corrections: 1 photo dropped" in again.dataset.summary_line()
+    assert len({one.digest() for one in (before, context.dataset, again.dataset)}) == 3
