@@ -50,7 +50,8 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
     js/           preprocess and decision in JavaScript, for browsers and Node
-    ../android_demo/      the app; two of its files port preprocess, artifact and decision
+    kotlin/       preprocess, artifact and decision in Kotlin: the files that an Android app takes
+    ../android_demo/      the app that shows them
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
 quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``

@@ -22,6 +22,9 @@ android {
         }
     }
 
+    // The files that `edgekd android` writes into an app.
+    sourceSets["main"].kotlin.srcDir("../../edgekd/kotlin/classifier")
+
     // A stored model is mapped straight from the APK; a compressed one cannot be.
     androidResources { noCompress += "tflite" }
 

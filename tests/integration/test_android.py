@@ -110,7 +110,8 @@ def test_models_were_swapped_without_touching_kotlin(built: Built) -> None:
     facts = {m["model"]: (m["width"], m["height"], m["crop"], m["labels"]) for m in built.read("byte_for_byte.json")}
     assert facts["tags.int8.tflite"] == (48, 48, "CENTER", ["crossing", "kerb & gutter", "Straße"])
     assert facts["student.int8.tflite"] == (32, 32, "WHOLE", ["green", "red", "yellow"])
-    sources = list((ROOT / "android_demo/app/src/main/java").rglob("*.kt"))
+    folders = (ROOT / "android_demo/app/src/main/java", ROOT / "edgekd/kotlin")
+    sources = [path for folder in folders for path in folder.rglob("*.kt")]
     assert len(sources) >= 2
     for path in sources:
         assert not re.search(r"\b(224|127\.5|yellow|ImageNet)\b", path.read_text()), path.name
