@@ -16,6 +16,8 @@ import pytest
 from android_build import ROOT, Built, Row, data_offset, kotlin_counts, page_bytes, rows_by_kind
 from bench_plans import phone_plan, phone_targets
 from benchmark_scripts import ANDROID, run_short
+from frame_cases import KINDS as KINDS_OF_FRAMES
+from frame_cases import ROTATIONS
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 from recorded_agent import ReplayingAgent
@@ -66,6 +68,12 @@ def test_a_hundred_photos_of_all_kinds_give_pythons_tensor(built: Built, counted
         read = [row for row in rows.values() if not row.unread]
         # All of them, whatever the format; a decoder that comes to differ is named with by how much.
         assert {row.kind: row.largest_difference for row in read if row.tensors_equal < row.n} == {}
+
+
+def test_frames_of_every_layout_and_rotation_give_pythons_tensor(built: Built) -> None:
+    """Those that differ fail the app's own test; here is how many it was given."""
+    counts = built.read("frames.json")
+    assert counts == dict.fromkeys((f"{kind} {rotation}" for kind in KINDS_OF_FRAMES for rotation in ROTATIONS), 20)
 
 
 def test_a_tiff_is_refused_by_name(built: Built) -> None:
