@@ -72,8 +72,12 @@ def test_a_camera_sees_what_a_photo_shows() -> None:
 
 def test_every_port_names_these_versions() -> None:
     root = Path(__file__).parents[1]
-    kotlin = (root / "edgekd/kotlin/classifier/Preprocessing.kt").read_text(encoding="utf-8")
+    kotlin, header = (
+        (root / name).read_text(encoding="utf-8")
+        for name in ("edgekd/kotlin/classifier/Preprocessing.kt", "edgekd/export/edgekd_preprocess.h")
+    )
     assert f"const val FRAME_SPECIFICATION_VERSION = {SPECIFICATION_VERSION}\n" in kotlin
+    assert f"#define EDGEKD_FRAME_SPECIFICATION_VERSION {SPECIFICATION_VERSION}\n" in header
     assert f'const val EDGEKD_VERSION = "{edgekd.__version__}"\n' in kotlin
     assert f"Specification of frames, version {SPECIFICATION_VERSION}." in str(edgekd.frames.__doc__)
 
