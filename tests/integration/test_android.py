@@ -279,5 +279,9 @@ def test_the_golden_vectors_verdict_is_in_what_is_shared(built: Built) -> None:
 def test_a_benchmark_of_the_app_runs_in_its_short_form(
     script: str, built: Built, finished: Path, exported: dict[str, Any], tmp_path: Path
 ) -> None:
-    taken = {"android_photos/run.py": [finished], "android_build/run.py": [exported["int8.tflite"].path]}
+    taken = {
+        "android_photos/run.py": [finished],
+        "android_frames/run.py": [finished],
+        "android_build/run.py": [exported["int8.tflite"].path],
+    }
     run_short(script, tmp_path / "out", *taken.get(script, []), "--compiled", built.build)
