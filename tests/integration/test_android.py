@@ -247,7 +247,7 @@ def test_what_the_screen_shares_beside_the_host_in_one_report(built: Built, tmp_
     assert shared.complete and shared.plan.launches == 3
     targets = []
     for one in shared.measurements:
-        folder = built.folder / "app/src/main/assets/golden" / one.name
+        folder = built.folder / "app/src/androidTest/assets/golden" / one.name
         vectors = read_manifest(folder).vectors[: one.inputs_n]
         rows = [np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8) for vector in vectors]
         images = np.stack(rows).reshape(-1, *one.input_size, 3)

@@ -33,8 +33,8 @@ suspend fun ImageClassifier.awaitClassify(frame: Frame, executor: Executor = wor
 
 /** [ImageClassifier.openAsset], which reads and checks all of a file. */
 suspend fun ImageClassifier.Companion.awaitOpenAsset(
-    assets: AssetManager, name: String, options: Options = Options(), executor: Executor = worker,
-): ImageClassifier = awaitWork(executor) { openAsset(assets, name, options) }
+    assets: AssetManager, name: String, runtime: ModelRuntime, executor: Executor = worker,
+): ImageClassifier = awaitWork(executor) { openAsset(assets, name, runtime) }
 
 private suspend fun <T> awaitWork(executor: Executor, work: () -> T): T = suspendCoroutine { continuation ->
     executor.execute {

@@ -34,7 +34,7 @@ class SuspendingTest {
         val photo = Bitmap.createBitmap(40, 30, Bitmap.Config.ARGB_8888).apply { eraseColor(0xff306090.toInt()) }
         val file = ByteArrayOutputStream().also { photo.compress(Bitmap.CompressFormat.PNG, 100, it) }.toByteArray()
         val pixels = ByteBuffer.allocateDirect(4 * 40 * 30).apply { while (hasRemaining()) putInt(0x306090ff) }
-        ImageClassifier.openFile(given.models.first()).use { model ->
+        ImageClassifier.openFile(given.models.first(), InterpreterRuntime()).use { model ->
             val frame = Frame().useRgba(pixels, 40, 30, 160, 90)
             val wanted = model.classify(file)
             for (answer in listOf(
@@ -51,7 +51,7 @@ class SuspendingTest {
     fun anotherThreadWorksAndWhatItThrowsArrives() {
         var thread: Thread? = null
         val opening = start {
-            ImageClassifier.awaitOpenAsset(RuntimeEnvironment.getApplication().assets, "none.tflite", executor = {
+            ImageClassifier.awaitOpenAsset(RuntimeEnvironment.getApplication().assets, "none.tflite", InterpreterRuntime(), executor = {
                 Thread { thread = Thread.currentThread(); it.run() }.start()
             })
         }
