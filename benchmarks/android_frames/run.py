@@ -31,7 +31,7 @@ from edgekd.data.dataset import Dataset, Sample
 from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 from edgekd.frames import Frame, Plane, preprocess_frame
-from edgekd.metrics import accuracy, paired_changes, paired_gain, wilson
+from edgekd.metrics import Interval, Labels, accuracy, paired_changes, paired_gain, wilson
 from edgekd.photo_pixels import Pixels, decode
 from edgekd.preprocess import Preprocessing, preprocess
 from edgekd.runtime.open import open_runner
@@ -44,8 +44,8 @@ KOTLIN_PHOTOS = 100
 class Row:
     """One model on the test photos of one set, as files and as frames.
 
-    ``accuracy_difference`` is of frames less files, with the 95 % interval of a paired bootstrap; ``only_files`` and
-    ``only_frames`` are photos that only one of them gets right. ``mean_difference`` is of the inputs' bytes.
+    ``accuracy_difference`` is of frames less files, with its 95 % interval; ``only_files`` and ``only_frames`` are
+    photos that only one of them gets right. ``mean_difference`` is of the inputs' bytes.
     """
 
     set: str
@@ -135,10 +135,18 @@ def compare(name: str, title: str, artifact: Artifact, samples: Sequence[Sample]
         same_answer=int((of_files == of_frames).sum()),
         file_accuracy=accuracy(truth, of_files).value,
         frame_accuracy=accuracy(truth, of_frames).value,
-        accuracy_difference=paired_gain(truth, of_files, of_frames).as_json(),
+        accuracy_difference=difference_of(truth, of_files, of_frames).as_json(),
         only_files=only_files,
         only_frames=only_frames,
     )
+
+
+def difference_of(truth: Labels, of_files: Labels, of_frames: Labels) -> Interval:
+    """The accuracy of frames less that of files; Wilson's bound where nothing changed, of which no bootstrap tells."""
+    if paired_changes(truth, of_files, of_frames) == (0, 0):
+        bound = wilson(0, len(truth)).high
+        return Interval(0.0, -bound, bound)
+    return paired_gain(truth, of_files, of_frames)
 
 
 def ask_kotlin(cases: Sequence[FrameCase], compiled: Path | None) -> dict[str, int]:
@@ -176,10 +184,6 @@ def report(rows: Sequence[Row], kotlin: Mapping[str, int] | None) -> str:
 def line_of(row: Row) -> str:
     """One line of the table."""
     gain = {key: 100 * value for key, value in row.accuracy_difference.items()}
-    if row.only_files == row.only_frames == 0:
-        # Without a change a bootstrap has no spread; what the photos leave open is Wilson's bound.
-        bound = 100 * wilson(0, row.photos).high
-        gain |= {"low": -bound, "high": bound}
     return (
         f"| {row.photos} of {row.set} | {row.model} | {row.same_answer} | {row.file_accuracy:.2%} | "
         f"{row.frame_accuracy:.2%} | {gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f}); "
