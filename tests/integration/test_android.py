@@ -148,8 +148,8 @@ def test_every_broken_model_says_what_is_wrong(built: Built) -> None:
 def test_the_apk_says_what_it_is_and_is_signed(built: Built) -> None:
     badging = subprocess.run(["aapt2", "dump", "badging", built.apk], capture_output=True, text=True, check=True).stdout
     assert "package: name='org.edgekd.demo' versionCode='1'" in badging
-    assert "sdkVersion:'24'" in badging
-    assert "targetSdkVersion:'35'" in badging
+    assert "sdkVersion:'21'" in badging
+    assert "targetSdkVersion:'36'" in badging
     assert "launchable-activity: name='org.edgekd.demo.MainActivity'" in badging
     assert "native-code: " + " ".join(f"'{abi}'" for abi in ABIS) in badging
     verified = subprocess.run(["apksigner", "verify", "-v", built.apk], capture_output=True, text=True, check=True)
