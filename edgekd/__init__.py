@@ -50,6 +50,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
     js/           preprocess and decision in JavaScript, for browsers and Node
+    apple/        a Swift package for iOS around edgekd_preprocess.h
     ../android_demo/      the app; two of its files port preprocess, artifact and decision
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,

@@ -27,6 +27,7 @@ COMMANDS = (
     ("inspect", "inspect", "Say what any .tflite or .onnx is, which layers are heaviest, and what is wrong with it."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
     ("demo", "demo", "Write one HTML file that runs a .tflite or .onnx in a browser, without a network or a server."),
+    ("ios", "ios", "Write a Swift package with a tested file and its golden test into an iOS app's folder."),
     (
         "bench",
         "bench",

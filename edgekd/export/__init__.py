@@ -10,5 +10,5 @@
 - ``c_array``, ``c_decision``, ``micro_example``, ``micro_ops``: C for microcontrollers; ``edgekd_preprocess.h``:
   preprocessing in C
 - ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android``: assets of an Android project
-- ``app_files``: which files in an app's project are ours
+- ``ios``: a Swift package for an iOS app; ``app_files``: which files in an app's project are ours
 """

@@ -57,6 +57,7 @@ def make_golden(
     out: str | os.PathLike[str],
     *,
     photos: str | os.PathLike[str] | None = None,
+    all_pixels: bool = False,
     progress: Progress | None = None,
 ) -> GoldenManifest:
     """Write golden vectors of a file: of synthetic photos, and of every photo under ``photos``.
@@ -67,6 +68,7 @@ def make_golden(
         artifact: An exported file, or its path.
         out: The directory to write; one that holds only golden vectors is replaced.
         photos: A directory of further photos; searched recursively.
+        all_pixels: Also write pixels that take more than 64 KiB, for a test that has no decoder to make them.
         progress: Called as ``progress(done, total)`` after each vector.
 
     Returns:
@@ -91,7 +93,7 @@ def make_golden(
         folder = scratch / "new"
         vectors = []
         for number, source in enumerate(sources):
-            vectors.append(_vector(folder, source, runner))
+            vectors.append(_vector(folder, source, runner, all_pixels))
             if progress:
                 progress(number + 1, len(sources))
         manifest = _manifest(folder, artifact, vectors)
@@ -159,13 +161,13 @@ def _read_photos(folder: Path) -> Sequence[GoldenPhoto]:
     return golden
 
 
-def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
+def _vector(folder: Path, source: GoldenPhoto, runner: Runner, all_pixels: bool) -> GoldenVector:
     pixels = preprocess.decode(source.content, f"{source.name}.{source.kind}").pixels
     image = preprocess.resize(pixels, runner.artifact.preprocessing)
     row = runner.run(image[np.newaxis])[0]
     raw = pixels.tobytes()
     name = f"pixels/{source.name}.rgb"
-    file = _write(folder, name, raw).file if len(raw) <= MAX_PIXELS_BYTES else None
+    file = _write(folder, name, raw).file if all_pixels or len(raw) <= MAX_PIXELS_BYTES else None
     return GoldenVector(
         name=source.name,
         kind=source.kind,
