@@ -51,6 +51,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     doctor        what is installed                           cli/         a file a command
     js/           preprocess, record and decision in JavaScript, for browsers, Node and apps
     dart/         the same in Dart, for Flutter
+    apple/        a Swift package for iOS around edgekd_preprocess.h
     ../android_demo/      the app; two of its files port preprocess, artifact and decision
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,

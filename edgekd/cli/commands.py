@@ -29,6 +29,7 @@ COMMANDS = (
     ("demo", "demo", "Write one HTML file that runs a .tflite or .onnx in a browser, without a network or a server."),
     ("dart", "dart", "Write a Dart package for Flutter with a tested .tflite and its golden test (experimental)."),
     ("js", "js", "Write an npm package with a tested file and its golden test: web, Node, Electron, React Native."),
+    ("ios", "ios", "Write a Swift package with a tested file and its golden test into an iOS app's folder."),
     (
         "bench",
         "bench",

@@ -11,5 +11,6 @@
   preprocessing in C
 - ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android``: assets of an Android project
 - ``app_files``: which files in an app's project are ours
-- ``js_package``, ``dart_package``: a file as a package for npm or Flutter; ``port_package``: what both hold
+- ``ios``: a Swift package for an iOS app; ``js_package``, ``dart_package``: one for npm, for Flutter; ``port_package``:
+  what both hold
 """
