@@ -47,7 +47,7 @@ def golden_files(artifact: Artifact) -> GoldenFiles:
 
 
 def require_single_photo(artifact: Artifact, what: str) -> None:
-    """Raise UsageError unless a file is one of edgekd's that takes a photo at a time."""
+    """Raise UsageError unless a file is one of edgekd's that takes a photo at a time, channels last."""
     if artifact.feed is not None or artifact.format not in ("tflite", "onnx"):
         raise UsageError(
             f"{artifact.path} carries no record of edgekd, and {what} reads labels and preprocessing from it. Give a "
@@ -56,6 +56,14 @@ def require_single_photo(artifact: Artifact, what: str) -> None:
     if artifact.inputs[0].shape[0] not in (1, "N"):
         raise UsageError(
             f"{artifact.path} takes {artifact.inputs[0].shape[0]} photos at a time, and {what} gives one. Use --batch 1"
+        )
+    _require_channels_last(artifact, what)
+
+
+def _require_channels_last(artifact: Artifact, what: str) -> None:
+    if artifact.layout != "nhwc":
+        raise UsageError(
+            f"{artifact.path} takes channels first, and {what} gives them last. Export it with --layout nhwc"
         )
 
 

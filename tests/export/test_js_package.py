@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import json
 import shutil
@@ -204,6 +205,8 @@ def test_files_that_a_package_cannot_use_are_refused(exported: dict[str, Any], t
     many = dataclasses.replace(many, inputs=(dataclasses.replace(many.inputs[0], shape=(4, 48, 48, 3)),))
     with pytest.raises(UsageError, match=r"takes 4 photos at a time, and a JavaScript package gives one"):
         write_js_package(many, tmp_path / "new")
+    with pytest.raises(UsageError, match=r"takes channels first, and a JavaScript package gives them last"):
+        write_js_package(dataclasses.replace(exported["int8.onnx"], layout="nchw"), tmp_path / "new")
     (tmp_path / "package.json").write_text("{}")
     with pytest.raises(UsageError, match=r"package\.json would be overwritten, and edgekd did not write it"):
         write_js_package(exported["int8.onnx"], tmp_path)
