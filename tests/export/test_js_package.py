@@ -199,8 +199,6 @@ def test_its_record_and_its_answer_are_those_of_python(
 
 
 def test_files_that_a_package_cannot_use_are_refused(exported: dict[str, Any], tmp_path: Path) -> None:
-    import dataclasses
-
     many = exported["int8.tflite"]
     many = dataclasses.replace(many, inputs=(dataclasses.replace(many.inputs[0], shape=(4, 48, 48, 3)),))
     with pytest.raises(UsageError, match=r"takes 4 photos at a time, and a JavaScript package gives one"):
