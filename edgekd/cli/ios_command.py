@@ -13,7 +13,7 @@ import click
               help="Folder of the app's Xcode project.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(source: Path, app: Path, as_json: bool) -> None:
-    """Write a Swift package with the tested file, its golden vectors and their test, into an iOS app's folder.
+    """Write a Swift package with a tested file and its golden test into an iOS app's folder.
 
     The package reads labels, preprocessing and decision from the file; LiteRT or Core ML computes. Its README says what
     to do in Xcode. Called again, it updates what it wrote, and leaves what somebody has edited since.
@@ -21,7 +21,7 @@ def command(source: Path, app: Path, as_json: bool) -> None:
     \b
     Example:
       edgekd ios runs/litter --into MyApp
-      edgekd ios out/student.int8.tflite --into MyApp
+      edgekd ios out/student.float16.mlpackage --into MyApp
     """
     from edgekd.cli.console import line, print_json
     from edgekd.export.ios import write_ios_package

@@ -36,7 +36,7 @@ def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | Non
     """Write or update ``EdgekdClassifier``, a Swift package with the file byte for byte, in an app's folder.
 
     Args:
-        artifact: A .tflite of edgekd's.
+        artifact: A .tflite or .mlpackage of edgekd's.
         app: The folder of the Xcode project, or any other; it must exist.
         progress: Called as ``progress(done, total)`` after each golden vector.
 
@@ -49,7 +49,11 @@ def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | Non
     _check(artifact, app)
     contents = {path: template.read_bytes() for path, template in _templates(files("edgekd") / "apple", "")}
     contents[_HEADER] = PREPROCESS_HEADER.read_bytes()
-    contents[f"{_MODEL}/{artifact.path.name}"] = artifact.content()
+    if artifact.format == "mlpackage":
+        parts = artifact.package().items()
+        contents |= {f"{_MODEL}/{artifact.path.name}/{path}": content for path, content in parts}
+    else:
+        contents[f"{_MODEL}/{artifact.path.name}"] = artifact.content()
     with tempfile.TemporaryDirectory() as parent:
         golden = Path(parent) / "golden"
         manifest = make_golden(artifact, golden, all_pixels=True, progress=progress)
@@ -63,9 +67,8 @@ def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | Non
 
 def _check(artifact: Artifact, app: Path) -> None:
     name = artifact.path.name
-    if artifact.format != "tflite" or artifact.feed is not None:
-        what = artifact.format if artifact.feed is None else "another tool's file"
-        raise UsageError(f"the package for iOS takes a .tflite that edgekd exported, and {name} is {what}")
+    if artifact.format not in ("tflite", "mlpackage"):
+        raise UsageError(f"an iOS app takes a .tflite or .mlpackage, and {name} is {artifact.format}")
     if artifact.inputs[0].shape[0] not in (1, "N"):
         raise UsageError(
             f"{name} takes {artifact.inputs[0].shape[0]} photos at a time, and an app passes one. Export it with "

@@ -116,6 +116,8 @@ def specification() -> str:
 
 def runtime_name(artifact: Artifact) -> str:
     """The runtime that runs this file here, its version, and this machine's architecture."""
+    if artifact.format == "mlpackage":
+        return f"edgekd's NumPy {np.__version__}, {platform.machine()}"
     package = _PACKAGES[artifact.format]
     return f"{package} {importlib.metadata.version(package)}, {platform.machine()}"
 
@@ -196,6 +198,9 @@ def _write(folder: Path, name: str, content: bytes) -> GoldenFile:
 def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> GoldenManifest:
     text = _write(folder, SPECIFICATION, specification().encode())
     exact, quantized = artifact.precision == "int8" and artifact.feed is None, artifact.precision not in _FLOATS
+    other_runtime = _QUANTUM if quantized else _FLOAT_NOISE
+    if artifact.format == "mlpackage":
+        other_runtime = max(_QUANTUM, 2 * _float16_noise(folder, artifact, vectors))
     return GoldenManifest(
         schema=2,
         artifact=GoldenArtifact(
@@ -210,7 +215,7 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
         specification=SpecificationFile(**text.model_dump(), version=artifact.preprocessing.version),
         tolerance=Tolerance(
             same_runtime=0.0 if exact else _FLOAT_NOISE,
-            other_runtime=_QUANTUM if quantized else _FLOAT_NOISE,
+            other_runtime=other_runtime,
             other_kernels=_other_kernels(folder, artifact, vectors),
         ),
         vectors=tuple(vectors),
@@ -232,17 +237,28 @@ def _feed(feed: Feed) -> GoldenFeed:
     )
 
 
+def _float16_noise(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float:
+    """The largest difference between a Core ML program with its roundings to float16 and without."""
+    from edgekd.runtime.coreml import CoremlRunner
+
+    return _largest_difference(folder, CoremlRunner(artifact, rounded=False), vectors)
+
+
+def _largest_difference(folder: Path, runner: Runner, vectors: Sequence[GoldenVector]) -> float:
+    """Between a runner's probabilities and those of the vectors."""
+    shape = (1, runner.artifact.preprocessing.height, runner.artifact.preprocessing.width, 3)
+    largest = 0.0
+    for vector in vectors:
+        image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
+        row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
+        largest = max(largest, float(np.abs(runner.run(image)[0] - row).max()))
+    return largest
+
+
 def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
     """Twice the largest difference between TFLite's own kernels and XNNPACK's; None for floats and .onnx."""
     if artifact.format != "tflite" or artifact.precision in _FLOATS:
         return None
     from edgekd.runtime.litert import LitertRunner
 
-    plain = LitertRunner(artifact, 1, xnnpack=False)
-    shape = (1, artifact.preprocessing.height, artifact.preprocessing.width, 3)
-    largest = 0.0
-    for vector in vectors:
-        image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
-        row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
-        largest = max(largest, float(np.abs(plain.run(image)[0] - row).max()))
-    return max(_QUANTUM, 2 * largest)
+    return max(_QUANTUM, 2 * _largest_difference(folder, LitertRunner(artifact, 1, xnnpack=False), vectors))

@@ -38,11 +38,13 @@ struct FlatbufferModel {
     }
 
     private func uint16(at place: Int) throws -> Int {
-        try byte(place) | byte(place + 1) << 8
+        let (low, high) = (try byte(place), try byte(place + 1))
+        return low | (high << 8)
     }
 
     private func uint32(at place: Int) throws -> UInt32 {
-        UInt32(try uint16(at: place)) | UInt32(try uint16(at: place + 2)) << 16
+        let (low, high) = (UInt32(try uint16(at: place)), UInt32(try uint16(at: place + 2)))
+        return low | (high << 16)
     }
 
     private func table(at place: Int) throws -> Int {

@@ -84,9 +84,11 @@ public struct GoldenVectors {
     }
 
     public func probabilities(of vector: Vector) throws -> [Float] {
-        let bytes = [UInt8](try content(of: vector.probabilities.file))
-        return stride(from: 0, to: bytes.count - 3, by: 4).map { at in
-            Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) })
+        try content(of: vector.probabilities.file).withUnsafeBytes { bytes in
+            (0..<bytes.count / 4).map { place -> Float in
+                let bits: UInt32 = bytes.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self)
+                return Float(bitPattern: UInt32(littleEndian: bits))
+            }
         }
     }
 
@@ -112,7 +114,9 @@ public struct GoldenVectors {
             let wanted = try probabilities(of: vector)
             let row = try runtime.probabilities(of: [UInt8](try content(of: vector.input.file)))
             guard row.count == wanted.count, row.allSatisfy(\.isFinite) else { return .infinity }
-            return zip(row, wanted).map { abs(Double($0) - Double($1)) }.max() ?? 0
+            var largest: Float = 0
+            for place in row.indices { largest = max(largest, abs(row[place] - wanted[place])) }
+            return Double(largest)
         }
     }
 
@@ -130,12 +134,16 @@ public struct GoldenVectors {
     private func difference(_ tensor: [UInt8], from vector: Vector) throws -> Double {
         let wanted = [UInt8](try content(of: vector.input.file))
         guard tensor.count == wanted.count else { return .infinity }
-        return Double(zip(tensor, wanted).map { abs(Int($0) - Int($1)) }.max() ?? 0)
+        var largest = 0
+        for place in tensor.indices { largest = max(largest, abs(Int(tensor[place]) - Int(wanted[place]))) }
+        return Double(largest)
     }
 
     /// `measure` gives how far a vector is off; nil leaves it out.
     private func check(tolerance: Double = 0, _ measure: (Vector) throws -> Double?) throws -> Result {
-        var (count, largest, different): (Int, Double, [String]) = (0, 0, [])
+        var count = 0
+        var largest = 0.0
+        var different: [String] = []
         for vector in vectors {
             guard let distance = try measure(vector) else { continue }
             count += 1

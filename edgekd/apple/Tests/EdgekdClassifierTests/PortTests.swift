@@ -19,17 +19,25 @@ final class PortTests: XCTestCase {
     }
 
     private func store(_ upright: Pixels, orientation: Int, layout: PixelLayout) -> Pixels {
-        let (swapped, flipX, flipY) = (orientation >= 5, [2, 3, 6, 7].contains(orientation), [3, 4, 7, 8].contains(orientation))
+        let swapped = orientation >= 5
+        let flipX = [2, 3, 6, 7].contains(orientation)
+        let flipY = [3, 4, 7, 8].contains(orientation)
+        let isBGR = [PixelLayout.bgr, .bgra, .bgrx].contains(layout)
         let (width, height) = (upright.shape.width, upright.shape.height)
         let size = swapped ? (height, width) : (width, height)
-        let isBGR = [PixelLayout.bgr, .bgra, .bgrx].contains(layout)
-        let shape = PixelShape(width: size.0, height: size.1, layout: layout, stride: size.0 * layout.bytesPerPixel + 5, orientation: orientation)
+        let step = layout.bytesPerPixel
+        let shape = PixelShape(width: size.0, height: size.1, layout: layout, stride: size.0 * step + 5, orientation: orientation)
         var bytes = [UInt8](repeating: 255, count: shape.stride * shape.height)
         for y in 0..<height {
             for x in 0..<width {
-                let (u, v) = (flipX ? width - 1 - x : x, flipY ? height - 1 - y : y)
-                let at = (swapped ? u * shape.stride + v * layout.bytesPerPixel : v * shape.stride + u * layout.bytesPerPixel)
-                for c in 0..<3 { bytes[at + (isBGR ? 2 - c : c)] = upright.bytes[3 * (y * width + x) + c] }
+                let u: Int = flipX ? width - 1 - x : x
+                let v: Int = flipY ? height - 1 - y : y
+                let at: Int = swapped ? u * shape.stride + v * step : v * shape.stride + u * step
+                let from: Int = 3 * (y * width + x)
+                for c in 0..<3 {
+                    let to: Int = isBGR ? at + 2 - c : at + c
+                    bytes[to] = upright.bytes[from + c]
+                }
             }
         }
         return Pixels(bytes: bytes, shape: shape)
