@@ -14,6 +14,7 @@ from edgekd.task import Task
 if TYPE_CHECKING:
     from edgekd.cli.export_job import DecideOptions
     from edgekd.data.dataset import Dataset
+    from edgekd.export.android import AndroidModule
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
     from edgekd.models.rebuild import PhotosAt
@@ -73,7 +74,11 @@ _COMPARED_PHOTOS = 16
     "--keep", type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of validation photos that --reject must keep [0.95].",
 )  # fmt: skip
-@click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
+@click.option(
+    "--android",
+    type=click.Path(path_type=Path),
+    help="Android project to put the .tflite into.",
+)
 @click.option("--import", "imports", multiple=True, help="Module of custom layers to import; this runs its code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
@@ -140,7 +145,7 @@ def command(
     from edgekd.cli.export_job import ExportJob
     from edgekd.cli.photos import open_photos
     from edgekd.data.class_names import read_class_names, reorder_classes
-    from edgekd.export.android import assets_folder
+    from edgekd.export.android import find_module
     from edgekd.export.input_model import load_input_model
     from edgekd.extras import require
     from edgekd.storage import require_writable
@@ -158,9 +163,8 @@ def command(
         ethos_u.check_installed()
     # With float probabilities the last op would be left to the CPU.
     output = output or ("float32" if target is None else "uint8")
-    if android is not None:
-        # A folder that is not a project is refused before anything is converted.
-        assets_folder(android)
+    # A folder that is not a project is refused before anything is converted.
+    app = None if android is None else find_module(android)
     require_writable(out)
     pixels = read_pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict, none=none, task=task)
@@ -176,8 +180,8 @@ def command(
     # After the gates, so that no device gets a file that failed one.
     if target is not None:
         _to_npu(artifacts, target, out)
-    if android is not None:
-        _to_android(artifacts, android, "int8" if int8 else "float32")
+    if app is not None:
+        _to_android(artifacts, app, "int8" if int8 else "float32")
 
 
 def _decide(calibrate: bool, reject: bool, keep: float | None) -> DecideOptions | None:
@@ -204,16 +208,13 @@ def _stem(model: Path) -> str:
     return Path(name if at and size.isdecimal() and not model.exists() else model.name).stem
 
 
-def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> None:
-    """The .tflite of that precision with its golden vectors, and the lines that its build needs."""
-    from edgekd.cli.console import PROGRESS, line
+def _to_android(artifacts: list[Artifact], module: AndroidModule, precision: str) -> None:
+    """The .tflite of that precision into an app, as ``edgekd android`` does it."""
+    from edgekd.cli.android_command import show
     from edgekd.export.android import add_to_android
 
     artifact = next(a for a in artifacts if a.format == "tflite" and a.precision.removesuffix("-mixed") == precision)
-    added = add_to_android(artifact, project)
-    line(f"wrote {added.model}", to=PROGRESS)
-    line(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", to=PROGRESS)
-    line("\n  ".join(["add to the module's build.gradle.kts:", *added.gradle_lines()]), to=PROGRESS)
+    show(add_to_android(artifact, module))
 
 
 def _to_npu(artifacts: list[Artifact], target: Any, out: Path) -> None:

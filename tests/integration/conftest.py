@@ -77,7 +77,9 @@ def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.Tem
     shutil.copy(finished / "distill" / "student.keras", here / "student.keras")
     names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
     (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
-    (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
+    manifest = here / "YourApp" / "app" / "src" / "main" / "AndroidManifest.xml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("<manifest/>", encoding="utf-8")
     small = recipe_text("litter").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")
     return here

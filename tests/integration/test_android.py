@@ -110,7 +110,8 @@ def test_models_were_swapped_without_touching_kotlin(built: Built) -> None:
     facts = {m["model"]: (m["width"], m["height"], m["crop"], m["labels"]) for m in built.read("byte_for_byte.json")}
     assert facts["tags.int8.tflite"] == (48, 48, "CENTER", ["crossing", "kerb & gutter", "Straße"])
     assert facts["student.int8.tflite"] == (32, 32, "WHOLE", ["green", "red", "yellow"])
-    sources = list((ROOT / "android_demo/app/src/main/java").rglob("*.kt"))
+    folders = (ROOT / "android_demo/app/src/main/java", ROOT / "edgekd/kotlin")
+    sources = [path for folder in folders for path in folder.rglob("*.kt")]
     assert len(sources) >= 2
     for path in sources:
         assert not re.search(r"\b(224|127\.5|yellow|ImageNet)\b", path.read_text()), path.name
@@ -238,7 +239,7 @@ def test_what_the_screen_shares_beside_the_host_in_one_report(built: Built, tmp_
     assert shared.complete and shared.plan.launches == 3
     targets = []
     for one in shared.measurements:
-        folder = built.folder / "app/src/main/assets/golden" / one.name
+        folder = built.folder / "app/src/androidTest/assets/golden" / one.name
         vectors = read_manifest(folder).vectors[: one.inputs_n]
         rows = [np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8) for vector in vectors]
         images = np.stack(rows).reshape(-1, *one.input_size, 3)

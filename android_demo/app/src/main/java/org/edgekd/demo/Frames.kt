@@ -1,6 +1,26 @@
 package org.edgekd.demo
 
+import android.graphics.Bitmap
+import android.graphics.Matrix
 import java.nio.ByteBuffer
+
+/** A frame that waits: [take] gives its upright picture, null when the camera has stopped; [drop] must be called once. */
+class Frame(val take: () -> Bitmap?, val drop: () -> Unit)
+
+/** Pictures of a camera's frames; one at a time, since they share memory. */
+class FramePixels {
+    private var argb = IntArray(0)
+
+    /** The picture of a YUV_420_888 frame's three [planes], turned clockwise by [turn] degrees. */
+    fun upright(width: Int, height: Int, planes: List<Plane>, turn: Int): Bitmap {
+        if (argb.size != width * height) argb = IntArray(width * height)
+        val (y, u, v) = planes
+        yuvToArgb(width, height, y, u, v, argb)
+        val bitmap = Bitmap.createBitmap(argb, width, height, Bitmap.Config.ARGB_8888)
+        if (turn == 0) return bitmap
+        return Bitmap.createBitmap(bitmap, 0, 0, width, height, Matrix().apply { postRotate(turn.toFloat()) }, false)
+    }
+}
 
 /** One plane of a camera's picture. */
 class Plane(val bytes: ByteBuffer, val rowStride: Int, val pixelStride: Int)

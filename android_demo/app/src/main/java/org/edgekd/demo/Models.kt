@@ -4,8 +4,9 @@ import android.content.Context
 import android.net.Uri
 import org.edgekd.classifier.Decision
 import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.InterpreterRuntime
 import org.edgekd.classifier.ModelException
-import org.edgekd.classifier.Options
+import org.edgekd.classifier.ModelRuntime
 import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
@@ -69,7 +70,7 @@ class Models(private val context: Context) {
     }
 
     /** Throws ModelException, IOException or SecurityException. */
-    fun open(choice: ModelChoice, options: Options = Options()): ImageClassifier = ImageClassifier.open(content(choice), options)
+    fun open(choice: ModelChoice, runtime: ModelRuntime = InterpreterRuntime()): ImageClassifier = ImageClassifier.open(content(choice), runtime)
 
     /** The file's bytes, mapped where that is possible. */
     fun content(choice: ModelChoice): ByteBuffer {

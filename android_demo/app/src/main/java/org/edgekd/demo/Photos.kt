@@ -4,12 +4,10 @@ import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.graphics.Matrix
-import android.media.ExifInterface
 import android.net.Uri
 import android.provider.OpenableColumns
 import org.edgekd.classifier.PhotoException
 import org.edgekd.classifier.PhotoFile
-import java.io.ByteArrayInputStream
 import java.io.ByteArrayOutputStream
 import java.io.IOException
 import java.io.OutputStream
@@ -76,8 +74,8 @@ fun preview(photo: ByteArray, maxSide: Int): Bitmap {
 
 private fun turnOf(photo: ByteArray): Matrix {
     val orientation = try {
-        ExifInterface(ByteArrayInputStream(photo)).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
-    } catch (_: IOException) { // no Exif at all
+        PhotoFile.orientationOf(PhotoFile.exifBlock(photo, PhotoFile.kindOf(photo)))
+    } catch (_: IndexOutOfBoundsException) { // cut short
         1
     }
     val matrix = Matrix()

@@ -51,7 +51,7 @@ class BrokenModelsTest {
 
     @Test
     fun theGoodOneOpensFromMemoryToo() {
-        ImageClassifier.open(ByteBuffer.wrap(good), Options(threads = 2, delegate = Delegate.NONE)).use { model ->
+        ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime(threads = 2, delegate = Delegate.NONE)).use { model ->
             assertEquals(good.size.toLong(), model.sizeBytes)
             assertEquals(model.record.labels.size, model.run(ByteArray(model.record.inputWidth * model.record.inputHeight * 3)).size)
         }
@@ -60,7 +60,7 @@ class BrokenModelsTest {
     @Test
     fun aDelegateThatIsNotThereSaysSo() {
         try {
-            ImageClassifier.open(ByteBuffer.wrap(good), Options(delegate = Delegate.GPU)).close()
+            ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime(delegate = Delegate.GPU)).close()
             fail("there is no GPU here")
         } catch (error: ModelException) {
             assertTrue(error.message!!, "GPU is not available here" in error.message!!)
@@ -68,7 +68,7 @@ class BrokenModelsTest {
     }
 
     private fun refusal(bytes: ByteArray): String? = try {
-        ImageClassifier.open(ByteBuffer.wrap(bytes)).close()
+        ImageClassifier.open(ByteBuffer.wrap(bytes), InterpreterRuntime()).close()
         null
     } catch (error: ModelException) {
         error.message
@@ -81,11 +81,11 @@ class BrokenModelsTest {
         val tensors = flat.tables(graph, 0)
         val (inputShape, _) = flat.vector(tensors[flat.ints(graph, 1).single()], 0, 4)!!
         val (outputShape, _) = flat.vector(tensors[flat.ints(graph, 2).single()], 0, 4)!!
-        val labels = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.labels }
+        val labels = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.labels }
         val first = JSONObject.quote(labels[0])
         val second = JSONObject.quote(labels[1])
-        val width = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.inputWidth }
-        val crop = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.preprocessing.crop.name.lowercase() }
+        val width = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.inputWidth }
+        val crop = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.preprocessing.crop.name.lowercase() }
         return mapOf(
             "empty" to (ByteArray(0) to "empty"),
             "a text" to ("Not found".toByteArray() to "not a .tflite"),

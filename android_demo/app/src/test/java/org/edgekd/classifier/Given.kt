@@ -28,7 +28,8 @@ internal object given {
         get() {
             models
             val root = System.getProperty("edgekd.golden").orEmpty()
-            val found = if (root == "") emptyList() else File(root).listFiles { file -> File(file, "manifest.json").exists() }.orEmpty().sorted()
+            val started = File(System.getProperty("edgekd.started.in").orEmpty())
+            val found = if (root == "") emptyList() else started.resolve(root).listFiles { file -> File(file, "manifest.json").exists() }.orEmpty().sorted()
             assumeTrue("no golden vectors: give -Dgolden=DIR", found.isNotEmpty())
             return found
         }

@@ -154,9 +154,9 @@ class ScreensTest {
         demo.state.compare.store.update { CompareState(models = emptyList()) }
         demo.state.benchmark.store.update { BenchmarkState(models = emptyList()) }
         demo.draw("classify-no-model")
-        assertTrue(demo.text(R.id.model_problem).contains("--android"))
+        assertTrue(demo.text(R.id.model_problem).contains("edgekd android"))
         demo.tap(R.id.tab_compare)
-        assertTrue(demo.text(R.id.compare_problem).contains("--android"))
+        assertTrue(demo.text(R.id.compare_problem).contains("edgekd android"))
         demo.tap(R.id.tab_benchmark)
         demo.draw("benchmark-no-model")
         assertFalse(demo.activity.findViewById<TextView>(R.id.run).isEnabled)

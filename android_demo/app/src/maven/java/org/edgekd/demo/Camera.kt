@@ -4,7 +4,6 @@ import android.annotation.SuppressLint
 import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.ImageFormat
-import android.graphics.Matrix
 import android.graphics.SurfaceTexture
 import android.hardware.camera2.CameraAccessException
 import android.hardware.camera2.CameraCaptureSession
@@ -19,11 +18,8 @@ import android.util.Size
 import android.view.Surface
 import kotlin.math.abs
 
-/** A frame that waits: [take] gives its upright picture, null when the camera has stopped; [drop] must be called once. */
-class Frame(val take: () -> Bitmap?, val drop: () -> Unit)
-
 /**
- * The back camera by Camera2: a preview on a surface, and every frame handed to [onFrame] on the camera's thread.
+ * The back camera by Camera2, for builds without Google's Maven; src/gradle has the same by CameraX: a preview on a surface, and every frame handed to [onFrame] on the camera's thread.
  *
  * It outlives a rotation. [start] and [stop] are for the screen's thread, where [onProblem] is told as well; nothing
  * is told, and no frame handed on, of a camera that was stopped.
@@ -33,7 +29,7 @@ class Camera(
     private val onFrame: (Frame) -> Unit,
     private val onProblem: (String) -> Unit,
 ) {
-    private val manager = context.getSystemService(CameraManager::class.java)
+    private val manager = context.getSystemService(Context.CAMERA_SERVICE) as CameraManager
     private val screen = Handler(context.mainLooper)
     private var current: Session? = null // only the screen's thread touches it
 
@@ -46,6 +42,14 @@ class Camera(
         val session = Session(texture, displayDegrees, onSize)
         current = session
         handler.post(session::open)
+    }
+
+    /** Degrees clockwise that turn a frame upright now; null where no camera runs. */
+    val frameTurn: Int? get() = current?.turn
+
+    /** The screen is turned otherwise now, without a new start. */
+    fun turn(displayDegrees: Int) {
+        current?.displayDegrees = displayDegrees
     }
 
     fun stop() {
@@ -74,7 +78,7 @@ class Camera(
     /** From one start to its stop. All of it happens on the camera's thread, but [end] and reading a frame. */
     private inner class Session(
         private val texture: SurfaceTexture,
-        private val displayDegrees: Int,
+        @Volatile var displayDegrees: Int,
         private val onSize: (Size) -> Unit,
     ) : CameraDevice.StateCallback() {
         @Volatile
@@ -82,7 +86,16 @@ class Camera(
         private var device: CameraDevice? = null
         private var preview: Surface? = null
         private var reader: ImageReader? = null
-        private var pixels = IntArray(0)
+        private val pixels = FramePixels()
+
+        @Volatile
+        private var sensorDegrees = 0
+
+        @Volatile
+        private var front = false
+
+        /** Degrees clockwise that turn a frame upright. */
+        val turn: Int get() = turnOf(sensorDegrees, displayDegrees, front)
 
         // A frame's memory goes with its reader: it may not while the frame is being read.
         private val reading = Any()
@@ -110,13 +123,13 @@ class Camera(
             val id = backCamera() ?: return told(context.getString(R.string.camera_none))
             val facts = manager.getCameraCharacteristics(id)
             val size = frameSize(facts)
-            val sensorDegrees = facts[CameraCharacteristics.SENSOR_ORIENTATION] ?: 0
-            val turn = turnOf(sensorDegrees, displayDegrees, isFront(facts))
+            sensorDegrees = facts[CameraCharacteristics.SENSOR_ORIENTATION] ?: 0
+            front = isFront(facts)
             texture.setDefaultBufferSize(size.width, size.height)
             onScreen { onSize(if (sensorDegrees % 180 != 0) Size(size.height, size.width) else size) }
             preview = Surface(texture)
             reader = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, MAX_FRAMES).apply {
-                setOnImageAvailableListener({ available(it, turn) }, handler)
+                setOnImageAvailableListener(::available, handler)
             }
             manager.openCamera(id, this, handler)
         }
@@ -132,7 +145,7 @@ class Camera(
             preview = null
         }
 
-        private fun available(from: ImageReader, turn: Int) {
+        private fun available(from: ImageReader) {
             val image = try {
                 from.acquireLatestImage()
             } catch (_: IllegalStateException) { // all are at work
@@ -142,14 +155,8 @@ class Camera(
             onFrame(Frame({ synchronized(reading) { if (reader == null) null else upright(image, turn) } }, image::close))
         }
 
-        private fun upright(image: Image, turn: Int): Bitmap {
-            if (pixels.size != image.width * image.height) pixels = IntArray(image.width * image.height)
-            val (y, u, v) = image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }
-            yuvToArgb(image.width, image.height, y, u, v, pixels)
-            val bitmap = Bitmap.createBitmap(pixels, image.width, image.height, Bitmap.Config.ARGB_8888)
-            if (turn == 0) return bitmap
-            return Bitmap.createBitmap(bitmap, 0, 0, bitmap.width, bitmap.height, Matrix().apply { postRotate(turn.toFloat()) }, false)
-        }
+        private fun upright(image: Image, turn: Int): Bitmap =
+            pixels.upright(image.width, image.height, image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }, turn)
 
         override fun onOpened(camera: CameraDevice) {
             // Stopped, or failed, before it was open.

@@ -1,11 +1,13 @@
 package org.edgekd.demo
 
 import android.Manifest
+import android.graphics.Matrix
 import android.graphics.SurfaceTexture
 import android.hardware.camera2.CameraCharacteristics
 import android.hardware.camera2.CameraDevice
 import android.hardware.camera2.CameraManager
 import android.os.Looper
+import android.view.Surface
 import android.view.TextureView
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -192,6 +194,24 @@ class CameraTest {
         assertEquals(1, running)
         assertEquals(CameraState.RUNNING, demo.state.classify.store.state.camera)
         assertEquals(null, demo.state.classify.store.state.cameraProblem)
+    }
+
+    /** By a half, a screen keeps its size: nothing starts anew, and frames and preview would be upside down. */
+    @Test
+    fun aHalfTurnTurnsFramesAndPreview() = live().use { demo ->
+        val view = demo.activity.findViewById<TextureView>(R.id.camera_view)
+        val (before, upright) = demo.state.camera.frameTurn to angle(view)
+        shadowOf(demo.activity.windowManager.defaultDisplay).setRotation(Surface.ROTATION_180)
+        settle()
+        assertEquals(90 to 270, before to demo.state.camera.frameTurn)
+        assertEquals(180.0, Math.abs(angle(view) - upright), 1e-3)
+        assertEquals(1, running)
+    }
+
+    /** By how many degrees a view's picture is turned. */
+    private fun angle(view: TextureView): Double {
+        val values = FloatArray(9).also { view.getTransform(null).getValues(it) }
+        return Math.toDegrees(Math.atan2(values[Matrix.MSKEW_Y].toDouble(), values[Matrix.MSCALE_X].toDouble()))
     }
 
     @Test

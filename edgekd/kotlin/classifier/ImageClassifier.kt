@@ -4,8 +4,6 @@ import android.content.res.AssetManager
 import android.graphics.Bitmap
 import org.json.JSONException
 import org.json.JSONObject
-import org.tensorflow.lite.Interpreter
-import java.io.Closeable
 import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
@@ -18,10 +16,31 @@ import java.security.MessageDigest
 /** A model file that cannot be used; the message says what is wrong with it and what to do. */
 class ModelException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
-/** What computes: TensorFlow Lite's plain kernels, XNNPACK's, or the delegate for GPUs, which the app must ship. */
-enum class Delegate { NONE, XNNPACK, GPU }
+/** A library that runs models, with its options. An app has the file of one: InterpreterRuntime.kt or CompiledModelRuntime.kt. */
+interface ModelRuntime {
+    /** Gets a checked file ready to run. Throws ModelException. */
+    fun open(model: ModelFile): RuntimeSession
+}
 
-data class Options(val threads: Int = 1, val delegate: Delegate = Delegate.XNNPACK)
+/** A checked file: its [bytes], in a direct buffer, and where they come from, for a library that reads files by itself. */
+class ModelFile(val record: ModelRecord, val bytes: ByteBuffer, val source: ModelSource)
+
+sealed class ModelSource {
+    object Memory : ModelSource()
+
+    class Asset(val assets: AssetManager, val name: String) : ModelSource()
+
+    class OnDisk(val file: File) : ModelSource()
+}
+
+/** A model that is ready to run; calls come one at a time. */
+interface RuntimeSession : AutoCloseable {
+    /** What computes: "XNNPACK", "CPU", "GPU", "NPU". */
+    val accelerator: String
+
+    /** Turns an input tensor's bytes into those of the output tensor, from [output]'s position on, and says in how many nanoseconds. */
+    fun run(input: ByteArray, output: ByteBuffer): Long
+}
 
 data class Score(val label: String, val probability: Float)
 
@@ -35,19 +54,21 @@ data class Classification(val ranked: List<Score>, val answer: List<Score>, val 
 /**
  * A .tflite of edgekd's, with all that it says of itself: nothing about a model stands in the app's code.
  *
- *     ImageClassifier.openAsset(assets, "student.int8.tflite").use { println(it.classify(photo).answer) }
+ *     ImageClassifier.openAsset(assets, "student.int8.tflite", InterpreterRuntime()).use { println(it.classify(photo).answer) }
  *
  * Off the UI thread, please. One call at a time runs; others wait.
  */
 class ImageClassifier private constructor(
     val record: ModelRecord,
     val sizeBytes: Long,
-    private val interpreter: Interpreter,
-    private val delegate: Closeable?,
+    private val session: RuntimeSession,
 ) : AutoCloseable {
-    private val input = ByteBuffer.allocateDirect(record.inputWidth * record.inputHeight * 3)
+    private val inputBytes = record.inputWidth * record.inputHeight * 3
     private val output = ByteBuffer.allocateDirect(record.labels.size * 4).order(ByteOrder.nativeOrder())
     private var closed = false
+
+    /** What computes, as the runtime names it; with a list to fall back on, the one that took the model. */
+    val accelerator: String get() = session.accelerator
 
     /** Of the last [run], by the runtime's own clock. */
     @Volatile
@@ -64,15 +85,12 @@ class ImageClassifier private constructor(
     @Synchronized
     fun run(input: ByteArray): FloatArray {
         check(!closed) { "This classifier is closed." }
-        require(input.size == this.input.capacity()) {
-            "The input has ${input.size} bytes, and ${record.name} takes ${this.input.capacity()}: give it what preprocess returned."
+        require(input.size == inputBytes) {
+            "The input has ${input.size} bytes, and ${record.name} takes $inputBytes: give it what preprocess returned."
         }
-        this.input.rewind()
-        this.input.put(input).rewind()
         output.rewind()
         val probabilities = record.probabilities
-        interpreter.run(this.input, output)
-        lastInferenceNanos = interpreter.lastNativeInferenceDurationNanoseconds
+        lastInferenceNanos = session.run(input, output)
         return FloatArray(record.labels.size) { i ->
             if (probabilities == null) output.getFloat(4 * i)
             else ((output.get(i).toInt() and 255) - probabilities.zeroPoint) * probabilities.scale
@@ -95,38 +113,17 @@ class ImageClassifier private constructor(
     override fun close() {
         if (closed) return
         closed = true
-        interpreter.close()
-        delegate?.close()
+        session.close()
     }
 
     companion object {
-        // By name: an app has the library that holds it, or not.
-        private const val GPU_DELEGATE = "org.tensorflow.lite.gpu.GpuDelegate"
-
         /** Checks all of the file's bytes before the runtime sees them. Throws ModelException. */
-        fun open(model: ByteBuffer, options: Options = Options()): ImageClassifier {
-            require(options.threads >= 1) { "threads must be 1 or more, got ${options.threads}" }
+        fun open(model: ByteBuffer, runtime: ModelRuntime): ImageClassifier = open(model, ModelSource.Memory, runtime)
+
+        private fun open(model: ByteBuffer, source: ModelSource, runtime: ModelRuntime): ImageClassifier {
             val bytes = direct(model)
             val record = ModelRecord.read(bytes)
-            var delegate: Closeable? = null
-            var interpreter: Interpreter? = null
-            try {
-                val settings = Interpreter.Options().setNumThreads(options.threads)
-                settings.setUseXNNPACK(options.delegate == Delegate.XNNPACK)
-                if (options.delegate == Delegate.GPU) {
-                    val made = Class.forName(GPU_DELEGATE).getDeclaredConstructor().newInstance() as org.tensorflow.lite.Delegate
-                    delegate = made as Closeable
-                    settings.addDelegate(made)
-                }
-                interpreter = Interpreter(bytes, settings)
-                interpreter.allocateTensors()
-                return ImageClassifier(record, bytes.capacity().toLong(), interpreter, delegate)
-            } catch (error: Throwable) {
-                interpreter?.close()
-                delegate?.close()
-                // A LinkageError is a native library for another processor, or none.
-                throw if (error is Exception || error is LinkageError) refused(options, error) else error
-            }
+            return ImageClassifier(record, bytes.capacity().toLong(), runtime.open(ModelFile(record, bytes, source)))
         }
 
         private fun direct(model: ByteBuffer): ByteBuffer {
@@ -135,17 +132,8 @@ class ImageClassifier private constructor(
             return ByteBuffer.allocateDirect(bytes.capacity()).order(ByteOrder.nativeOrder()).apply { put(bytes).rewind() }
         }
 
-        private fun refused(options: Options, error: Throwable): ModelException {
-            val reason = (error.cause ?: error).let { it.message ?: it.toString() }
-            return ModelException(
-                if (options.delegate != Delegate.GPU) "TensorFlow Lite does not run this model: $reason"
-                else "${options.delegate} is not available here: $reason. Use XNNPACK, or add its library to the app.",
-                error,
-            )
-        }
-
         /** A model among the app's assets, mapped and not copied. Throws ModelException. */
-        fun openAsset(assets: AssetManager, name: String, options: Options = Options()): ImageClassifier {
+        fun openAsset(assets: AssetManager, name: String, runtime: ModelRuntime): ImageClassifier {
             val descriptor = try {
                 assets.openFd(name)
             } catch (error: IOException) {
@@ -161,11 +149,11 @@ class ImageClassifier private constructor(
                 )
             }
             val mapped = descriptor.use { FileInputStream(it.fileDescriptor).channel.map(READ_ONLY, it.startOffset, it.declaredLength) }
-            return open(mapped, options)
+            return open(mapped, ModelSource.Asset(assets, name), runtime)
         }
 
         /** A model in a file, mapped and not copied: leave it alone while it is open. Throws ModelException. */
-        fun openFile(file: File, options: Options = Options()): ImageClassifier {
+        fun openFile(file: File, runtime: ModelRuntime): ImageClassifier {
             val mapped = try {
                 FileInputStream(file).use { it.channel.map(READ_ONLY, 0, it.channel.size()) }
             } catch (error: FileNotFoundException) {
@@ -173,7 +161,7 @@ class ImageClassifier private constructor(
             } catch (error: IOException) {
                 throw ModelException("${file.name} cannot be read: ${error.message}", error)
             }
-            return open(mapped, options)
+            return open(mapped, ModelSource.OnDisk(file), runtime)
         }
     }
 }
@@ -229,6 +217,8 @@ class ModelRecord private constructor(
     val sha256: String,
     internal val probabilities: Quantization?,
 ) {
+    /** Whether the output tensor is float32; it is uint8 otherwise. */
+    val hasFloatOutput: Boolean get() = probabilities == null
     val inputWidth: Int get() = preprocessing.width
     val inputHeight: Int get() = preprocessing.height
 
