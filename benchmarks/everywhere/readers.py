@@ -171,6 +171,7 @@ def ask_kotlin(
         {
             name: Found(None, None) if row.get("unread") else Found(row["difference"] == 0, True, row["difference"])
             for name, row in by_model[directory.artifact.path.name].items()
+            if name in {vector.name for vector in directory.manifest.vectors}
         }
         for directory in directories
     ]

@@ -169,7 +169,8 @@ def ask_chromium(directories: Sequence[Directory], scratch: Path) -> Row:
         (scratch / f"browser-{number}").mkdir()
         results.append(ask_browser({}, directory.folder, scratch / f"browser-{number}"))
     found = [readers.of_javascript(*pair) for pair in zip(directories, results, strict=True)]
-    return count(f"JavaScript, {results[0]['platform'].replace('Headless', '').replace('/', ' ')}", PHOTO, found)
+    version = results[0]["platform"].rpartition("/")[2].partition(".")[0]
+    return count(f"JavaScript, Chromium {version}", PHOTO, found)
 
 
 def count(reader: str, begins_with: str, found: Sequence[Answers]) -> Row:
