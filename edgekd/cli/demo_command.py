@@ -35,6 +35,7 @@ def command(source: Path | None, out: Path | None, fetch: bool, as_json: bool, *
     """
     from edgekd.demo import RUNTIMES
     from edgekd.errors import UsageError
+    from edgekd.formats.coreml_file import is_package
     from edgekd.pipeline.run_files import shipped_file
 
     if source is None:
@@ -44,7 +45,7 @@ def command(source: Path | None, out: Path | None, fetch: bool, as_json: bool, *
             )
         _fetch(*RUNTIMES)
         return
-    is_run = source.is_dir()
+    is_run = source.is_dir() and not is_package(source)
     artifact = shipped_file(source) if is_run else open_classifier(source, model)
     require_labels(artifact)
     if fetch and artifact.format in RUNTIMES:

@@ -26,10 +26,11 @@ def command(source: Path, app: Path, as_json: bool) -> None:
     from edgekd.cli.console import line, print_json
     from edgekd.export.ios import write_ios_package
     from edgekd.formats.artifact import Artifact
+    from edgekd.formats.coreml_file import is_package
     from edgekd.pipeline.run_files import shipped_file
     from edgekd.storage import require_writable
 
-    is_run = source.is_dir() and source.suffix != ".mlpackage"
+    is_run = source.is_dir() and not is_package(source)
     artifact = shipped_file(source, ("int8_tflite",)) if is_run else Artifact.open(source)
     if app.is_dir():
         require_writable(app)

@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -60,10 +61,15 @@ def make_coreml(job: Job, expected: ExpectedOutputs) -> list[Checked]:
 
     Raises: MissingExtraError without coremltools; ExportError, UnsupportedOpError.
     """
+    expected = expected.with_decision(job.file_decision("float32"))
+    return [(artifact, verify(artifact, expected)) for artifact in write_coreml(job)]
+
+
+def write_coreml(job: Job) -> Iterator[Artifact]:
+    """Write the packages, one after another, without checking them. Raises: MissingExtraError, ExportError."""
     check_installed()
     decision = job.file_decision("float32")
     model = _converted(divide_keras_logits(job.float_model, decision.temperature), job.stem)
-    files = []
     for weights in job.options.coreml_weights:
         precision = PRECISIONS[weights]
         record = replace(
@@ -75,9 +81,7 @@ def make_coreml(job: Job, expected: ExpectedOutputs) -> list[Checked]:
                 _save(_with_weights(model, weights), record, path)
             except Exception as error:  # coremltools raises many kinds
                 raise _refused(f"could not write {path.name}", reason_of(error, read_log)) from None
-        artifact = Artifact.open(path)
-        files.append((artifact, verify(artifact, expected.with_decision(decision))))
-    return files
+        yield Artifact.open(path)
 
 
 def _converted(float_model: FloatModel, name: str) -> Any:

@@ -169,6 +169,11 @@ def sidecar_path(path: Path) -> Path:
 
 def read_content(path: Path) -> bytes:
     """Read a file's bytes. Raises ArtifactError if it is missing or cannot be read."""
+    if coreml_file.is_package(path):
+        raise ArtifactError(
+            f"{path} is a Core ML file, which check, predict, golden and ios take. Give the .tflite or .onnx of the "
+            "same export"
+        )
     try:
         return read_regular_file(path, LARGEST_MODEL_BYTES)
     except FileNotFoundError:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.special import softmax
 from tiny_student import LABELS, SIZE
 
-from edgekd.errors import ArtifactChangedError, ArtifactError, ExportError, MissingExtraError, UsageError
+from edgekd.bench.targets import BenchTarget
+from edgekd.cli import group
+from edgekd.errors import (
+    ArtifactChangedError,
+    ArtifactError,
+    EdgekdError,
+    ExportError,
+    MissingExtraError,
+    UsageError,
+)
 from edgekd.export.coreml import make_palette
 from edgekd.export.exporter import export
 from edgekd.export.options import CoremlWeights, ExportOptions
-from edgekd.export.verify import compute_expected
+from edgekd.export.verify import ExpectedOutputs, compute_expected, verify
+from edgekd.foreign.open_model import open_model
 from edgekd.formats import coreml_file
 from edgekd.formats.artifact import Artifact, sidecar_path
+from edgekd.golden import check_golden, make_golden
+from edgekd.golden.photos import golden_photos
 from edgekd.preprocess import Preprocessing
 from edgekd.runtime.mil_ops import OPS
 from edgekd.runtime.open import open_runner
@@ -55,14 +70,14 @@ def packages(student: Any, images: NDArray[np.uint8], tmp_path_factory: pytest.T
     stale = folder / "tiny.float16.mlpackage"
     stale.mkdir()
     (stale / "of an earlier export").touch()
-    return export_coreml(student, folder, images, "float16", "int8")
+    return export_coreml(student, folder, images, "float16", "int8", "palette8")
 
 
 @pytest.mark.slow
 def test_programs_give_what_keras_gives(packages: dict[str, Artifact], student: Any, images: NDArray[np.uint8]) -> None:
-    assert packages.keys() == {"float16", "int8-weights"}
+    assert packages.keys() == {"float16", "int8-weights", "palette8"}
     expected = softmax(compute_expected(student, images[:PHOTOS]).keras, axis=1)
-    for precision, most in (("float16", 0.01), ("int8-weights", 0.05)):
+    for precision, most in (("float16", 0.01), ("int8-weights", 0.05), ("palette8", 0.05)):
         file = packages[precision]
         assert (file.inputs[0].dtype, file.inputs[0].shape) == ("int32", (1, SIZE, SIZE, 3))
         assert (file.outputs[0].name, file.outputs[0].dtype, file.labels) == ("probabilities", "float32", LABELS)
@@ -87,7 +102,7 @@ def test_the_program_is_what_coremltools_reads(packages: dict[str, Artifact]) ->
         assert kinds.index("mul") < kinds.index("conv")
         assert json.loads(spec.description.metadata.userDefined["edgekd"])["labels"] == list(LABELS)
     small, large = (
-        packages[name].package()["Data/com.apple.CoreML/weights/weight.bin"] for name in sorted(packages)[::-1]
+        packages[name].package()["Data/com.apple.CoreML/weights/weight.bin"] for name in ("int8-weights", "float16")
     )
     assert len(small) < 0.7 * len(large)
 
@@ -120,26 +135,53 @@ def test_a_package_that_is_not_whole_is_refused(packages: dict[str, Artifact], t
 
 
 @pytest.mark.slow
-def test_only_an_apple_device_times_it(packages: dict[str, Artifact], images: NDArray[np.uint8]) -> None:
-    from edgekd.bench.targets import BenchTarget
+def test_commands_take_it_or_say_that_they_do_not(packages: dict[str, Artifact], tmp_path: Path) -> None:
+    path = packages["float16"].path
+    assert open_model(path).sha256 == packages["float16"].sha256
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30), (200, 30, 30)).save(photo)
+    runner = CliRunner()
+    done = runner.invoke(group, ["predict", str(path), str(photo), "--json"])
+    assert done.exit_code == 0, done.output
+    for words in (["inspect"], ["bench", "--data", str(tmp_path)], ["demo", "--out", str(tmp_path / "demo.html")]):
+        done = runner.invoke(group, [words[0], str(path), *words[1:]])
+        assert isinstance(done.exception, EdgekdError), (words, done.output)
+        assert re.search(
+            r"Core ML file, which check, predict, golden and ios take|runs \.tflite and", str(done.exception)
+        )
 
+
+@pytest.mark.slow
+def test_only_an_apple_device_times_it(packages: dict[str, Artifact], images: NDArray[np.uint8]) -> None:
     with pytest.raises(UsageError, match="only an Apple device times"):
         BenchTarget("a", packages["float16"].path, "mlpackage", images)
 
 
 @pytest.mark.slow
-def test_weights_that_change_the_answers_are_not_published(
-    student: Any, images: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_golden_vectors_bound_what_rounding_to_float16_changes(
+    packages: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("coremltools", reason="coremltools is not installed (the coreml extra)")
-    # A palette of one value in all its entries.
-    monkeypatch.setattr(
-        "edgekd.export.coreml.make_palette",
-        lambda values, bits: (np.full(1 << bits, values.mean(), values.dtype), np.zeros(values.shape, np.uint8)),
-    )
-    with pytest.raises(ExportError, match=r"tiny\.palette4\.mlpackage predicts what Keras does on .*finer weights"):
-        export_coreml(student, tmp_path, images, "palette4")
-    assert list(tmp_path.iterdir()) == []
+    few = golden_photos(packages["float16"].preprocessing)[:3]
+    monkeypatch.setattr("edgekd.golden.make.golden_photos", lambda _: few)
+    manifest = make_golden(packages["float16"], tmp_path / "golden")
+    assert manifest.artifact.format == "mlpackage" and manifest.tolerance.other_runtime >= 1 / 256
+    assert check_golden(packages["float16"], tmp_path / "golden").passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("palette8", r"tiny\.palette8\.mlpackage predicts what Keras does on .*finer weights"),
+        ("float16", "differs from Keras by"),
+    ],
+)
+def test_a_program_that_gives_other_answers_is_not_published(
+    packages: dict[str, Artifact], student: Any, images: NDArray[np.uint8], precision: str, message: str
+) -> None:
+    expected = softmax(compute_expected(student, images[:PHOTOS]).keras, axis=1)
+    with pytest.raises(ExportError, match=message):
+        verify(packages[precision], ExpectedOutputs(images[:PHOTOS], expected[:, ::-1]))
 
 
 @pytest.mark.parametrize("bits", [4, 6, 8])
