@@ -24,6 +24,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     storage, temporary, processes   atomic files; temporary ones; child processes
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
+    frames                          the same for frames of a camera: planes of RGBA or YUV
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
     quiet, task                     silent libraries; one label a photo, or tags
     metrics, tag_metrics            intervals of what is said of labels, and of tags

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -97,3 +98,30 @@ def test_gradlew_runs_only_the_gradle_whose_hash_is_listed(tmp_path: Path) -> No
     first, second = run(digest), run(digest)
     assert first.stdout == second.stdout == f"ran -p {demo} build\n"
     assert "fetching" in first.stderr and second.stderr == ""
+
+
+def build_step(build: Path, *words: str, path: str | None = None) -> tuple[str, str]:
+    """A step of the Maven build that fails: its error, and what Maven's last line is to be."""
+    env = {**os.environ, **({} if path is None else {"PATH": path})}
+    argv = [sys.executable, DEMO / "build.py", words[0], build, *words[1:]]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True)
+    assert done.returncode == 1
+    return done.stderr, (build / "last-line.txt").read_text(encoding="utf-8")
+
+
+def test_the_maven_build_ends_in_what_is_missing(tmp_path: Path) -> None:
+    tools, build = tmp_path / "tools", tmp_path / "build"
+    tools.mkdir()
+    for name in ("aapt2", "java", "javac", "keytool", "zipalign"):
+        (tools / name).symlink_to("/bin/true")
+    told, last = build_step(build, "check", path=str(tools))
+    assert told == last == "missing: apksigner. On Debian or Ubuntu: apt-get install apksigner\n"
+
+
+def test_a_relative_folder_is_one_from_where_maven_is_started(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    build.mkdir()
+    (tmp_path / "models").mkdir()
+    for assets, vectors, named in (("none-here", "none", "-Dassets=none-here"), ("models", "here", "-Dvectors=here")):
+        _, last = build_step(build, "resources", "android.jar", str(tmp_path), assets, vectors, "21", "36")
+        assert last.startswith(f"{named} is not a directory ({tmp_path / named.partition('=')[2]}). Give ")

@@ -20,21 +20,24 @@ import kotlin.math.abs
 open class GoldenTest {
     private val instrumentation = InstrumentationRegistry.getInstrumentation()
     private val vectors: AssetManager = instrumentation.context.assets
-    private val models: AssetManager = instrumentation.targetContext.assets
+    private val app: AssetManager = instrumentation.targetContext.assets
 
     @Test
     fun thisDeviceGivesPythonsAnswers() {
-        // A simulated Android lists folders in folders, too.
-        val names = vectors.list(GOLDEN).orEmpty().map { it.substringBefore('/') }.distinct().sorted()
+        val names = models()
         assertTrue("this test has no golden vectors: run edgekd android again", names.isNotEmpty())
         val mistakes = names.flatMap(::check)
         assertEquals(mistakes.joinToString("\n"), 0, mistakes.size)
     }
 
+    /** The models of the app that have vectors, by name. A simulated Android lists folders in folders, too. */
+    protected open fun models(): List<String> =
+        vectors.list(GOLDEN).orEmpty().map { it.substringBefore('/') }.distinct().sorted()
+
     private fun check(name: String): List<String> {
         val manifest = JSONObject(String(read(name, "manifest.json")))
         val list = manifest.getJSONArray("vectors")
-        return ImageClassifier.openAsset(models, "$name.tflite", testedRuntime()).use { model ->
+        return ImageClassifier.openAsset(app, "$name.tflite", testedRuntime()).use { model ->
             // Without a figure for other kernels the file is not quantized, and they compute alike.
             val known = manifest.getJSONObject("tolerance")
             val tolerance = known.optDouble("other_kernels", known.getDouble("other_runtime")).toFloat()

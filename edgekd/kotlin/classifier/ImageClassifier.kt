@@ -13,8 +13,40 @@ import java.nio.ByteOrder
 import java.nio.channels.FileChannel.MapMode.READ_ONLY
 import java.security.MessageDigest
 
-/** A model file that cannot be used; the message says what is wrong with it and what to do. */
-class ModelException(message: String, cause: Throwable? = null) : Exception(message, cause)
+/** Why a model cannot be used, for an app that says it in its user's language. */
+enum class ModelError {
+    /** No such file, or no such asset in this app. */
+    MISSING,
+    UNREADABLE,
+
+    /** The asset is compressed, so that it cannot be mapped. */
+    COMPRESSED_ASSET,
+    NOT_TFLITE,
+
+    /** Cut short or changed: its bytes do not match its hash. */
+    DAMAGED,
+
+    /** Another tool's file. */
+    NO_RECORD,
+
+    /** Of a version of edgekd that this copy of the classifier does not know. */
+    OTHER_VERSION,
+
+    /** What the record says cannot be used, or is not what the model has. */
+    UNUSABLE_RECORD,
+
+    /** The model takes several photos at a time. */
+    SEVERAL_PHOTOS,
+
+    /** The runtime does not run the model. */
+    RUNTIME,
+
+    /** What was asked to compute is not there. */
+    ACCELERATOR,
+}
+
+/** A model file that cannot be used; the message says what is wrong with it and what to do, [code] says it to a program. */
+class ModelException(val code: ModelError, message: String, cause: Throwable? = null) : Exception(message, cause)
 
 /** A library that runs models, with its options. An app has the file of one: InterpreterRuntime.kt or CompiledModelRuntime.kt. */
 interface ModelRuntime {
@@ -63,30 +95,35 @@ class ImageClassifier private constructor(
     val sizeBytes: Long,
     private val session: RuntimeSession,
 ) : AutoCloseable {
-    private val inputBytes = record.inputWidth * record.inputHeight * 3
     private val output = ByteBuffer.allocateDirect(record.labels.size * 4).order(ByteOrder.nativeOrder())
     private var closed = false
 
     /** What computes, as the runtime names it; with a list to fall back on, the one that took the model. */
     val accelerator: String get() = session.accelerator
 
+    private val framePreprocessor by lazy { FramePreprocessor(record.preprocessing) }
+    private val frameInput by lazy { ByteArray(record.preprocessing.inputBytes) }
+
     /** Of the last [run], by the runtime's own clock. */
     @Volatile
     var lastInferenceNanos: Long = 0
         private set
 
-    /** A photo file's bytes as the model's input: upright RGB, uint8 [height * width * 3]. Throws PhotoException. */
-    fun preprocess(photo: ByteArray): ByteArray = record.preprocessing.toInput(photo)
+    /**
+     * A photo file's bytes as the model's input: upright RGB, uint8 [height * width * 3]. HEIC and AVIF are read only
+     * where it need not be [exact]. Throws PhotoException.
+     */
+    fun preprocess(photo: ByteArray, exact: Boolean = true): ByteArray = record.preprocessing.toInput(photo, exact)
 
-    /** The same of a bitmap that stands upright, such as a camera's frame. */
-    fun preprocess(bitmap: Bitmap): ByteArray = record.preprocessing.toInput(bitmap)
+    /** The same of a bitmap that [rotationDegrees] (0, 90, 180 or 270) clockwise turn upright. */
+    fun preprocess(bitmap: Bitmap, rotationDegrees: Int = 0): ByteArray = record.preprocessing.toInput(bitmap, rotationDegrees)
 
     /** Probabilities, in the order of the labels, of what [preprocess] gave. */
     @Synchronized
     fun run(input: ByteArray): FloatArray {
         check(!closed) { "This classifier is closed." }
-        require(input.size == inputBytes) {
-            "The input has ${input.size} bytes, and ${record.name} takes $inputBytes: give it what preprocess returned."
+        require(input.size == record.preprocessing.inputBytes) {
+            "The input has ${input.size} bytes, and ${record.name} takes ${record.preprocessing.inputBytes}: give it what preprocess returned."
         }
         output.rewind()
         val probabilities = record.probabilities
@@ -97,9 +134,15 @@ class ImageClassifier private constructor(
         }
     }
 
-    fun classify(photo: ByteArray): Classification = classify { preprocess(photo) }
+    /** Of a photo file's bytes; [exact] is that of [preprocess]. Throws PhotoException. */
+    fun classify(photo: ByteArray, exact: Boolean = true): Classification = classify { preprocess(photo, exact) }
 
-    fun classify(bitmap: Bitmap): Classification = classify { preprocess(bitmap) }
+    /** Of a bitmap; [rotationDegrees] clockwise turn it upright. Throws PhotoException. */
+    fun classify(bitmap: Bitmap, rotationDegrees: Int = 0): Classification = classify { preprocess(bitmap, rotationDegrees) }
+
+    /** Of a camera's frame, in memory that is used again for each: no bitmap, and no garbage but the answer. Throws PhotoException. */
+    @Synchronized
+    fun classify(frame: Frame): Classification = classify { frameInput.also { framePreprocessor.toInput(frame, it) } }
 
     private inline fun classify(preprocess: () -> ByteArray): Classification {
         val start = System.nanoTime()
@@ -143,6 +186,7 @@ class ImageClassifier private constructor(
                     false
                 }
                 throw ModelException(
+                    if (packed) ModelError.COMPRESSED_ASSET else ModelError.MISSING,
                     if (packed) "$name is compressed in this app. In build.gradle.kts: androidResources { noCompress += \"tflite\" }"
                     else "This app has no $name among its assets.",
                     error,
@@ -157,9 +201,9 @@ class ImageClassifier private constructor(
             val mapped = try {
                 FileInputStream(file).use { it.channel.map(READ_ONLY, 0, it.channel.size()) }
             } catch (error: FileNotFoundException) {
-                throw ModelException("${file.name} is missing or may not be read.", error)
+                throw ModelException(ModelError.MISSING, "${file.name} is missing or may not be read.", error)
             } catch (error: IOException) {
-                throw ModelException("${file.name} cannot be read: ${error.message}", error)
+                throw ModelException(ModelError.UNREADABLE, "${file.name} cannot be read: ${error.message}", error)
             }
             return open(mapped, ModelSource.OnDisk(file), runtime)
         }
@@ -239,28 +283,29 @@ class ModelRecord private constructor(
         fun read(file: ByteBuffer): ModelRecord {
             val bytes = file.duplicate().order(ByteOrder.LITTLE_ENDIAN)
             val flat = Flatbuffer(bytes)
-            if (bytes.capacity() == 0) throw ModelException("The file is empty (0 bytes). Copy it again.")
-            if (bytes.capacity() < 8 || flat.ascii(4, 4) != "TFL3") throw ModelException("This is not a .tflite file. Choose one that edgekd exported.")
+            if (bytes.capacity() == 0) throw ModelException(ModelError.NOT_TFLITE, "The file is empty (0 bytes). Copy it again.")
+            if (bytes.capacity() < 8 || flat.ascii(4, 4) != "TFL3") throw ModelException(ModelError.NOT_TFLITE, "This is not a .tflite file. Choose one that edgekd exported.")
             try {
                 return read(bytes, flat)
             } catch (error: IndexOutOfBoundsException) {
-                throw ModelException("The file is damaged or cut short. Copy it again, or export it again.", error)
+                throw ModelException(ModelError.DAMAGED, "The file is damaged or cut short. Copy it again, or export it again.", error)
             } catch (error: JSONException) {
-                throw ModelException("The file's record cannot be used (${error.message}). $EXPORT_AGAIN", error)
+                throw ModelException(ModelError.UNUSABLE_RECORD, "The file's record cannot be used (${error.message}). $EXPORT_AGAIN", error)
             } catch (error: StackOverflowError) {
-                throw ModelException("The file's record is nested too deep. $EXPORT_AGAIN", error)
+                throw ModelException(ModelError.UNUSABLE_RECORD, "The file's record is nested too deep. $EXPORT_AGAIN", error)
             }
         }
 
         private fun read(bytes: ByteBuffer, flat: Flatbuffer): ModelRecord {
             val model = flat.root(0)
             val (start, size) = metadata(flat, model, RECORD) ?: throw ModelException(
+                ModelError.NO_RECORD,
                 "The file carries no record of its labels and preprocessing: another tool's model. Export the Keras model with: edgekd export",
             )
             val text = flat.utf8(start, size)
             checkSeal(bytes, start, text)
             val json = JSONObject(text)
-            if (json.optInt("schema") != SCHEMA) throw ModelException("The file was written by another version of edgekd than this app knows. $EXPORT_AGAIN")
+            if (json.optInt("schema") != SCHEMA) throw ModelException(ModelError.OTHER_VERSION, "The file was written by another version of edgekd than this app knows. $EXPORT_AGAIN")
             val labels = json.getJSONArray("labels").let { array -> List(array.length()) { array.getString(it) } }
             val preprocessing = preprocessing(json.getJSONObject("preprocessing"))
             return ModelRecord(
@@ -294,6 +339,7 @@ class ModelRecord private constructor(
                 if (hex(digest) == sealed) return
             }
             throw ModelException(
+                ModelError.DAMAGED,
                 "The file is damaged, cut short or edited since its export: its bytes do not match the hash that it carries. Copy it again, or export it again.",
             )
         }
@@ -303,35 +349,35 @@ class ModelRecord private constructor(
             val crop = Crop.entries.firstOrNull { it.name.lowercase() == json.getString("crop") }
             val (width, height) = json.getInt("width") to json.getInt("height")
             if (resize != RESIZE || version != SPECIFICATION_VERSION || crop == null || width !in 1..8192 || height !in 1..8192) {
-                throw ModelException("The file asks for a preprocessing that this app does not know: $json. Update the app's copy of the classifier.")
+                throw ModelException(ModelError.OTHER_VERSION, "The file asks for a preprocessing that this app does not know: $json. Update the app's copy of the classifier.")
             }
             return Preprocessing(width, height, crop)
         }
 
         /** The tensors must be what the record says: one photo in, one row of probabilities out. */
         private fun checkTensors(flat: Flatbuffer, model: Int, preprocessing: Preprocessing, labels: List<String>): Quantization? {
-            if (labels.isEmpty() || labels.toSet().size != labels.size) throw ModelException("The file's labels are none or not distinct. $EXPORT_AGAIN")
+            if (labels.isEmpty() || labels.toSet().size != labels.size) throw ModelException(ModelError.UNUSABLE_RECORD, "The file's labels are none or not distinct. $EXPORT_AGAIN")
             val graph = flat.tables(model, 2).singleOrNull()
             val tensors = graph?.let { flat.tables(it, 0) }.orEmpty()
             val ends = (1..2).map { slot -> graph?.let { flat.ints(it, slot) }?.singleOrNull()?.let { tensors[it] } }
             val (input, output) = ends
-            if (input == null || output == null) throw ModelException("The model does not have one input and one output. $EXPORT_AGAIN")
+            if (input == null || output == null) throw ModelException(ModelError.UNUSABLE_RECORD, "The model does not have one input and one output. $EXPORT_AGAIN")
             val wanted = listOf(1, preprocessing.height, preprocessing.width, 3)
             val shape = flat.ints(input, 0)
             if (shape.size == 4 && shape[0] > 1 && shape.drop(1) == wanted.drop(1)) {
-                throw ModelException("The model takes ${shape[0]} photos at a time, and this app gives one. Export it with: --batch 1")
+                throw ModelException(ModelError.SEVERAL_PHOTOS, "The model takes ${shape[0]} photos at a time, and this app gives one. Export it with: --batch 1")
             }
-            if (shape != wanted) throw ModelException("The model's input is $shape, and its record says $wanted. $EXPORT_AGAIN")
-            if (flat.byte(input, 1) != UINT8) throw ModelException("The model's input is not uint8, as photos are. $EXPORT_AGAIN")
+            if (shape != wanted) throw ModelException(ModelError.UNUSABLE_RECORD, "The model's input is $shape, and its record says $wanted. $EXPORT_AGAIN")
+            if (flat.byte(input, 1) != UINT8) throw ModelException(ModelError.UNUSABLE_RECORD, "The model's input is not uint8, as photos are. $EXPORT_AGAIN")
             val answers = flat.ints(output, 0)
-            if (answers.size != 2 || answers[0] != 1) throw ModelException("The model's output is $answers, not one row of probabilities. $EXPORT_AGAIN")
+            if (answers.size != 2 || answers[0] != 1) throw ModelException(ModelError.UNUSABLE_RECORD, "The model's output is $answers, not one row of probabilities. $EXPORT_AGAIN")
             if (answers[1] != labels.size) {
-                throw ModelException("The model gives ${answers[1]} probabilities and the file has ${labels.size} labels. $EXPORT_AGAIN")
+                throw ModelException(ModelError.UNUSABLE_RECORD, "The model gives ${answers[1]} probabilities and the file has ${labels.size} labels. $EXPORT_AGAIN")
             }
             return when (flat.byte(output, 1)) {
                 FLOAT32 -> null
                 UINT8 -> quantization(flat, output)
-                else -> throw ModelException("The model's output is neither float32 nor uint8. $EXPORT_AGAIN")
+                else -> throw ModelException(ModelError.UNUSABLE_RECORD, "The model's output is neither float32 nor uint8. $EXPORT_AGAIN")
             }
         }
 
@@ -339,7 +385,7 @@ class ModelRecord private constructor(
             val table = flat.table(tensor, 4)
             val scale = table?.let { flat.vector(it, 2, 4) }?.takeIf { it.second == 1 }
             val zero = table?.let { flat.vector(it, 3, 8) }?.takeIf { it.second == 1 }
-            if (scale == null || zero == null) throw ModelException("The model's uint8 output has no scale. $EXPORT_AGAIN")
+            if (scale == null || zero == null) throw ModelException(ModelError.UNUSABLE_RECORD, "The model's uint8 output has no scale. $EXPORT_AGAIN")
             return Quantization(Float.fromBits(flat.int32(scale.first)), flat.int32(zero.first))
         }
 

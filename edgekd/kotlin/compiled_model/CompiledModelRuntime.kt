@@ -42,7 +42,7 @@ class CompiledModelRuntime(
             }
             refusals += "$accelerator: ${last.message ?: last}"
         }
-        throw ModelException("LiteRT does not run this model here. ${refusals.joinToString("; ")}", last)
+        throw ModelException(ModelError.RUNTIME, "LiteRT does not run this model here. ${refusals.joinToString("; ")}", last)
     }
 
     private fun session(model: ModelFile, accelerator: Accelerator): Session {
@@ -60,7 +60,7 @@ class CompiledModelRuntime(
     private fun compile(source: ModelSource, options: CompiledModel.Options): CompiledModel = when (source) {
         is ModelSource.Asset -> CompiledModel.create(source.assets, source.name, options, environment)
         is ModelSource.OnDisk -> CompiledModel.create(source.file.path, options, environment)
-        is ModelSource.Memory -> throw ModelException("LiteRT 2 reads a model from an asset or a file. Use openAsset or openFile.")
+        is ModelSource.Memory -> throw ModelException(ModelError.RUNTIME, "LiteRT 2 reads a model from an asset or a file. Use openAsset or openFile.")
     }
 
     private fun options(accelerator: Accelerator): CompiledModel.Options {
@@ -82,7 +82,7 @@ class CompiledModelRuntime(
         fun prepare() {
             inputs = compiled.createInputBuffers()
             outputs = compiled.createOutputBuffers()
-            run(ByteArray(record.inputWidth * record.inputHeight * 3), ByteBuffer.allocate(record.labels.size * Float.SIZE_BYTES))
+            run(ByteArray(record.preprocessing.inputBytes), ByteBuffer.allocate(record.labels.size * Float.SIZE_BYTES))
         }
 
         override fun run(input: ByteArray, output: ByteBuffer): Long {

@@ -37,6 +37,7 @@ data class InterpreterRuntime(val threads: Int = 1, val delegate: Delegate = Del
     private fun refusal(error: Throwable): ModelException {
         val reason = (error.cause ?: error).let { it.message ?: it.toString() }
         return ModelException(
+            if (delegate == Delegate.GPU) ModelError.ACCELERATOR else ModelError.RUNTIME,
             if (delegate != Delegate.GPU) "TensorFlow Lite does not run this model: $reason"
             else "$delegate is not available here: $reason. Use XNNPACK, or add its library to the app.",
             error,
@@ -49,7 +50,7 @@ data class InterpreterRuntime(val threads: Int = 1, val delegate: Delegate = Del
         record: ModelRecord,
         override val accelerator: String,
     ) : RuntimeSession {
-        private val tensor = ByteBuffer.allocateDirect(record.inputWidth * record.inputHeight * 3)
+        private val tensor = ByteBuffer.allocateDirect(record.preprocessing.inputBytes)
 
         override fun run(input: ByteArray, output: ByteBuffer): Long {
             tensor.rewind()

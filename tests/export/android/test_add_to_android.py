@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgekd.cli.android_command import command
-from edgekd.errors import UsageError
+from edgekd.cli.shipped_tflite import open_tflite
+from edgekd.errors import RunError, UsageError
 from edgekd.export.android import add_to_android, find_module
 from edgekd.golden import check_golden
 
@@ -95,3 +97,18 @@ def test_other_files_than_ours_and_other_models_are_refused(exported: dict[str, 
 
 def test_the_demo_compiles_the_files_of_the_package() -> None:
     assert find_module(Path(__file__).parents[3] / "android_demo").compiles_package
+
+
+def test_of_a_folder_the_int8_file_is_taken(exported: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no \.tflite\. Give a run, a folder that edgekd export wrote, or"):
+        open_tflite(tmp_path)
+    for name in ("float32.tflite", "int8.tflite"):
+        shutil.copy(exported[name].path, tmp_path)
+    assert open_tflite(tmp_path).path == tmp_path / exported["int8.tflite"].path.name
+    assert open_tflite(tmp_path / exported["float32.tflite"].path.name).precision == "float32"
+    shutil.copy(exported["int8.tflite"].path, tmp_path / "other.tflite")
+    with pytest.raises(UsageError, match=r"several files that an app could take \(other\.tflite, tiny\.int8\.tflite\)"):
+        open_tflite(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RunError, match=r"has no exported files\. Make them: edgekd run RECIPE"):
+        open_tflite(tmp_path)

@@ -6,6 +6,7 @@ import android.graphics.SurfaceTexture
 import android.os.Handler
 import android.util.Size
 import android.view.Surface
+import androidx.camera.core.CameraInfoUnavailableException
 import androidx.camera.core.CameraSelector
 import androidx.camera.core.ImageAnalysis
 import androidx.camera.core.ImageProxy
@@ -95,6 +96,8 @@ class Camera(
                         bind(opening.get())
                     } catch (error: ExecutionException) { // no camera service
                         failed(error.cause ?: error)
+                    } catch (error: CameraInfoUnavailableException) {
+                        failed(error)
                     } catch (error: IllegalArgumentException) { // no such camera, or sizes that it lacks
                         failed(error)
                     } catch (error: IllegalStateException) {

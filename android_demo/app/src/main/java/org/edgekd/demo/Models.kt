@@ -5,6 +5,7 @@ import android.net.Uri
 import org.edgekd.classifier.Decision
 import org.edgekd.classifier.ImageClassifier
 import org.edgekd.classifier.InterpreterRuntime
+import org.edgekd.classifier.ModelError
 import org.edgekd.classifier.ModelException
 import org.edgekd.classifier.ModelRuntime
 import java.io.File
@@ -56,7 +57,7 @@ class Models(private val context: Context) {
         val copy = File.createTempFile("picked-", ModelChoice.SUFFIX, kept)
         try {
             val whole = copy.outputStream().use { copyDocument(context, document, it, MAX_BYTES) }
-            if (!whole) throw ModelException("It has more than ${MAX_BYTES / 1_000_000} MB, which is no model for a phone.")
+            if (!whole) throw ModelException(ModelError.UNREADABLE, "It has more than ${MAX_BYTES / 1_000_000} MB, which is no model for a phone.")
         } catch (error: Exception) {
             copy.delete()
             throw error

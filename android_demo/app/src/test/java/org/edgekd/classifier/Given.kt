@@ -14,6 +14,14 @@ internal object given {
         return File(path)
     }
 
+    /** Cases of tests/frame_cases.py. */
+    val frames: File
+        get() {
+            val path = System.getProperty("frames").orEmpty()
+            assumeTrue("no frames: give -Dframes=FILE", path.isNotEmpty())
+            return File(path)
+        }
+
     /** Models of the assets, if this JVM can run them. */
     val models: List<File>
         get() {
