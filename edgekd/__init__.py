@@ -50,9 +50,11 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     recipe/       what decides a run
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     doctor        what is installed                           cli/         a file a command
-    js/           preprocess and decision in JavaScript, for browsers and Node
-    kotlin/       preprocess, artifact and decision in Kotlin: the files that an Android app takes
-    ../android_demo/      the app that shows them
+    js/           preprocess, record and decision in JavaScript, for browsers, Node and apps
+    kotlin/       the same in Kotlin: the files that an Android app takes
+    apple/        a Swift package for iOS around edgekd_preprocess.h
+    dart/         preprocess, record and decision in Dart, for Flutter
+    ../android_demo/      the app that shows the Kotlin files
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
 quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``

@@ -468,6 +468,7 @@ def test_every_port_names_the_same_version() -> None:
     ports = {
         "edgekd/export/edgekd_preprocess.h": r"^#define EDGEKD_SPECIFICATION_VERSION (\d+)$",
         "edgekd/js/preprocess.mjs": r"^export const SPECIFICATION_VERSION = (\d+);$",
+        "edgekd/dart/src/preprocess.dart": r"^const int specificationVersion = (\d+);$",
         "edgekd/kotlin/classifier/Preprocessing.kt": r"^const val SPECIFICATION_VERSION = (\d+)$",
         "edgekd/preprocess.py": r"^Specification, version (\d+)\.",
     }

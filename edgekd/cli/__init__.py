@@ -19,6 +19,8 @@ check_command, predict_command, inspect_command
 golden_command              vectors that a port is tested against
 demo_command                a file as a web page
 android_command             a file in an Android app; shipped_tflite is the one of a run
+ios_command                 a file in a Swift package for an app
+js_command, dart_command    a file in a package for an app: port_packages says what was written
 bench_command, compare_command, devices_command
                             measurements: bench_inputs says what is measured, bench_profile times ops
 report_command              reports, rendered again

@@ -51,6 +51,10 @@ _COMPARED_PHOTOS = 16
 )  # fmt: skip
 @click.option("--batch", help="Images at a time, or dynamic [1 in .tflite, dynamic in .onnx].")
 @click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Layout of the .onnx input [nhwc].")
+@click.option(
+    "--coreml-weights", multiple=True, type=click.Choice(["float16", "int8", "palette8", "palette6", "palette4"]),
+    help="Weights of the Core ML file [float16]; repeatable, one file each.",
+)  # fmt: skip
 @click.option("--license", "license_", default="not stated", help="Licence for the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
 @click.option(
@@ -101,6 +105,7 @@ def command(
     target: Any,
     batch: str | None,
     layout: str,
+    coreml_weights: tuple[str, ...],
     license_: str,
     calibration: int,
     ranges: str | None,
@@ -119,7 +124,8 @@ def command(
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
 
     Formats: ort is ONNX Runtime's format; c is the int8 .tflite as C, with an example for TensorFlow Lite for
-    Microcontrollers; coreml needs: pip install "edgekd[coreml]".
+    Microcontrollers; coreml is an .mlpackage, whose program is computed here before it is written, and needs: pip
+    install "edgekd[coreml]".
 
     --target compiles the int8 .tflite for Arm's Ethos-U with Arm's compiler Vela: pip install "edgekd[ethos-u]". It
     prints which ops the NPU takes, and Vela's own estimates.
@@ -173,7 +179,8 @@ def command(
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = ExportJob(
         loaded, _stem(model), data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration,
-        _section(int8, ranges, float_ops, extra, max_drop, per_tensor), _options(batch, layout, license_),
+        _section(int8, ranges, float_ops, extra, max_drop, per_tensor),
+        _options(batch, layout, license_, coreml_weights),
         min_agreement, classes is not None, _decide(calibrate, reject, keep),
     )  # fmt: skip
     artifacts = job.run(as_json)
@@ -228,14 +235,19 @@ def _to_npu(artifacts: list[Artifact], target: Any, out: Path) -> None:
     line(compiled.describe(), to=PROGRESS)
 
 
-def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
+def _options(batch: str | None, layout: str, license_: str, coreml_weights: tuple[str, ...]) -> ExportOptions:
     from pydantic import ValidationError
 
     from edgekd.export.options import ExportOptions
 
     size = int(batch) if batch is not None and batch.isdecimal() else batch
     try:
-        return ExportOptions.model_validate({"batch": size, "layout": layout, "license": license_})
+        return ExportOptions.model_validate(
+            {
+                "batch": size, "layout": layout, "license": license_,
+                **({"coreml_weights": tuple(dict.fromkeys(coreml_weights))} if coreml_weights else {}),
+            }
+        )  # fmt: skip
     except ValidationError as error:
         raise UsageError(
             f"--{error.errors()[0]['loc'][0]} got {error.errors()[0]['input']!r}: --batch is dynamic or 1 to 1024, "

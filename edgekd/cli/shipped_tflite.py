@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.errors import RunError, UsageError
+from edgekd.errors import UsageError
 from edgekd.formats.artifact import Artifact
 
 
@@ -13,23 +13,22 @@ def open_tflite(source: Path) -> Artifact:
 
     Raises:
         UsageError: There is none, or several are int8.
-        RunError: A run's folder has no exported files.
+        RunError: A run has no exported files, or no int8 .tflite.
         ArtifactError: The file cannot be used.
     """
     if not source.is_dir():
         return Artifact.open(source)
-    # A run holds its files in export, with an index.
-    is_run = (source / "run.json").is_file()
-    folder = source / "export" if is_run else source
-    if is_run and not folder.is_dir():
-        raise RunError(f"{source} has no exported files. Make them: edgekd run RECIPE")
-    paths = sorted(path for path in folder.glob("*.tflite") if path.is_file()) if folder.is_dir() else []
+    if (source / "run.json").is_file():
+        from edgekd.pipeline.run_files import shipped_file
+
+        return shipped_file(source, ("int8_tflite",))
+    paths = sorted(path for path in source.glob("*.tflite") if path.is_file())
     if not paths:
-        raise UsageError(f"{folder} has no .tflite. Give a run, a folder that edgekd export wrote, or a .tflite")
+        raise UsageError(f"{source} has no .tflite. Give a run, a folder that edgekd export wrote, or a .tflite")
     found = [Artifact.open(path) for path in paths]
     int8 = [artifact for artifact in found if artifact.precision.removesuffix("-mixed") == "int8"]
     some = int8 or found
     if len(some) > 1:
         names = ", ".join(artifact.path.name for artifact in some)
-        raise UsageError(f"{folder} has several files that an app could take ({names}). Give the one that it is to be")
+        raise UsageError(f"{source} has several files that an app could take ({names}). Give the one that it is to be")
     return some[0]

@@ -11,4 +11,6 @@
   preprocessing in C
 - ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android/``: an Android app's module
 - ``app_files``: which files in an app's project are ours
+- ``ios``: a Swift package for an iOS app; ``js_package``, ``dart_package``: one for npm, for Flutter; ``port_package``:
+  what both hold
 """

@@ -13,7 +13,7 @@ from edgekd.section import Section
 class ExportSection(ExportOptions):
     """The files to write."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("teacher_int8",)
+    LATER: ClassVar[tuple[str, ...]] = ("teacher_int8", "coreml_weights")
 
     batch: Literal["dynamic", 1] | None = Field(None, examples=[1])
     """Images per inference: 1 or "dynamic". Unset, a .tflite takes 1 and an .onnx any number.
