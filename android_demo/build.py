@@ -157,8 +157,12 @@ def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
     sources = sorted(classes.rglob("*.class"))
     state = hashlib.sha256(f"{min_sdk} {libraries}".encode())
     for path in (*sources, *rules, build / "lib/r8.jar", build / "lib/kotlin-stdlib.jar"):
-        state.update(f"{path} {path.stat().st_size}\n".encode())
-        state.update(path.read_bytes())
+        # By names inside, so that a copy of a build directory is as good as the first.
+        name = path.relative_to(classes) if path.is_relative_to(classes) else path.name
+        state.update(f"{name} {path.stat().st_size}\n".encode())
+        # aapt2 writes into comments where it found what.
+        lines = path.read_bytes().splitlines() if path in rules else [path.read_bytes()]
+        state.update(b"\n".join(line for line in lines if not line.startswith(b"# ")))
     made = build / "dex" / state.hexdigest()[:16]
     if made.is_dir():
         return made

@@ -119,7 +119,7 @@ def twice(artifact: Artifact, project: Path) -> dict[str, Any]:
         "second": {name: len(paths) for name, paths in second.changes.as_json().items()},
         "shipped": {str(path.relative_to(source)): path.stat().st_size for path in sorted(source.rglob("*.[kt]*"))},
         "tests_bytes": sum(path.stat().st_size for path in (project / "app/src/androidTest").rglob("*.*")),
-        "gradle_lines": list(first.gradle_lines),
+        "gradle_lines": [line.replace(f"{project}/", "") for line in first.gradle_lines],
     }
 
 
