@@ -4,7 +4,8 @@
 
 PHOTOS is a folder, searched recursively; a seed chooses --most of them. Each program is read from its file and computed
 op by op in NumPy on them, with every result rounded to float16 as the program declares; that of float16 weights once
-more without rounding, which shows what another order of sums on a device can change. Needs coremltools, and no Apple device: none is here.
+more without rounding, which shows what another order of sums on a device can change. Needs coremltools, and no Apple
+device: none is here.
 """
 
 from __future__ import annotations
