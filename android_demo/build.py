@@ -1,7 +1,8 @@
 """The steps of pom.xml for which Maven has no plugin: resources, stand-ins for the tests, and the APK.
 
-build.py check                                                 are the tools there?
-build.py resources BUILD ANDROID_JAR ASSETS MIN_SDK TARGET_SDK   BUILD/resources.apk, BUILD/generated/**/R.java
+build.py check BUILD                                             are the tools there?
+build.py resources BUILD ANDROID_JAR FROM ASSETS VECTORS MIN_SDK TARGET_SDK
+                                                               BUILD/resources.apk, BUILD/generated/**/R.java
 build.py apk BUILD ANDROID_JAR JDK MIN_SDK                       BUILD/edgekd-demo.apk, signed with a debug key
 """
 
@@ -14,12 +15,15 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import NoReturn
 
 PACKAGE = "org.edgekd.demo"
-TOOLS = {"aapt2": "aapt", "zipalign": "zipalign", "apksigner": "apksigner", "java": "openjdk-17-jdk-headless",
-         "keytool": "openjdk-17-jdk-headless"}  # fmt: skip
+TOOLS = {"aapt2": "aapt", "zipalign": "zipalign", "apksigner": "apksigner", "java": "default-jdk-headless",
+         "javac": "default-jdk-headless", "keytool": "default-jdk-headless"}  # fmt: skip
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "app/src/main"
+# Where edgekd android puts them; it need not be there.
+VECTORS = HERE / "app/src/androidTest/assets"
 STAND_INS = HERE / "../tests/simulators/android"
 
 
@@ -29,11 +33,39 @@ def run(*argv: str | Path) -> None:
         sys.exit(f"{argv[0]} failed ({done.returncode}): {' '.join(map(str, argv))}\n{done.stdout}{done.stderr}")
 
 
-def check() -> None:
+def say_last(build: Path, line: str) -> None:
+    """What Maven's last line is to be; "" where a step of Maven's own may fail next, which says why by itself."""
+    (build / "last-line.txt").write_text(f"{line}\n" if line else "", encoding="utf-8")
+
+
+def refuse(build: Path, message: str) -> NoReturn:
+    say_last(build, message)
+    sys.exit(message)
+
+
+def check(build: Path) -> None:
+    build.mkdir(parents=True, exist_ok=True)
     missing = [name for name in TOOLS if shutil.which(name) is None]
     if missing:
         packages = " ".join(sorted({TOOLS[name] for name in missing}))
-        sys.exit(f"missing: {', '.join(missing)}. On Debian or Ubuntu: apt-get install {packages}")
+        refuse(build, f"missing: {', '.join(missing)}. On Debian or Ubuntu: apt-get install {packages}")
+    say_last(build, "")
+
+
+def merged_assets(build: Path, started_in: Path, assets: str, vectors: str) -> Path:
+    """The models, and the golden vectors that the app's own check needs, in one folder: aapt2 and tests take one."""
+    source = started_in / assets
+    if not source.is_dir():
+        refuse(build, f"-Dassets={assets} is not a directory ({source}). Give the one that holds the .tflite files")
+    merged = build / "assets"
+    shutil.rmtree(merged, ignore_errors=True)
+    shutil.copytree(source, merged)
+    folder = started_in / vectors
+    if folder.is_dir():
+        shutil.copytree(folder, merged, dirs_exist_ok=True)
+    elif vectors != "none" and folder != VECTORS:
+        refuse(build, f"-Dvectors={vectors} is not a directory ({folder}). Give one with golden/, or none")
+    return merged
 
 
 def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target_sdk: str) -> None:
@@ -47,8 +79,6 @@ def resources(build: Path, android_jar: Path, assets: Path, min_sdk: str, target
     manifest.write_text(text, encoding="utf-8")
     apk = build / "resources.apk"
     run("aapt2", "compile", "--dir", MAIN / "res", "-o", build / "resources.zip")
-    if not assets.is_dir():
-        sys.exit(f"-Dassets={assets} is no directory. Give the one that holds the .tflite files")
     # A stored model can be mapped straight from the APK. With -0 aapt2 takes an extension to begin at the first dot.
     run(
         "aapt2", "link", "-I", android_jar, "--manifest", manifest, "-A", assets, "--no-compress-regex", r"\.tflite$",
@@ -105,7 +135,16 @@ def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
         "--out", out, work / "aligned.apk")  # fmt: skip
     run("apksigner", "verify", "--min-sdk-version", min_sdk, out)
     run("zipalign", "-c", "-p", "4", out)
-    sys.stdout.write(f"{out}: {out.stat().st_size:,} bytes\n")
+    models = len([*(build / "assets").glob("*.tflite")])
+    lacks = []
+    if not models:
+        lacks.append("It has no model: edgekd android RUN --into android_demo, or -Dassets=DIR")
+    if not (build / "stand_ins/libc.so").is_file():
+        lacks.append("The tests that run a model are skipped: gcc on x86_64 Linux is missing")
+    what = "1 model" if models == 1 else f"{models} models"
+    line = f"{out}: {out.stat().st_size:,} bytes, {what}. {'. '.join(lacks)}".strip()
+    say_last(build, line)
+    sys.stdout.write(f"{line}\n")
 
 
 def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
@@ -118,8 +157,12 @@ def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
     sources = sorted(classes.rglob("*.class"))
     state = hashlib.sha256(f"{min_sdk} {libraries}".encode())
     for path in (*sources, *rules, build / "lib/r8.jar", build / "lib/kotlin-stdlib.jar"):
-        state.update(f"{path} {path.stat().st_size}\n".encode())
-        state.update(path.read_bytes())
+        # By names inside, so that a copy of a build directory is as good as the first.
+        name = path.relative_to(classes) if path.is_relative_to(classes) else path.name
+        state.update(f"{name} {path.stat().st_size}\n".encode())
+        # aapt2 writes into comments where it found what.
+        lines = path.read_bytes().splitlines() if path in rules else [path.read_bytes()]
+        state.update(b"\n".join(line for line in lines if not line.startswith(b"# ")))
     made = build / "dex" / state.hexdigest()[:16]
     if made.is_dir():
         return made
@@ -142,9 +185,11 @@ def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
 if __name__ == "__main__":
     step, *words = sys.argv[1:]
     if step == "check":
-        check()
+        check(Path(words[0]))
     elif step == "resources":
-        resources(Path(words[0]), Path(words[1]), Path(words[2]), *words[3:])
+        build, android_jar, started_in, assets, vectors, *levels = words
+        merged = merged_assets(Path(build), Path(started_in), assets, vectors)
+        resources(Path(build), Path(android_jar), merged, *levels)
     elif step == "apk":
         apk(Path(words[0]), Path(words[1]), Path(words[2]), words[3])
     else:

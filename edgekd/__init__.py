@@ -25,6 +25,7 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     parent_death                    commands that end with the thread that started them
     progress, section               watchers; what every section of a recipe is
     preprocess                      photo to input tensor, as it is specified
+    frames                          the same for frames of a camera: planes of RGBA or YUV
     photo_pixels, photo_input       its two halves, which devices run too: decoding, and what makes inputs of pixels
     quiet, task                     silent libraries; one label a photo, or tags
     metrics, tag_metrics            intervals of what is said of labels, and of tags
@@ -51,8 +52,11 @@ Where things are, in the order in which data flows and imports may go (tests/tes
     pipeline/     a run: stages/ a file a stage, sweep/ many students of one teacher
     audit/        doubtful labels of a run, what to label next
     doctor        what is installed                           cli/         a file a command
-    js/           preprocess and decision in JavaScript, for browsers and Node
-    ../android_demo/      the app; two of its files port preprocess, artifact and decision
+    js/           preprocess, record and decision in JavaScript, for browsers, Node and apps
+    kotlin/       the same in Kotlin: the files that an Android app takes
+    apple/        a Swift package for iOS around edgekd_preprocess.h
+    dart/         preprocess, record and decision in Dart, for Flutter
+    ../android_demo/      the app that shows the Kotlin files
 
 TensorFlow and Keras are imported inside functions of training, models, teacher, soft_targets, students, distill,
 quantize, export and pipeline alone. A file's record (labels, preprocessing, provenance) is written by ``export.record``

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import frame_cases
 import numpy as np
+from frame_cases import FrameCase
 from numpy.typing import NDArray
 from PIL import Image
 
 from edgekd.export.c_array import PREPROCESS_HEADER
+from edgekd.frames import ORIENTATIONS, preprocess_frame
 from edgekd.photo_input import shrink
 from edgekd.photo_pixels import open_photo
 from edgekd.preprocess import Preprocessing
@@ -64,6 +67,42 @@ class Case:
 
 
 @dataclass(frozen=True)
+class YuvCase:
+    """A frame in YUV whose samples of Y lie side by side, as the header takes it."""
+
+    case: FrameCase
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The input that is wanted."""
+        return self.case.preprocessing
+
+    def encode(self, times: int) -> bytes:
+        """The case as the program reads it: its buffers one after the other."""
+        frame, target = self.case.frame, self.case.preprocessing
+        y, u, v = frame.planes
+        starts, content = [u.offset, v.offset], y.content
+        if self.case.kind == "yuv":
+            starts = [y.content.size, y.content.size + u.content.size]
+            content = np.concatenate([plane.content for plane in frame.planes])
+        fields = (
+            frame.width, frame.height, y.row_stride, 1000, ORIENTATIONS[frame.rotation_degrees], target.width,
+            target.height, CROPS[target.crop], times, content.size, *starts, u.row_stride, u.pixel_stride,
+        )  # fmt: skip
+        return np.array(fields, "<i4").tobytes() + content.tobytes()
+
+
+AnyCase = Case | YuvCase
+
+
+def yuv_cases(count: int, seed: int) -> tuple[list[YuvCase], list[Pixels]]:
+    """Frames of every layout and rotation, and what Python makes of each."""
+    random = frame_cases.random_cases(count, seed)
+    taken = [one for one in random if one.kind != "rgba" and one.frame.planes[0].pixel_stride == 1]
+    return [YuvCase(one) for one in taken], [preprocess_frame(one.frame, one.preprocessing) for one in taken]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the program says of a case: its status, how much scratch, how long each time took, the tensor."""
 
@@ -81,7 +120,7 @@ def compile_client(compiler: Sequence[str], program: Path) -> Path:
     return program
 
 
-def ask(program: Path, cases: Sequence[Case], times: int = 1) -> list[Answer]:
+def ask(program: Path, cases: Sequence[AnyCase], times: int = 1) -> list[Answer]:
     """Give all cases to the program, in one process."""
     done = subprocess.run(
         [str(program)], input=b"".join(case.encode(times) for case in cases), capture_output=True, timeout=300
@@ -90,7 +129,7 @@ def ask(program: Path, cases: Sequence[Case], times: int = 1) -> list[Answer]:
     return list(_read(done.stdout, cases, times))
 
 
-def _read(content: bytes, cases: Sequence[Case], times: int) -> Iterator[Answer]:
+def _read(content: bytes, cases: Sequence[AnyCase], times: int) -> Iterator[Answer]:
     at = 0
     for case in cases:
         status, scratch = np.frombuffer(content, "<u4", 2, at).tolist()
@@ -118,7 +157,7 @@ def python_answer(case: Case) -> Pixels:
     return shrink(replace(photo, orientation=case.orientation), case.preprocessing)
 
 
-def differing(program: Path, cases: Sequence[Case], wanted: Sequence[Pixels]) -> list[Case]:
+def differing(program: Path, cases: Sequence[AnyCase], wanted: Sequence[Pixels]) -> list[AnyCase]:
     """The cases whose tensor is not the wanted one, byte for byte."""
     tensors = [answer.tensor for answer in ask(program, cases)]
     return [case for case, tensor, pixels in zip(cases, tensors, wanted, strict=True) if not _is_equal(tensor, pixels)]

@@ -20,7 +20,7 @@ LAYERS = (
     ("text", "memory", "process_tree", "temporary", "stopping", "errors", "extras", "_version", "__init__"),
     ("storage", "parent_death", "processes", "quiet", "progress", "section", "task"),
     ("metrics", "tag_metrics", "tag_randomization", "scoring"),
-    ("photo_formats", "photo_pixels", "photo_input", "preprocess"),
+    ("photo_formats", "photo_pixels", "photo_input", "preprocess", "frames"),
     ("scale",),
     ("data",),
     ("formats",),

@@ -465,11 +465,11 @@ def test_preprocess_is_decode_then_resize() -> None:
 
 def test_every_port_names_the_same_version() -> None:
     root = Path(__file__).parents[1]
-    kotlin = "android_demo/app/src/main/java/org/edgekd/classifier/Preprocessing.kt"
     ports = {
         "edgekd/export/edgekd_preprocess.h": r"^#define EDGEKD_SPECIFICATION_VERSION (\d+)$",
         "edgekd/js/preprocess.mjs": r"^export const SPECIFICATION_VERSION = (\d+);$",
-        kotlin: r"^const val SPECIFICATION_VERSION = (\d+)$",
+        "edgekd/dart/src/preprocess.dart": r"^const int specificationVersion = (\d+);$",
+        "edgekd/kotlin/classifier/Preprocessing.kt": r"^const val SPECIFICATION_VERSION = (\d+)$",
         "edgekd/preprocess.py": r"^Specification, version (\d+)\.",
     }
     version = Preprocessing(height=1, width=1).version

@@ -1,24 +1,42 @@
 plugins {
-    id("com.android.application")
-    id("org.jetbrains.kotlin.android")
+    alias(libs.plugins.android.application)
 }
 
 android {
     namespace = "org.edgekd.demo"
-    compileSdk = 35
+    compileSdk = 36
 
     defaultConfig {
         applicationId = "org.edgekd.demo"
-        minSdk = 24
-        targetSdk = 35
+        minSdk = 21
+        targetSdk = 36
         versionCode = 1
         versionName = "1.0"
+        testInstrumentationRunner = "androidx.test.runner.AndroidJUnitRunner"
     }
 
     buildTypes {
         release {
             isMinifyEnabled = true
             proguardFiles("proguard-rules.pro")
+        }
+    }
+
+    // Relative to this folder. The first two are what `edgekd android` writes into an app; this app takes them where they are.
+    sourceSets {
+        named("main") {
+            kotlin.directories += setOf("../../edgekd/kotlin/classifier", "../../edgekd/kotlin/interpreter", "src/gradle/java")
+        }
+        // This app compares itself with the golden vectors; others leave them to their tests.
+        named("debug") { assets.directories += "src/androidTest/assets" }
+        named("androidTest") {
+            kotlin.directories += setOf("../../edgekd/kotlin/android_test", "../../edgekd/kotlin/interpreter_test")
+        }
+        named("test") {
+            kotlin.directories += setOf(
+                "../../tests/simulators/litert", "../../edgekd/kotlin/compiled_model",
+                "../../edgekd/kotlin/android_test", "../../edgekd/kotlin/interpreter_test",
+            )
         }
     }
 
@@ -29,27 +47,31 @@ android {
         sourceCompatibility = JavaVersion.VERSION_17
         targetCompatibility = JavaVersion.VERSION_17
     }
-    kotlinOptions { jvmTarget = "17" }
 
     testOptions {
         unitTests {
             isIncludeAndroidResources = true
-            // What pom.xml gives its tests; those that run a model are skipped, since they need its stand-ins.
             all {
+                // What pom.xml gives its tests; those that run a model are skipped, since they need its stand-ins.
                 it.systemProperty("edgekd.build", layout.buildDirectory.get().asFile.path)
                 it.systemProperty("edgekd.assets", file("src/main/assets").path)
+                it.exclude("**/classifier/GoldenTest.class")
             }
         }
     }
 }
 
 dependencies {
-    // Keeps the package org.tensorflow.lite; its native libraries are aligned to 16 KB pages, as Play asks.
-    implementation("com.google.ai.edge.litert:litert:1.4.0")
-    // For Delegate.GPU alone: leave both out and nothing else changes.
-    implementation("com.google.ai.edge.litert:litert-gpu:1.4.0")
-    implementation("com.google.ai.edge.litert:litert-gpu-api:1.4.0")
+    implementation(libs.litert)
+    implementation(libs.litert.gpu)
+    implementation(libs.litert.gpu.api)
+    implementation(libs.camera.camera2)
+    implementation(libs.camera.lifecycle)
 
-    testImplementation("junit:junit:4.13.2")
-    testImplementation("org.robolectric:robolectric:4.14.1")
+    testImplementation(libs.junit)
+    testImplementation(libs.robolectric)
+    testImplementation(libs.androidx.test.runner)
+
+    androidTestImplementation(libs.androidx.test.runner)
+    androidTestImplementation(libs.junit)
 }

@@ -1,7 +1,6 @@
-"""Draw the screens again: python android_demo/screenshots/make.py ASSETS PHOTOS
+"""Draw the screens again: python android_demo/screenshots/make.py APP PHOTOS
 
-ASSETS holds two models or more, and golden/ of them, as
-`edgekd export student.keras --int8 --data photos --out out --android APP` puts them there; PHOTOS at least twelve
+APP is a module with two models or more, as `edgekd android FILE --into APP` puts them there; PHOTOS has at least twelve
 photos. The tests draw every screen in every way; these three are for the README. Needs Maven, Pillow and what
 android_demo/build.py asks for. The milliseconds are those of a JVM without XNNPACK and say nothing of a phone.
 """
@@ -20,11 +19,13 @@ SHOWN = ("classify-photo", "compare", "benchmark-done")
 WIDTH = 400
 
 
-def main(assets: str, photos: str) -> None:
+def main(app: str, photos: str) -> None:
     """Run the tests that draw, and keep three of the pictures, small."""
     with tempfile.TemporaryDirectory() as scratch:
         maven = ["mvn", "-q", "-f", str(HERE.parent), "test", "-Dtest=ScreenshotsTest"]
-        given = {"assets": Path(assets).resolve(), "photos": Path(photos).resolve()}
+        sources = Path(app).resolve() / "src"
+        assets = {"assets": sources / "main/assets", "vectors": sources / "androidTest/assets"}
+        given = {**assets, "photos": Path(photos).resolve()}
         made = {"buildDirectory": f"{scratch}/build", "screenshots": f"{scratch}/drawn"}
         subprocess.run([*maven, *(f"-D{key}={value}" for key, value in {**given, **made}.items())], check=True)  # noqa: S603
         for name in SHOWN:

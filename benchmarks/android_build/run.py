@@ -1,10 +1,17 @@
 """The Android demo by its one command, from a fresh clone: how long it takes, and what is in the APK.
 
-    python benchmarks/android_build/run.py MODEL.tflite [--cold] [--out DIR]
+    python benchmarks/android_build/run.py MODEL.tflite [--cold] [--root DIR] [--out DIR]
 
-Built, tested and signed twice: as it is cloned, without a model, and with MODEL and its golden vectors in the assets.
-With --cold the first build starts from an empty local Maven repository and downloads all that it needs. Needs Maven and
-what android_demo/build.py asks for. --short runs no tests of the app.
+Built, tested and signed as it is cloned, without a model, and with MODEL and its golden vectors, which this app's own
+check compares with; then packaged with MODEL alone, as an app ships it. Before, `edgekd android` puts MODEL twice into
+a project of the same skeleton without code, and what each time changes is counted. With --cold the first build starts
+from an empty local Maven repository and downloads all that it needs. --root is another Debian, to build in as well
+(repeatable; asks for root):
+
+    mmdebstrap --variant=minbase --include=maven,default-jdk-headless,aapt,zipalign,apksigner,gcc,libc6-dev,python3 \\
+        trixie DIR
+
+Needs Maven and what android_demo/build.py asks for. --short runs no tests of the app.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.export.android import add_to_android
+from edgekd.export.android import add_to_android, find_module
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/integration"))
@@ -31,6 +38,20 @@ from small_inputs import small_files
 from edgekd.formats.artifact import Artifact
 
 PAGE_BYTES = 4096
+_SCRIPT = """plugins {
+    alias(libs.plugins.android.application)
+}
+
+android {
+    namespace = "org.example.app"
+    compileSdk = 36
+    defaultConfig {
+        applicationId = "org.example.app"
+        minSdk = 21
+        targetSdk = 36
+    }
+}
+"""
 BADGES = ("package:", "sdkVersion", "targetSdkVersion", "uses-permission:", "launchable-activity:", "native-code:")
 
 
@@ -44,6 +65,7 @@ def main() -> None:
         type=Path,
         help="a build directory with an APK: looked into in place of the first build, and nothing is compiled",
     )
+    parser.add_argument("--root", type=Path, action="append", default=[], help="root of another Debian to build in")
     arguments = parser.parse()
     scratch = temporary_folder()
     model = arguments.model or small_files(scratch / "small")["int8.tflite"]
@@ -57,20 +79,69 @@ def main() -> None:
         shutil.copytree(arguments.compiled, target)
     (clone / "android_demo/app/src/main/assets").mkdir(exist_ok=True)
     without = facts_of(target, 0.0) if arguments.compiled else build(clone, target, ("package",), words)
-    add_to_android(Artifact.open(model), clone / "android_demo")
-    with_model = build(clone, target, APK_AGAIN if arguments.short else ("package",), [])
-    golden = [entry for entry in with_model["entries"] if entry["name"].startswith("assets/golden/")]
+    artifact = Artifact.open(model)
+    fresh = twice(artifact, skeleton(clone / "android_demo", scratch / "fresh"))
+    add_to_android(artifact, find_module(clone / "android_demo"))
+    with_vectors = None if arguments.short else build(clone, target, ("package",), [])
+    with_model = build(clone, target, APK_AGAIN, ["-Dvectors=none"])
     results = {
-        "schema": 1,
+        "schema": 2,
         "commit": commit,
         "machine": machine("cpu_model", "cores", "load_1min"),
         "cold": arguments.cold,
         "model": {"file": model.name, "size_bytes": model.stat().st_size},
-        "golden_stored_bytes": sum(entry["stored_bytes"] for entry in golden),
+        "fresh_project": fresh,
         "without": without,
-        "with_model": {**with_model, "entries": [entry for entry in with_model["entries"] if entry not in golden]},
+        "with_vectors": with_vectors and {**with_vectors, "entries": []},
+        "with_model": with_model,
+        "roots": [build_in(root, clone) for root in arguments.root],
     }
     write_results(arguments.out, "android_build", results, report(results))
+
+
+def skeleton(demo: Path, folder: Path) -> Path:
+    """A new project: the demo's Gradle files and manifest, and no code."""
+    for name in ("settings.gradle.kts", "build.gradle.kts", "gradle/libs.versions.toml"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(demo / name, folder / name)
+    (folder / "app/src/main").mkdir(parents=True)
+    shutil.copy(demo / "app/src/main/AndroidManifest.xml", folder / "app/src/main")
+    (folder / "app/build.gradle.kts").write_text(_SCRIPT, encoding="utf-8")
+    return folder
+
+
+def twice(artifact: Artifact, project: Path) -> dict[str, Any]:
+    """What `edgekd android` does in a project, and what it does there again."""
+    first, second = (add_to_android(artifact, find_module(project)) for _ in range(2))
+    source = project / "app/src/main"
+    return {
+        "first": {name: len(paths) for name, paths in first.changes.as_json().items()},
+        "second": {name: len(paths) for name, paths in second.changes.as_json().items()},
+        "shipped": {str(path.relative_to(source)): path.stat().st_size for path in sorted(source.rglob("*.[kt]*"))},
+        "tests_bytes": sum(path.stat().st_size for path in (project / "app/src/androidTest").rglob("*.*")),
+        "gradle_lines": [line.replace(f"{project}/", "") for line in first.gradle_lines],
+    }
+
+
+def build_in(root: Path, clone: Path) -> dict[str, Any]:
+    """The one command in another Debian, with a relative -Dassets and this machine's Maven repository."""
+    inside = root / "root/edgekd"
+    shutil.rmtree(inside, ignore_errors=True)
+    shutil.copytree(clone, inside, ignore=shutil.ignore_patterns("target"))
+    (root / "root/.m2").mkdir(exist_ok=True)
+    mounts = 'mount --bind "$2" "$1/root/.m2" && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/tmp"'
+    enter = ["unshare", "--mount", "sh", "-c", f'{mounts} && r="$1" && shift 2 && exec chroot "$r" "$@"', "sh"]
+    here = [*enter, root, Path.home() / ".m2"]
+    words = "cd /root/edgekd && exec mvn -B -o -q -f android_demo package -Dassets=android_demo/app/src/main/assets"
+    started = time.monotonic()
+    run(*here, "sh", "-c", words)
+    built = facts_of(inside / "android_demo/target", time.monotonic() - started)
+    return {
+        "debian": (root / "etc/debian_version").read_text().strip(),
+        "java": run(*here, "java", "--version").splitlines()[0],
+        "maven": run(*here, "sh", "-c", "mvn -version | head -1").strip(),
+        **{key: built[key] for key in ("seconds", "tests", "apk_bytes")},
+    }
 
 
 def run(*argv: str | Path) -> str:
@@ -121,8 +192,11 @@ def entries_of(apk: Path) -> list[dict[str, Any]]:
 def report(results: Mapping[str, Any]) -> str:
     """Times, sizes, and the output of the tools."""
     without, with_model, model = results["without"], results["with_model"], results["model"]
+    with_vectors, fresh = results["with_vectors"] or with_model, results["fresh_project"]
     added = with_model["apk_bytes"] - without["apk_bytes"]
+    vectors = with_vectors["apk_bytes"] - with_model["apk_bytes"]
     first = "nothing downloaded before" if results["cold"] else "everything downloaded before"
+    title = f"{model['file']} ({model['size_bytes']:,} bytes)"
     return "\n".join(
         [
             f"`mvn -f android_demo package` from a fresh clone ({results['commit'][:12]}), on "
@@ -131,12 +205,23 @@ def report(results: Mapping[str, Any]) -> str:
             "| assets | seconds | tests run, skipped | APK, bytes |",
             "|---|---|---|---|",
             _line(f"none ({first})", without),
-            _line(f"{model['file']} ({model['size_bytes']:,} bytes) and its golden vectors", with_model),
+            *([_line(f"{title} and its golden vectors, for the app's own check", with_vectors)] if vectors else []),
+            f"| {title}, as an app ships it | packaged again | | {with_model['apk_bytes']:,} |",
             "",
-            f"The model and its golden vectors make the APK {added:,} bytes larger, of which "
-            f"{results['golden_stored_bytes']:,} are the vectors, which only the check in the app needs. Without a "
-            "model the tests that run one are skipped.",
+            f"The model makes the APK {added:,} bytes larger, its golden vectors would {vectors:,}. Without a model "
+            "the tests that run one are skipped.",
             "",
+            *_roots(results["roots"]),
+            f"`edgekd android` in a new project of the same skeleton: {_counts(fresh['first'])}; again: "
+            f"{_counts(fresh['second'])}. Under `src/androidTest` {fresh['tests_bytes']:,} bytes. Shipped:",
+            "",
+            "| file | bytes |",
+            "|---|---|",
+            *(f"| {name} | {size:,} |" for name, size in fresh["shipped"].items()),
+            "",
+            "The lines that it prints for that project:",
+            "",
+            *_code(fresh["gradle_lines"]),
             "`aapt2 dump badging`:",
             "",
             *_code(with_model["badging"]),
@@ -150,10 +235,30 @@ def report(results: Mapping[str, Any]) -> str:
             *(_entry(entry) for entry in with_model["entries"] if entry["name"].endswith((".tflite", ".so", ".arsc"))),
             "",
             "Play asks for pages of 16384 bytes on 64-bit phones: TensorFlow Lite 2.16.1, the version on Maven "
-            "Central, is not built for them; LiteRT 1.4, which the Gradle build uses, is.",
+            "Central, is not built for them; LiteRT 1.4.2, which the Gradle build uses, is.",
             "",
         ]
     )
+
+
+def _roots(roots: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The builds in other Debians."""
+    if not roots:
+        return []
+    rows = (
+        f"| {one['debian']} | {one['java']} | {one['maven']} | {one['seconds']:.0f} | {one['tests']['tests']}, "
+        f"{one['tests']['skipped']} | {one['tests']['failures'] + one['tests']['errors']} | {one['apk_bytes']:,} |"
+        for one in roots
+    )
+    head = [
+        "| Debian | Java | Maven | seconds | tests run, skipped | failed | APK, bytes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return ["The same in other Debians, with the model and a relative `-Dassets`:", "", *head, *rows, ""]
+
+
+def _counts(changes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in changes.items() if count)
 
 
 def _line(assets: str, one: Mapping[str, Any]) -> str:

@@ -22,6 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import ROOT, Parser, machine, run_script, temporary_folder, write_results
 
 DEMO = ROOT / "android_demo"
+TURNED = {
+    "turned_bitmap_ms": "a bitmap turned by `Bitmap.createBitmap` and given upright",
+    "rotation_ms": "a bitmap given with its rotation",
+    "rgba_frame_ms": "planes of RGBA given with their rotation, no bitmap",
+    "nv21_frame_ms": "planes of NV21 given with their rotation, no bitmap",
+}
 
 
 def main() -> None:
@@ -45,6 +51,7 @@ def report(results: Mapping[str, Any]) -> str:
     """Medians, the ratio, and how far the two resizes' pixels differ."""
     names = ("port", "create_scaled_bitmap", "jpeg_to_input", "frame")
     port, android, whole, frame = (statistics.median(results[f"{name}_ms"]) for name in names)
+    turned = [f"| {name} | {statistics.median(results[key]):.1f} |" for key, name in TURNED.items()]
     side, runs = results["side"], len(results["port_ms"])
     return f"""{results["width"]} x {results["height"]} to {side} x {side}, the median of {runs}, in a JVM on \
 {results["machine"]["cpu_model"]}:
@@ -55,7 +62,12 @@ def report(results: Mapping[str, Any]) -> str:
 | `Bitmap.createScaledBitmap(filter = true)` | {android:.1f} | 1 |
 | JPEG to input, decoding included | {whole:.1f} | {whole / android:.2f} |
 
-The port makes the same input of a frame of {results["frame_width"]} x {results["frame_height"]} in {frame:.1f} ms.
+The port makes the same input of a frame of {results["frame_width"]} x {results["frame_height"]} in {frame:.1f} ms. Of \
+one that a quarter turn puts upright:
+
+| | ms |
+|---|---|
+{chr(10).join(turned)}
 
 Their pixels differ by {results["mean_difference"]:.2f} of 255 on average, by {results["largest_difference"]} at most: \
 createScaledBitmap looks at four pixels for each of its own, the specification at all of them.

@@ -18,7 +18,7 @@ from edgekd.bench.raw_photos import RawPhotos
 from edgekd.bench.records import HostAnswers
 from edgekd.errors import UsageError
 from edgekd.foreign.plain import PlainModel
-from edgekd.formats.artifact import Artifact
+from edgekd.formats.artifact import Artifact, Format
 from edgekd.formats.pixels import Feed
 from edgekd.preprocess import Preprocessing
 
@@ -157,7 +157,7 @@ class BenchTarget:
 
     name: str
     path: Path
-    format: Literal["tflite", "onnx", "ort"]
+    format: Format
     inputs: Inputs
     threads: int | None = None
     check: CheckPhotos | None = None
@@ -167,7 +167,7 @@ class BenchTarget:
         self,
         name: str,
         path: str | os.PathLike[str],
-        format: Literal["tflite", "onnx", "ort"],
+        format: Format,
         inputs: Inputs,
         threads: int | None = None,
         check: CheckPhotos | None = None,
@@ -176,6 +176,10 @@ class BenchTarget:
         values = {"name": name, "path": Path(path), "format": format, "inputs": inputs}
         for field, value in {**values, "threads": threads, "check": check, "raw": raw}.items():
             object.__setattr__(self, field, value)
+        if self.format == "mlpackage":
+            raise UsageError(
+                f"{self.name}: only an Apple device times {self.path}, in Xcode's performance report. Give the .tflite"
+            )
         if self.format not in ("tflite", "onnx", "ort"):
             raise UsageError(f"{self.name}: format must be tflite, onnx or ort, got {self.format!r}")
         if isinstance(self.inputs, PreparedInputs):

@@ -19,6 +19,9 @@ check_command, predict_command, inspect_command
                             an exported file: scored, run on photos, looked into
 golden_command              vectors that a port is tested against
 demo_command                a file as a web page
+android_command             a file in an Android app; shipped_tflite is the one of a run
+ios_command                 a file in a Swift package for an app
+js_command, dart_command    a file in a package for an app: port_packages says what was written
 bench_command, compare_command, devices_command
                             measurements: bench_inputs says what is measured, bench_profile times ops,
                             bench_console prints them

@@ -146,7 +146,9 @@ def choose_agent(options: Mapping[str, Any]) -> AgentChoice:
 
 
 def _is_run(artifacts: Sequence[Path]) -> bool:
-    return len(artifacts) == 1 and artifacts[0].is_dir()
+    from edgekd.formats.coreml_file import is_package
+
+    return len(artifacts) == 1 and artifacts[0].is_dir() and not is_package(artifacts[0])
 
 
 def _dataset_file(run: Path) -> Path:

@@ -122,7 +122,7 @@ def _open_reference(path: Path, opened: Artifact, model: dict[str, Any]) -> Arti
     """The float file; another tool's takes the same options as the file that is checked."""
     from edgekd.formats.artifact import has_seal, read_content
 
-    said_for_both = not has_seal(read_content(path)) or opened.feed is None
+    said_for_both = opened.feed is None or not has_seal(read_content(path))
     return open_classifier(path, model if said_for_both else {**dict.fromkeys(model), "crop": "whole"})
 
 

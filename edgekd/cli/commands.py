@@ -28,6 +28,10 @@ COMMANDS = (
     ("inspect", "inspect", "Say what any .tflite or .onnx is, which layers are heaviest, and what is wrong with it."),
     ("golden", "golden", "Write golden vectors that a port of the preprocessing is tested against, or check them."),
     ("demo", "demo", "Write one HTML file that runs a .tflite or .onnx in a browser, without a network or a server."),
+    ("android", "android", "Put the tested .tflite into an Android app, with the Kotlin that runs it and a test."),
+    ("ios", "ios", "Write a Swift package with a tested file and its golden test into an iOS app's folder."),
+    ("js", "js", "Write an npm package with a tested file and its golden test: web, Node, Electron, React Native."),
+    ("dart", "dart", "Write a Dart package for Flutter with a tested .tflite and its golden test (experimental)."),
     (
         "bench",
         "bench",

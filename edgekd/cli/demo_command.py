@@ -12,9 +12,6 @@ from edgekd.cli.model_options import model_options, open_classifier, require_lab
 if TYPE_CHECKING:
     from edgekd.formats.artifact import Artifact
 
-# The file of a run that its page runs: the int8 .tflite, else the int8 .onnx.
-_ROWS = ("int8_tflite", "int8_onnx")
-
 
 @click.command("demo", epilog="The page sends nothing: a policy in it forbids every request.")
 @click.argument("source", metavar="RUN|FILE", type=click.Path(path_type=Path), required=False)
@@ -38,6 +35,8 @@ def command(source: Path | None, out: Path | None, fetch: bool, as_json: bool, *
     """
     from edgekd.demo import RUNTIMES
     from edgekd.errors import UsageError
+    from edgekd.formats.coreml_file import is_package
+    from edgekd.pipeline.run_files import shipped_file
 
     if source is None:
         if not fetch:
@@ -46,23 +45,12 @@ def command(source: Path | None, out: Path | None, fetch: bool, as_json: bool, *
             )
         _fetch(*RUNTIMES)
         return
-    is_run = source.is_dir()
-    artifact = _shipped_file(source) if is_run else open_classifier(source, model)
+    is_run = source.is_dir() and not is_package(source)
+    artifact = shipped_file(source) if is_run else open_classifier(source, model)
     require_labels(artifact)
     if fetch and artifact.format in RUNTIMES:
         _fetch(artifact.format)
     _write(source, artifact, out, is_run, as_json)
-
-
-def _shipped_file(run: Path) -> Artifact:
-    from edgekd.errors import RunError
-    from edgekd.pipeline.run_files import artifacts_in
-
-    files = artifacts_in(run)
-    found = next((files[row] for row in _ROWS if row in files), None)
-    if found is None:
-        raise RunError(f"{run} has no int8 file. Give the .tflite or .onnx that the page is to run instead of the run")
-    return found
 
 
 def _fetch(*formats: str) -> None:

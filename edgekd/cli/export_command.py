@@ -14,6 +14,7 @@ from edgekd.task import Task
 if TYPE_CHECKING:
     from edgekd.cli.export_job import DecideOptions
     from edgekd.data.dataset import Dataset
+    from edgekd.export.android import AndroidModule
     from edgekd.export.options import ExportOptions
     from edgekd.formats.artifact import Artifact
     from edgekd.models.rebuild import PhotosAt
@@ -50,6 +51,10 @@ _COMPARED_PHOTOS = 16
 )  # fmt: skip
 @click.option("--batch", help="Images at a time, or dynamic [1 in .tflite, dynamic in .onnx].")
 @click.option("--layout", type=click.Choice(["nhwc", "nchw"]), default="nhwc", help="Layout of the .onnx input [nhwc].")
+@click.option(
+    "--coreml-weights", multiple=True, type=click.Choice(["float16", "int8", "palette8", "palette6", "palette4"]),
+    help="Weights of the Core ML file [float16]; repeatable, one file each.",
+)  # fmt: skip
 @click.option("--license", "license_", default="not stated", help="Licence for the files' metadata.")
 @click.option("--calibration", type=click.IntRange(8), default=200, help="Training photos that set int8 ranges [200].")
 @click.option(
@@ -73,7 +78,11 @@ _COMPARED_PHOTOS = 16
     "--keep", type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of validation photos that --reject must keep [0.95].",
 )  # fmt: skip
-@click.option("--android", type=click.Path(path_type=Path), help="Android project to put the .tflite into.")
+@click.option(
+    "--android",
+    type=click.Path(path_type=Path),
+    help="Android project to put the .tflite into.",
+)
 @click.option("--import", "imports", multiple=True, help="Module of custom layers to import; this runs its code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
@@ -96,6 +105,7 @@ def command(
     target: Any,
     batch: str | None,
     layout: str,
+    coreml_weights: tuple[str, ...],
     license_: str,
     calibration: int,
     ranges: str | None,
@@ -114,7 +124,8 @@ def command(
     """Convert a .keras file to int8 .tflite and .onnx, and check what was written.
 
     Formats: ort is ONNX Runtime's format; c is the int8 .tflite as C, with an example for TensorFlow Lite for
-    Microcontrollers; coreml needs: pip install "edgekd[coreml]".
+    Microcontrollers; coreml is an .mlpackage, whose program is computed here before it is written, and needs: pip
+    install "edgekd[coreml]".
 
     --target compiles the int8 .tflite for Arm's Ethos-U with Arm's compiler Vela: pip install "edgekd[ethos-u]". It
     prints which ops the NPU takes, and Vela's own estimates.
@@ -140,7 +151,7 @@ def command(
     from edgekd.cli.export_job import ExportJob
     from edgekd.cli.photos import open_photos
     from edgekd.data.class_names import read_class_names, reorder_classes
-    from edgekd.export.android import assets_folder
+    from edgekd.export.android import find_module
     from edgekd.export.input_model import load_input_model
     from edgekd.extras import require
     from edgekd.storage import require_writable
@@ -158,9 +169,8 @@ def command(
         ethos_u.check_installed()
     # With float probabilities the last op would be left to the CPU.
     output = output or ("float32" if target is None else "uint8")
-    if android is not None:
-        # A folder that is not a project is refused before anything is converted.
-        assets_folder(android)
+    # A folder that is not a project is refused before anything is converted.
+    app = None if android is None else find_module(android)
     require_writable(out)
     pixels = read_pixels(pixel_range, mean, std)
     dataset = open_photos(data, images, strict, none=none, task=task)
@@ -169,15 +179,16 @@ def command(
         dataset = reorder_classes(dataset, read_class_names(classes))
     job = ExportJob(
         loaded, _stem(model), data, dataset, out, tuple(formats.split(",")), int8, crop, output, calibration,
-        _section(int8, ranges, float_ops, extra, max_drop, per_tensor), _options(batch, layout, license_),
+        _section(int8, ranges, float_ops, extra, max_drop, per_tensor),
+        _options(batch, layout, license_, coreml_weights),
         min_agreement, classes is not None, _decide(calibrate, reject, keep),
     )  # fmt: skip
     artifacts = job.run(as_json)
     # After the gates, so that no device gets a file that failed one.
     if target is not None:
         _to_npu(artifacts, target, out)
-    if android is not None:
-        _to_android(artifacts, android, "int8" if int8 else "float32")
+    if app is not None:
+        _to_android(artifacts, app, "int8" if int8 else "float32")
 
 
 def _decide(calibrate: bool, reject: bool, keep: float | None) -> DecideOptions | None:
@@ -204,16 +215,13 @@ def _stem(model: Path) -> str:
     return Path(name if at and size.isdecimal() and not model.exists() else model.name).stem
 
 
-def _to_android(artifacts: list[Artifact], project: Path, precision: str) -> None:
-    """The .tflite of that precision with its golden vectors, and the lines that its build needs."""
-    from edgekd.cli.console import PROGRESS, line
+def _to_android(artifacts: list[Artifact], module: AndroidModule, precision: str) -> None:
+    """The .tflite of that precision into an app, as ``edgekd android`` does it."""
+    from edgekd.cli.android_command import show
     from edgekd.export.android import add_to_android
 
     artifact = next(a for a in artifacts if a.format == "tflite" and a.precision.removesuffix("-mixed") == precision)
-    added = add_to_android(artifact, project)
-    line(f"wrote {added.model}", to=PROGRESS)
-    line(f"wrote {added.golden} ({added.golden_size_bytes:,} bytes; for tests and the check)", to=PROGRESS)
-    line("\n  ".join(["add to the module's build.gradle.kts:", *added.gradle_lines()]), to=PROGRESS)
+    show(add_to_android(artifact, module))
 
 
 def _to_npu(artifacts: list[Artifact], target: Any, out: Path) -> None:
@@ -227,14 +235,19 @@ def _to_npu(artifacts: list[Artifact], target: Any, out: Path) -> None:
     line(compiled.describe(), to=PROGRESS)
 
 
-def _options(batch: str | None, layout: str, license_: str) -> ExportOptions:
+def _options(batch: str | None, layout: str, license_: str, coreml_weights: tuple[str, ...]) -> ExportOptions:
     from pydantic import ValidationError
 
     from edgekd.export.options import ExportOptions
 
     size = int(batch) if batch is not None and batch.isdecimal() else batch
     try:
-        return ExportOptions.model_validate({"batch": size, "layout": layout, "license": license_})
+        return ExportOptions.model_validate(
+            {
+                "batch": size, "layout": layout, "license": license_,
+                **({"coreml_weights": tuple(dict.fromkeys(coreml_weights))} if coreml_weights else {}),
+            }
+        )  # fmt: skip
     except ValidationError as error:
         raise UsageError(
             f"--{error.errors()[0]['loc'][0]} got {error.errors()[0]['input']!r}: --batch is dynamic or 1 to 1024, "

@@ -168,9 +168,12 @@ def open_classifier(path: Path, values: Mapping[str, Any]) -> Artifact:
     from edgekd.cli.console import note
     from edgekd.foreign.open_model import open_model
     from edgekd.formats.artifact import has_seal, read_content
+    from edgekd.formats.coreml_file import is_package
     from edgekd.inspection.probe import check_runs
 
     options = read_file_options(values)
+    if is_package(path):
+        return open_model(path, options)
     if has_seal(read_content(path)):
         # One of ours that has changed is named as that, whatever the change did to it.
         opened = open_model(path, options)

@@ -9,5 +9,8 @@
 - ``onnx_float``, ``onnx_int8``, ``emit``, ``onnx_pack``: .onnx and .ort
 - ``c_array``, ``c_decision``, ``micro_example``, ``micro_ops``: C for microcontrollers; ``edgekd_preprocess.h``:
   preprocessing in C
-- ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android``: assets of an Android project
+- ``ethos_u``: Arm's NPUs; ``coreml``: Core ML; ``android/``: an Android app's module
+- ``app_files``: which files in an app's project are ours
+- ``ios``: a Swift package for an iOS app; ``js_package``, ``dart_package``: one for npm, for Flutter; ``port_package``:
+  what both hold
 """

@@ -15,6 +15,8 @@
 
 /* The version of the specification: "version" in a model's record and in SPECIFICATION.md must be the same. */
 #define EDGEKD_SPECIFICATION_VERSION 1
+/* The version of the specification of frames in YUV (edgekd/frames.py). */
+#define EDGEKD_FRAME_SPECIFICATION_VERSION 1
 
 #if DBL_MANT_DIG != 53 || FLT_EVAL_METHOD == 2 || FLT_EVAL_METHOD < 0
 #error "edgekd needs IEEE doubles (64 bits, rounded at each step): on x87 use -msse2 -mfpmath=sse"
@@ -42,6 +44,16 @@ typedef struct {
   int32_t orientation;   /* Exif's, 1 to 8; any other value is taken as 1 */
 } edgekd_image;
 
+/* A camera's frame in YUV 4:2:0 of full range BT.601: NV12, NV21, I420 or any planes with strides. U and V have
+   (width + 1) / 2 x (height + 1) / 2 samples. */
+typedef struct {
+  const uint8_t *y, *u, *v;     /* the first sample of each plane */
+  ptrdiff_t y_stride, uv_stride; /* bytes from one row to the next */
+  ptrdiff_t uv_step;             /* bytes from one sample of U, and of V, to the next: 1, or 2 in NV12 and NV21 */
+  int32_t width, height;         /* as stored, at most 100,000,000 pixels */
+  int32_t orientation;           /* Exif's: 1, 6, 3 or 8 where 0, 90, 180 or 270 degrees clockwise turn it upright */
+} edgekd_frame;
+
 typedef struct {
   int32_t width, height; /* 1 to 8192 */
   int32_t crop;          /* EDGEKD_WHOLE or EDGEKD_CENTER */
@@ -53,11 +65,14 @@ typedef struct {
   (sizeof(int32_t) * ((uint64_t)(w) * (EDGEKD_TAPS(W, w) + 5) + EDGEKD_TAPS(H, h) + \
                       ((uint64_t)(w) * EDGEKD_TAPS(H, h) + (uint64_t)(W)) * 3 / 4 + 3))
 
-/* What is seen of an image: steps over its memory that go right and down in the upright box. */
+/* What is seen of an image: steps over its memory that go right and down in the upright box, whose first pixel is
+   stored in column x of row y; with a frame's planes where it is one. */
 typedef struct {
   const uint8_t *start;
   ptrdiff_t right, down;
-  int32_t width, height;
+  int32_t width, height, x, y, step_x, step_y, swapped;
+  int32_t layout;
+  const edgekd_frame *frame;
 } edgekd_view;
 
 /* Bytes of a pixel, and which of them is red, green, blue and alpha (-1: none). */
@@ -93,6 +108,9 @@ static inline int edgekd_find_view(const edgekd_image *image, edgekd_input input
   left = (width - box_width) / 2, top = (height - box_height) / 2;
   if (flip_x) left = width - 1 - left;
   if (flip_y) top = height - 1 - top;
+  view->x = (int32_t)(swapped ? top : left), view->y = (int32_t)(swapped ? left : top);
+  view->step_x = flip_x ? -1 : 1, view->step_y = flip_y ? -1 : 1, view->swapped = swapped;
+  view->layout = image->layout, view->frame = NULL;
   view->right = swapped ? image->stride : pixel, view->down = swapped ? pixel : image->stride;
   view->start = image->pixels + (ptrdiff_t)left * view->right + (ptrdiff_t)top * view->down;
   if (flip_x) view->right = -view->right;
@@ -112,6 +130,31 @@ static inline void edgekd_read_row(const uint8_t *row, ptrdiff_t right, int32_t 
       if (layout == EDGEKD_CMYK) *rgb++ = (uint8_t)(ink - ((t + (t >> 8)) >> 8));
       else *rgb++ = (uint8_t)(alpha == 255 ? value : (value * alpha + 255 * (255 - alpha) + 127) / 255);
     }
+  }
+}
+
+static inline uint8_t edgekd_clip(int32_t value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value); }
+
+/* A shift that rounds down, of negative numbers too, which C leaves to the compiler. */
+static inline int32_t edgekd_shift16(int32_t value) {
+  return value < 0 ? -((65535 - value) >> 16) : value >> 16;
+}
+
+/* Steps F1 and F2 of a row of the upright box. */
+static inline void edgekd_read_frame_row(const edgekd_view *view, int32_t row, uint8_t *rgb) {
+  const edgekd_frame *frame = view->frame;
+  const uint8_t *luma = view->start + row * view->down;
+  int32_t x = view->x, y = view->y;
+  if (view->swapped) x += row * view->step_y;
+  else y += row * view->step_y;
+  for (int32_t i = 0; i < view->width; ++i, luma += view->right) {
+    const ptrdiff_t place = (y >> 1) * frame->uv_stride + (x >> 1) * frame->uv_step;
+    const int32_t d = frame->u[place] - 128, e = frame->v[place] - 128;
+    *rgb++ = edgekd_clip(*luma + edgekd_shift16(91881 * e + 32768));
+    *rgb++ = edgekd_clip(*luma + edgekd_shift16(-22554 * d - 46802 * e + 32768));
+    *rgb++ = edgekd_clip(*luma + edgekd_shift16(116130 * d + 32768));
+    if (view->swapped) y += view->step_x;
+    else x += view->step_x;
   }
 }
 
@@ -138,21 +181,16 @@ static inline uint8_t edgekd_to_byte(int32_t sum) { return (uint8_t)(sum >> 22 >
 
 /* Bytes of scratch that edgekd_preprocess needs for this image and input; 0 where it would refuse them. */
 static inline size_t edgekd_scratch_bytes(const edgekd_image *image, edgekd_input input) {
-  edgekd_view view = {NULL, 0, 0, 0, 0};
+  edgekd_view view = {NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL};
   uint64_t bytes;
   if (edgekd_find_view(image, input, &view) != EDGEKD_OK) return 0;
   bytes = EDGEKD_SCRATCH_BYTES(view.width, view.height, input.width, input.height);
   return bytes > SIZE_MAX ? 0 : (size_t)bytes;
 }
 
-/* The input tensor, uint8 RGB [input.height][input.width][3], into out. */
-static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input input, int32_t *scratch,
-                                    size_t scratch_bytes, uint8_t *out) {
-  edgekd_view view = {NULL, 0, 0, 0, 0};
-  const int status = edgekd_find_view(image, input, &view);
-  const size_t needed_bytes = edgekd_scratch_bytes(image, input);
-  if (status != EDGEKD_OK) return status;
-  if (needed_bytes == 0 || needed_bytes > scratch_bytes) return EDGEKD_SMALL_SCRATCH;
+/* Step 5 of what is seen, into out; scratch is large enough. */
+static inline void edgekd_shrink(const edgekd_view *seen, edgekd_input input, int32_t *scratch, uint8_t *out) {
+  const edgekd_view view = *seen;
   const size_t row_bytes = 3 * (size_t)input.width, across_taps = (size_t)EDGEKD_TAPS(view.width, input.width) + 2;
   const int32_t kept_rows = (int32_t)EDGEKD_TAPS(view.height, input.height);
   /* Weights of every column, of one output row, its sums, as many narrow rows as one output row needs, one wide row. */
@@ -168,10 +206,9 @@ static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input inpu
       const uint8_t *row = view.start + next * view.down;
       ptrdiff_t right = view.right;
       uint8_t *narrow = kept + (size_t)(next % kept_rows) * row_bytes;
-      if (image->layout != EDGEKD_RGB) {
-        edgekd_read_row(row, right, view.width, image->layout, wide);
-        row = wide, right = 3;
-      }
+      if (view.frame) edgekd_read_frame_row(&view, next, wide);
+      else if (view.layout != EDGEKD_RGB) edgekd_read_row(row, right, view.width, view.layout, wide);
+      if (view.frame || view.layout != EDGEKD_RGB) row = wide, right = 3;
       for (const int32_t *taps = across; taps != along; taps += across_taps) {
         int32_t red = INT32_C(1) << 21, green = red, blue = red;
         for (int32_t j = 0; j < taps[1]; ++j) {
@@ -189,6 +226,37 @@ static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input inpu
     }
     for (size_t x = 0; x < row_bytes; ++x) out[x] = edgekd_to_byte(sums[x]);
   }
+}
+
+/* The input tensor, uint8 RGB [input.height][input.width][3], into out. */
+static inline int edgekd_preprocess(const edgekd_image *image, edgekd_input input, int32_t *scratch,
+                                    size_t scratch_bytes, uint8_t *out) {
+  edgekd_view view = {NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL};
+  const int status = edgekd_find_view(image, input, &view);
+  const size_t needed_bytes = edgekd_scratch_bytes(image, input);
+  if (status != EDGEKD_OK) return status;
+  if (needed_bytes == 0 || needed_bytes > scratch_bytes) return EDGEKD_SMALL_SCRATCH;
+  edgekd_shrink(&view, input, scratch, out);
+  return EDGEKD_OK;
+}
+
+/* The same of a frame in YUV; its scratch is that of an image of its size. */
+static inline int edgekd_preprocess_frame(const edgekd_frame *frame, edgekd_input input, int32_t *scratch,
+                                          size_t scratch_bytes, uint8_t *out) {
+  const edgekd_image luma = {frame->y, frame->y_stride, frame->width, frame->height, EDGEKD_GREY, frame->orientation};
+  ptrdiff_t columns, rows;
+  edgekd_view view = {NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL};
+  const int status = edgekd_find_view(&luma, input, &view);
+  const size_t needed_bytes = edgekd_scratch_bytes(&luma, input);
+  if (status != EDGEKD_OK) return status;
+  columns = (frame->width + 1) / 2, rows = (frame->height + 1) / 2;
+  if (!frame->u || !frame->v || frame->uv_step < 1 || frame->uv_step > PTRDIFF_MAX / columns ||
+      frame->uv_stride < (columns - 1) * frame->uv_step + 1 || frame->uv_stride > PTRDIFF_MAX / rows) {
+    return EDGEKD_BAD_IMAGE;
+  }
+  if (needed_bytes == 0 || needed_bytes > scratch_bytes) return EDGEKD_SMALL_SCRATCH;
+  view.frame = frame;
+  edgekd_shrink(&view, input, scratch, out);
   return EDGEKD_OK;
 }
 

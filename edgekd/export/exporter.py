@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from edgekd.extras import require
 from edgekd.formats.artifact import Artifact, sidecar_path
 from edgekd.preprocess import Preprocessing
 from edgekd.quantize.calibration import check_images
-from edgekd.quantize.float_model import FloatModel, divide_keras_logits, load_float_model
+from edgekd.quantize.float_model import FloatModel, load_float_model
 from edgekd.quantize.ptq import Conversion, Output
 from edgekd.quantize.settings import QuantizeSection
 from edgekd.task import Task
@@ -71,8 +70,8 @@ def export(
         labels: Class names in the order of the outputs.
         preprocessing: How photos become the model's input; its size must be the model's.
         precisions: Of "float32", "int8", "float16", "dynamic" and "int16x8"; the last three are .tflite only.
-        formats: Of "tflite", "onnx", "ort", "c" (the int8 .tflite as C, see ``c_array``) and "coreml" (float16, which
-            can be run on Apple's systems only).
+        formats: Of "tflite", "onnx", "ort", "c" (the int8 .tflite as C, see ``c_array``) and "coreml" (an
+            .mlpackage for each of ``options.coreml_weights``).
         calibration: Real training images uint8 [N, H, W, 3]; required for int8 and int16x8.
         validation: Further real images on which the best ranges are chosen, beside those of ``calibration``.
         output: Output dtype of int8 files: "float32" probabilities or "uint8".
@@ -88,7 +87,7 @@ def export(
         none_label: The one of ``labels`` that photos of none of the others have, where there is one; the files say so.
 
     Returns:
-        The artifacts, opened. Files of the formats "c" and "coreml" are not artifacts: ``extra_files`` lists them.
+        The artifacts, opened. Files of the format "c" are not artifacts: ``extra_files`` lists them.
 
     Raises:
         UsageError: An argument does not fit the others.
@@ -125,25 +124,15 @@ def export(
             files += make_int8(job, int8_conversion(job, images, validation, output, quantize), expected)
         files += [make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
-            path = job.directory / f"{stem}.float16.mlpackage"
-            decision = job.file_decision("float32")
-            record = replace(
-                job.record("float16", {"converter": coreml.converter()}),
-                decision=decision.rule_or_none or job.decision,
-            )
-            coreml.write_mlpackage(divide_keras_logits(float_model, decision.temperature), record, path)
+            files += coreml.make_coreml(job, expected)
         artifacts = [_publish(artifact, out) for artifact in files]
         _publish_rest(job.directory, out)
         return artifacts
 
 
 def extra_files(out: Path, stem: str, formats: tuple[str, ...]) -> list[Path]:
-    """List the files of ``export`` that are not artifacts: the C sources and the .mlpackage."""
-    paths = {
-        "c": list(c_files(out, identifier(f"{stem}.int8"))),
-        "coreml": [out / f"{stem}.float16.mlpackage"],
-    }
-    return [path for kind, names_of_format in paths.items() if kind in formats for path in names_of_format]
+    """List the files of ``export`` that are not artifacts: the C sources."""
+    return list(c_files(out, identifier(f"{stem}.int8"))) if "c" in formats else []
 
 
 def publish(artifacts: list[Artifact], staging: Path, out: Path) -> list[Artifact]:
@@ -159,17 +148,20 @@ def _publish(file: Checked, out: Path) -> Artifact:
     path = out / artifact.path.name
     # The sidecar of an older file must not describe the new one.
     sidecar_path(path).unlink(missing_ok=True)
-    artifact.path.replace(path)
+    _replace(artifact.path, path)
     return Artifact.open(path).write_sidecar(parity)
 
 
 def _publish_rest(directory: Path, out: Path) -> None:
-    # C sources, and the folder of an .mlpackage, which cannot replace an existing folder.
     for path in sorted(directory.iterdir()):
-        target = out / path.name
-        if path.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-        path.replace(target)
+        _replace(path, out / path.name)
+
+
+def _replace(path: Path, target: Path) -> None:
+    # The folder of an .mlpackage cannot replace an existing folder.
+    if path.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+    path.replace(target)
 
 
 def _check_names(what: str, names: tuple[str, ...], choices: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from edgekd.section import Section
 
 Batch = Literal["dynamic"] | Annotated[int, Field(ge=1, le=1024)]
 Layout = Literal["nhwc", "nchw"]
+CoremlWeights = Literal["float16", "int8", "palette8", "palette6", "palette4"]
 # Formats made from an .onnx, in order.
 _ONNX_FORMATS = ("onnx", "ort")
 
@@ -31,3 +32,7 @@ class ExportOptions(Section):
     """License of the model, written into the metadata of every file."""
     version: str = Field("1", min_length=1)
     """Version of the model, written into the metadata of every file."""
+    coreml_weights: tuple[CoremlWeights, ...] = Field(("float16",), min_length=1)
+    """Weights of the Core ML files, one file each: "float16", "int8" (a scale for each channel), or "palette8",
+    "palette6" and "palette4" (256, 64 and 16 values a tensor). All of them compute in float16.
+    """

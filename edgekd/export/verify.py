@@ -19,6 +19,10 @@ from edgekd.tag_metrics import same_tags
 
 # Largest difference in a probability between two float computations of one graph.
 FLOAT_TOLERANCE = 1e-4
+# Core ML programs of float16: a wrong translation is off by more, on every image.
+_FLOAT16_TOLERANCE = 0.05
+# With integer or palettized weights: the least share of images with Keras' answer, as `--max-drop` has it by default.
+_MIN_AGREEMENT = 0.98
 # Two runtimes sometimes round a tie differently (the mean of 4 pixels ends in .5 every fourth time), and a steep head
 # amplifies that to whole steps; a wrong translation differs everywhere, and by more.
 _SAME_INTEGERS_MEAN_QUANTA = 8.0
@@ -105,6 +109,8 @@ def verify(artifact: Artifact, expected: ExpectedOutputs, twin: Artifact | None 
             f"{artifact.path.name} differs from Keras by {record['keras']['largest_difference']:.3g} in a probability "
             f"(allowed {FLOAT_TOLERANCE:g}). A layer is converted wrongly: remove layers one at a time to find it"
         )
+    if artifact.format == "mlpackage":
+        _judge_coreml(artifact, record["keras"], len(probabilities))
     if artifact.inputs[0].shape[0] != 1:
         record["batch_difference"] = _batch_difference(artifact, runner, expected.images[:_BATCH_PHOTOS])
     if twin is not None:
@@ -112,6 +118,20 @@ def verify(artifact: Artifact, expected: ExpectedOutputs, twin: Artifact | None 
             artifact, probabilities, open_runner(twin, threads=2).run(expected.images)
         )
     return record
+
+
+def _judge_coreml(artifact: Artifact, found: Comparison, count: int) -> None:
+    name, difference = artifact.path.name, found["largest_difference"]
+    if artifact.precision == "float16" and difference > _FLOAT16_TOLERANCE:
+        raise ExportError(
+            f"{name} differs from Keras by {difference:.3g} in a probability (allowed {_FLOAT16_TOLERANCE:g}) where "
+            "its program is computed op by op. Values may be too large for float16: leave out coreml"
+        )
+    if artifact.precision != "float16" and found["agreement"] < _MIN_AGREEMENT:
+        raise ExportError(
+            f"{name} predicts what Keras does on {found['agreement']:.1%} of {count} images (allowed "
+            f"{_MIN_AGREEMENT:.0%}). Ask for finer weights, such as int8 or float16, by coreml_weights"
+        )
 
 
 def _batch_difference(artifact: Artifact, runner: Runner, images: NDArray[np.uint8]) -> float:

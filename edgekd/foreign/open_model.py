@@ -16,6 +16,7 @@ from edgekd.errors import ModelError, UsageError
 from edgekd.foreign.options import FileOptions
 from edgekd.foreign.read import ForeignFile, read_foreign
 from edgekd.formats.artifact import Artifact, ScoreKind, TensorSpec, has_seal, read_content
+from edgekd.formats.coreml_file import is_package
 from edgekd.formats.decision import Decision
 from edgekd.formats.pixels import Feed
 from edgekd.inspection.network import FLOATS, INTEGERS_8, Value
@@ -59,7 +60,7 @@ def open_model(path: str | os.PathLike[str], options: FileOptions | None = None)
         >>> edgekd.predict(edgekd.open_model("mobilenet.tflite", options), "photo.jpg")  # doctest: +SKIP
     """
     path, options = Path(path), options or FileOptions()
-    if has_seal(read_content(path)):
+    if is_package(path) or has_seal(read_content(path)):
         if options.stated:
             raise UsageError(
                 f"{path} was exported by edgekd, and its record says what it takes and gives. Leave out "

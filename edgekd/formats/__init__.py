@@ -2,7 +2,7 @@
 
 - ``artifact``: an exported file, its record and seal
 - ``tflite_file``: .tflite; ``sharing_builder``: writes it in fewer bytes; ``onnx_file`` and ``onnx_wire``: .onnx;
-  ``ort_file``: .ort
+  ``ort_file``: .ort; ``coreml_file``: .mlpackage, and ``mil_program`` the ops in it
 - ``decision``: from probabilities to an answer; ``pixels``: from photos to what a network is fed
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekd.errors import ArtifactChangedError, ArtifactError, EdgekdError
-from edgekd.formats import onnx_file, ort_file, tflite_file
+from edgekd.formats import coreml_file, onnx_file, ort_file, tflite_file
 from edgekd.formats.decision import Decision
 from edgekd.formats.pixels import Feed, Layout
 from edgekd.preprocess import Preprocessing
@@ -30,7 +30,7 @@ ONNX_RECORD = "edgekd"
 BLANK_SEAL = "0" * 64
 _SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"')
 
-Format = Literal["tflite", "onnx", "ort"]
+Format = Literal["tflite", "onnx", "ort", "mlpackage"]
 ScoreKind = Literal["probabilities", "independent", "logits", "sigmoid", "logit"]
 
 
@@ -48,6 +48,8 @@ class TensorSpec:
 @dataclass(frozen=True)
 class Artifact:
     """A .tflite, .onnx or .ort file: one exported by edgekd, whose bytes are verified, or a classifier of another tool.
+
+    Also an .mlpackage that edgekd exported, which is a folder and has no seal; ``sha256`` is of all its files.
 
     ``parity`` is the result of its checks, from the sidecar ``<file>.json``; None without a sidecar. The other tool's
     file has a ``feed``, from photos to what it takes; ``scores`` is what it gives, in the output ``output_index``
@@ -81,16 +83,18 @@ class Artifact:
         the file that its sidecar describes.
         """
         path = Path(path)
-        content = read_content(path)
+        is_package = coreml_file.is_package(path)
+        contents = coreml_file.read_package(path) if is_package else {"": read_content(path)}
         sidecar = _read_sidecar(path)
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = coreml_file.package_sha256(contents) if is_package else hashlib.sha256(contents[""]).hexdigest()
         if sidecar is not None and sidecar["sha256"] != sha256:
             raise ArtifactChangedError(
                 f"{path} has changed since it was checked: its SHA-256 is {sha256[:12]}..., and "
                 f"{sidecar_path(path).name} says {str(sidecar['sha256'])[:12]}.... Export it again, or delete the "
                 "sidecar to use it unchecked"
             )
-        record, inputs, outputs, kind = _describe(content, str(path))
+        describe = _describe_package(contents, str(path)) if is_package else _describe(contents[""], str(path))
+        record, inputs, outputs, kind = describe
         try:
             labels = tuple(str(label) for label in record["labels"])
             decision = Decision.from_json(record.get("decision"), labels)
@@ -104,7 +108,7 @@ class Artifact:
                 preprocessing=Preprocessing.model_validate(record["preprocessing"]),
                 provenance={**record["provenance"], "range_in_graph": record["range_in_graph"]},
                 sha256=sha256,
-                size_bytes=len(content),
+                size_bytes=sum(map(len, contents.values())),
                 parity=None if sidecar is None else sidecar["parity"],
                 layout="nchw" if record.get("layout") == "nchw" else "nhwc",
                 scores="independent" if decision.task == "multi-label" else "probabilities",
@@ -126,8 +130,18 @@ class Artifact:
             raise ArtifactChangedError(f"{self.path} has changed since it was opened. Open it again")
         return content
 
+    def package(self) -> dict[str, bytes]:
+        """An .mlpackage's files by their paths in it. Raises ArtifactChangedError if they have changed."""
+        contents = coreml_file.read_package(self.path)
+        if coreml_file.package_sha256(contents) != self.sha256:
+            raise ArtifactChangedError(f"{self.path} has changed since it was opened. Open it again")
+        return contents
+
     def float_ops(self) -> tuple[str, ...]:
         """The ops in the file that compute in float; empty if all compute in integers."""
+        if self.format == "mlpackage":
+            ops = coreml_file.program(self.package(), str(self.path)).ops
+            return tuple(op.kind for op in ops if op.kind != "const" and not op.kind.startswith("constexpr_"))
         content = self.content()
         if self.format == "tflite":
             return tflite_file.float_ops(tflite_file.read(content, str(self.path)))
@@ -155,6 +169,11 @@ def sidecar_path(path: Path) -> Path:
 
 def read_content(path: Path) -> bytes:
     """Read a file's bytes. Raises ArtifactError if it is missing or cannot be read."""
+    if coreml_file.is_package(path):
+        raise ArtifactError(
+            f"{path} is a Core ML file, which check, predict, golden and ios take. Give the .tflite or .onnx of the "
+            "same export"
+        )
     try:
         return read_regular_file(path, LARGEST_MODEL_BYTES)
     except FileNotFoundError:
@@ -215,13 +234,35 @@ def _describe(
         text = onnx.metadata.get(ONNX_RECORD, "")
         inputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.inputs)
         outputs = tuple(TensorSpec(v.name, v.dtype, v.shape) for v in onnx.outputs)
+    return _parse_record(text, where), inputs, outputs, kind
+
+
+def _describe_package(
+    contents: Mapping[str, bytes], where: str
+) -> tuple[dict[str, Any], tuple[TensorSpec, ...], tuple[TensorSpec, ...], Format]:
+    text = coreml_file.metadata(contents, where).get(ONNX_RECORD)
+    if text is None:
+        raise ArtifactError(
+            f"{where} has no edgekd record (labels, preprocessing): it is another tool's model. Export the Keras "
+            "model: edgekd export MODEL.keras --format coreml"
+        )
+    program = coreml_file.program(contents, where)
+    inputs = tuple(TensorSpec(name, kind.dtype, kind.shape) for name, kind in program.inputs)
+    types = {name: kind for op in program.ops for name, kind in op.outputs}
+    if not set(program.outputs) <= types.keys():
+        raise ArtifactError(f"{where} is damaged: its program does not compute its outputs. Export it again")
+    outputs = tuple(TensorSpec(name, types[name].dtype, types[name].shape) for name in program.outputs)
+    return _parse_record(text, where), inputs, outputs, "mlpackage"
+
+
+def _parse_record(text: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where} has a record that is not JSON ({error}). Export it again") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise ArtifactError(f"{where} was written by another version of edgekd. Export it again with this one")
-    return record, inputs, outputs, kind
+    return record
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:

@@ -57,6 +57,7 @@ def make_golden(
     out: str | os.PathLike[str],
     *,
     photos: str | os.PathLike[str] | None = None,
+    all_pixels: bool = False,
     progress: Progress | None = None,
 ) -> GoldenManifest:
     """Write golden vectors of a file: of synthetic photos, and of every photo under ``photos``.
@@ -67,6 +68,7 @@ def make_golden(
         artifact: An exported file, or its path.
         out: The directory to write; one that holds only golden vectors is replaced.
         photos: A directory of further photos; searched recursively.
+        all_pixels: Also write pixels that take more than 64 KiB, for a test that has no decoder to make them.
         progress: Called as ``progress(done, total)`` after each vector.
 
     Returns:
@@ -91,7 +93,7 @@ def make_golden(
         folder = scratch / "new"
         vectors = []
         for number, source in enumerate(sources):
-            vectors.append(_vector(folder, source, runner))
+            vectors.append(_vector(folder, source, runner, all_pixels))
             if progress:
                 progress(number + 1, len(sources))
         manifest = _manifest(folder, artifact, vectors)
@@ -114,6 +116,8 @@ def specification() -> str:
 
 def runtime_name(artifact: Artifact) -> str:
     """The runtime that runs this file here, its version, and this machine's architecture."""
+    if artifact.format == "mlpackage":
+        return f"edgekd's NumPy {np.__version__}, {platform.machine()}"
     package = _PACKAGES[artifact.format]
     return f"{package} {importlib.metadata.version(package)}, {platform.machine()}"
 
@@ -159,13 +163,13 @@ def _read_photos(folder: Path) -> Sequence[GoldenPhoto]:
     return golden
 
 
-def _vector(folder: Path, source: GoldenPhoto, runner: Runner) -> GoldenVector:
+def _vector(folder: Path, source: GoldenPhoto, runner: Runner, all_pixels: bool) -> GoldenVector:
     pixels = preprocess.decode(source.content, f"{source.name}.{source.kind}").pixels
     image = preprocess.resize(pixels, runner.artifact.preprocessing)
     row = runner.run(image[np.newaxis])[0]
     raw = pixels.tobytes()
     name = f"pixels/{source.name}.rgb"
-    file = _write(folder, name, raw).file if len(raw) <= MAX_PIXELS_BYTES else None
+    file = _write(folder, name, raw).file if all_pixels or len(raw) <= MAX_PIXELS_BYTES else None
     return GoldenVector(
         name=source.name,
         kind=source.kind,
@@ -194,6 +198,9 @@ def _write(folder: Path, name: str, content: bytes) -> GoldenFile:
 def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> GoldenManifest:
     text = _write(folder, SPECIFICATION, specification().encode())
     exact, quantized = artifact.precision == "int8" and artifact.feed is None, artifact.precision not in _FLOATS
+    other_runtime = _QUANTUM if quantized else _FLOAT_NOISE
+    if artifact.format == "mlpackage":
+        other_runtime = max(_QUANTUM, 2 * _float16_noise(folder, artifact, vectors))
     return GoldenManifest(
         schema=2,
         artifact=GoldenArtifact(
@@ -208,7 +215,7 @@ def _manifest(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector])
         specification=SpecificationFile(**text.model_dump(), version=artifact.preprocessing.version),
         tolerance=Tolerance(
             same_runtime=0.0 if exact else _FLOAT_NOISE,
-            other_runtime=_QUANTUM if quantized else _FLOAT_NOISE,
+            other_runtime=other_runtime,
             other_kernels=_other_kernels(folder, artifact, vectors),
         ),
         vectors=tuple(vectors),
@@ -230,17 +237,28 @@ def _feed(feed: Feed) -> GoldenFeed:
     )
 
 
+def _float16_noise(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float:
+    """The largest difference between a Core ML program with its roundings to float16 and without."""
+    from edgekd.runtime.coreml import CoremlRunner
+
+    return _largest_difference(folder, CoremlRunner(artifact, rounded=False), vectors)
+
+
+def _largest_difference(folder: Path, runner: Runner, vectors: Sequence[GoldenVector]) -> float:
+    """Between a runner's probabilities and those of the vectors."""
+    shape = (1, runner.artifact.preprocessing.height, runner.artifact.preprocessing.width, 3)
+    largest = 0.0
+    for vector in vectors:
+        image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
+        row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
+        largest = max(largest, float(np.abs(runner.run(image)[0] - row).max()))
+    return largest
+
+
 def _other_kernels(folder: Path, artifact: Artifact, vectors: Sequence[GoldenVector]) -> float | None:
     """Twice the largest difference between TFLite's own kernels and XNNPACK's; None for floats and .onnx."""
     if artifact.format != "tflite" or artifact.precision in _FLOATS:
         return None
     from edgekd.runtime.litert import LitertRunner
 
-    plain = LitertRunner(artifact, 1, xnnpack=False)
-    shape = (1, artifact.preprocessing.height, artifact.preprocessing.width, 3)
-    largest = 0.0
-    for vector in vectors:
-        image = np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8).reshape(shape)
-        row = np.frombuffer((folder / vector.probabilities.file).read_bytes(), PROBABILITY)
-        largest = max(largest, float(np.abs(plain.run(image)[0] - row).max()))
-    return max(_QUANTUM, 2 * largest)
+    return max(_QUANTUM, 2 * _largest_difference(folder, LitertRunner(artifact, 1, xnnpack=False), vectors))

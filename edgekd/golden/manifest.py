@@ -13,7 +13,8 @@ The layout, schema 2. ``manifest.json`` lists everything else, with sizes in byt
   version or processor. 1/256 is one quantum of a file that answers in integers. ``other_kernels``, for an int8 .tflite
   alone: what a runtime without XNNPACK may be off, whose kernels round every layer otherwise. It is twice what XNNPACK
   and TFLite's own kernels differ by on these photos. A class may change where its lead over the other is no more, and
-  a tag, or none of these, where the probability is no further from its threshold.
+  a tag, or none of these, where the probability is no further from its threshold. For an .mlpackage, which Core ML runs
+  and edgekd computes in NumPy, ``other_runtime`` is at least 1/256, and twice what rounding to float16 changes.
 - ``feed``, for another tool's model alone: what becomes of the input tensor's pixels before they are fed. Pixel x of a
   channel is ``scale * x + shift`` in float32, in the order of ``channels``; where ``quantum`` is not null the input
   holds ``round(value / quantum) + zero_point``, clipped to ``dtype``; ``layout`` nchw puts channels first.
@@ -115,7 +116,7 @@ class GoldenArtifact(_Record):
     """The model that answered, and what ran it."""
 
     file: str
-    format: Literal["tflite", "onnx"]
+    format: Literal["tflite", "onnx", "mlpackage"]
     precision: str
     sha256: str = Field(pattern=_SHA256)
     runtime: str

@@ -58,6 +58,16 @@ function equalsKey(samples, at, key, channels, bits) {
   return true;
 }
 
+function join(parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** A PNG as 8-bit RGBA, not premultiplied. `inflate` undoes zlib. */
 export async function decodePng(bytes, inflate) {
   const chunks = [...pngChunks(bytes)];
@@ -68,7 +78,7 @@ export async function decodePng(bytes, inflate) {
   requireSize(width, height);
   const channels = CHANNELS[colour];
   const parts = chunks.filter((chunk) => chunk.name === 'IDAT').map((chunk) => chunk.data);
-  const raw = await inflate(new Uint8Array(await new Blob(parts).arrayBuffer()));
+  const raw = await inflate(join(parts));
   const samples = samplesOf(raw, { width, height, bits, channels, interlaced: head[12] === 1 });
   const [palette, key] = [find('PLTE'), find('tRNS')];
   const to8 = (value) => (bits === 16 ? value >> 8 : value * { 1: 255, 2: 85, 4: 17, 8: 1 }[bits]);

@@ -32,6 +32,21 @@ def artifacts_in(run_dir: Path) -> dict[str, Artifact]:
     return {row: Artifact.open(run_dir / "export" / entry["file"]) for row, entry in read_json(index).items()}
 
 
+def shipped_file(run_dir: Path, rows: Sequence[str] = ("int8_tflite", "int8_onnx")) -> Artifact:
+    """The int8 file of a run that an app or a page is given: the first of ``rows`` that is there.
+
+    Raises: RunError where there is none.
+    """
+    files = artifacts_in(run_dir)
+    found = next((files[row] for row in rows if row in files), None)
+    if found is None:
+        raise RunError(
+            f"{run_dir} has no {' and no '.join(TITLES[row] for row in rows)} file. Give the file that is to be used "
+            "instead of the run"
+        )
+    return found
+
+
 def timed_rows(run_dir: Path) -> tuple[str, ...]:
     """The rows that are timed: of the two students, which have the same graph, the one that ships."""
     path = run_dir / "check" / "check.json"

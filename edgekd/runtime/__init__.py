@@ -4,6 +4,7 @@ open       which runtime a file needs, opened
 runner     what every runtime does: uint8 images to float32 probabilities
 litert     LiteRT, for .tflite
 ort        ONNX Runtime, for .onnx and .ort
+coreml     .mlpackage, op by op; mil_ops: the ops in NumPy
 predict    photos by path, with labels
 """
 

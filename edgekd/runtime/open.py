@@ -13,8 +13,11 @@ from edgekd.runtime.runner import Runner
 def open_runner(artifact: Artifact | str | os.PathLike[str], *, threads: int = 1) -> Runner:
     """Load an exported file, or that of a path, into its runtime: LiteRT or ONNX Runtime, on the CPU.
 
+    An .mlpackage is computed op by op in NumPy, slowly: Core ML is a part of Apple's systems.
+
     Args:
-        artifact: An exported .tflite, .onnx or .ort, or its path; for another tool's, what ``open_model`` gives.
+        artifact: An exported .tflite, .onnx, .ort or .mlpackage, or its path; for another tool's, what ``open_model``
+            gives.
         threads: Threads of the runtime.
 
     Returns:
@@ -38,19 +41,27 @@ def open_runner(artifact: Artifact | str | os.PathLike[str], *, threads: int = 1
         from edgekd.runtime.litert import LitertRunner
 
         return LitertRunner(artifact, threads)
+    if artifact.format == "mlpackage":
+        from edgekd.runtime.coreml import CoremlRunner
+
+        return CoremlRunner(artifact)
     from edgekd.runtime.ort import OrtRunner
 
     return OrtRunner(artifact, threads)
 
 
 def check_specs(artifact: Artifact) -> None:
-    """Raise ArtifactError unless an artifact maps uint8 [N, H, W, 3] to one value per label."""
+    """Raise ArtifactError unless an artifact maps uint8 [N, H, W, 3] to one value per label.
+
+    Core ML has no tensors of bytes: there they are int32.
+    """
+    dtype = "int32" if artifact.format == "mlpackage" else "uint8"
     height, width = artifact.preprocessing.height, artifact.preprocessing.width
     size = (3, height, width) if artifact.layout == "nchw" else (height, width, 3)
     image, scores = artifact.inputs[0], artifact.outputs[0]
-    if len(artifact.inputs) != 1 or image.dtype != "uint8" or image.shape[1:] != size:
+    if len(artifact.inputs) != 1 or image.dtype != dtype or image.shape[1:] != size:
         raise ArtifactError(
-            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says uint8 [N, "
+            f"{artifact.path} takes {image.dtype} {list(image.shape)}, and its record says {dtype} [N, "
             f"{', '.join(map(str, size))}]. Export it again"
         )
     if isinstance(image.shape[0], int) and not 1 <= image.shape[0] <= LARGEST_BATCH:

@@ -42,6 +42,7 @@ LINES = (
     "golden {good} --check {x}",
     "golden {good} --out {out} --photos {x}",
     "demo {x} --out {out}",
+    "ios {x} --into {out}",
     "bench {x} --data {photos}",
     "bench {good} {x} --data {photos}",
     "bench {good} --data {x}",

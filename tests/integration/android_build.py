@@ -18,12 +18,12 @@ import numpy as np
 from photo_kinds import kind_of
 from warm import edgekd
 
-from edgekd.export.android import add_to_android
+from edgekd.export.android import add_to_android, find_module
 from edgekd.formats.artifact import Artifact
 
 ROOT = Path(__file__).parents[2]
 TOOLS = {
-    "mvn": "maven", "javac": "openjdk-17-jdk-headless", "aapt2": "aapt", "zipalign": "zipalign",
+    "mvn": "maven", "javac": "default-jdk-headless", "aapt2": "aapt", "zipalign": "zipalign",
     "apksigner": "apksigner", "gcc": "gcc",
 }  # fmt: skip
 
@@ -98,14 +98,16 @@ def build_demo(
 
     ``given`` are further properties of the tests.
     """
-    assets = folder / "app/src/main/assets"
-    assets.parent.mkdir(parents=True)
+    sources = folder / "app/src"
+    (sources / "main").mkdir(parents=True)
+    (sources / "main/AndroidManifest.xml").write_text("<manifest/>", encoding="utf-8")
     for model in models:
-        add_to_android(Artifact.open(model), folder)
+        add_to_android(Artifact.open(model), find_module(folder))
         out = folder / "golden" / model.stem
         made = edgekd("golden", model, "--out", out, "--photos", photos[0].parent)
         assert made.returncode == 0, made.stderr
-    maven(goal, {"assets": assets, "golden": folder / "golden", "buildDirectory": folder / "build", **given})
+    where = {"assets": sources / "main/assets", "vectors": sources / "androidTest/assets"}
+    maven(goal, {**where, "golden": folder / "golden", "buildDirectory": folder / "build", **given})
     return Built(folder, {model.name: model for model in models}, sorted(photos))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from android_build import AGAIN, Built, build_bare, build_demo, missing_packages
 from bench_plans import phone_plan, phone_targets
+from frame_cases import random_cases, write_cases
 from photo_kinds import write_photos
 from recorded_agent import RecordingAgent
 from sharing import shared
@@ -77,7 +78,9 @@ def readme_folder(project: Project, finished: Path, tmp_path_factory: pytest.Tem
     shutil.copy(finished / "distill" / "student.keras", here / "student.keras")
     names = sorted(str(path.relative_to(here)) for path in (here / "more-photos").iterdir())
     (here / "photos.txt").write_text("\n".join(names), encoding="utf-8")
-    (here / "YourApp" / "app" / "src" / "main").mkdir(parents=True)
+    manifest = here / "YourApp" / "app" / "src" / "main" / "AndroidManifest.xml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("<manifest/>", encoding="utf-8")
     small = recipe_text("litter").replace('"more"', '"more-photos"')
     (here / "litter.toml").write_text(small, encoding="utf-8")
     return here
@@ -94,6 +97,10 @@ def built(finished: Path, decided: dict[str, Any], tmp_path_factory: pytest.Temp
     photos = write_photos(here / "photos")
     phone = FakeDevice(lambda argv, files: pytest.fail(f"ran {argv}"))
     measure(phone_targets(finished), "student.float32", phone_plan(), phone, agent=RecordingAgent(here / "plans"))
-    given = {"plans": here / "plans", "replies": here / "replies", "screenshots": here / "screenshots"}
+    write_cases(here / "frames.bin", random_cases(400, seed=22))
+    given = {
+        "plans": here / "plans", "replies": here / "replies", "screenshots": here / "screenshots",
+        "frames": here / "frames.bin",
+    }  # fmt: skip
     build_bare(here)
     return build_demo(here, [*models, decided["tags.int8.tflite"].path], photos, AGAIN, given)

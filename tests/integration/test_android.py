@@ -16,6 +16,8 @@ import pytest
 from android_build import ROOT, Built, Row, data_offset, kotlin_counts, page_bytes, rows_by_kind
 from bench_plans import phone_plan, phone_targets
 from benchmark_scripts import ANDROID, run_short
+from frame_cases import KINDS as KINDS_OF_FRAMES
+from frame_cases import ROTATIONS
 from photo_kinds import KINDS, OF_EACH
 from PIL import Image
 from recorded_agent import ReplayingAgent
@@ -68,6 +70,12 @@ def test_a_hundred_photos_of_all_kinds_give_pythons_tensor(built: Built, counted
         assert {row.kind: row.largest_difference for row in read if row.tensors_equal < row.n} == {}
 
 
+def test_frames_of_every_layout_and_rotation_give_pythons_tensor(built: Built) -> None:
+    """Those that differ fail the app's own test; here is how many it was given."""
+    counts = built.read("frames.json")
+    assert counts == dict.fromkeys((f"{kind} {rotation}" for kind in KINDS_OF_FRAMES for rotation in ROTATIONS), 20)
+
+
 def test_a_tiff_is_refused_by_name(built: Built) -> None:
     for model in built.read("byte_for_byte.json"):
         assert {row["unread"] for row in model["photos"] if row["kind"] == "tiff"} == {
@@ -110,7 +118,8 @@ def test_models_were_swapped_without_touching_kotlin(built: Built) -> None:
     facts = {m["model"]: (m["width"], m["height"], m["crop"], m["labels"]) for m in built.read("byte_for_byte.json")}
     assert facts["tags.int8.tflite"] == (48, 48, "CENTER", ["crossing", "kerb & gutter", "Straße"])
     assert facts["student.int8.tflite"] == (32, 32, "WHOLE", ["green", "red", "yellow"])
-    sources = list((ROOT / "android_demo/app/src/main/java").rglob("*.kt"))
+    folders = (ROOT / "android_demo/app/src/main/java", ROOT / "edgekd/kotlin")
+    sources = [path for folder in folders for path in folder.rglob("*.kt")]
     assert len(sources) >= 2
     for path in sources:
         assert not re.search(r"\b(224|127\.5|yellow|ImageNet)\b", path.read_text()), path.name
@@ -139,8 +148,8 @@ def test_every_broken_model_says_what_is_wrong(built: Built) -> None:
 def test_the_apk_says_what_it_is_and_is_signed(built: Built) -> None:
     badging = subprocess.run(["aapt2", "dump", "badging", built.apk], capture_output=True, text=True, check=True).stdout
     assert "package: name='org.edgekd.demo' versionCode='1'" in badging
-    assert "sdkVersion:'24'" in badging
-    assert "targetSdkVersion:'35'" in badging
+    assert "sdkVersion:'21'" in badging
+    assert "targetSdkVersion:'36'" in badging
     assert "launchable-activity: name='org.edgekd.demo.MainActivity'" in badging
     assert "native-code: " + " ".join(f"'{abi}'" for abi in ABIS) in badging
     verified = subprocess.run(["apksigner", "verify", "-v", built.apk], capture_output=True, text=True, check=True)
@@ -238,7 +247,7 @@ def test_what_the_screen_shares_beside_the_host_in_one_report(built: Built, tmp_
     assert shared.complete and shared.plan.launches == 3
     targets = []
     for one in shared.measurements:
-        folder = built.folder / "app/src/main/assets/golden" / one.name
+        folder = built.folder / "app/src/androidTest/assets/golden" / one.name
         vectors = read_manifest(folder).vectors[: one.inputs_n]
         rows = [np.frombuffer((folder / vector.input.file).read_bytes(), np.uint8) for vector in vectors]
         images = np.stack(rows).reshape(-1, *one.input_size, 3)
@@ -270,5 +279,9 @@ def test_the_golden_vectors_verdict_is_in_what_is_shared(built: Built) -> None:
 def test_a_benchmark_of_the_app_runs_in_its_short_form(
     script: str, built: Built, finished: Path, exported: dict[str, Any], tmp_path: Path
 ) -> None:
-    taken = {"android_photos/run.py": [finished], "android_build/run.py": [exported["int8.tflite"].path]}
+    taken = {
+        "android_photos/run.py": [finished],
+        "android_frames/run.py": [finished],
+        "android_build/run.py": [exported["int8.tflite"].path],
+    }
     run_short(script, tmp_path / "out", *taken.get(script, []), "--compiled", built.build)

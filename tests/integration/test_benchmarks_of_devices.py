@@ -15,6 +15,7 @@ RUNS = {
     "whole_way/run.py": (),
 }
 ON_TAGS = {"same_answers/run.py"}
+ON_A_FILE = {"swift_port/run.py"}
 ON_ARM = {"core_time/run.py", "faults/run.py", "instructions/run.py", "int8_runtimes/run.py"}
 
 
@@ -25,6 +26,8 @@ def test_a_benchmark_runs_in_its_short_form(script: str, tmp_path: Path, request
         arguments = [*RUNS[script], request.getfixturevalue("finished")]
     if script in ON_TAGS:
         arguments = [request.getfixturevalue("tags_run"), "--most", "12"]
+    if script in ON_A_FILE:
+        arguments = [request.getfixturevalue("exported")["int8.tflite"].path]
     environment = {}
     if script in ON_ARM:
         environment["EDGEKD_ARM_ROOT"] = str(request.getfixturevalue("arm_root"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_decision import decide_in_c
 
 from edgekd.export.c_array import CArray, write_c_array
 from edgekd.formats.decision import least_float32
@@ -118,30 +119,9 @@ def run_example(made: CArray, folder: Path) -> str:
     return subprocess.run([str(folder / "example")], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-DECIDE = r"""
-#include <stdio.h>
-#include "{name}.h"
-
-int main(void) {{
-  float row[{upper}_CLASSES];
-  while (fread(row, sizeof row, 1, stdin) == 1) {{
-    int answer[{upper}_CLASSES];
-    const int count = {name}_decide(row, answer);
-    for (int i = 0; i < count; ++i) printf("%d ", answer[i]);
-    printf("\n");
-  }}
-  return 0;
-}}
-"""
-
-
 @pytest.mark.parametrize("kind", ["tags", "reject"])
 def test_the_compiled_decision_is_the_files(decided: dict[str, Any], tmp_path: Path, kind: str) -> None:
     artifact = decided[f"{kind}.int8.tflite"]
-    made = write_c_array(artifact, tmp_path)
-    (tmp_path / "decide.c").write_text(DECIDE.format(name=made.name, upper=made.name.upper()))
-    argv = [compiler("gcc"), "-std=c11", *WARNINGS, "decide.c", made.source.name, "-o", "decide"]
-    subprocess.run(argv, cwd=tmp_path, check=True, timeout=120)
     rows = np.random.default_rng(0).uniform(size=(500, len(artifact.labels))).astype(np.float32)
     # At the thresholds themselves and next to them, and ties.
     zero, one = np.float32(0), np.float32(1)
@@ -149,8 +129,7 @@ def test_the_compiled_decision_is_the_files(decided: dict[str, Any], tmp_path: P
         edge = least_float32(least)
         rows[3 * number : 3 * number + 3, number] = edge, np.nextafter(edge, zero), np.nextafter(edge, one)
     rows[9] = 0.7
-    done = subprocess.run([str(tmp_path / "decide")], input=rows.tobytes(), capture_output=True, check=True, timeout=60)
-    answers = [tuple(artifact.labels[int(word)] for word in line.split()) for line in done.stdout.decode().splitlines()]
+    answers = decide_in_c(artifact, rows, tmp_path, compiler("gcc"))
     assert answers == [artifact.decision.decide(row, artifact.labels).labels for row in rows]
     assert () in answers and len(set(answers)) >= 3
 

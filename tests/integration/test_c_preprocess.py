@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 @pytest.mark.parametrize("name", HERE)
 def test_tensors_are_the_same_bytes_as_in_python(name: str, build: Build, questions: Questions) -> None:
     assert c.differing(build(name), *questions) == []
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_frames_in_yuv_are_the_same_bytes_as_in_python(name: str, build: Build) -> None:
+    cases, wanted = c.yuv_cases(160, seed=4)
+    assert {(one.case.kind, one.case.frame.rotation_degrees) for one in cases} == {
+        (kind, rotation) for kind in ("yuv", "nv21", "nv12", "i420") for rotation in (0, 90, 180, 270)
+    }
+    assert c.differing(build(name), cases, wanted) == []
+
+
+def test_a_frame_whose_samples_overlap_is_refused(build: Build) -> None:
+    case = next(one.case for one in c.yuv_cases(40, seed=4)[0] if one.case.frame.width > 2)
+    y, u, v = case.frame.planes
+    planes = (y, *(replace(plane, row_stride=(case.frame.width - 1) // 2 * plane.pixel_stride) for plane in (u, v)))
+    overlapping = c.YuvCase(replace(case, frame=replace(case.frame, planes=planes)))
+    (answer,) = c.ask(build("C99 by gcc"), [overlapping])
+    assert (answer.status, answer.tensor) == (1, None)
 
 
 @pytest.mark.parametrize(

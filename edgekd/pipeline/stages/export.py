@@ -31,7 +31,7 @@ def run(context: RunContext) -> None:
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
         "ships": recipe.distill.ships,
-        "export": recipe.export.model_dump(mode="json"),
+        "export": recipe.export.stage_facts(),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
         "quantize": recipe.quantize.model_dump(mode="json"),
@@ -52,6 +52,9 @@ def run(context: RunContext) -> None:
             model = load_model(context.path / file)
             full = row == shipped.row
             for artifact in _convert(context, model, directory / ("student" if full else stem), row, full=full):
+                if artifact.format == "mlpackage":
+                    # Checked by its export; no runtime here times it.
+                    continue
                 if cost := artifact.provenance.get(COST):
                     costs.append(str(cost))
                 plain = (artifact.precision, artifact.format) == ("float32", "tflite")

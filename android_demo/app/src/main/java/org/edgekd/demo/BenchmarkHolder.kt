@@ -3,8 +3,8 @@ package org.edgekd.demo
 import android.net.Uri
 import org.edgekd.classifier.Delegate
 import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.InterpreterRuntime
 import org.edgekd.classifier.ModelException
-import org.edgekd.classifier.Options
 import org.edgekd.classifier.PhotoException
 import org.edgekd.demo.bench.Clock
 import org.edgekd.demo.bench.DeviceFacts
@@ -135,7 +135,7 @@ class BenchmarkHolder(
                 GoldenRow(choice, problem = Said(R.string.golden_none))
             } else {
                 val delegate = if (settings.delegate == "none") Delegate.NONE else Delegate.XNNPACK
-                models.open(choice, Options(settings.threads, delegate)).use { model: ImageClassifier ->
+                models.open(choice, InterpreterRuntime(settings.threads, delegate)).use { model: ImageClassifier ->
                     GoldenRow(choice, checkGolden(model, golden) { goOn() })
                 }
             }

@@ -125,7 +125,7 @@ class BenchmarkScreen(activity: Activity, private val holder: BenchmarkHolder, p
         row.findViewById<TextView>(R.id.golden_name).text = one.choice.title
         row.findViewById<TextView>(R.id.golden_verdict).apply {
             setText(word)
-            setTextColor(context.getColor(color))
+            setTextColor(context.color(color))
         }
         row.findViewById<TextView>(R.id.golden_details).text = one.problem?.text(context) ?: one.result?.let { details(context, it) }
     }

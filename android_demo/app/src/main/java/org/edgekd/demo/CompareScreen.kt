@@ -113,7 +113,7 @@ class CompareScreen(activity: Activity, private val holder: CompareHolder, priva
             val verdict = view.findViewById<TextView>(R.id.verdict)
             verdict.visibleIf(row.problem == null)
             verdict.text = if (row.agree == false) "≠" else "="
-            verdict.setTextColor(view.context.getColor(if (row.agree == false) R.color.bad else R.color.good))
+            verdict.setTextColor(view.context.color(if (row.agree == false) R.color.bad else R.color.good))
             view.findViewById<TextView>(R.id.row_problem).showOrHide(row.problem)
             view.contentDescription = description(row)
             return view

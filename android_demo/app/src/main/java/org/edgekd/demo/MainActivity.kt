@@ -4,11 +4,14 @@ import android.Manifest
 import android.app.Activity
 import android.content.ActivityNotFoundException
 import android.content.ClipData
+import android.content.Context
 import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Matrix
 import android.graphics.SurfaceTexture
+import android.hardware.display.DisplayManager
 import android.net.Uri
+import android.os.Build
 import android.os.Bundle
 import android.provider.Settings
 import android.util.Size
@@ -29,6 +32,8 @@ class MainActivity : Activity(), Host {
     private var resumed = false
     private var filming = false
     private var measuring = false
+    private val displays by lazy { getSystemService(Context.DISPLAY_SERVICE) as DisplayManager }
+    private val turning = Turning()
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -41,6 +46,7 @@ class MainActivity : Activity(), Host {
         TABS.forEachIndexed { k, id -> findViewById<View>(id).setOnClickListener { showTab(k) } }
         screens.forEach(Screen::start)
         showTab(state.tab)
+        displays.registerDisplayListener(turning, null)
     }
 
     private fun showTab(tab: Int) {
@@ -82,6 +88,7 @@ class MainActivity : Activity(), Host {
     }
 
     override fun onDestroy() {
+        displays.unregisterDisplayListener(turning)
         screens.forEach(Screen::stop)
         if (!isChangingConfigurations) state.close()
         super.onDestroy()
@@ -124,7 +131,11 @@ class MainActivity : Activity(), Host {
 
     override fun wantCamera() {
         if (measuring) return // as the line above says
-        if (mayUseCamera()) state.classify.setCamera(CameraState.RUNNING) else requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA)
+        if (mayUseCamera()) {
+            state.classify.setCamera(CameraState.RUNNING)
+        } else if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.M) {
+            requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA)
+        }
     }
 
     override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<String>, grantResults: IntArray) {
@@ -132,7 +143,9 @@ class MainActivity : Activity(), Host {
         if (mayUseCamera()) wantCamera() else state.classify.setCamera(CameraState.REFUSED)
     }
 
-    private fun mayUseCamera() = checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
+    // Before Android 6 whoever installs an app grants what it asks for.
+    private fun mayUseCamera() =
+        Build.VERSION.SDK_INT < Build.VERSION_CODES.M || checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
 
     override fun openSettings() =
         startActivity(Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null)))
@@ -202,6 +215,19 @@ class MainActivity : Activity(), Host {
         }
 
         override fun onSurfaceTextureUpdated(surface: SurfaceTexture) = Unit
+    }
+
+    /** A screen that turns by a half keeps its size, and the activity is told nothing. */
+    private inner class Turning : DisplayManager.DisplayListener {
+        override fun onDisplayChanged(displayId: Int) {
+            if (!filming) return
+            state.camera.turn(displayDegrees())
+            pictured?.let(::fitPreview)
+        }
+
+        override fun onDisplayAdded(displayId: Int) = Unit
+
+        override fun onDisplayRemoved(displayId: Int) = Unit
     }
 
     companion object {

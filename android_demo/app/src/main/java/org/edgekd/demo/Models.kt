@@ -4,8 +4,10 @@ import android.content.Context
 import android.net.Uri
 import org.edgekd.classifier.Decision
 import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.InterpreterRuntime
+import org.edgekd.classifier.ModelError
 import org.edgekd.classifier.ModelException
-import org.edgekd.classifier.Options
+import org.edgekd.classifier.ModelRuntime
 import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
@@ -55,7 +57,7 @@ class Models(private val context: Context) {
         val copy = File.createTempFile("picked-", ModelChoice.SUFFIX, kept)
         try {
             val whole = copy.outputStream().use { copyDocument(context, document, it, MAX_BYTES) }
-            if (!whole) throw ModelException("It has more than ${MAX_BYTES / 1_000_000} MB, which is no model for a phone.")
+            if (!whole) throw ModelException(ModelError.UNREADABLE, "It has more than ${MAX_BYTES / 1_000_000} MB, which is no model for a phone.")
         } catch (error: Exception) {
             copy.delete()
             throw error
@@ -69,7 +71,7 @@ class Models(private val context: Context) {
     }
 
     /** Throws ModelException, IOException or SecurityException. */
-    fun open(choice: ModelChoice, options: Options = Options()): ImageClassifier = ImageClassifier.open(content(choice), options)
+    fun open(choice: ModelChoice, runtime: ModelRuntime = InterpreterRuntime()): ImageClassifier = ImageClassifier.open(content(choice), runtime)
 
     /** The file's bytes, mapped where that is possible. */
     fun content(choice: ModelChoice): ByteBuffer {

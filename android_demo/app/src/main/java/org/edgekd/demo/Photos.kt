@@ -4,12 +4,11 @@ import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.graphics.Matrix
-import android.media.ExifInterface
 import android.net.Uri
 import android.provider.OpenableColumns
+import org.edgekd.classifier.PhotoError
 import org.edgekd.classifier.PhotoException
 import org.edgekd.classifier.PhotoFile
-import java.io.ByteArrayInputStream
 import java.io.ByteArrayOutputStream
 import java.io.IOException
 import java.io.OutputStream
@@ -25,7 +24,9 @@ fun photoAt(context: Context, uri: Uri): Photo {
     val app = context.applicationContext
     return Photo({ displayName(app, uri) }) {
         val content = ByteArrayOutputStream()
-        if (!copyDocument(app, uri, content, MAX_PHOTO_BYTES)) throw PhotoException("it has more than ${MAX_PHOTO_BYTES / 1_000_000} MB")
+        if (!copyDocument(app, uri, content, MAX_PHOTO_BYTES)) {
+            throw PhotoException(PhotoError.OUT_OF_MEMORY, "it has more than ${MAX_PHOTO_BYTES / 1_000_000} MB")
+        }
         content.toByteArray()
     }
 }
@@ -69,15 +70,15 @@ fun preview(photo: ByteArray, maxSide: Int): Bitmap {
         while (side / (inSampleSize.coerceAtLeast(1) * 2) >= maxSide) inSampleSize = inSampleSize.coerceAtLeast(1) * 2
     }
     val decoded = (if (side > 0) BitmapFactory.decodeByteArray(photo, 0, photo.size, options) else null)
-        ?: throw PhotoException("it is damaged, or of a kind that this device doesn't know")
+        ?: throw PhotoException(PhotoError.DAMAGED, "it is damaged, or of a kind that this device doesn't know")
     val turn = turnOf(photo)
     return if (turn.isIdentity) decoded else Bitmap.createBitmap(decoded, 0, 0, decoded.width, decoded.height, turn, true)
 }
 
 private fun turnOf(photo: ByteArray): Matrix {
     val orientation = try {
-        ExifInterface(ByteArrayInputStream(photo)).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
-    } catch (_: IOException) { // no Exif at all
+        PhotoFile.orientationOf(PhotoFile.exifBlock(photo, PhotoFile.kindOf(photo)))
+    } catch (_: IndexOutOfBoundsException) { // cut short
         1
     }
     val matrix = Matrix()

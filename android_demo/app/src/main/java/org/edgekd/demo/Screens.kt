@@ -49,6 +49,9 @@ fun View.visibleIf(visible: Boolean) {
     visibility = if (visible) View.VISIBLE else View.GONE
 }
 
+@Suppress("DEPRECATION") // Context.getColor is there from API 23 on
+fun Context.color(id: Int): Int = resources.getColor(id)
+
 fun Context.ms(ms: Double?): String = ms?.let { formatMs(it) } ?: getString(R.string.nothing)
 
 fun ModelFacts.line(context: Context): String =

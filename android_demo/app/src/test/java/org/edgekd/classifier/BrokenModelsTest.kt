@@ -34,6 +34,11 @@ class BrokenModelsTest {
             said.put(name, message)
             assertTrue("$name: $message", wanted in message)
         }
+        val codes = broken().mapValues { (_, broken) -> refusalCode(broken.first) }
+        assertEquals(
+            listOf(ModelError.NOT_TFLITE, ModelError.DAMAGED, ModelError.NO_RECORD, ModelError.OTHER_VERSION, ModelError.UNUSABLE_RECORD, ModelError.SEVERAL_PHOTOS),
+            listOf("a photo", "a changed weight", "another tool's model", "unknown crop", "a label too few", "input of four photos").map(codes::get),
+        )
         assertTrue("${said.length()} broken models", said.length() >= 20)
         File(given.build, "broken_models.json").writeText(said.toString(1))
     }
@@ -51,7 +56,7 @@ class BrokenModelsTest {
 
     @Test
     fun theGoodOneOpensFromMemoryToo() {
-        ImageClassifier.open(ByteBuffer.wrap(good), Options(threads = 2, delegate = Delegate.NONE)).use { model ->
+        ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime(threads = 2, delegate = Delegate.NONE)).use { model ->
             assertEquals(good.size.toLong(), model.sizeBytes)
             assertEquals(model.record.labels.size, model.run(ByteArray(model.record.inputWidth * model.record.inputHeight * 3)).size)
         }
@@ -60,18 +65,22 @@ class BrokenModelsTest {
     @Test
     fun aDelegateThatIsNotThereSaysSo() {
         try {
-            ImageClassifier.open(ByteBuffer.wrap(good), Options(delegate = Delegate.GPU)).close()
+            ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime(delegate = Delegate.GPU)).close()
             fail("there is no GPU here")
         } catch (error: ModelException) {
             assertTrue(error.message!!, "GPU is not available here" in error.message!!)
         }
     }
 
-    private fun refusal(bytes: ByteArray): String? = try {
-        ImageClassifier.open(ByteBuffer.wrap(bytes)).close()
+    private fun refusal(bytes: ByteArray): String? = refusedBy(bytes)?.message
+
+    private fun refusalCode(bytes: ByteArray): ModelError? = refusedBy(bytes)?.code
+
+    private fun refusedBy(bytes: ByteArray): ModelException? = try {
+        ImageClassifier.open(ByteBuffer.wrap(bytes), InterpreterRuntime()).close()
         null
     } catch (error: ModelException) {
-        error.message
+        error
     }
 
     private fun broken(): Map<String, Pair<ByteArray, String>> {
@@ -81,11 +90,11 @@ class BrokenModelsTest {
         val tensors = flat.tables(graph, 0)
         val (inputShape, _) = flat.vector(tensors[flat.ints(graph, 1).single()], 0, 4)!!
         val (outputShape, _) = flat.vector(tensors[flat.ints(graph, 2).single()], 0, 4)!!
-        val labels = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.labels }
+        val labels = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.labels }
         val first = JSONObject.quote(labels[0])
         val second = JSONObject.quote(labels[1])
-        val width = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.inputWidth }
-        val crop = ImageClassifier.open(ByteBuffer.wrap(good)).use { it.record.preprocessing.crop.name.lowercase() }
+        val width = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.inputWidth }
+        val crop = ImageClassifier.open(ByteBuffer.wrap(good), InterpreterRuntime()).use { it.record.preprocessing.crop.name.lowercase() }
         return mapOf(
             "empty" to (ByteArray(0) to "empty"),
             "a text" to ("Not found".toByteArray() to "not a .tflite"),

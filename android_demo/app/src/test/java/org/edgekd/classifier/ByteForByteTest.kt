@@ -58,7 +58,7 @@ class ByteForByteTest {
     private fun check(golden: File): JSONObject {
         val manifest = JSONObject(File(golden, "manifest.json").readText())
         val artifact = manifest.getJSONObject("artifact")
-        ImageClassifier.openFile(File(given.assets, artifact.getString("file"))).use { model ->
+        ImageClassifier.openFile(File(given.assets, artifact.getString("file")), InterpreterRuntime()).use { model ->
             assertEquals(artifact.getString("sha256"), model.record.sha256)
             assertEquals(artifact.getString("precision"), model.record.precision)
             val labels = manifest.getJSONArray("labels").let { array -> List(array.length()) { array.getString(it) } }

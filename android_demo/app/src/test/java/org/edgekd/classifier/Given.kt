@@ -14,6 +14,14 @@ internal object given {
         return File(path)
     }
 
+    /** Cases of tests/frame_cases.py. */
+    val frames: File
+        get() {
+            val path = System.getProperty("frames").orEmpty()
+            assumeTrue("no frames: give -Dframes=FILE", path.isNotEmpty())
+            return File(path)
+        }
+
     /** Models of the assets, if this JVM can run them. */
     val models: List<File>
         get() {
@@ -28,7 +36,8 @@ internal object given {
         get() {
             models
             val root = System.getProperty("edgekd.golden").orEmpty()
-            val found = if (root == "") emptyList() else File(root).listFiles { file -> File(file, "manifest.json").exists() }.orEmpty().sorted()
+            val started = File(System.getProperty("edgekd.started.in").orEmpty())
+            val found = if (root == "") emptyList() else started.resolve(root).listFiles { file -> File(file, "manifest.json").exists() }.orEmpty().sorted()
             assumeTrue("no golden vectors: give -Dgolden=DIR", found.isNotEmpty())
             return found
         }

@@ -52,9 +52,7 @@ class PreprocessingTest {
     @Test
     fun everyOrientationTurnsACorner() {
         // One red pixel in the stored photo's top left corner; where it stands upright, by Exif's definition.
-        val pixels = Pixels(3, 2) { x, y, width, height, out ->
-            for (i in 0 until width * height) out[i] = if (x + i % width == 0 && y + i / width == 0) 0xff0000 else 0
-        }
+        val pixels = RgbPixels(3, 2, ByteArray(18).also { it[0] = -1 })
         val corners = mapOf(1 to (0 to 0), 2 to (2 to 0), 3 to (2 to 1), 4 to (0 to 1), 5 to (0 to 0), 6 to (1 to 0), 7 to (1 to 2), 8 to (0 to 2))
         for ((orientation, corner) in corners) {
             val (width, height) = if (orientation >= 5) 2 to 3 else 3 to 2
@@ -87,30 +85,38 @@ class PreprocessingTest {
             Bitmap.createBitmap(64, 64, Bitmap.Config.ARGB_8888).compress(Bitmap.CompressFormat.WEBP, 90, it)
         }.toByteArray()
         val huge = png.clone().also { it[16] = 0x7f }
-        val wrong = mapOf(
-            ByteArray(0) to "empty",
-            "Not found".toByteArray() to "not a photo of a known format",
-            "II*\u0000........".toByteArray() to "TIFF",
-            ("\u0000\u0000\u0000\u0018ftypheic").toByteArray() to "HEIC",
-            png.copyOf(20) to "header",
-            png.copyOf(44) to "cut short",
-            png.clone().also { it[18] = 9 } to "checksum",
-            huge to "checksum",
-            png.copyOf(41) + ByteArray(20) to "damaged",
-            jpeg.copyOf(jpeg.size / 2) to "cut short",
-            jpeg.copyOf(3) to "cut short",
-            webp.copyOf(webp.size - 10) to "cut short",
-            "BM".toByteArray() + ByteArray(60) to "damaged",
-            "GIF89a".toByteArray() to "cut short",
+        val wrong = listOf(
+            Triple(ByteArray(0), PhotoError.EMPTY, "empty"),
+            Triple("Not found".toByteArray(), PhotoError.UNKNOWN_FORMAT, "not a photo of a known format"),
+            Triple("II*\u0000........".toByteArray(), PhotoError.UNSUPPORTED_FORMAT, "TIFF"),
+            Triple("\u0000\u0000\u0000\u0018ftypheic".toByteArray(), PhotoError.INEXACT_FORMAT, "HEIC"),
+            Triple(png.copyOf(20), PhotoError.DAMAGED, "header"),
+            Triple(png.copyOf(44), PhotoError.CUT_SHORT, "cut short"),
+            Triple(png.clone().also { it[18] = 9 }, PhotoError.DAMAGED, "checksum"),
+            Triple(huge, PhotoError.DAMAGED, "checksum"),
+            Triple(resealed(huge), PhotoError.TOO_MANY_PIXELS, "more than 100000000"),
+            Triple(png.copyOf(41) + ByteArray(20), PhotoError.DAMAGED, "damaged"),
+            Triple(jpeg.copyOf(jpeg.size / 2), PhotoError.CUT_SHORT, "cut short"),
+            Triple(jpeg.copyOf(3), PhotoError.CUT_SHORT, "cut short"),
+            Triple(webp.copyOf(webp.size - 10), PhotoError.CUT_SHORT, "cut short"),
+            Triple("BM".toByteArray() + ByteArray(60), PhotoError.DAMAGED, "damaged"),
+            Triple("GIF89a".toByteArray(), PhotoError.CUT_SHORT, "cut short"),
         )
-        for ((bytes, what) in wrong) {
+        for ((bytes, code, what) in wrong) {
             try {
                 Preprocessing(8, 8, Crop.WHOLE).toInput(bytes)
                 fail("nothing was said of ${bytes.size} bytes: $what")
             } catch (error: PhotoException) {
+                assertEquals(error.message, code, error.code)
                 assertTrue("${error.message} should say: $what", what in error.message!!)
             }
         }
+    }
+
+    /** A PNG's first chunk with its checksum made right. */
+    private fun resealed(png: ByteArray): ByteArray {
+        val sum = Png.checksum(png, 12, 17)
+        return png.clone().also { for (i in 0..3) it[29 + i] = (sum ushr 24 - 8 * i).toByte() }
     }
 
     @Test

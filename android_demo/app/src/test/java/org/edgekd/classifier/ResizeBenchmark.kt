@@ -1,6 +1,7 @@
 package org.edgekd.classifier
 
 import android.graphics.Bitmap
+import android.graphics.Matrix
 import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Test
@@ -8,6 +9,7 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.io.ByteArrayOutputStream
 import java.io.File
+import java.nio.ByteBuffer
 import kotlin.math.abs
 
 /** Not a test: benchmarks/android_resize/run.py runs it by name. */
@@ -26,11 +28,30 @@ class ResizeBenchmark {
             .put("jpeg_to_input_ms", times { target.toInput(file) })
             .put("frame_width", FRAME_WIDTH).put("frame_height", FRAME_HEIGHT)
             .put("frame_ms", times { target.toInput(frame) })
+        putTurnedFrames(result, frame, target)
         val port = target.toInput(photo)
         val other = Preprocessing(SIDE, SIDE, Crop.WHOLE).toInput(android())
         val differences = port.indices.map { abs((port[it].toInt() and 255) - (other[it].toInt() and 255)) }
         result.put("mean_difference", differences.average()).put("largest_difference", differences.max())
         File(given.build, "resize_benchmark.json").writeText(result.toString(1))
+    }
+
+    /** A frame that lies on its side: turned as a bitmap before, turned by the port, and as planes without a bitmap. */
+    private fun putTurnedFrames(result: JSONObject, frame: Bitmap, target: Preprocessing) {
+        val quarter = Matrix().apply { postRotate(90f) }
+        val rgba = ByteBuffer.allocateDirect(4 * FRAME_WIDTH * FRAME_HEIGHT).apply { while (hasRemaining()) putInt(position() * 2654435) }
+        val nv21 = ByteBuffer.allocateDirect(FRAME_WIDTH * FRAME_HEIGHT * 3 / 2).apply { while (hasRemaining()) put((position() * 7).toByte()) }
+        val preprocessor = FramePreprocessor(target)
+        val planes = Frame()
+        val input = ByteArray(target.inputBytes)
+        result.put("turned_bitmap_ms", times {
+            target.toInput(Bitmap.createBitmap(frame, 0, 0, FRAME_WIDTH, FRAME_HEIGHT, quarter, false))
+        })
+        result.put("rotation_ms", times { target.toInput(frame, 90) })
+        result.put("rgba_frame_ms", times {
+            preprocessor.toInput(planes.useRgba(rgba, FRAME_WIDTH, FRAME_HEIGHT, 4 * FRAME_WIDTH, 90), input)
+        })
+        result.put("nv21_frame_ms", times { preprocessor.toInput(planes.useNv21(nv21, FRAME_WIDTH, FRAME_HEIGHT, 90), input) })
     }
 
     private fun photo(width: Int, height: Int): Bitmap {

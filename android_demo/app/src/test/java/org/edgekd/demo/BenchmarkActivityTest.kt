@@ -42,7 +42,7 @@ class BenchmarkActivityTest {
         assumeTrue("no model in the assets: build with -Dassets=DIR", models.isNotEmpty())
         val smallest = models.map { app.assets.open(it).use { stream -> stream.readBytes() } }.minBy { it.size }
         File(folder, "0.tflite").writeBytes(smallest)
-        val side = org.edgekd.classifier.ImageClassifier.open(java.nio.ByteBuffer.wrap(smallest)).use { it.record.inputWidth to it.record.inputHeight }
+        val side = org.edgekd.classifier.ImageClassifier.open(java.nio.ByteBuffer.wrap(smallest), org.edgekd.classifier.InterpreterRuntime()).use { it.record.inputWidth to it.record.inputHeight }
         val (width, height) = side
         File(folder, "0.npy").writeBytes(npy(2, height, width, ByteArray(2 * height * width * 3) { (it * 31 % 251).toByte() }))
         return 2

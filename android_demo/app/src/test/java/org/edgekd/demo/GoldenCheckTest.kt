@@ -1,6 +1,7 @@
 package org.edgekd.demo
 
 import org.edgekd.classifier.ImageClassifier
+import org.edgekd.classifier.InterpreterRuntime
 import org.edgekd.classifier.given
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -29,7 +30,7 @@ class GoldenCheckTest {
 
     /** The check of one photo; [export] makes what export wrote of what the model answers here. */
     private fun check(kind: String = "jpeg", photo: ByteArray? = null, rounding: Float = 12 * quantum, export: (Made) -> Made = { it }): GoldenResult =
-        ImageClassifier.openFile(file).use { model ->
+        ImageClassifier.openFile(file, InterpreterRuntime()).use { model ->
             val files = mutableMapOf("photo" to (photo ?: photos(1)[0].second))
             val input = model.preprocess(photos(1)[0].second)
             val answer = model.run(input)
@@ -107,7 +108,7 @@ class GoldenCheckTest {
 
     @Test
     fun anAnswerThatDoesNotFollowIsDifferent() {
-        val labels = ImageClassifier.openFile(file).use { it.record.labels }
+        val labels = ImageClassifier.openFile(file, InterpreterRuntime()).use { it.record.labels }
         fun answer(given: (Int) -> List<String>) = { made: Made -> Made(made.answer, made.top, made.input, given(made.top)) }
         assertEquals(Verdict.SAME, check(export = answer { listOf(labels[it]) }).verdict)
         for (wrong in listOf<(Int) -> List<String>>({ emptyList() }, { listOf(labels[(it + 1) % labels.size]) }, { labels }, { listOf("snow") })) {

@@ -34,7 +34,7 @@ class AndroidDevice(
     private val files: File = File("/"),
     private val headroom: (PowerManager) -> Float = ::thermalHeadroom,
 ) : DeviceFacts {
-    private val power = context.getSystemService(PowerManager::class.java)
+    private val power = context.getSystemService(Context.POWER_SERVICE) as PowerManager
 
     override fun now(): Map<String, Any> = buildMap {
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) putAll(thermal(power.currentThermalStatus))

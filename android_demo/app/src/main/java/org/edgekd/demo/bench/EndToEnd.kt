@@ -67,7 +67,7 @@ class EndToEndTimer(private val clock: Clock, private val device: DeviceFacts) {
     /** Throws PlanException. */
     fun measure(model: LoadedModel, settings: Settings, raw: RawPhotos): List<SourceReply> = listOfNotNull(
         raw.photos.takeIf { it.isNotEmpty() }?.let { photos ->
-            measure("photo", photos.size, model, settings, raw.preprocessing) { index, decoded -> raw.preprocessing.toInput(photos[index], decoded) }
+            measure("photo", photos.size, model, settings, raw.preprocessing) { index, decoded -> raw.preprocessing.toInput(photos[index], decoded = decoded) }
         },
         raw.frames.takeIf { it.isNotEmpty() }?.let { frames ->
             measure("frame", frames.size, model, settings, raw.preprocessing) { index, _ -> raw.preprocessing.toInput(frames[index]) }

@@ -1,0 +1,38 @@
+"""What the commands that write a file into a package share: which file, and what is said of the written ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekd.export.port_package import PortPackage
+    from edgekd.formats.artifact import Artifact
+
+
+def write_package(
+    source: Path, folder: Path, rows: tuple[str, ...], write: Callable[[Artifact, Path], PortPackage], as_json: bool
+) -> PortPackage:
+    """Write a file, or of a run the first of ``rows`` that it has, into a package, and say what was done."""
+    from edgekd.cli.console import line, print_json
+    from edgekd.formats.artifact import Artifact
+    from edgekd.pipeline.run_files import shipped_file
+    from edgekd.storage import require_writable
+
+    artifact = shipped_file(source, rows) if source.is_dir() else Artifact.open(source)
+    require_writable(folder)
+    package = write(artifact, folder)
+    if as_json:
+        print_json(
+            {
+                "folder": str(package.folder), "model": str(package.model), "sha256": artifact.sha256,
+                "vectors": package.vectors, "files": package.changes.as_json(),
+            }
+        )  # fmt: skip
+        return package
+    counts = ", ".join(f"{len(paths)} {name}" for name, paths in vars(package.changes).items() if paths)
+    line(f"{package.folder}: {artifact.path.name} and {package.vectors} golden vectors; files: {counts}")
+    for path in package.changes.edited:
+        line(f"edited since, so left as it is: {package.folder / path}. To have it written again, delete it")
+    return package

@@ -1,0 +1,83 @@
+"""What every package of a port holds beside its sources: golden vectors, and texts from templates."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from edgekd.errors import UsageError
+from edgekd.export.app_files import AppChanges
+from edgekd.formats import onnx_file, tflite_file
+from edgekd.formats.artifact import ONNX_RECORD, TFLITE_RECORD, Artifact
+from edgekd.golden import make_golden
+
+
+@dataclass(frozen=True)
+class PortPackage:
+    """A written package: its folder, the model in it, what became of the files, and how many golden vectors it has."""
+
+    folder: Path
+    model: Path
+    vectors: int
+    changes: AppChanges
+
+
+@dataclass(frozen=True)
+class GoldenFiles:
+    """A directory of golden vectors: how many, and the contents by path, which begins with ``golden/``."""
+
+    count: int
+    contents: Mapping[str, bytes]
+
+
+def golden_files(artifact: Artifact) -> GoldenFiles:
+    """Golden vectors of a file, made now."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "golden"
+        manifest = make_golden(artifact, folder, all_pixels=True)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        contents = {path.relative_to(parent).as_posix(): path.read_bytes() for path in paths}
+    return GoldenFiles(len(manifest.vectors), contents)
+
+
+def require_single_photo(artifact: Artifact, what: str) -> None:
+    """Raise UsageError unless a file is one of edgekd's that takes a photo at a time, channels last."""
+    if artifact.feed is not None or artifact.format not in ("tflite", "onnx"):
+        raise UsageError(
+            f"{artifact.path} carries no record of edgekd, and {what} reads labels and preprocessing from it. Give a "
+            ".tflite or .onnx that edgekd exported"
+        )
+    if artifact.inputs[0].shape[0] not in (1, "N"):
+        raise UsageError(
+            f"{artifact.path} takes {artifact.inputs[0].shape[0]} photos at a time, and {what} gives one. Use --batch 1"
+        )
+    _require_channels_last(artifact, what)
+
+
+def _require_channels_last(artifact: Artifact, what: str) -> None:
+    if artifact.layout != "nhwc":
+        raise UsageError(
+            f"{artifact.path} takes channels first, and {what} gives them last. Export it with --layout nhwc"
+        )
+
+
+def record_license(artifact: Artifact) -> str:
+    """The licence that a file's record states."""
+    content, where = artifact.content(), str(artifact.path)
+    if artifact.format == "tflite":
+        text = tflite_file.read(content, where).metadata[TFLITE_RECORD].decode("utf-8")
+    else:
+        text = onnx_file.read(content, where).metadata[ONNX_RECORD]
+    return str(json.loads(text).get("license", "not stated"))
+
+
+def render(template: Path, **values: Any) -> bytes:
+    """A text of ours with its values; it is no HTML, so that nothing is escaped."""
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values).encode()

@@ -1,0 +1,4 @@
+package org.edgekd.classifier
+
+/** What GoldenTest runs models with. */
+internal fun testedRuntime(): ModelRuntime = CompiledModelRuntime()
