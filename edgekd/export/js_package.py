@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 from edgekd._version import __version__
@@ -48,7 +49,7 @@ def _readme(artifact: Artifact, folder: Path, vectors: int) -> bytes:
     return render(
         _TEMPLATES / "README.md.jinja",
         name=package_name(folder),
-        folder=f"./{folder.resolve().name}",
+        folder=shlex.quote(f"./{folder.resolve().name}"),
         model=artifact.path.name,
         kind=artifact.format,
         height=artifact.preprocessing.height,

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from edgekd.cli import group
 from edgekd.errors import UsageError
 from edgekd.export.js_package import write_js_package
+from edgekd.formats.artifact import Artifact
 from edgekd.runtime.predict import predict
 
 JS = Path(__file__).parents[1] / "js"
@@ -210,6 +211,11 @@ def test_files_that_a_package_cannot_use_are_refused(exported: dict[str, Any], t
         write_js_package(many, tmp_path / "new")
     with pytest.raises(UsageError, match=r"takes channels first, and a JavaScript package gives them last"):
         write_js_package(dataclasses.replace(exported["int8.onnx"], layout="nchw"), tmp_path / "new")
+    odd = tmp_path / "a'); evil('.tflite"
+    odd.write_bytes(exported["int8.tflite"].content())
+    with pytest.raises(UsageError, match=r"letters, digits, dots, dashes and underscores alone\. Copy the file"):
+        write_js_package(Artifact.open(odd), tmp_path / "new")
+    odd.unlink()
     (tmp_path / "package.json").write_text("{}")
     with pytest.raises(UsageError, match=r"package\.json would be overwritten, and edgekd did not write it"):
         write_js_package(exported["int8.onnx"], tmp_path)
