@@ -90,7 +90,7 @@ def test_npm_packs_it_without_vectors_and_typescript_takes_it(node: str, package
     (modules / "package").rename(modules / "classifier")
     shutil.copy(JS / "use_package.mts", tmp_path)
     core = {"allowJs": True, "checkJs": True, "strict": False}
-    for options, file in (({"strict": True}, "use_package.mts"), (core, "node_modules/classifier/src/index.mjs")):
+    for options, file in (({"strict": True}, "use_package.mts"), (core, "node_modules/classifier/src/index.js")):
         settings = {"compilerOptions": {**BARE, **options}, "files": [file]}
         (tmp_path / "tsconfig.json").write_text(json.dumps(settings))
         done = subprocess.run([node, compiler, "-p", tmp_path], capture_output=True, text=True, timeout=120)
@@ -192,7 +192,7 @@ def test_its_record_and_its_answer_are_those_of_python(
     artifact, photo = decided[name], package / "golden/photos/png-rgb.png"
     (python,) = predict(artifact, [photo])
     script = tmp_path / "answer.mjs"
-    script.write_text(ANSWER.format(index=(package / "src/index.mjs").as_uri()))
+    script.write_text(ANSWER.format(index=(package / "src/index.js").as_uri()))
     values = json.dumps(np.array(list(python.probabilities.values()), np.float32).tolist())
     done = subprocess.run([node, script, artifact.path, values], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
