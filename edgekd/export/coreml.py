@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import shutil
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,42 +58,56 @@ def converter() -> str:
 
 
 def make_coreml(job: Job, expected: ExpectedOutputs) -> list[Checked]:
-    """Write and check the .mlpackage of each kind of weights that is asked for.
+    """Write and check the .mlpackage of each kind of weights that is asked for; one that fails leaves nothing.
 
     Raises: MissingExtraError without coremltools; ExportError, UnsupportedOpError.
     """
-    expected = expected.with_decision(job.file_decision("float32"))
-    return [(artifact, verify(artifact, expected)) for artifact in write_coreml(job)]
-
-
-def write_coreml(job: Job) -> Iterator[Artifact]:
-    """Write the packages, one after another, without checking them. Raises: MissingExtraError, ExportError."""
     check_installed()
-    decision = job.file_decision("float32")
-    model = _converted(divide_keras_logits(job.float_model, decision.temperature), job.stem)
-    for weights in job.options.coreml_weights:
-        precision = PRECISIONS[weights]
-        record = replace(
-            job.record(precision, {"converter": converter()}), decision=decision.rule_or_none or job.decision
-        )
-        path = job.directory / f"{job.stem}.{precision}{SUFFIX}"
-        with quiet() as read_log:
-            try:
-                _save(_with_weights(model, weights), record, path)
-            except Exception as error:  # coremltools raises many kinds
-                raise _refused(f"could not write {path.name}", reason_of(error, read_log)) from None
-        yield Artifact.open(path)
+    expected = expected.with_decision(job.file_decision("float32"))
+    files: list[Checked] = []
+    for model in job.attempt(lambda: [convert(job)]):
+        for weights in job.options.coreml_weights:
+            files += job.attempt(partial(_make, job, model, weights, expected))
+    return files
 
 
-def _converted(float_model: FloatModel, name: str) -> Any:
-    """The model as a Core ML program of float16."""
+def _make(job: Job, model: Any, weights: CoremlWeights, expected: ExpectedOutputs) -> list[Checked]:
+    try:
+        artifact = write_coreml(job, model, weights)
+        return [(artifact, verify(artifact, expected))]
+    except BaseException:
+        # What lies in the job's folder is published.
+        shutil.rmtree(_path(job, weights), ignore_errors=True)
+        raise
+
+
+def write_coreml(job: Job, model: Any, weights: CoremlWeights) -> Artifact:
+    """Write the package of ``convert``'s model with these weights, without checking it. Raises ExportError."""
+    precision, path = PRECISIONS[weights], _path(job, weights)
+    decision = job.file_decision("float32").rule_or_none or job.decision
+    record = replace(job.record(precision, {"converter": converter()}), decision=decision)
+    with quiet() as read_log:
+        try:
+            _save(_with_weights(model, weights), record, path)
+        except Exception as error:  # coremltools raises many kinds
+            raise _refused(f"could not write {path.name}", reason_of(error, read_log)) from None
+    return Artifact.open(path)
+
+
+def _path(job: Job, weights: CoremlWeights) -> Path:
+    return job.directory / f"{job.stem}.{PRECISIONS[weights]}{SUFFIX}"
+
+
+def convert(job: Job) -> Any:
+    """The job's model as a Core ML program of float16, coremltools' MLModel. Raises ExportError."""
+    float_model = divide_keras_logits(job.float_model, job.file_decision("float32").temperature)
     with quiet() as read_log:
         # It warns at import, once per module, that it cannot run models here.
         logging.getLogger("coremltools").setLevel(logging.ERROR)
         try:
             return _convert(float_model)
         except Exception as error:  # its converter raises many kinds
-            raise _refused(f"could not convert {name}", reason_of(error, read_log)) from None
+            raise _refused(f"could not convert {job.stem}", reason_of(error, read_log)) from None
 
 
 def _refused(what: str, reason: str) -> EdgekdError:

@@ -124,7 +124,7 @@ def export(
             files += make_int8(job, int8_conversion(job, images, validation, output, quantize), expected)
         files += [make_extra(job, name, images, expected) for name in _EXTRA if name in precisions]
         if "coreml" in formats:
-            files += job.attempt(lambda: coreml.make_coreml(job, expected))
+            files += coreml.make_coreml(job, expected)
         artifacts = [_publish(artifact, out) for artifact in files]
         _publish_rest(job.directory, out)
         return artifacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgekd._version import __version__
 from edgekd.decisions.fit import FileDecision
@@ -20,6 +20,7 @@ from edgekd.preprocess import Preprocessing
 from edgekd.quantize.float_model import FloatModel
 from edgekd.storage import write_bytes
 
+T = TypeVar("T")
 # A file and its parity record.
 Checked = tuple[Artifact, ParityRecord]
 # The least probability of a tag, where nothing else is known of it.
@@ -92,7 +93,7 @@ class Job:
         write_bytes(path, content)
         return Artifact.open(path)
 
-    def attempt(self, make: Callable[[], list[Checked]]) -> list[Checked]:
+    def attempt(self, make: Callable[[], list[T]]) -> list[T]:
         """Make files, or note why they are skipped where that is allowed."""
         try:
             return make()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,13 @@ class ExportSection(ExportOptions):
     It is converted after its training, with at most 64 of the same calibration photos and the best ranges. That takes
     some ten to forty seconds, and its share of the timing; a sweep does it once.
     """
+
+    def stage_facts(self) -> dict[str, Any]:
+        """What a stage that writes files depends on; a run of before Core ML's weights could be chosen stays valid."""
+        facts: dict[str, Any] = self.model_dump(mode="json")
+        if self.coreml_weights == ("float16",):
+            del facts["coreml_weights"]
+        return facts
 
 
 class DecideSection(Section):

@@ -19,6 +19,7 @@ from edgekd import load_recipe
 from edgekd.cli.recipe_command import command
 from edgekd.errors import RecipeError, UsageError
 from edgekd.recipe.describe import explain_key, reference
+from edgekd.recipe.file_sections import ExportSection
 from edgekd.recipe.json_schema import json_schema
 from edgekd.recipe.keys import all_keys, all_tables
 from edgekd.recipe.template import template
@@ -150,3 +151,9 @@ def test_the_command_loads_no_tensorflow() -> None:
     code = "import sys; from edgekd.recipe.template import template; template(); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_weights_of_core_ml_are_a_key_of_their_own_only_where_they_are_chosen() -> None:
+    """Stages of runs of before they could be chosen stay valid, and so do digests of recipes."""
+    assert "coreml_weights" not in ExportSection().stage_facts()
+    assert ExportSection(coreml_weights=("int8",)).stage_facts()["coreml_weights"] == ["int8"]

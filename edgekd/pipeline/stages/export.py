@@ -31,7 +31,7 @@ def run(context: RunContext) -> None:
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
         "ships": recipe.distill.ships,
-        "export": recipe.export.model_dump(mode="json"),
+        "export": recipe.export.stage_facts(),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
         "quantize": recipe.quantize.model_dump(mode="json"),

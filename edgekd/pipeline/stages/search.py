@@ -32,7 +32,7 @@ def run(context: RunContext) -> RunContext:
     depends = {
         "student": facts_of(recipe.student),
         "distill": recipe.distill.model_dump(mode="json"),
-        "export": recipe.export.model_dump(mode="json"),
+        "export": recipe.export.stage_facts(),
         "teacher": workspace.hashes["teacher"],
         "soft_targets": workspace.hashes["soft_targets"],
         "metric": recipe.metric,
