@@ -110,5 +110,5 @@ def test_of_a_folder_the_int8_file_is_taken(exported: dict[str, Any], tmp_path: 
     with pytest.raises(UsageError, match=r"several files that an app could take \(other\.tflite, tiny\.int8\.tflite\)"):
         open_tflite(tmp_path)
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(RunError, match=r"has no exported files\. Make them: edgekd run RECIPE"):
+    with pytest.raises(RunError, match=r"\(no export/index\.json\)\. Make them: edgekd run RECIPE"):
         open_tflite(tmp_path)

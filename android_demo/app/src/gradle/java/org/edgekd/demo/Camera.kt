@@ -1,7 +1,6 @@
 package org.edgekd.demo
 
 import android.content.Context
-import android.graphics.Bitmap
 import android.graphics.SurfaceTexture
 import android.os.Handler
 import android.util.Size
@@ -18,6 +17,7 @@ import androidx.camera.lifecycle.ProcessCameraProvider
 import androidx.lifecycle.Lifecycle
 import androidx.lifecycle.LifecycleOwner
 import androidx.lifecycle.LifecycleRegistry
+import org.edgekd.classifier.Frame
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.Executor
 import java.util.concurrent.Executors
@@ -31,7 +31,7 @@ import java.util.concurrent.Executors
  */
 class Camera(
     private val context: Context,
-    private val onFrame: (Frame) -> Unit,
+    private val onFrame: (CameraFrame) -> Unit,
     private val onProblem: (String) -> Unit,
 ) {
     private val screen = Handler(context.mainLooper)
@@ -73,7 +73,7 @@ class Camera(
         private val onSize: (Size) -> Unit,
     ) : LifecycleOwner {
         override val lifecycle = LifecycleRegistry(this)
-        private val pixels = FramePixels()
+        private val frame = Frame()
         private val preview = Preview.Builder().setTargetRotation(rotation(displayDegrees)).build()
         private val analysis = ImageAnalysis.Builder()
             .setTargetRotation(rotation(displayDegrees))
@@ -135,12 +135,15 @@ class Camera(
         private fun available(image: ImageProxy) {
             frameTurn = image.imageInfo.rotationDegrees
             if (ended) return image.close()
-            onFrame(Frame({ if (ended) null else upright(image) }, image::close))
+            onFrame(CameraFrame({ classify -> if (ended) null else classify(frameOf(image)) }, image::close))
         }
 
-        private fun upright(image: ImageProxy): Bitmap {
-            val planes = image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }
-            return pixels.upright(image.width, image.height, planes, image.imageInfo.rotationDegrees)
+        private fun frameOf(image: ImageProxy): Frame {
+            val (y, u, v) = image.planes
+            return frame.useYuv(
+                y.buffer, y.rowStride, y.pixelStride, u.buffer, v.buffer, u.rowStride, u.pixelStride,
+                image.width, image.height, image.imageInfo.rotationDegrees,
+            )
         }
 
         fun turn(displayDegrees: Int) {

@@ -1,6 +1,5 @@
 package org.edgekd.demo
 
-import android.graphics.Bitmap
 import android.net.Uri
 import org.edgekd.classifier.Classification
 import org.edgekd.classifier.ImageClassifier
@@ -118,7 +117,7 @@ class ClassifyHolder(private val background: Background, private val models: Mod
     }
 
     /** A frame from the camera's thread. Dropped when it has no turn, while another is at work, and once the camera is off. */
-    fun frame(frame: Frame) {
+    fun frame(frame: CameraFrame) {
         val turn = isLive() && pacer.due(System.nanoTime(), store.state.pace)
         if (!turn || !frameAtWork.compareAndSet(false, true)) return frame.drop()
         fun done() {
@@ -127,7 +126,7 @@ class ClassifyHolder(private val background: Background, private val models: Mod
         }
         val taken = background.run({
             try {
-                if (isLive()) classify(frame.take) else null
+                if (isLive()) classify(frame) else null
             } finally {
                 done()
             }
@@ -138,11 +137,10 @@ class ClassifyHolder(private val background: Background, private val models: Mod
     private fun isLive() = store.state.camera == CameraState.RUNNING
 
     /** Null of a frame that went with its camera, or without a model. */
-    private fun classify(take: () -> Bitmap?): Answer? {
+    private fun classify(frame: CameraFrame): Answer? {
         val start = System.nanoTime()
         val model = open ?: return null
-        val picture = take() ?: return null
-        val answer = model.model.classify(picture)
+        val answer = frame.read { model.model.classify(it) } ?: return null
         return Answer(model.token, answer.copy(totalMs = (System.nanoTime() - start) / 1e6))
     }
 

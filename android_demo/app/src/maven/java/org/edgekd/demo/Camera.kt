@@ -2,7 +2,6 @@ package org.edgekd.demo
 
 import android.annotation.SuppressLint
 import android.content.Context
-import android.graphics.Bitmap
 import android.graphics.ImageFormat
 import android.graphics.SurfaceTexture
 import android.hardware.camera2.CameraAccessException
@@ -10,12 +9,12 @@ import android.hardware.camera2.CameraCaptureSession
 import android.hardware.camera2.CameraCharacteristics
 import android.hardware.camera2.CameraDevice
 import android.hardware.camera2.CameraManager
-import android.media.Image
 import android.media.ImageReader
 import android.os.Handler
 import android.os.HandlerThread
 import android.util.Size
 import android.view.Surface
+import org.edgekd.classifier.Frame
 import kotlin.math.abs
 
 /**
@@ -26,7 +25,7 @@ import kotlin.math.abs
  */
 class Camera(
     private val context: Context,
-    private val onFrame: (Frame) -> Unit,
+    private val onFrame: (CameraFrame) -> Unit,
     private val onProblem: (String) -> Unit,
 ) {
     private val manager = context.getSystemService(Context.CAMERA_SERVICE) as CameraManager
@@ -86,7 +85,7 @@ class Camera(
         private var device: CameraDevice? = null
         private var preview: Surface? = null
         private var reader: ImageReader? = null
-        private val pixels = FramePixels()
+        private val frame = Frame()
 
         @Volatile
         private var sensorDegrees = 0
@@ -152,11 +151,10 @@ class Camera(
                 null
             } ?: return
             if (ended) return image.close()
-            onFrame(Frame({ synchronized(reading) { if (reader == null) null else upright(image, turn) } }, image::close))
+            onFrame(CameraFrame({ classify ->
+                synchronized(reading) { if (reader == null) null else classify(frame.useImage(image, turn)) }
+            }, image::close))
         }
-
-        private fun upright(image: Image, turn: Int): Bitmap =
-            pixels.upright(image.width, image.height, image.planes.map { Plane(it.buffer, it.rowStride, it.pixelStride) }, turn)
 
         override fun onOpened(camera: CameraDevice) {
             // Stopped, or failed, before it was open.

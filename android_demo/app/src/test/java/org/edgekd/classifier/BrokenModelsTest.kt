@@ -34,6 +34,11 @@ class BrokenModelsTest {
             said.put(name, message)
             assertTrue("$name: $message", wanted in message)
         }
+        val codes = broken().mapValues { (_, broken) -> refusalCode(broken.first) }
+        assertEquals(
+            listOf(ModelError.NOT_TFLITE, ModelError.DAMAGED, ModelError.NO_RECORD, ModelError.OTHER_VERSION, ModelError.UNUSABLE_RECORD, ModelError.SEVERAL_PHOTOS),
+            listOf("a photo", "a changed weight", "another tool's model", "unknown crop", "a label too few", "input of four photos").map(codes::get),
+        )
         assertTrue("${said.length()} broken models", said.length() >= 20)
         File(given.build, "broken_models.json").writeText(said.toString(1))
     }
@@ -67,11 +72,15 @@ class BrokenModelsTest {
         }
     }
 
-    private fun refusal(bytes: ByteArray): String? = try {
+    private fun refusal(bytes: ByteArray): String? = refusedBy(bytes)?.message
+
+    private fun refusalCode(bytes: ByteArray): ModelError? = refusedBy(bytes)?.code
+
+    private fun refusedBy(bytes: ByteArray): ModelException? = try {
         ImageClassifier.open(ByteBuffer.wrap(bytes), InterpreterRuntime()).close()
         null
     } catch (error: ModelException) {
-        error.message
+        error
     }
 
     private fun broken(): Map<String, Pair<ByteArray, String>> {

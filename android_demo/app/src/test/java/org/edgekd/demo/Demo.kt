@@ -11,6 +11,7 @@ import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.widget.TextView
+import org.edgekd.classifier.Frame
 import org.edgekd.classifier.given
 import org.junit.Assume.assumeTrue
 import org.robolectric.Robolectric
@@ -20,6 +21,7 @@ import org.robolectric.android.controller.ActivityController
 import java.io.ByteArrayInputStream
 import java.io.ByteArrayOutputStream
 import java.io.File
+import java.nio.ByteBuffer
 import java.util.concurrent.TimeUnit
 
 const val PORTRAIT = "w411dp-h891dp-port-notnight-xhdpi"
@@ -182,3 +184,6 @@ fun keepReply(name: String, json: String) {
     File(folder).mkdirs()
     File(folder, name).writeText(json)
 }
+
+/** A frame of 64 x 48 black pixels. */
+fun blackFrame(): Frame = Frame().useRgba(ByteBuffer.allocate(4 * 64 * 48), 64, 48, 4 * 64, 0)

@@ -1,6 +1,6 @@
 package org.edgekd.demo
 
-import android.graphics.Bitmap
+import org.edgekd.classifier.Frame
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
@@ -38,8 +38,8 @@ class HoldersTest {
 
     private fun photo(name: String = "a.jpg") = photos(1)[0].let { (_, bytes) -> Photo({ name }, { bytes }) }
 
-    private fun frame(count: IntArray, take: () -> Bitmap? = { Bitmap.createBitmap(64, 48, Bitmap.Config.ARGB_8888) }) =
-        Frame(take) { count[0]++ }
+    private fun frame(count: IntArray, take: () -> Frame? = ::blackFrame) =
+        CameraFrame({ classify -> take()?.let(classify) }) { count[0]++ }
 
     private fun open() {
         holder.offer(choices)

@@ -3,7 +3,6 @@ package org.edgekd.demo
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Test
-import java.nio.ByteBuffer
 
 class PiecesTest {
     @Test
@@ -29,22 +28,6 @@ class PiecesTest {
             (0 until 120).count { pacer.due(it * 1_000_000_000L / 30, pace) }
         }
         assertEquals(mapOf(Pace.EVERY_FRAME to 120, Pace.TEN_A_SECOND to 40, Pace.TWO_A_SECOND to 8, Pace.ONE_A_SECOND to 4), counts)
-    }
-
-    @Test
-    fun yuvBecomesTheColoursOfJfif() {
-        // y, cb, cr of red, green, blue and white by JFIF; each a flat 2 x 2 picture.
-        val colours = listOf(listOf(76, 85, 255) to 0xFFFE0000, listOf(150, 44, 21) to 0xFF00FF01, listOf(29, 255, 107) to 0xFF0000FE, listOf(255, 128, 128) to 0xFFFFFFFF)
-        for ((yuv, argb) in colours) {
-            val out = IntArray(4)
-            val luma = Plane(ByteBuffer.wrap(ByteArray(6) { yuv[0].toByte() }), 3, 1)
-            val (u, v) = yuv.drop(1).map { Plane(ByteBuffer.wrap(byteArrayOf(it.toByte())), 1, 1) }
-            yuvToArgb(2, 2, luma, u, v, out)
-            for (shift in listOf(0, 8, 16, 24)) {
-                val difference = (out[3] ushr shift and 255) - (argb.toInt() ushr shift and 255)
-                assertEquals("$yuv %08x".format(out[3]), 0.0, difference.toDouble(), 2.0)
-            }
-        }
     }
 
     @Test

@@ -3,7 +3,6 @@ package org.edgekd.demo
 import android.Manifest
 import android.content.Intent
 import android.content.pm.PackageManager
-import android.graphics.Bitmap
 import android.graphics.Color
 import android.os.PowerManager
 import android.view.WindowManager
@@ -137,9 +136,8 @@ class ScreensTest {
         demo.state.classify.setCamera(CameraState.RUNNING)
         demo.state.classify.setPace(Pace.EVERY_FRAME)
         var dropped = 0
-        val frame = Bitmap.createBitmap(64, 48, Bitmap.Config.ARGB_8888)
-        demo.state.classify.frame(Frame({ frame }) { dropped++ })
-        demo.state.classify.frame(Frame({ throw AssertionError("the first is still at work") }) { dropped++ })
+        demo.state.classify.frame(CameraFrame({ classify -> classify(blackFrame()) }) { dropped++ })
+        demo.state.classify.frame(CameraFrame({ throw AssertionError("the first is still at work") }) { dropped++ })
         demo.until("an answer") { demo.state.classify.store.state.ranked.isNotEmpty() }
         assertEquals(2, dropped)
         assertEquals(1, demo.state.classify.store.state.total.count)
