@@ -1,12 +1,14 @@
 """Are input tensors and answers the same everywhere? Python, Kotlin, C, Swift, JavaScript (Node, Chromium) and Dart.
 
-    python benchmarks/everywhere/run.py RUN [--photos DIR] [--most 300] [--compiled DIR] [--swift ROOT] [--out DIR]
+    python benchmarks/everywhere/run.py RUN [--photos DIR] [--most 300] [--compiled DIR] [--swift ROOT]
+        [--react-native DIR] [--out DIR]
 
 RUN is a finished run directory; its int8 .tflite is given tags with a threshold each, and once more a threshold below
 which it refuses to answer. Each reader takes the golden vectors and photos (those of the run where --photos names no
 folder) and is compared with Python, byte for byte. What is not installed is left out and named: Node needs the packages
 of tests/js, Kotlin what android_demo/build.py asks for (--compiled takes a build of it), Swift a root directory that
-has Debian's swiftlang (--swift). --short has no browser, no Kotlin and no Swift.
+has Debian's swiftlang (--swift), React Native's engine a folder in which npm has installed metro, @babel/core,
+@react-native/babel-preset and hermes-engine-cli (--react-native). --short has no browser, no Kotlin and no Swift.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from android_build import missing_packages
 from browser import ask_browser
 from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
 from decided_files import with_decision
+from hermes import ask_hermes, hermes_version
 from readers import Answers, Directory
 from small_inputs import light_photos, small_files
 
@@ -69,6 +72,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of photos")
     parser.add_argument("--most", type=int, default=300, help="photos at most [300]")
     parser.add_argument("--compiled", type=Path, help="a build directory with the compiled app: compile nothing")
+    parser.add_argument("--react-native", type=Path, help="a folder with metro, React Native's preset and Hermes")
     parser.add_argument("--swift", type=Path, help="a root directory that has Debian's swiftlang")
     arguments = parser.parse()
     scratch = temporary_folder()
@@ -158,6 +162,15 @@ def ask_all(
             left_out["JavaScript in Chromium"] = "the short form" if arguments.short else "chromium"
         else:
             rows.append(ask_chromium(directories, scratch))
+    if arguments.react_native is None:
+        left_out["JavaScript as in React Native"] = "--react-native"
+    else:
+        rows.append(
+            count(
+                f"JavaScript, {hermes_version(arguments.react_native)}", PIXELS,
+                ask_hermes(directories, scratch, arguments.react_native),
+            )
+        )  # fmt: skip
     dart = [readers.ask_dart(one, tensors=i == 0) for i, one in enumerate(directories)]
     return [*rows, count("Dart, translated to Python", PIXELS, dart)], left_out
 

@@ -23,10 +23,9 @@ def command(source: Path, folder: Path, as_json: bool) -> None:
     Example:
       edgekd dart runs/litter --into app/packages/classifier
     """
-    from edgekd.cli.console import line
-    from edgekd.cli.port_packages import write_package
+    from edgekd.cli.port_packages import say_next, write_package
     from edgekd.export.dart_package import write_dart_package
 
     package = write_package(source, folder, ("int8_tflite",), write_dart_package, as_json)
     if not as_json:
-        line(f"how to use it: {package.folder / 'README.md'}; to test it: cd {package.folder} && dart test")
+        say_next(package, "dart test")

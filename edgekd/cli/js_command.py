@@ -24,10 +24,9 @@ def command(source: Path, folder: Path, as_json: bool) -> None:
       edgekd js runs/litter --into app/classifier
       edgekd js out/student.int8.onnx --into app/classifier
     """
-    from edgekd.cli.console import line
-    from edgekd.cli.port_packages import write_package
+    from edgekd.cli.port_packages import say_next, write_package
     from edgekd.export.js_package import write_js_package
 
     package = write_package(source, folder, ("int8_tflite", "int8_onnx"), write_js_package, as_json)
     if not as_json:
-        line(f"how to use it: {package.folder / 'README.md'}; to test it: cd {package.folder} && node --test")
+        say_next(package, "node --test")

@@ -36,3 +36,12 @@ def write_package(
     for path in package.changes.edited:
         line(f"edited since, so left as it is: {package.folder / path}. To have it written again, delete it")
     return package
+
+
+def say_next(package: PortPackage, test: str) -> None:
+    """Say where the package is described, and the commands that test it."""
+    import shlex
+
+    from edgekd.cli.console import line
+
+    line(f"how to use it: {package.folder / 'README.md'}; to test it: cd {shlex.quote(str(package.folder))} && {test}")

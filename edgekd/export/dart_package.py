@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def write_dart_package(artifact: Artifact, folder: Path) -> PortPackage:
     values = {
         "name": name,
         "version": __version__.split(".dev")[0],
-        "folder": folder.resolve().name,
+        "folder": json.dumps(folder.resolve().name),
         "model": artifact.path.name,
         "height": artifact.preprocessing.height,
         "width": artifact.preprocessing.width,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 from edgekd._version import __version__
@@ -30,25 +31,31 @@ def write_js_package(artifact: Artifact, folder: Path) -> PortPackage:
     """
     require_single_photo(artifact, "a JavaScript package")
     golden, model = golden_files(artifact), f"model/{artifact.path.name}"
-    sources = sorted(path for path in _SOURCES.iterdir() if path.suffix in (".mjs", ".mts"))
     files = {
         "package.json": _manifest(package_name(folder), artifact.path.name),
         "README.md": _readme(artifact, folder, golden.count),
         model: artifact.content(),
         "model/model.json": _json({"name": artifact.path.name, "sha256": artifact.sha256}),
-        **{f"src/{path.name}": path.read_bytes() for path in sources},
-        **{f"test/{path.name}": path.read_bytes() for path in sorted(_TEMPLATES.glob("golden.*"))},
+        **_scripts("src", _SOURCES),
+        **_scripts("test", _TEMPLATES),
         **golden.contents,
     }
     changes = write_app_files(folder, files)
     return PortPackage(folder, folder / model, golden.count, changes)
 
 
+def _scripts(folder: str, source: Path) -> dict[str, bytes]:
+    """The modules, types and pages of a folder, as .js and .d.ts: Metro, React Native's bundler, knows no .mjs."""
+    paths = sorted(path for path in source.iterdir() if path.suffix in (".mjs", ".mts", ".html"))
+    names = {path: path.name.replace(".mjs", ".js").replace(".mts", ".ts") for path in paths}
+    return {f"{folder}/{names[path]}": path.read_bytes().replace(b".mjs'", b".js'") for path in paths}
+
+
 def _readme(artifact: Artifact, folder: Path, vectors: int) -> bytes:
     return render(
         _TEMPLATES / "README.md.jinja",
         name=package_name(folder),
-        folder=f"./{folder.resolve().name}",
+        folder=shlex.quote(f"./{folder.resolve().name}"),
         model=artifact.path.name,
         kind=artifact.format,
         height=artifact.preprocessing.height,
@@ -71,7 +78,7 @@ def package_name(folder: Path) -> str:
 
 def _manifest(name: str, model: str) -> bytes:
     """The package.json. It is private, so that nobody publishes a model by mistake."""
-    entry = {"types": "./src/index.d.mts", "default": "./src/index.mjs"}
+    entry = {"types": "./src/index.d.ts", "default": "./src/index.js"}
     return _json(
         {
             "name": name,
@@ -88,6 +95,7 @@ def _manifest(name: str, model: str) -> bytes:
                 "./model/*": "./model/*",
                 "./package.json": "./package.json",
             },
+            "main": entry["default"],
             "types": entry["types"],
             "files": ["src", "model"],
             "scripts": {"test": "node --test"},
@@ -97,7 +105,7 @@ def _manifest(name: str, model: str) -> bytes:
 
 
 def _side(name: str) -> dict[str, str]:
-    return {"types": f"./src/platform_{name}.d.mts", "default": f"./src/platform_{name}.mjs"}
+    return {"types": f"./src/platform_{name}.d.ts", "default": f"./src/platform_{name}.js"}
 
 
 def _json(value: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from edgekd.export.app_files import AppChanges
 from edgekd.formats import onnx_file, tflite_file
 from edgekd.formats.artifact import ONNX_RECORD, TFLITE_RECORD, Artifact
 from edgekd.golden import make_golden
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def golden_files(artifact: Artifact) -> GoldenFiles:
 
 
 def require_single_photo(artifact: Artifact, what: str) -> None:
-    """Raise UsageError unless a file is one of edgekd's that takes a photo at a time, channels last."""
+    """Raise UsageError unless a file is one of edgekd's that takes a photo at a time and has a plain name."""
     if artifact.feed is not None or artifact.format not in ("tflite", "onnx"):
         raise UsageError(
             f"{artifact.path} carries no record of edgekd, and {what} reads labels and preprocessing from it. Give a "
@@ -58,6 +61,16 @@ def require_single_photo(artifact: Artifact, what: str) -> None:
             f"{artifact.path} takes {artifact.inputs[0].shape[0]} photos at a time, and {what} gives one. Use --batch 1"
         )
     _require_channels_last(artifact, what)
+    _require_plain_name(artifact)
+
+
+def _require_plain_name(artifact: Artifact) -> None:
+    """A file's name stands in source code, addresses and YAML of its package."""
+    if not _PLAIN_NAME.fullmatch(artifact.path.name):
+        raise UsageError(
+            f"{artifact.path}: a package for an app takes a file whose name has letters, digits, dots, dashes and "
+            "underscores alone. Copy the file to such a name"
+        )
 
 
 def _require_channels_last(artifact: Artifact, what: str) -> None:

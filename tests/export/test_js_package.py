@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from edgekd.cli import group
 from edgekd.errors import UsageError
 from edgekd.export.js_package import write_js_package
+from edgekd.formats.artifact import Artifact
 from edgekd.runtime.predict import predict
 
 JS = Path(__file__).parents[1] / "js"
@@ -89,7 +90,7 @@ def test_npm_packs_it_without_vectors_and_typescript_takes_it(node: str, package
     (modules / "package").rename(modules / "classifier")
     shutil.copy(JS / "use_package.mts", tmp_path)
     core = {"allowJs": True, "checkJs": True, "strict": False}
-    for options, file in (({"strict": True}, "use_package.mts"), (core, "node_modules/classifier/src/index.mjs")):
+    for options, file in (({"strict": True}, "use_package.mts"), (core, "node_modules/classifier/src/index.js")):
         settings = {"compilerOptions": {**BARE, **options}, "files": [file]}
         (tmp_path / "tsconfig.json").write_text(json.dumps(settings))
         done = subprocess.run([node, compiler, "-p", tmp_path], capture_output=True, text=True, timeout=120)
@@ -191,7 +192,7 @@ def test_its_record_and_its_answer_are_those_of_python(
     artifact, photo = decided[name], package / "golden/photos/png-rgb.png"
     (python,) = predict(artifact, [photo])
     script = tmp_path / "answer.mjs"
-    script.write_text(ANSWER.format(index=(package / "src/index.mjs").as_uri()))
+    script.write_text(ANSWER.format(index=(package / "src/index.js").as_uri()))
     values = json.dumps(np.array(list(python.probabilities.values()), np.float32).tolist())
     done = subprocess.run([node, script, artifact.path, values], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -210,6 +211,11 @@ def test_files_that_a_package_cannot_use_are_refused(exported: dict[str, Any], t
         write_js_package(many, tmp_path / "new")
     with pytest.raises(UsageError, match=r"takes channels first, and a JavaScript package gives them last"):
         write_js_package(dataclasses.replace(exported["int8.onnx"], layout="nchw"), tmp_path / "new")
+    odd = tmp_path / "a'); evil('.tflite"
+    odd.write_bytes(exported["int8.tflite"].content())
+    with pytest.raises(UsageError, match=r"letters, digits, dots, dashes and underscores alone\. Copy the file"):
+        write_js_package(Artifact.open(odd), tmp_path / "new")
+    odd.unlink()
     (tmp_path / "package.json").write_text("{}")
     with pytest.raises(UsageError, match=r"package\.json would be overwritten, and edgekd did not write it"):
         write_js_package(exported["int8.onnx"], tmp_path)
