@@ -26,8 +26,6 @@ from edgekd.teacher.files import TeacherFile as TeacherFile
 from edgekd.teacher.files import kind_of as kind_of
 from edgekd.training.schedule import FineTuneSchedule
 
-_ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
-
 
 def _or_paths(schema: dict[str, Any]) -> None:
     """In a file, the members of a list may be paths instead of tables."""
@@ -141,7 +139,9 @@ class TeacherSection(InputSettings):
         stray += ['self_train = "auto"'] if self.self_train == "auto" else []
         stray += ["classes"] if self.classes or any(member.classes for member in self.members()) else []
         if stray:
-            raise ValueError(f"{stray[0]}: {self.name} {_ENCODER}. Leave {stray[0]} out")
+            several = len(self.members()) > 1
+            how = "give features and are used as they are" if several else "gives features and is used as it is"
+            raise ValueError(f"{stray[0]}: {self._file_names} {how}: a head is fitted on them. Leave {stray[0]} out")
 
     def training_facts(self) -> dict[str, Any]:
         """What decides the trained teacher, for the key of its stage."""
@@ -163,11 +163,14 @@ class TeacherSection(InputSettings):
     def name(self) -> str:
         """What a report calls it."""
         if self.encodes:
-            names = ", ".join(PurePath(member.model).name for member in self.members())
-            return f"a head on {names}"
+            return f"a head on {self._file_names}"
         if isinstance(self.model, str):
             return PurePath(self.model).name if self.members() else self.model
-        return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
+        return f"the average of {self._file_names}"
+
+    @property
+    def _file_names(self) -> str:
+        return ", ".join(PurePath(member.model).name for member in self.members())
 
     @property
     def trained_members(self) -> tuple[TeacherFile, ...]:
