@@ -41,9 +41,9 @@ from edgekd.storage import read_json
 from edgekd.training.loop import logits_of
 
 NOTE = """\
-One split of the photos a row of labels, one seed. "as Keras" counts the test photos for which the file's teacher says
-what the Keras teacher of the same network says, both with a linear head. "auto" is the head that a recipe without
-`head` takes."""
+One split of the photos a count of labels, one seed. "as Keras" counts the test photos for which a teacher answers what
+the Keras teacher answers; only lite0.onnx with a linear head is the same network. "auto" is what a recipe without
+`head` does: it chooses between a linear head and an MLP."""
 KERAS = "efficientnet-lite0"
 
 
@@ -143,7 +143,7 @@ def rows_of(
     def row(title: str, head: str, trained: Trained, *, student: bool) -> dict[str, Any]:
         kept = [entry["head"] for entry in trained.summary.get("heads", []) if entry["kept"]]
         return {
-            "labels": labels, "teacher": title, "head": kept[0] if kept else head,
+            "labels": labels, "teacher": title, "head": f"auto: {kept[0]}" if kept else head,
             "test": accuracy(truth, trained.test).as_json(),
             "as_keras": int((trained.test == keras.test).sum()), "photos": len(truth),
             "student": student_row(trained) if student and labels == setting.student_labels else None,

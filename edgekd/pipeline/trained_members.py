@@ -38,7 +38,8 @@ def with_trained_files(recipe: Recipe, dataset: Dataset, run: Path) -> TeacherSe
         for number, member in _numbered(section)
     }  # fmt: skip
     members = tuple(files.get(number, member) for number, member in enumerate(section.model))
-    return section.model_copy(update={"model": members})
+    # What was trained is a file of these classes: train = true would make an encoder of it.
+    return section.model_copy(update={"model": members, **({"train": False} if files else {})})
 
 
 def _numbered(section: TeacherSection) -> list[tuple[int, TeacherFile]]:

@@ -26,7 +26,6 @@ from edgekd.teacher.files import TeacherFile as TeacherFile
 from edgekd.teacher.files import kind_of as kind_of
 from edgekd.training.schedule import FineTuneSchedule
 
-_ENCODER = "is an encoder, which is used as it is: a head is fitted on its features"
 PRIOR_TOLERANCE = 1e-3
 """How far from 1 the shares of the classes may sum."""
 _ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
@@ -170,7 +169,9 @@ class TeacherSection(InputSettings):
         stray += ['self_train = "auto"'] if self.self_train == "auto" else []
         stray += ["classes"] if self.classes or any(member.classes for member in self.members()) else []
         if stray:
-            raise ValueError(f"{stray[0]}: {self.name} {_ENCODER}. Leave {stray[0]} out")
+            several = len(self.members()) > 1
+            how = "give features and are used as they are" if several else "gives features and is used as it is"
+            raise ValueError(f"{stray[0]}: {self._file_names} {how}: a head is fitted on them. Leave {stray[0]} out")
 
     def _check_words(self) -> None:
         """Raises ValueError where class words have no encoder to go with."""
@@ -214,11 +215,14 @@ class TeacherSection(InputSettings):
             labels = " and labels" if self.train else ""
             return f"{PurePath(self.model).name} with class words{labels}"
         if self.encodes:
-            names = ", ".join(PurePath(member.model).name for member in self.members())
-            return f"a head on {names}"
+            return f"a head on {self._file_names}"
         if isinstance(self.model, str):
             return PurePath(self.model).name if self.members() else self.model
-        return f"the average of {', '.join(PurePath(member.model).name for member in self.model)}"
+        return f"the average of {self._file_names}"
+
+    @property
+    def _file_names(self) -> str:
+        return ", ".join(PurePath(member.model).name for member in self.members())
 
     @property
     def trained_members(self) -> tuple[TeacherFile, ...]:

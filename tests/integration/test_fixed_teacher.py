@@ -152,7 +152,7 @@ def test_a_run_with_an_average_no_label_and_no_validation_photos(colours: Projec
     ("teacher", "student", "message"),
     [
         ('model = "big.onnx"', "slice:99", "efficientnet-lite0 has 16 blocks: slice:1 to slice:16, not slice:99"),
-        ('model = "big.onnx"\ntrain = true\nself_train = "auto"', "cnn:4@32", "big.onnx is an encoder"),
+        ('model = "big.onnx"\ntrain = true\nself_train = "auto"', "cnn:4@32", "big.onnx gives features"),
         ('model = "big.pt"', "cnn:4@32", "torch.onnx.export"),
         ('model = "big.onnx"\npixel_rang = [0, 1]', "cnn:4@32", "did you mean 'teacher.pixel_range'"),
     ],

@@ -11,6 +11,7 @@ from edgekd.pipeline.soft_target_views import load_finished_teacher, views_at
 from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import Recipe
 from edgekd.scale.place import LocalPlace
+from edgekd.scale.workers import Here, Opener
 from edgekd.soft_targets.compute import EncodedShardWriter, ShardWriter, fill_soft_targets
 from edgekd.teacher.encoder_teacher import EncoderTeacher, MirroredEncoderTeacher
 
@@ -25,15 +26,32 @@ class SoftTargetsJob:
     def __call__(self) -> ShardWriter | EncodedShardWriter:
         """Load the list of photos and the teacher."""
         context = RunContext(Workspace(self.run), self.recipe)
-        samples, place = context.pool.samples, LocalPlace(self.run / "soft_targets")
+        samples = context.pool.samples
         teacher = load_finished_teacher(self.recipe, self.run, context.dataset)
         if isinstance(teacher, (EncoderTeacher, MirroredEncoderTeacher)):
-            columns = columns_of(context, teacher.members)
-            return EncodedShardWriter(place, teacher, tuple(column.writer() for column in columns))
+            return _Encoded(context, teacher)()
         return ShardWriter(
-            place, teacher,
-            views_at(self.recipe, context.dataset, samples), photos=len(samples), views=self.recipe.data.views.views,
+            LocalPlace(self.run / "soft_targets"), teacher, views_at(self.recipe, context.dataset, samples),
+            photos=len(samples), views=self.recipe.data.views.views,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Encoders with heads, opened once: the columns of their features, and what makes soft targets of these."""
+
+    context: RunContext
+    teacher: EncoderTeacher | MirroredEncoderTeacher
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """A column a member of the teacher."""
+        return columns_of(self.context, self.teacher.members)
+
+    def __call__(self) -> EncodedShardWriter:
+        """What computes the shards."""
+        place = LocalPlace(self.context.path / "soft_targets")
+        return EncodedShardWriter(place, self.teacher, tuple(column.writer() for column in self.columns))
 
 
 def run(context: RunContext) -> None:
@@ -41,9 +59,13 @@ def run(context: RunContext) -> None:
     workspace = context.workspace
 
     def work(directory: Path, key: str) -> None:
-        columns = _claim_columns(context)
+        encoded = _encoded(context)
+        columns = encoded.columns if encoded else ()
+        for column in columns:
+            column.claim()
+        job: Opener = SoftTargetsJob(context.recipe, context.path.absolute())
         fill_soft_targets(
-            LocalPlace(directory), SoftTargetsJob(context.recipe, context.path.absolute()),
+            LocalPlace(directory), encoded if encoded and isinstance(workspace.workers, Here) else job,
             photos=len(context.pool.samples), views=context.recipe.data.views.views, key=key,
             workers=workspace.workers, progress=workspace.watcher.progress,
         )  # fmt: skip
@@ -54,16 +76,10 @@ def run(context: RunContext) -> None:
     workspace.stage("soft_targets", depends, ("manifest.json",), work)
 
 
-def _claim_columns(context: RunContext) -> tuple[Column, ...]:
-    """The columns of features that soft targets come from, without shards of other encoders, photos or views.
-
-    Of a teacher without encoders there are none.
-    """
+def _encoded(context: RunContext) -> _Encoded | None:
+    """A teacher's encoders; None of a teacher of another kind, which whoever computes opens."""
     if not context.recipe.teacher.encodes:
-        return ()
+        return None
     teacher = load_finished_teacher(context.recipe, context.path, context.dataset)
     assert isinstance(teacher, (EncoderTeacher, MirroredEncoderTeacher))
-    columns = columns_of(context, teacher.members)
-    for column in columns:
-        column.claim()
-    return columns
+    return _Encoded(context, teacher)
