@@ -1,4 +1,4 @@
-"""What of a run's teacher turns photos into features: the network before its last dense layer."""
+"""What of a run's teacher turns photos into features: an encoder, or a network before its last dense layer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgekd.models.logits import TWO_CLASSES
 from edgekd.pipeline.fixed_teacher import open_teacher_of
 from edgekd.recipe import Recipe
 from edgekd.teacher.average import members_of
+from edgekd.teacher.encoder_teacher import EncoderMember
 from edgekd.teacher.keras_teacher import CLASSES_BY_NAME, KerasTeacher, open_teacher
 from edgekd.teacher.protocol import Teacher
 from edgekd.teacher.transfer import features_of
@@ -49,6 +50,8 @@ def open_extractors(recipe: Recipe, dataset: Dataset, run: Path) -> list[Extract
 
 
 def _extractor(teacher: Teacher) -> Extractor:
+    if isinstance(teacher, EncoderMember):
+        return Extractor(teacher.num_classes, teacher.input_size, teacher.key, teacher.logits, "the encoder's features")
     network = before_head(teacher.model) if isinstance(teacher, KerasTeacher) else None
     if network is None:
         return Extractor(
