@@ -5,7 +5,8 @@
 DIR of photos has a folder a class. A fixed split is drawn; a seed then changes 5 % of the training labels to another
 class. A teacher is trained on these labels, `edgekd audit` ranks the photos, and its page is worked through in Chromium
 by keys, by somebody who knows the labels of DIR. The page's corrections.csv goes into the recipe, which runs again.
-Labels of DIR that are wrong themselves count as if they were right. --students is how many seeds also train a student,
+Labels of DIR that are wrong themselves count as if they were right; how many photos are doubtful by DIR's own labels is
+counted too. --students is how many seeds also train a student,
 before and after. --short takes few traffic lights.
 """
 
@@ -15,7 +16,7 @@ import argparse
 import csv
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import TESTS, Parser, machine, run_script, write_results
+from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
 from small_inputs import labelled_folder
 
 sys.path.insert(0, str(TESTS))
 from chromium import Chromium, find_chromium
 
 import edgekd
+from edgekd.audit.doubtful import find_doubtful_labels
+from edgekd.audit.held_out import hold_out
 from edgekd.cli import group
 from edgekd.data.corrections import read_corrections
 from edgekd.data.dataset import Dataset
@@ -37,6 +40,7 @@ from edgekd.data.images import images_of
 from edgekd.errors import UsageError
 from edgekd.metrics import accuracy, mcnemar_p
 from edgekd.models.load import load_model
+from edgekd.pipeline.feature_table import run_features
 from edgekd.preprocess import Preprocessing
 from edgekd.recipe import parse_recipe
 from edgekd.storage import read_json
@@ -46,7 +50,8 @@ _NOISE, _FIRST = 0.05, 50
 _STUDENTS = {"scratch": "labels only", "distill": "distilled"}
 NOTE = """\
 Wrong labels that the photos' source has itself count as right ones: a photo of the list that no seed changed is counted
-as found in vain, whoever is right. The person of this benchmark knows the source's labels and answers with them."""
+as found in vain, whoever is right. "Doubtful before" are those of them that are on the list for the source's own labels
+too. The person of this benchmark knows the source's labels and answers with them."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,14 @@ def work_through(page: Path, photos: Photos, downloads: Path) -> Path:
     if find_chromium() is None:
         raise UsageError("the page is worked through in Chromium, which is not installed: apt-get install chromium")
     downloads.mkdir(parents=True, exist_ok=True)
-    with Chromium(downloads.parent / "profile") as browser:
+    # A profile that was used before remembers decisions.
+    with Chromium(temporary_folder() / "profile") as browser:
         browser.open(page.as_uri())
         config = "JSON.parse(document.getElementById('config').textContent)"
         names = browser.value(f"{config}.photos.map((photo) => photo.name)")
         classes, keys = browser.value(f"{config}.classes"), browser.value(f"{config}.keys")
         for name in names:
+            assert browser.value("photoNow().name") == name, "the page shows another photo"
             key = keys[classes.index(photos.truth[name])]
             browser.press(key, ord(key.upper()), key)
         browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
@@ -135,6 +142,14 @@ def found(ranked: list[str], changed: frozenset[str]) -> dict[str, Any]:
         "precision": hits / max(1, len(ranked)),
         "recall": hits / len(changed),
     }
+
+
+def doubtful_before(run: Path, photos: Photos) -> set[str]:
+    """The photos that are on the list for the labels of the source, none of them changed."""
+    table = run_features(run)
+    truth = np.array([table.classes.index(photos.truth[sample.id]) for sample in table.samples])
+    issues = find_doubtful_labels(replace(table, truth=truth), hold_out(replace(table, truth=truth)))
+    return {photo.sample.id for photo in issues.photos}
 
 
 def judge_students(run: Path) -> dict[str, dict[str, Any]]:
@@ -158,6 +173,7 @@ def one_seed(arguments: argparse.Namespace, setting: Setting, seed: int, with_st
     started = time.monotonic()
     group.main(["audit", str(before)], standalone_mode=False)
     seconds = time.monotonic() - started
+    before_changes = doubtful_before(before, photos)
     listed = [entry["photo"] for entry in read_json(before / "audit" / "audit.json")["labels"]["photos"]]
     page = before / "audit" / "audit.html"
     saved = work_through(page, photos, folder / "downloads")
@@ -174,7 +190,9 @@ def one_seed(arguments: argparse.Namespace, setting: Setting, seed: int, with_st
             answers = [np.array(rows[name].pop("answers")) for rows in (first, second)]
             students[name] = {"before": first[name], "after": second[name], "p": mcnemar_p(truth, *answers)}
     return {
-        "seed": seed, "changed": len(photos.changed), "first": found(listed[:_FIRST], photos.changed),
+        "seed": seed, "changed": len(photos.changed), "doubtful_before": len(before_changes),
+        "first_doubtful_before": len((set(listed[:_FIRST]) & before_changes) - photos.changed),
+        "first": found(listed[:_FIRST], photos.changed),
         "all": found(listed, photos.changed), "page_bytes": page.stat().st_size, "audit_s": round(seconds, 1),
         "rows": len(read_corrections(corrections)), "summary": dataset.summary_line().split("; ")[-1],
         "wrong_after": len(still), "students": students,
@@ -189,6 +207,7 @@ def as_text(results: dict[str, Any]) -> str:
         first, all_ = row["first"], row["all"]
         lines.append(
             f"| {row['seed']} | {row['changed']} | {first['found']} of {first['listed']}: {first['precision']:.0%} | "
+            f"{row['first_doubtful_before']} | "
             f"{first['recall']:.0%} | {all_['listed']} | {all_['precision']:.0%} | {all_['recall']:.0%} | "
             f"{row['rows']} | {row['wrong_after']} |"
         )
@@ -207,10 +226,11 @@ def as_text(results: dict[str, Any]) -> str:
     return "\n".join([
         "# Labels that an audit finds", "",
         f"{results['train']:,} training photos, {_NOISE:.0%} of their labels changed by a seed; {results['photos']:,} "
-        f"photos audited. Mean of the first {_FIRST}: precision {mean[0]:.1%}, recall {mean[1]:.1%}.", "",
-        f"| seed | changed | of the first {_FIRST} changed | recall | listed | precision | recall | rows of "
-        "corrections.csv | wrong after |",
-        "|---|---|---|---|---|---|---|---|---|", *lines, "", NOTE, "",
+        f"photos audited, of which {results['rows'][0]['doubtful_before']} are on the list "
+        f"for the source's own labels. Mean of the first {_FIRST}: precision {mean[0]:.1%}, recall {mean[1]:.1%}.", "",
+        f"| seed | changed | of the first {_FIRST} changed | doubtful before | recall | listed | precision | "
+        "recall | rows of corrections.csv | wrong after |",
+        "|---|---|---|---|---|---|---|---|---|---|", *lines, "", NOTE, "",
         "What the data stage of the corrected run says:", "", *summaries, *table, "",
     ])  # fmt: skip
 
