@@ -30,8 +30,16 @@ COMMANDS = (
     ("demo", "demo", "Write one HTML file that runs a .tflite or .onnx in a browser, without a network or a server."),
     ("android", "android", "Put the tested .tflite into an Android app, with the Kotlin that runs it and a test."),
     ("ios", "ios", "Write a Swift package with a tested file and its golden test into an iOS app's folder."),
-    ("js", "js", "Write an npm package with a tested file and its golden test: web, Node, Electron, React Native."),
-    ("dart", "dart", "Write a Dart package for Flutter with a tested .tflite and its golden test (experimental)."),
+    (
+        "js",
+        "js",
+        "Write an npm package with the tested file, its preprocessing and decision in JavaScript, and golden vectors.",
+    ),
+    (
+        "dart",
+        "dart",
+        "Write a Dart package with the tested .tflite, its preprocessing, decision and golden vectors (experimental).",
+    ),
     (
         "bench",
         "bench",

@@ -13,7 +13,7 @@ import click
               help="Folder of the package, made if it is missing; its name becomes the package's.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(source: Path, folder: Path, as_json: bool) -> None:
-    """Write a Dart package with the tested .tflite, its preprocessing and decision, and golden vectors (experimental).
+    """Write a Dart package with the tested .tflite, its preprocessing, decision and golden vectors (experimental).
 
     Pure Dart, for Flutter; your app's runtime computes. `dart test` in the folder compares it with Python. Called
     again, the command updates what it wrote, and leaves what somebody has edited since. A Dart SDK has not compiled it
