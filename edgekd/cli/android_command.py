@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     help="LiteRT 1.4's Interpreter, or 2.x's CompiledModel [interpreter].",
 )  # fmt: skip
 @click.option("--name", help="The model's name in the app, without .tflite [that of the file].")
-@click.option("--keep-edited", is_flag=True, help="Keep files that you edited, and update the others.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     source: Path,
@@ -30,7 +29,6 @@ def command(
     flavor: str | None,
     runtime: Any,
     name: str | None,
-    keep_edited: bool,
     as_json: bool,
 ) -> None:
     """Put the tested .tflite into an Android app, with the Kotlin that runs it and a test.
@@ -39,7 +37,7 @@ def command(
     runtime go beside the app's sources; golden vectors and GoldenTest.kt go under src/androidTest, which no shipped APK
     has. It prints the Gradle lines that the module lacks: Kotlin, Groovy or a version catalog, as the module has it.
 
-    Run again, it updates what it wrote. A file that you edited is named, and nothing is changed.
+    Run again, it updates what it wrote, and leaves and names what you edited.
 
     \b
     Example:
@@ -53,7 +51,7 @@ def command(
 
     # A folder that is not a module is refused before anything is made.
     target = find_module(app, module, flavor)
-    added = add_to_android(open_tflite(source), target, runtime=runtime, name=name, keep_edited=keep_edited)
+    added = add_to_android(open_tflite(source), target, runtime=runtime, name=name)
     if as_json:
         print_json(added.as_json())
     else:
@@ -63,16 +61,18 @@ def command(
 def show(added: AndroidFiles) -> None:
     """Say what became of the files, and what the module's build still lacks."""
     from edgekd.cli.console import PROGRESS, line
+    from edgekd.cli.port_packages import say_edited
 
     changes = added.changes.as_json()
     counts = ", ".join(f"{len(paths)} {name}" for name, paths in changes.items() if paths)
     line(f"{added.module.folder}: {counts}", to=PROGRESS)
     line(f"  {added.model}", to=PROGRESS)
     line(f"  {added.golden} ({added.golden_size_bytes:,} bytes, for tests alone)", to=PROGRESS)
-    for path in (*changes["updated"], *changes["removed"], *changes["edited"]):
-        if not path.startswith((added.golden, added.model)):
-            state = next(name for name in ("updated", "removed", "edited") if path in changes[name])
-            line(f"  {state}: {path}{' (kept as you edited it)' if state == 'edited' else ''}", to=PROGRESS)
+    for state in ("updated", "removed"):
+        for path in changes[state]:
+            if not path.startswith((added.golden, added.model)):
+                line(f"  {state}: {path}", to=PROGRESS)
+    say_edited(added.module.folder, changes["edited"], to=PROGRESS)
     for warning in added.warnings:
         line(f"warning: {warning}", to=PROGRESS)
     if added.gradle_lines:

@@ -24,6 +24,7 @@ def command(source: Path, app: Path, as_json: bool) -> None:
       edgekd ios out/student.float16.mlpackage --into MyApp
     """
     from edgekd.cli.console import line, print_json
+    from edgekd.cli.port_packages import say_edited
     from edgekd.export.ios import write_ios_package
     from edgekd.formats.artifact import Artifact
     from edgekd.formats.coreml_file import is_package
@@ -45,6 +46,5 @@ def command(source: Path, app: Path, as_json: bool) -> None:
         return
     counts = ", ".join(f"{len(paths)} {name}" for name, paths in vars(package.changes).items() if paths)
     line(f"{package.folder}: {artifact.path.name} and {package.vectors} golden vectors; files: {counts}")
-    for path in package.changes.edited:
-        line(f"edited since, so left as it is: {package.folder / path}. To have it written again, delete it")
+    say_edited(package.folder, package.changes.edited)
     line(f"what to do in Xcode: {package.folder / 'README.md'}")

@@ -1,12 +1,14 @@
-"""What the commands that write a file into a package share: which file, and what is said of the written ones."""
+"""What the commands that write a file into an app or a package share: which file, and what they say of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgekd.export.port_package import PortPackage
     from edgekd.formats.artifact import Artifact
 
@@ -33,9 +35,16 @@ def write_package(
         return package
     counts = ", ".join(f"{len(paths)} {name}" for name, paths in vars(package.changes).items() if paths)
     line(f"{package.folder}: {artifact.path.name} and {package.vectors} golden vectors; files: {counts}")
-    for path in package.changes.edited:
-        line(f"edited since, so left as it is: {package.folder / path}. To have it written again, delete it")
+    say_edited(package.folder, package.changes.edited)
     return package
+
+
+def say_edited(folder: Path, paths: Iterable[str], to: Console | None = None) -> None:
+    """Name the files of ours that somebody edited, on ``to`` or among the results."""
+    from edgekd.cli.console import RESULT, line
+
+    for path in paths:
+        line(f"edited since, so left as it is: {folder / path}. To have it written again, delete it", to=to or RESULT)
 
 
 def say_next(package: PortPackage, test: str) -> None:

@@ -82,10 +82,9 @@ def write_app_files(folder: Path, files: Mapping[str, bytes], record: str = RECO
     return AppChanges(**{name: tuple(sorted(paths)) for name, paths in plan.changes.items()})
 
 
-def edited_files(folder: Path, files: Mapping[str, bytes], record: str = RECORD) -> tuple[str, ...]:
-    """The paths of ``files`` that edgekd wrote and somebody edited since. Raises as ``write_app_files`` does."""
-    plan = _make_plan(folder, files, _read_record(folder / record))
-    return tuple(path for path in plan.changes.get("edited", ()) if path in files)
+def check_app_files(folder: Path, files: Mapping[str, bytes], record: str = RECORD) -> None:
+    """Raise what ``write_app_files`` would, and write nothing: before the first of several sets is written."""
+    _make_plan(folder, files, _read_record(folder / record))
 
 
 def _make_plan(folder: Path, files: Mapping[str, bytes], earlier: _Hashes) -> _Plan:

@@ -42,7 +42,7 @@ def test_words_make_an_encoder_of_a_file_and_need_no_labels(tmp_path: Path) -> N
         (DATA + TEACHER + 'prior = { a = "x", b = 1 }\n', r'teacher\.prior: must be "estimate" or shares [^\n]*$'),
         (DATA + TEACHER + "prior = { a = 0.5, b = 0.6 }\n", r"teacher\.prior: must be .* sum to 1"),
         (DATA + TEACHER + 'head = "mlp"\n', r'head = "mlp" is fitted on labels: set train = true'),
-        (DATA + TEACHER + 'classes = ["a", "b"]\n', r"classes: clip\.onnx with class words is an encoder"),
+        (DATA + TEACHER + 'classes = ["a", "b"]\n', r"classes: clip\.onnx gives features and is used as it is"),
         (DATA + 'task = "multi-label"\n' + TEACHER, r"teacher\.words: .*not which of several tags .*train = true"),
         (DATA + TEACHER + 'train = true\n[distill]\nlabels = "none"\n', r'labels = "none" needs a teacher'),
     ],

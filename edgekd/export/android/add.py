@@ -11,7 +11,7 @@ from typing import Any
 from edgekd.errors import UsageError
 from edgekd.export.android.gradle import Runtime, gradle_lines, warnings
 from edgekd.export.android.module import AndroidModule
-from edgekd.export.app_files import AppChanges, edited_files, write_app_files
+from edgekd.export.app_files import AppChanges, check_app_files, write_app_files
 from edgekd.formats.artifact import Artifact
 from edgekd.golden import make_golden
 from edgekd.progress import Progress
@@ -59,19 +59,18 @@ def add_to_android(
     *,
     runtime: Runtime = "interpreter",
     name: str | None = None,
-    keep_edited: bool = False,
     progress: Progress | None = None,
 ) -> AndroidFiles:
     """Put a .tflite into a module, byte for byte, with the code that runs it and a test of both.
 
-    A later call updates what an earlier one wrote. Records in the module's folder say what is ours.
+    A later call updates what an earlier one wrote, but for files that somebody edited. Records in the module's folder
+    say what is ours.
 
     Args:
         artifact: A .tflite that takes one photo at a time.
         module: Where to.
         runtime: The LiteRT that the app has: ``interpreter`` (1.4) or ``compiled-model`` (2.x).
         name: The model's name in the app, without a suffix; that of the file by default.
-        keep_edited: Leave files of ours that somebody edited as they are, instead of refusing.
         progress: Told how many golden vectors are made.
 
     Raises:
@@ -90,12 +89,7 @@ def add_to_android(
     content = {model: artifact.content(), **vectors}
     code = _code(module, runtime)
     record = f"edgekd-model-{stem}.json"
-    edited = [*edited_files(module.folder, code, _CODE_RECORD), *edited_files(module.folder, content, record)]
-    if edited and not keep_edited:
-        raise UsageError(
-            f"{module.folder}: {', '.join(edited)} was edited since edgekd wrote it, and nothing is changed. To have "
-            "edgekd's file again, delete yours; to keep it and update the others, give --keep-edited"
-        )
+    check_app_files(module.folder, content, record)
     code_changes = write_app_files(module.folder, code, _CODE_RECORD)
     content_changes = write_app_files(module.folder, content, record)
     return AndroidFiles(

@@ -65,9 +65,7 @@ def test_again_only_what_changed_is_written(exported: dict[str, Any], app: Path,
     preprocessing = app / "app" / CODE / "Preprocessing.kt"
     text = preprocessing.read_text(encoding="utf-8")
     preprocessing.write_text(text + "// mine\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"Preprocessing\.kt was edited since .* delete yours; .* --keep-edited"):
-        add_to_android(exported["int8.tflite"], module)
-    kept = add_to_android(exported["int8.tflite"], module, runtime="compiled-model", keep_edited=True).changes
+    kept = add_to_android(exported["int8.tflite"], module, runtime="compiled-model").changes
     assert kept.edited == (f"{CODE}/Preprocessing.kt",) and preprocessing.read_text(encoding="utf-8").endswith("mine\n")
     assert kept.added == (f"{CODE}/CompiledModelRuntime.kt",) and kept.removed == (f"{CODE}/InterpreterRuntime.kt",)
     assert kept.updated == (f"{TEST}/TestedRuntime.kt",)
