@@ -23,28 +23,10 @@ def command(source: Path, app: Path, as_json: bool) -> None:
       edgekd ios runs/litter --into MyApp
       edgekd ios out/student.float16.mlpackage --into MyApp
     """
-    from edgekd.cli.console import line, print_json
-    from edgekd.cli.port_packages import say_edited
+    from edgekd.cli.console import line
+    from edgekd.cli.port_packages import write_package
     from edgekd.export.ios import write_ios_package
-    from edgekd.formats.artifact import Artifact
-    from edgekd.formats.coreml_file import is_package
-    from edgekd.pipeline.run_files import shipped_file
-    from edgekd.storage import require_writable
 
-    is_run = source.is_dir() and not is_package(source)
-    artifact = shipped_file(source, ("int8_tflite",)) if is_run else Artifact.open(source)
-    if app.is_dir():
-        require_writable(app)
-    package = write_ios_package(artifact, app)
-    if as_json:
-        print_json(
-            {
-                "folder": str(package.folder), "model": str(package.model), "sha256": artifact.sha256,
-                "vectors": package.vectors, "files": package.changes.as_json(),
-            }
-        )  # fmt: skip
-        return
-    counts = ", ".join(f"{len(paths)} {name}" for name, paths in vars(package.changes).items() if paths)
-    line(f"{package.folder}: {artifact.path.name} and {package.vectors} golden vectors; files: {counts}")
-    say_edited(package.folder, package.changes.edited)
-    line(f"what to do in Xcode: {package.folder / 'README.md'}")
+    package = write_package(source, app, ("int8_tflite",), write_ios_package, as_json)
+    if not as_json:
+        line(f"what to do in Xcode: {package.folder / 'README.md'}")

@@ -19,10 +19,12 @@ def write_package(
     """Write a file, or of a run the first of ``rows`` that it has, into a package, and say what was done."""
     from edgekd.cli.console import line, print_json
     from edgekd.formats.artifact import Artifact
+    from edgekd.formats.coreml_file import is_package
     from edgekd.pipeline.run_files import shipped_file
     from edgekd.storage import require_writable
 
-    artifact = shipped_file(source, rows) if source.is_dir() else Artifact.open(source)
+    is_run = source.is_dir() and not is_package(source)
+    artifact = shipped_file(source, rows) if is_run else Artifact.open(source)
     require_writable(folder)
     package = write(artifact, folder)
     if as_json:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from edgekd.errors import UsageError
-from edgekd.export.app_files import AppChanges, write_app_files
+from edgekd.export.app_files import write_app_files
 from edgekd.export.c_array import PREPROCESS_HEADER
+from edgekd.export.port_package import PortPackage, golden_files
 from edgekd.formats.artifact import Artifact
-from edgekd.golden import make_golden
 from edgekd.progress import Progress
 
 PACKAGE = "EdgekdClassifier"
@@ -22,17 +20,7 @@ _MODEL = "Sources/EdgekdClassifier/Model"
 _GOLDEN = "Sources/EdgekdGolden/Golden"
 
 
-@dataclass(frozen=True)
-class IosPackage:
-    """The package's folder, what became of its files, and how many golden vectors its tests compare."""
-
-    folder: Path
-    model: Path
-    vectors: int
-    changes: AppChanges
-
-
-def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | None = None) -> IosPackage:
+def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | None = None) -> PortPackage:
     """Write or update ``EdgekdClassifier``, a Swift package with the file byte for byte, in an app's folder.
 
     Args:
@@ -54,15 +42,11 @@ def write_ios_package(artifact: Artifact, app: Path, *, progress: Progress | Non
         contents |= {f"{_MODEL}/{artifact.path.name}/{path}": content for path, content in parts}
     else:
         contents[f"{_MODEL}/{artifact.path.name}"] = artifact.content()
-    with tempfile.TemporaryDirectory() as parent:
-        golden = Path(parent) / "golden"
-        manifest = make_golden(artifact, golden, all_pixels=True, progress=progress)
-        for path in sorted(golden.rglob("*")):
-            if path.is_file():
-                contents[f"{_GOLDEN}/{path.relative_to(golden).as_posix()}"] = path.read_bytes()
+    golden = golden_files(artifact, progress)
+    contents |= {f"{_GOLDEN}/{path.removeprefix('golden/')}": content for path, content in golden.contents.items()}
     folder = app / PACKAGE
     changes = write_app_files(folder, contents)
-    return IosPackage(folder, folder / _MODEL / artifact.path.name, len(manifest.vectors), changes)
+    return PortPackage(folder, folder / _MODEL / artifact.path.name, golden.count, changes)
 
 
 def _check(artifact: Artifact, app: Path) -> None:

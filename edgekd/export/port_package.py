@@ -17,6 +17,7 @@ from edgekd.export.app_files import AppChanges
 from edgekd.formats import onnx_file, tflite_file
 from edgekd.formats.artifact import ONNX_RECORD, TFLITE_RECORD, Artifact
 from edgekd.golden import make_golden
+from edgekd.progress import Progress
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -39,11 +40,11 @@ class GoldenFiles:
     contents: Mapping[str, bytes]
 
 
-def golden_files(artifact: Artifact) -> GoldenFiles:
-    """Golden vectors of a file, made now."""
+def golden_files(artifact: Artifact, progress: Progress | None = None) -> GoldenFiles:
+    """Golden vectors of a file, made now; ``progress(done, total)`` is called after each."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "golden"
-        manifest = make_golden(artifact, folder, all_pixels=True)
+        manifest = make_golden(artifact, folder, all_pixels=True, progress=progress)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
         contents = {path.relative_to(parent).as_posix(): path.read_bytes() for path in paths}
     return GoldenFiles(len(manifest.vectors), contents)

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from edgekd.cli.ios_command import command
 from edgekd.errors import UsageError
 from edgekd.export.c_array import PREPROCESS_HEADER
-from edgekd.export.ios import IosPackage, write_ios_package
+from edgekd.export.ios import write_ios_package
+from edgekd.export.port_package import PortPackage
 from edgekd.export.record import Record
 from edgekd.formats.artifact import Artifact
 from edgekd.golden import read_manifest
@@ -26,12 +27,12 @@ SWIFT = sorted(TEMPLATE.rglob("*.swift"))
 
 
 @pytest.fixture(scope="module")
-def package(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> IosPackage:
+def package(exported: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> PortPackage:
     return write_ios_package(exported["int8.tflite"], tmp_path_factory.mktemp("app"))
 
 
 def test_the_package_holds_the_tested_file_byte_for_byte_and_its_vectors(
-    package: IosPackage, exported: dict[str, Any]
+    package: PortPackage, exported: dict[str, Any]
 ) -> None:
     assert package.folder.name == "EdgekdClassifier" and package.vectors == 72
     assert package.model.read_bytes() == exported["int8.tflite"].content()
