@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/integration"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from android_build import Row, build_demo, rows_by_kind
+from android_build import Row, build_demo, goals_of_tests, rows_by_kind
 from common import Parser, machine, run_script, temporary_folder, write_results
 from photo_kinds import KINDS, ROAD, write_photos
 from small_inputs import small_run
@@ -46,7 +46,7 @@ def main() -> None:
         # One photo of each kind.
         photos = [photo for photo in photos if photo.stem.endswith("-03") or photo.unlink()]
     models = [directory / f"export/{name}.tflite" for name in MODELS]
-    goals = ["surefire:test" if arguments.compiled else "test", "-Dtest=ByteForByteTest"]
+    goals = [*goals_of_tests(arguments.compiled is not None), "-Dtest=ByteForByteTest"]
     if arguments.compiled:
         shutil.copytree(arguments.compiled, scratch / "app/build")
     built = build_demo(scratch / "app", models, photos, goals, {})

@@ -15,7 +15,7 @@ from typing import Any
 
 import c_preprocess as c
 import numpy as np
-from android_build import build_demo
+from android_build import build_demo, goals_of_tests
 from c_decision import decide_in_c
 from common import ROOT, TESTS
 from dart_python import run_dart
@@ -163,7 +163,7 @@ def ask_kotlin(
     """The photos, decoded by Android's own decoders on a PC; its test ends with an error at the first other answer."""
     if compiled:
         shutil.copytree(compiled, folder / "build")
-    goals = ["surefire:test" if compiled else "test", "-Dtest=ByteForByteTest"]
+    goals = [*goals_of_tests(compiled is not None), "-Dtest=ByteForByteTest"]
     models = [directory.artifact.path for directory in directories]
     built = build_demo(folder, models, sorted(photos.iterdir()) if photos else [], goals, {})
     by_model = {one["model"]: {row["name"]: row for row in one["photos"]} for one in built.read("byte_for_byte.json")}

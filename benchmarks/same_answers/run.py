@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/integration"
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 import numpy as np
-from android_build import build_demo, missing_packages
+from android_build import build_demo, goals_of_tests, missing_packages
 from browser import ask_browser
 from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
 from PIL import Image
@@ -200,7 +200,7 @@ def ask_kotlin(files: Mapping[str, Artifact], photos: list[Path], folder: Path, 
     """The demo's classifier, with Android's decoders and TensorFlow Lite's Android library."""
     if compiled:
         shutil.copytree(compiled, folder / "build")
-    goals = ["surefire:test" if compiled else "test", "-Dtest=ByteForByteTest"]
+    goals = [*goals_of_tests(compiled is not None), "-Dtest=ByteForByteTest"]
     built = build_demo(folder, [file.path for file in files.values()], photos, goals, {})
     by_model = {
         model["model"]: {row["name"]: row.get("answer") for row in model["photos"]}

@@ -33,6 +33,11 @@ APK_AGAIN = ("exec:exec@resources", "exec:exec@apk")
 """The same without the tests."""
 
 
+def goals_of_tests(compiled: bool) -> tuple[str, ...]:
+    """What Maven does to run tests of files in other assets, where the app is ``compiled`` already and where not."""
+    return ("exec:exec@resources", "surefire:test") if compiled else ("test",)
+
+
 @dataclass(frozen=True)
 class Built:
     """What the one command made in ``folder``, of ``models`` by file name and ``photos`` beside the golden ones."""

@@ -68,7 +68,7 @@ def test_the_recipes_are_valid(tmp_path: Path) -> None:
     for number, text in enumerate(blocks("toml")):
         (tmp_path / f"{number}.toml").write_text(text, encoding="utf-8")
         loaded.append(load_recipe(tmp_path / f"{number}.toml"))
-    students = ["slice:12-8-11x0.35@128", "cnn:16@96", "auto", "slice:8", "cnn:16@96", "slice:8"]
+    students = ["slice:12-8-11x0.35@128", "cnn:16@96", "auto", "slice:8", "slice:6@96", "cnn:16@96", "slice:8"]
     assert [recipe.student.model for recipe in loaded] == students
 
 
