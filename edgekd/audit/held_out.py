@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from edgekd.audit.labelled_features import FOLDS
 from edgekd.pipeline.feature_table import FeatureTable
 from edgekd.progress import Progress
 from edgekd.teacher.cross_validation import assign_folds
@@ -16,7 +17,6 @@ from edgekd.teacher.head import fit_head
 from edgekd.training.labels import are_tags
 from edgekd.training.scores import tag_probabilities
 
-FOLDS = 5
 _SEED = 0
 
 

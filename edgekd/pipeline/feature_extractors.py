@@ -11,17 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.data.dataset import Dataset
-from edgekd.models.logits import TWO_CLASSES
+from edgekd.errors import ModelError
 from edgekd.pipeline.fixed_teacher import open_teacher_of
 from edgekd.recipe import Recipe
 from edgekd.teacher.average import members_of
 from edgekd.teacher.encoder_teacher import EncoderMember
-from edgekd.teacher.keras_teacher import CLASSES_BY_NAME, KerasTeacher, open_teacher
+from edgekd.teacher.keras_teacher import KerasTeacher, open_teacher
 from edgekd.teacher.protocol import Teacher
-from edgekd.teacher.transfer import features_of
+from edgekd.teacher.transfer import before_head
 from edgekd.training.loop import logits_of
-
-_HEADS = (TWO_CLASSES, CLASSES_BY_NAME)
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def open_extractors(recipe: Recipe, dataset: Dataset, run: Path) -> list[Extract
 def _extractor(teacher: Teacher) -> Extractor:
     if isinstance(teacher, EncoderMember):
         return Extractor(teacher.num_classes, teacher.input_size, teacher.key, teacher.logits, "the encoder's features")
-    network = before_head(teacher.model) if isinstance(teacher, KerasTeacher) else None
+    network = _vector_network(teacher.model) if isinstance(teacher, KerasTeacher) else None
     if network is None:
         return Extractor(
             teacher.num_classes, teacher.input_size, teacher.key, teacher.logits,
@@ -64,13 +62,10 @@ def _extractor(teacher: Teacher) -> Extractor:
     )  # fmt: skip
 
 
-def before_head(model: Any) -> Any | None:
-    """A Keras classifier up to the input [N, D] of its last dense layer; None where it does not end in one."""
-    import keras
-
-    while isinstance(model.layers[-1], keras.layers.Dense):
-        head, network = model.layers[-1], features_of(model)
-        if head.name not in _HEADS:
-            return network if len(network.output_shape) == 2 else None
-        model = network
-    return None
+def _vector_network(model: Any) -> Any | None:
+    """A Keras classifier up to the vectors [N, D] that its last dense layer takes; None where it takes others."""
+    try:
+        network = before_head(model)
+    except ModelError:
+        return None
+    return network if len(network.output_shape) == 2 else None

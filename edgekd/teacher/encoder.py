@@ -94,7 +94,9 @@ class KerasEncoder:
 
         Raises ModelError where it does not end in a dense layer.
         """
-        self.model, self.path = _before_head(model), path
+        from edgekd.teacher.transfer import before_head
+
+        self.model, self.path = before_head(model), path
         self._key = key or _weights_hash(self.model)
 
     @property
@@ -201,14 +203,6 @@ def _pool(outputs: npt.NDArray[Any], pooling: Pooling) -> Features:
 def _is_grid(sides: tuple[int, ...], size: tuple[int, int]) -> bool:
     """Whether (height, width) of maps have the proportions of the input, to within a place."""
     return abs(sides[0] * size[1] - sides[1] * size[0]) <= max(size) and max(sides) <= max(size)
-
-
-def _before_head(model: Any) -> Any:
-    from edgekd.models.logits import TWO_CLASSES
-    from edgekd.teacher.transfer import features_of
-
-    # One output for two classes has a layer after it that makes two of it.
-    return features_of(features_of(model)) if model.layers[-1].name == TWO_CLASSES else features_of(model)
 
 
 def _weights_hash(model: Any) -> str:

@@ -131,56 +131,44 @@ def network_of(teacher: Teacher) -> FileNetwork | None:
 
 def describe_encoder(encoder: Encoder) -> MemberRecord:
     """What is known of an encoder, for a run's records."""
-    height, width = encoder.input_size
     if isinstance(encoder, FileEncoder):
-        facts, pixels = encoder.facts, encoder.network.pixels
-        return {
-            "input": [height, width],
-            "key": encoder.key,
-            "file": Path(facts.where).name,
-            "kind": encoder.settings.kind,
-            "size_bytes": facts.size_bytes,
-            "parameters": facts.parameters,
-            "layout": encoder.network.layout,
-            "pixels": {"scale": list(pixels.scale), "shift": list(pixels.shift), "known_by": pixels.source},
-            "features": {"dimensions": encoder.dimensions, "are": encoder.pooling},
-        }
+        features: FeatureRecord = {"dimensions": encoder.dimensions, "are": encoder.pooling}
+        return {**_describe_file(encoder.network, encoder.key), "features": features}
     assert isinstance(encoder, KerasEncoder)
-    return {
-        "input": [height, width],
-        "key": encoder.key,
-        "file": encoder.path.name if encoder.path else "",
-        "kind": "keras",
-        "size_bytes": encoder.path.stat().st_size if encoder.path else 0,
-        "parameters": int(encoder.model.count_params()),
-        "features": {"dimensions": encoder.dimensions, "are": "vector"},
-    }
+    return {**_describe_keras(encoder), "features": {"dimensions": encoder.dimensions, "are": "vector"}}
 
 
 def _describe_member(member: Teacher) -> MemberRecord:
-    height, width = member.input_size
     if isinstance(member, EncoderMember):
         return describe_encoder(member.encoder)
     if isinstance(member, FileTeacher):
-        facts, pixels = member.facts, member.pixels
-        return {
-            "input": [height, width],
-            "key": member.key,
-            "file": Path(facts.where).name,
-            "kind": member.settings.kind,
-            "size_bytes": facts.size_bytes,
-            "parameters": facts.parameters,
-            "classes_known": member.classes_known,
-            "layout": member.layout,
-            "pixels": {"scale": list(pixels.scale), "shift": list(pixels.shift), "known_by": pixels.source},
-            "outputs": {"are": member.scores.kind, "known_by": member.scores.source},
-        }
+        outputs: OutputRecord = {"are": member.scores.kind, "known_by": member.scores.source}
+        record = _describe_file(member.network, member.key)
+        return {**record, "classes_known": member.classes_known, "outputs": outputs}
     assert isinstance(member, KerasTeacher)
+    return _describe_keras(member)
+
+
+def _describe_file(network: FileNetwork, key: str) -> MemberRecord:
+    facts, pixels = network.facts, network.pixels
     return {
-        "input": [height, width],
-        "key": member.key,
-        "file": member.path.name if member.path else "",
+        "input": list(network.size),
+        "key": key,
+        "file": Path(facts.where).name,
+        "kind": network.settings.kind,
+        "size_bytes": facts.size_bytes,
+        "parameters": facts.parameters,
+        "layout": network.layout,
+        "pixels": {"scale": list(pixels.scale), "shift": list(pixels.shift), "known_by": pixels.source},
+    }
+
+
+def _describe_keras(network: KerasTeacher | KerasEncoder) -> MemberRecord:
+    return {
+        "input": list(network.input_size),
+        "key": network.key,
+        "file": network.path.name if network.path else "",
         "kind": "keras",
-        "size_bytes": member.path.stat().st_size if member.path else 0,
-        "parameters": int(member.model.count_params()),
+        "size_bytes": network.path.stat().st_size if network.path else 0,
+        "parameters": int(network.model.count_params()),
     }

@@ -12,12 +12,16 @@ import numpy.typing as npt
 
 from edgekd.errors import ModelError
 from edgekd.models.blocks import blocks_of, freeze_through
+from edgekd.models.logits import TWO_CLASSES
 from edgekd.progress import Progress
 from edgekd.teacher.head import fit_head
+from edgekd.teacher.keras_teacher import CLASSES_BY_NAME
 from edgekd.training.batches import BatchStream, ViewSource
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import History, Validation, logits_of, train
 from edgekd.training.schedule import Schedule
+
+_BEHIND_HEAD = (TWO_CLASSES, CLASSES_BY_NAME)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ def features_of(model: Any) -> Any:
     if not isinstance(last, keras.layers.Dense):
         raise ModelError(f"{model.name} must end in a dense layer to be given a new head, not in {last.name}")
     return keras.Model(model.inputs, last.input, name=f"{model.name}_features")
+
+
+def before_head(model: Any) -> Any:
+    """A classifier of edgekd's or a user's up to the input of its own last dense layer.
+
+    What edgekd puts behind that layer, the second of two classes and the order of the data's, is cut off too. Raises
+    ModelError where it does not end in a dense layer.
+    """
+    network = features_of(model)
+    return before_head(network) if model.layers[-1].name in _BEHIND_HEAD else network
 
 
 def probe(
