@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgekd.data.dataset import Dataset
+
 COLOURS = ("green", "red", "yellow")
 
 
@@ -18,6 +20,26 @@ def light_photos(colour: str) -> list[Path]:
     from edgekd.data.traffic_lights import traffic_light_folders
 
     return sorted((traffic_light_folders()[0] / colour).iterdir())
+
+
+def copied_photos(folder: Path, most: int, photos: Path | None, run: Path | None, each: int) -> list[Path]:
+    """Copies whose names are their order: ``most`` of those in ``photos``, else of a run's test photos.
+
+    Where neither is given, ``each`` red and green traffic lights.
+    """
+    if photos is not None:
+        found = sorted(path for path in photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    elif run is not None:
+        found = [sample.path for sample in Dataset.load(run / "data/dataset.json").split("test")]
+    else:
+        found = light_photos("red")[:each] + light_photos("green")[:each]
+    folder.mkdir()
+    step = max(1, len(found) // most)
+    chosen = found[::step][:most]
+    copies = [folder / f"{number:04d}{path.suffix.lower()}" for number, path in enumerate(chosen)]
+    for path, copy in zip(chosen, copies, strict=True):
+        shutil.copy(path, copy)
+    return copies
 
 
 def labelled_folder(folder: Path, each: int, *, skip: int = 0) -> Path:

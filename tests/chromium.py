@@ -9,8 +9,11 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -34,6 +37,15 @@ def _high_pipe() -> tuple[int, int]:
     for end in ends:
         os.close(end)
     return read, write
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A Chromium for the tests of a file."""
+    if find_chromium() is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    with Chromium(tmp_path_factory.mktemp("chromium") / "profile") as running:
+        yield running
 
 
 class Chromium:

@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
+from chromium import browser  # noqa: F401  a fixture
 from decided_files import with_decision
 from numpy.typing import NDArray
 from sharing import shared

@@ -33,9 +33,8 @@ from common import TESTS, Parser, machine, run_script, temporary_folder, write_r
 from decided_files import with_decision
 from hermes import ask_hermes, hermes_version
 from readers import Answers, Directory
-from small_inputs import light_photos, small_files
+from small_inputs import copied_photos, small_files
 
-from edgekd.data.dataset import Dataset
 from edgekd.formats.artifact import Artifact
 from edgekd.formats.decision import Decision
 from edgekd.golden import make_golden
@@ -77,7 +76,8 @@ def main() -> None:
     arguments = parser.parse()
     scratch = temporary_folder()
     source = small_files(scratch / "small")["int8.tflite"] if arguments.short else run_file(arguments.run)
-    photos = copy_photos(arguments, scratch / "photos")
+    photos = scratch / "photos"
+    copied_photos(photos, arguments.most, arguments.photos, arguments.run, each=4)
     directories = make_directories(Artifact.open(source), photos, scratch)
     rows, left_out = ask_all(directories, photos, scratch, arguments)
     facts = {
@@ -93,21 +93,6 @@ def main() -> None:
 def run_file(run: Path) -> Path:
     """The int8 .tflite of a run."""
     return run / "export/student.int8.tflite"
-
-
-def copy_photos(arguments: Any, folder: Path) -> Path:
-    """A folder of copies whose names are their order."""
-    if arguments.photos is not None:
-        found = sorted(path for path in arguments.photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    elif arguments.run is not None:
-        found = [sample.path for sample in Dataset.load(arguments.run / "data/dataset.json").split("test")]
-    else:
-        found = light_photos("red")[:4] + light_photos("green")[:4]
-    folder.mkdir()
-    step = max(1, len(found) // arguments.most)
-    for number, path in enumerate(found[::step][: arguments.most]):
-        shutil.copy(path, folder / f"{number:04d}{path.suffix.lower()}")
-    return folder
 
 
 def make_directories(artifact: Artifact, photos: Path, scratch: Path) -> list[Directory]:

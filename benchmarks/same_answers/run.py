@@ -30,9 +30,8 @@ from android_build import build_demo, goals_of_tests, missing_packages
 from browser import ask_browser
 from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
 from PIL import Image
-from small_inputs import light_photos, small_files
+from small_inputs import copied_photos, small_files
 
-from edgekd.data.dataset import Dataset
 from edgekd.formats.artifact import Artifact
 from edgekd.formats.decision import Answer, Decision
 from edgekd.golden import make_golden
@@ -70,7 +69,7 @@ def main() -> None:
     arguments = parser.parse()
     scratch = temporary_folder()
     files = small_tag_files(scratch) if arguments.run is None else files_of(arguments.run)
-    photos = photos_of(arguments, scratch / "photos")
+    photos = copied_photos(scratch / "photos", arguments.most, arguments.photos, arguments.run, each=6)
     python = {name: predict(file, photos) for name, file in files.items()}
     answers, missing = ask_all(files, photos, scratch, arguments)
     rows = [
@@ -101,23 +100,6 @@ def small_tag_files(folder: Path) -> dict[str, Artifact]:
     rule = Decision("multi-label", (0.4, 0.45, 0.5, 0.55, 0.6))
     made = {name: Artifact.open(path) for name, path in small_files(folder / "small").items()}
     return {name: with_decision(one, folder / f"student.{name}", rule) for name, one in made.items()}
-
-
-def photos_of(arguments: Any, folder: Path) -> list[Path]:
-    """Copies whose names are their order."""
-    if arguments.photos is not None:
-        found = sorted(path for path in arguments.photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    elif arguments.run is not None:
-        found = [sample.path for sample in Dataset.load(arguments.run / "data/dataset.json").split("test")]
-    else:
-        found = light_photos("red")[:6] + light_photos("green")[:6]
-    folder.mkdir()
-    step = max(1, len(found) // arguments.most)
-    chosen = found[::step][: arguments.most]
-    copies = [folder / f"{number:04d}{path.suffix.lower()}" for number, path in enumerate(chosen)]
-    for path, copy in zip(chosen, copies, strict=True):
-        shutil.copy(path, copy)
-    return copies
 
 
 def ask_all(

@@ -44,19 +44,3 @@ def save_onnx(path: Path, model: Any) -> Path:
         )
     path.write_bytes(graph.SerializeToString())
     return path
-
-
-def save_tflite(path: Path, model: Any) -> Path:
-    """The model in float32."""
-    import tensorflow as tf
-
-    with quiet():
-        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    return path
-
-
-def save_saved_model(path: Path, model: Any) -> Path:
-    """The model as a directory."""
-    with quiet():
-        model.export(str(path), verbose=False)
-    return path

@@ -23,9 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from common import Parser, machine, run_script, write_results
-from encoder_files import cut, projected, save_onnx, save_saved_model, save_tflite
+from encoder_files import cut, projected, save_onnx
+from saved_networks import save_saved_model, save_tflite
 from small_inputs import labelled_folder
 
 import edgekd

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgekd.errors import EdgekdError, UsageError
+from edgekd.formats.artifact import Artifact
 from edgekd.storage import read_json, read_regular_file, write_bytes, write_json
 
 RECORD = "edgekd-files.json"
@@ -80,6 +81,13 @@ def write_app_files(folder: Path, files: Mapping[str, bytes], record: str = RECO
     left = {path: earlier[path] for path in plan.changes.get("edited", ()) if path in files}
     _write_record(folder / record, {**{path: [sha256] for path, sha256 in plan.state.items()}, **left})
     return AppChanges(**{name: tuple(sorted(paths)) for name, paths in plan.changes.items()})
+
+
+def require_one_photo(artifact: Artifact, what: str) -> None:
+    """Raise UsageError where a file takes several photos at a time; ``what`` says who passes one."""
+    batch = artifact.inputs[0].shape[0]
+    if batch not in (1, "N"):
+        raise UsageError(f"{artifact.path.name} takes {batch} photos at a time, and {what}. Use --batch 1")
 
 
 def check_app_files(folder: Path, files: Mapping[str, bytes], record: str = RECORD) -> None:

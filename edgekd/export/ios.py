@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from edgekd.errors import UsageError
-from edgekd.export.app_files import write_app_files
+from edgekd.export.app_files import require_one_photo, write_app_files
 from edgekd.export.c_array import PREPROCESS_HEADER
 from edgekd.export.port_package import PortPackage, golden_files
 from edgekd.formats.artifact import Artifact
@@ -53,11 +53,7 @@ def _check(artifact: Artifact, app: Path) -> None:
     name = artifact.path.name
     if artifact.format not in ("tflite", "mlpackage"):
         raise UsageError(f"an iOS app takes a .tflite or .mlpackage, and {name} is {artifact.format}")
-    if artifact.inputs[0].shape[0] not in (1, "N"):
-        raise UsageError(
-            f"{name} takes {artifact.inputs[0].shape[0]} photos at a time, and an app passes one. Export it with "
-            "--batch 1"
-        )
+    require_one_photo(artifact, "an app passes one")
     if not app.is_dir():
         raise UsageError(f"{app} is not a folder. Give --into the folder of the app's Xcode project")
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from edgekd.errors import UsageError
-from edgekd.export.app_files import AppChanges
+from edgekd.export.app_files import AppChanges, require_one_photo
 from edgekd.formats import onnx_file, tflite_file
 from edgekd.formats.artifact import ONNX_RECORD, TFLITE_RECORD, Artifact
 from edgekd.golden import make_golden
@@ -57,10 +57,7 @@ def require_single_photo(artifact: Artifact, what: str) -> None:
             f"{artifact.path} carries no record of edgekd, and {what} reads labels and preprocessing from it. Give a "
             ".tflite or .onnx that edgekd exported"
         )
-    if artifact.inputs[0].shape[0] not in (1, "N"):
-        raise UsageError(
-            f"{artifact.path} takes {artifact.inputs[0].shape[0]} photos at a time, and {what} gives one. Use --batch 1"
-        )
+    require_one_photo(artifact, f"{what} gives one")
     _require_channels_last(artifact, what)
     _require_plain_name(artifact)
 

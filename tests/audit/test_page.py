@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 
 from edgekd.audit import page as page_module
 from edgekd.audit.doubtful import DoubtfulPhoto
@@ -27,14 +27,6 @@ from edgekd.progress import Silent
 
 MARKUP = "</script><script>document.title='run'</script><img src=x onerror=document.title='run'>"
 CONFIG = "JSON.parse(document.getElementById('config').textContent)"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    if find_chromium() is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with Chromium(tmp_path_factory.mktemp("chromium") / "profile") as running:
-        yield running
 
 
 def read(sample: Sample) -> np.ndarray:

@@ -6,14 +6,13 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from click.testing import CliRunner
 from decided_files import with_decision
 from numpy.typing import NDArray
@@ -32,14 +31,6 @@ TIMED = "document.getElementById('model-ms').textContent !== '–'"
 MARKUP = ("</script><script>document.title='run'</script>", "<img src=x onerror=document.title='run'>", "a & b")
 # What a page may ask for: itself, and what is in it.
 OWN = ("file:///", "data:text/javascript;", "blob:")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    if find_chromium() is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with Chromium(tmp_path_factory.mktemp("chromium") / "profile") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import http.server
 import json
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from c_preprocess import python_answer, random_cases
 from click.testing import CliRunner
+from posting_page import PageHandler, PostingPage
 
 from edgekd.cli import group
 from edgekd.errors import UsageError
@@ -23,7 +22,6 @@ from edgekd.formats.artifact import Artifact
 from edgekd.runtime.predict import predict
 
 JS = Path(__file__).parents[1] / "js"
-CHROMIUM = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 # What an engine without a DOM and without Node knows.
 BARE = {"noEmit": True, "module": "nodenext", "target": "es2022", "lib": ["es2022"], "types": []}
 
@@ -102,20 +100,14 @@ def test_a_browser_gives_the_same_tensors(package: Path, tmp_path: Path) -> None
     if chromium is None:
         pytest.skip("needs chromium: apt-get install chromium")
     with GoldenPage(package) as page:
-        argv = [chromium, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", page.address]
-        with (tmp_path / "log").open("w") as log:
-            started = subprocess.Popen(argv, stdout=log, stderr=log)
-        try:
-            assert page.answered.wait(120), (tmp_path / "log").read_text()[-2000:]
-        finally:
-            started.terminate()
-            started.wait(30)
+        log = page.open_in(chromium, tmp_path, 120)
+    assert page.answered.is_set(), log[-2000:]
     # Chromium reads no TIFF, whose pixels the vectors have, and rounds CMYK by another formula.
     assert page.result == {"count": 72, "unproven": [], "inexact": ["jpeg-cmyk", "jpeg-ycck"], "wrong": []}
 
 
-class GoldenPage:
-    """Serves the package's own page on 127.0.0.1, and takes what it found."""
+class GoldenPage(PostingPage):
+    """Serves the package's own page, and takes what it found."""
 
     SEND: ClassVar = b"""<script type="module">
       while (!globalThis.goldenResult) await new Promise((done) => setTimeout(done, 50));
@@ -123,43 +115,21 @@ class GoldenPage:
     </script>"""
 
     def __init__(self, package: Path) -> None:
-        self.answered = threading.Event()
-        self.result: dict[str, Any] = {}
-        page = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
+        class Handler(PageHandler):
             def __init__(self, *arguments: Any) -> None:
                 super().__init__(*arguments, directory=str(package))
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
                 super().do_GET()
                 if self.path == "/test/golden.html":
-                    self.wfile.write(page.SEND)
+                    self.wfile.write(GoldenPage.SEND)
 
             def send_header(self, keyword: str, value: str) -> None:
                 if keyword == "Content-Length" and self.path == "/test/golden.html":
-                    value = str(int(value) + len(page.SEND))
+                    value = str(int(value) + len(GoldenPage.SEND))
                 super().send_header(keyword, value)
 
-            def do_POST(self) -> None:
-                page.result = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(204)
-                self.end_headers()
-                page.answered.set()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/test/golden.html"
-
-    def __enter__(self) -> GoldenPage:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler, "/test/golden.html")
 
 
 def test_pixels_of_every_layout_turned_and_with_gaps_give_pythons_tensors(node: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
-import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from decided_files import with_decision
+from posting_page import PageHandler, PostingPage
 from support import Project
 
 from edgekd.formats.artifact import Artifact
@@ -29,10 +28,6 @@ MODELS = ("student.int8.onnx", "student.float32.onnx")
 TAGS, REJECTING = "tags.int8.onnx", "reject.float32.onnx"
 PHOTOS = 20
 INSTALL = "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --prefix tests/js"
-CHROMIUM = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,15 +150,8 @@ def test_a_browser_gives_every_tensor_that_its_decoders_allow(
     if chromium is None:
         pytest.skip("needs chromium: apt-get install chromium")
     with Page(expected, packages) as page:
-        argv = [chromium, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", page.address]
-        with (tmp_path / "log").open("w") as log:
-            started = subprocess.Popen(argv, stdout=log, stderr=log)
-        try:
-            answered = page.answered.wait(120)
-        finally:
-            started.terminate()
-            started.wait(30)
-    assert answered, (tmp_path / "log").read_text()[-2000:]
+        log = page.open_in(chromium, tmp_path, 120)
+    assert page.answered.is_set(), log[-2000:]
     # Chromium reads no TIFF, and rounds CMYK to RGB by another formula.
     unsupported = {vector["name"] for vector in expected.manifest["vectors"] if vector["kind"] == "tiff"}
     assert check(page.result, expected, unsupported, {"jpeg-cmyk": 1, "jpeg-ycck": 1}) == {
@@ -171,18 +159,15 @@ def test_a_browser_gives_every_tensor_that_its_decoders_allow(
     }  # fmt: skip
 
 
-class Page:
-    """Serves page.html, the vectors, the models and the runtime on 127.0.0.1, and takes what the page posts."""
+class Page(PostingPage):
+    """Serves page.html, the vectors, the models and the runtime, and takes what the page posts."""
 
     def __init__(self, expected: Expected, packages: Path) -> None:
-        self.answered = threading.Event()
-        self.result: dict[str, Any] = {}
         folders = {
             "ort": packages / "onnxruntime-web" / "dist", "golden": expected.vectors, "edgekd": ROOT / "edgekd",
         }  # fmt: skip
-        page = self
 
-        class Handler(http.server.SimpleHTTPRequestHandler):
+        class Handler(PageHandler):
             extensions_map: ClassVar = {
                 ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html", "": "*/*",
             }  # fmt: skip
@@ -193,7 +178,7 @@ class Page:
                     return str(expected.models[rest])
                 return str(folders[first] / rest if first in folders else PORT / first)
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
                 if self.path != "/models.json":
                     super().do_GET()
                     return
@@ -201,22 +186,4 @@ class Page:
                 self.end_headers()
                 self.wfile.write(json.dumps(list(expected.models)).encode())
 
-            def do_POST(self) -> None:
-                page.result = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(204)
-                self.end_headers()
-                page.answered.set()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/page.html"
-
-    def __enter__(self) -> Page:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler, "/page.html")

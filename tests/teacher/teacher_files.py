@@ -86,21 +86,3 @@ def save_onnx(path: Path, ending: str = "Softmax", *, batch: int | str = "N", si
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
-
-
-def save_tflite(path: Path, model: Any) -> Path:
-    import tensorflow as tf
-
-    from edgekd.quiet import quiet
-
-    with quiet():
-        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    return path
-
-
-def save_saved_model(path: Path, model: Any) -> Path:
-    from edgekd.quiet import quiet
-
-    with quiet():
-        model.export(str(path), verbose=False)
-    return path

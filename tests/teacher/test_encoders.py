@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 from encoder_files import CHANNELS, SIDE, keras_encoder_model, save_encoder
-from teacher_files import photos_at, save_saved_model, save_tflite
+from saved_networks import save_saved_model, save_tflite
+from teacher_files import photos_at
 
 from edgekd.errors import ModelError
 from edgekd.models.rebuild import PhotosAt

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from saved_networks import save_saved_model, save_tflite
 from teacher_files import (
     CLASSES,
     PHOTOS,
@@ -18,8 +19,6 @@ from teacher_files import (
     photos_at,
     same_logits,
     save_onnx,
-    save_saved_model,
-    save_tflite,
 )
 
 from edgekd.errors import EdgekdError, ModelError

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saved_networks import save_saved_model, save_tflite
 from scipy.optimize import check_grad
-from teacher_files import CLASSES, PHOTOS, build, logits_of_net, photos_at, save_onnx, save_saved_model, save_tflite
+from teacher_files import CLASSES, PHOTOS, build, logits_of_net, photos_at, save_onnx
 
 from edgekd.errors import ModelError
 from edgekd.models.outputs import judge_outputs

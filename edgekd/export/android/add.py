@@ -11,7 +11,7 @@ from typing import Any
 from edgekd.errors import UsageError
 from edgekd.export.android.gradle import Runtime, gradle_lines, warnings
 from edgekd.export.android.module import AndroidModule
-from edgekd.export.app_files import AppChanges, check_app_files, write_app_files
+from edgekd.export.app_files import AppChanges, check_app_files, require_one_photo, write_app_files
 from edgekd.formats.artifact import Artifact
 from edgekd.golden import make_golden
 from edgekd.progress import Progress
@@ -129,10 +129,7 @@ def _require_tflite(artifact: Artifact) -> None:
             f"{name} carries no record of its labels and preprocessing, which the app reads from the file: another "
             "tool's model. Export the Keras model with: edgekd export"
         )
-    if artifact.inputs[0].shape[0] not in (1, "N"):
-        raise UsageError(
-            f"{name} takes {artifact.inputs[0].shape[0]} photos at a time, and an app passes one. Use --batch 1"
-        )
+    require_one_photo(artifact, "an app passes one")
 
 
 def _shipped_vectors(module: AndroidModule, stem: str) -> tuple[str, ...]:
