@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,7 +19,7 @@ Average = Literal["probabilities", "logits"]
 Logits = npt.NDArray[np.float32]
 
 
-class CombinedTeacher:
+class CombinedTeacher(ABC):
     """A teacher of several ``members``, each of which sees a photo at its own input size.
 
     What the members give, one array [N, ...] each, ``combine`` makes logits of.
@@ -27,9 +28,9 @@ class CombinedTeacher:
     members: tuple[Teacher, ...]
 
     @property
+    @abstractmethod
     def num_classes(self) -> int:
         """Number of classes C."""
-        raise NotImplementedError
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -37,9 +38,9 @@ class CombinedTeacher:
         return max((member.input_size for member in self.members), key=lambda size: size[0] * size[1])
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """Hash of everything that decides its answers."""
-        raise NotImplementedError
 
     def logits(self, images: npt.NDArray[np.uint8]) -> Logits:
         """Logits float32 [N, C] of images uint8 [N, H, W, 3], resized for every member of another size.
@@ -48,9 +49,9 @@ class CombinedTeacher:
         """
         return self.combine([member.logits(_resize_all(images, member.input_size)) for member in self.members])
 
+    @abstractmethod
     def combine(self, outputs: Sequence[Logits]) -> Logits:
         """Logits [N, C] from the members' outputs, in their order."""
-        raise NotImplementedError
 
 
 class AverageTeacher(CombinedTeacher):
