@@ -139,7 +139,7 @@ def build_in(root: Path, clone: Path) -> dict[str, Any]:
     return {
         "debian": (root / "etc/debian_version").read_text().strip(),
         "java": run(*here, "java", "--version").splitlines()[0],
-        "maven": run(*here, "sh", "-c", "mvn -version | head -1").strip(),
+        "maven": run(*here, "sh", "-c", "mvn -B -version | head -1").strip(),
         **{key: built[key] for key in ("seconds", "tests", "apk_bytes")},
     }
 
