@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from edgekd.cli.init_command import place_from, recipe_name
+from edgekd.cli.ray_option import ray_option, workers_of
 from edgekd.task import Task
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def _limits(command: Any) -> Any:
 @click.option("--device", help="Where latency or instructions are measured [host, or emulated:cortex-a76].")
 @click.option("--minutes", type=float, help="Most minutes for everything.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
+@ray_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     photos: Path, unlabelled: Path | None, images: Path | None, none: Path | None, task: Task | None,
-    device: str | None, minutes: float | None, out: Path, as_json: bool, **limits: str | None,
+    device: str | None, minutes: float | None, out: Path, ray: str | None, as_json: bool, **limits: str | None,
 ) -> None:  # fmt: skip
     """From photos and a budget to the best small model: look at PHOTOS, search, train, measure.
 
@@ -63,9 +65,10 @@ def command(
     """
     from edgekd.cli.run_shared import run_recipe
 
+    workers = workers_of(ray)
     places = {"source": photos, "images": images, "unlabelled": unlabelled, "none": none}
     recipe = _propose(places, task, out, {**limits, "device": device, "minutes": minutes})
-    run_recipe(recipe, out, "report", False, as_json)
+    run_recipe(recipe, out, "report", False, as_json, workers=workers)
 
 
 def _propose(places: dict[str, Path | None], task: Task | None, out: Path, limits: dict[str, Any]) -> Recipe:

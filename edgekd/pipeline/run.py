@@ -54,7 +54,7 @@ def run(
         until: A name of `edgekd.pipeline.stage_table`: that stage is done, and all that it needs.
         accept_weak_teacher: Continue with a teacher that failed its gates, as the recipe's ``accept_weak`` does.
         watcher: Receives what happens.
-        workers: Compute the soft targets; this process by default.
+        workers: Compute the soft targets and take the search's looks at candidates; this process by default.
 
     Returns:
         The directory and the gates that failed.
@@ -62,6 +62,7 @@ def run(
     Raises:
         MissingExtraError: ``edgekd[train]`` is not installed.
         GateFailed: The teacher is not worth learning from.
+        UsageError: Workers do not see the run's directory or its photos.
         EdgekdError: The errors of the stages.
 
     Example:
@@ -81,6 +82,7 @@ def run(
         write_json(directory / "run.json", _facts(recipe))
         for stage in stages:
             stage.check(recipe)
+        context.workspace.workers.require_visible(directory.absolute(), _places(recipe))
         for stage in stages:
             context = stage.run(context)
     gates = read_json(directory / "check" / "check.json")["gates"] if _includes(stages, "check") else []
@@ -89,6 +91,14 @@ def run(
 
 def _includes(stages: Sequence[Stage], name: str) -> bool:
     return any(stage.name == name for stage in stages)
+
+
+def _places(recipe: Recipe) -> list[Path]:
+    """Files and folders of the recipe that are read where its work is done."""
+    data = recipe.data
+    sources = (data.source,) if isinstance(data.source, Path) else data.source
+    photos = [place for place in (*sources, data.images, data.unlabelled, data.none) if place is not None]
+    return [*photos, *(Path(member.model) for member in recipe.teacher.members() if not member.is_trained)]
 
 
 def _facts(recipe: Recipe) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The search for the best student within a budget, cheap looks first.
 
 looking       the search itself: each look is at fewer candidates
+looks         those that workers can take at the same time
+taking        takes these, by the workers of the run
 candidates    designs that fill the budget, by shapes and by how much of each block survives
 predict       what an int8 file will cost, from shapes and the files measured so far
 measure       what an int8 file costs: bytes, MACs, arena, and latency or instructions on a device; its gates
