@@ -43,9 +43,10 @@ class Trainings:
         if not needed or needed >= minutes_each:
             return f"{start}, {minutes_each:g} {each}"
         end = clock.minutes - self.count * (minutes_each - needed)
+        epochs = f"all {self.epochs} epochs" if self.epochs > 1 else "one epoch"
         return (
-            f"{start}, {needed:.1f} {each}: all {self.epochs} epochs. The run ends after about {end:.0f} of "
-            f"{clock.minutes:g} minutes; distill.schedule.epochs may be set higher"
+            f"{start}, {needed:.1f} {each}: {epochs} of distill.schedule. The run ends after about {max(1, end):.0f} "
+            f"of {clock.minutes:g} minutes"
         )
 
 

@@ -148,7 +148,8 @@ def test_what_the_trainings_do_not_need_is_for_the_search_and_is_said() -> None:
     each = short.minutes_each(clock)
     assert each == pytest.approx(350 / 60, abs=0.1)
     # A minute each is all that 20 epochs take: the run ends about 10 minutes earlier.
-    assert "1.0 for each of 2 trainings: all 20 epochs. The run ends after about 10 of 20" in short.describe(clock, each)
+    text = short.describe(clock, each)
+    assert "1.0 for each of 2 trainings: all 20 epochs of" in text and text.endswith("after about 10 of 20 minutes")
     assert long.describe(clock, each).endswith(f"{each:g} for each of 2 trainings")
     assert Trainings(1, 20, 0.0, 0.0).describe(clock, each).endswith("for its training")
     # Where all is spent, what is least is still allowed.
