@@ -11,5 +11,6 @@ source        what candidates are cut from, and candidates as Keras models
 quality       how well features serve a linear head
 trial         a short training on stored soft targets, and its score
 timing        how long the run has taken, and how long what is left will take
+trainings     how long the trainings of the chosen student take
 record        what was looked at, on disk
 """

@@ -20,6 +20,7 @@ from edgekd.pipeline.search.record import Record
 from edgekd.pipeline.search.source import Source, open_source
 from edgekd.pipeline.search.taking import take_looks
 from edgekd.pipeline.search.timing import Clock, seconds_after
+from edgekd.pipeline.search.trainings import predict_trainings
 from edgekd.pipeline.stages.start import narrowing_photos
 from edgekd.recipe.budget import amount
 from edgekd.students.cost import NetworkShape, at_size, shape_of
@@ -32,8 +33,6 @@ _SURVIVAL_SIZE = 128
 _SHARE_OF_STEPS, _MOST_STEPS, _LONGER = 0.125, 120, 2.5
 # Of its time the search gives this share to what comes before the trainings.
 _LOOKING_SHARE, _SIZES_SHARE = 0.5, 0.25
-# Judging and saving every epoch, beside the steps themselves.
-_OVERHEAD = 1.2
 
 
 @dataclass
@@ -191,6 +190,8 @@ class Search:
             done = self._round(left, steps_now)
             if not done:
                 break
+            # What the trainings of the slowest do not need is for the search.
+            self._clock.trainings_s = max(predict_trainings(self._context, one.trials).total_s for one in done)
             left = sorted(done, key=lambda one: one.score, reverse=True)[: max(1, len(done) // 2)]
             if len(left) == 1:
                 break
@@ -241,26 +242,12 @@ class Search:
 
     def _minutes_each(self, winner: Candidate) -> float | None:
         """Minutes for each training of the winner, so that the whole run keeps its time; None without a bound."""
-        recipe, clock = self._context.recipe, self._clock
+        clock = self._clock
         if clock.minutes is None:
             return None
-        photos, trainings = len(self._context.pool.samples), recipe.seeds * (1 if self._context.label_free else 2)
-        start_s = epoch_s = 0.0
-        if winner.trials:
-            # The start: every view of its size, and a student that is narrowed on three times as many photos.
-            views_s = max(trial["view_s"] for trial in winner.trials) * photos * recipe.data.views.views
-            start_s = views_s + 3 * recipe.seeds * winner.trials[0]["built_s"]
-            epoch_s = recipe.distill.schedule.steps_per_epoch(photos) * winner.trials[-1]["step_s"] * _OVERHEAD
-
-        def decide() -> float:
-            # One epoch at least: less is no training.
-            return round(max((clock.training_s() - start_s) / trainings, 2 * epoch_s, 6.0) / 60, 2)
-
-        minutes = float(self._record.once("minutes of each training", decide))
-        self._say(
-            f"{winner.design.student}: about {start_s / 60:.1f} minutes for its start, {minutes:g} for each of "
-            f"{trainings} training{'s' * (trainings > 1)}"
-        )
+        trainings = predict_trainings(self._context, winner.trials)
+        minutes = float(self._record.once("minutes of each training", lambda: trainings.minutes_each(clock)))
+        self._say(f"{winner.design.student}: {trainings.describe(clock, minutes)}")
         return minutes
 
     def _fail(self) -> None:
