@@ -103,20 +103,21 @@ def _propose(places: dict[str, Path | None], task: Task | None, out: Path, limit
     return recipe
 
 
-def _view_seconds(file: Path, input_size: int) -> float:
-    """How long the built-in teacher takes for a view here; measured once, so that a repeated command goes on."""
+def _view_seconds(file: Path, input_size: int, network: str) -> float:
+    """How long a built-in teacher takes for a view here; measured once, so that a repeated command goes on."""
     from edgekd.errors import EdgekdError
     from edgekd.extras import require
     from edgekd.pipeline.search.timing import seconds_per_view
     from edgekd.storage import read_json, write_json
 
-    key = f"view_s at {input_size}"
+    key, measured = f"view_s of {network} at {input_size}", {}
     with contextlib.suppress(EdgekdError, KeyError, TypeError, ValueError):
-        return float(read_json(file)[key])
+        measured = dict(read_json(file))
+        return float(measured[key])
     require("train", "running a recipe")
-    seconds = seconds_per_view(input_size)
+    seconds = seconds_per_view(input_size, network)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {key: seconds})
+    write_json(file, {**measured, key: seconds})
     return seconds
 
 

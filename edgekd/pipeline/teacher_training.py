@@ -27,8 +27,8 @@ from edgekd.training.time_budget import describe_duration
 
 # Of a larger pool, as many photos: what a head learns from more is little, and each is run through the network.
 _MOST_POOL = 5_000
-# Of the minutes of a whole run, a stage of fine-tuning gets at most this share.
-_BUDGET_SHARE = 0.1
+# Minutes that a stage of fine-tuning may take, and its share of those of a whole run; several networks divide them.
+_MOST_MINUTES, _BUDGET_SHARE = 10.0, 0.1
 _BATCH = 64
 
 
@@ -90,12 +90,13 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     return Training(epochs, stages, own)
 
 
-def _most_seconds(recipe: Recipe) -> float | None:
-    """Seconds that a stage of fine-tuning may take; None for any."""
+def _most_seconds(recipe: Recipe) -> float:
+    """Seconds that a stage of fine-tuning may take, of each network."""
     minutes, budget = recipe.teacher.fine_tune.minutes, recipe.student.budget
-    if minutes is None and budget is not None and budget.minutes is not None:
-        minutes = _BUDGET_SHARE * budget.minutes
-    return None if minutes is None else 60 * minutes
+    if minutes is None:
+        all_networks = _MOST_MINUTES if budget is None or budget.minutes is None else _BUDGET_SHARE * budget.minutes
+        minutes = all_networks / max(1, len(recipe.teacher.trained_members))
+    return 60 * minutes
 
 
 def describe_score(score: Mapping[str, Any], stages: Sequence[StageRecord] = ()) -> str:
@@ -132,7 +133,7 @@ def _describe_self_training(record: SelfTrainingRecord) -> str:
 
 
 def _train_blocks(model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, blocks: int) -> Epochs:
-    """The head, then as many blocks as the recipe names; the best epoch counts."""
+    """The head, then as many blocks as the recipe names; the epoch is chosen by validation."""
     probe(model, trainer.views, validation, trainer.progress, photos=photos)
     if not blocks:
         return []

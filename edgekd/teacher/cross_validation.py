@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,11 @@ def train_cross_validated(
         best = judged if kept else best
         records.append(record_of(stage, judged, len(labels), kept, cross_validated=True))
     epochs = Epochs()
+    # Its time was judged with that of the folds.
+    unhurried = replace(trainer, most_s=None)
     for stage, record in zip(stages, records, strict=True):
         if record["kept"]:
-            epochs = trainer.fit(model, stage, photos, validation)
+            epochs = unhurried.fit(model, stage, photos, validation)
     return records, epochs
 
 

@@ -161,8 +161,9 @@ def train_stages(
         try:
             epochs = trainer.fit(model, stage, photos, validation)
         except StageTooLong:
+            # The stages after it take longer.
             assign(model.variables, weights)
-            continue
+            break
         judged = judge(logits_of(model, validation.images), validation.labels, validation.metric)
         kept = judged.beats(best)
         records.append(record_of(stage, judged, len(validation.labels), kept))
