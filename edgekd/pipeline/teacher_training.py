@@ -136,7 +136,7 @@ def _describe_self_training(record: SelfTrainingRecord) -> str:
 
 
 def _train_blocks(model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, blocks: int) -> Epochs:
-    """The head, then as many blocks as the recipe names; the best epoch counts."""
+    """The head, then as many blocks as the recipe names; the epoch is chosen by validation."""
     probe(model, trainer.views, validation, trainer.progress, photos=photos)
     if not blocks:
         return []

@@ -102,7 +102,9 @@ def training_sentence(report: Report) -> str:
     parts = [f"{curve.title} {fmt.duration(curve.seconds)}" for curve in report.curves if curve.seconds is not None]
     shares = [curve.wait_share for curve in report.curves if curve.wait_share is not None]
     waited = f" Models waited for their photos {fmt.percent(max(shares))} of that time at most." if shares else ""
-    return f"Training took: {', '.join(parts)}.{waited} The mark is the epoch that was chosen." if parts else ""
+    rules = dict.fromkeys(curve.choice for curve in report.curves if curve.choice)
+    mark = f"The mark is the epoch that was chosen{''.join(f': {rule}' for rule in rules)}."
+    return f"Training took: {', '.join(parts)}.{waited} {mark}" if parts else ""
 
 
 def bench_sentence(report: Report) -> str:
