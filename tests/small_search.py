@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ views = { views = 2 }
 model = "teacher.keras"
 pixel_range = [0, 255]
 accept_weak = true
+fine_tune_blocks = 0
 [student]
 model = "auto"
 [student.budget]
@@ -29,13 +31,17 @@ schedule = { epochs = 2, batch_size = 8 }
 SIZE = 32
 
 
-def teacher() -> Any:
-    """Four inverted residual blocks in two stages."""
+BLOCKS = ((8, 1), (8, 1), (16, 2), (16, 1))
+"""Channels and stride of each inverted residual block of the teacher."""
+
+
+def teacher(blocks: Sequence[tuple[int, int]] = BLOCKS) -> Any:
+    """A stem, inverted residual blocks and a head."""
     layers = keras.layers
     keras.utils.set_random_seed(0)
     image = keras.Input((SIZE, SIZE, 3))
     x = layers.Conv2D(8, 3, 2, padding="same", use_bias=False, name="stem_conv")(image)
-    for number, (filters, stride) in enumerate(((8, 1), (8, 1), (16, 2), (16, 1)), 1):
+    for number, (filters, stride) in enumerate(blocks, 1):
         name, skip = f"block{number}", x
         for part in (
             layers.Conv2D(32, 1, use_bias=False, name=f"{name}_expand"), layers.BatchNormalization(name=f"{name}_bn1"),
@@ -51,7 +57,7 @@ def teacher() -> Any:
     return keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
 
 
-def make_search(here: Path) -> Path:
+def make_search(here: Path, blocks: Sequence[tuple[int, int]] = BLOCKS) -> Path:
     """A folder with ``photos`` and ``teacher.keras``."""
     random = np.random.default_rng(0)
     for name, low in (("dark", 60), ("light", 130)):
@@ -59,5 +65,5 @@ def make_search(here: Path) -> Path:
         for number in range(20):
             pixels = random.integers(low, low + 60, (SIZE, SIZE, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(here / "photos" / name / f"{number}.png")
-    teacher().save(here / "teacher.keras")
+    teacher(blocks).save(here / "teacher.keras")
     return here

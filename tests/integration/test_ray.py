@@ -206,7 +206,7 @@ def test_a_task_is_asked_for_when_a_worker_is_free(ray: None, monkeypatch: pytes
 
 @dataclass(frozen=True)
 class WorkersKilledOnce(RayWorkers):
-    """Of these workers the first one that probes a candidate is killed."""
+    """Of these workers the first one that opens a task's work is killed."""
 
     mark: Path = Path()
 
@@ -214,18 +214,13 @@ class WorkersKilledOnce(RayWorkers):
         """As `RayWorkers` does."""
         mark = self.mark
 
-        def open_killing():
-            work = opener()
+        def open_once_killed():
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return opener()
 
-            def take(look: Any) -> Any:
-                if look.name.startswith("probe of") and not mark.exists():
-                    mark.touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return work(look)
-
-            return take
-
-        return super().stream(open_killing, tasks)
+        return super().stream(open_once_killed, tasks)
 
 
 class Interrupting(Silent):
@@ -251,10 +246,10 @@ def without_seconds(value: Any) -> Any:
 def test_a_search_has_the_same_result_whatever_is_killed(
     ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_search(tmp_path)
-    monkeypatch.setattr(looking, "_PROBED", 3)
+    make_search(tmp_path, ((8, 1), (8, 1), (16, 2)))
+    monkeypatch.setattr(looking, "_PROBED", 2)
     monkeypatch.setattr(looking, "_TRAINED", 2)
-    (tmp_path / "recipe.toml").write_text((RECIPE % 1500).replace("minutes = 30\n", ""))
+    (tmp_path / "recipe.toml").write_text((RECIPE % 1200).replace("minutes = 30\n", ""))
     recipe, own, there = load_recipe(tmp_path / "recipe.toml"), tmp_path / "own", tmp_path / "there"
     run(recipe, own, until="search")
     shutil.copytree(own, there)
@@ -285,4 +280,4 @@ def test_folders_that_workers_do_not_see_are_named_first(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="does not see /proc/self/cwd/run"):
         run(load_recipe(folder / "cameras.toml"), "/proc/self/cwd/run", workers=workers)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [".edgekd.lock", "recipe.toml", "run", "run.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".lock", "recipe.toml", "run", "run.json"]
