@@ -14,6 +14,7 @@ from edgekd.pipeline.search import looks
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos and a teacher; the tests share their run, so that it is trained once."""
