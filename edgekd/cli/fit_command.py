@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -153,4 +154,8 @@ def _sentence(problem: Any) -> str:
     """A problem with a limit, by its option."""
     place = ".".join(map(str, problem["loc"])).replace("_", "-")
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"--{place}: {message}" if place else message
+    if place:
+        return f"--{place}: {message}"
+    # A sentence about several keys, as a recipe has them.
+    message = re.sub(r"\b(max)_(\w+)( = )?", lambda key: f"--{key[1]}-{key[2]}{' ' if key[3] else ''}", message)
+    return re.sub(r"(?<!-)\bdevice = ", "--device ", message)

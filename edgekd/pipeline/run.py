@@ -14,6 +14,7 @@ from edgekd._version import __version__
 from edgekd.devices.table import open_device
 from edgekd.extras import require
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.search.early import require_possible
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import Stage, stages_until
 from edgekd.progress import Watcher, default_watcher
@@ -78,6 +79,8 @@ def run(
         context = RunContext(
             Workspace(directory, watcher or default_watcher(), workers or Here()), recipe, accept_weak_teacher
         )
+        # It sees by the files of an earlier run what is done already.
+        require_possible(recipe, directory, [stage.name for stage in stages])
         recipe.save(directory / "recipe.toml")
         write_json(directory / "run.json", _facts(recipe))
         for stage in stages:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from edgekd.cli.fit_command import command
 from edgekd.cli.fit_settings import with_settings
 from edgekd.errors import UsageError
 from edgekd.recipe.choice import Choice
@@ -58,3 +60,18 @@ def test_a_teacher_of_one_s_own_is_found_beside_the_settings(tmp_path: Path) -> 
 def test_what_the_command_line_says_is_no_setting(tmp_path: Path, settings: str, problem: str) -> None:
     with pytest.raises(UsageError, match=rf"own\.toml: .*{problem}"):
         recipe_with(tmp_path, settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("--max-latency 5ms --device emulated:cortex-a76", "has no latency: give --max-instructions, or another"),
+        ("--max-latency 5ms --max-instructions 3M", "--max-latency and --max-instructions need different devices"),
+        ("--max-size 5KB --device host", "--device host: give --max-latency or --max-instructions too"),
+        ("--max-arena 200KBs", "--max-arena: '200KBs' is not an amount"),
+        ("--minutes 5", "give at least one limit, such as --max-size 150KB"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_options(options: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=problem):
+        CliRunner().invoke(command, [str(tmp_path), *options.split()], catch_exceptions=False)

@@ -1,5 +1,6 @@
 """The search for the best student within a budget, cheap looks first.
 
+early         what a budget asks for that can't be had
 looking       the search itself: each look is at fewer candidates
 looks         those that workers can take at the same time
 taking        takes these, by the workers of the run

@@ -20,6 +20,8 @@ _CONVERT_S, _START_S = 3.0, 15.0
 # photos 2 to 2.5, a launch beside its inferences 0.2. Those are predictions, so there is room.
 _EXPORT, _CHECK, _LAUNCH = 22.0, 4.0, 0.3
 _TIMED_FILES = 5
+# Shapes, three conversions and one input size, which a search always looks at.
+_FIRST_LOOKS_S = 50.0
 # Reading a photo and rendering a view of it.
 _RENDER_S = 0.004
 # Of what is left for the search and the trainings, the search gets this share.
@@ -60,6 +62,11 @@ def seconds_after(recipe: Recipe, conversion_s: float | None = None) -> float:
     bench = _TIMED_FILES * plan.launches * (plan.seconds_per_launch + _LAUNCH * one_s)
     on_device = 15.0 if recipe.student.budget and set(recipe.student.budget.limits()) & {"latency"} else 0.0
     return (_EXPORT + _CHECK) * one_s + bench + on_device
+
+
+def least_seconds(recipe: Recipe) -> float:
+    """What the start, the first looks of a search and all that follows the trainings take on an idle machine."""
+    return _START_S + _FIRST_LOOKS_S + seconds_after(recipe) / 2
 
 
 @dataclass
