@@ -19,6 +19,7 @@ views = { views = 2 }
 model = "teacher.keras"
 pixel_range = [0, 255]
 accept_weak = true
+fine_tune_blocks = 0
 [student]
 model = "auto"
 [student.budget]

@@ -262,6 +262,7 @@ class Report:
     search: SearchResult | None = None
     tags: TagTable | None = None
     decisions: tuple[FileDecisions, ...] | None = None
+    shipping_notes: tuple[str, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""

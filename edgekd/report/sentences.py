@@ -39,10 +39,14 @@ def reasons(report: Report) -> tuple[str, ...]:
 
 
 def gain_sentence(report: Report) -> str:
-    """The gain of distillation; empty where there is no student from scratch."""
+    """The gain of distillation, and what the choice of the student that ships leaves in doubt.
+
+    Empty where there is no student from scratch.
+    """
     if report.distillation_gain is not None:
         several = report.seeds is not None and len(report.seeds.rows) > 1
-        return ("Of the first seed, which ships: " if several else "") + report.distillation_gain.text
+        notes = "".join(f" {note[0].upper()}{note[1:]}." for note in report.shipping_notes)
+        return ("Of the first seed, which ships: " if several else "") + report.distillation_gain.text + notes
     alone = report.seeds is not None and report.seeds.from_scratch is None
     return "" if alone else "The two students have not been compared yet."
 
