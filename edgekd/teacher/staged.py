@@ -14,9 +14,11 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.memory import free_memory
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
+from edgekd.teacher.training_memory import training_bytes
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.checkpoint import assign, copy_values
 from edgekd.training.loop import Validation, logits_of
@@ -55,8 +57,8 @@ class StageRecord(TypedDict):
     kept: bool
 
 
-class StageTooLong(Exception):
-    """A stage whose fine-tune is predicted to take longer than it may."""
+class StageLeftOut(Exception):
+    """A stage whose fine-tune is predicted to take longer than it may, or more memory than is free."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class StageTrainer:
 
     ``directory`` holds a checkpoint of every fine-tune until ``tidy``: killed, a later call with the same ``key`` goes
     on from there. ``note`` is called with sentences for a person, ``progress`` with steps. A stage that is predicted to
-    take more than ``most_s`` seconds is left out.
+    take more than ``most_s`` seconds, or more memory than is free, is left out.
     """
 
     views: LabelledViews
@@ -95,11 +97,21 @@ class StageTrainer:
         """Train one stage of ``model`` in place on ``photos`` (their numbers among the views); returns the epochs.
 
         The penalty of a head is chosen on ``validation``; nothing else is. ``part`` sets checkpoints apart;
-        all fits of the stage take ``fits`` times as long as this one. Raises StageTooLong.
+        all fits of the stage take ``fits`` times as long as this one. Raises StageLeftOut.
         """
         if stage.blocks == 0:
             probe(model, self.views, validation, self.progress, photos=photos)
             return []
+
+        needed = training_bytes(model, stage.blocks, self.schedule.batch_size)
+        free = free_memory()
+        memory = f"about {max(0.1, needed / 1e9):.1f} GB of memory"
+        if self.most_s is not None and free is not None and needed > free[0]:
+            self.note(
+                f"teacher: fine-tuning {stage.name} would take {memory}, and {free[0] / 1e9:.1f} GB are free: it is "
+                "left out. A smaller teacher.fine_tune.batch_size takes less"
+            )
+            raise StageLeftOut(stage.name)
 
         def say_duration(seconds: float) -> None:
             where = f" for {part}" if part else ""
@@ -108,8 +120,8 @@ class StageTrainer:
                     f"teacher: fine-tuning {stage.name} would take {describe_duration(seconds * fits)}, more than the "
                     f"{self.most_s / 60:.1f} minutes that it may: it is left out"
                 )
-                raise StageTooLong(stage.name)
-            self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)}")
+                raise StageLeftOut(stage.name)
+            self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)} and {memory}")
 
         nothing = Validation(validation.images[:0], validation.labels[:0], validation.metric)
         return fine_tune(
@@ -160,9 +172,10 @@ def train_stages(
     for stage in stages_of(model):
         try:
             epochs = trainer.fit(model, stage, photos, validation)
-        except StageTooLong:
+        except StageLeftOut:
+            # The stages after it take longer.
             assign(model.variables, weights)
-            continue
+            break
         judged = judge(logits_of(model, validation.images), validation.labels, validation.metric)
         kept = judged.beats(best)
         records.append(record_of(stage, judged, len(validation.labels), kept))

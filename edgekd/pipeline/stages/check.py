@@ -15,7 +15,7 @@ from edgekd.pipeline.fixed_teacher import fixed_teacher_row
 from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.pipeline.search.measure import budget_gates
-from edgekd.pipeline.shipped import shipped_student
+from edgekd.pipeline.shipped import describe_weak_teacher, shipped_student
 from edgekd.pipeline.tag_thresholds import comparable_thresholds
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
 from edgekd.pipeline.teacher_int8 import missing_row
@@ -71,11 +71,17 @@ def _teacher_file(context: RunContext) -> dict[str, str | None]:
 def run(context: RunContext) -> None:
     """Run every file of the table over the test split; writes ``check/check.json`` with rows and gates."""
     recipe, dataset, workspace = context.recipe, context.dataset, context.workspace
+    shipped = shipped_student(context)
+    ships = {
+        "row": shipped.row, "reason": shipped.reason,
+        "notes": [note for note in (shipped.doubt, describe_weak_teacher(context)) if note],
+    }  # fmt: skip
     depends = {
         "export": workspace.hashes["export"],
         "gates": recipe.gates.facts(),
         "metric": recipe.metric,
         "photos": dataset.digest(),
+        "ships": ships,
         "teacher": digest(read_json(context.path / "teacher" / "gates.json")),
     }
     if recipe.student.budget is not None:
@@ -89,7 +95,6 @@ def run(context: RunContext) -> None:
             teacher = fixed_teacher_row(context)
             rows.append({**teacher.to_json(), **_teacher_file(context), "row": "teacher", "title": TITLES["teacher"]})
             gates += _teacher_gate(context, teacher)
-        shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
             workspace.watcher.progress(number, len(present))
@@ -125,7 +130,7 @@ def run(context: RunContext) -> None:
                 **_labels(dataset),
                 "metric": recipe.metric,
                 "rows": rows,
-                "shipped": {"row": shipped.row, "reason": shipped.reason},
+                "shipped": ships,
                 "gates": read_json(context.path / "teacher" / "gates.json") + gates,
             },
         )

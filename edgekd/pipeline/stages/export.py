@@ -30,7 +30,7 @@ def run(context: RunContext) -> None:
     recipe, hashes = context.recipe, context.workspace.hashes
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
-        "ships": recipe.distill.ships,
+        "ships": shipped_student(context).row,
         "export": recipe.export.stage_facts(),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
@@ -71,8 +71,8 @@ def run(context: RunContext) -> None:
         write_json(directory / "index.json", index)
 
     context.workspace.stage("export", depends, ("index.json",), work)
-    if reason := shipped_student(context).reason:
-        context.workspace.watcher.note(reason)
+    for note in shipped_student(context).notes:
+        context.workspace.watcher.note(note)
 
 
 def _entry(artifact: Artifact, model: Any) -> dict[str, Any]:
