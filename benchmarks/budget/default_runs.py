@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import ROOT, Parser, machine, run_script, write_results
-from small_inputs import labelled_folder
+from small_inputs import HEAD_ALONE, labelled_folder
 
 from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.storage import read_json, write_text
@@ -31,7 +31,7 @@ from edgekd.storage import read_json, write_text
 LIGHTS: dict[str, Any] = {"split": {"val": 0.2, "test": 0.25, "labelled_per_class": 20}}
 SHORT: dict[str, Any] = {
     "data": {"split": {"val": 0.2, "test": 0.3}, "views": {"views": 1}},
-    "teacher": {"input_size": 64, "accept_weak": True},
+    "teacher": {"model": "efficientnet-lite0", "input_size": 64, "accept_weak": True, **HEAD_ALONE},
     "student": {"model": "cnn:4@32"},
     "distill": {"schedule": {"epochs": 1, "batch_size": 16}},
     "export": {"formats": ["tflite"], "calibration": 16, "teacher_int8": False},

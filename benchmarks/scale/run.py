@@ -46,6 +46,8 @@ split = {{ train = 45, val = 0.1, test = 0.25 }}
 views = {{ views = 1 }}
 [teacher]
 input_size = {size}
+fine_tune_blocks = 0
+self_train = "off"
 """
 PATHS = [str(HERE.parents[1]), str(HERE)]
 

@@ -41,7 +41,10 @@ SYSTEM_FOLDERS = ("bin", "etc", "lib", "sbin", "usr")
 STAMP = "etc/edgekd-root.json"
 # Part of the stamp: raise it when what is written here changes, so that roots made before are made again.
 FORMAT = 2
-IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime, PIL.Image"
+IMPORTS = (
+    "import importlib.metadata, json, platform, zipimport, numpy, ai_edge_litert.interpreter, onnxruntime, PIL.Image\n"
+    "PIL.Image.preinit()"
+)
 
 
 def make_root(dest: Path, board: BoardName = "pi5", progress: Progress | None = None) -> Path:

@@ -20,7 +20,7 @@ from edgekd.recipe import Recipe
 from edgekd.task import METRICS, metric_name
 from edgekd.teacher.cross_validation import SMALL_VALIDATION, train_cross_validated
 from edgekd.teacher.self_training import SelfTrainingRecord, self_train
-from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, train_stages
+from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, stages_of, train_stages
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import Validation
 from edgekd.training.time_budget import describe_duration
@@ -52,10 +52,12 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     ``directory`` holds what an interrupted training goes on from, under ``key``.
     """
     section, validation, watcher = context.recipe.teacher, context.validation(model), context.workspace.watcher
-    by_stages, with_pool = (
-        section.fine_tune_blocks == "auto",
-        section.self_train == "auto" and bool(_pool_photos(context)),
-    )
+    by_stages = section.fine_tune_blocks == "auto" and len(stages_of(model)) > 1
+    with_pool = section.self_train == "auto" and bool(_pool_photos(context))
+    if section.fine_tune_blocks == "auto" and not by_stages:
+        watcher.note(
+            f"teacher: {section.name} has no layers whose names show its blocks, so that its head alone is trained"
+        )
     few = len(validation.labels) < SMALL_VALIDATION and (by_stages or with_pool)
     views = _labelled_views(context, model, directory, with_validation=few)
     photos, groups = np.arange(len(context.pool.labelled)), duplicate_groups(context) if few else None
@@ -70,13 +72,14 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
         _most_seconds(context.recipe),
     )
     stages: list[StageRecord] = []
-    if section.fine_tune_blocks == "auto":
+    if by_stages:
         if groups is None:
             stages, epochs = train_stages(model, trainer, photos, validation)
         else:
             stages, epochs = train_cross_validated(model, trainer, photos, validation, groups)
     else:
-        epochs = _train_blocks(model, trainer, photos, validation, section.fine_tune_blocks)
+        blocks = 0 if section.fine_tune_blocks == "auto" else section.fine_tune_blocks
+        epochs = _train_blocks(model, trainer, photos, validation, blocks)
     own = None
     if with_pool:
         head_alone = not epochs

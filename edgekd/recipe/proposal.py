@@ -21,6 +21,7 @@ from edgekd.recipe.budget import Budget, amount
 from edgekd.recipe.choice import Choice
 from edgekd.recipe.teacher_proposal import TeacherPlan, plan_teacher, teacher_training, views_within
 from edgekd.text import one_line
+from edgekd.training.schedule import StudentSchedule
 
 # A class this many times as large as another makes accuracy a matter of the large one.
 _IMBALANCE = 1.5
@@ -100,7 +101,7 @@ def propose(
         *_answers(dataset),
         *split_choices,
         wanted if teacher.view_s is None else _views_within(wanted, pool, teacher.view_s, budget),
-        *_networks(sides, splits.get("unlabelled", 0), teacher, budget),
+        *_networks(sides, splits.get("unlabelled", 0), pool, teacher, budget),
     ]
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
@@ -209,7 +210,9 @@ def _teacher_size(sides: list[int]) -> int:
     return min(high, max(low, int(median(sides)) // _SIZE_STEP * _SIZE_STEP))
 
 
-def _networks(sides: list[int], unlabelled: int, teacher: TeacherPlan, budget: Budget | None) -> list[Choice]:
+def _networks(
+    sides: list[int], unlabelled: int, pool: int, teacher: TeacherPlan, budget: Budget | None
+) -> list[Choice]:
     side, size, high = int(median(sides)), _teacher_size(sides), _TEACHER_SIZES[1]
     about = f"photos have a shorter side of about {side:,} px"
     return [
@@ -219,11 +222,11 @@ def _networks(sides: list[int], unlabelled: int, teacher: TeacherPlan, budget: B
             f"{about}: {'its full size' if size == high else 'more pixels would be made up'}",
         ),
         *teacher_training(unlabelled, budget),
-        *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget)),
+        *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget, pool)),
     ]  # fmt: skip
 
 
-def _student_within(budget: Budget) -> list[Choice]:
+def _student_within(budget: Budget, pool: int) -> list[Choice]:
     limits = budget.model_dump(exclude_none=True)
     reasons = {"minutes": "for the whole run: the search and the trainings are made to fit", "device": "measured there"}
     return [
@@ -232,7 +235,16 @@ def _student_within(budget: Budget) -> list[Choice]:
             Choice("student.budget", key, value, reasons.get(key) or amount(key.removeprefix("max_"), float(value)))
             for key, value in limits.items()
         ),
+        _epochs(pool, budget.minutes),
     ]
+
+
+def _epochs(pool: int, minutes: float | None) -> Choice:
+    """How long the student is trained: by its photos, and by the time allowed."""
+    patient = StudentSchedule(epochs="auto").patient_epochs(pool)
+    text = f"{patient} passes over {pool:,} photos are about {StudentSchedule.STEPS:,} steps"
+    text += f"; fewer where they would not fit {minutes:g} minutes" if minutes else ""
+    return Choice("distill.schedule", "epochs", "auto", text)
 
 
 def _named_student(student: int) -> list[Choice]:

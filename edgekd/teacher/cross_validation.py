@@ -17,8 +17,8 @@ from edgekd.teacher.staged import (
     Labels,
     Logits,
     Numbers,
+    StageLeftOut,
     StageRecord,
-    StageTooLong,
     StageTrainer,
     TrainingStage,
     judge,
@@ -130,7 +130,7 @@ def _fold_logits(
     for stage in stages:
         try:
             trainer.fit(model, stage, others, validation, part, _FITS)
-        except StageTooLong:
+        except StageLeftOut:
             break
         rows.append(logits_of(model, images))
     save_state(path, TrainingState(trainer.key, best=rows))

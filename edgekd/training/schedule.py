@@ -84,7 +84,7 @@ class StudentSchedule(Schedule):
 
 
 class FineTuneSchedule(Schedule):
-    """How the teacher's last blocks are fine-tuned; used only with fine_tune_blocks above 0."""
+    """How the teacher's last blocks are fine-tuned; used only where fine_tune_blocks is not 0."""
 
     LATER: ClassVar[tuple[str, ...]] = ("minutes",)
 
