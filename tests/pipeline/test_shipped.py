@@ -67,7 +67,10 @@ def test_recalls_decide_where_the_metric_is_of_them(tmp_path: Path) -> None:
 
 def test_a_teacher_that_does_worse_than_labels_alone_is_named_with_what_to_do(tmp_path: Path) -> None:
     for settings, advice in (
-        ({"fine_tune_blocks": 0}, 'Set fine_tune_blocks = "auto" under [teacher]: it trains more of the teacher where held-out photos gain'),
+        (
+            {"fine_tune_blocks": 0},
+            'Set fine_tune_blocks = "auto" under [teacher]: it trains more of the teacher where held-out photos gain',
+        ),
         ({"fine_tune_blocks": "auto"}, "Label more photos, or take another teacher"),
         ({"model": "teacher.onnx"}, "Label more photos, or take another teacher"),
     ):
