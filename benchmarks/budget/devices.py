@@ -36,7 +36,7 @@ input_size = 96
 fine_tune_blocks = 0
 accept_weak = true
 [distill.schedule]
-epochs = 4
+epochs = 40
 [export]
 formats = ["tflite"]
 teacher_int8 = false
