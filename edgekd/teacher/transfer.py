@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import History, Validation, logits_of, train
 from edgekd.training.schedule import Schedule
 
-# A weight that is trained has a gradient and AdamW's two moments beside it; all are float32.
-_FLOAT_BYTES, _COPIES = 4, 4
 _BEHIND_HEAD = (TWO_CLASSES, CLASSES_BY_NAME)
 
 
@@ -124,24 +121,3 @@ def fine_tune(
         progress=progress,
         predicted=predicted,
     )
-
-
-def training_bytes(model: Any, last_blocks: int, batch_size: int) -> int:
-    """Bytes that training the last blocks of a flat Keras model takes.
-
-    They are what the trained layers are given for a batch, which their gradients need, and beside each weight its
-    gradient and moments. BatchNorm is frozen and needs neither; of the layers before these blocks nothing is kept.
-    """
-    import keras
-
-    blocks = blocks_of(model)
-    first = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
-    trains, inputs, weights = first is None, 0, 0
-    for layer in model.layers:
-        if trains and layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
-            inputs += sum(
-                math.prod(size or 1 for size in tensor.shape[1:]) for tensor in keras.tree.flatten(layer.input)
-            )
-            weights += layer.count_params()
-        trains = trains or layer.name == first
-    return _FLOAT_BYTES * (inputs * batch_size + _COPIES * weights)
