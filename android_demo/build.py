@@ -21,6 +21,8 @@ PACKAGE = "org.edgekd.demo"
 TOOLS = {"aapt2": "aapt", "zipalign": "zipalign", "apksigner": "apksigner", "java": "default-jdk-headless",
          "javac": "default-jdk-headless", "keytool": "default-jdk-headless"}  # fmt: skip
 JARS = ("r8.jar", "kotlin-stdlib.jar")
+# Of a JVM that lives for seconds: compiling its code any better takes longer than it saves.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "app/src/main"
 # Where edgekd android puts them; it need not be there.
@@ -183,7 +185,8 @@ def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes).as_posix())
     run(
-        "java", "-Xmx2g", "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8", "--release", "--min-api", min_sdk,
+        "java", "-Xmx2g", *SHORT_LIVED, "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8",
+        "--release", "--min-api", min_sdk,
         *(word for path in libraries for word in ("--lib", path)),
         *(word for path in rules_of(build) for word in ("--pg-conf", path)), "--output", work,
         work / "app.jar", build / "lib/kotlin-stdlib.jar",

@@ -5,20 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from edgekd.evaluation.teacher_gates import behind_p
+from edgekd.evaluation.lead import leads, leads_surely
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.validation_answers import read_answers
-from edgekd.scoring import Answers, Truth, loss_p, score
+from edgekd.scoring import Answers, score
 from edgekd.storage import read_json
-from edgekd.task import Metric, metric_name
+from edgekd.task import metric_name
 from edgekd.teacher.cross_validation import SMALL_VALIDATION
 from edgekd.teacher.settings import TeacherSection
-
-# One-sided: odds of 3 to 1, and what is called sure.
-_LIKELY, _SURE = 0.25, 0.05
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -63,12 +57,12 @@ def shipped_student(context: RunContext) -> Shipped:
     alone, taught = (score(metric, truth, answers).value for answers in (scratch, distilled))
     doubt = ""
     first, second = (scratch, distilled) if alone > taught else (distilled, scratch)
-    if len(truth) < SMALL_VALIDATION and alone != taught and not _leads_surely(metric, truth, first, second):
+    if len(truth) < SMALL_VALIDATION and alone != taught and not leads_surely(metric, truth, first, second):
         doubt = (
             f"{len(truth)} validation photos can't tell which of the two students is better ({name} {taught:.1%} "
             f"distilled, {alone:.1%} from labels alone). Label more photos, or set a larger val under [data.split]"
         )
-    p_value = _leads(metric, truth, scratch, distilled)
+    p_value = leads(metric, truth, scratch, distilled)
     if p_value is None:
         return Shipped("distilled", "distill", doubt=doubt)
     reason = (
@@ -86,7 +80,7 @@ def describe_weak_teacher(context: RunContext) -> str:
     scratch, teacher = (_answers(context, name) for name in ("scratch/history.json", "teacher/summary.json"))
     if not len(truth) or len(scratch) != len(truth) or len(teacher) != len(truth):
         return ""
-    p_value = _leads(metric, truth, scratch, teacher)
+    p_value = leads(metric, truth, scratch, teacher)
     if p_value is None:
         return ""
     alone, value = (score(metric, truth, answers).value for answers in (scratch, teacher))
@@ -105,28 +99,3 @@ def _advice(teacher: TeacherSection) -> str:
 
 def _answers(context: RunContext, record: str) -> Answers:
     return read_answers(read_json(context.path / record), context.recipe.data.task)
-
-
-def _leads(metric: Metric, truth: Truth, first: Answers, second: Answers) -> float | None:
-    """The p-value of the lead of ``first``, where it has one that chance would hardly explain; None elsewhere.
-
-    A lead is a higher ``metric``, and counts where the other one would be as good or better with p <= 0.25, by an exact
-    or a randomization test on the same photos.
-    """
-    p_value = _lead_p(metric, truth, first, second)
-    return p_value if p_value <= _LIKELY + _ROUNDING else None
-
-
-def _leads_surely(metric: Metric, truth: Truth, first: Answers, second: Answers) -> bool:
-    """Whether ``first`` has the higher ``metric`` and p < 0.05."""
-    return _lead_p(metric, truth, first, second) < _SURE
-
-
-def _lead_p(metric: Metric, truth: Truth, first: Answers, second: Answers) -> float:
-    """One-sided p-value that ``second`` is as good as ``first`` or better; 1 where ``first`` has no lead."""
-    if score(metric, truth, first).value <= score(metric, truth, second).value:
-        return 1.0
-    if metric == "balanced_accuracy":
-        # The signs are symmetric, so a change one way is half as likely as one either way.
-        return behind_p(np.asarray(truth, np.int64), second, first, is_balanced=True) / 2
-    return loss_p(metric, truth, first, second)
