@@ -33,6 +33,7 @@ views = { views = 2 }
 [teacher]
 model = "efficientnet-lite0"
 input_size = 96
+fine_tune_blocks = 0
 accept_weak = true
 [distill.schedule]
 epochs = 4

@@ -21,7 +21,6 @@ mlp_head             a head with one hidden layer
 transfer, head       training: a linear head on pooled features, then the last blocks
 staged               training in stages, each kept only where held-out photos gain
 cross_validation     the same where there are few validation photos
-training_memory      how much memory a fine-tune takes
 self_training        the head learns from the teacher's own confident answers
 words                class words: text vectors of the classes, with which an encoder's features are compared
 words_head           heads of class words alone, and with what a few labels add

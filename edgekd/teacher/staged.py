@@ -6,6 +6,7 @@ stage would flatter it against the head, which has no epochs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from edgekd.memory import free_memory
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
-from edgekd.teacher.training_memory import training_bytes
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.checkpoint import assign, copy_values
 from edgekd.training.loop import Validation, logits_of
@@ -32,6 +32,9 @@ Numbers = npt.NDArray[np.int64]
 Epochs = list[dict[str, float]]
 
 _LAST_SHARE = 1 / 3
+_FLOAT_BYTES = 4
+# A weight that is trained has a gradient and AdamW's two moments beside it.
+_COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -194,3 +197,24 @@ def record_of(
         "name": stage.name, "blocks": stage.blocks, "score": judged.score, "loss": judged.loss, "n": count,
         "cross_validated": cross_validated, "kept": kept,
     }  # fmt: skip
+
+
+def training_bytes(model: Any, last_blocks: int, batch_size: int) -> int:
+    """Bytes that training the last blocks of a flat Keras model takes.
+
+    They are what the trained layers are given for a batch, which their gradients need, and beside each weight its
+    gradient and moments. BatchNorm is frozen and needs neither; of the layers before these blocks nothing is kept.
+    """
+    import keras
+
+    blocks = blocks_of(model)
+    first = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+    trains, inputs, weights = first is None, 0, 0
+    for layer in model.layers:
+        if trains and layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
+            inputs += sum(
+                math.prod(size or 1 for size in tensor.shape[1:]) for tensor in keras.tree.flatten(layer.input)
+            )
+            weights += layer.count_params()
+        trains = trains or layer.name == first
+    return _FLOAT_BYTES * (inputs * batch_size + _COPIES * weights)

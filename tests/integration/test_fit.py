@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from small_search import make_search
 from warm import edgekd
 
+from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 
@@ -20,6 +22,7 @@ views = { views = 1 }
 [teacher]
 model = "teacher.keras"
 pixel_range = [0, 255]
+fine_tune_blocks = 0
 accept_weak = true
 [distill.schedule]
 epochs = 1
@@ -39,7 +42,13 @@ warmup_max_s = 0.05
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    here = make_search(tmp_path_factory.mktemp("fit"))
+    here = make_search(tmp_path_factory.mktemp("fit"), ((8, 1), (8, 1), (16, 2)))
+    # Real photos in the place of the simple ones.
+    shutil.rmtree(here / "photos")
+    for colour in ("green", "red"):
+        (here / "photos" / colour).mkdir(parents=True)
+        for photo in sorted((traffic_light_folders()[0] / colour).iterdir())[:24]:
+            shutil.copy(photo, here / "photos" / colour)
     (here / "own.toml").write_text(SETTINGS)
     return here
 

@@ -56,7 +56,9 @@ def test_recalls_decide_where_the_metric_is_of_them(tmp_path: Path) -> None:
     dataset = SimpleNamespace(truth=lambda split: {"val": labels}[split])
     context: Any = SimpleNamespace(path=tmp_path, recipe=recipe, dataset=dataset, label_free=False)
     # Four photos more of the common class, and two less of the rare one: ahead by photos, behind by recalls.
-    for right, other, row in (((36, 2), (32, 4), "distilled"), ((32, 4), (36, 0), "labels_only")):
+    # Two photos of one class are odds of exactly 3 to 1.
+    cases = (((36, 2), (32, 4), "distilled"), ((32, 4), (36, 0), "labels_only"), ((36, 4), (34, 4), "labels_only"))
+    for right, other, row in cases:
         for stage, (common, rare) in (("scratch", right), ("distill", other)):
             answers = np.array([0] * common + [1] * (36 - common) + [1] * rare + [0] * (4 - rare))
             write_json(tmp_path / stage / "history.json", {"val_predictions": answers.tolist()})
@@ -65,7 +67,10 @@ def test_recalls_decide_where_the_metric_is_of_them(tmp_path: Path) -> None:
 
 def test_a_teacher_that_does_worse_than_labels_alone_is_named_with_what_to_do(tmp_path: Path) -> None:
     for settings, advice in (
-        ({}, 'Set fine_tune_blocks = "auto" under [teacher]: it trains more of the teacher where held-out photos gain'),
+        (
+            {"fine_tune_blocks": 0},
+            'Set fine_tune_blocks = "auto" under [teacher]: it trains more of the teacher where held-out photos gain',
+        ),
         ({"fine_tune_blocks": "auto"}, "Label more photos, or take another teacher"),
         ({"model": "teacher.onnx"}, "Label more photos, or take another teacher"),
     ):

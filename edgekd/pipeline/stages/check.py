@@ -17,8 +17,8 @@ from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.pipeline.search.measure import budget_gates
 from edgekd.pipeline.shipped import describe_weak_teacher, shipped_student
 from edgekd.pipeline.tag_thresholds import comparable_thresholds
+from edgekd.pipeline.teacher_int8 import NETWORK, missing_row
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
-from edgekd.pipeline.teacher_int8 import missing_row
 from edgekd.storage import digest, read_json, write_json
 from edgekd.task import METRICS
 
@@ -26,8 +26,10 @@ _FLOATS = ("teacher", "labels_only", "distilled")
 
 
 def title_of(row: str, artifact: Artifact) -> str:
-    """What a row is called: an int8 file some of whose ops are float says so."""
-    return TITLES[row].replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else TITLES[row]
+    """What a row is called: an int8 file some of whose ops are float says so, a network of an average its name."""
+    title, network = TITLES[row], artifact.provenance.get(NETWORK)
+    title = title if network is None else f"{network} of the {title}"
+    return title.replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else title
 
 
 def _gzip_size(artifact: Artifact) -> dict[str, int]:
@@ -98,7 +100,7 @@ def run(context: RunContext) -> None:
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
             workspace.watcher.progress(number, len(present))
-            reference = None if row in _FLOATS else files["teacher" if row == TEACHER_INT8 else shipped.row]
+            reference = None if row in _FLOATS else files.get("teacher" if row == TEACHER_INT8 else shipped.row)
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"],
                            # Of what ships; the teacher's gate has a message of its own.

@@ -16,6 +16,7 @@ from edgekd.models.rebuild import run_layers
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import stages_until
+from edgekd.pipeline.trained_members import first_trained_file
 from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
@@ -142,6 +143,8 @@ def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images
     summary = read_json(tmp_path / "run" / "teacher" / "summary.json")
     assert [member["file"] for member in summary["members"]] == ["efficientnet-lite0.keras", "t.keras"]
     member = load_model(tmp_path / "run" / "teacher" / "member-1" / "efficientnet-lite0.keras")
+    file = context.path / "teacher" / "member-1" / "efficientnet-lite0.keras"
+    assert first_trained_file(context.recipe.teacher, context.path) == ("efficientnet-lite0", file)
     photos = context.dataset.split("val")
     seen = [images_of(context.dataset, photos, context.preprocessing_at((side, side))) for side in (32, SIDE)]
     probabilities = known.predict(seen[1].astype(np.float32), verbose=0)
