@@ -20,6 +20,9 @@ from typing import NoReturn
 PACKAGE = "org.edgekd.demo"
 TOOLS = {"aapt2": "aapt", "zipalign": "zipalign", "apksigner": "apksigner", "java": "default-jdk-headless",
          "javac": "default-jdk-headless", "keytool": "default-jdk-headless"}  # fmt: skip
+JARS = ("r8.jar", "kotlin-stdlib.jar")
+# Of a JVM that lives for seconds: compiling its code any better takes longer than it saves.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "app/src/main"
 # Where edgekd android puts them; it need not be there.
@@ -147,35 +150,45 @@ def apk(build: Path, android_jar: Path, jdk: Path, min_sdk: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def state_of_code(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> str:
+    """A digest of all that R8 is given; the same for a copy of a build directory, wherever it lies."""
+    classes = build / "classes"
+    state = hashlib.sha256(f"{min_sdk} {libraries}".encode())
+    for path in (*sorted(classes.rglob("*.class")), *rules_of(build), *(build / f"lib/{jar}" for jar in JARS)):
+        name = path.relative_to(classes) if path.is_relative_to(classes) else path.name
+        content = path.read_bytes()
+        if path.suffix in (".pro", ".txt"):
+            # aapt2 writes into comments where it found what.
+            content = b"\n".join(line for line in content.splitlines() if not line.startswith(b"# "))
+        state.update(f"{name} {len(content)}\n".encode() + content)
+    return state.hexdigest()[:16]
+
+
+def rules_of(build: Path) -> tuple[Path, ...]:
+    """What R8 must leave in."""
+    return HERE / "app/proguard-rules.pro", build / "components.pro", build / "aar/tensorflow-lite/proguard.txt"
+
+
 def dex(build: Path, libraries: tuple[Path, Path], min_sdk: str) -> Path:
     """The folder of the app's .dex, made by R8 where the code is not that of the last build: a model changes none.
 
     R8 takes jars, not folders; java.lang is in the JDK, not in Robolectric's Android.
     """
     classes = build / "classes"
-    rules = [HERE / "app/proguard-rules.pro", build / "components.pro", build / "aar/tensorflow-lite/proguard.txt"]
-    sources = sorted(classes.rglob("*.class"))
-    state = hashlib.sha256(f"{min_sdk} {libraries}".encode())
-    for path in (*sources, *rules, build / "lib/r8.jar", build / "lib/kotlin-stdlib.jar"):
-        # By names inside, so that a copy of a build directory is as good as the first.
-        name = path.relative_to(classes) if path.is_relative_to(classes) else path.name
-        state.update(f"{name} {path.stat().st_size}\n".encode())
-        # aapt2 writes into comments where it found what.
-        lines = path.read_bytes().splitlines() if path in rules else [path.read_bytes()]
-        state.update(b"\n".join(line for line in lines if not line.startswith(b"# ")))
-    made = build / "dex" / state.hexdigest()[:16]
+    made = build / "dex" / state_of_code(build, libraries, min_sdk)
     if made.is_dir():
         return made
     shutil.rmtree(made.parent, ignore_errors=True)
     work = made.with_suffix(".part")
     work.mkdir(parents=True)
     with zipfile.ZipFile(work / "app.jar", "w") as archive:
-        for path in sources:
+        for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes).as_posix())
     run(
-        "java", "-Xmx2g", "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8", "--release", "--min-api", min_sdk,
+        "java", "-Xmx2g", *SHORT_LIVED, "-cp", build / "lib/r8.jar", "com.android.tools.r8.R8",
+        "--release", "--min-api", min_sdk,
         *(word for path in libraries for word in ("--lib", path)),
-        *(word for path in rules for word in ("--pg-conf", path)), "--output", work,
+        *(word for path in rules_of(build) for word in ("--pg-conf", path)), "--output", work,
         work / "app.jar", build / "lib/kotlin-stdlib.jar",
     )  # fmt: skip
     work.rename(made)

@@ -32,6 +32,11 @@ def require(extra: str, what: str, *names: str) -> None:
         raise MissingExtraError(_describe(extra, what, missing))
 
 
+def is_installed(extra: str, *names: str) -> bool:
+    """Whether an extra, or the named packages of it, can be imported; none of it is."""
+    return all(_is_installed(name) for name in names or EXTRAS[extra])
+
+
 def explain(error: ModuleNotFoundError) -> MissingExtraError | None:
     """The error to show instead of ``error`` where the module belongs to an extra; None where it does not."""
     root = (error.name or "").partition(".")[0]

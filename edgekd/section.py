@@ -17,6 +17,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     FORMER: ClassVar[dict[str, str]] = {}
     LATER: ClassVar[tuple[str, ...]] = ()
+    ADDED_AS: ClassVar[dict[str, Any]] = {}
 
     @model_validator(mode="before")
     @classmethod

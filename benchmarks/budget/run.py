@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from common import Parser, machine, run_script, write_results
-from small_inputs import labelled_folder
+from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
 from edgekd.data.load import load_dataset
@@ -85,7 +85,8 @@ def recipe_of(task: Task, seed: int, student: dict[str, Any], *, short: bool) ->
     if short:
         file = str(tiny_teacher(task.photos.parent / "teacher.keras"))
         table: dict[str, Any] = {
-            **SHORT, "data": {**SHORT["data"], **places}, "teacher": {"model": file, "pixel_range": [0, 255]},
+            **SHORT, "data": {**SHORT["data"], **places},
+            "teacher": {"model": file, "pixel_range": [0, 255], **HEAD_ALONE},
         }  # fmt: skip
     else:
         dataset = load_dataset(task.photos, unlabelled=task.pool, policy=SplitPolicy(val=0, test=0))

@@ -21,7 +21,8 @@ from edgekd.recipe import parse_recipe
 photos, directory = sys.argv[1:]
 table = {
     "name": "default", "data": {"source": photos, "views": {"views": 1}},
-    "teacher": {"model": "efficientnet-lite0", "input_size": 64, "accept_weak": True},
+    "teacher": {"model": "efficientnet-lite0", "input_size": 64, "accept_weak": True,
+                "fine_tune_blocks": 0, "self_train": "off"},
     "student": {"model": "cnn:4@48"}, "distill": {"schedule": {"epochs": 2}},
     "export": {"formats": ["tflite", "onnx", "ort", "c"], "teacher_int8": False},
     "quantize": {"precisions": ["float16"]}, "gates": {"min_agreement": 0.0},

@@ -21,7 +21,13 @@ from edgekd.recipe import Recipe, parse_recipe
 NONE_PHOTOS = 150
 FULL: dict[str, Any] = {
     "data": {"split": {"val": 0.25, "test": 0.3}, "views": {"views": 2}},
-    "teacher": {"model": "efficientnet-lite0", "input_size": 96, "accept_weak": True},
+    "teacher": {
+        "model": "efficientnet-lite0",
+        "input_size": 96,
+        "accept_weak": True,
+        "fine_tune_blocks": 0,
+        "self_train": "off",
+    },
     "student": {"model": "slice:6@96"},
     "distill": {"schedule": {"epochs": 10}},
     "quantize": {"ranges": "min-max"},

@@ -18,7 +18,7 @@ import numpy as np
 from android_build import build_demo, goals_of_tests
 from c_decision import decide_in_c
 from common import ROOT, TESTS
-from dart_python import run_dart
+from dart_translator.translate import run_dart
 
 from edgekd.export.ios import write_ios_package
 from edgekd.formats.artifact import Artifact

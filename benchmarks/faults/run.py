@@ -4,7 +4,8 @@
 
 MODEL.tflite is a file that edgekd exported, of any size. Needs the simulators' Debian packages and root (see
 tests/simulators); the arm64 systems that they run are made in --work once, 800 MB. EDGEKD_ARM_ROOT may name an
-existing arm64 root. --short stages two of the faults and one kind of phone.
+existing arm64 root, and --phones a folder with the phones' system. --short stages two of the faults and one kind of
+phone.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     """Stage everything, one after the other, on one Pi and one phone; write the results."""
     parser = Parser(__file__, __doc__, work="the simulated machines")
     parser.input("model", help="a .tflite that edgekd exported [--short: a small one]")
+    parser.add_argument("--phones", type=Path, help="where the phones' system is, or is made [in --work]")
     arguments = parser.parse()
     work = arguments.work
     model = arguments.model or small_files(work / "small")["int8.tflite"]
@@ -50,10 +52,12 @@ def main() -> None:
     kinds = [kind for kind in KINDS if not arguments.short or kind.name in SHORT_KINDS]
     for name in ("pi", "phone", "runs", "adb", "state"):
         shutil.rmtree(work / name, ignore_errors=True)
-    for name in ("phones", "pi", "adb", "runs"):
+    systems = arguments.phones or work / "phones"
+    systems.mkdir(parents=True, exist_ok=True)
+    for name in ("pi", "adb", "runs"):
         (work / name).mkdir(parents=True, exist_ok=True)
     root = make_root(Path(os.environ.get("EDGEKD_ARM_ROOT", work / "arm-root")))
-    phone_root, photos = made_root(work / "phones"), some_photos(work / "runs")
+    phone_root, photos = made_root(systems), some_photos(work / "runs")
     pi = Pi(root, work / "pi")
     try:
         with adb_server(work / "adb") as port, environment(pi, port, work):

@@ -27,7 +27,10 @@ def recipe_of(fold: Path, photos: Path, unlabelled: Path, short: bool) -> Recipe
                 "source": str(fold), "images": str(photos / "Images"),
                 "unlabelled": str(unlabelled), "views": {"views": 1 if short else 4},
             },
-            "teacher": {"model": "efficientnet-lite0", "input_size": 32 if short else 160},
+            "teacher": {
+                "model": "efficientnet-lite0", "input_size": 32 if short else 160,
+                "fine_tune_blocks": 0, "self_train": "off",
+            },
             "student": {"model": student, **({} if short else {"freeze_blocks": 3})},
             "distill": {"labelled_share": 0.5, "schedule": schedule},
         },

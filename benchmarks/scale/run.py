@@ -32,6 +32,7 @@ from simulators.object_store import ENVIRONMENT, ObjectStore, moto_python
 from sweeps import sweep_both_ways
 
 from edgekd.data.traffic_lights import traffic_light_folders
+from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import open_place
@@ -46,6 +47,8 @@ split = {{ train = 45, val = 0.1, test = 0.25 }}
 views = {{ views = 1 }}
 [teacher]
 input_size = {size}
+fine_tune_blocks = 0
+self_train = "off"
 """
 PATHS = [str(HERE.parents[1]), str(HERE)]
 
@@ -153,11 +156,17 @@ class Bench:
             "differing_shards": None if way == "local" else differing(other, self.work / name),
         }  # fmt: skip
 
+    def column_of(self, count: int) -> Path:
+        """What the others' bytes are compared with; made in this process, where nothing of it is measured."""
+        place = self.work / f"local-{count}"
+        if not (place / "manifest.json").is_file():
+            clear(place)
+            label_photos(load_recipe(self.recipe), self.run_directory, str(self.list_of(count)), str(place))
+        return place
+
     def kills(self, count: int, rounds: int) -> list[dict[str, Any]]:
         """The second node killed at a random moment of the work, and restarted for the next; each is stored."""
-        local = self.work / f"local-{count}"
-        if not (local / "manifest.json").is_file():
-            self.soft_targets("local", count)
+        local = self.column_of(count)
         done: list[dict[str, Any]] = self.results.get("kills", [])
         if len(done) < rounds:
             with cluster(self.work, PATHS) as nodes:
@@ -199,7 +208,7 @@ class Bench:
         python = moto_python()
         if python is None:
             raise SystemExit("EDGEKD_MOTO_PYTHON must name a Python that has moto[s3,server]")
-        self.soft_targets("local", count)
+        local = self.column_of(count)
         store = ObjectStore(python, self.work / "moto.log")
         environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": store.endpoint}
         os.environ.update(environment)
@@ -216,7 +225,7 @@ class Bench:
             output = run_json(argv, {**environment, "PYTHONPATH": os.pathsep.join(PATHS)})
             requests, failed = store.requests, store.failed
             store.fail = lambda method, path, number: 0
-            column, local = open_place("s3://cameras/column"), self.work / f"local-{count}"
+            column = open_place("s3://cameras/column")
             differ = sum(column.read(path.name) != path.read_bytes() for path in local.glob("logits-*.npy"))
         finally:
             store.close()

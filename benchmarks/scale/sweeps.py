@@ -26,7 +26,7 @@ def recipe() -> Recipe:
             "split": {"train": 90, "val": 0.1, "test": 0.15},
             "views": {"views": 1},
         },
-        "teacher": {"model": "efficientnet-lite0", "input_size": 32},
+        "teacher": {"model": "efficientnet-lite0", "input_size": 32, "fine_tune_blocks": 0, "self_train": "off"},
         "distill": {"schedule": {"epochs": 2, "batch_size": 32}},
         "export": {"formats": ["tflite"], "calibration": 32, "teacher_int8": False},
         "gates": {"min_agreement": 0.0},

@@ -185,7 +185,8 @@ def write_recipe(trial: Trial, name: str, teacher: Mapping[str, Any], *, student
 
     recipe: dict[str, Any] = {
         "name": name, "data": {"source": str(source or trial.photos), "views": {"views": 1}},
-        "teacher": dict(teacher), "student": {"model": student, "allow_larger": True},
+        "teacher": {"fine_tune_blocks": 0, "self_train": "off", **teacher},
+        "student": {"model": student, "allow_larger": True},
         "distill": {"schedule": {"epochs": 1, "batch_size": 16}}, **(tables or {}),
     }  # fmt: skip
     path = trial.work / f"{name}.toml"

@@ -153,7 +153,7 @@ def run_teacher(teacher: Teacher, number: int, work: Path, sizes: Sizes, devices
             "source": str(photos_of(work, teacher.classes, sizes.photos)), "split": {"val": 0.25, "test": 0.25},
             "views": {"views": 1 if sizes.kinds else 4},
         },
-        "teacher": teacher.table,
+        "teacher": {"fine_tune_blocks": 0, "self_train": "off", **teacher.table},
         "student": {"model": "own_students:caffe@32", "allow_larger": True},
         "distill": {"schedule": {"epochs": sizes.epochs, "batch_size": 16}},
         "gates": {"min_agreement": 0.8},

@@ -25,7 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import TESTS, Parser, machine, run_script, temporary_folder, write_results
-from small_inputs import labelled_folder
+from small_inputs import HEAD_ALONE, labelled_folder
 
 sys.path.insert(0, str(TESTS))
 from chromium import Chromium, find_chromium
@@ -103,7 +103,8 @@ def recipe_of(arguments: argparse.Namespace, setting: Setting, photos: Photos, c
     if corrections is not None:
         data["corrections"] = str(corrections)
     table = {
-        "name": "audit", "data": data, "teacher": setting.teacher, "student": {"model": setting.student},
+        "name": "audit", "data": data, "teacher": {**HEAD_ALONE, **setting.teacher},
+        "student": {"model": setting.student},
         "distill": {"schedule": {"epochs": setting.epochs}},
     }  # fmt: skip
     return parse_recipe(table, photos.path.parent / "recipe")

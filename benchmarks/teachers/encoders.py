@@ -109,7 +109,7 @@ def train(arguments: argparse.Namespace, setting: Setting, labels: int, name: st
             "split": {"labelled_per_class": labels},
             "views": {"views": setting.views},
         },
-        "teacher": {"accept_weak": True, **teacher},
+        "teacher": {"accept_weak": True, "fine_tune_blocks": 0, "self_train": "off", **teacher},
         "student": {"model": setting.student or "cnn:4@32"},
         "distill": {"schedule": {"epochs": setting.epochs}},
     }

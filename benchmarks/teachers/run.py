@@ -26,7 +26,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
-from small_inputs import labelled_folder
+from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
 from edgekd.data.dataset import Dataset
@@ -81,7 +81,7 @@ def train(arguments: argparse.Namespace, setting: Setting, name: str, teacher: d
             "split": {"labelled_per_class": setting.labelled_per_class},
             "views": {"views": setting.views},
         },
-        "teacher": {"input_size": setting.input_size, "accept_weak": True, **teacher},
+        "teacher": {"input_size": setting.input_size, "accept_weak": True, **HEAD_ALONE, **teacher},
         "student": {"model": "cnn:8@32"},
     }
     recipe = parse_recipe(table, arguments.work / "recipe")

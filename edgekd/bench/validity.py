@@ -67,7 +67,8 @@ def validity(result: BenchRecord, measurement: Measurement) -> Validity:
     interruptions, ruins = describe_interruptions(measurement, result.plan.mode)
     ruined += (*(interruptions if ruins else ()), *_find_steal(result, STEAL_INVALID))
     if ruined:
-        return Validity("invalid", ruined)
+        # What else is known of the device is worth reading all the more.
+        return Validity("invalid", tuple(dict.fromkeys((*ruined, *disturbances_of(result)))))
     unsteady = (
         _curve_doubts(result, measurement) if sustained else instability(measurement, result.plan.mode == "paced")
     )

@@ -9,7 +9,8 @@ run_command, train_command, distill_command
                             a recipe's stages, up to one of them: recipe_stages is their shared part, run_shared prints
                             the run
 init_command                looks at photos and writes a recipe for them
-fit_command                 looks at photos, and runs a recipe whose student a budget decides
+fit_command                 looks at photos, and runs a recipe whose student a budget decides: fit_settings puts the
+                            user's own keys into it
 recipe_command              a recipe to start from, and its keys explained
 label_command               soft targets of a recipe's photos, or of any list
 sweep_command               many students of one teacher

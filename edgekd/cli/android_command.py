@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Put the tested .tflite into an Android app, with the Kotlin that runs it and a test.
 
-    The file goes into the module's assets byte for byte; ImageClassifier.kt, Preprocessing.kt and the file of one
+    The file goes into the module's assets byte for byte; ImageClassifier.kt and its neighbours and the file of one
     runtime go beside the app's sources; golden vectors and GoldenTest.kt go under src/androidTest, which no shipped APK
     has. It prints the Gradle lines that the module lacks: Kotlin, Groovy or a version catalog, as the module has it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from edgekd.cli.init_command import place_from, recipe_name
+from edgekd.cli.ray_option import ray_option, workers_of
 from edgekd.task import Task
 
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
+    from edgekd.recipe.budget import Budget
 
 _MEASURED = "measured.json"
 _LIMITS = (
@@ -46,11 +49,17 @@ def _limits(command: Any) -> Any:
 @_limits
 @click.option("--device", help="Where latency or instructions are measured [host, or emulated:cortex-a76].")
 @click.option("--minutes", type=float, help="Most minutes for everything.")
+@click.option(
+    "--settings", type=click.Path(path_type=Path), metavar="FILE",
+    help="A .toml with further keys of a recipe, which take the place of those proposed, such as flip = false.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of run directories [runs].")
+@ray_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def command(
     photos: Path, unlabelled: Path | None, images: Path | None, none: Path | None, task: Task | None,
-    device: str | None, minutes: float | None, out: Path, as_json: bool, **limits: str | None,
+    device: str | None, minutes: float | None, settings: Path | None, out: Path, ray: str | None, as_json: bool,
+    **limits: str | None,
 ) -> None:  # fmt: skip
     """From photos and a budget to the best small model: look at PHOTOS, search, train, measure.
 
@@ -63,38 +72,42 @@ def command(
     """
     from edgekd.cli.run_shared import run_recipe
 
+    workers = workers_of(ray)
     places = {"source": photos, "images": images, "unlabelled": unlabelled, "none": none}
-    recipe = _propose(places, task, out, {**limits, "device": device, "minutes": minutes})
-    run_recipe(recipe, out, "report", False, as_json)
+    recipe = _propose(places, task, out, {**limits, "device": device, "minutes": minutes}, settings)
+    run_recipe(recipe, out, "report", False, as_json, workers=workers)
 
 
-def _propose(places: dict[str, Path | None], task: Task | None, out: Path, limits: dict[str, Any]) -> Recipe:
+def _propose(
+    places: dict[str, Path | None], task: Task | None, out: Path, limits: dict[str, Any], settings: Path | None
+) -> Recipe:
     """The recipe for these photos and limits, written as fit.toml into the run's directory and read from there."""
-    from pydantic import ValidationError
-
     from edgekd.cli.console import PROGRESS, line
+    from edgekd.cli.fit_settings import names_teacher, with_settings
     from edgekd.cli.photos import look_at_photos
-    from edgekd.errors import UsageError
+    from edgekd.errors import RecipeError
     from edgekd.recipe import parse_recipe
-    from edgekd.recipe.budget import Budget
+    from edgekd.recipe.load import read_table
     from edgekd.recipe.proposal import propose
     from edgekd.storage import require_writable, write_text
 
-    try:
-        budget = Budget(**{key: value for key, value in limits.items() if value is not None})
-    except ValidationError as error:
-        raise UsageError("; ".join(_sentence(problem) for problem in error.errors())) from None
-    if not budget.limits():
-        raise UsageError("give at least one limit, such as --max-size 150KB")
-    source = places["source"]
+    budget, source = _budget(limits), places["source"]
     assert source is not None
+    own = read_table(settings) if settings else {}
     name = recipe_name(source)
     path = out / name / "fit.toml"
     require_writable(out)
     dataset = look_at_photos(places, task)
-    proposal = propose(dataset, budget, functools.partial(_view_seconds, path.parent / _MEASURED))
+    measure = None if names_teacher(own) else functools.partial(_view_seconds, path.parent / _MEASURED)
+    proposal = propose(dataset, budget, measure)
+    if settings:
+        proposal = with_settings(proposal, own, settings, path)
     text = proposal.to_toml(name, {key: place_from(path, place) for key, place in places.items() if place is not None})
-    recipe = parse_recipe(tomllib.loads(text), path)
+    try:
+        recipe = parse_recipe(tomllib.loads(text), path)
+    except RecipeError as error:
+        # What is proposed is right: the mistake is in the settings.
+        raise RecipeError(str(error).replace(str(path), str(settings))) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     for choice in proposal.choices:
@@ -103,20 +116,37 @@ def _propose(places: dict[str, Path | None], task: Task | None, out: Path, limit
     return recipe
 
 
-def _view_seconds(file: Path, input_size: int) -> float:
-    """How long the built-in teacher takes for a view here; measured once, so that a repeated command goes on."""
+def _budget(limits: dict[str, Any]) -> Budget:
+    """The budget that the options give. Raises UsageError where one is wrong, or none is given."""
+    from pydantic import ValidationError
+
+    from edgekd.errors import UsageError
+    from edgekd.recipe.budget import Budget
+
+    try:
+        budget = Budget(**{key: value for key, value in limits.items() if value is not None})
+    except ValidationError as error:
+        raise UsageError("; ".join(_sentence(problem) for problem in error.errors())) from None
+    if not budget.limits():
+        raise UsageError("give at least one limit, such as --max-size 150KB")
+    return budget
+
+
+def _view_seconds(file: Path, input_size: int, network: str) -> float:
+    """How long a built-in teacher takes for a view here; measured once, so that a repeated command goes on."""
     from edgekd.errors import EdgekdError
     from edgekd.extras import require
     from edgekd.pipeline.search.timing import seconds_per_view
     from edgekd.storage import read_json, write_json
 
-    key = f"view_s at {input_size}"
+    key, measured = f"view_s of {network} at {input_size}", {}
     with contextlib.suppress(EdgekdError, KeyError, TypeError, ValueError):
-        return float(read_json(file)[key])
+        measured = dict(read_json(file))
+        return float(measured[key])
     require("train", "running a recipe")
-    seconds = seconds_per_view(input_size)
+    seconds = seconds_per_view(input_size, network)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {key: seconds})
+    write_json(file, {**measured, key: seconds})
     return seconds
 
 
@@ -124,4 +154,8 @@ def _sentence(problem: Any) -> str:
     """A problem with a limit, by its option."""
     place = ".".join(map(str, problem["loc"])).replace("_", "-")
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"--{place}: {message}" if place else message
+    if place:
+        return f"--{place}: {message}"
+    # A sentence about several keys, as a recipe has them.
+    message = re.sub(r"\b(max)_(\w+)( = )?", lambda key: f"--{key[1]}-{key[2]}{' ' if key[3] else ''}", message)
+    return re.sub(r"(?<!-)\bdevice = ", "--device ", message)

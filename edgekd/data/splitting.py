@@ -30,7 +30,7 @@ class SplitPolicy(Section):
     seed: int = Field(default=0, ge=0)
     """Seed of the split. The same seed and photos give the same split, whatever their names or order."""
     val: float = Field(default=0.15, ge=0, lt=1)
-    """Share of all labelled photos for validation, which choose the best epoch; 0 makes no such split."""
+    """Share of all labelled photos for validation, which choose the epoch; 0 makes no such split."""
     test: float = Field(default=0.2, ge=0, lt=1)
     """Share of all labelled photos for the test, which nothing is trained or chosen on; 0 makes no such split."""
     near_duplicates: bool = True

@@ -42,6 +42,8 @@ STAMP = "etc/edgekd-root.json"
 # Part of the stamp: raise it when what is written here changes, so that roots made before are made again.
 FORMAT = 2
 IMPORTS = "import numpy, ai_edge_litert.interpreter, onnxruntime, PIL.Image"
+# What agents load besides.
+LATER_IMPORTS = "import importlib.metadata, json, platform, zipimport; PIL.Image.preinit()"
 
 
 def make_root(dest: Path, board: BoardName = "pi5", progress: Progress | None = None) -> Path:
@@ -252,7 +254,7 @@ def _import_once(building: Path) -> None:
                 str(prefix),
                 f"{building}/usr/bin/python{PYTHON}",
                 "-c",
-                IMPORTS,
+                f"{IMPORTS}\n{LATER_IMPORTS}",
             ),
         ],
         "importing the runtimes under qemu-aarch64",

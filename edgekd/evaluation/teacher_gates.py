@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.evaluation.lead import behind_p, weights_of
 from edgekd.evaluation.rows import GateRecord
-from edgekd.metrics import balanced_accuracy, binomial_p, mcnemar_p
+from edgekd.metrics import balanced_accuracy, binomial_p
 from edgekd.scoring import Answers, Truth, difference_p, has_tags, score
 from edgekd.tag_metrics import mean_average_precision
 from edgekd.task import Metric, metric_name
 
 SIGNIFICANCE = 0.05
-_DRAWS, _CHUNK = 20_000, 1_000
 Labels = npt.NDArray[np.int64]
 
 
@@ -66,23 +66,6 @@ def _not_worse(value: float, rival: float, p_value: float, metric: Metric, count
     }
 
 
-def behind_p(labels: Labels, teacher: Labels, student: Labels, is_balanced: bool) -> float:
-    """Two-sided p-value that both are equally good: McNemar's exact test; for balanced accuracy, a randomization test.
-
-    There a photo's weight is its share of the mean recall; for the photos that only one of the two gets right, the
-    signs are drawn at random 20,000 times with a fixed seed. Source: R. A. Fisher, The Design of Experiments (1935).
-    """
-    if not is_balanced:
-        return mcnemar_p(labels, teacher, student)
-    change = _weights(labels, is_balanced) * ((teacher == labels).astype(np.float64) - (student == labels))
-    change = change[change != 0]
-    rng, as_far = np.random.default_rng(0), 0
-    for _ in range(0, _DRAWS, _CHUNK):
-        signs = rng.integers(0, 2, (_CHUNK, len(change)), np.int8) * 2.0 - 1.0
-        as_far += int((np.abs(signs @ change) >= abs(change.sum()) - 1e-12).sum())
-    return (1 + as_far) / (1 + _DRAWS)
-
-
 def _beat_chance(labels: Labels, teacher: Labels, accuracy: float, is_balanced: bool) -> GateRecord:
     """Compare the teacher with a constant prediction, whose score is the bar."""
     count, right_count = len(labels), int(np.sum(teacher == labels))
@@ -109,12 +92,4 @@ def _chance_gate(value: float, bar: float, passed: bool, message: str) -> GateRe
 
 def _score(labels: Labels, predictions: Labels, is_balanced: bool) -> float:
     is_right = predictions == labels
-    return float(_weights(labels, is_balanced) @ is_right) if is_balanced else float(np.mean(is_right))
-
-
-def _weights(labels: Labels, is_balanced: bool) -> npt.NDArray[np.float64]:
-    """The share of the score that each photo [N] adds if it is right."""
-    if not is_balanced:
-        return np.full(len(labels), 1 / len(labels))
-    classes, where, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return np.asarray(1 / counts[where] / len(classes))
+    return float(weights_of(labels, is_balanced) @ is_right) if is_balanced else float(np.mean(is_right))

@@ -14,6 +14,7 @@ from edgekd._version import __version__
 from edgekd.devices.table import open_device
 from edgekd.extras import require
 from edgekd.pipeline.context import RunContext
+from edgekd.pipeline.search.early import require_possible
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import Stage, stages_until
 from edgekd.progress import Watcher, default_watcher
@@ -54,7 +55,7 @@ def run(
         until: A name of `edgekd.pipeline.stage_table`: that stage is done, and all that it needs.
         accept_weak_teacher: Continue with a teacher that failed its gates, as the recipe's ``accept_weak`` does.
         watcher: Receives what happens.
-        workers: Compute the soft targets; this process by default.
+        workers: Compute the soft targets and take the search's looks at candidates; this process by default.
 
     Returns:
         The directory and the gates that failed.
@@ -62,6 +63,7 @@ def run(
     Raises:
         MissingExtraError: ``edgekd[train]`` is not installed.
         GateFailed: The teacher is not worth learning from.
+        UsageError: Workers do not see the run's directory or its photos.
         EdgekdError: The errors of the stages.
 
     Example:
@@ -77,10 +79,13 @@ def run(
         context = RunContext(
             Workspace(directory, watcher or default_watcher(), workers or Here()), recipe, accept_weak_teacher
         )
+        # It sees by the files of an earlier run what is done already.
+        require_possible(recipe, directory, [stage.name for stage in stages])
         recipe.save(directory / "recipe.toml")
         write_json(directory / "run.json", _facts(recipe))
         for stage in stages:
             stage.check(recipe)
+        context.workspace.workers.require_visible(directory.absolute(), _places(recipe))
         for stage in stages:
             context = stage.run(context)
     gates = read_json(directory / "check" / "check.json")["gates"] if _includes(stages, "check") else []
@@ -89,6 +94,14 @@ def run(
 
 def _includes(stages: Sequence[Stage], name: str) -> bool:
     return any(stage.name == name for stage in stages)
+
+
+def _places(recipe: Recipe) -> list[Path]:
+    """Files and folders of the recipe that are read where its work is done."""
+    data = recipe.data
+    sources = (data.source,) if isinstance(data.source, Path) else data.source
+    photos = [place for place in (*sources, data.images, data.unlabelled, data.none) if place is not None]
+    return [*photos, *(Path(member.model) for member in recipe.teacher.members() if not member.is_trained)]
 
 
 def _facts(recipe: Recipe) -> dict[str, Any]:

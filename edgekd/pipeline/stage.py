@@ -17,7 +17,7 @@ from edgekd.storage import digest, read_json, sha256_file, write_json
 
 @dataclass
 class Workspace:
-    """A run directory, who computes its soft targets, and the content hashes of what its stages have written so far."""
+    """A run directory, who does its independent work, and the content hashes of what its stages have written so far."""
 
     path: Path
     watcher: Watcher = field(default_factory=Silent)

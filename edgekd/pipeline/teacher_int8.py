@@ -18,6 +18,8 @@ from edgekd.quantize.settings import QuantizeSection
 from edgekd.storage import read_json, write_json
 
 ROW = "teacher_int8"
+NETWORK = "network"
+"""In a file's provenance: which network of an average it is."""
 _RECORD = "teacher_int8.json"
 _MOST_PHOTOS = 64
 

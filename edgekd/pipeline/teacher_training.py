@@ -20,15 +20,15 @@ from edgekd.recipe import Recipe
 from edgekd.task import METRICS, metric_name
 from edgekd.teacher.cross_validation import SMALL_VALIDATION, train_cross_validated
 from edgekd.teacher.self_training import SelfTrainingRecord, self_train
-from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, train_stages
+from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, stages_of, train_stages
 from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
 from edgekd.training.loop import Validation
 from edgekd.training.time_budget import describe_duration
 
 # Of a larger pool, as many photos: what a head learns from more is little, and each is run through the network.
 _MOST_POOL = 5_000
-# Of the minutes of a whole run, a stage of fine-tuning gets at most this share.
-_BUDGET_SHARE = 0.1
+# Minutes that a stage of fine-tuning may take, and its share of those of a whole run; several networks divide them.
+_MOST_MINUTES, _BUDGET_SHARE = 10.0, 0.1
 _BATCH = 64
 
 
@@ -52,10 +52,12 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     ``directory`` holds what an interrupted training goes on from, under ``key``.
     """
     section, validation, watcher = context.recipe.teacher, context.validation(model), context.workspace.watcher
-    by_stages, with_pool = (
-        section.fine_tune_blocks == "auto",
-        section.self_train == "auto" and bool(_pool_photos(context)),
-    )
+    by_stages = section.fine_tune_blocks == "auto" and len(stages_of(model)) > 1
+    with_pool = section.self_train == "auto" and bool(_pool_photos(context))
+    if section.fine_tune_blocks == "auto" and not by_stages:
+        watcher.note(
+            f"teacher: {section.name} has no layers whose names show its blocks, so that its head alone is trained"
+        )
     few = len(validation.labels) < SMALL_VALIDATION and (by_stages or with_pool)
     views = _labelled_views(context, model, directory, with_validation=few)
     photos, groups = np.arange(len(context.pool.labelled)), duplicate_groups(context) if few else None
@@ -70,13 +72,14 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
         _most_seconds(context.recipe),
     )
     stages: list[StageRecord] = []
-    if section.fine_tune_blocks == "auto":
+    if by_stages:
         if groups is None:
             stages, epochs = train_stages(model, trainer, photos, validation)
         else:
             stages, epochs = train_cross_validated(model, trainer, photos, validation, groups)
     else:
-        epochs = _train_blocks(model, trainer, photos, validation, section.fine_tune_blocks)
+        blocks = 0 if section.fine_tune_blocks == "auto" else section.fine_tune_blocks
+        epochs = _train_blocks(model, trainer, photos, validation, blocks)
     own = None
     if with_pool:
         head_alone = not epochs
@@ -90,12 +93,13 @@ def train_teacher(context: RunContext, model: Any, directory: Path, key: str) ->
     return Training(epochs, stages, own)
 
 
-def _most_seconds(recipe: Recipe) -> float | None:
-    """Seconds that a stage of fine-tuning may take; None for any."""
+def _most_seconds(recipe: Recipe) -> float:
+    """Seconds that a stage of fine-tuning may take, of each network."""
     minutes, budget = recipe.teacher.fine_tune.minutes, recipe.student.budget
-    if minutes is None and budget is not None and budget.minutes is not None:
-        minutes = _BUDGET_SHARE * budget.minutes
-    return None if minutes is None else 60 * minutes
+    if minutes is None:
+        all_networks = _MOST_MINUTES if budget is None or budget.minutes is None else _BUDGET_SHARE * budget.minutes
+        minutes = all_networks / max(1, len(recipe.teacher.trained_members))
+    return 60 * minutes
 
 
 def describe_score(score: Mapping[str, Any], stages: Sequence[StageRecord] = ()) -> str:
@@ -132,7 +136,7 @@ def _describe_self_training(record: SelfTrainingRecord) -> str:
 
 
 def _train_blocks(model: Any, trainer: StageTrainer, photos: Numbers, validation: Validation, blocks: int) -> Epochs:
-    """The head, then as many blocks as the recipe names; the best epoch counts."""
+    """The head, then as many blocks as the recipe names; the epoch is chosen by validation."""
     probe(model, trainer.views, validation, trainer.progress, photos=photos)
     if not blocks:
         return []

@@ -42,6 +42,12 @@ def with_trained_files(recipe: Recipe, dataset: Dataset, run: Path) -> TeacherSe
     return section.model_copy(update={"model": members, **({"train": False} if files else {})})
 
 
+def first_trained_file(section: TeacherSection, run: Path) -> tuple[str, Path] | None:
+    """The name of the first network of an average that was trained here, and its file; None where none was."""
+    number, member = next(iter(_numbered(section)), (0, None))
+    return None if member is None else (member.model, _folder(run, number) / _file_name(member))
+
+
 def _numbered(section: TeacherSection) -> list[tuple[int, TeacherFile]]:
     members = section.model if isinstance(section.model, tuple) else ()
     return [(number, member) for number, member in enumerate(members) if member.is_trained]

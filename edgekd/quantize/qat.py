@@ -79,7 +79,7 @@ def train_qat(
 
     ``objective`` is the bound loss of its training, or None for the labels alone; its terms on features are left out
     and listed in the record. Ranges start as those of ``calibration`` uint8 [N, H, W, 3], or of the first batches.
-    ``task`` is what its logits are of, as in ``load_float_model``. ``validation`` picks the best epoch, the start
+    ``task`` is what its logits are of, as in ``load_float_model``. ``validation`` picks the epoch, the start
     (epoch 0, as good as quantization after training) among them. Resumes from ``checkpoint`` if it belongs to ``key``.
     The student itself is not changed.
 
@@ -114,6 +114,7 @@ def _describe_training(
         "objective": loss.terms,
         "left_out": loss.left_out,
         "best_epoch": history.best_epoch,
+        "epoch_choice": history.choice,
         "epochs": history.epochs,
         "seconds": round(history.seconds, 1),
         "batch_norm": "moments as the float training left them",

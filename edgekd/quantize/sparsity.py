@@ -248,6 +248,7 @@ def _describe_training(
         "objective": objective,
         "left_out": left_out,
         "best_epoch": history.best_epoch,
+        "epoch_choice": history.choice,
         "epochs": history.epochs,
         "seconds": round(history.seconds, 1),
         "layers": [kernel.to_json() for kernel in kernels],

@@ -5,7 +5,8 @@ keys          every key, read from the sections       mistakes     what is wrong
 student_sections    those of the student and of its training
 file_sections       those of the files and of the rule in them
 template      a commented recipe to start from        describe     one key in words, and the reference of all
-proposal      a recipe for photos that were looked at
+proposal      a recipe for photos that were looked at          teacher_proposal    which teacher it has
+choice        one key of that recipe, and why it has its value
 budget        what the student may cost
 json_schema   what editors complete and check with
 """

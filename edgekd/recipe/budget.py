@@ -25,6 +25,7 @@ QUANTITIES = {
     "arena": "bytes of the arena",
 }
 EMULATED = "emulated:"
+_SMALLEST_FILE = 1_000
 
 
 def _parse(value: Any, units: dict[str, float]) -> Any:
@@ -43,6 +44,8 @@ def parse_count(value: Any) -> Any:
     Raises ValueError.
     """
     amount = _parse(value, _COUNTS)
+    if isinstance(value, str) and not amount.is_integer():
+        raise ValueError(f"{value!r} is {amount:g}, not a whole number")
     return int(amount) if isinstance(amount, float) and amount.is_integer() else amount
 
 
@@ -100,12 +103,24 @@ class Budget(Section):
         return value
 
     @model_validator(mode="after")
+    def _size_is_of_a_file(self) -> Budget:
+        if self.max_size is not None and self.max_size < _SMALLEST_FILE:
+            raise ValueError(
+                f'max_size = {self.max_size} is in bytes, and no .tflite is that small: "{self.max_size}KB" is in '
+                "kilobytes"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _device_fits(self) -> Budget:
         emulated = (self.device or "").startswith(EMULATED)
         if self.max_instructions is not None and self.device is not None and not emulated:
             raise ValueError(f'max_instructions are counted on an emulated core: device = "{EMULATED}cortex-a76"')
         if self.max_latency is not None and emulated:
-            raise ValueError("an emulated core has no latency: give max_instructions, or another device")
+            raise ValueError(
+                "an emulated core has no latency: give max_instructions, or another device. `edgekd bench RUN "
+                f"--device {self.device} --estimate-time` estimates the milliseconds of what a run exported"
+            )
         if self.max_latency is not None and self.max_instructions is not None:
             raise ValueError("max_latency and max_instructions need different devices: give one of them")
         if self.device is not None and self.max_latency is None and self.max_instructions is None:

@@ -39,8 +39,16 @@ def load_recipe(path: str | os.PathLike[str], *, strict: bool = False) -> Recipe
         'slice:8@128'
     """
     path = Path(path)
+    recipe = parse_recipe(read_table(path), path)
+    if strict:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"strict": True})})
+    return recipe
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, unchecked. Raises RecipeError where it is none."""
     try:
-        table = tomllib.loads(read_regular_file(path, _LARGEST_BYTES).decode("utf-8"))
+        return tomllib.loads(read_regular_file(path, _LARGEST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise RecipeError(
             f"{path} does not exist. A recipe is a TOML file; `edgekd recipe` prints one to start from"
@@ -48,10 +56,6 @@ def load_recipe(path: str | os.PathLike[str], *, strict: bool = False) -> Recipe
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RecipeError(f"{path} is not a TOML file: {reason}") from None
-    recipe = parse_recipe(table, path)
-    if strict:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"strict": True})})
-    return recipe
 
 
 def parse_recipe(table: dict[str, Any], path: str | os.PathLike[str]) -> Recipe:

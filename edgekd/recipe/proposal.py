@@ -9,8 +9,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.splitting import Candidate, SplitPolicy, assign
 from edgekd.metrics import wilson
 from edgekd.recipe.budget import Budget, amount
+from edgekd.recipe.choice import Choice
+from edgekd.recipe.teacher_proposal import TeacherPlan, plan_teacher, teacher_training, views_within
 from edgekd.text import one_line
+from edgekd.training.schedule import StudentSchedule
 
 # A class this many times as large as another makes accuracy a matter of the large one.
 _IMBALANCE = 1.5
@@ -31,8 +34,6 @@ _SIZES_READ = 64
 _SIZE_STEP = 32
 _TEACHER_SIZES = (96, 224)
 _STUDENT_MOST = 128
-# Of the minutes that a run may take, the teacher's answers get this share.
-_LABELLING_SHARE = 0.2
 _SMALL_POOL, _LARGE_POOL = 500, 5_000
 _WIDTH = 110
 _PLACES = {
@@ -41,23 +42,6 @@ _PLACES = {
     "unlabelled": "photos without labels, which the teacher labels and the student learns from",
     "none": "photos that show none of the classes, or no tag",
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A key of a recipe with its value, and why it has it."""
-
-    table: str
-    key: str
-    value: Any
-    reason: str
-
-    @property
-    def assignment(self) -> str:
-        """The key and its value as TOML."""
-        import tomli_w
-
-        return tomli_w.dumps({self.key: self.value}).strip()
 
 
 @dataclass(frozen=True)
@@ -97,12 +81,12 @@ def _comment(text: str) -> list[str]:
 
 
 def propose(
-    dataset: Dataset, budget: Budget | None = None, view_seconds: Callable[[int], float] | None = None
+    dataset: Dataset, budget: Budget | None = None, view_seconds: Callable[[int, str], float] | None = None
 ) -> Proposal:
     """Propose a recipe for photos that were loaded with their own splits alone (``SplitPolicy(val=0, test=0)``).
 
-    With a ``budget`` its student is looked for. ``view_seconds`` measures how long the teacher takes for a view at an
-    input size, so that a budget of minutes is kept.
+    With a ``budget`` its student is looked for. ``view_seconds`` measures how long a built-in network takes for a view
+    at an input size, so that a budget of minutes is kept.
 
     Raises: SplitError where a class has too few photos; DataError where a photo is gone.
     """
@@ -110,13 +94,14 @@ def propose(
     splits = _count_splits(dataset, policy)
     sides = _short_sides(dataset)
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
-    seconds = view_seconds(_teacher_size(sides)) if budget and budget.minutes and view_seconds else None
-    views = _views(pool) if seconds is None else _views_within(_views(pool), pool, seconds, budget)
+    wanted, size = _views(pool), _teacher_size(sides)
+    measure = partial(view_seconds, size) if budget and budget.minutes and view_seconds else None
+    teacher = plan_teacher(pool, int(wanted.value), budget.minutes if budget else None, measure)
     choices = [
         *_answers(dataset),
         *split_choices,
-        views,
-        *_networks(sides, splits.get("unlabelled", 0), budget),
+        wanted if teacher.view_s is None else _views_within(wanted, pool, teacher.view_s, budget),
+        *_networks(sides, splits.get("unlabelled", 0), pool, teacher, budget),
     ]
     return Proposal(tuple(choices), splits, _facts(dataset, sides, splits))
 
@@ -211,8 +196,7 @@ def _views(pool: int) -> Choice:
 def _views_within(wanted: Choice, pool: int, view_s: float, budget: Budget | None) -> Choice:
     """As many views as the teacher can label in its share of the minutes."""
     assert budget is not None and budget.minutes is not None
-    most = max(1, int(_LABELLING_SHARE * 60 * budget.minutes / (view_s * pool)))
-    views = min(int(wanted.value), most)
+    views = min(int(wanted.value), max(1, views_within(budget.minutes, view_s, pool)))
     text = (
         f"the teacher takes {1000 * view_s:.0f} ms for a view here, about {view_s * pool * views / 60:.1f} minutes for "
         f"{pool:,} photos"
@@ -226,42 +210,23 @@ def _teacher_size(sides: list[int]) -> int:
     return min(high, max(low, int(median(sides)) // _SIZE_STEP * _SIZE_STEP))
 
 
-def _networks(sides: list[int], unlabelled: int, budget: Budget | None) -> list[Choice]:
+def _networks(
+    sides: list[int], unlabelled: int, pool: int, teacher: TeacherPlan, budget: Budget | None
+) -> list[Choice]:
     side, size, high = int(median(sides)), _teacher_size(sides), _TEACHER_SIZES[1]
     about = f"photos have a shorter side of about {side:,} px"
     return [
-        Choice(
-            "teacher", "model", "efficientnet-lite0",
-            'pretrained on ImageNet; its weights come with edgekd[train]. Larger, with edgekd[teachers]: '
-            '"efficientnet-lite2", or both averaged: ["efficientnet-lite0", "efficientnet-lite2"]',
-        ),
+        teacher.choice,
         Choice(
             "teacher", "input_size", size,
             f"{about}: {'its full size' if size == high else 'more pixels would be made up'}",
         ),
-        *_teacher_training(unlabelled),
-        *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget)),
+        *teacher_training(unlabelled, budget),
+        *(_named_student(min(size, _STUDENT_MOST)) if budget is None else _student_within(budget, pool)),
     ]  # fmt: skip
 
 
-def _teacher_training(unlabelled: int) -> list[Choice]:
-    choices = [
-        Choice(
-            "teacher", "fine_tune_blocks", 0,
-            'its head alone is trained, which is fast. "auto" also trains its last blocks, then all, each kept only '
-            "where held-out photos gain: for photos unlike ImageNet's, and minutes to spare",
-        )
-    ]  # fmt: skip
-    if unlabelled:
-        reason = (
-            f"it may learn from its own confident answers for the {unlabelled:,} photos without labels, where held-out "
-            "photos gain"
-        )
-        choices.append(Choice("teacher", "self_train", "auto", reason))
-    return choices
-
-
-def _student_within(budget: Budget) -> list[Choice]:
+def _student_within(budget: Budget, pool: int) -> list[Choice]:
     limits = budget.model_dump(exclude_none=True)
     reasons = {"minutes": "for the whole run: the search and the trainings are made to fit", "device": "measured there"}
     return [
@@ -270,7 +235,16 @@ def _student_within(budget: Budget) -> list[Choice]:
             Choice("student.budget", key, value, reasons.get(key) or amount(key.removeprefix("max_"), float(value)))
             for key, value in limits.items()
         ),
+        _epochs(pool, budget.minutes),
     ]
+
+
+def _epochs(pool: int, minutes: float | None) -> Choice:
+    """How long the student is trained: by its photos, and by the time allowed."""
+    patient = StudentSchedule(epochs="auto").patient_epochs(pool)
+    text = f"{patient} passes over {pool:,} photos are about {StudentSchedule.STEPS:,} steps"
+    text += f"; fewer where they would not fit {minutes:g} minutes" if minutes else ""
+    return Choice("distill.schedule", "epochs", "auto", text)
 
 
 def _named_student(student: int) -> list[Choice]:

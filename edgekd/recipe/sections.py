@@ -97,7 +97,7 @@ class Recipe(Section):
     With several, the report has means and intervals over them.
     """
     metric: Metric = "accuracy"
-    """What chooses the best epoch and judges models: "balanced_accuracy" is the mean recall of the classes.
+    """What chooses the epoch and judges models: "balanced_accuracy" is the mean recall of the classes.
 
     For tags it is "mean_average_precision", the default there, or "macro_f1".
     """

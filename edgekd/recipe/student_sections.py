@@ -119,8 +119,9 @@ class DistillSection(Section):
     ships: Literal["better", "distilled"] = "better"
     """Which student is exported: "distilled", or "better" by the validation photos.
 
-    "better" is the distilled one too, unless the student from labels alone gets so many more validation photos right
-    that chance explains it with less than 5 %. The report says which one ships.
+    "better" is the distilled one too, unless the student from labels alone is better on the validation photos with odds
+    of at least 3 to 1 (one-sided p <= 0.25; 2 photos more and none less are enough). The report says which one ships,
+    and where there are too few photos to tell.
     """
     store_features_mb: int = Field(1024, ge=0)
     """Megabytes of teacher features to store for an objective on features; above, the teacher runs during training."""

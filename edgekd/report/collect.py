@@ -60,13 +60,14 @@ def collect(run_dir: Path) -> Report:
     rows, problems = read_value(run_dir / "check/check.json", lambda: rows_of(run_dir, check, result))
     gates = _gates(run_dir, check)
     metric = str((check or {}).get("metric", "accuracy"))
+    ships = (check or {}).get("shipped") or {}
     return Report(
         headline=headline(
             rows,
             metric,
             gates,
             teacher_timed=result is None or result.baseline == TEACHER,
-            shipped_reason=str(((check or {}).get("shipped") or {}).get("reason", "")),
+            shipped_reason=str(ships.get("reason", "")),
             over_int8=_over_int8(result),
         ),
         provenance=read(run_dir / "run.json", _provenance) or _unknown(run_dir),
@@ -90,6 +91,7 @@ def collect(run_dir: Path) -> Report:
         search=read(run_dir / "search/search.json", search_of),
         decisions=read(run_dir / "decide/summary.json", decisions_of),
         tags=read(run_dir / "check/check.json", lambda value: _tags(value, rows)),
+        shipping_notes=tuple(str(note) for note in ships.get("notes", ())),
     )
 
 

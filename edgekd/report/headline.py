@@ -53,7 +53,7 @@ def headline(
     start = f"{' and '.join(claims)} than the teacher: " if claims else ""
     text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
     like = _int8_teacher(row, next((row for row in rows if row.row == TEACHER_INT8), None), metric, over_int8)
-    text += "" if like is None else _like_for_like(like, over_int8)
+    text += "" if like is None else _like_for_like(like, over_int8, rows)
     if shipped_reason:
         text += f"; {shipped_reason}"
     return Headline(
@@ -86,11 +86,14 @@ def _int8_teacher(row: Row, teacher: Row | None, metric: str, compared: Comparis
     )  # fmt: skip
 
 
-def _like_for_like(like: Int8Teacher, compared: Comparison | None) -> str:
+def _like_for_like(like: Int8Teacher, compared: Comparison | None, rows: Sequence[Row]) -> str:
     score = f", {fmt.percent(like.score.value)}" if like.score else ""
     claims = [_size_claim(like.smaller), _inference_claim(compared if like.faster else None)]
     text = " and ".join(claim for claim in claims if claim)
-    return f"; like for like {text} than the teacher in int8 ({fmt.size(like.size_bytes)}{score})"
+    # Of an average it is one network.
+    network, _, of_average = next(row.title for row in rows if row.row == TEACHER_INT8).partition(" of the teacher")
+    name = f"{network} of the teacher" if of_average else "teacher"
+    return f"; like for like {text} than the {name} in int8 ({fmt.size(like.size_bytes)}{score})"
 
 
 def _smaller(row: Row, teacher: Row | None) -> float | None:

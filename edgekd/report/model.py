@@ -114,7 +114,8 @@ class Headline:
 class Curve:
     """Validation score by epoch (the first is 1) of one training, by which the ``best_epoch`` was chosen.
 
-    ``wait_share`` is the part of its time that it waited for photos.
+    ``choice`` is the rule in words, empty in runs of earlier versions; ``wait_share`` the part of its time that it
+    waited for photos.
     """
 
     row: str
@@ -125,6 +126,7 @@ class Curve:
     seconds: float | None
     wait_share: float | None = None
     metric: str = "accuracy"
+    choice: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,7 @@ class Report:
     search: SearchResult | None = None
     tags: TagTable | None = None
     decisions: tuple[FileDecisions, ...] | None = None
+    shipping_notes: tuple[str, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""

@@ -39,10 +39,14 @@ def reasons(report: Report) -> tuple[str, ...]:
 
 
 def gain_sentence(report: Report) -> str:
-    """The gain of distillation; empty where there is no student from scratch."""
+    """The gain of distillation, and what the choice of the student that ships leaves in doubt.
+
+    Empty where there is no student from scratch.
+    """
     if report.distillation_gain is not None:
         several = report.seeds is not None and len(report.seeds.rows) > 1
-        return ("Of the first seed, which ships: " if several else "") + report.distillation_gain.text
+        notes = "".join(f" {note[0].upper()}{note[1:]}." for note in report.shipping_notes)
+        return ("Of the first seed, which ships: " if several else "") + report.distillation_gain.text + notes
     alone = report.seeds is not None and report.seeds.from_scratch is None
     return "" if alone else "The two students have not been compared yet."
 
@@ -102,7 +106,9 @@ def training_sentence(report: Report) -> str:
     parts = [f"{curve.title} {fmt.duration(curve.seconds)}" for curve in report.curves if curve.seconds is not None]
     shares = [curve.wait_share for curve in report.curves if curve.wait_share is not None]
     waited = f" Models waited for their photos {fmt.percent(max(shares))} of that time at most." if shares else ""
-    return f"Training took: {', '.join(parts)}.{waited} The mark is the epoch that was chosen." if parts else ""
+    rules = dict.fromkeys(curve.choice for curve in report.curves if curve.choice)
+    mark = f"The mark is the epoch that was chosen{''.join(f': {rule}' for rule in rules)}."
+    return f"Training took: {', '.join(parts)}.{waited} {mark}" if parts else ""
 
 
 def bench_sentence(report: Report) -> str:

@@ -115,6 +115,7 @@ def _curve(row: str, title: str, value: Json) -> Curve:
         best_epoch=None if best is None else int(best) - first + 1,
         seconds=value.get("seconds"),
         wait_share=value.get("wait_share"),
+        choice=str(value.get("choice", "")),
     )
 
 

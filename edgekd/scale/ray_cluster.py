@@ -46,7 +46,7 @@ def connect(address: str | None) -> Iterator[None]:
         # As ray start decides it; ray.init alone would knock without the token.
         os.environ["RAY_AUTH_MODE"] = "token"
     require("ray", "a Ray cluster", "ray")
-    alone = address == "local" or (address is None and not _runs_here())
+    alone = starts_alone(address)
     if alone:
         # Else Ray looks for the address that other machines would see, by a socket to a server of the internet.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -65,6 +65,11 @@ def connect(address: str | None) -> Iterator[None]:
             _join(address, folder)
         with contextlib.redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, where results belong.
             yield
+
+
+def starts_alone(address: str | None) -> bool:
+    """Whether `connect` starts a cluster for its block alone: none runs here, and no other is named."""
+    return address == "local" or (address is None and not _runs_here())
 
 
 def _shut_down(others: Sequence[Running]) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from edgekd import errors
 from edgekd.errors import EdgekdError, RunError
-from edgekd.scale.ray_cluster import connect, threads
-from edgekd.scale.workers import Opener, PieceRecord, Work
+from edgekd.scale.ray_cluster import connect, starts_alone, threads
+from edgekd.scale.ray_tasks import do_tasks
+from edgekd.scale.ray_visible import find_blind_nodes
+from edgekd.scale.worker_errors import describe_error, rebuild_error
+from edgekd.scale.workers import Opener, PieceRecord, Task, TaskOpener, Work
 from edgekd.text import last_line
 
 _MOST_BLOCKS = 4096
@@ -48,8 +52,29 @@ class RayWorkers:
             )
             for row in rows:
                 if row["error"]:
-                    raise _rebuild_error(**json.loads(row["error"]))
+                    raise rebuild_error(row["error"])
                 yield int(row["number"]), json.loads(row["record"])
+
+    def stream(self, opener: TaskOpener[Task], tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
+        """Do tasks, as many at once as there is room for; a lost worker's are done again by another.
+
+        Raises: the work's own EdgekdError; RunError where Ray gives up.
+        """
+        with connect(self.address), plain_errors():
+            room = resources(_MOST_BLOCKS)
+            most = room.pop("concurrency")
+            yield from do_tasks(opener, tasks, most=most, room=room)
+
+    def session(self) -> AbstractContextManager[None]:
+        """One connection, and where the cluster is this command's alone one cluster, for the block."""
+        return connect(self.address)
+
+    def require_visible(self, folder: Path, places: Sequence[Path]) -> None:
+        """Ask every node of a cluster that others started. Raises UsageError naming what a node does not see."""
+        if starts_alone(self.address):
+            return
+        with connect(self.address), plain_errors():
+            find_blind_nodes(folder, places)
 
 
 class _Actor:
@@ -68,22 +93,10 @@ class _Actor:
             error = ""
         except EdgekdError as failed:
             # Returned as data: of an actor that raises, Ray prints a page.
-            record, error = None, _describe_error(failed)
+            record, error = None, describe_error(failed)
         except Exception as failed:
-            record, error = None, _describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
+            record, error = None, describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
         return {"number": [number], "record": [json.dumps(record)], "error": [error]}
-
-
-def _describe_error(error: EdgekdError) -> str:
-    return json.dumps({"kind": type(error).__name__, "message": str(error)})
-
-
-def _rebuild_error(kind: str, message: str) -> EdgekdError:
-    """The error that a worker reported, of the same kind."""
-    error_class = getattr(errors, kind, None)
-    if isinstance(error_class, type) and issubclass(error_class, EdgekdError):
-        return error_class(message)
-    return RunError(message)
 
 
 def resources(pieces: int) -> dict[str, Any]:
@@ -111,4 +124,4 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise RunError(f"Ray gave up: {last_line(error)}. Finished shards stay; run it again to continue") from error
+        raise RunError(f"Ray gave up: {last_line(error)}. What is finished stays; run it again to continue") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NotRequired, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict, TypeVar
 
 
 class PieceRecord(TypedDict):
@@ -24,6 +26,10 @@ Work = Callable[[int], PieceRecord]
 Opener = Callable[[], Work]
 """Loads what the work needs, once a worker; it is pickled, so a frozen dataclass rather than a closure."""
 
+Task = TypeVar("Task")
+TaskOpener = Callable[[], Callable[[Task], Any]]
+"""Loads what tasks need, and gives what does one: its result is a JSON-able value. Pickled, as an `Opener` is."""
+
 Report = Callable[[int, float], None]
 """Called with the epoch of a training, from 1, and its score: more is better."""
 Trial = Callable[[int, Report], None]
@@ -31,10 +37,27 @@ Trial = Callable[[int, Report], None]
 
 
 class Workers(Protocol):
-    """Does pieces of work by their numbers."""
+    """Does pieces of work by their numbers, and tasks that are decided on while others are done."""
 
     def each(self, opener: Opener, numbers: Sequence[int]) -> Iterator[tuple[int, PieceRecord]]:
         """Do every piece; yields its number and record as they finish, in any order. Raises what the work raises."""
+
+    def stream(self, opener: TaskOpener[Task], tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
+        """Do tasks, each of which is asked for when a worker is free; yields it and its result, in any order.
+
+        Raises what the work raises.
+        """
+
+    def session(self) -> AbstractContextManager[None]:
+        """Keep the workers for the block, so that they are not started for every round of work in it."""
+
+    def require_visible(self, folder: Path, places: Sequence[Path]) -> None:
+        """Raise UsageError where a worker does not see what this process sees.
+
+        Args:
+            folder: Is read and written by workers.
+            places: Files and folders that they read.
+        """
 
 
 class Here:
@@ -46,6 +69,20 @@ class Here:
         for number in numbers:
             assert work is not None
             yield number, work(number)
+
+    def stream(self, opener: TaskOpener[Task], tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
+        """Do every task in order; without tasks the work is not opened."""
+        work = None
+        for task in tasks:
+            work = work or opener()
+            yield task, work(task)
+
+    def session(self) -> AbstractContextManager[None]:
+        """Nothing is to be kept."""
+        return contextlib.nullcontext()
+
+    def require_visible(self, folder: Path, places: Sequence[Path]) -> None:
+        """This process sees what it sees."""
 
 
 class Trials(Protocol):

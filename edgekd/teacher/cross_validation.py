@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from edgekd.teacher.staged import (
     Labels,
     Logits,
     Numbers,
+    StageLeftOut,
     StageRecord,
-    StageTooLong,
     StageTrainer,
     TrainingStage,
     judge,
@@ -69,9 +70,11 @@ def train_cross_validated(
         best = judged if kept else best
         records.append(record_of(stage, judged, len(labels), kept, cross_validated=True))
     epochs = Epochs()
+    # Its time was judged with that of the folds.
+    unhurried = replace(trainer, most_s=None)
     for stage, record in zip(stages, records, strict=True):
         if record["kept"]:
-            epochs = trainer.fit(model, stage, photos, validation)
+            epochs = unhurried.fit(model, stage, photos, validation)
     return records, epochs
 
 
@@ -127,7 +130,7 @@ def _fold_logits(
     for stage in stages:
         try:
             trainer.fit(model, stage, others, validation, part, _FITS)
-        except StageTooLong:
+        except StageLeftOut:
             break
         rows.append(logits_of(model, images))
     save_state(path, TrainingState(trainer.key, best=rows))

@@ -28,6 +28,8 @@ from edgekd.training.schedule import FineTuneSchedule
 
 PRIOR_TOLERANCE = 1e-3
 """How far from 1 the shares of the classes may sum."""
+# What is trained of a network that is used as it is.
+_AS_IT_IS = {"fine_tune_blocks": 0, "self_train": "off"}
 _ENCODER_KINDS = ("onnx", "tflite", "savedmodel")
 
 
@@ -45,6 +47,7 @@ class TeacherSection(InputSettings):
     """The network that the student learns from: one model, or several whose predictions are averaged."""
 
     LATER: ClassVar[tuple[str, ...]] = ("mirror", "self_train", "head", "words", "prior")
+    ADDED_AS: ClassVar[dict[str, Any]] = {"self_train": "off"}
 
     # With a tag, so that an error is about the form that was written and not about the other one too.
     model: Annotated[
@@ -93,20 +96,23 @@ class TeacherSection(InputSettings):
     "estimate" estimates them from the answers for photos without labels, by EM. Unset, they are those that the table of
     words has, or equal.
     """
-    fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
-    """Blocks at the teacher's end that are trained too, after the head. 0 trains the head alone.
+    fine_tune_blocks: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Blocks at the end of a Keras network that are trained too, after the head. 0 trains the head alone.
 
     "auto" trains the last third of the blocks and then all of them, each kept only if it does better on the validation
-    photos; with fewer than 100 of these, by three-fold cross-validation over training and validation photos.
+    photos; with fewer than 100 of these, by three-fold cross-validation over training and validation photos. Time and
+    memory of each are said before they are spent; what would take longer than fine_tune.minutes allows, or more memory
+    than is free, is left out. A network whose blocks cannot be told by the names of its layers gets a head alone. What
+    is used as it is, encoders and train = false, has 0.
     """
     fine_tune: FineTuneSchedule = FineTuneSchedule()
     """Schedule of that training."""
-    self_train: Literal["auto", "off"] = "off"
+    self_train: Literal["auto", "off"] = "auto"
     """With "auto", the teacher's head is also fitted to the teacher's own answers for photos without labels, where it
     gives an answer (of tags, every one) at least 70 %, and kept if it does better on the validation photos; with fewer
     than 100 of these, by three-fold cross-validation over training and validation photos.
 
-    The network is run once over the photos of data.unlabelled, 5,000 at most.
+    The network is run once over the photos of data.unlabelled, 5,000 at most. What is used as it is has "off".
     """
     mirror: bool = False
     """Average the teacher's answer for a view with that for its mirror image, where data.views.flip is true.
@@ -126,6 +132,8 @@ class TeacherSection(InputSettings):
             return _with_members(fields, list(model))
         kind = kind_of(model) if isinstance(model, str) else "savedmodel"
         defaults: dict[str, Any] = {"train": kind in TRAINABLE}
+        if kind not in TRAINABLE or not fields.get("train", True):
+            defaults.update(_AS_IT_IS)
         if isinstance(model, str):
             defaults.update(default_size(model))
         return {**defaults, **fields}
@@ -252,7 +260,8 @@ def _with_members(fields: dict[str, Any], models: list[Any]) -> dict[str, Any]:
     rest = {key: value for key, value in fields.items() if key not in shared}
     train = any(names_model(member) and kind_of(member["model"]) in BUILT_IN for member in members)
     encodes = rest.get("train") is True and not train
-    return {"train": train, **({"average": "features"} if encodes else {}), **rest, "model": members}
+    defaults = {**({} if train else _AS_IT_IS), **({"average": "features"} if encodes else {})}
+    return {"train": train, **defaults, **rest, "model": members}
 
 
 def _taken_over(shared: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:

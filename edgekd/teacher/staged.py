@@ -6,6 +6,7 @@ stage would flatter it against the head, which has no epochs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from edgekd.memory import free_memory
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
@@ -30,6 +32,9 @@ Numbers = npt.NDArray[np.int64]
 Epochs = list[dict[str, float]]
 
 _LAST_SHARE = 1 / 3
+_FLOAT_BYTES = 4
+# A weight that is trained has a gradient and AdamW's two moments beside it.
+_COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class StageRecord(TypedDict):
     kept: bool
 
 
-class StageTooLong(Exception):
-    """A stage whose fine-tune is predicted to take longer than it may."""
+class StageLeftOut(Exception):
+    """A stage whose fine-tune is predicted to take longer than it may, or more memory than is free."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class StageTrainer:
 
     ``directory`` holds a checkpoint of every fine-tune until ``tidy``: killed, a later call with the same ``key`` goes
     on from there. ``note`` is called with sentences for a person, ``progress`` with steps. A stage that is predicted to
-    take more than ``most_s`` seconds is left out.
+    take more than ``most_s`` seconds, or more memory than is free, is left out.
     """
 
     views: LabelledViews
@@ -95,11 +100,21 @@ class StageTrainer:
         """Train one stage of ``model`` in place on ``photos`` (their numbers among the views); returns the epochs.
 
         The penalty of a head is chosen on ``validation``; nothing else is. ``part`` sets checkpoints apart;
-        all fits of the stage take ``fits`` times as long as this one. Raises StageTooLong.
+        all fits of the stage take ``fits`` times as long as this one. Raises StageLeftOut.
         """
         if stage.blocks == 0:
             probe(model, self.views, validation, self.progress, photos=photos)
             return []
+
+        needed = training_bytes(model, stage.blocks, self.schedule.batch_size)
+        free = free_memory()
+        memory = f"about {max(0.1, needed / 1e9):.1f} GB of memory"
+        if self.most_s is not None and free is not None and needed > free[0]:
+            self.note(
+                f"teacher: fine-tuning {stage.name} would take {memory}, and {free[0] / 1e9:.1f} GB are free: it is "
+                "left out. A smaller teacher.fine_tune.batch_size takes less"
+            )
+            raise StageLeftOut(stage.name)
 
         def say_duration(seconds: float) -> None:
             where = f" for {part}" if part else ""
@@ -108,8 +123,8 @@ class StageTrainer:
                     f"teacher: fine-tuning {stage.name} would take {describe_duration(seconds * fits)}, more than the "
                     f"{self.most_s / 60:.1f} minutes that it may: it is left out"
                 )
-                raise StageTooLong(stage.name)
-            self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)}")
+                raise StageLeftOut(stage.name)
+            self.note(f"teacher: fine-tuning {stage.name}{where} takes {describe_duration(seconds)} and {memory}")
 
         nothing = Validation(validation.images[:0], validation.labels[:0], validation.metric)
         return fine_tune(
@@ -160,9 +175,10 @@ def train_stages(
     for stage in stages_of(model):
         try:
             epochs = trainer.fit(model, stage, photos, validation)
-        except StageTooLong:
+        except StageLeftOut:
+            # The stages after it take longer.
             assign(model.variables, weights)
-            continue
+            break
         judged = judge(logits_of(model, validation.images), validation.labels, validation.metric)
         kept = judged.beats(best)
         records.append(record_of(stage, judged, len(validation.labels), kept))
@@ -181,3 +197,24 @@ def record_of(
         "name": stage.name, "blocks": stage.blocks, "score": judged.score, "loss": judged.loss, "n": count,
         "cross_validated": cross_validated, "kept": kept,
     }  # fmt: skip
+
+
+def training_bytes(model: Any, last_blocks: int, batch_size: int) -> int:
+    """Bytes that training the last blocks of a flat Keras model takes.
+
+    They are what the trained layers are given for a batch, which their gradients need, and beside each weight its
+    gradient and moments. BatchNorm is frozen and needs neither; of the layers before these blocks nothing is kept.
+    """
+    import keras
+
+    blocks = blocks_of(model)
+    first = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+    trains, inputs, weights = first is None, 0, 0
+    for layer in model.layers:
+        if trains and layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
+            inputs += sum(
+                math.prod(size or 1 for size in tensor.shape[1:]) for tensor in keras.tree.flatten(layer.input)
+            )
+            weights += layer.count_params()
+        trains = trains or layer.name == first
+    return _FLOAT_BYTES * (inputs * batch_size + _COPIES * weights)

@@ -6,6 +6,7 @@ batches          which photo, in which view, is in which batch
 order            the order of a pass, computed on demand
 joined_order     the order and the labels where soft-labelled photos follow the pool's
 labels           cross-entropy with the labels, one a photo or tags
+epoch_choice     which epoch counts
 scores           how good logits are against labels or tags
 checkpoint       the state of a training as one file
 time_budget      a step measured, a training predicted, and what fits a time

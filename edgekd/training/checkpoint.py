@@ -21,20 +21,26 @@ Arrays = list[npt.NDArray[Any]]
 
 @dataclass
 class TrainingState:
-    """What a training needs to continue after ``epoch`` finished epochs as if nothing had happened."""
+    """What a training needs to continue after ``epoch`` finished epochs as if nothing had happened.
+
+    ``best`` holds the weights of ``best_epoch``, which counts; ``highest_epoch`` has the highest validation score of
+    those that may, and ``floor`` is the lower end of its interval.
+    """
 
     key: str
     epoch: int = 0
     seconds: float = 0.0
     waited_s: float = 0.0
     best_epoch: int = -1
+    highest_epoch: int = -1
+    floor: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     model: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     best: Arrays = field(default_factory=list)
 
 
-_FACTS = ("key", "epoch", "seconds", "waited_s", "best_epoch", "history")
+_FACTS = ("key", "epoch", "seconds", "waited_s", "best_epoch", "highest_epoch", "floor", "history")
 _LISTS = ("model", "optimizer", "best")
 
 

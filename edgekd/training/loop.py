@@ -22,6 +22,7 @@ from edgekd.quiet import import_keras
 from edgekd.task import Metric
 from edgekd.training.batches import Batch, BatchStream
 from edgekd.training.checkpoint import TrainingState, assign, copy_values, load_state, save_state
+from edgekd.training.epoch_choice import LAST, counts, describe_choice
 from edgekd.training.replicas import gather_outputs, parts_of, replicas, run_on_each, synchronize_norms
 from edgekd.training.schedule import Schedule
 from edgekd.training.scores import validation_scores
@@ -56,7 +57,7 @@ class TrustingLoss(Protocol):
 class Validation:
     """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N] or tags [N, C].
 
-    The best epoch is that of the highest ``metric``; with no photos (N = 0) it is the last.
+    The best epoch is by the ``metric``, see `edgekd.training.epoch_choice`; with no photos (N = 0) it is the last.
     """
 
     images: npt.NDArray[np.uint8]
@@ -88,7 +89,7 @@ class Handling:
 class History:
     """One entry an epoch; ``wait_share`` is the share of the time that the model waited for its input.
 
-    Where the start was judged, it is entry 0, without a loss.
+    Where the start was judged, it is entry 0, without a loss. ``choice`` says by which rule the best epoch was chosen.
     """
 
     epochs: list[dict[str, float]]
@@ -96,6 +97,7 @@ class History:
     seconds: float
     steps: int
     wait_share: float
+    choice: str = LAST
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able form, as a run directory stores it."""
@@ -131,7 +133,7 @@ def train(
     """Train ``model`` (pixels 0..255 to logits) in place and leave it with the weights of its best epoch.
 
     ``tapped``, where the loss asks for features, gives logits and features by the layers of ``model`` and perhaps some
-    of its own, which are trained along. Among epochs that are equally good the latest is the best.
+    of its own, which are trained along. Of epochs that validation can't tell apart the latest is the best.
     ``handling`` is for models of another Keras. Called in `replicas.on_every_gpu`, every GPU takes a part of a batch.
 
     After every epoch the whole state goes to ``checkpoint``, and ``epoch_done`` gets the epoch's entry of the history;
@@ -182,7 +184,8 @@ def train(
                 epoch_done(state.history[-1])
     assign(learner.variables, state.best)
     wait_share = state.waited_s / state.seconds if state.seconds else 0.0
-    return History(state.history, state.best_epoch, state.seconds, total, wait_share)
+    choice = describe_choice(state, validation.metric)
+    return History(state.history, state.best_epoch, state.seconds, total, wait_share, choice)
 
 
 def _finish_epoch(
@@ -207,18 +210,16 @@ def _finish_epoch(
 def _judge(
     state: TrainingState, model: Any, learner: Any, metrics: dict[str, float], valid: Validation, choose_from: int
 ) -> None:
-    """Add an entry to the history, and take the weights as the best so far if none are better."""
+    """Add an entry to the history, and take the weights as the best so far if its epoch counts."""
     number = len(state.history)
     entry = {"epoch": number, **metrics}
+    state.history.append(entry)
+    state.model, chosen = copy_values(learner.variables), True
     if len(valid.labels):
         logits = logits_of(model, valid.images)
         entry |= validation_scores(logits, valid.labels, valid.metric)
-    # An epoch that may not be chosen counts as the best only until one comes that may.
-    best = state.history[state.best_epoch] if state.best_epoch >= choose_from else None
-    chosen_by = f"val_{valid.metric}"
-    state.history.append(entry)
-    state.model = copy_values(learner.variables)
-    if best is None or entry.get(chosen_by, 0.0) >= best.get(chosen_by, 0.0):
+        chosen = counts(state, logits, valid.labels, valid.metric, choose_from)
+    if chosen:
         state.best, state.best_epoch = state.model, number
 
 

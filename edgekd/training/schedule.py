@@ -84,7 +84,7 @@ class StudentSchedule(Schedule):
 
 
 class FineTuneSchedule(Schedule):
-    """How the teacher's last blocks are fine-tuned; used only with fine_tune_blocks above 0."""
+    """How the teacher's last blocks are fine-tuned; used only where fine_tune_blocks is not 0."""
 
     LATER: ClassVar[tuple[str, ...]] = ("minutes",)
 
@@ -96,5 +96,6 @@ class FineTuneSchedule(Schedule):
     """Largest learning rate of AdamW, reached after the warm-up; it then falls to zero along a cosine."""
     minutes: float | None = Field(None, gt=0, examples=[10])
     """Most minutes that the last third of the blocks, and then all of them, may each take where fine_tune_blocks =
-    "auto"; what is predicted to take longer is left out. Unset, a tenth of student.budget.minutes, if that is set.
+    "auto"; what is predicted to take longer is left out. Unset, 10, or a tenth of student.budget.minutes where that is
+    set, divided by the number of networks that are trained.
     """

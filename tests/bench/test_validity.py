@@ -50,6 +50,22 @@ def test_throttling_and_heat(before: dict[str, Any], after: dict[str, Any], expe
     assert bool(found[1]) == (expected != "valid")
 
 
+def test_an_invalid_measurement_also_names_what_alone_would_only_raise_doubts() -> None:
+    before = {"throttled_since_boot": True, "temperature_c": 40.0, "power_save": True}
+    found = standing(
+        facts(result(constant("a", 1, 1, 1.2, 1.3, 1.3, 1.5, 1.5)), before, {**before, "temperature_c": 60.0})
+    )
+    assert found == (
+        "invalid",
+        (
+            "a drifted by +50% from the first launches to the last",
+            "battery saver was on, which caps the clocks: turn it off",
+            "the device warmed from 40 to 60 °C",
+            "the device has throttled since it was started",
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "app", "expected", "reason"),
     [

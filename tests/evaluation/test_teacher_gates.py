@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekd.evaluation.teacher_gates import behind_p, teacher_gates
+from edgekd.evaluation.lead import behind_p
+from edgekd.evaluation.teacher_gates import teacher_gates
 
 LABELS = np.array([0] * 12 + [1] * 8)
 

@@ -19,9 +19,9 @@ from edgekd.preprocess import Preprocessing
 
 pytest.importorskip("tree_sitter_dart", reason="needs tree-sitter and tree-sitter-dart: pip install edgekd[dev]")
 
-from dart_python import run_dart
-from dart_runtime import DartTypeError
-from dart_syntax import DartSyntaxError, parse
+from dart_translator.runtime import DartTypeError
+from dart_translator.syntax import DartSyntaxError, parse
+from dart_translator.translate import run_dart
 
 ORDER = ("preprocess", "decision", "record", "golden")
 

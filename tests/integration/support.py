@@ -48,6 +48,8 @@ views = 2
 
 [teacher]
 input_size = 64
+fine_tune_blocks = 0
+self_train = "off"
 
 [student]
 model = "{student}"

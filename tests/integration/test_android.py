@@ -4,6 +4,7 @@ its benchmark writes on a phone, read by edgekd.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import re
 import subprocess
@@ -52,6 +53,23 @@ def test_the_one_command_works_as_cloned_without_a_model(built: Built) -> None:
     assert counts["failures"] + counts["errors"] == 0 and counts["tests"] - counts["skipped"] >= 50
     with zipfile.ZipFile(built.bare / "edgekd-demo.apk") as archive:
         assert not [name for name in archive.namelist() if name.startswith("assets/")]
+
+
+def test_code_in_a_copied_build_directory_is_not_shrunk_again(tmp_path: Path) -> None:
+    short, longer, changed = tmp_path / "a", tmp_path / "a longer name", tmp_path / "b"
+    for build in (short, longer, changed):
+        rules = f"# Referenced at {build}/AndroidManifest.xml:34\n-keep class A {{ <init>(); }}\n"
+        files = {"classes/p/A.class": "x", "components.pro": rules, "aar/tensorflow-lite/proguard.txt": ""}
+        for name, text in {**files, "lib/r8.jar": "", "lib/kotlin-stdlib.jar": ""}.items():
+            (build / name).parent.mkdir(parents=True, exist_ok=True)
+            (build / name).write_text(text)
+    (changed / "components.pro").write_text("-keep class C { <init>(); }\n")
+    spec = importlib.util.spec_from_file_location("android_demo_build", ROOT / "android_demo/build.py")
+    assert spec is not None and spec.loader is not None
+    build_py = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build_py)
+    states = [build_py.state_of_code(one, (Path("android.jar"), Path("jdk")), "21") for one in (short, longer, changed)]
+    assert states[0] == states[1] != states[2]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ RUNS = {
     "whole_way/run.py": (),
 }
 ON_TAGS = {"same_answers/run.py"}
-ON_A_FILE = {"swift_port/run.py"}
+ON_A_FILE = {"faults/run.py", "swift_port/run.py"}
 ON_ARM = {"core_time/run.py", "faults/run.py", "instructions/run.py", "int8_runtimes/run.py"}
 
 
@@ -35,5 +35,5 @@ def test_a_benchmark_runs_in_its_short_form(script: str, tmp_path: Path, request
         environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     if script == "faults/run.py":
         # Skips where what the simulated phones need is not installed.
-        request.getfixturevalue("phone_root")
+        arguments += ["--phones", request.getfixturevalue("phone_root").parent]
     run_short(script, tmp_path / "out", *arguments, environment=environment)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cameras import make_cameras
+from small_search import RECIPE, make_search
 from support import Project
 
-from edgekd.errors import StorageError
+from edgekd.errors import StorageError, UsageError
 from edgekd.pipeline.label_list import label_photos
 from edgekd.pipeline.run import run
+from edgekd.pipeline.search import looking
 from edgekd.process_tree import descendants
+from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
 from edgekd.scale.place import LocalPlace
 from edgekd.scale.ray_cluster import connect
@@ -26,6 +32,7 @@ from edgekd.scale.ray_trials import RayTrials
 from edgekd.scale.ray_workers import RayWorkers
 from edgekd.scale.workers import Report
 from edgekd.soft_targets.store import open_soft_targets
+from edgekd.storage import read_json
 
 PHOTOS = 600
 
@@ -167,3 +174,110 @@ def test_trainings_that_fall_behind_are_stopped_on_request(
 
     assert RayTrials(stop_early=True).all(trial, 2, epochs=8, folder=tmp_path) == {1}
     assert [path.name for path in tmp_path.iterdir()] == ["done-0"]
+
+
+def share_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two workers run at the same time: a task takes as many CPUs as TensorFlow has threads."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", str(max(1, len(os.sched_getaffinity(0)) // 2)))
+
+
+def test_a_task_is_asked_for_when_a_worker_is_free(ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    share_cpus(monkeypatch)
+    asked: list[int] = []
+
+    def opener():
+        opened = os.getpid(), time.monotonic()
+        return lambda number: [number, *opened]
+
+    def tasks() -> Iterator[int]:
+        for number in range(8):
+            asked.append(number)
+            yield number
+
+    results, ahead = {}, []
+    for number, result in RayWorkers().stream(opener, tasks()):
+        results[number] = result
+        ahead.append(len(asked) - len(results))
+    assert sorted(results) == list(range(8)) and all(results[number][0] == number for number in results)
+    # Two at most are asked for before one is done, and a process opens the work once.
+    assert max(ahead) <= 2
+    assert len({tuple(opened) for _, *opened in results.values()}) == len({pid for _, pid, _ in results.values()})
+
+
+@dataclass(frozen=True)
+class WorkersKilledOnce(RayWorkers):
+    """Of these workers the first one that opens a task's work is killed."""
+
+    mark: Path = Path()
+
+    def stream(self, opener: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """As `RayWorkers` does."""
+        mark = self.mark
+
+        def open_once_killed():
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return opener()
+
+        return super().stream(open_once_killed, tasks)
+
+
+class Interrupting(Silent):
+    """Ends the command once some results of the search are there."""
+
+    def __init__(self, state: Path, beginning: str) -> None:
+        self.state, self.beginning = state, beginning
+
+    def progress(self, done: int, total: int) -> None:
+        """Called after each look."""
+        if self.state.is_file() and any(name.startswith(self.beginning) for name in read_json(self.state)["results"]):
+            raise KeyboardInterrupt
+
+
+def without_seconds(value: Any) -> Any:
+    """What search.json says beside how long it took."""
+    if isinstance(value, dict):
+        times = {"seconds", "step_s", "view_s", "built_s"}
+        return {key: without_seconds(entry) for key, entry in value.items() if key not in times}
+    return [without_seconds(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_a_search_has_the_same_result_whatever_is_killed(
+    ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_search(tmp_path, ((8, 1), (8, 1), (16, 2)))
+    monkeypatch.setattr(looking, "_PROBED", 2)
+    monkeypatch.setattr(looking, "_TRAINED", 2)
+    (tmp_path / "recipe.toml").write_text((RECIPE % 1200).replace("minutes = 30\n", ""))
+    recipe, own, there = load_recipe(tmp_path / "recipe.toml"), tmp_path / "own", tmp_path / "there"
+    run(recipe, own, until="search")
+    shutil.copytree(own, there)
+    shutil.rmtree(there / "search")
+    share_cpus(monkeypatch)
+    workers = WorkersKilledOnce(mark=tmp_path / "killed")
+    state = there / "search" / "state.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, there, until="search", workers=workers, watcher=Interrupting(state, "probe of"))
+    before = read_json(state)["results"]
+    assert workers.mark.exists() and any(name.startswith("probe of") for name in before)
+    run(recipe, there, until="search", workers=workers)
+    results = [read_json(folder / "search" / "search.json") for folder in (own, there)]
+    assert without_seconds(results[0]) == without_seconds(results[1])
+    assert sum(bool(one["trials"]) for one in results[0]["candidates"]) == 2
+    assert (own / "search" / "recipe.toml").read_bytes() == (there / "search" / "recipe.toml").read_bytes()
+    assert sorted(path.name for path in (there / "search").iterdir()) == ["recipe.toml", "search.json", "stage.json"]
+
+
+def test_folders_that_workers_do_not_see_are_named_first(
+    folder: Path, ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = RayWorkers("auto")
+    workers.require_visible(tmp_path, [folder / "labelled"])
+    with pytest.raises(UsageError, match=rf"127\.0\.0\.1 does not see {tmp_path}/gone\. Mount"):
+        workers.require_visible(tmp_path, [folder / "labelled", tmp_path / "gone"])
+    # Of each process something else, as a folder of one machine is of each machine.
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="does not see /proc/self/cwd/run"):
+        run(load_recipe(folder / "cameras.toml"), "/proc/self/cwd/run", workers=workers)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".lock", "recipe.toml", "run", "run.json"]

@@ -224,7 +224,7 @@ def test_a_teacher_worse_than_chance_stops_the_run(project: Project) -> None:
     assert gates[0]["accepted"] and not gates[0]["passed"]
 
 
-def test_labels_alone_ship_where_they_are_surely_better(project: Project, finished: Path) -> None:
+def test_labels_alone_ship_where_they_are_better(project: Project, finished: Path) -> None:
     copy = finished.with_name("better")
     shutil.copytree(finished, copy)
     (project.folder / "better.toml").write_text((project.folder / "whole.toml").read_text().replace("whole", "better"))

@@ -45,7 +45,7 @@ def run_teacher(photos: Path, run: Path, teacher: dict[str, Any]) -> Dataset:
     data = {"source": "photos", "unlabelled": "more", "views": {"views": 1}, "crop": "center"}
     table = {
         "data": data,
-        "teacher": teacher,
+        "teacher": {"fine_tune_blocks": 0, "self_train": "off", **teacher},
         "student": {"model": "cnn:8@32"},
     }
     edgekd.run(parse_recipe(table, photos / "recipe.toml"), run, until="teacher", watcher=Silent())

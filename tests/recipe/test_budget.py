@@ -22,6 +22,7 @@ def test_amounts_are_read_with_and_without_units() -> None:
     )
     assert budget.limits() == {"size": 150_000, "macs": 2_500_000, "latency": 500, "arena": 200_000}
     assert budget.where == "host"
+    assert [Budget(max_size=text).max_size for text in ("150kb", "0.15MB", " 150 KB ")] == [150_000] * 3  # type: ignore[arg-type]
     assert Budget.model_validate({"max_instructions": "30M"}).where == "emulated:cortex-a76"
 
 
@@ -30,7 +31,10 @@ def test_amounts_are_read_with_and_without_units() -> None:
     [
         ({"max_size": "150 pounds"}, "is not an amount"),
         ({"max_size": 0}, "greater than 0"),
-        ({"max_latency": "5ms", "device": "emulated:cortex-a76"}, "no latency"),
+        ({"max_size": "150"}, 'in bytes, and no .tflite is that small: "150KB"'),
+        ({"max_size": "-5KB"}, "is not an amount"),
+        ({"max_macs": "0.4"}, "0.4, not a whole number"),
+        ({"max_latency": "5ms", "device": "emulated:cortex-a76"}, "no latency: .* --estimate-time"),
         ({"max_instructions": "5M", "device": "host"}, "emulated core"),
         ({"max_instructions": "5M", "max_latency": "5ms"}, "give one of them"),
         ({"max_size": "5KB", "device": "host"}, "give max_latency or max_instructions"),

@@ -121,8 +121,8 @@ def test_settings_that_came_later_change_nothing_until_they_are_set(tmp_path: Pa
         assert load_recipe(tmp_path / "resolved.toml") == recipe
 
 
-# A bound that was the default when these were taken: what it decides is part of a digest.
-FORMER_DEFAULTS = "[gates]\nmin_agreement = 0.98\n"
+# What was the default when these were taken: what it decides is part of a digest.
+FORMER_DEFAULTS = '[gates]\nmin_agreement = 0.98\n[teacher]\nfine_tune_blocks = 0\nself_train = "off"\n'
 # Digests of the recipes as they were before quantize.aware and data.taught were renamed.
 DIGESTS = {
     FORMER_DEFAULTS: "35ccb7e3b4f7bb372630fde8874d87336399850c6ed74c5aaaaeed6e5f249bbe",
@@ -288,3 +288,24 @@ def test_the_larger_networks_have_their_own_size_and_blocks(tmp_path: Path) -> N
     assert load_recipe(write(tmp_path, lite2 % 21)).teacher.input_size == 260
     with pytest.raises(RecipeError, match="efficientnet-lite2 has 21 blocks: slice:1 to slice:21, not slice:22"):
         load_recipe(write(tmp_path, lite2 % 22))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "trained"),
+    [
+        ("", True), ('model = "keras:MobileNetV2"\n', True), ('model = "t.keras"\n', True),
+        ('model = ["efficientnet-lite0", "efficientnet-lite2"]\n', True),
+        ('model = ["efficientnet-lite0", "t.onnx"]\n', True), ('model = "t.keras"\ntrain = false\n', False),
+        ('model = "t.onnx"\n', False), ('model = "t.onnx"\ntrain = true\n', False),
+        ('model = ["a.onnx", "b.tflite"]\n', False), ('model = ["a.onnx", "b.tflite"]\ntrain = true\n', False),
+        ('model = "t.onnx"\nwords = "words.npz"\n', False),
+        ('model = "t.onnx"\nwords = "words.npz"\ntrain = true\n', False),
+    ],
+)  # fmt: skip
+def test_what_is_trained_here_is_trained_as_far_as_held_out_photos_gain(
+    tmp_path: Path, teacher: str, trained: bool
+) -> None:
+    section = load_recipe(write(tmp_path, f"{MINIMAL}[teacher]\n{teacher}")).teacher
+    assert (section.fine_tune_blocks, section.self_train) == (("auto", "auto") if trained else (0, "off"))
+    # A recipe that is spelled out says the same.
+    assert type(section).model_validate(section.model_dump(mode="json", exclude_none=True)) == section

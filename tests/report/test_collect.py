@@ -9,6 +9,7 @@ from synthetic_run import Synthetic, artifact, build_run
 
 from edgekd import storage
 from edgekd.errors import EdgekdError, RunError
+from edgekd.report import sentences
 from edgekd.report.collect import collect
 from edgekd.report.plots import worst_classes
 from edgekd.report.table import latency_cells, main_cells, split_cells
@@ -142,6 +143,21 @@ def test_one_seed_is_said_to_be_one_and_labels_are_counted(run_dir: Path) -> Non
     assert report.seeds is not None and len(report.seeds.rows) == 1
     assert "One seed is one draw" in report.seeds.sentences[-1]
     assert report.labels_used.startswith("Labels used: 45 to train on and 15 to choose the epoch, and 1,000 unlabelled")
+
+
+def test_what_validation_leaves_in_doubt_stands_beside_the_gain(run_dir: Path) -> None:
+    path, history = run_dir / "check/check.json", run_dir / "distill/history.json"
+    doubt = "15 validation photos can't tell which of the two students is better"
+    shipped = {"row": "labels_only", "reason": "the student from labels alone ships", "notes": [doubt]}
+    storage.write_json(path, {**storage.read_json(path), "shipped": shipped})
+    storage.write_json(history, {**storage.read_json(history), "choice": "the latest of the best"})
+    report = collect(run_dir)
+    assert report.headline.text.endswith("; the student from labels alone ships")
+    assert report.to_json()["shipping_notes"] == (doubt,)
+    assert sentences.gain_sentence(report).endswith(f" {doubt}.")
+    assert sentences.training_sentence(report).endswith(
+        "The mark is the epoch that was chosen: the latest of the best."
+    )
 
 
 def test_all_seeds_are_compared(run_dir: Path) -> None:

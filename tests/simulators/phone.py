@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulators.phone_system import PACKAGES, PYTHON, make_root
+from simulators.phone_system import IMPORTS, PACKAGES, PYTHON, make_root
 from simulators.refusing_adbd import RefusingAdbd
 
 from edgekd.bench.agents import device_agent
@@ -229,7 +229,7 @@ def made_root(cache: Path) -> Path:
     if os.geteuid() != 0:
         pytest.skip("simulated phones need root, for a network of their own")
     wheels = [f"{name}=={importlib.metadata.version(name)}" for name in WHEELS]
-    recipe = hashlib.sha256(repr((PACKAGES, wheels, PYTHON)).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(repr((PACKAGES, wheels, PYTHON, IMPORTS)).encode()).hexdigest()[:12]
     made = cache / recipe
     if not made.is_dir():
         building = Path(tempfile.mkdtemp(dir=made.parent))

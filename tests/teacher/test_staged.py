@@ -12,7 +12,7 @@ import pytest
 
 from edgekd.teacher import staged
 from edgekd.teacher.cross_validation import FOLDS, assign_folds, train_cross_validated
-from edgekd.teacher.staged import Judgement, StageTrainer, stages_of, train_stages
+from edgekd.teacher.staged import Judgement, StageTrainer, stages_of, train_stages, training_bytes
 from edgekd.teacher.transfer import LabelledViews
 from edgekd.training.loop import Validation, make_deterministic
 from edgekd.training.schedule import Schedule
@@ -127,6 +127,25 @@ def test_a_stage_that_would_take_too_long_is_left_out(tmp_path: Path) -> None:
     records, epochs = train_cross_validated(model, hurried, TRAIN, VALIDATION, np.arange(24))
     assert [record["name"] for record in records] == ["the head"] and epochs == []
     assert len(notes) == 1 and "more than the 0.0 minutes that it may: it is left out" in notes[0]
+
+
+def test_a_stage_that_needs_more_memory_than_is_free_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staged, "free_memory", lambda: (1_000, 1 << 30))
+    notes: list[str] = []
+    bounded = replace(trainer_in(tmp_path, notes), most_s=60.0)
+    records, epochs = train_stages(build_network(), bounded, TRAIN, VALIDATION)
+    assert [record["name"] for record in records] == ["the head"] and epochs == []
+    assert len(notes) == 1 and "would take about 0.1 GB of memory, and 0.0 GB are free: it is left out" in notes[0]
+
+
+def test_memory_follows_from_what_the_trained_layers_are_given() -> None:
+    model = build_network()
+    # The second convolution: its input and that of the head for each photo, and four copies of the weights.
+    inputs, weights = SIDE * SIDE * 4 + 4, (9 * 4 * 4 + 4) + (4 * 2 + 2)
+    assert training_bytes(model, 1, 8) == 4 * (8 * inputs + 4 * weights)
+    assert training_bytes(model, 2, 8) - training_bytes(model, 1, 8) == 4 * (8 * SIDE * SIDE * 3 + 4 * (9 * 3 * 4 + 4))
 
 
 def test_few_photos_are_cross_validated_and_finished_folds_stay(tmp_path: Path) -> None:

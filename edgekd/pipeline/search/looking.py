@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from edgekd.models.blocks import blocks_of
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.search.candidates import Design, Losses, ends_of_stages
 from edgekd.pipeline.search.costing import Costing, best_first, chance_of
+from edgekd.pipeline.search.looks import LookInputs, ProbeLook, TrainingLook, WholeLook
 from edgekd.pipeline.search.predict import excess
-from edgekd.pipeline.search.quality import ProbePhotos, probe_photos, whole_quality
 from edgekd.pipeline.search.record import Record
-from edgekd.pipeline.search.source import Source, build, open_source
+from edgekd.pipeline.search.source import Source, open_source
+from edgekd.pipeline.search.taking import take_looks
 from edgekd.pipeline.search.timing import Clock, seconds_after
-from edgekd.pipeline.search.trial import TrialPhotos, probe_student, train_briefly, trial_photos
+from edgekd.pipeline.search.trainings import predict_trainings
 from edgekd.pipeline.stages.start import narrowing_photos
 from edgekd.recipe.budget import amount
 from edgekd.students.cost import NetworkShape, at_size, shape_of
@@ -32,8 +33,6 @@ _SURVIVAL_SIZE = 128
 _SHARE_OF_STEPS, _MOST_STEPS, _LONGER = 0.125, 120, 2.5
 # Of its time the search gives this share to what comes before the trainings.
 _LOOKING_SHARE, _SIZES_SHARE = 0.5, 0.25
-# Judging and saving every epoch, beside the steps themselves.
-_OVERHEAD = 1.2
 
 
 @dataclass
@@ -60,12 +59,16 @@ class Candidate:
 
 
 class Search:
-    """One search, in ``directory``; what it computes goes to ``record`` at once."""
+    """One search, in ``directory``; what it computes goes to ``record`` at once.
+
+    Looks that do not depend on each other are done by the workers of the workspace, all else here.
+    """
 
     def __init__(self, context: RunContext, directory: Path, record: Record, clock: Clock) -> None:
         self._context, self._directory, self._record, self._clock = context, directory, record, clock
         self._say = context.workspace.watcher.note
         self._source: Source = open_source(context)
+        self._inputs = LookInputs(context, self._source, directory)
         self._costing = Costing(context, self._source, record, directory)
         self._shapes: dict[int, NetworkShape] = {}
         self._losses: Losses = {}
@@ -73,16 +76,15 @@ class Search:
 
     def run(self) -> dict[str, Any]:
         """Look for the student; gives what search.json holds. Raises GateFailed where nothing is within the budget."""
-        photos, judged = probe_photos(self._context), trial_photos(self._context)
-        candidates = self._candidates(photos)
+        candidates = self._candidates()
         if not candidates:
             self._fail()
-        self._probe(candidates, photos)
-        trained = self._train(candidates, judged)
+        self._probe(candidates)
+        trained = self._train(candidates)
         winner = max(trained, key=lambda one: (len(one.trials), one.score))
-        return self._result(winner, candidates, photos, judged)
+        return self._result(winner, candidates)
 
-    def _candidates(self, photos: ProbePhotos) -> list[Candidate]:
+    def _candidates(self) -> list[Candidate]:
         """Those within the measured budget, the most promising first."""
         designs: list[Design] = []
         if self._source.network is not None:
@@ -90,7 +92,8 @@ class Search:
             self._costing.measure_pilots(self._shapes, self._losses)
             self._clock.after_s = float(self._record.once("seconds afterwards", self._seconds_afterwards))
             self._considered = self._costing.all_designs(self._shapes, self._losses)
-            quality = self._qualities(photos) if self._considered else {}
+            quality = self._qualities() if self._considered else {}
+            photos = self._inputs.photos
             ordered = best_first(self._considered, quality, chance_of(photos.labels, photos.metric))
             designs = self._verified(ordered)
         if not designs:
@@ -116,21 +119,28 @@ class Search:
             if layer.startswith(f"{name}_")
         }
 
-    def _qualities(self, photos: ProbePhotos) -> dict[tuple[int, int], float]:
+    def _qualities(self) -> dict[tuple[int, int], float]:
         """What a linear head scores behind each number of blocks at each size, of the whole network."""
-        qualities: dict[tuple[int, int], float] = {}
         sizes = sorted({design.size for design in self._considered}, key=lambda one: abs(one - _SURVIVAL_SIZE))
-        for number, size in enumerate(sizes):
-            cuts = ends_of_stages(self._shapes[size])
-            if number and not self._has_time(f"look at {size} px", _SIZES_SHARE):
+        cuts = {size: ends_of_stages(self._shapes[size]) for size in sizes}
+
+        def looks() -> Iterator[WholeLook]:
+            for number, size in enumerate(sizes):
+                if number and not self._has_time(f"look at {size} px", _SIZES_SHARE):
+                    continue
+                yield WholeLook(size, tuple(cuts[size]))
+
+        scores = {
+            look.size: result for look, result in take_looks(looks(), self._inputs, self._record, len(sizes)).items()
+        }
+        qualities: dict[tuple[int, int], float] = {}
+        for size in sizes:
+            if size not in scores:
                 # As the nearest size that was looked at.
                 near = min({known for known, _ in qualities}, key=lambda known: abs(known - size))
-                qualities |= {(size, cut): qualities[near, cut] for cut in cuts}
-                continue
-            look = functools.partial(whole_quality, self._context, self._source.network, size, cuts, photos)
-            scores = self._record.once(f"whole at {size}", look)
-            qualities |= {(size, int(cut)): float(score) for cut, score in scores.items()}
-            self._context.workspace.watcher.progress(number + 1, len(sizes))
+                qualities |= {(size, cut): qualities[near, cut] for cut in cuts[size]}
+            else:
+                qualities |= {(size, int(cut)): float(score) for cut, score in scores[size].items()}
         return qualities
 
     def _verified(self, ordered: Sequence[Design]) -> list[Design]:
@@ -153,20 +163,22 @@ class Search:
 
         return bool(self._record.once(f"time to {what}", decide))
 
-    def _probe(self, candidates: list[Candidate], photos: ProbePhotos) -> None:
+    def _probe(self, candidates: list[Candidate]) -> None:
         """Score the features of slices; a small CNN has none before it is trained."""
-        slices = [one for one in candidates if one.design.cut]
-        for number, one in enumerate(slices):
-            if number and not self._has_time(f"probe {one.design.student}", _LOOKING_SHARE):
-                break
-            look = functools.partial(self._look_at, one, photos)
-            one.probe = float(self._record.once(f"probe of {one.design.student}", look))
-            self._context.workspace.watcher.progress(number + 1, len(slices))
+        slices = {ProbeLook(one.design.student): one for one in candidates if one.design.cut}
 
-    def _look_at(self, one: Candidate, photos: ProbePhotos) -> float:
-        return probe_student(self._context, build(self._context, self._source, one.design.student), photos)
+        def looks() -> Iterator[ProbeLook]:
+            for number, look in enumerate(slices):
+                if number and not self._has_time(f"probe {look.student}", _LOOKING_SHARE):
+                    return
+                yield look
 
-    def _train(self, candidates: list[Candidate], judged: TrialPhotos) -> list[Candidate]:
+        probes = take_looks(looks(), self._inputs, self._record, len(slices))
+        for look, one in slices.items():
+            if look in probes:
+                one.probe = float(probes[look])
+
+    def _train(self, candidates: list[Candidate]) -> list[Candidate]:
         """Short trainings of the best few, and longer ones of the better half of them."""
         schedule = self._context.recipe.distill.schedule
         photos = len(self._context.pool.samples)
@@ -175,42 +187,35 @@ class Search:
         known = [one for one in candidates if one.probe is not None or not one.design.cut]
         left = sorted(known, key=lambda one: one.score, reverse=True)[:_TRAINED]
         for steps_now in (steps, round(_LONGER * steps)):
-            done = [one for one in left if self._try(one, judged, steps_now)]
+            done = self._round(left, steps_now)
             if not done:
                 break
+            # What the trainings of the slowest do not need is for the search.
+            self._clock.trainings_s = max(predict_trainings(self._context, one.trials).total_s for one in done)
             left = sorted(done, key=lambda one: one.score, reverse=True)[: max(1, len(done) // 2)]
             if len(left) == 1:
                 break
         trained = [one for one in known if one.trials]
         return trained or left[:1]
 
-    def _try(self, one: Candidate, judged: TrialPhotos, steps: int) -> bool:
-        """Train a candidate anew for so many steps, where there is time."""
-        per_step = one.trials[-1]["seconds"] / one.trials[-1]["steps"] if one.trials else 0.0
-        name = f"{steps} steps of {one.design.student}"
-        fits = self._record.once(f"time for {name}", lambda: self._clock.search_left_s() > per_step * steps)
-        if not fits:
-            return False
+    def _round(self, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
+        """Train candidates anew for so many steps; gives those for which there was time."""
+        trainings = {TrainingLook(one.design.student, steps): one for one in candidates}
 
-        def train() -> dict[str, float]:
-            started = time.monotonic()
-            student = build(self._context, self._source, one.design.student)
-            if one.design.cut:
-                probe_student(self._context, student, probe_photos(self._context))
-            built_s = time.monotonic() - started
-            outcome = train_briefly(self._context, student, judged, steps, self._directory)
-            return {
-                "steps": steps, "score": outcome.score, "seconds": round(outcome.seconds, 2),
-                "step_s": round(outcome.step_s, 5), "view_s": round(outcome.view_s, 5), "built_s": round(built_s, 1),
-            }  # fmt: skip
+        def looks() -> Iterator[TrainingLook]:
+            for look, one in trainings.items():
+                per_step = one.trials[-1]["seconds"] / one.trials[-1]["steps"] if one.trials else 0.0
+                left_s = self._clock.search_left_s()
+                if self._record.once(f"time for {look.name}", functools.partial(operator.gt, left_s, per_step * steps)):
+                    yield look
 
-        one.trials.append(self._record.once(name, train))
-        return True
+        results = take_looks(looks(), self._inputs, self._record, len(trainings))
+        for look, result in results.items():
+            trainings[look].trials.append(result)
+        return [one for look, one in trainings.items() if look in results]
 
-    def _result(
-        self, winner: Candidate, candidates: list[Candidate], photos: ProbePhotos, judged: TrialPhotos
-    ) -> dict[str, Any]:
-        costing = self._costing
+    def _result(self, winner: Candidate, candidates: list[Candidate]) -> dict[str, Any]:
+        costing, photos = self._costing, self._inputs.photos
         minutes_each = self._minutes_each(winner)
         near = sum(1 for one in candidates if one.trials)
         costs = ", ".join(amount(name, winner.costs[name]) for name in costing.budget.limits())
@@ -220,7 +225,7 @@ class Search:
             "student": winner.design.student,
             "cut_from": self._source.cut_from if winner.design.cut else None,
             "minutes_each": minutes_each,
-            "reason": f"{how}, by {judged.described if near else photos.described}; it costs {costs}",
+            "reason": f"{how}, by {self._inputs.judged.described if near else photos.described}; it costs {costs}",
             "limits": costing.budget.limits(),
             "device": costing.budget.where,
             "metric": photos.metric,
@@ -237,26 +242,12 @@ class Search:
 
     def _minutes_each(self, winner: Candidate) -> float | None:
         """Minutes for each training of the winner, so that the whole run keeps its time; None without a bound."""
-        recipe, clock = self._context.recipe, self._clock
+        clock = self._clock
         if clock.minutes is None:
             return None
-        photos, trainings = len(self._context.pool.samples), recipe.seeds * (1 if self._context.label_free else 2)
-        start_s = epoch_s = 0.0
-        if winner.trials:
-            # The start: every view of its size, and a student that is narrowed on three times as many photos.
-            views_s = max(trial["view_s"] for trial in winner.trials) * photos * recipe.data.views.views
-            start_s = views_s + 3 * recipe.seeds * winner.trials[0]["built_s"]
-            epoch_s = recipe.distill.schedule.steps_per_epoch(photos) * winner.trials[-1]["step_s"] * _OVERHEAD
-
-        def decide() -> float:
-            # One epoch at least: less is no training.
-            return round(max((clock.training_s() - start_s) / trainings, 2 * epoch_s, 6.0) / 60, 2)
-
-        minutes = float(self._record.once("minutes of each training", decide))
-        self._say(
-            f"{winner.design.student}: about {start_s / 60:.1f} minutes for its start, {minutes:g} for each of "
-            f"{trainings} training{'s' * (trainings > 1)}"
-        )
+        trainings = predict_trainings(self._context, winner.trials)
+        minutes = float(self._record.once("minutes of each training", lambda: trainings.minutes_each(clock)))
+        self._say(f"{winner.design.student}: {trainings.describe(clock, minutes)}")
         return minutes
 
     def _fail(self) -> None:

@@ -29,11 +29,21 @@ class Record:
             pass  # A damaged record only means that the search is done again.
         self.earlier_s = float(self._values.get("seconds", 0.0))
 
+    def has(self, name: str) -> bool:
+        """Whether the result of that name is there."""
+        return name in self._values["results"]
+
+    def result(self, name: str) -> Any:
+        """The result of that name, which is there."""
+        return self._values["results"][name]
+
+    def keep(self, name: str, result: Any) -> Any:
+        """Write a JSON-able result under that name at once, and give it."""
+        self._values["results"][name] = result
+        self._values["seconds"] = round(self.earlier_s + time.monotonic() - self._started, 1)
+        write_json(self._path, self._values)
+        return result
+
     def once(self, name: str, compute: Callable[[], Any]) -> Any:
         """The result of that name, a JSON-able value; computed and written where it is not there yet."""
-        results = self._values["results"]
-        if name not in results:
-            results[name] = compute()
-            self._values["seconds"] = round(self.earlier_s + time.monotonic() - self._started, 1)
-            write_json(self._path, self._values)
-        return results[name]
+        return self.result(name) if self.has(name) else self.keep(name, compute())

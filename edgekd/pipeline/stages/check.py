@@ -15,10 +15,10 @@ from edgekd.pipeline.fixed_teacher import fixed_teacher_row
 from edgekd.pipeline.label_gates import student_advice, teacher_label_gate
 from edgekd.pipeline.run_files import TITLES, artifacts_in
 from edgekd.pipeline.search.measure import budget_gates
-from edgekd.pipeline.shipped import shipped_student
+from edgekd.pipeline.shipped import describe_weak_teacher, shipped_student
 from edgekd.pipeline.tag_thresholds import comparable_thresholds
+from edgekd.pipeline.teacher_int8 import NETWORK, missing_row
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
-from edgekd.pipeline.teacher_int8 import missing_row
 from edgekd.storage import digest, read_json, write_json
 from edgekd.task import METRICS
 
@@ -26,8 +26,10 @@ _FLOATS = ("teacher", "labels_only", "distilled")
 
 
 def title_of(row: str, artifact: Artifact) -> str:
-    """What a row is called: an int8 file some of whose ops are float says so."""
-    return TITLES[row].replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else TITLES[row]
+    """What a row is called: an int8 file some of whose ops are float says so, a network of an average its name."""
+    title, network = TITLES[row], artifact.provenance.get(NETWORK)
+    title = title if network is None else f"{network} of the {title}"
+    return title.replace("int8", "int8, some ops float,") if artifact.precision == "int8-mixed" else title
 
 
 def _gzip_size(artifact: Artifact) -> dict[str, int]:
@@ -71,11 +73,17 @@ def _teacher_file(context: RunContext) -> dict[str, str | None]:
 def run(context: RunContext) -> None:
     """Run every file of the table over the test split; writes ``check/check.json`` with rows and gates."""
     recipe, dataset, workspace = context.recipe, context.dataset, context.workspace
+    shipped = shipped_student(context)
+    ships = {
+        "row": shipped.row, "reason": shipped.reason,
+        "notes": [note for note in (shipped.doubt, describe_weak_teacher(context)) if note],
+    }  # fmt: skip
     depends = {
         "export": workspace.hashes["export"],
         "gates": recipe.gates.facts(),
         "metric": recipe.metric,
         "photos": dataset.digest(),
+        "ships": ships,
         "teacher": digest(read_json(context.path / "teacher" / "gates.json")),
     }
     if recipe.student.budget is not None:
@@ -89,11 +97,10 @@ def run(context: RunContext) -> None:
             teacher = fixed_teacher_row(context)
             rows.append({**teacher.to_json(), **_teacher_file(context), "row": "teacher", "title": TITLES["teacher"]})
             gates += _teacher_gate(context, teacher)
-        shipped = shipped_student(context)
         present = [row for row in TITLES if row in files]
         for number, row in enumerate(present):
             workspace.watcher.progress(number, len(present))
-            reference = None if row in _FLOATS else files["teacher" if row == TEACHER_INT8 else shipped.row]
+            reference = None if row in _FLOATS else files.get("teacher" if row == TEACHER_INT8 else shipped.row)
             result = score(files[row], dataset, "test", reference=reference, gates=recipe.gates, row=row,
                            parameters=index[row]["parameters"],
                            # Of what ships; the teacher's gate has a message of its own.
@@ -125,7 +132,7 @@ def run(context: RunContext) -> None:
                 **_labels(dataset),
                 "metric": recipe.metric,
                 "rows": rows,
-                "shipped": {"row": shipped.row, "reason": shipped.reason},
+                "shipped": ships,
                 "gates": read_json(context.path / "teacher" / "gates.json") + gates,
             },
         )

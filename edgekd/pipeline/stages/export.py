@@ -10,8 +10,9 @@ from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.shipped import shipped_student
 from edgekd.pipeline.stages.decide import fitted_decisions
 from edgekd.pipeline.stages.quantize import calibration_images, quantized_student
+from edgekd.pipeline.teacher_int8 import NETWORK, export_teacher_int8
 from edgekd.pipeline.teacher_int8 import ROW as TEACHER_INT8
-from edgekd.pipeline.teacher_int8 import export_teacher_int8
+from edgekd.pipeline.trained_members import first_trained_file
 from edgekd.quantize.per_tensor import COST
 from edgekd.quantize.ptq import Conversion
 from edgekd.storage import write_json
@@ -30,7 +31,7 @@ def run(context: RunContext) -> None:
     recipe, hashes = context.recipe, context.workspace.hashes
     depends: dict[str, Any] = {
         "models": [hashes[n] for n in ("teacher", "scratch", "distill", "quantize") if n in hashes],
-        "ships": recipe.distill.ships,
+        "ships": shipped_student(context).row,
         "export": recipe.export.stage_facts(),
         "photos": context.dataset.digest(),
         "seed": recipe.seed,
@@ -66,13 +67,19 @@ def run(context: RunContext) -> None:
                 if int8 is not None:
                     index[TEACHER_INT8] = _entry(int8, model)
             context.workspace.watcher.progress(number + 1, len(models))
+        if recipe.export.teacher_int8 and (trained := first_trained_file(recipe.teacher, context.path)):
+            # An average is no file: one of its networks is what a user has without distilling anything.
+            model = load_model(trained[1])
+            int8 = export_teacher_int8(context, model, directory, {**_provenance(context), NETWORK: trained[0]})
+            if int8 is not None:
+                index[TEACHER_INT8] = _entry(int8, model)
         for cost in dict.fromkeys(costs):
             context.workspace.watcher.note(f"weight scales: {cost}")
         write_json(directory / "index.json", index)
 
     context.workspace.stage("export", depends, ("index.json",), work)
-    if reason := shipped_student(context).reason:
-        context.workspace.watcher.note(reason)
+    for note in shipped_student(context).notes:
+        context.workspace.watcher.note(note)
 
 
 def _entry(artifact: Artifact, model: Any) -> dict[str, Any]:

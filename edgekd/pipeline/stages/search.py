@@ -44,12 +44,13 @@ def run(context: RunContext) -> RunContext:
         clock = Clock(budget.minutes, seconds_before(context.path), seconds_after(recipe), record.earlier_s)
         if budget.minutes is not None:
             workspace.watcher.note(clock.describe())
-        result = Search(context, directory, record, clock).run()
+        with workspace.workers.session():
+            result = Search(context, directory, record, clock).run()
         write_json(directory / RECORD, result)
         chosen_recipe(recipe, result).save(directory / "recipe.toml")
         for stale in ("state.json", "trial.npz"):
             (directory / stale).unlink(missing_ok=True)
-        for folder in (*directory.glob("views-*"), directory / "files"):
+        for folder in (*directory.glob("views-*"), directory / "files", directory / "trials"):
             shutil.rmtree(folder, ignore_errors=True)
 
     directory = workspace.stage("search", depends, (RECORD,), work)

@@ -6,6 +6,7 @@ from edgekd.errors import GateFailed
 from edgekd.evaluation.teacher_gates import teacher_gates
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.label_gates import teacher_label_gate
+from edgekd.pipeline.shipped import describe_weak_teacher
 from edgekd.pipeline.validation_answers import read_answers
 from edgekd.storage import read_json, write_json
 
@@ -37,3 +38,5 @@ def run(context: RunContext) -> None:
                 "more labels, check teacher.pixel_range, or choose another teacher; --accept-weak-teacher continues "
                 "with this one"
             )
+    if all(gate["passed"] for gate in gates) and (weak := describe_weak_teacher(context)):
+        context.workspace.watcher.note(weak)

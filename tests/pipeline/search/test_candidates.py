@@ -14,6 +14,7 @@ from edgekd.pipeline.search.predict import Measured, Predictor, excess
 from edgekd.pipeline.search.quality import ProbePhotos, expected_score, labels_from
 from edgekd.pipeline.search.record import Record
 from edgekd.pipeline.search.timing import Clock
+from edgekd.pipeline.search.trainings import Trainings
 from edgekd.students.cost import Cost, Layer, NetworkShape, Part
 
 
@@ -134,6 +135,25 @@ def test_the_time_is_divided() -> None:
     assert "of 20 minutes 5.0 are spent" in clock.describe()
     assert Clock(minutes=None, spent_s=0, after_s=0).search_left_s() == float("inf")
     assert Clock(minutes=5, spent_s=300, after_s=180).training_s() == 0
+
+
+def test_what_the_trainings_do_not_need_is_for_the_search_and_is_said() -> None:
+    clock = Clock(minutes=20, spent_s=300, after_s=180)
+    clock.trainings_s = 120
+    assert clock.search_left_s() == pytest.approx(600, abs=1)
+    clock.trainings_s = 5_000
+    assert clock.search_left_s() == pytest.approx(0.4 * 720, abs=1)
+
+    short, long = Trainings(2, 20, 20.0, 3.0), Trainings(2, 100, 20.0, 30.0)
+    each = short.minutes_each(clock)
+    assert each == pytest.approx(350 / 60, abs=0.1)
+    # A minute each is all that 20 epochs take: the run ends about 10 minutes earlier.
+    text = short.describe(clock, each)
+    assert "1.0 for each of 2 trainings: all 20 epochs of" in text and text.endswith("after about 10 of 20 minutes")
+    assert long.describe(clock, each).endswith(f"{each:g} for each of 2 trainings")
+    assert Trainings(1, 20, 0.0, 0.0).describe(clock, each).endswith("for its training")
+    # Where all is spent, what is least is still allowed.
+    assert long.minutes_each(Clock(minutes=5, spent_s=300, after_s=180)) == 1.0
 
 
 def test_scores_and_chance_of_tags() -> None:

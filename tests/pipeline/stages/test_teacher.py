@@ -16,6 +16,8 @@ from edgekd.models.rebuild import run_layers
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import stages_until
+from edgekd.pipeline.trained_members import first_trained_file
+from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 from edgekd.teacher.average import average_logits
@@ -37,7 +39,16 @@ model = "cnn:2@32"
 allow_larger = true
 """
 SIDE = 24
+HEAD_ALONE = "true\nfine_tune_blocks = 0"
 STAGED = 'true\nfine_tune_blocks = "auto"\nfine_tune = { epochs = 1, batch_size = 4 }'
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -54,16 +65,16 @@ def images(tmp_path: Path) -> np.ndarray:
     return np.stack(photos).astype(np.float32)
 
 
-def network(images: np.ndarray, ending: str) -> Any:
+def network(images: np.ndarray, ending: str, layer: str = "block_1_conv") -> Any:
     """Normalized pixels to a score that is 0 at their mean: without the normalization every photo is light."""
     normalization = keras.layers.Normalization()
     normalization.adapt(images)
     image = keras.Input((SIDE, SIDE, 3))
-    x = keras.layers.Conv2D(4, 1, activation="linear", name="block_1_conv")(normalization(image))
+    x = keras.layers.Conv2D(4, 1, activation="linear", name=layer)(normalization(image))
     x = keras.layers.GlobalAveragePooling2D()(x)
     head = keras.layers.Dense(1 if ending != "softmax" else 2, None if ending == "logit" else ending)
     model = keras.Model(image, head(x))
-    model.get_layer("block_1_conv").set_weights([np.ones((1, 1, 3, 4), np.float32), np.zeros(4, np.float32)])
+    model.get_layer(layer).set_weights([np.ones((1, 1, 3, 4), np.float32), np.zeros(4, np.float32)])
     column = np.ones((4, 1), np.float32)
     head.set_weights(
         [column if ending != "softmax" else np.hstack([-column, column]), np.zeros(head.units, np.float32)]
@@ -75,7 +86,7 @@ def network(images: np.ndarray, ending: str) -> Any:
     ("ending", "file", "train"),
     [
         ("softmax", "t.keras", "false"), ("softmax", "t.keras", STAGED), ("softmax", "t.h5", "false"),
-        ("sigmoid", "t.keras", "false"), ("logit", "t.keras", "false"), ("logit", "t.h5", "true"),
+        ("sigmoid", "t.keras", "false"), ("logit", "t.keras", "false"), ("logit", "t.h5", HEAD_ALONE),
     ],
 )  # fmt: skip
 def test_the_file_that_is_kept_is_the_one_that_is_evaluated(
@@ -105,10 +116,24 @@ def test_the_file_that_is_kept_is_the_one_that_is_evaluated(
         assert powers[:, 1] / powers.sum(axis=1) == pytest.approx(light, abs=1e-5)
 
 
+def test_a_file_whose_blocks_have_no_names_gets_a_head(tmp_path: Path, images: np.ndarray) -> None:
+    """By default more than the head is trained, where it is known what to train."""
+    network(images, "softmax", layer="features").save(tmp_path / "t.keras")
+    (tmp_path / "r.toml").write_text(TEXT % ("t.keras", "true"), encoding="utf-8")
+    watcher = Notes()
+    context = RunContext(Workspace(tmp_path / "run", watcher=watcher), load_recipe(tmp_path / "r.toml"))
+    for stage in stages_until("teacher"):
+        stage.run(context)
+    summary = read_json(tmp_path / "run" / "teacher" / "summary.json")
+    assert summary["val_score"]["value"] == 1.0 and summary["stages"] == [] and "self_training" not in summary
+    notes = [note for note in watcher.notes if "blocks" in note]
+    assert notes == ["teacher: t.keras has no layers whose names show its blocks, so that its head alone is trained"]
+
+
 def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images: np.ndarray) -> None:
     known = network(images, "softmax")
     known.save(tmp_path / "t.keras")
-    text = TEXT % ("t.keras", "true")
+    text = TEXT % ("t.keras", HEAD_ALONE)
     members = '[{model = "efficientnet-lite0", input_size = 32}, "t.keras"]'
     text = text.replace('model = "t.keras"', f'model = {members}\nweights = "none"')
     (tmp_path / "r.toml").write_text(text, encoding="utf-8")
@@ -118,6 +143,8 @@ def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images
     summary = read_json(tmp_path / "run" / "teacher" / "summary.json")
     assert [member["file"] for member in summary["members"]] == ["efficientnet-lite0.keras", "t.keras"]
     member = load_model(tmp_path / "run" / "teacher" / "member-1" / "efficientnet-lite0.keras")
+    file = context.path / "teacher" / "member-1" / "efficientnet-lite0.keras"
+    assert first_trained_file(context.recipe.teacher, context.path) == ("efficientnet-lite0", file)
     photos = context.dataset.split("val")
     seen = [images_of(context.dataset, photos, context.preprocessing_at((side, side))) for side in (32, SIDE)]
     probabilities = known.predict(seen[1].astype(np.float32), verbose=0)

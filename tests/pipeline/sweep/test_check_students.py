@@ -38,7 +38,8 @@ class Notes:
 
 def recipe(tmp_path: Path, freeze_blocks: int) -> Recipe:
     table = {
-        "data": {"source": "photos"}, "teacher": {"input_size": 64}, "student": {"freeze_blocks": freeze_blocks},
+        "data": {"source": "photos"}, "teacher": {"input_size": 64, "fine_tune_blocks": 0},
+        "student": {"freeze_blocks": freeze_blocks},
     }  # fmt: skip
     return parse_recipe(table, tmp_path / "recipe.toml")
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import dart_runtime
-from dart_syntax import BINARY, DartSyntaxError, cut, first, flatten, join, name_of, parts_of, source_of, split, type_of
 from tree_sitter import Node
+
+from dart_translator import runtime
+from dart_translator.syntax import (
+    BINARY,
+    DartSyntaxError,
+    cut,
+    first,
+    flatten,
+    join,
+    name_of,
+    parts_of,
+    source_of,
+    split,
+    type_of,
+)
 
 
 class Scope:
@@ -46,8 +59,8 @@ class Expressions:
                 value = f"_dart_not_null({value})"
             elif part.type == "argument_part":
                 arguments = self._arguments(first(part, "arguments"), scope)
-                if member in dart_runtime.METHODS:
-                    value = f"{dart_runtime.METHODS[member]}({value})"
+                if member in runtime.METHODS:
+                    value = f"{runtime.METHODS[member]}({value})"
                 elif member is not None:
                     value = f"{value}.{'append' if member == 'add' else member}({arguments})"
                 else:

@@ -11,17 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import dart_runtime
-from dart_expressions import Expressions, Scope
-from dart_syntax import TYPE_PARTS, checked, cut, first, name_of, parse, parts_of, source_of, split, type_of
 from tree_sitter import Node
+
+from dart_translator import runtime
+from dart_translator.expressions import Expressions, Scope
+from dart_translator.syntax import TYPE_PARTS, checked, cut, first, name_of, parse, parts_of, source_of, split, type_of
 
 
 def run_dart(files: Sequence[Path]) -> SimpleNamespace:
     """What the files define; each may use what the ones before it define."""
     names: dict[str, Any] = {
-        **dart_runtime.LIBRARIES,
-        **{f"_dart_{name}": getattr(dart_runtime, name) for name in _RUNTIME},
+        **runtime.LIBRARIES,
+        **{f"_dart_{name}": getattr(runtime, name) for name in _RUNTIME},
     }
     for file in files:
         source = translate(file.read_bytes(), str(file))
