@@ -106,8 +106,8 @@ def _propose(
     try:
         recipe = parse_recipe(tomllib.loads(text), path)
     except RecipeError as error:
-        # What is proposed is right: the mistake is in the settings.
-        raise RecipeError(str(error).replace(str(path), str(settings))) from None
+        # What is proposed is right: a mistake is in the settings.
+        raise RecipeError(str(error).replace(str(path), str(settings or path))) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     for choice in proposal.choices:
