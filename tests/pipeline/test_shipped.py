@@ -43,8 +43,8 @@ def test_labels_alone_ship_at_odds_of_three_to_one(tmp_path: Path) -> None:
     unsure = shipped_student(context_of(tmp_path, 4, 6))
     assert unsure.row == "labels_only" and unsure.reason.endswith("(p = 0.25)")
     assert unsure.doubt == (
-        "40 validation photos can't tell which of the two students is better (accuracy 85.0% distilled, 90.0% from "
-        "labels alone). Label more photos, or set a larger val under [data.split]"
+        "40 validation photos can't tell for sure which of the two students is better (accuracy 85.0% "
+        "distilled, 90.0% from labels alone). Label more photos, or set a larger val under [data.split]"
     )
 
 

@@ -147,7 +147,7 @@ def test_one_seed_is_said_to_be_one_and_labels_are_counted(run_dir: Path) -> Non
 
 def test_what_validation_leaves_in_doubt_stands_beside_the_gain(run_dir: Path) -> None:
     path, history = run_dir / "check/check.json", run_dir / "distill/history.json"
-    doubt = "15 validation photos can't tell which of the two students is better"
+    doubt = "15 validation photos can't tell for sure which of the two students is better"
     shipped = {"row": "labels_only", "reason": "the student from labels alone ships", "notes": [doubt]}
     storage.write_json(path, {**storage.read_json(path), "shipped": shipped})
     storage.write_json(history, {**storage.read_json(history), "choice": "the latest of the best"})
