@@ -60,7 +60,8 @@ def shipped_student(context: RunContext) -> Shipped:
     if len(truth) < SMALL_VALIDATION and alone != taught and not leads_surely(metric, truth, first, second):
         doubt = (
             f"{len(truth)} validation photos can't tell for sure which of the two students is better ({name} "
-            f"{taught:.1%} distilled, {alone:.1%} from labels alone). Label more photos, or set a larger val under [data.split]"
+            f"{taught:.1%} distilled, {alone:.1%} from labels alone). Label more photos, or set a larger val under "
+            "[data.split]"
         )
     p_value = leads(metric, truth, scratch, distilled)
     if p_value is None:
