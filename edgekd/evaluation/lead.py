@@ -11,29 +11,16 @@ from edgekd.task import Metric
 
 Labels = npt.NDArray[np.int64]
 
-# One-sided: odds of 3 to 1, and what is called sure.
-_LIKELY, _SURE = 0.25, 0.05
-_ROUNDING = 1e-9
+LIKELY, SURE = 0.25 + 1e-9, 0.05
+"""One-sided p-values of a lead: at most the first are odds of 3 to 1, and below the second it is called sure."""
 _DRAWS, _CHUNK = 20_000, 1_000
 
 
-def leads(metric: Metric, truth: Truth, first: Answers, second: Answers) -> float | None:
-    """The p-value of the lead of ``first``, where it has one that chance would hardly explain; None elsewhere.
+def lead_p(metric: Metric, truth: Truth, first: Answers, second: Answers) -> float:
+    """One-sided p-value that ``second`` is as good as ``first`` or better, by an exact or a randomization test.
 
-    A lead is a higher ``metric``, and counts where the other one would be as good or better with p <= 0.25, by an exact
-    or a randomization test on the same photos.
+    Both answered the same photos. It is 1 where ``first`` has no lead, which is a higher ``metric``.
     """
-    p_value = _lead_p(metric, truth, first, second)
-    return p_value if p_value <= _LIKELY + _ROUNDING else None
-
-
-def leads_surely(metric: Metric, truth: Truth, first: Answers, second: Answers) -> bool:
-    """Whether ``first`` has the higher ``metric`` and p < 0.05."""
-    return _lead_p(metric, truth, first, second) < _SURE
-
-
-def _lead_p(metric: Metric, truth: Truth, first: Answers, second: Answers) -> float:
-    """One-sided p-value that ``second`` is as good as ``first`` or better; 1 where ``first`` has no lead."""
     if score(metric, truth, first).value <= score(metric, truth, second).value:
         return 1.0
     if metric == "balanced_accuracy":

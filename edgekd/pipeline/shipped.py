@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgekd.evaluation.lead import leads, leads_surely
+from edgekd.evaluation.lead import LIKELY, SURE, lead_p
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.validation_answers import read_answers
 from edgekd.scoring import Answers, score
@@ -57,14 +57,14 @@ def shipped_student(context: RunContext) -> Shipped:
     alone, taught = (score(metric, truth, answers).value for answers in (scratch, distilled))
     doubt = ""
     first, second = (scratch, distilled) if alone > taught else (distilled, scratch)
-    if len(truth) < SMALL_VALIDATION and alone != taught and not leads_surely(metric, truth, first, second):
+    p_value = lead_p(metric, truth, first, second)
+    if len(truth) < SMALL_VALIDATION and alone != taught and p_value >= SURE:
         doubt = (
             f"{len(truth)} validation photos can't tell for sure which of the two students is better ({name} "
             f"{taught:.1%} distilled, {alone:.1%} from labels alone). Label more photos, or set a larger val under "
             "[data.split]"
         )
-    p_value = leads(metric, truth, scratch, distilled)
-    if p_value is None:
+    if alone <= taught or p_value > LIKELY:
         return Shipped("distilled", "distill", doubt=doubt)
     reason = (
         f"the student from labels alone ships: {alone:.1%} {name} on {len(truth)} validation photos against "
@@ -81,8 +81,8 @@ def describe_weak_teacher(context: RunContext) -> str:
     scratch, teacher = (_answers(context, name) for name in ("scratch/history.json", "teacher/summary.json"))
     if not len(truth) or len(scratch) != len(truth) or len(teacher) != len(truth):
         return ""
-    p_value = leads(metric, truth, scratch, teacher)
-    if p_value is None:
+    p_value = lead_p(metric, truth, scratch, teacher)
+    if p_value > LIKELY:
         return ""
     alone, value = (score(metric, truth, answers).value for answers in (scratch, teacher))
     return (
