@@ -7,8 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from edgekd.errors import EdgekdError, RunError
-from edgekd.scale.worker_errors import describe_error, rebuild_error
+from edgekd.scale.worker_errors import attempt, rebuild_error
 from edgekd.scale.workers import Task, TaskOpener
 
 # How often a task of a lost worker is done again.
@@ -48,24 +47,22 @@ def _next(running: dict[Any, Task]) -> tuple[Task, Any]:
     import ray
 
     (done,), _ = ray.wait(list(running), num_returns=1)
-    answer = json.loads(ray.get(done))
-    if answer["error"]:
-        raise rebuild_error(answer["error"])
-    return running.pop(done), answer["result"]
+    result, error = ray.get(done)
+    if error:
+        raise rebuild_error(error)
+    return running.pop(done), json.loads(result)
 
 
 _opened: dict[str, Callable[[Any], Any]] = {}
 
 
-def _do(key: str, opener: TaskOpener[Task], task: Task) -> str:
-    """Do one task in a worker; the answer is JSON, an error too: of a task that raises, Ray prints a page."""
-    try:
+def _do(key: str, opener: TaskOpener[Task], task: Task) -> tuple[str | None, str]:
+    """Do one task in a worker; gives its result as JSON, and its error as text."""
+
+    def work() -> str:
         if key not in _opened:
             _opened.clear()
             _opened[key] = opener()
-        return json.dumps({"result": _opened[key](task), "error": ""})
-    except EdgekdError as failed:
-        return json.dumps({"result": None, "error": describe_error(failed)})
-    except Exception as failed:
-        error = RunError(f"a worker of Ray failed at {task}: {failed!r}")
-        return json.dumps({"result": None, "error": describe_error(error)})
+        return json.dumps(_opened[key](task))
+
+    return attempt(work, str(task))

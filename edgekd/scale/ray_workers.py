@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd.errors import EdgekdError, RunError
+from edgekd.errors import RunError
 from edgekd.scale.ray_cluster import connect, starts_alone, threads
 from edgekd.scale.ray_tasks import do_tasks
 from edgekd.scale.ray_visible import find_blind_nodes
-from edgekd.scale.worker_errors import describe_error, rebuild_error
+from edgekd.scale.worker_errors import attempt, rebuild_error
 from edgekd.scale.workers import Opener, PieceRecord, Task, TaskOpener, Work
 from edgekd.text import last_line
 
@@ -86,17 +86,13 @@ class _Actor:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         (number,) = (int(value) for value in batch["item"])
-        try:
-            if self._work is None:
-                self._work = self._opener()
-            record: PieceRecord | None = self._work(number)
-            error = ""
-        except EdgekdError as failed:
-            # Returned as data: of an actor that raises, Ray prints a page.
-            record, error = None, describe_error(failed)
-        except Exception as failed:
-            record, error = None, describe_error(RunError(f"a worker of Ray failed at piece {number}: {failed!r}"))
+        record, error = attempt(lambda: self._do(number), f"piece {number}")
         return {"number": [number], "record": [json.dumps(record)], "error": [error]}
+
+    def _do(self, number: int) -> PieceRecord:
+        if self._work is None:
+            self._work = self._opener()
+        return self._work(number)
 
 
 def resources(pieces: int) -> dict[str, Any]:
