@@ -52,8 +52,9 @@ def headline(
         parts.append(interval + against)
     start = f"{' and '.join(claims)} than the teacher: " if claims else ""
     text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
-    like = _int8_teacher(row, next((row for row in rows if row.row == TEACHER_INT8), None), metric, over_int8)
-    text += "" if like is None else _like_for_like(like, over_int8, rows)
+    int8_teacher = next((row for row in rows if row.row == TEACHER_INT8), None)
+    like = _int8_teacher(row, int8_teacher, metric, over_int8)
+    text += "" if like is None or int8_teacher is None else _like_for_like(like, int8_teacher.title, over_int8)
     if shipped_reason:
         text += f"; {shipped_reason}"
     return Headline(
@@ -86,13 +87,12 @@ def _int8_teacher(row: Row, teacher: Row | None, metric: str, compared: Comparis
     )  # fmt: skip
 
 
-def _like_for_like(like: Int8Teacher, compared: Comparison | None, rows: Sequence[Row]) -> str:
+def _like_for_like(like: Int8Teacher, title: str, compared: Comparison | None) -> str:
     score = f", {fmt.percent(like.score.value)}" if like.score else ""
     claims = [_size_claim(like.smaller), _inference_claim(compared if like.faster else None)]
     text = " and ".join(claim for claim in claims if claim)
-    # Of an average it is one network.
-    network, _, of_average = next(row.title for row in rows if row.row == TEACHER_INT8).partition(" of the teacher")
-    name = f"{network} of the teacher" if of_average else "teacher"
+    # The title names the one network of an average that it is.
+    name = title.partition(", int8")[0]
     return f"; like for like {text} than the {name} in int8 ({fmt.size(like.size_bytes)}{score})"
 
 
