@@ -29,13 +29,11 @@ minutes = 30
 schedule = { epochs = 2, batch_size = 8 }
 """
 SIZE = 32
-
-
 BLOCKS = ((8, 1), (8, 1), (16, 2), (16, 1))
 """Channels and stride of each inverted residual block of the teacher."""
 
 
-def teacher(blocks: Sequence[tuple[int, int]] = BLOCKS) -> Any:
+def teacher(blocks: Sequence[tuple[int, int]] = BLOCKS, classes: int = 2) -> Any:
     """A stem, inverted residual blocks and a head."""
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -54,7 +52,7 @@ def teacher(blocks: Sequence[tuple[int, int]] = BLOCKS) -> Any:
             x = part(x)
         if stride == 1:
             x = layers.Add(name=f"{name}_add")([skip, x])
-    return keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(image, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
 
 
 def make_search(here: Path, blocks: Sequence[tuple[int, int]] = BLOCKS) -> Path:

@@ -37,6 +37,7 @@ SHORT: dict[str, Any] = {
     "export": {"formats": ["tflite"], "calibration": 16, "teacher_int8": False},
     "quantize": {"ranges": "min-max"},
 }
+SHIPS = {"labels_only": "labels alone", "distilled": "distilled"}
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,6 @@ def run_one(task: Task, seed: int, work: Path, *, short: bool) -> dict[str, Any]
     }  # fmt: skip
 
 
-_SHIPS = {"labels_only": "labels alone", "distilled": "distilled"}
-
-
 def percent(value: float | None) -> str:
     """A share in percent."""
     return "–" if value is None else f"{100 * value:.1f}"
@@ -134,7 +132,7 @@ def markdown(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     for row in rows:
         floats, files = ("teacher", "labels_only", "distilled"), ("int8_tflite", "int8_onnx")
-        ships = _SHIPS.get(row.get("ships", ""), "\N{EN DASH}")
+        ships = SHIPS.get(row.get("ships", ""), "\N{EN DASH}")
         cells = [*(percent(row.get(name)) for name in floats), ships, *(percent(row.get(name)) for name in files)]
         scores = " | ".join(cells)
         gates = ", ".join(row.get("failed_gates", row.get("message", []))) or "none"

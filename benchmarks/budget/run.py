@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +21,18 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from common import Parser, machine, run_script, write_results
+from common import TESTS, Parser, machine, run_script, write_results
+from proposed_recipe import proposed_table
 from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
-from edgekd.data.load import load_dataset
-from edgekd.data.splitting import SplitPolicy
 from edgekd.errors import GateFailed
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.quiet import import_keras
 from edgekd.recipe import Recipe, parse_recipe
-from edgekd.recipe.proposal import propose
 from edgekd.storage import digest, read_json
 
+sys.path.insert(0, str(TESTS))
 STUDENTS = "slice:8@128,cnn:16@96,slice:12-8-11x0.35@128"
 SHORT: dict[str, Any] = {
     "data": {"split": {"val": 0.2, "test": 0.3}, "views": {"views": 1}},
@@ -81,17 +79,14 @@ def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
 
 def recipe_of(task: Task, seed: int, student: dict[str, Any], *, short: bool) -> Recipe:
     """The recipe that ``edgekd init`` proposes for the task, with another seed and student."""
-    places = {"source": str(task.photos), **({"unlabelled": str(task.pool)} if task.pool else {})}
     if short:
         file = str(tiny_teacher(task.photos.parent / "teacher.keras"))
         table: dict[str, Any] = {
-            **SHORT, "data": {**SHORT["data"], **places},
+            **SHORT, "data": {**SHORT["data"], "source": str(task.photos)},
             "teacher": {"model": file, "pixel_range": [0, 255], **HEAD_ALONE},
         }  # fmt: skip
     else:
-        dataset = load_dataset(task.photos, unlabelled=task.pool, policy=SplitPolicy(val=0, test=0))
-        table = tomllib.loads(propose(dataset).to_toml(task.name, places))
-    table["data"].setdefault("split", {})["seed"] = seed
+        table = proposed_table(task.name, task.photos, task.pool, seed)
     table |= {"name": task.name, "seed": seed, "student": student}
     table["teacher"]["accept_weak"] = True
     return parse_recipe(table, task.photos.parent / "recipe.toml")
@@ -99,24 +94,11 @@ def recipe_of(task: Task, seed: int, student: dict[str, Any], *, short: bool) ->
 
 def tiny_teacher(path: Path) -> Path:
     """Two inverted residual blocks at 32 pixels, untrained, as a .keras file."""
-    if path.is_file():
-        return path
-    import_keras()
-    import keras
+    if not path.is_file():
+        import_keras()
+        from small_search import teacher
 
-    layers = keras.layers
-    keras.utils.set_random_seed(0)
-    image = keras.Input((32, 32, 3))
-    x = layers.Conv2D(8, 3, 2, padding="same", use_bias=False, name="stem_conv")(image)
-    for number in (1, 2):
-        name = f"block{number}"
-        skip, x = x, layers.Conv2D(32, 1, use_bias=False, name=f"{name}_expand")(x)
-        x = layers.ReLU(6.0, name=f"{name}_relu1")(layers.BatchNormalization(name=f"{name}_bn1")(x))
-        x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
-        x = layers.ReLU(6.0, name=f"{name}_relu2")(layers.BatchNormalization(name=f"{name}_bn2")(x))
-        x = layers.Conv2D(8, 1, use_bias=False, name=f"{name}_project")(x)
-        x = layers.Add(name=f"{name}_add")([skip, layers.BatchNormalization(name=f"{name}_bn3")(x)])
-    keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))).save(path)
+        teacher(((8, 1), (8, 1)), classes=3).save(path)
     return path
 
 

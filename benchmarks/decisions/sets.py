@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from small_inputs import HEAD_ALONE
 
 from edgekd.data.dataset import Dataset, Sample
 from edgekd.data.images import images_of
@@ -25,8 +26,7 @@ FULL: dict[str, Any] = {
         "model": "efficientnet-lite0",
         "input_size": 96,
         "accept_weak": True,
-        "fine_tune_blocks": 0,
-        "self_train": "off",
+        **HEAD_ALONE,
     },
     "student": {"model": "slice:6@96"},
     "distill": {"schedule": {"epochs": 10}},

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from small_inputs import HEAD_ALONE
+
 import edgekd
 from edgekd.recipe import Recipe, parse_recipe
 
@@ -29,7 +31,7 @@ def recipe_of(fold: Path, photos: Path, unlabelled: Path, short: bool) -> Recipe
             },
             "teacher": {
                 "model": "efficientnet-lite0", "input_size": 32 if short else 160,
-                "fine_tune_blocks": 0, "self_train": "off",
+                **HEAD_ALONE,
             },
             "student": {"model": student, **({} if short else {"freeze_blocks": 3})},
             "distill": {"labelled_share": 0.5, "schedule": schedule},

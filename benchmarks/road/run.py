@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
 from folds import write_folds
-from small_inputs import road_folder, unlabelled_folder
+from small_inputs import HEAD_ALONE, road_folder, unlabelled_folder
 
 import edgekd
 from edgekd.data.images import images_of
@@ -70,8 +70,7 @@ def recipe(fold: Path, student: dict[str, Any], arguments: argparse.Namespace) -
         "teacher": {
             "model": "efficientnet-lite0",
             "input_size": 32 if arguments.short else 160,
-            "fine_tune_blocks": 0,
-            "self_train": "off",
+            **HEAD_ALONE,
         },
         # The accuracy is the result here, whatever it is: no gate may end the benchmark.
         "gates": {"min_agreement": 0.0},

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from common import TESTS
+from small_inputs import HEAD_ALONE
 
 from edgekd.storage import write_text
 
@@ -185,7 +186,7 @@ def write_recipe(trial: Trial, name: str, teacher: Mapping[str, Any], *, student
 
     recipe: dict[str, Any] = {
         "name": name, "data": {"source": str(source or trial.photos), "views": {"views": 1}},
-        "teacher": {"fine_tune_blocks": 0, "self_train": "off", **teacher},
+        "teacher": {**HEAD_ALONE, **teacher},
         "student": {"model": student, "allow_larger": True},
         "distill": {"schedule": {"epochs": 1, "batch_size": 16}}, **(tables or {}),
     }  # fmt: skip

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from applications import NAMES, compare_application
 from common import Parser, machine, run_script, write_results
-from small_inputs import COLOURS, labelled_folder, light_photos
+from small_inputs import COLOURS, HEAD_ALONE, labelled_folder, light_photos
 from teachers import MANY, SIZE, Images, Teacher, save_onnx, save_tflite, train, with_more_outputs
 
 import edgekd
@@ -153,7 +153,7 @@ def run_teacher(teacher: Teacher, number: int, work: Path, sizes: Sizes, devices
             "source": str(photos_of(work, teacher.classes, sizes.photos)), "split": {"val": 0.25, "test": 0.25},
             "views": {"views": 1 if sizes.kinds else 4},
         },
-        "teacher": {"fine_tune_blocks": 0, "self_train": "off", **teacher.table},
+        "teacher": {**HEAD_ALONE, **teacher.table},
         "student": {"model": "own_students:caffe@32", "allow_larger": True},
         "distill": {"schedule": {"epochs": sizes.epochs, "batch_size": 16}},
         "gates": {"min_agreement": 0.8},

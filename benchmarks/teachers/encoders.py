@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from common import Parser, machine, run_script, write_results
 from encoder_files import cut, projected, save_onnx
 from saved_networks import save_saved_model, save_tflite
-from small_inputs import labelled_folder
+from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
 from edgekd.data.dataset import Dataset
@@ -109,7 +109,7 @@ def train(arguments: argparse.Namespace, setting: Setting, labels: int, name: st
             "split": {"labelled_per_class": labels},
             "views": {"views": setting.views},
         },
-        "teacher": {"accept_weak": True, "fine_tune_blocks": 0, "self_train": "off", **teacher},
+        "teacher": {"accept_weak": True, **HEAD_ALONE, **teacher},
         "student": {"model": setting.student or "cnn:4@32"},
         "distill": {"schedule": {"epochs": setting.epochs}},
     }

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +21,22 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
+from proposed_recipe import proposed_table
 from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
 from edgekd.data.dataset import Dataset
-from edgekd.data.load import load_dataset
-from edgekd.data.splitting import SplitPolicy
 from edgekd.metrics import accuracy, mcnemar_p
 from edgekd.models.efficientnet_lite import LITE0
 from edgekd.pipeline.fixed_teacher import logits_over
 from edgekd.pipeline.soft_target_views import load_finished_teacher
 from edgekd.recipe import parse_recipe
-from edgekd.recipe.proposal import propose
 from edgekd.storage import read_json
 
 NOTE = """\
 The teacher of the first row is a linear head on Lite0, that of the second what `edgekd init` proposes for these photos.
 `p` is McNemar's exact test of the two on the same test photos. A stage of fine-tuning that would take too long is left
 out, so that a slower machine may train less. The times are of a machine with other work on it."""
-
-
-def table_of(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """The recipe that ``edgekd init`` proposes, with this seed for the split and the training."""
-    places = {"source": str(arguments.photos), **({"unlabelled": str(arguments.pool)} if arguments.pool else {})}
-    dataset = load_dataset(arguments.photos, unlabelled=arguments.pool, policy=SplitPolicy(val=0, test=0))
-    table = tomllib.loads(propose(dataset).to_toml("proposed", places))
-    table["data"].setdefault("split", {})["seed"] = seed
-    return table | {"seed": seed, "student": {"model": "cnn:8@32"}}
 
 
 def judge(arguments: argparse.Namespace, table: dict[str, Any], teacher: dict[str, Any], name: str) -> dict[str, Any]:
@@ -129,7 +117,8 @@ def main() -> None:
     if arguments.photos is None:
         arguments.photos = labelled_folder(arguments.work / "photos", 10)
     for seed in range(arguments.seeds):
-        table = table_of(arguments, seed)
+        table = proposed_table("proposed", arguments.photos, arguments.pool, seed)
+        table["student"] = {"model": "cnn:8@32"}
         proposed = {**table["teacher"], **({**HEAD_ALONE, "model": LITE0, "input_size": 32} if arguments.short else {})}
         head = {**HEAD_ALONE, "model": LITE0, "input_size": proposed["input_size"]}
         judged = [judge(arguments, table, head, "head alone"), judge(arguments, table, proposed, "as proposed")]
