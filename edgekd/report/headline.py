@@ -91,8 +91,9 @@ def _like_for_like(like: Int8Teacher, title: str, compared: Comparison | None) -
     score = f", {fmt.percent(like.score.value)}" if like.score else ""
     claims = [_size_claim(like.smaller), _inference_claim(compared if like.faster else None)]
     text = " and ".join(claim for claim in claims if claim)
-    # The title names the one network of an average that it is.
-    name = title.partition(", int8")[0]
+    # Of an average it is one network.
+    network, _, of_average = title.partition(" of the teacher")
+    name = f"{network} of the teacher" if of_average else "teacher"
     return f"; like for like {text} than the {name} in int8 ({fmt.size(like.size_bytes)}{score})"
 
 
