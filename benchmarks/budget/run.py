@@ -1,11 +1,13 @@
 """The student that a budget finds, beside students made by hand: from labels alone, and distilled.
 
-    python benchmarks/budget/run.py --work DIR --task flowers=PHOTOS,POOL --task road=PHOTOS
+    python benchmarks/budget/run.py --work DIR --task flowers=PHOTOS,POOL --task lights --folds road=PHOTOS.csv,POOL
 
-Each task is a folder of labelled photos (or a CSV) and, after a comma, a folder of photos without labels. Its recipe is
-what ``edgekd init`` proposes. For every seed the teacher and its soft targets are made once; then each arm is a run:
-``auto`` at every size of --sizes (KB of the int8 file), and the students of --students. Reported are the int8 file that
-ships, both students in float, and the minutes of what each arm did. A kill loses at most one stage. --short takes one
+Each task is a folder of labelled photos (or a CSV) and, after a comma, a folder of photos without labels; photos of a
+CSV are looked for in the folder of --images NAME=FOLDER, and ``lights`` are the traffic lights of edgekd[quickstart]. A
+task of --folds is judged by five folds in place of seeds. Its recipe is what ``edgekd fit`` proposes. For every seed or
+fold the teacher and its soft targets are made once; then each arm is a run: ``auto`` at every size of --sizes (KB of
+the int8 file), and the students of --students. Reported are the int8 file that ships, both students in float, and the
+minutes of what each arm did. Results are written after every arm, and a kill loses at most one stage. --short takes one
 small task, one budget and a tiny teacher.
 """
 
@@ -22,14 +24,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from common import TESTS, Parser, machine, run_script, write_results
+from default_runs import LIGHTS
+from folds import FOLDS, write_folds
 from proposed_recipe import proposed_table
 from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
+from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import GateFailed
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.quiet import import_keras
 from edgekd.recipe import Recipe, parse_recipe
+from edgekd.recipe.budget import Budget
 from edgekd.storage import digest, read_json
 
 sys.path.insert(0, str(TESTS))
@@ -46,11 +52,27 @@ SHORT_LIMIT = {"max_parameters": 1_500}
 
 @dataclass(frozen=True)
 class Task:
-    """Labelled ``photos``, and a folder of further ones without labels."""
+    """Labelled ``photos`` (those of a CSV lie in ``images``), and a folder of further ones without labels.
+
+    With ``folds`` what is numbered are folds, else seeds. ``split`` is that of [data], in place of the proposed one.
+    """
 
     name: str
-    photos: Path
-    pool: Path | None
+    photos: Path | tuple[Path, ...]
+    pool: Path | None = None
+    images: Path | None = None
+    folds: bool = False
+    split: dict[str, Any] | None = None
+
+    def table(self, number: int, work: Path) -> dict[str, Any]:
+        """What ``edgekd fit`` proposes for a seed or a fold; the folds' CSVs are written to ``work``."""
+        photos, seed = self.photos, number
+        if self.folds:
+            assert isinstance(photos, Path)
+            paths = write_folds(photos, self.images or photos.parent, work / f"{self.name}-folds")
+            photos, seed = paths[number], 0
+        size = Budget(max_size=100_000)
+        return proposed_table(self.name, photos, self.pool, seed, images=self.images, budget=size, split=self.split)
 
 
 @dataclass(frozen=True)
@@ -62,11 +84,14 @@ class Arm:
     limit: int | None
 
 
-def task_of(text: str) -> Task:
-    """NAME=FOLDER[,POOL]."""
+def task_of(text: str, images: dict[str, str], *, folds: bool = False) -> Task:
+    """NAME=PHOTOS[,POOL], or ``lights``."""
+    if text == "lights":
+        return Task("lights", tuple(map(Path, traffic_light_folders())), split=LIGHTS["split"])
     name, _, places = text.partition("=")
     photos, _, pool = places.partition(",")
-    return Task(name, Path(photos).resolve(), Path(pool).resolve() if pool else None)
+    where = Path(images[name]).resolve() if name in images else None
+    return Task(name, Path(photos).resolve(), Path(pool).resolve() if pool else None, where, folds)
 
 
 def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
@@ -77,19 +102,19 @@ def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
     return [*auto, *(Arm(student, {"model": student}, None) for student in students)]
 
 
-def recipe_of(task: Task, seed: int, student: dict[str, Any], *, short: bool) -> Recipe:
-    """The recipe that ``edgekd init`` proposes for the task, with another seed and student."""
+def recipe_of(task: Task, seed: int, student: dict[str, Any], work: Path, *, short: bool) -> Recipe:
+    """The recipe that ``edgekd fit`` proposes for the task, with another seed and student."""
     if short:
-        file = str(tiny_teacher(task.photos.parent / "teacher.keras"))
+        file = str(tiny_teacher(work / "teacher.keras"))
         table: dict[str, Any] = {
-            **SHORT, "data": {**SHORT["data"], "source": str(task.photos)},
+            **SHORT, "data": {**SHORT["data"], "source": str(task.photos)}, "seed": seed,
             "teacher": {"model": file, "pixel_range": [0, 255], **HEAD_ALONE},
         }  # fmt: skip
     else:
-        table = proposed_table(task.name, task.photos, task.pool, seed)
-    table |= {"name": task.name, "seed": seed, "student": student}
+        table = task.table(seed, work)
+    table |= {"name": task.name, "student": student}
     table["teacher"]["accept_weak"] = True
-    return parse_recipe(table, task.photos.parent / "recipe.toml")
+    return parse_recipe(table, work / "recipe.toml")
 
 
 def tiny_teacher(path: Path) -> Path:
@@ -105,8 +130,8 @@ def tiny_teacher(path: Path) -> Path:
 def run_arm(task: Task, seed: int, arm: Arm, work: Path, *, short: bool) -> dict[str, Any]:
     """One arm's run up to its check, on the teacher and soft targets of its task and seed."""
     base = work / f"{task.name}-{seed}"
-    recipe = recipe_of(task, seed, arm.student, short=short)
-    edgekd.run(recipe_of(task, seed, {"model": "cnn:2@32"}, short=short), base / "shared", until="soft_targets")
+    recipe = recipe_of(task, seed, arm.student, work, short=short)
+    edgekd.run(recipe_of(task, seed, {"model": "cnn:2@32"}, work, short=short), base / "shared", until="soft_targets")
     folder = base / digest(arm.student)[:12]
     for stage in SHARED:
         if (base / "shared" / stage / "stage.json").is_file() and not (folder / stage).is_dir():
@@ -197,18 +222,21 @@ def markdown(results: dict[str, Any]) -> str:
     """The page of the results."""
     lines = [
         "# Students within a budget", "",
-        f"Means over {results['seeds']} seeds; test photos judged and decided nothing. Minutes are of what the arm did "
-        "after the teacher and its soft targets.", "",
-        "| task | arm | bytes | int8 | labels alone | distilled | teacher | gap recovered | gates failed | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "Means over the runs, of seeds or folds; test photos judged and decided nothing. Minutes are of what the arm "
+        "did after the teacher and its soft targets.", "",
+        "| task | arm | runs | bytes | int8 | labels alone | distilled | teacher | gap recovered | gates failed "
+        "| minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for line in results["summary"]:
         if "int8_tflite" not in line:
-            lines.append(f"| {line['task']} | {line['arm']} | nothing is within the budget | | | | | | | |")
+            lines.append(
+                f"| {line['task']} | {line['arm']} | {line['runs']} | nothing is within the budget | | | | | | | |"
+            )
             continue
         values = " | ".join(percent(line[key]) for key in ("int8_tflite", "labels_only", "distilled", "teacher"))
         lines.append(
-            f"| {line['task']} | {line['arm']} | {line['size_bytes']:,.0f} | {values} | "
+            f"| {line['task']} | {line['arm']} | {line['runs']} | {line['size_bytes']:,.0f} | {values} | "
             f"{percent(line['gap_recovered'])} | {line['failed']} of {line['runs']} | {line['minutes']:.1f} |"
         )
     lines += ["", "| at most | tasks | auto | best by hand |", "|---|---|---|---|"]
@@ -228,33 +256,42 @@ def markdown(results: dict[str, Any]) -> str:
 def main() -> None:
     """Run every arm of every task and seed, and write ``results/``."""
     parser = Parser(__file__, __doc__, work="the runs")
-    parser.add_argument("--task", action="append", default=[], help="NAME=FOLDER[,POOL]; may be repeated")
+    parser.add_argument("--task", action="append", default=[], help="NAME=FOLDER[,POOL] or lights; may be repeated")
+    parser.add_argument("--folds", action="append", default=[], help="NAME=CSV[,POOL], in five folds; may be repeated")
+    parser.add_argument("--images", action="append", default=[], help="NAME=FOLDER of the photos that a CSV names")
     parser.add_argument("--sizes", default="50,100,200,400", help="KB of the int8 file [50,100,200,400]")
     parser.add_argument("--students", default=STUDENTS, help=f"students made by hand [{STUDENTS}]")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of each [3]")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each task [3]")
     arguments = parser.parse()
-    tasks = [task_of(text) for text in arguments.task]
-    arms = arms_of([int(size) for size in arguments.sizes.split(",")], arguments.students.split(","))
+    images = dict(text.split("=", 1) for text in arguments.images)
+    tasks = [task_of(text, images) for text in arguments.task]
+    tasks += [task_of(text, images, folds=True) for text in arguments.folds]
+    arms = arms_of(
+        [int(size) for size in arguments.sizes.split(",") if size],
+        [one for one in arguments.students.split(",") if one],
+    )
     seeds = arguments.seeds
     if arguments.short:
-        tasks, seeds = [Task("lights", labelled_folder(arguments.work / "photos", 20), None)], 1
+        tasks, seeds = [Task("lights", labelled_folder(arguments.work / "photos", 20))], 1
         arms = [
             Arm("auto", {"model": "auto", "budget": SHORT_LIMIT}, None),
         ]
     elif not tasks:
-        parser.error("needs --task NAME=FOLDER[,POOL]")
-    rows = []
-    for task in tasks:
-        for seed in range(seeds):
+        parser.error("needs --task NAME=FOLDER[,POOL], --task lights or --folds NAME=CSV[,POOL]")
+    rows: list[dict[str, Any]] = []
+    for number in range(max(seeds, FOLDS)):
+        for task in tasks:
+            if number >= (FOLDS if task.folds else seeds):
+                continue
             for arm in arms:
-                rows.append(run_arm(task, seed, arm, arguments.work, short=arguments.short))
-                print(f"{task.name}, seed {seed}, {arm.name}: {rows[-1]}", flush=True)
-    summary = summary_of(rows)
-    results = {
-        "schema": 1, "seeds": seeds, "rows": rows, "summary": summary, "against_hand": against_hand(summary),
-        "machine": machine(),
-    }  # fmt: skip
-    write_results(arguments.out, "budget", results, markdown(results))
+                rows.append(run_arm(task, number, arm, arguments.work, short=arguments.short))
+                print(f"{task.name}, {number}, {arm.name}: {rows[-1]}", flush=True)
+                summary = summary_of(rows)
+                results = {
+                    "schema": 2, "rows": rows, "summary": summary, "against_hand": against_hand(summary),
+                    "machine": machine(),
+                }  # fmt: skip
+                write_results(arguments.out, "budget", results, markdown(results))
 
 
 if __name__ == "__main__":

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+from folds import write_folds
 from small_inputs import HEAD_ALONE
 
 import edgekd
 from edgekd.recipe import Recipe, parse_recipe
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "road"))
-from folds import write_folds
 
 NAME = "Road, slice:12-8-11x0.09@128"
 
