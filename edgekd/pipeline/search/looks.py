@@ -45,10 +45,47 @@ class LookInputs:
         """Where a short training of ``student`` writes."""
         return self.directory / "trials" / digest(student)[:12] if self.shared else self.directory
 
-    def build(self, student: str) -> Any:
-        """A candidate, untrained: a function of the recipe's seed, whatever was done before."""
+    def build(self, student: str) -> Prepared:
+        """A candidate, untrained; a slice with a head that is fitted to its features.
+
+        It is a function of the recipe's seed, whatever was done before. Narrowing and fitting take longer than a short
+        training, and a candidate has several: what they gave is kept as long as the process.
+        """
         make_deterministic(self.context.recipe.seed)
-        return build(self.context, self.source, student)
+        known = self._prepared.get(student)
+        if known is not None:
+            model = build(self.context, self.source, student, shapes_only=True)
+            model.set_weights(known.weights)
+            return Prepared(model, known.score, known.seconds)
+        started = time.monotonic()
+        model = build(self.context, self.source, student)
+        is_slice = parse_student(student).kind == "slice"
+        score = probe_student(self.context, model, self.photos) if is_slice else None
+        seconds = time.monotonic() - started
+        self._prepared[student] = _Kept(model.get_weights(), score, seconds)
+        return Prepared(model, score, seconds)
+
+    @functools.cached_property
+    def _prepared(self) -> dict[str, _Kept]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A candidate before its short training, the ``score`` of the head on its features (None for a small CNN), and the
+    ``seconds`` that both took when they were first done.
+    """
+
+    model: Any
+    score: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    weights: list[Any]
+    score: float | None
+    seconds: float
 
 
 class Look(Protocol):
@@ -92,7 +129,9 @@ class ProbeLook:
 
     def __call__(self, inputs: LookInputs) -> float:
         """Its score."""
-        return probe_student(inputs.context, inputs.build(self.student), inputs.photos)
+        score = inputs.build(self.student).score
+        assert score is not None
+        return score
 
 
 @dataclass(frozen=True)
@@ -109,15 +148,11 @@ class TrainingLook:
 
     def __call__(self, inputs: LookInputs) -> dict[str, float]:
         """Its score and seconds, as search.json has them."""
-        started = time.monotonic()
-        student = inputs.build(self.student)
-        if parse_student(self.student).kind == "slice":
-            probe_student(inputs.context, student, inputs.photos)
-        built_s = time.monotonic() - started
-        outcome = train_briefly(inputs.context, student, inputs.judged, self.steps, inputs.folder(self.student))
+        built = inputs.build(self.student)
+        outcome = train_briefly(inputs.context, built.model, inputs.judged, self.steps, inputs.folder(self.student))
         return {
             "steps": self.steps, "score": outcome.score, "seconds": round(outcome.seconds, 2),
-            "step_s": round(outcome.step_s, 5), "view_s": round(outcome.view_s, 5), "built_s": round(built_s, 1),
+            "step_s": round(outcome.step_s, 5), "view_s": round(outcome.view_s, 5), "built_s": round(built.seconds, 1),
         }  # fmt: skip
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_search import RECIPE, make_search
 
 from edgekd.errors import GateFailed
+from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run import run
 from edgekd.pipeline.search import looks
+from edgekd.pipeline.search.looks import LookInputs
+from edgekd.pipeline.search.source import open_source
+from edgekd.pipeline.stage import Workspace
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 
@@ -65,3 +70,21 @@ def test_where_nothing_fits_the_nearest_is_named(folder: Path) -> None:
         GateFailed, match=r"no student is within the budget\. The nearest is .*\(at most 50 parameters\)"
     ):
         search(folder, 50)
+
+
+def test_a_candidate_that_is_prepared_again_is_the_same(folder: Path) -> None:
+    directory = search(folder, 1500)
+    student = read_json(directory / "search" / "search.json")["student"]
+    context = RunContext(Workspace(directory), load_recipe(folder / "recipe.toml"))
+    photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+
+    def prepare() -> LookInputs:
+        return LookInputs(context, open_source(context), directory / "search")
+
+    inputs = prepare()
+    first, kept, anew = inputs.build(student), inputs.build(student), prepare().build(student)
+    assert first.model is not kept.model and first.seconds == kept.seconds
+    size = first.model.input_shape[1]
+    for other in (kept, anew):
+        assert other.score == first.score
+        np.testing.assert_array_equal(other.model(photos[:, :size, :size]), first.model(photos[:, :size, :size]))
