@@ -19,9 +19,10 @@ from edgekd.pipeline.context import RunContext
 from edgekd.recipe import Recipe
 from edgekd.task import METRICS, metric_name
 from edgekd.teacher.cross_validation import SMALL_VALIDATION, train_cross_validated
+from edgekd.teacher.labelled_views import LabelledViews
 from edgekd.teacher.self_training import SelfTrainingRecord, self_train
 from edgekd.teacher.staged import Epochs, Numbers, StageRecord, StageTrainer, stages_of, train_stages
-from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.teacher.transfer import fine_tune, probe
 from edgekd.training.loop import Validation
 from edgekd.training.time_budget import describe_duration
 

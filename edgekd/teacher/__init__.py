@@ -19,6 +19,7 @@ pixels               from pixel values 0..255 to what a network is fed
 average              several teachers as one; one teacher and its answer for the mirror image
 mlp_head             a head with one hidden layer
 transfer, head       training: a linear head on pooled features, then the last blocks
+labelled_views       the photos of training, and what a frozen part of a network gives for their views
 staged               training in stages, each kept only where held-out photos gain
 cross_validation     the same where there are few validation photos
 self_training        the head learns from the teacher's own confident answers

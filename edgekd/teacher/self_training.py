@@ -16,8 +16,9 @@ import numpy.typing as npt
 from edgekd.task import Metric
 from edgekd.teacher.cross_validation import FOLDS, assign_folds
 from edgekd.teacher.head import PENALTIES, LinearHead, fit_head
+from edgekd.teacher.labelled_views import LabelledViews
 from edgekd.teacher.staged import Judgement, Labels, Logits, judge
-from edgekd.teacher.transfer import LabelledViews, features_of
+from edgekd.teacher.transfer import features_of
 from edgekd.training.batches import top_probability
 from edgekd.training.labels import are_tags
 from edgekd.training.loop import Validation, logits_of
@@ -110,11 +111,9 @@ def self_train(
         What it was worth, and whether it was kept.
     """
     extractor, last = features_of(model), model.layers[-1]
-    count, classes = len(views.labels), int(model.output_shape[-1])
-    numbers = range(views.source.views)
-    of_views = [logits_of(extractor, views.source.gather(np.arange(count), np.full(count, n))) for n in numbers]
+    classes = int(model.output_shape[-1])
     of_pool = np.concatenate([logits_of(extractor, images) for images in pool])
-    rows = _Rows(np.stack(of_views, axis=1), views.labels, of_pool, classes)
+    rows = _Rows(views.outputs(extractor), views.labels, of_pool, classes)
     held_out = logits_of(extractor, validation.images), validation.labels
     kernel, *bias = last.get_weights()
     current = LinearHead(kernel, bias[0] if bias else np.zeros(classes, np.float32), 0.0)

@@ -19,7 +19,8 @@ from edgekd.memory import free_memory
 from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
-from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.teacher.labelled_views import LabelledViews
+from edgekd.teacher.transfer import fine_tune, probe
 from edgekd.training.checkpoint import assign, copy_values
 from edgekd.training.loop import Validation, logits_of
 from edgekd.training.schedule import Schedule

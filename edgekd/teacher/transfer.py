@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,13 @@ from edgekd.models.logits import TWO_CLASSES
 from edgekd.progress import Progress
 from edgekd.teacher.head import fit_head
 from edgekd.teacher.keras_teacher import CLASSES_BY_NAME
-from edgekd.training.batches import BatchStream, ViewSource
+from edgekd.teacher.labelled_views import LabelledViews, StoredOutputs
+from edgekd.training.batches import BatchStream
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import History, Validation, logits_of, train
 from edgekd.training.schedule import Schedule
 
 _BEHIND_HEAD = (TWO_CLASSES, CLASSES_BY_NAME)
-
-
-@dataclass(frozen=True)
-class LabelledViews:
-    """Labelled photos to learn from: rendered views of N photos, ``labels`` int64 [N] or tags int8 [N, C]."""
-
-    source: ViewSource
-    labels: npt.NDArray[np.integer]
 
 
 def features_of(model: Any) -> Any:
@@ -68,16 +61,13 @@ def probe(
     The penalty is chosen on the validation photos; nothing else is. ``photos`` are the numbers of those to learn from;
     all of them by default.
     """
-    extractor, parts = features_of(model), []
+    extractor = features_of(model)
+    features = views.outputs(extractor, progress)
     chosen = np.arange(len(views.labels)) if photos is None else photos
-    for number in range(views.source.views):
-        images = views.source.gather(chosen, np.full(len(chosen), number))
-        parts.append(logits_of(extractor, images))
-        if progress:
-            progress(number + 1, views.source.views)
+    rows = np.concatenate([features[chosen, number] for number in range(views.source.views)])
     held_out = logits_of(extractor, validation.images)
     labels = np.concatenate([views.labels[chosen]] * views.source.views)
-    head = fit_head(np.concatenate(parts), labels, (held_out, validation.labels), model.output_shape[-1])
+    head = fit_head(rows, labels, (held_out, validation.labels), model.output_shape[-1])
     last = model.layers[-1]
     last.set_weights([head.kernel, head.bias] if last.use_bias else [head.kernel])
     return head.penalty
@@ -99,18 +89,26 @@ def fine_tune(
 ) -> History:
     """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels of ``photos`` (all).
 
-    Everything before them is frozen, and BatchNorm everywhere. ``predicted`` is as in `training.loop.train`. Raises
-    ModelError where it has fewer blocks.
+    Everything before them is frozen, and BatchNorm everywhere; what it gives for the views is computed once, where that
+    is not too much to keep. ``predicted`` is as in `training.loop.train`. Raises ModelError where it has fewer blocks.
     """
     blocks = blocks_of(model)
     if last_blocks > len(blocks):
         raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
-    freeze_through(model, blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None)
+    frozen = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+    freeze_through(model, frozen)
+    learner, source = model, views.source
+    parts = None if frozen is None else _divided(model, frozen)
+    if parts is not None and views.can_keep(parts[0]):
+        front, learner = parts
+        source, key = StoredOutputs(views.outputs(front, progress)), f"{key} behind {frozen}"
+        if len(validation.labels):
+            validation = replace(validation, images=logits_of(front, validation.images))
     chosen = np.arange(len(views.labels)) if photos is None else photos
-    stream = BatchStream(views.source, chosen, views.labels, None, batch_size=schedule.batch_size, seed=seed)
+    stream = BatchStream(source, chosen, views.labels, None, batch_size=schedule.batch_size, seed=seed)
     steps = schedule.steps_per_epoch(len(chosen))
     return train(
-        model,
+        learner,
         LabelsOnly(),
         stream,
         validation,
@@ -121,3 +119,19 @@ def fine_tune(
         progress=progress,
         predicted=predicted,
     )
+
+
+def _divided(model: Any, layer: str) -> tuple[Any, Any] | None:
+    """``model`` up to and with a layer, and the rest of it, of the same layers; None where more than one tensor
+    connects the two.
+    """
+    import keras
+
+    between = model.get_layer(layer).output
+    if not isinstance(between, keras.KerasTensor):
+        return None
+    try:
+        rest = keras.Model(between, model.output, name=f"{model.name}_rest")
+    except ValueError:
+        return None
+    return keras.Model(model.inputs, between, name=f"{model.name}_front"), rest

@@ -275,13 +275,13 @@ def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
-    """Run a Keras model over uint8 [N, H, W, 3] in inference mode; float32 [N, C]."""
+    """Run a Keras model over uint8 [N, H, W, 3], or over what a part of it gave, in inference mode; float32 [N, C]."""
     import tensorflow as tf
 
     # A new tf.function a call would be traced again and again, so it is kept with the model.
     forward = getattr(model, "_edgekd_forward", None)
     if forward is None:
-        shape = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
+        shape = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         forward = tf.function(
             lambda x: model(tf.cast(x, tf.float32), training=False), input_signature=[shape], autograph=False
         )

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from edgekd.teacher.labelled_views import LabelledViews
 from edgekd.teacher.self_training import self_train
-from edgekd.teacher.transfer import LabelledViews, probe
+from edgekd.teacher.transfer import probe
 from edgekd.training.loop import Validation, make_deterministic
 
 SIDE = 8

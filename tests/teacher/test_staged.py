@@ -12,8 +12,8 @@ import pytest
 
 from edgekd.teacher import staged
 from edgekd.teacher.cross_validation import FOLDS, assign_folds, train_cross_validated
+from edgekd.teacher.labelled_views import LabelledViews
 from edgekd.teacher.staged import Judgement, StageTrainer, stages_of, train_stages, training_bytes
-from edgekd.teacher.transfer import LabelledViews
 from edgekd.training.loop import Validation, make_deterministic
 from edgekd.training.schedule import Schedule
 

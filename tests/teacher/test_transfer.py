@@ -11,7 +11,8 @@ import pytest
 
 from edgekd.errors import ModelError
 from edgekd.models import efficientnet_lite
-from edgekd.teacher.transfer import LabelledViews, fine_tune, probe
+from edgekd.teacher.labelled_views import LabelledViews
+from edgekd.teacher.transfer import fine_tune, probe
 from edgekd.training.loop import Validation, logits_of, make_deterministic
 from edgekd.training.schedule import Schedule
 
@@ -68,3 +69,52 @@ def test_more_blocks_than_there_are(model: Any, tmp_path: Path) -> None:
             model, LabelledViews(Colours(), LABELS), VALIDATION, Schedule(epochs=1), last_blocks=17, seed=0,
             checkpoint=tmp_path / "c.npz", key="k",
         )  # fmt: skip
+
+
+def test_what_is_frozen_is_computed_once_and_the_rest_learns_the_same(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Counted(Colours):
+        def gather(self, sample_indices: Any, view_numbers: Any) -> Any:
+            asked.append(len(sample_indices))
+            return super().gather(sample_indices, view_numbers)
+
+    def trained(folder: Path, views: LabelledViews) -> dict[str, np.ndarray]:
+        fine_tune(
+            model, views, VALIDATION, Schedule(epochs=3, batch_size=4), last_blocks=2, seed=0,
+            checkpoint=folder / "c.npz", key="k",
+        )  # fmt: skip
+        return weights(model)
+
+    start, views = model.get_weights(), LabelledViews(Counted(), LABELS)
+    (tmp_path / "kept").mkdir()
+    kept = trained(tmp_path / "kept", views)
+    assert asked == [6, 6]
+    # Its weights are what they were: it is not asked again.
+    fine_tune(
+        model, views, VALIDATION, Schedule(epochs=1, batch_size=4), last_blocks=2, seed=0,
+        checkpoint=tmp_path / "again.npz", key="k",
+    )  # fmt: skip
+    assert asked == [6, 6]
+
+    model.set_weights(start)
+    monkeypatch.setattr("edgekd.teacher.labelled_views._MOST_BYTES", 1)
+    whole = trained(tmp_path, LabelledViews(Counted(), LABELS))
+    assert len(asked) > 4
+    for path, value in whole.items():
+        np.testing.assert_allclose(kept[path], value, atol=2e-3)
+
+
+def test_outputs_of_changed_weights_and_of_random_layers_are_not_kept() -> None:
+    image = keras.Input((32, 32, 3))
+    plain = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
+    random = keras.Model(image, keras.layers.Dropout(0.5)(image))
+    views = LabelledViews(Colours(), LABELS)
+    assert views.can_keep(plain) and not views.can_keep(random)
+    assert not views.can_keep(keras.Model(free := keras.Input((None, None, 3)), free))
+    before = views.outputs(plain)
+    assert before.shape == (6, 2, 2) and views.outputs(plain) is before
+    plain.layers[-1].set_weights([np.ones((3, 2)), np.zeros(2)])
+    assert not np.array_equal(views.outputs(plain), before)

@@ -21,7 +21,8 @@ from edgekd.recipe import Recipe
 from edgekd.storage import read_json, replacing, sha256_file
 from edgekd.students.build import FixedTeacher, build_student
 from edgekd.students.spec import StudentSpec, parse_student
-from edgekd.teacher.transfer import LabelledViews, probe
+from edgekd.teacher.labelled_views import LabelledViews
+from edgekd.teacher.transfer import probe
 from edgekd.training.loop import make_deterministic
 
 # What a narrowed slice's channels are chosen by: pixels are many more than photos.
