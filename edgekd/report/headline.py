@@ -54,7 +54,7 @@ def headline(
     text = start + ", ".join(parts) + (_unsure(comparison) if teacher_timed else "; the teacher was not timed")
     int8_teacher = next((row for row in rows if row.row == TEACHER_INT8), None)
     like = _int8_teacher(row, int8_teacher, metric, over_int8)
-    text += "" if like is None or int8_teacher is None else _like_for_like(like, int8_teacher.title, over_int8)
+    text += "" if like is None or int8_teacher is None else _like_for_like(like, int8_teacher.network, over_int8)
     if shipped_reason:
         text += f"; {shipped_reason}"
     return Headline(
@@ -87,13 +87,12 @@ def _int8_teacher(row: Row, teacher: Row | None, metric: str, compared: Comparis
     )  # fmt: skip
 
 
-def _like_for_like(like: Int8Teacher, title: str, compared: Comparison | None) -> str:
+def _like_for_like(like: Int8Teacher, network: str | None, compared: Comparison | None) -> str:
     score = f", {fmt.percent(like.score.value)}" if like.score else ""
     claims = [_size_claim(like.smaller), _inference_claim(compared if like.faster else None)]
     text = " and ".join(claim for claim in claims if claim)
     # Of an average it is one network.
-    network, _, of_average = title.partition(" of the teacher")
-    name = f"{network} of the teacher" if of_average else "teacher"
+    name = f"{network} of the teacher" if network else "teacher"
     return f"; like for like {text} than the {name} in int8 ({fmt.size(like.size_bytes)}{score})"
 
 

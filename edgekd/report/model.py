@@ -45,7 +45,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Row:
-    """One file of the table; None where nothing was checked or measured."""
+    """One file of the table; None where nothing was checked or measured.
+
+    ``network`` is the name of the one that a file has of an average.
+    """
 
     row: str
     title: str
@@ -61,6 +64,7 @@ class Row:
     comparison: Comparison | None
     precision: str | None = None
     gzip_bytes: int | None = None
+    network: str | None = None
     note: str = ""
     end_to_end: tuple[EndToEndLine, ...] = ()
     mean_average_precision: Interval | None = None

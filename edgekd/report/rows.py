@@ -45,6 +45,7 @@ def _row(run_dir: Path, raw: dict[str, Any], result: BenchResult | None) -> Row:
         comparison=_comparison(result, raw["row"]) if result and measured else None,
         precision=raw.get("precision"),
         gzip_bytes=raw.get("gzip_bytes"),
+        network=raw.get("network"),
         note=str(raw.get("note") or ""),
         end_to_end=_end_to_end(result, str(raw["row"])),
         mean_average_precision=_interval(raw.get("mean_average_precision")),

@@ -53,7 +53,7 @@ def test_like_for_like_against_the_teacher_in_int8() -> None:
     assert "like for like 4.5x smaller than the teacher in int8" in unsure.text.replace("\u00a0", " ")
     assert unsure.int8_teacher is not None and unsure.int8_teacher.faster is None
     # Of an average one network is a file.
-    network = replace(rows[1], title="efficientnet-lite0 of the teacher, int8")
+    network = replace(rows[1], network="efficientnet-lite0")
     text = headline((rows[0], network, rows[2]), "accuracy", ()).text
     assert "than the efficientnet-lite0 of the teacher in int8" in text
     missing = (rows[0], row("teacher_int8", None, None), rows[2])

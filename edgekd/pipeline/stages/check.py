@@ -109,7 +109,8 @@ def run(context: RunContext) -> None:
                            thresholds=_thresholds(context, row) if row != shipped.row else None)  # fmt: skip
             rows.append(
                 {**result.to_json(), "row": row, "title": title_of(row, files[row]),
-                 "precision": files[row].precision, **_gzip_size(files[row]),
+                 "precision": files[row].precision, "network": files[row].provenance.get(NETWORK),
+                 **_gzip_size(files[row]),
                  "artifact": f"export/{files[row].path.name}"}
             )  # fmt: skip
             if row == TEACHER_INT8:
