@@ -10,7 +10,7 @@ least squares reconstruction); Hassibi & Stork, Optimal Brain Surgeon (1993), fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ _STEP = 8
 RIDGE = 1e-6
 _BATCH = 32
 _PIXELS = 128
+# Matrices are made smaller when so much of them is left.
+_SHRUNK = 0.9
 
 Floats = npt.NDArray[np.float64]
 
@@ -100,16 +102,19 @@ def narrow(model: Any, whole: Any, keep: Sequence[float], images: npt.NDArray[np
     Raises ModelError where the model has no inverted residual block, or fewer than there are shares.
     """
     narrowed, blocks = model, narrowable_blocks(model)
-    for number, (block, width) in enumerate(zip(blocks, widths(blocks, model, keep), strict=True)):
-        if width == hidden_channels(model, block):
-            continue
+    planned = widths(blocks, model, keep)
+    cut = [
+        (block, width) for block, width in zip(blocks, planned, strict=True) if width < hidden_channels(model, block)
+    ]
+    goals = {} if images is None else _goals(whole, [block for block, _ in cut], images)
+    for number, (block, width) in enumerate(cut):
         if images is None:
             outputs = int(model.get_layer(block.project[0]).filters)
             # Different in every block: a converter stores equal weights once.
             solution = np.random.default_rng(number).normal(0, 0.05, (width + 1, outputs))
             channels = np.arange(width)
         else:
-            gram, target = _moments(whole, narrowed, block, images)
+            gram, target = _moments(narrowed, block, images, goals.pop(block.output))
             channels, solution = eliminate(gram, target, width)
         narrowed = _rebuild(narrowed, _Cut(block, channels, solution))
     return narrowed
@@ -126,45 +131,74 @@ def eliminate(gram: Floats, target: Floats, keep_count: int) -> tuple[npt.NDArra
     count = len(gram) - 1
     inverse = np.linalg.inv(gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
     weights = inverse @ target
-    alive = np.ones(count, bool)
+    # The channels that rows stand for, the constant behind them, and whether they are still there.
+    rows = np.arange(count + 1)
+    alive, update = np.ones(count + 1, bool), np.empty_like(inverse)
     for _ in range(count - keep_count):
-        cost = np.full(count, np.inf)
-        diagonal = np.diag(inverse)[:count]
-        cost[alive] = (weights[:count][alive] ** 2).sum(axis=1) / diagonal[alive]
-        weakest = int(cost.argmin())
+        cost = (weights**2).sum(axis=1) / np.where(alive, np.diag(inverse), 1)
+        cost[~alive] = np.inf
+        weakest = int(cost[:-1].argmin())
         column = inverse[:, weakest].copy()
         weights -= np.outer(column, weights[weakest] / column[weakest])
-        inverse -= np.outer(column, column / column[weakest])
+        inverse -= np.multiply.outer(column, column / column[weakest], out=update)
         alive[weakest] = False
         # Rounding must not bring it back.
         weights[weakest], inverse[weakest], inverse[:, weakest] = 0, 0, 0
-    channels = np.flatnonzero(alive)
-    return channels, weights[[*channels, count]]
+        if alive.sum() < _SHRUNK * len(alive):
+            # Rows that are gone cost time.
+            weights, inverse, rows = weights[alive], inverse[np.ix_(alive, alive)], rows[alive]
+            alive, update = alive[alive], np.empty_like(inverse)
+    return rows[alive][:-1], weights[alive]
 
 
-def _moments(teacher: Any, student: Any, block: Bottleneck, images: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _batches(images: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.float32]]:
+    return (images[start : start + _BATCH].astype(np.float32) for start in range(0, len(images), _BATCH))
+
+
+def _some(maps: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Maps [B, H, W, C] at some places of each photo, [B * P, C]: neighbouring pixels say nearly the same."""
+    places = maps.shape[1] * maps.shape[2]
+    positions = rng.choice(places, min(places, _PIXELS), replace=False)
+    return maps.reshape(len(maps), places, -1)[:, positions].reshape(-1, maps.shape[-1])
+
+
+def _goals(
+    whole: Any, blocks: Sequence[Bottleneck], images: npt.NDArray[np.uint8]
+) -> dict[str, list[npt.NDArray[np.float32]]]:
+    """What blocks ought to give, by their output layer: a batch's at some places, in one pass over the photos."""
+    import keras
+
+    if not blocks:
+        return {}
+    names = [block.output for block in blocks]
+    maps = keras.Model(whole.inputs[0], [whole.get_layer(name).output for name in names])
+    # Every block sees the same places of a photo as if it were alone.
+    generators = [np.random.default_rng(0) for _ in names]
+    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in names}
+    for batch in _batches(images):
+        outputs = keras.tree.flatten(maps(batch, training=False))
+        for name, rng, output in zip(names, generators, outputs, strict=True):
+            found[name].append(_some(np.asarray(output), rng))
+    return found
+
+
+def _moments(
+    student: Any, block: Bottleneck, images: npt.NDArray[np.uint8], goals: list[npt.NDArray[np.float32]]
+) -> tuple[Floats, Floats]:
     """Of the block's hidden maps in ``student``, with a constant behind, and of what its projection ought to give."""
     import keras
 
-    target_maps = keras.Model(teacher.inputs[0], teacher.get_layer(block.output).output)
     outputs = [student.get_layer(name).output for name in (block.hidden, *([block.skip] if block.skip else []))]
     source_maps = keras.Model(student.inputs[0], outputs)
     gram: Any = 0.0
     cross: Any = 0.0
-    pixels, rng = 0, np.random.default_rng(0)
-    for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH].astype(np.float32)
+    pixels, rng, skip_rng = 0, np.random.default_rng(0), np.random.default_rng(0)
+    for batch, goal in zip(_batches(images), goals, strict=True):
         maps = [np.asarray(output) for output in keras.tree.flatten(source_maps(batch, training=False))]
-        goal = np.asarray(target_maps(batch, training=False))
-        goal = goal - maps[1] if block.skip else goal
-        # Neighbouring pixels say nearly the same: some of each photo are enough.
-        places = goal.shape[1] * goal.shape[2]
-        positions = rng.choice(places, min(places, _PIXELS), replace=False)
-        rows, goals = (
-            x.reshape(len(batch), places, -1)[:, positions].reshape(-1, x.shape[-1]) for x in (maps[0], goal)
-        )
+        rows = _some(maps[0], rng)
+        rest = goal - _some(maps[1], skip_rng) if block.skip else goal
         rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1).astype(np.float64)
-        gram, cross = gram + rows.T @ rows, cross + rows.T @ goals
+        gram, cross = gram + rows.T @ rows, cross + rows.T @ rest
         pixels += len(rows)
     return gram / pixels, cross / pixels
 

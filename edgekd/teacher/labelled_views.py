@@ -39,7 +39,7 @@ class LabelledViews:
         # A layer with a generator of random numbers, as Dropout, gives something else while its network is trained.
         if None in shape or any("seed_generator" in variable.path for variable in part.variables):
             return False
-        return _FLOAT_BYTES * math.prod(shape) * len(self.labels) * self.source.views <= _MOST_BYTES
+        return bool(_FLOAT_BYTES * math.prod(shape) * len(self.labels) * self.source.views <= _MOST_BYTES)
 
     def outputs(self, part: Any, progress: Progress | None = None) -> Values:
         """What ``part``, a Keras model of pixels 0..255 in inference mode, gives for all views: float32 [N, V, ...].
@@ -69,7 +69,7 @@ class StoredOutputs:
     @property
     def views(self) -> int:
         """Number of views a photo."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def gather(self, sample_indices: npt.NDArray[Any], view_numbers: npt.NDArray[Any]) -> Any:
         """Outputs float32 [B, ...] for photo and view numbers [B]."""

@@ -57,10 +57,10 @@ class TrustingLoss(Protocol):
 class Validation:
     """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N] or tags [N, C].
 
-    The best epoch is by the ``metric``, see `edgekd.training.epoch_choice`; with no photos (N = 0) it is the last.
+    Where only the rest of a network is trained, ``images`` are what its frozen part gives. The best epoch is by the ``metric``, see `edgekd.training.epoch_choice`; with no photos (N = 0) it is the last.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[Any]
     labels: npt.NDArray[Any]
     metric: Metric = "accuracy"
 
@@ -274,7 +274,7 @@ def _mixed_loss(loss: Loss, labels: Any, student: Any, teacher: Any, second: Any
     return first if second is None else share * first + (1 - share) * loss(second, student, teacher)
 
 
-def logits_of(model: Any, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
+def logits_of(model: Any, images: npt.NDArray[Any], batch_size: int = 64) -> npt.NDArray[np.float32]:
     """Run a Keras model over uint8 [N, H, W, 3], or over what a part of it gave, in inference mode; float32 [N, C]."""
     import tensorflow as tf
 
