@@ -57,7 +57,8 @@ class TrustingLoss(Protocol):
 class Validation:
     """Photos that steer training but never feed it: ``images`` uint8 [N, H, W, 3], ``labels`` int [N] or tags [N, C].
 
-    Where only the rest of a network is trained, ``images`` are what its frozen part gives. The best epoch is by the ``metric``, see `edgekd.training.epoch_choice`; with no photos (N = 0) it is the last.
+    Where only the rest of a network is trained, ``images`` are what its frozen part gives. The best epoch is by the
+    ``metric``, see `edgekd.training.epoch_choice`; with no photos (N = 0) it is the last.
     """
 
     images: npt.NDArray[Any]
