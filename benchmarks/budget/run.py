@@ -102,8 +102,10 @@ def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
     return [*auto, *(Arm(student, {"model": student}, None) for student in students)]
 
 
-def recipe_of(task: Task, seed: int, student: dict[str, Any], work: Path, *, short: bool) -> Recipe:
-    """The recipe that ``edgekd fit`` proposes for the task, with another seed and student."""
+def recipe_of(
+    task: Task, seed: int, student: dict[str, Any], work: Path, *, passes: int | None = None, short: bool
+) -> Recipe:
+    """The recipe that ``edgekd fit`` proposes for the task, with another seed and student, and fewer ``passes``."""
     if short:
         file = str(tiny_teacher(work / "teacher.keras"))
         table: dict[str, Any] = {
@@ -112,6 +114,8 @@ def recipe_of(task: Task, seed: int, student: dict[str, Any], work: Path, *, sho
         }  # fmt: skip
     else:
         table = task.table(seed, work)
+        if passes is not None:
+            table["distill"]["schedule"]["epochs"] = passes
     table |= {"name": task.name, "student": student}
     table["teacher"]["accept_weak"] = True
     return parse_recipe(table, work / "recipe.toml")
@@ -127,12 +131,12 @@ def tiny_teacher(path: Path) -> Path:
     return path
 
 
-def run_arm(task: Task, seed: int, arm: Arm, work: Path, *, short: bool) -> dict[str, Any]:
+def run_arm(task: Task, seed: int, arm: Arm, work: Path, *, passes: int | None = None, short: bool) -> dict[str, Any]:
     """One arm's run up to its check, on the teacher and soft targets of its task and seed."""
     base = work / f"{task.name}-{seed}"
-    recipe = recipe_of(task, seed, arm.student, work, short=short)
+    recipe = recipe_of(task, seed, arm.student, work, passes=passes, short=short)
     edgekd.run(recipe_of(task, seed, {"model": "cnn:2@32"}, work, short=short), base / "shared", until="soft_targets")
-    folder = base / digest(arm.student)[:12]
+    folder = base / digest([arm.student, passes])[:12]
     for stage in SHARED:
         if (base / "shared" / stage / "stage.json").is_file() and not (folder / stage).is_dir():
             shutil.copytree(base / "shared" / stage, folder / stage)
@@ -223,7 +227,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Students within a budget", "",
         "Means over the runs, of seeds or folds; test photos judged and decided nothing. Minutes are of what the arm "
-        "did after the teacher and its soft targets.", "",
+        f"did after the teacher and its soft targets. Students are trained in {results['passes'] or 'as many'} passes"
+        f"{'' if results['passes'] else ' as fit proposes'}.", "",
         "| task | arm | runs | bytes | int8 | labels alone | distilled | teacher | gap recovered | gates failed "
         "| minutes |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
@@ -262,6 +267,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="50,100,200,400", help="KB of the int8 file [50,100,200,400]")
     parser.add_argument("--students", default=STUDENTS, help=f"students made by hand [{STUDENTS}]")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each task [3]")
+    parser.add_argument("--passes", type=int, help="passes over the photos [as many as fit proposes]")
     arguments = parser.parse()
     images = dict(text.split("=", 1) for text in arguments.images)
     tasks = [task_of(text, images) for text in arguments.task]
@@ -284,12 +290,12 @@ def main() -> None:
             if number >= (FOLDS if task.folds else seeds):
                 continue
             for arm in arms:
-                rows.append(run_arm(task, number, arm, arguments.work, short=arguments.short))
+                rows.append(run_arm(task, number, arm, arguments.work, passes=arguments.passes, short=arguments.short))
                 print(f"{task.name}, {number}, {arm.name}: {rows[-1]}", flush=True)
                 summary = summary_of(rows)
                 results = {
-                    "schema": 2, "rows": rows, "summary": summary, "against_hand": against_hand(summary),
-                    "machine": machine(),
+                    "schema": 2, "passes": arguments.passes, "rows": rows, "summary": summary,
+                    "against_hand": against_hand(summary), "machine": machine(),
                 }  # fmt: skip
                 write_results(arguments.out, "budget", results, markdown(results))
 

@@ -127,11 +127,11 @@ def _divided(model: Any, layer: str) -> tuple[Any, Any] | None:
     """
     import keras
 
-    between = model.get_layer(layer).output
-    if not isinstance(between, keras.KerasTensor):
-        return None
     try:
+        between = model.get_layer(layer).output
         rest = keras.Model(between, model.output, name=f"{model.name}_rest")
-    except ValueError:
+    except (AttributeError, ValueError):  # A layer that is used twice has no output of its own.
+        return None
+    if not isinstance(between, keras.KerasTensor):
         return None
     return keras.Model(model.inputs, between, name=f"{model.name}_front"), rest

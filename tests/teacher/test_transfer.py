@@ -107,6 +107,30 @@ def test_what_is_frozen_is_computed_once_and_the_rest_learns_the_same(
         np.testing.assert_allclose(kept[path], value, atol=2e-3)
 
 
+@pytest.mark.parametrize("around", [False, True])
+def test_a_network_that_can_not_be_divided_is_trained_whole(around: bool, tmp_path: Path) -> None:
+    layers, image = keras.layers, keras.Input((32, 32, 3))
+    first = layers.Conv2D(3, 3, padding="same", name="block1_conv")(image)
+    # What goes around the frozen block is a second tensor between the two.
+    second = layers.Conv2D(4, 3, name="block2_conv")(layers.Add()([first, image]) if around else first)
+    network = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(second)))
+    asked: list[int] = []
+
+    class Counted(Colours):
+        def gather(self, sample_indices: Any, view_numbers: Any) -> Any:
+            asked.append(len(sample_indices))
+            return super().gather(sample_indices, view_numbers)
+
+    before = weights(network)
+    fine_tune(
+        network, LabelledViews(Counted(), LABELS), VALIDATION, Schedule(epochs=3, batch_size=4), last_blocks=1, seed=0,
+        checkpoint=tmp_path / "c.npz", key="k",
+    )  # fmt: skip
+    assert set(asked) == ({4} if around else {6})
+    moved = {path.split("/")[0] for path, value in weights(network).items() if not np.array_equal(value, before[path])}
+    assert "block2_conv" in moved and "block1_conv" not in moved
+
+
 def test_outputs_of_changed_weights_and_of_random_layers_are_not_kept() -> None:
     image = keras.Input((32, 32, 3))
     plain = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
