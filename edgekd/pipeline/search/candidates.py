@@ -59,11 +59,17 @@ def designs_at(shape: NetworkShape, cut: int, classes: int, losses: Losses, pric
     choices = [_choices(part, losses[part.number], price) for part in parts]
     found: dict[str, Design] = {}
     dropped: set[int] = set()
-    for shares in _allocations(choices):
-        design = _design(shape, cut, classes, dict(zip((part.number for part in parts), shares, strict=True)), losses)
-        if fits(design.cost):
+
+    def design_of(chosen: Sequence[_Choice]) -> Design:
+        shares = {part.number: one.share for part, one in zip(parts, chosen, strict=True)}
+        return _design(shape, cut, classes, shares, losses)
+
+    for chosen in _allocations(choices):
+        if fits(design_of(chosen).cost):
+            filled = _filled(chosen, choices, lambda some: fits(design_of(some).cost))
+            design = design_of(filled)
             found[design.student] = design
-            dropped = {part.number for part, share in zip(parts, shares, strict=True) if share == 0}
+            dropped = {part.number for part, one in zip(parts, filled, strict=True) if one.share == 0}
             break
     for without in (set[int](), dropped):
         for share in reversed(SHARES):
@@ -102,13 +108,45 @@ def _choices(part: Part, losses: npt.NDArray[np.float64], price: Price) -> list[
     return [_Choice(0.0, 0, float(losses[0]), 0.0), *choices] if part.skipped else choices
 
 
-def _allocations(choices: Sequence[Sequence[_Choice]]) -> list[tuple[float, ...]]:
-    """Shares of the blocks, the most expensive first: at each price of loss what is best for every block alone."""
-    found: dict[tuple[float, ...], None] = {}
+def _allocations(choices: Sequence[Sequence[_Choice]]) -> list[tuple[_Choice, ...]]:
+    """What each block may be, the most expensive first: at each price of loss what is best for every block alone."""
+    found: dict[tuple[_Choice, ...], None] = {}
     for weight in _PRICES[::-1]:
-        best = (min(block, key=lambda one: one.loss + weight * one.price) for block in choices)
-        found.setdefault(tuple(one.share for one in best))
+        found.setdefault(tuple(min(block, key=lambda one: one.loss + weight * one.price) for block in choices))
     return list(found)
+
+
+def _filled(
+    chosen: Sequence[_Choice], choices: Sequence[Sequence[_Choice]], fits: Callable[[Sequence[_Choice]], bool]
+) -> list[_Choice]:
+    """``chosen`` with blocks widened as long as the budget allows, first where most is regained for the price.
+
+    Between two prices of loss whole steps of width lie, which would leave a part of the budget unused.
+    """
+    now, open_blocks = list(chosen), set(range(len(chosen)))
+    while open_blocks:
+        wider = {number: _next_wider(now[number], choices[number]) for number in open_blocks}
+        worth = {
+            number: (now[number].loss - one.loss) / max(one.price - now[number].price, 1e-12)
+            for number, one in wider.items()
+            if one is not None
+        }
+        open_blocks &= worth.keys()
+        for number in sorted(worth, key=lambda number: -worth[number]):
+            one = wider[number]
+            assert one is not None
+            changed = [*now[:number], one, *now[number + 1 :]]
+            if fits(changed):
+                now = changed
+                break
+            # What is left of the budget only gets less.
+            open_blocks.discard(number)
+    return now
+
+
+def _next_wider(now: _Choice, block: Sequence[_Choice]) -> _Choice | None:
+    wider = [one for one in block if one.width > now.width and one.loss < now.loss]
+    return min(wider, key=lambda one: one.width, default=None)
 
 
 def _design(shape: NetworkShape, cut: int, classes: int, shares: Mapping[int, float], losses: Losses) -> Design:
