@@ -18,6 +18,8 @@ class Schedule(Section):
     Source: cosine decay, arXiv:1608.03983; decoupled weight decay, arXiv:1711.05101.
     """
 
+    LEAST_WARMUP: ClassVar[int] = 0
+
     epochs: int = Field(20, ge=1)
     """Passes over the training photos, labelled and unlabelled. Each pass shows the next stored view of every photo."""
     batch_size: int = Field(32, ge=2)
@@ -27,7 +29,10 @@ class Schedule(Section):
     weight_decay: float = Field(1e-4, ge=0)
     """Decoupled weight decay of AdamW; 0 switches it off."""
     warmup_share: float = Field(0.05, ge=0, lt=1)
-    """Share of all steps over which the learning rate rises from near zero."""
+    """Share of all steps over which the learning rate rises from near zero.
+
+    Unless it is 0, a student's rate rises for 25 steps at least, or for a third of a training that is shorter than 75.
+    """
 
     def steps_per_epoch(self, photos: int) -> int:
         """Number of optimizer steps an epoch over ``photos`` photos."""
@@ -35,14 +40,25 @@ class Schedule(Section):
 
     def rate(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step ``step`` (from 0) of ``total_steps``."""
-        warmup = max(1, round(self.warmup_share * total_steps))
+        least = min(self.LEAST_WARMUP, total_steps // 3) if self.warmup_share else 0
+        warmup = max(1, round(self.warmup_share * total_steps), least)
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
         share = (step - warmup) / max(1, total_steps - warmup)
         return 0.5 * self.learning_rate * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-class StudentSchedule(Schedule):
+class FixedStudentSchedule(Schedule):
+    """A student's schedule of a fixed number of epochs.
+
+    AdamW's first steps are as large as its rate whatever the gradient: reached within four steps, 0.002 brought a slice
+    of 16 blocks from 90 % to chance in a training of 80 steps; within 24 steps, to 92 %.
+    """
+
+    LEAST_WARMUP: ClassVar[int] = 25
+
+
+class StudentSchedule(FixedStudentSchedule):
     """A budget of optimizer steps: warm-up, then a cosine to zero.
 
     ``epochs`` times the number of training photos (labelled and unlabelled), in batches, is the budget in steps. A
@@ -77,10 +93,10 @@ class StudentSchedule(Schedule):
         wanted = math.ceil(self.STEPS / self.steps_per_epoch(photos))
         return min(self.MOST_EPOCHS, max(self.LEAST_EPOCHS, wanted))
 
-    def with_epochs(self, epochs: int) -> Schedule:
+    def with_epochs(self, epochs: int) -> FixedStudentSchedule:
         """The same schedule of a fixed number of epochs."""
         values: dict[str, Any] = self.model_dump(exclude={"epochs", "minutes"})
-        return Schedule(epochs=epochs, **values)
+        return FixedStudentSchedule(epochs=epochs, **values)
 
 
 class FineTuneSchedule(Schedule):

@@ -15,7 +15,7 @@ from edgekd.training.batches import BatchStream
 from edgekd.training.checkpoint import TrainingState, load_state, save_state
 from edgekd.training.labels import LabelsOnly
 from edgekd.training.loop import Handling, Validation, _finish_epoch, logits_of, make_deterministic, train
-from edgekd.training.schedule import Schedule
+from edgekd.training.schedule import Schedule, StudentSchedule
 from edgekd.training.scores import evaluate
 
 
@@ -240,3 +240,13 @@ def test_epochs_before_the_one_to_choose_from_are_never_the_best(tmp_path: Path)
         handling=Handling(judge_start=True, choose_from=2),
     )  # fmt: skip
     assert history.best_epoch >= 2
+
+
+def test_a_short_training_of_a_student_warms_up_for_longer() -> None:
+    student = StudentSchedule(learning_rate=1.0).with_epochs(1)
+    # 25 steps where a twentieth is less, a third of what is shorter still, and none where none is wanted.
+    for total, first_full in ((80, 24), (40, 12), (3, 0), (2000, 99)):
+        rates = [student.rate(step, total) for step in range(total)]
+        assert rates.index(max(rates)) == first_full and max(rates) == 1.0
+    assert StudentSchedule(learning_rate=1.0, warmup_share=0).with_epochs(1).rate(0, 80) == 1.0
+    assert Schedule(learning_rate=1.0).rate(3, 80) == 1.0

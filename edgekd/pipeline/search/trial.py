@@ -29,7 +29,7 @@ from edgekd.teacher.transfer import features_of
 from edgekd.training.batches import BatchStream
 from edgekd.training.labels import has_label
 from edgekd.training.loop import Validation, logits_of, make_deterministic, train
-from edgekd.training.schedule import Schedule
+from edgekd.training.schedule import FixedStudentSchedule
 
 # Photos that candidates are trained on, in so many views, and those that judge them.
 _MOST_PHOTOS, _VIEWS, _MOST_JUDGED = 600, 2, 400
@@ -117,7 +117,7 @@ def train_briefly(context: RunContext, student: Any, photos: TrialPhotos, steps:
     )  # fmt: skip
     view_s = (time.monotonic() - started) / (len(samples) * views)
     section = recipe.distill
-    schedule = Schedule(
+    schedule = FixedStudentSchedule(
         epochs=2, batch_size=section.schedule.batch_size, learning_rate=section.schedule.learning_rate,
         weight_decay=section.schedule.weight_decay, warmup_share=section.schedule.warmup_share,
     )  # fmt: skip
