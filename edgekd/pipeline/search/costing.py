@@ -163,19 +163,23 @@ class Costing:
 
 
 def best_first(designs: Sequence[Design], quality: Mapping[tuple[int, int], float], chance: float) -> list[Design]:
-    """Designs by what they promise: first the best of each size and number of blocks, then the others."""
+    """Designs by what they promise: first the best of each number of blocks, then of each size too, then the others.
+
+    What a narrow deep design regains in training is not known before it is trained, so that its promise is uncertain.
+    """
 
     def promise(design: Design) -> float:
         ends = [cut for size, cut in quality if size == design.size and cut >= design.cut]
         return rank(design, quality[design.size, min(ends)], chance)
 
-    kinds = set[tuple[int, int]]()
-    first, rest = list[Design](), list[Design]()
+    kinds, deep = set[tuple[int, int]](), set[int]()
+    first, second, rest = list[Design](), list[Design](), list[Design]()
     for design in sorted(designs, key=promise, reverse=True):
         kind = design.size, design.cut
-        (rest if kind in kinds else first).append(design)
+        (first if design.cut not in deep else second if kind not in kinds else rest).append(design)
         kinds.add(kind)
-    return [*first, *rest]
+        deep.add(design.cut)
+    return [*first, *second, *rest]
 
 
 def chance_of(labels: Any, metric: str) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekd.data.dataset import Sample
-from edgekd.pipeline.search.candidates import designs_at, ends_of_stages, rank, smallest_at
+from edgekd.pipeline.search.candidates import Design, designs_at, ends_of_stages, rank, smallest_at
 from edgekd.pipeline.search.costing import best_first, chance_of
 from edgekd.pipeline.search.predict import Measured, Predictor, excess
 from edgekd.pipeline.search.quality import ProbePhotos, expected_score, labels_from
@@ -106,6 +106,19 @@ def test_different_kinds_are_looked_at_first() -> None:
     kinds = {design.cut for design in designs}
     assert {design.cut for design in ordered[: len(kinds)]} == kinds
     assert rank(ordered[0], 0.9, 0.3) <= 0.9
+
+
+def test_deep_designs_are_looked_at_before_further_sizes_of_shallow_ones() -> None:
+    quality = {(size, cut): 0.8 + size / 1000 for size in (64, 96, 128) for cut in (2, 4)}
+    designs = [
+        Design(f"slice:{cut}x{share}@{size}", size, cut, Cost(), survives)
+        for cut, share, survives in ((2, 0.9, 1.0), (2, 0.5, 0.9), (4, 0.1, 0.1))
+        for size in (64, 96, 128)
+    ]
+    ordered = [design.student for design in best_first(designs, quality, 0.3)]
+    assert ordered[:2] == ["slice:2x0.9@128", "slice:4x0.1@128"]
+    assert ordered[2:6] == ["slice:2x0.9@96", "slice:2x0.9@64", "slice:4x0.1@96", "slice:4x0.1@64"]
+    assert len(ordered) == len(designs)
 
 
 def test_scores_and_chance() -> None:
