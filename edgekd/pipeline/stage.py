@@ -54,6 +54,20 @@ class Workspace:
         return directory
 
 
+def stage_seconds(run: Path, stage: str) -> float:
+    """Seconds that a finished stage of a run took, 0 where it is not there.
+
+    A teacher's members are stages of their own within its directory, and are counted with it.
+    """
+    total = 0.0
+    for mark in sorted((run / stage).rglob("stage.json")):
+        try:
+            total += float(read_json(mark)["seconds"])
+        except (EdgekdError, KeyError, TypeError, ValueError):
+            continue
+    return total
+
+
 def _finished(mark: Path, key: str, directory: Path) -> str | None:
     """Hash of the stage's outputs where it is done under ``key`` and they are unchanged; None otherwise."""
     if not mark.is_file():

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import RunError
-from edgekd.pipeline.stage import Workspace
-from edgekd.storage import locked
+from edgekd.pipeline.search.timing import seconds_before
+from edgekd.pipeline.stage import Workspace, stage_seconds
+from edgekd.storage import locked, write_json
 
 
 class Counter:
@@ -69,3 +70,14 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         pass
+
+
+def test_the_seconds_of_a_stage_are_with_those_of_a_teachers_members(tmp_path: Path) -> None:
+    for place, seconds in (("teacher", 1.5), ("teacher/member-1", 20), ("teacher/member-2", 30), ("start", 100)):
+        (tmp_path / place).mkdir()
+        write_json(tmp_path / place / "stage.json", {"seconds": seconds})
+    assert stage_seconds(tmp_path, "teacher") == 51.5
+    assert seconds_before(tmp_path) == pytest.approx(51.5 + 15)
+    assert stage_seconds(tmp_path, "search") == 0
+    (tmp_path / "teacher" / "stage.json").write_text("{")
+    assert stage_seconds(tmp_path, "teacher") == 50

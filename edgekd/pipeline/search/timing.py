@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.errors import EdgekdError
+from edgekd.pipeline.stage import stage_seconds
 from edgekd.recipe import Recipe
-from edgekd.storage import read_json
 
 _BEFORE = ("data", "teacher", "extra_targets", "soft_targets")
 # Seconds of a conversion to int8 on two cores that do nothing else, and of the start of the process with its libraries.
@@ -45,14 +44,7 @@ def seconds_per_view(input_size: int, network: str) -> float:
 
 def seconds_before(run: Path) -> float:
     """Seconds that the finished stages before the search took."""
-    total = _START_S
-    for stage in _BEFORE:
-        path = run / stage / "stage.json"
-        try:
-            total += float(read_json(path)["seconds"]) if path.is_file() else 0.0
-        except (EdgekdError, KeyError, TypeError, ValueError):
-            continue
-    return total
+    return _START_S + sum(stage_seconds(run, stage) for stage in _BEFORE)
 
 
 def seconds_after(recipe: Recipe, conversion_s: float | None = None) -> float:

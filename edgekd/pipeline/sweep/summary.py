@@ -18,7 +18,7 @@ from edgekd.evaluation.tag_scores import answers_in, truth_in
 from edgekd.metrics import Interval
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.run_files import artifacts_in
-from edgekd.pipeline.stage import Workspace
+from edgekd.pipeline.stage import Workspace, stage_seconds
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.pipeline.stages.bench import BENCH_PHOTOS
 from edgekd.pipeline.sweep.choose import (
@@ -89,8 +89,7 @@ def summarize(context: RunContext, swept: Sequence[ScoredStudent], conditions: S
     first, metric = context.path / swept[0].student.directory, context.recipe.metric
     check = read_json(first / "check" / "check.json")
     teacher = next(entry for entry in check["rows"] if entry["row"] == "teacher")
-    marks = {stage: first / stage / "stage.json" for stage in SHARED}
-    seconds = {stage: float(read_json(mark)["seconds"]) for stage, mark in marks.items() if mark.is_file()}
+    seconds = {stage: stage_seconds(first, stage) for stage in SHARED}
     students = [entry.student for entry in swept]
     validation = Predictions(
         context.dataset.truth("val"), {entry.student.student: entry.validation for entry in swept}, metric
