@@ -33,13 +33,14 @@ class LabelledViews:
     labels: npt.NDArray[np.integer]
     _known: dict[str, Values] = field(default_factory=dict, repr=False)
 
-    def can_keep(self, part: Any) -> bool:
-        """Whether the outputs of ``part`` for all views are few enough to be kept, and the same at every call."""
+    def kept_bytes(self, part: Any) -> int:
+        """Bytes of what ``part`` gives for all views; 0 where it is too much to keep, or not the same at every call."""
         shape = part.output_shape[1:]
         # A layer with a generator of random numbers, as Dropout, gives something else while its network is trained.
         if None in shape or any("seed_generator" in variable.path for variable in part.variables):
-            return False
-        return bool(_FLOAT_BYTES * math.prod(shape) * len(self.labels) * self.source.views <= _MOST_BYTES)
+            return 0
+        size = _FLOAT_BYTES * math.prod(shape) * len(self.labels) * self.source.views
+        return size if size <= _MOST_BYTES else 0
 
     def outputs(self, part: Any, progress: Progress | None = None) -> Values:
         """What ``part``, a Keras model of pixels 0..255 in inference mode, gives for all views: float32 [N, V, ...].

@@ -20,7 +20,7 @@ from edgekd.models.blocks import blocks_of
 from edgekd.progress import Progress
 from edgekd.task import Metric
 from edgekd.teacher.labelled_views import LabelledViews
-from edgekd.teacher.transfer import fine_tune, probe
+from edgekd.teacher.transfer import fine_tune, frozen_bytes, probe
 from edgekd.training.checkpoint import assign, copy_values
 from edgekd.training.loop import Validation, logits_of
 from edgekd.training.schedule import Schedule
@@ -108,6 +108,7 @@ class StageTrainer:
             return []
 
         needed = training_bytes(model, stage.blocks, self.schedule.batch_size)
+        needed += frozen_bytes(model, self.views, stage.blocks)
         free = free_memory()
         memory = f"about {max(0.1, needed / 1e9):.1f} GB of memory"
         if self.most_s is not None and free is not None and needed > free[0]:

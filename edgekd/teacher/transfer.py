@@ -89,17 +89,15 @@ def fine_tune(
 ) -> History:
     """Train the last ``last_blocks`` blocks of ``model`` and its head in place, on the labels of ``photos`` (all).
 
-    Everything before them is frozen, and BatchNorm everywhere; what it gives for the views is computed once, where that
-    is not too much to keep. ``predicted`` is as in `training.loop.train`. Raises ModelError where it has fewer blocks.
+    Everything before them is frozen, and BatchNorm everywhere. What the frozen part gives for the views is computed
+    once, unless that is too much to keep. ``predicted`` is as in `training.loop.train`. Raises ModelError where there
+    are fewer blocks.
     """
-    blocks = blocks_of(model)
-    if last_blocks > len(blocks):
-        raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
-    frozen = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+    frozen = _last_frozen(model, last_blocks)
     freeze_through(model, frozen)
     learner, source = model, views.source
-    parts = None if frozen is None else _divided(model, frozen)
-    if parts is not None and views.can_keep(parts[0]):
+    parts = _divided(model, frozen)
+    if parts is not None and views.kept_bytes(parts[0]):
         front, learner = parts
         source, key = StoredOutputs(views.outputs(front, progress)), f"{key} behind {frozen}"
         if len(validation.labels):
@@ -121,12 +119,28 @@ def fine_tune(
     )
 
 
-def _divided(model: Any, layer: str) -> tuple[Any, Any] | None:
+def frozen_bytes(model: Any, views: LabelledViews, last_blocks: int) -> int:
+    """Bytes that a fine-tune of the last blocks keeps of what those before them give for the views."""
+    parts = _divided(model, _last_frozen(model, last_blocks))
+    return views.kept_bytes(parts[0]) if parts is not None else 0
+
+
+def _last_frozen(model: Any, last_blocks: int) -> str | None:
+    """The last layer that a fine-tune of the last blocks leaves as it is. Raises ModelError where there are fewer."""
+    blocks = blocks_of(model)
+    if last_blocks > len(blocks):
+        raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
+    return blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+
+
+def _divided(model: Any, layer: str | None) -> tuple[Any, Any] | None:
     """``model`` up to and with a layer, and the rest of it, of the same layers; None where more than one tensor
-    connects the two.
+    connects the two, and without a layer.
     """
     import keras
 
+    if layer is None:
+        return None
     try:
         between = model.get_layer(layer).output
         rest = keras.Model(between, model.output, name=f"{model.name}_rest")

@@ -12,7 +12,7 @@ import pytest
 from edgekd.errors import ModelError
 from edgekd.models import efficientnet_lite
 from edgekd.teacher.labelled_views import LabelledViews
-from edgekd.teacher.transfer import fine_tune, probe
+from edgekd.teacher.transfer import fine_tune, frozen_bytes, probe
 from edgekd.training.loop import Validation, logits_of, make_deterministic
 from edgekd.training.schedule import Schedule
 
@@ -89,6 +89,7 @@ def test_what_is_frozen_is_computed_once_and_the_rest_learns_the_same(
         return weights(model)
 
     start, views = model.get_weights(), LabelledViews(Counted(), LABELS)
+    assert frozen_bytes(model, views, 2) == 4 * 192 * 6 * 2 and frozen_bytes(model, views, 16) == 0
     (tmp_path / "kept").mkdir()
     kept = trained(tmp_path / "kept", views)
     assert asked == [6, 6]
@@ -136,8 +137,8 @@ def test_outputs_of_changed_weights_and_of_random_layers_are_not_kept() -> None:
     plain = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
     random = keras.Model(image, keras.layers.Dropout(0.5)(image))
     views = LabelledViews(Colours(), LABELS)
-    assert views.can_keep(plain) and not views.can_keep(random)
-    assert not views.can_keep(keras.Model(free := keras.Input((None, None, 3)), free))
+    assert views.kept_bytes(plain) == 4 * 2 * 6 * 2 and not views.kept_bytes(random)
+    assert not views.kept_bytes(keras.Model(free := keras.Input((None, None, 3)), free))
     before = views.outputs(plain)
     assert before.shape == (6, 2, 2) and views.outputs(plain) is before
     plain.layers[-1].set_weights([np.ones((3, 2)), np.zeros(2)])
