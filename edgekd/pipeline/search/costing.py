@@ -172,13 +172,13 @@ def best_first(designs: Sequence[Design], quality: Mapping[tuple[int, int], floa
         ends = [cut for size, cut in quality if size == design.size and cut >= design.cut]
         return rank(design, quality[design.size, min(ends)], chance)
 
-    kinds, deep = set[tuple[int, int]](), set[int]()
+    kinds, cuts = set[tuple[int, int]](), set[int]()
     first, second, rest = list[Design](), list[Design](), list[Design]()
     for design in sorted(designs, key=promise, reverse=True):
         kind = design.size, design.cut
-        (first if design.cut not in deep else second if kind not in kinds else rest).append(design)
+        (first if design.cut not in cuts else second if kind not in kinds else rest).append(design)
         kinds.add(kind)
-        deep.add(design.cut)
+        cuts.add(design.cut)
     return [*first, *second, *rest]
 
 
