@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
+from budget_page import against_hand, markdown, summary_of
 from common import TESTS, Parser, machine, run_script, write_results
 from default_runs import LIGHTS
 from folds import FOLDS, write_folds
@@ -34,7 +34,7 @@ from edgekd.data.traffic_lights import traffic_light_folders
 from edgekd.errors import GateFailed
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.quiet import import_keras
-from edgekd.recipe import Recipe, parse_recipe
+from edgekd.recipe import parse_recipe
 from edgekd.recipe.budget import Budget
 from edgekd.storage import digest, read_json
 
@@ -102,10 +102,8 @@ def arms_of(sizes: Sequence[int], students: Sequence[str]) -> list[Arm]:
     return [*auto, *(Arm(student, {"model": student}, None) for student in students)]
 
 
-def recipe_of(
-    task: Task, seed: int, student: dict[str, Any], work: Path, *, passes: int | None = None, short: bool
-) -> Recipe:
-    """The recipe that ``edgekd fit`` proposes for the task, with another seed and student, and fewer ``passes``."""
+def table_of(task: Task, seed: int, work: Path, *, passes: int | None = None, short: bool) -> dict[str, Any]:
+    """The recipe that ``edgekd fit`` proposes for the task, with another seed and fewer ``passes``, as a table."""
     if short:
         file = str(tiny_teacher(work / "teacher.keras"))
         table: dict[str, Any] = {
@@ -116,9 +114,8 @@ def recipe_of(
         table = task.table(seed, work)
         if passes is not None:
             table["distill"]["schedule"]["epochs"] = passes
-    table |= {"name": task.name, "student": student}
     table["teacher"]["accept_weak"] = True
-    return parse_recipe(table, work / "recipe.toml")
+    return {**table, "name": task.name}
 
 
 def tiny_teacher(path: Path) -> Path:
@@ -131,16 +128,20 @@ def tiny_teacher(path: Path) -> Path:
     return path
 
 
-def run_arm(task: Task, seed: int, arm: Arm, work: Path, *, passes: int | None = None, short: bool) -> dict[str, Any]:
-    """One arm's run up to its check, on the teacher and soft targets of its task and seed."""
-    base = work / f"{task.name}-{seed}"
-    recipe = recipe_of(task, seed, arm.student, work, passes=passes, short=short)
-    edgekd.run(recipe_of(task, seed, {"model": "cnn:2@32"}, work, short=short), base / "shared", until="soft_targets")
-    folder = base / digest([arm.student, passes])[:12]
+def share_teacher(table: dict[str, Any], base: Path) -> None:
+    """Make the teacher and the soft targets of all arms of a task and seed, below ``base``."""
+    recipe = parse_recipe({**table, "student": {"model": "cnn:2@32"}}, base.parent / "recipe.toml")
+    edgekd.run(recipe, base / "shared", until="soft_targets")
+
+
+def run_arm(table: dict[str, Any], arm: Arm, base: Path) -> dict[str, Any]:
+    """One arm's run up to its check, on the teacher and the soft targets that are shared below ``base``."""
+    recipe = parse_recipe({**table, "student": arm.student}, base.parent / "recipe.toml")
+    folder = base / digest([arm.student, table["distill"]["schedule"]["epochs"]])[:12]
     for stage in SHARED:
         if (base / "shared" / stage / "stage.json").is_file() and not (folder / stage).is_dir():
             shutil.copytree(base / "shared" / stage, folder / stage)
-    row = {"task": task.name, "seed": seed, "arm": arm.name, "limit": arm.limit}
+    row: dict[str, Any] = {"arm": arm.name, "limit": arm.limit}
     try:
         failed = edgekd.run(recipe, folder, until="check").failed_gates
     except GateFailed as error:
@@ -163,99 +164,6 @@ def numbers(folder: Path, arm: Arm) -> dict[str, Any]:
         "n": check["n"],
         "minutes": sum(read_json(path)["seconds"] for path in own) / 60,
     }
-
-
-def mean(values: Sequence[float]) -> float:
-    """Their mean."""
-    return float(np.mean(values))
-
-
-def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each task and arm the means over its seeds."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault((row["task"], row["arm"]), []).append(row)
-    lines = []
-    for (task, arm), all_of in found.items():
-        done = [row for row in all_of if row["student"]]
-        line: dict[str, Any] = {"task": task, "arm": arm, "limit": all_of[0]["limit"], "runs": len(all_of)}
-        line["none_fits"] = len(all_of) - len(done)
-        if done:
-            keys = ("size_bytes", "int8_tflite", "labels_only", "distilled", "teacher", "minutes")
-            line |= {key: mean([row[key] for row in done]) for key in keys}
-            line["students"] = sorted({str(row["student"]) for row in done})
-            line["failed"] = sum(bool(row["failed_gates"]) for row in done)
-            line["gap_recovered"] = recovered(line)
-        lines.append(line)
-    return lines
-
-
-def recovered(line: dict[str, Any]) -> float | None:
-    """Of the gap between labels alone and the teacher, the share that the int8 file recovers; None below 3 points."""
-    gap = line["teacher"] - line["labels_only"]
-    return (line["int8_tflite"] - line["labels_only"]) / gap if gap > 0.03 else None
-
-
-def against_hand(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For every budget the mean over tasks of auto, and of the best by hand among those that are as small."""
-    lines = []
-    for limit in sorted({line["limit"] for line in summary if line["limit"]}):
-        auto, hand = [], []
-        for line in summary:
-            if line["limit"] != limit or "int8_tflite" not in line:
-                continue
-            others = [
-                other["int8_tflite"]
-                for other in summary
-                if other["task"] == line["task"] and other["limit"] is None and other["size_bytes"] <= limit
-            ]
-            if others:
-                auto.append(line["int8_tflite"])
-                hand.append(max(others))
-        values = {"tasks": len(auto), "auto": mean(auto) if auto else None, "hand": mean(hand) if hand else None}
-        lines.append({"limit": limit, **values})
-    return lines
-
-
-def percent(value: float | None) -> str:
-    """A share in percent."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def markdown(results: dict[str, Any]) -> str:
-    """The page of the results."""
-    lines = [
-        "# Students within a budget", "",
-        "Means over the runs, of seeds or folds; test photos judged and decided nothing. Minutes are of what the arm "
-        f"did after the teacher and its soft targets. Students are trained in {results['passes'] or 'as many'} passes"
-        f"{'' if results['passes'] else ' as fit proposes'}.", "",
-        "| task | arm | runs | bytes | int8 | labels alone | distilled | teacher | gap recovered | gates failed "
-        "| minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for line in results["summary"]:
-        if "int8_tflite" not in line:
-            lines.append(
-                f"| {line['task']} | {line['arm']} | {line['runs']} | nothing is within the budget | | | | | | | |"
-            )
-            continue
-        values = " | ".join(percent(line[key]) for key in ("int8_tflite", "labels_only", "distilled", "teacher"))
-        lines.append(
-            f"| {line['task']} | {line['arm']} | {line['runs']} | {line['size_bytes']:,.0f} | {values} | "
-            f"{percent(line['gap_recovered'])} | {line['failed']} of {line['runs']} | {line['minutes']:.1f} |"
-        )
-    lines += ["", "| at most | tasks | auto | best by hand |", "|---|---|---|---|"]
-    for line in results["against_hand"]:
-        lines.append(
-            f"| {line['limit']:,} bytes | {line['tasks']} | {percent(line['auto'])} | {percent(line['hand'])} |"
-        )
-    lines += ["", "What `auto` chose:", ""]
-    lines += [
-        f"- {line['task']}, {line['arm']}: {', '.join(f'`{name}`' for name in line['students'])}"
-        for line in results["summary"]
-        if line["limit"] and "students" in line
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -289,8 +197,11 @@ def main() -> None:
         for task in tasks:
             if number >= (FOLDS if task.folds else seeds):
                 continue
+            table = table_of(task, number, arguments.work, passes=arguments.passes, short=arguments.short)
+            base = arguments.work / f"{task.name}-{number}"
+            share_teacher(table, base)
             for arm in arms:
-                rows.append(run_arm(task, number, arm, arguments.work, passes=arguments.passes, short=arguments.short))
+                rows.append({"task": task.name, "seed": number, **run_arm(table, arm, base)})
                 print(f"{task.name}, {number}, {arm.name}: {rows[-1]}", flush=True)
                 summary = summary_of(rows)
                 results = {

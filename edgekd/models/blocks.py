@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from edgekd.errors import ModelError
+
 # Ours and EfficientNet: block07_, block4c_; MobileNet: expanded_conv_, block_3_, conv_dw_5; ResNet: conv3_block2_.
 _BLOCK = re.compile(r"^(block_?\d+[a-z]?|expanded_conv(?:_\d+)?|conv\d+_block\d+)_")
 
@@ -31,6 +33,17 @@ def freeze_through(model: Any, last_layer: str | None) -> None:
         layer.trainable = not frozen and not isinstance(layer, keras.layers.BatchNormalization)
         if layer.name == last_layer:
             frozen = False
+
+
+def last_frozen(model: Any, last_blocks: int) -> str | None:
+    """The last layer that training the last blocks leaves as it is; None where they are all blocks.
+
+    Raises ModelError where there are fewer.
+    """
+    blocks = blocks_of(model)
+    if last_blocks > len(blocks):
+        raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
+    return blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
 
 
 def blocks_of(model: Any) -> list[Block]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.memory import free_memory
-from edgekd.models.blocks import blocks_of
+from edgekd.models.blocks import blocks_of, last_frozen
 from edgekd.progress import Progress
 from edgekd.task import Metric
 from edgekd.teacher.labelled_views import LabelledViews
@@ -209,8 +209,7 @@ def training_bytes(model: Any, last_blocks: int, batch_size: int) -> int:
     """
     import keras
 
-    blocks = blocks_of(model)
-    first = blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
+    first = last_frozen(model, last_blocks)
     trains, inputs, weights = first is None, 0, 0
     for layer in model.layers:
         if trains and layer.weights and not isinstance(layer, keras.layers.BatchNormalization):

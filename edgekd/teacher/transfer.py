@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.errors import ModelError
-from edgekd.models.blocks import blocks_of, freeze_through
+from edgekd.models.blocks import freeze_through, last_frozen
 from edgekd.models.logits import TWO_CLASSES
 from edgekd.progress import Progress
 from edgekd.teacher.head import fit_head
@@ -93,7 +93,7 @@ def fine_tune(
     once, unless that is too much to keep. ``predicted`` is as in `training.loop.train`. Raises ModelError where there
     are fewer blocks.
     """
-    frozen = _last_frozen(model, last_blocks)
+    frozen = last_frozen(model, last_blocks)
     freeze_through(model, frozen)
     learner, source = model, views.source
     parts = _divided(model, frozen)
@@ -121,16 +121,8 @@ def fine_tune(
 
 def frozen_bytes(model: Any, views: LabelledViews, last_blocks: int) -> int:
     """Bytes that a fine-tune of the last blocks keeps of what those before them give for the views."""
-    parts = _divided(model, _last_frozen(model, last_blocks))
+    parts = _divided(model, last_frozen(model, last_blocks))
     return views.kept_bytes(parts[0]) if parts is not None else 0
-
-
-def _last_frozen(model: Any, last_blocks: int) -> str | None:
-    """The last layer that a fine-tune of the last blocks leaves as it is. Raises ModelError where there are fewer."""
-    blocks = blocks_of(model)
-    if last_blocks > len(blocks):
-        raise ModelError(f"{model.name} has {len(blocks)} blocks, fewer than the {last_blocks} to fine-tune")
-    return blocks[-last_blocks - 1].last_layer if last_blocks < len(blocks) else None
 
 
 def _divided(model: Any, layer: str | None) -> tuple[Any, Any] | None:
