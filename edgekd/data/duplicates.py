@@ -40,8 +40,9 @@ class DuplicateSummary:
     def message(self) -> str:
         """One sentence for people."""
         how = "exact duplicates only" if self.hamming_bits is None else f"near: at most {self.hamming_bits} of 64 bits"
+        groups = f"{self.groups} group{'s' if self.groups > 1 else ''}"
         return (
-            f"{self.photos} photos are in {self.groups} groups of duplicates ({self.exact_groups} with exact ones, "
+            f"{self.photos} photos are in {groups} of duplicates ({self.exact_groups} with exact ones, "
             f"largest {self.largest}; {how}); each group stays on one side of the split"
         )
 

@@ -90,8 +90,7 @@ def propose(
 
     Raises: SplitError where a class has too few photos; DataError where a photo is gone.
     """
-    policy, split_choices = _split(dataset, _count_labelled(dataset))
-    splits = _count_splits(dataset, policy)
+    split_choices, splits = _split(dataset)
     sides = _short_sides(dataset)
     pool = splits.get("train", 0) + splits.get("unlabelled", 0)
     wanted, size = _views(pool), _teacher_size(sides)
@@ -144,27 +143,30 @@ def _metric(dataset: Dataset) -> Choice:
     return Choice("", "metric", "accuracy", f"the classes are about equally large: {least_count:,} photos and more")
 
 
-def _split(dataset: Dataset, labels: int) -> tuple[SplitPolicy, list[Choice]]:
-    own = [name for name in ("val", "test") if dataset.split(name)]
-    shares = {"val": 0.15, "test": 0.2}
-    reason = "the rest is trained on"
+def _shares(labels: int) -> tuple[dict[str, float], str]:
+    """The shares of val and test that suit so many labels, and why."""
     if labels < _FEW_LABELS:
-        shares = {"val": 0.2, "test": 0.25}
-        reason = f"larger shares than usual, because {labels:,} labels leave few photos to choose and to judge by"
-    elif labels > _MANY_LABELS:
-        shares = {"val": 0.1, "test": 0.1}
-        reason = f"of {labels:,} labels, smaller shares are photos enough"
+        why = f"larger shares than usual, because {labels:,} labels leave few photos to choose and to judge by"
+        return {"val": 0.2, "test": 0.25}, why
+    if labels > _MANY_LABELS:
+        return {"val": 0.1, "test": 0.1}, f"of {labels:,} labels, smaller shares are photos enough"
+    return {"val": 0.15, "test": 0.2}, "the rest is trained on"
+
+
+def _split(dataset: Dataset) -> tuple[list[Choice], dict[str, int]]:
+    """Shares of the splits that the photos do not have themselves, and the photos by split as they give them."""
+    shares, reason = _shares(_count_labelled(dataset))
+    missing = [name for name in shares if not dataset.split(name)]
+    splits = _count_splits(dataset, SplitPolicy(**{name: shares[name] for name in missing}))
+    uses = {"val": "validation photos choose epochs and int8 ranges", "test": "test photos only judge"}
     choices = []
-    for name, use in (("val", "validation photos choose epochs and int8 ranges"), ("test", "test photos only judge")):
-        if name in own:
-            shares[name] = SplitPolicy.model_fields[name].default
-            continue
-        photos = round(shares[name] * labels)
-        text = f"{use}: about {photos:,}"
+    for name in missing:
+        photos = splits.get(name, 0)
+        text = f"{uses[name]}: about {photos:,}"
         if name == "test":
             text += f", so that 90 % right is known to within {_half_width(photos):.0%}; {reason}"
         choices.append(Choice("data.split", name, shares[name], text))
-    return SplitPolicy(**shares), choices
+    return choices, splits
 
 
 def _half_width(photos: int) -> float:

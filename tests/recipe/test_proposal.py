@@ -56,7 +56,10 @@ def test_splits_of_the_data_stay_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(table["data"]["split"]) == {"val"}
     # There is no pool whose photos could be answered.
     assert "self_train" not in table["teacher"]
-    assert "splits: train 14, val 4, test 8" in (tmp_path / "own.toml").read_text()
+    text = (tmp_path / "own.toml").read_text()
+    assert "splits: train 14, val 4, test 8" in text
+    # Of the photos that are left, not a share of all.
+    assert "int8 ranges: about 4\n" in text
 
 
 def test_a_class_s_name_is_no_line_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
