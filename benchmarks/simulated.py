@@ -11,6 +11,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulators.pi import Pi
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -29,8 +33,8 @@ def started(device: str, work: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _pi(work: Path) -> Iterator[str]:
-    """A real sshd whose logins land in an arm64 root under qemu."""
+def pi_machine(work: Path) -> Iterator[Pi]:
+    """A real sshd whose logins land in an arm64 root under qemu; it can be switched off and on."""
     from simulators.pi import Pi
 
     from edgekd.devices.arm_root import make_root
@@ -41,9 +45,15 @@ def _pi(work: Path) -> Iterator[str]:
     machine = Pi(root, state)
     os.environ["EDGEKD_SSH_CONFIG"], os.environ["XDG_STATE_HOME"] = str(machine.config), str(state / "state")
     try:
-        yield machine.address
+        yield machine
     finally:
         machine.kill_sshd()
+
+
+@contextlib.contextmanager
+def _pi(work: Path) -> Iterator[str]:
+    with pi_machine(work) as machine:
+        yield machine.address
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ land in an arm64 root under qemu, so that its milliseconds are qemu's on this ma
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
-from simulated import started
+from simulated import pi_machine, started
 from small_inputs import labelled_folder
 
+from edgekd.errors import EdgekdError
 from edgekd.storage import read_json, write_text
 
 SETTINGS = """
@@ -64,16 +67,59 @@ CASES = (
     Case("a size that nothing has", ("--max-size", "2KB")),
     Case("a latency that nothing has", ("--max-latency", "0.01ms")),
 )
+# The one that is measured on a Pi whose network fails in the search, and comes back.
+LOST = Case("a Pi that goes away in the search", ("--max-latency", "61ms", "--device", "pi", "--minutes", "15"))
 
 
 def run_case(case: Case, work: Path) -> dict[str, Any]:
-    """One command in a process of its own: its exit code, the student, its measured costs, and the last line."""
-    options, run = list(case.options), work / "runs" / "photos"
+    """One command in a process of its own, on a simulated Pi where it names one."""
+    with started("pi" if "pi" in case.options else "host", work) as address:
+        return run_command(case, address, work)
+
+
+def run_lost(case: Case, work: Path) -> list[dict[str, Any]]:
+    """The same command twice: the Pi goes away when one candidate was measured there, and is back for the second."""
+    again = Case("the same command when the Pi is back", case.options)
+    shutil.rmtree(work / "runs" / "photos", ignore_errors=True)
+    with pi_machine(work) as machine:
+        gone = threading.Event()
+
+        def switch_off() -> None:
+            while not gone.wait(0.2):
+                if measured(work / "runs" / "photos"):
+                    machine.kill_sshd()
+                    return
+
+        watcher = threading.Thread(target=switch_off)
+        watcher.start()
+        try:
+            first = run_command(case, machine.address, work)
+        finally:
+            gone.set()
+            watcher.join()
+        before = measured(work / "runs" / "photos")
+        machine.start()
+        second = run_command(again, machine.address, work)
+        after = measured(work / "runs" / "photos")
+    first["kept"] = second["kept"] = bool(before) and before.items() <= after.items()
+    return [first, second]
+
+
+def measured(run: Path) -> dict[str, Any]:
+    """What a run's search has measured so far, by candidate."""
+    try:
+        results = read_json(run / "search" / "state.json")["results"]
+    except EdgekdError:
+        return {}
+    return {name: value for name, value in results.items() if name.startswith("cost of ")}
+
+
+def run_command(case: Case, address: str, work: Path) -> dict[str, Any]:
+    """The exit code of ``edgekd fit``, the student, its measured costs, and the last line that it printed."""
+    options, run = [address if option == "pi" else option for option in case.options], work / "runs" / "photos"
     started_at = time.monotonic()
-    with started("pi" if "pi" in options else "host", work) as address:
-        options = [address if option == "pi" else option for option in options]
-        command = [sys.executable, "-m", "edgekd", "fit", "photos", *options, "--settings", "settings.toml"]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+    command = [sys.executable, "-m", "edgekd", "fit", "photos", *options, "--settings", "settings.toml"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
     messages = [line for line in ended.stderr.splitlines() if line.strip()]
     row: dict[str, Any] = {
         "case": case.name, "options": " ".join(options), "exit": ended.returncode,
@@ -114,10 +160,10 @@ def main() -> None:
         labelled_folder(arguments.work / "photos", 24)
     write_text(arguments.work / "settings.toml", SETTINGS)
     rows = []
-    for case in CASES:
+    for case in (*CASES, LOST):
         if (case.trains and arguments.short) or (arguments.only or "") not in case.name:
             continue
-        rows.append(run_case(case, arguments.work))
+        rows += run_lost(case, arguments.work) if case is LOST else [run_case(case, arguments.work)]
         print(rows[-1], flush=True)
         results = {"schema": 1, "rows": rows, "machine": machine()}
         write_results(arguments.out, "devices", results, markdown(results))

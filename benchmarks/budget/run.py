@@ -7,12 +7,15 @@ CSV are looked for in the folder of --images NAME=FOLDER, and ``lights`` are the
 task of --folds is judged by five folds in place of seeds. Its recipe is what ``edgekd fit`` proposes. For every seed or
 fold the teacher and its soft targets are made once; then each arm is a run: ``auto`` at every size of --sizes (KB of
 the int8 file), and the students of --students. Reported are the int8 file that ships, both students in float, and the
-minutes of what each arm did. Results are written after every arm, and a kill loses at most one stage. --short takes one
-small task, one budget and a tiny teacher.
+minutes of what each arm did. Results are written after every arm, and a kill loses at most one stage; with --keep the
+arms that the results already hold are not run again, and --numbers takes some seeds or folds, so that days of runs can
+be spread over processes and machines. --short takes one small task, one budget and a tiny teacher.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -31,7 +34,7 @@ from small_inputs import HEAD_ALONE, labelled_folder
 
 import edgekd
 from edgekd.data.traffic_lights import traffic_light_folders
-from edgekd.errors import GateFailed
+from edgekd.errors import GateFailed, UsageError
 from edgekd.pipeline.stage_table import SHARED
 from edgekd.quiet import import_keras
 from edgekd.recipe import parse_recipe
@@ -166,6 +169,21 @@ def numbers(folder: Path, arm: Arm) -> dict[str, Any]:
     }
 
 
+def kept_rows(out: Path, passes: int | None) -> list[dict[str, Any]]:
+    """The rows of the results in ``out``, none where there are no results.
+
+    Raises: UsageError where their students were trained in another number of passes.
+    """
+    path = out / "budget.json"
+    if not path.is_file():
+        return []
+    results = read_json(path)
+    if results.get("passes") != passes:
+        here = results.get("passes") or "those that fit proposes"
+        raise UsageError(f"{path} is of other --passes: {here}. Give these, or another --out")
+    return [dict(row) for row in results["rows"]]
+
+
 def main() -> None:
     """Run every arm of every task and seed, and write ``results/``."""
     parser = Parser(__file__, __doc__, work="the runs")
@@ -176,6 +194,8 @@ def main() -> None:
     parser.add_argument("--students", default=STUDENTS, help=f"students made by hand [{STUDENTS}]")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each task [3]")
     parser.add_argument("--passes", type=int, help="passes over the photos [as many as fit proposes]")
+    parser.add_argument("--numbers", default="", help="these seeds or folds only, as 2,3 [all]")
+    parser.add_argument("--keep", action="store_true", help="run only the arms that the results do not hold")
     arguments = parser.parse()
     images = dict(text.split("=", 1) for text in arguments.images)
     tasks = [task_of(text, images) for text in arguments.task]
@@ -192,23 +212,34 @@ def main() -> None:
         ]
     elif not tasks:
         parser.error("needs --task NAME=FOLDER[,POOL], --task lights or --folds NAME=CSV[,POOL]")
-    rows: list[dict[str, Any]] = []
-    for number in range(max(seeds, FOLDS)):
+    rows = kept_rows(arguments.out, arguments.passes) if arguments.keep else []
+    done = {(row["task"], row["seed"], row["arm"]) for row in rows}
+    wanted = {int(number) for number in arguments.numbers.split(",") if number}
+    for number in sorted(wanted) or range(max(seeds, FOLDS)):
         for task in tasks:
-            if number >= (FOLDS if task.folds else seeds):
+            missing = [arm for arm in arms if (task.name, number, arm.name) not in done]
+            if number >= (FOLDS if task.folds else seeds) or not missing:
                 continue
             table = table_of(task, number, arguments.work, passes=arguments.passes, short=arguments.short)
             base = arguments.work / f"{task.name}-{number}"
             share_teacher(table, base)
-            for arm in arms:
-                rows.append({"task": task.name, "seed": number, **run_arm(table, arm, base)})
-                print(f"{task.name}, {number}, {arm.name}: {rows[-1]}", flush=True)
-                summary = summary_of(rows)
-                results = {
-                    "schema": 2, "passes": arguments.passes, "rows": rows, "summary": summary,
-                    "against_hand": against_hand(summary), "machine": machine(),
-                }  # fmt: skip
-                write_results(arguments.out, "budget", results, markdown(results))
+            for arm in missing:
+                row = {"task": task.name, "seed": number, **run_arm(table, arm, base)}
+                print(f"{task.name}, {number}, {arm.name}: {row}", flush=True)
+                # Another process may have added rows by now.
+                rows = [*(kept_rows(arguments.out, arguments.passes) if arguments.keep else rows), row]
+                write_page(rows, arguments)
+
+
+def write_page(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """Write the rows, in order, and what they come to."""
+    rows = sorted(rows, key=lambda row: (row["task"], row["limit"] or math.inf, row["arm"], row["seed"]))
+    summary = summary_of(rows)
+    results = {
+        "schema": 2, "passes": arguments.passes, "rows": rows, "summary": summary,
+        "against_hand": against_hand(summary), "machine": machine(),
+    }  # fmt: skip
+    write_results(arguments.out, "budget", results, markdown(results))
 
 
 if __name__ == "__main__":
