@@ -10,12 +10,14 @@ land in an arm64 root under qemu, so that its milliseconds are qemu's on this ma
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,31 +80,46 @@ def run_case(case: Case, work: Path) -> dict[str, Any]:
 
 
 def run_lost(case: Case, work: Path) -> list[dict[str, Any]]:
-    """The same command twice: the Pi goes away when one candidate was measured there, and is back for the second."""
-    again = Case("the same command when the Pi is back", case.options)
-    shutil.rmtree(work / "runs" / "photos", ignore_errors=True)
+    """The same command twice: the Pi goes away when one candidate was measured there, and is back for the second.
+
+    ``kept`` says whether the second began with what the first had measured.
+    """
+    run, again = work / "runs" / "photos", Case("the same command when the Pi is back", case.options)
+    shutil.rmtree(run, ignore_errors=True)
+    last: dict[str, Any] = {}
+
+    def remember(found: dict[str, Any]) -> None:
+        last.clear()
+        last.update(found)
+
     with pi_machine(work) as machine:
-        gone = threading.Event()
-
-        def switch_off() -> None:
-            while not gone.wait(0.2):
-                if measured(work / "runs" / "photos"):
-                    machine.kill_sshd()
-                    return
-
-        watcher = threading.Thread(target=switch_off)
-        watcher.start()
-        try:
+        with watched(run, lambda _: machine.kill_sshd()):
             first = run_command(case, machine.address, work)
-        finally:
-            gone.set()
-            watcher.join()
-        before = measured(work / "runs" / "photos")
+        before = measured(run)
         machine.start()
-        second = run_command(again, machine.address, work)
-        after = measured(work / "runs" / "photos")
-    first["kept"] = second["kept"] = bool(before) and before.items() <= after.items()
+        with watched(run, remember):
+            second = run_command(again, machine.address, work)
+    second["kept"] = bool(before) and before.items() <= last.items()
     return [first, second]
+
+
+@contextlib.contextmanager
+def watched(run: Path, saw: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Call ``saw`` again and again with what the run's search has measured, once that is something."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            if found := measured(run):
+                saw(found)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def measured(run: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def device_costs(
 ) -> dict[str, dict[str, DeviceCost]]:
     """Latency or instructions of files on the budget's device, by file; empty where the budget asks for neither.
 
-    A measurement that is invalid is made again, three times at most.
+    A measurement that is invalid is made again, three times at most. An error of the device says how to go on.
 
     Args:
         artifacts: Files by name.
@@ -75,7 +75,11 @@ def device_costs(
     targets = [BenchTarget(key, one.path, "tflite", images[key]) for key, one in artifacts.items()]
     costs: dict[str, dict[str, DeviceCost]] = {}
     for _ in range(_TRIES):
-        result = measure(targets, targets[0].name, plan, open_device(budget.where), save_to=folder / "device.json")
+        try:
+            result = measure(targets, targets[0].name, plan, open_device(budget.where), save_to=folder / "device.json")
+        except DeviceError as error:
+            error.args = (f"{error}. What was done so far is kept: the same command goes on from there",)
+            raise
         costs = {key: {name: _cost(result, key, name, budget.where)} for key in artifacts}
         if not any(cost[name].doubts for cost in costs.values()):
             break
