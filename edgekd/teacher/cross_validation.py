@@ -66,7 +66,7 @@ def train_cross_validated(
     best: Judgement | None = None
     for stage, answers in zip(stages, logits, strict=True):
         judged = judge(answers, labels, validation.metric)
-        kept = judged.beats(best)
+        kept = judged.clearly_beats(best)
         best = judged if kept else best
         records.append(record_of(stage, judged, len(labels), kept, cross_validated=True))
     epochs = Epochs()

@@ -125,7 +125,7 @@ def self_train(
     else:
         labels = views.labels
         before, after = _cross_validated(rows, groups, seed, validation.metric, again.penalty)
-    kept = after.beats(before)
+    kept = after.gains_on(before)
     if kept:
         last.set_weights([again.kernel, again.bias] if bias else [again.kernel])
     return {

@@ -100,17 +100,19 @@ class TeacherSection(InputSettings):
     """Blocks at the end of a Keras network that are trained too, after the head. 0 trains the head alone.
 
     "auto" trains the last third of the blocks and then all of them, each kept only if it does better on the validation
-    photos; with fewer than 100 of these, by three-fold cross-validation over training and validation photos. Time and
-    memory of each are said before they are spent; what would take longer than fine_tune.minutes allows, or more memory
-    than is free, is left out. A network whose blocks cannot be told by the names of its layers gets a head alone. What
-    is used as it is, encoders and train = false, has 0.
+    photos: a higher score that is not chance (one-sided p < 0.05 by McNemar's test, where photos have one label) and no
+    higher cross-entropy. With fewer than 100 of these, three-fold cross-validation over training and validation photos
+    judges. Time and memory of each are said before they are spent; what would take longer than fine_tune.minutes
+    allows, or more memory than is free, is left out. A network whose blocks cannot be told by the names of its layers
+    gets a head alone. What is used as it is, encoders and train = false, has 0.
     """
     fine_tune: FineTuneSchedule = FineTuneSchedule()
     """Schedule of that training."""
     self_train: Literal["auto", "off"] = "auto"
     """With "auto", the teacher's head is also fitted to the teacher's own answers for photos without labels, where it
-    gives an answer (of tags, every one) at least 70 %, and kept if it does better on the validation photos; with fewer
-    than 100 of these, by three-fold cross-validation over training and validation photos.
+    gives an answer (of tags, every one) at least 70 %, and kept if it has a higher score and no higher cross-entropy on
+    the validation photos; with fewer than 100 of these, by three-fold cross-validation over training and validation
+    photos.
 
     The network is run once over the photos of data.unlabelled, 5,000 at most. What is used as it is has "off".
     """

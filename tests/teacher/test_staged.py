@@ -18,7 +18,8 @@ from edgekd.training.loop import Validation, make_deterministic
 from edgekd.training.schedule import Schedule
 
 SIDE = 16
-LABELS = np.arange(24) % 2
+PHOTOS = 40
+LABELS = np.arange(PHOTOS) % 2
 SCHEDULE = Schedule(epochs=20, batch_size=8, learning_rate=0.03)
 
 
@@ -61,8 +62,8 @@ def trainer_in(folder: Path, notes: list[str] | None = None) -> StageTrainer:
     return StageTrainer(views, SCHEDULE, 0, folder, "key", said.append)
 
 
-TRAIN, HELD_OUT = np.arange(16), np.arange(16, 24)
-VALIDATION = Validation(Stripes().gather(HELD_OUT, np.zeros(8)), LABELS[HELD_OUT].astype(np.int64))
+TRAIN, HELD_OUT = np.arange(16), np.arange(16, PHOTOS)
+VALIDATION = Validation(Stripes().gather(HELD_OUT, np.zeros(PHOTOS - 16)), LABELS[HELD_OUT].astype(np.int64))
 
 
 def weights(model: Any) -> list[np.ndarray]:
@@ -85,6 +86,26 @@ def test_a_stage_that_scores_lower_leaves_no_trace(tmp_path: Path, monkeypatch: 
     records, epochs = train_stages(model, trainer_in(tmp_path), TRAIN, VALIDATION)
     assert [record["kept"] for record in records] == [True, False, False] and epochs == []
     assert same(weights(model), heads[0]) and not same(heads[0], heads[1])
+
+
+@pytest.mark.parametrize(
+    ("more", "fewer", "loss", "kept"),
+    [
+        (5, 0, 0.4, True),
+        # Four photos of forty may be chance, and so may ten that are won where four are lost.
+        (4, 0, 0.4, False),
+        (10, 4, 0.4, False),
+        # More right answers, but the wrong ones are surer than they were.
+        (5, 0, 0.6, False),
+    ],
+)
+def test_a_stage_must_gain_beyond_chance(more: int, fewer: int, loss: float, kept: bool) -> None:
+    before, after = np.arange(PHOTOS) < 20, np.arange(PHOTOS) < 20
+    after[20 : 20 + more], after[:fewer] = True, False
+    head, tuned = Judgement(before.mean(), 0.5, before), Judgement(after.mean(), loss, after)
+    assert tuned.clearly_beats(head) is kept and head.clearly_beats(None)
+    # Photos that have tags are not right or wrong: the score and the cross-entropy decide.
+    assert replace(tuned, right=None).clearly_beats(head) is (loss <= 0.5)
 
 
 def test_what_tells_the_photos_apart_is_kept_and_a_killed_training_ends_the_same(
@@ -124,7 +145,7 @@ def test_a_stage_that_would_take_too_long_is_left_out(tmp_path: Path) -> None:
     notes: list[str] = []
     model = build_network()
     hurried = replace(trainer_in(tmp_path, notes), most_s=1e-6)
-    records, epochs = train_cross_validated(model, hurried, TRAIN, VALIDATION, np.arange(24))
+    records, epochs = train_cross_validated(model, hurried, TRAIN, VALIDATION, np.arange(PHOTOS))
     assert [record["name"] for record in records] == ["the head"] and epochs == []
     assert len(notes) == 1 and "more than the 0.0 minutes that it may: it is left out" in notes[0]
 
@@ -149,10 +170,10 @@ def test_memory_follows_from_what_the_trained_layers_are_given() -> None:
 
 
 def test_few_photos_are_cross_validated_and_finished_folds_stay(tmp_path: Path) -> None:
-    groups, notes = np.arange(24), []
+    groups, notes = np.arange(PHOTOS), []
     model = build_network()
     records, _ = train_cross_validated(model, trainer_in(tmp_path, notes), TRAIN, VALIDATION, groups)
-    assert all(record["cross_validated"] and record["n"] == 24 for record in records)
+    assert all(record["cross_validated"] and record["n"] == PHOTOS for record in records)
     assert records[0]["kept"] and sum("fold" in note for note in notes) == 2 * FOLDS
     again: list[str] = []
     other = build_network()
