@@ -123,8 +123,18 @@ def _describe_stages(stages: Sequence[StageRecord]) -> list[str]:
     scores = ", ".join(
         f"{stage['name']} {'alone ' if not stage['blocks'] else ''}{stage['score']:.1%}" for stage in stages
     )
-    best = [stage["name"] for stage in stages if stage["kept"]][-1]
-    return [f"{judged}: {scores}; trained: {best}"]
+    best = [stage for stage in stages if stage["kept"]][-1]
+    doubted = [_doubt(stage, best) for stage in stages if stage["score"] > best["score"]]
+    return [f"{judged}: {scores}; trained: {best['name']}", *doubted]
+
+
+def _doubt(stage: StageRecord, best: StageRecord) -> str:
+    """Why a stage with a higher score than the ``best`` is not the one that is kept."""
+    if stage["loss"] > best["loss"]:
+        return (
+            f"{stage['name']} would be surer of wrong answers (cross-entropy {stage['loss']:.3g}, {best['loss']:.3g})"
+        )
+    return f"what {stage['name']} would gain may be chance"
 
 
 def _describe_self_training(record: SelfTrainingRecord) -> str:
@@ -133,6 +143,7 @@ def _describe_self_training(record: SelfTrainingRecord) -> str:
         f"teacher: sure of {record['confident']:,} of {record['pool']:,} photos without a label; learning from these "
         f"answers: {record['before']:.1%} before, {record['after']:.1%} after ({judged}), "
         f"{'kept' if record['kept'] else 'not kept'}"
+        f"{': it would be surer of wrong answers' if record['after'] > record['before'] and not record['kept'] else ''}"
     )
 
 

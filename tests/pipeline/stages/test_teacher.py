@@ -16,11 +16,13 @@ from edgekd.models.rebuild import run_layers
 from edgekd.pipeline.context import RunContext
 from edgekd.pipeline.stage import Workspace
 from edgekd.pipeline.stage_table import stages_until
+from edgekd.pipeline.teacher_training import describe_score
 from edgekd.pipeline.trained_members import first_trained_file
 from edgekd.progress import Silent
 from edgekd.recipe import load_recipe
 from edgekd.storage import read_json
 from edgekd.teacher.average import average_logits
+from edgekd.teacher.staged import Judgement, TrainingStage, record_of
 from edgekd.training.loop import logits_of
 from edgekd.training.scores import evaluate
 
@@ -150,3 +152,18 @@ def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images
     probabilities = known.predict(seen[1].astype(np.float32), verbose=0)
     averaged = average_logits([logits_of(member, seen[0]), np.log(probabilities + 1e-9)], "probabilities")
     assert averaged.argmax(axis=1).tolist() == summary["val_predictions"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (0.04, "what the last 5 blocks would gain may be chance"),
+        (0.0482, "the last 5 blocks would be surer of wrong answers (cross-entropy 0.0482, 0.0425)"),
+    ],
+)
+def test_a_higher_score_that_is_not_kept_is_explained(loss: float, why: str) -> None:
+    head = record_of(TrainingStage("the head", 0), Judgement(0.984, 0.0425), 187, True, cross_validated=True)
+    tuned = record_of(TrainingStage("the last 5 blocks", 5), Judgement(0.989, loss), 187, False, cross_validated=True)
+    score = {"metric": "accuracy", "value": 1.0, "low": 0.88, "high": 1.0, "n": 27}
+    said = describe_score(score, [head, tuned])
+    assert said.endswith(f"the head alone 98.4%, the last 5 blocks 98.9%; trained: the head; {why}")
