@@ -5,7 +5,7 @@ stage would flatter it against the head, which has no epochs.
 
 It must gain beyond chance. On few photos a fine-tune ends in features that are one point a class (neural collapse:
 Papyan, Han and Donoho, PNAS 2020), and its answers for other photos no longer say how sure it is, which is what a
-student learns from: on road photos a student of a head got 95.7 % right, of a fine-tune that had one photo more 87.2 %.
+student learns from.
 """
 
 from __future__ import annotations
