@@ -100,11 +100,11 @@ class TeacherSection(InputSettings):
     """Blocks at the end of a Keras network that are trained too, after the head. 0 trains the head alone.
 
     "auto" trains the last third of the blocks and then all of them, each kept only if it does better on the validation
-    photos: a higher score that is not chance (one-sided p < 0.05 by McNemar's test, where photos have one label) and no
-    higher cross-entropy. With fewer than 100 of these, three-fold cross-validation over training and validation photos
-    judges. Time and memory of each are said before they are spent; what would take longer than fine_tune.minutes
-    allows, or more memory than is free, is left out. A network whose blocks cannot be told by the names of its layers
-    gets a head alone. What is used as it is, encoders and train = false, has 0.
+    photos: a higher score, and a cross-entropy that is lower beyond chance (p < 0.05, paired). With fewer than 100 of
+    these, three-fold cross-validation over training and validation photos judges. Time and memory of each are said
+    before they are spent; what would take longer than fine_tune.minutes allows, or more memory than is free, is left
+    out. A network whose blocks cannot be told by the names of its layers gets a head alone. What is used as it is,
+    encoders and train = false, has 0.
     """
     fine_tune: FineTuneSchedule = FineTuneSchedule()
     """Schedule of that training."""

@@ -3,9 +3,9 @@
 A fine-tune takes the weights of its last epoch: choosing the best of many epochs by the photos that then judge the
 stage would flatter it against the head, which has no epochs.
 
-It must gain beyond chance. On few photos a fine-tune ends in features that are one point a class (neural collapse:
-Papyan, Han and Donoho, PNAS 2020), and its answers for other photos no longer say how sure it is, which is what a
-student learns from.
+Its cross-entropy must be lower beyond chance. On few photos a fine-tune ends in features that are one point a class
+(neural collapse: Papyan, Han and Donoho, PNAS 2020), and its answers for other photos no longer say how sure it is,
+which is what a student learns from.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekd.memory import free_memory
-from edgekd.metrics import binomial_p
 from edgekd.models.blocks import blocks_of, last_frozen
 from edgekd.progress import Progress
 from edgekd.task import Metric
 from edgekd.teacher.labelled_views import LabelledViews
 from edgekd.teacher.transfer import fine_tune, frozen_bytes, probe
 from edgekd.training.checkpoint import assign, copy_values
-from edgekd.training.labels import are_tags
 from edgekd.training.loop import Validation, logits_of
 from edgekd.training.schedule import Schedule
-from edgekd.training.scores import mean_loss, score
+from edgekd.training.scores import mean_loss, photo_losses, score
 from edgekd.training.time_budget import describe_duration
 
 Logits = npt.NDArray[np.float32]
@@ -74,14 +72,11 @@ class StageLeftOut(Exception):
 
 @dataclass(frozen=True)
 class Judgement:
-    """The score and the mean cross-entropy, in nats, of logits on held-out photos.
-
-    ``right`` [N] says which photos are answered right; None where photos have tags.
-    """
+    """The score and the mean cross-entropy, in nats, of logits on held-out photos; ``losses`` [N] are those of each."""
 
     score: float
     loss: float
-    right: npt.NDArray[np.bool_] | None = None
+    losses: npt.NDArray[np.floating]
 
     def beats(self, other: Judgement | None) -> bool:
         """Whether it has the higher score or, at the same one, the lower cross-entropy."""
@@ -92,16 +87,18 @@ class Judgement:
         return self.score > other.score and self.loss <= other.loss
 
     def clearly_beats(self, other: Judgement | None) -> bool:
-        """Whether it gains on the other and, where photos have one label, is right more often beyond chance.
+        """Whether it has the higher score, and a cross-entropy that is lower beyond chance (p < 0.05).
 
-        By McNemar's exact one-sided test.
+        By a paired, one-sided t-test over the photos.
         """
         if other is None:
             return True
-        if self.right is None or other.right is None:
-            return self.gains_on(other)
-        gained, lost = int((self.right & ~other.right).sum()), int((other.right & ~self.right).sum())
-        return self.gains_on(other) and binomial_p(gained, gained + lost, 0.5) < _SIGNIFICANCE
+        # Slow to load.
+        from scipy.stats import ttest_rel
+
+        return self.gains_on(other) and bool(
+            ttest_rel(self.losses, other.losses, alternative="less").pvalue < _SIGNIFICANCE
+        )
 
 
 @dataclass(frozen=True)
@@ -185,8 +182,7 @@ def stages_of(model: Any) -> tuple[TrainingStage, ...]:
 
 def judge(logits: Logits, labels: Labels, metric: Metric) -> Judgement:
     """Score and cross-entropy of logits [N, C] against labels [N] or tags [N, C]."""
-    right = None if are_tags(labels) else logits.argmax(axis=1) == labels
-    return Judgement(score(logits, labels, metric), mean_loss(logits, labels), right)
+    return Judgement(score(logits, labels, metric), mean_loss(logits, labels), photo_losses(logits, labels))
 
 
 def train_stages(

@@ -17,10 +17,16 @@ Labels = npt.NDArray[np.integer]
 
 def evaluate(logits: Logits, labels: Labels) -> tuple[float, float]:
     """Accuracy and mean cross-entropy (nats) of logits [N, C] against labels [N]."""
+    return float(np.mean(logits.argmax(axis=1) == labels)), float(np.mean(photo_losses(logits, labels)))
+
+
+def photo_losses(logits: Logits, labels: Labels) -> npt.NDArray[np.floating]:
+    """Cross-entropy (nats) of each photo [N], of logits [N, C] against labels [N]; against tags [N, C] their mean."""
+    if are_tags(labels):
+        return np.asarray(np.mean(np.logaddexp(0, logits.astype(np.float64)) - labels * logits, axis=1))
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    accuracy = float(np.mean(logits.argmax(axis=1) == labels))
-    return accuracy, float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
+    return np.asarray(-log_probabilities[np.arange(len(labels)), labels])
 
 
 def mean_loss(logits: Logits, labels: Labels) -> float:

@@ -76,7 +76,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def test_a_stage_that_scores_lower_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, heads = build_network(), []
-    scores = iter([Judgement(0.5, 0.7), Judgement(0.25, 0.6), Judgement(0.5, 0.8)])
+    scores = iter([Judgement(score, loss, np.full(9, loss)) for score, loss in ((0.5, 0.7), (0.25, 0.6), (0.5, 0.8))])
 
     def judge(*_: Any) -> Judgement:
         heads.append(weights(model))
@@ -89,23 +89,21 @@ def test_a_stage_that_scores_lower_leaves_no_trace(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("more", "fewer", "loss", "kept"),
+    ("losses", "kept"),
     [
-        (5, 0, 0.4, True),
-        # Four photos of forty may be chance, and so may ten that are won where four are lost.
-        (4, 0, 0.4, False),
-        (10, 4, 0.4, False),
-        # More right answers, but the wrong ones are surer than they were.
-        (5, 0, 0.6, False),
+        # Two photos of forty were surely wrong; both are right now, and the others surer.
+        ([0.01] * 40, True),
+        # One of them is, and the others are as they were.
+        ([0.05] * 32 + [0.6] * 6 + [3.0, 0.3], False),
+        # Both are right, and another one is surely wrong.
+        ([0.01] * 39 + [9.0], False),
     ],
 )
-def test_a_stage_must_gain_beyond_chance(more: int, fewer: int, loss: float, kept: bool) -> None:
-    before, after = np.arange(PHOTOS) < 20, np.arange(PHOTOS) < 20
-    after[20 : 20 + more], after[:fewer] = True, False
-    head, tuned = Judgement(before.mean(), 0.5, before), Judgement(after.mean(), loss, after)
+def test_a_stage_must_be_surer_of_right_answers_beyond_chance(losses: list[float], kept: bool) -> None:
+    before, after = np.array([0.05] * 32 + [0.6] * 6 + [3.0] * 2), np.array(losses)
+    head, tuned = Judgement(0.95, before.mean(), before), Judgement(0.975, after.mean(), after)
     assert tuned.clearly_beats(head) is kept and head.clearly_beats(None)
-    # Photos that have tags are not right or wrong: the score and the cross-entropy decide.
-    assert replace(tuned, right=None).clearly_beats(head) is (loss <= 0.5)
+    assert not replace(tuned, score=0.95).clearly_beats(head)
 
 
 def test_what_tells_the_photos_apart_is_kept_and_a_killed_training_ends_the_same(

@@ -162,8 +162,16 @@ def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images
     ],
 )
 def test_a_higher_score_that_is_not_kept_is_explained(loss: float, why: str) -> None:
-    head = record_of(TrainingStage("the head", 0), Judgement(0.984, 0.0425), 187, True, cross_validated=True)
-    tuned = record_of(TrainingStage("the last 5 blocks", 5), Judgement(0.989, loss), 187, False, cross_validated=True)
+    head = record_of(
+        TrainingStage("the head", 0), Judgement(0.984, 0.0425, np.full(187, 0.0425)), 187, True, cross_validated=True
+    )
+    tuned = record_of(
+        TrainingStage("the last 5 blocks", 5),
+        Judgement(0.989, loss, np.full(187, loss)),
+        187,
+        False,
+        cross_validated=True,
+    )
     score = {"metric": "accuracy", "value": 1.0, "low": 0.88, "high": 1.0, "n": 27}
     said = describe_score(score, [head, tuned])
     assert said.endswith(f"the head alone 98.4%, the last 5 blocks 98.9%; trained: the head; {why}")
