@@ -163,6 +163,8 @@ def markdown(results: dict[str, Any]) -> str:
     for row in results["rows"]:
         student = f"`{row['student']}` of {row['candidates']}" if "student" in row else "–"
         message = row["message"].replace("|", "\\|")
+        if "kept" in row:
+            message += "; it began " + ("with" if row["kept"] else "without") + " what was measured before"
         lines.append(f"| {row['case']} | `{row['options']}` | {row['exit']} | {student} | {message} |")
     return "\n".join(lines) + "\n"
 
