@@ -214,8 +214,11 @@ def main() -> None:
         parser.error("needs --task NAME=FOLDER[,POOL], --task lights or --folds NAME=CSV[,POOL]")
     rows = kept_rows(arguments.out, arguments.passes) if arguments.keep else []
     done = {(row["task"], row["seed"], row["arm"]) for row in rows}
-    wanted = {int(number) for number in arguments.numbers.split(",") if number}
-    for number in sorted(wanted) or range(max(seeds, FOLDS)):
+    numbers_of_all = range(max(seeds, FOLDS))
+    wanted = [number for number in numbers_of_all if str(number) in arguments.numbers.split(",")]
+    if arguments.numbers and len(wanted) < len(set(arguments.numbers.split(","))):
+        parser.error(f"--numbers {arguments.numbers}: seeds and folds are counted from 0 to {numbers_of_all[-1]}")
+    for number in wanted or numbers_of_all:
         for task in tasks:
             missing = [arm for arm in arms if (task.name, number, arm.name) not in done]
             if number >= (FOLDS if task.folds else seeds) or not missing:
