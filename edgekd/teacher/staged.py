@@ -28,7 +28,7 @@ from edgekd.teacher.transfer import fine_tune, frozen_bytes, probe
 from edgekd.training.checkpoint import assign, copy_values
 from edgekd.training.loop import Validation, logits_of
 from edgekd.training.schedule import Schedule
-from edgekd.training.scores import mean_loss, photo_losses, score
+from edgekd.training.scores import photo_losses, score
 from edgekd.training.time_budget import describe_duration
 
 Logits = npt.NDArray[np.float32]
@@ -72,11 +72,15 @@ class StageLeftOut(Exception):
 
 @dataclass(frozen=True)
 class Judgement:
-    """The score and the mean cross-entropy, in nats, of logits on held-out photos; ``losses`` [N] are those of each."""
+    """The score of logits on held-out photos, and each photo's cross-entropy in nats, ``losses`` [N]."""
 
     score: float
-    loss: float
     losses: npt.NDArray[np.floating]
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy."""
+        return float(np.mean(self.losses))
 
     def beats(self, other: Judgement | None) -> bool:
         """Whether it has the higher score or, at the same one, the lower cross-entropy."""
@@ -96,7 +100,7 @@ class Judgement:
         # Slow to load.
         from scipy.stats import ttest_rel
 
-        return self.gains_on(other) and bool(
+        return self.score > other.score and bool(
             ttest_rel(self.losses, other.losses, alternative="less").pvalue < _SIGNIFICANCE
         )
 
@@ -182,7 +186,7 @@ def stages_of(model: Any) -> tuple[TrainingStage, ...]:
 
 def judge(logits: Logits, labels: Labels, metric: Metric) -> Judgement:
     """Score and cross-entropy of logits [N, C] against labels [N] or tags [N, C]."""
-    return Judgement(score(logits, labels, metric), mean_loss(logits, labels), photo_losses(logits, labels))
+    return Judgement(score(logits, labels, metric), photo_losses(logits, labels))
 
 
 def train_stages(

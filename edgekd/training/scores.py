@@ -23,7 +23,7 @@ def evaluate(logits: Logits, labels: Labels) -> tuple[float, float]:
 def photo_losses(logits: Logits, labels: Labels) -> npt.NDArray[np.floating]:
     """Cross-entropy (nats) of each photo [N], of logits [N, C] against labels [N]; against tags [N, C] their mean."""
     if are_tags(labels):
-        return np.asarray(np.mean(np.logaddexp(0, logits.astype(np.float64)) - labels * logits, axis=1))
+        return np.asarray(np.mean(_tag_losses(logits, labels), axis=1))
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return np.asarray(-log_probabilities[np.arange(len(labels)), labels])
@@ -36,7 +36,11 @@ def mean_loss(logits: Logits, labels: Labels) -> float:
 
 def tag_loss(logits: Logits, targets: Labels) -> float:
     """Mean over photos and tags of the binary cross-entropy (nats) of logits [N, C] against tags [N, C]."""
-    return float(np.mean(np.logaddexp(0, logits.astype(np.float64)) - targets * logits))
+    return float(np.mean(_tag_losses(logits, targets)))
+
+
+def _tag_losses(logits: Logits, targets: Labels) -> npt.NDArray[np.float64]:
+    return np.asarray(np.logaddexp(0, logits.astype(np.float64)) - targets * logits)
 
 
 def score(logits: Logits, labels: Labels, metric: Metric) -> float:

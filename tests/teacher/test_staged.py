@@ -76,7 +76,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def test_a_stage_that_scores_lower_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, heads = build_network(), []
-    scores = iter([Judgement(score, loss, np.full(9, loss)) for score, loss in ((0.5, 0.7), (0.25, 0.6), (0.5, 0.8))])
+    scores = iter([Judgement(score, np.full(9, loss)) for score, loss in ((0.5, 0.7), (0.25, 0.6), (0.5, 0.8))])
 
     def judge(*_: Any) -> Judgement:
         heads.append(weights(model))
@@ -101,7 +101,7 @@ def test_a_stage_that_scores_lower_leaves_no_trace(tmp_path: Path, monkeypatch: 
 )
 def test_a_stage_must_be_surer_of_right_answers_beyond_chance(losses: list[float], kept: bool) -> None:
     before, after = np.array([0.05] * 32 + [0.6] * 6 + [3.0] * 2), np.array(losses)
-    head, tuned = Judgement(0.95, before.mean(), before), Judgement(0.975, after.mean(), after)
+    head, tuned = Judgement(0.95, before), Judgement(0.975, after)
     assert tuned.clearly_beats(head) is kept and head.clearly_beats(None)
     assert not replace(tuned, score=0.95).clearly_beats(head)
 

@@ -163,11 +163,11 @@ def test_an_average_trains_what_does_not_know_the_classes(tmp_path: Path, images
 )
 def test_a_higher_score_that_is_not_kept_is_explained(loss: float, why: str) -> None:
     head = record_of(
-        TrainingStage("the head", 0), Judgement(0.984, 0.0425, np.full(187, 0.0425)), 187, True, cross_validated=True
+        TrainingStage("the head", 0), Judgement(0.984, np.full(187, 0.0425)), 187, True, cross_validated=True
     )
     tuned = record_of(
         TrainingStage("the last 5 blocks", 5),
-        Judgement(0.989, loss, np.full(187, loss)),
+        Judgement(0.989, np.full(187, loss)),
         187,
         False,
         cross_validated=True,
