@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import Parser, machine, run_script, write_results
 from simulated import pi_machine, started
+from simulators.watching import watched_by
 from small_inputs import labelled_folder
 
 from edgekd.errors import EdgekdError
@@ -103,23 +104,15 @@ def run_lost(case: Case, work: Path) -> list[dict[str, Any]]:
     return [first, second]
 
 
-@contextlib.contextmanager
-def watched(run: Path, saw: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+def watched(run: Path, saw: Callable[[dict[str, Any]], None]) -> contextlib.AbstractContextManager[None]:
     """Call ``saw`` again and again with what the run's search has measured, once that is something."""
-    over = threading.Event()
 
-    def watch() -> None:
+    def watch(over: threading.Event) -> None:
         while not over.wait(0.2):
             if found := measured(run):
                 saw(found)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+    return watched_by(watch)
 
 
 def measured(run: Path) -> dict[str, Any]:

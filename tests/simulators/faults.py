@@ -21,6 +21,7 @@ from typing import Any
 
 from simulators.phone import Phone
 from simulators.pi import Pi
+from simulators.watching import watched_by
 
 COMMON = ("--launches", "1", "--seconds", "0.02", "--photos", "2", "--check", "0")
 AWKWARD = 'it\'s a "model" $(reboot) ; of 3'
@@ -84,27 +85,15 @@ class Bench:
     def after_a_launch(self, address: str, act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
         """Act in the middle of the run: as soon as one launch of that device is kept."""
 
-        @contextlib.contextmanager
-        def watching() -> Iterator[None]:
-            ended = threading.Event()
+        def watch(ended: threading.Event) -> None:
+            while not ended.is_set() and not self.kept(address):
+                time.sleep(0.02)
+            if not ended.is_set():
+                # Into the launch that follows.
+                time.sleep(0.5)
+                act()
 
-            def watch() -> None:
-                while not ended.is_set() and not self.kept(address):
-                    time.sleep(0.02)
-                if not ended.is_set():
-                    # Into the launch that follows.
-                    time.sleep(0.5)
-                    act()
-
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                watcher.join()
-
-        return watching()
+        return watched_by(watch)
 
 
 Stage = Callable[[Bench], contextlib.AbstractContextManager[object]]
